@@ -1,0 +1,66 @@
+/**
+ * Contract: what is known to be delivered, on disk. docs/delivery.md draws how the pipeline uses it.
+ *
+ * Writing has two steps: `announce`, `settle` and `finish` change the state in memory, `flush` makes all changes so far
+ * durable in one transaction. Sending waits for the flush of its announcement; nothing waits for the flush of a settlement.
+ */
+import type { ObjectId, ObjectOrigin, ObjectVersion } from './model/object.ts';
+
+/** A position in the decoded object, with what recognises the bytes before it. */
+export interface Position {
+  readonly offsetBytes: number;
+  readonly lineCount: number;
+  /** SHA-256 of the decoded bytes before the offset. */
+  readonly digest: Uint8Array;
+  /** False only behind a last line without a newline: bytes that follow may belong to that line. */
+  readonly atLineEnd: boolean;
+}
+
+export interface ObjectState {
+  /** The version whose end was reached with everything settled; undefined before that. */
+  readonly settledVersion: ObjectVersion | undefined;
+  readonly settled: Position;
+  /** False when the hashes of the settled lines were dropped after the look-back. */
+  readonly hasLineHashes: boolean;
+}
+
+/**
+ * Hashes of lines, eight bytes each as two words: [high 0, low 0, high 1, low 1, ...]. They are made with the secret of
+ * the state (pipeline/line-hash.ts).
+ */
+export type LineHashes = Uint32Array;
+
+/** Lines about to be sent, and the observed time that they take now and whenever they are sent again. */
+export interface Announcement {
+  readonly observedAtMs: number;
+  /** Hashes of line and occurrence, so that each line of the object has one of its own. */
+  readonly occurrenceHashes: LineHashes;
+}
+
+/** The end of one batch, in the order of the object. */
+export interface Settlement {
+  /** Where the object is settled up to; undefined while a rewritten object is compared line by line. */
+  readonly position: Position | undefined;
+  readonly lineHashes: LineHashes;
+  readonly acceptedCount: number;
+  readonly deadLetteredCount: number;
+}
+
+export interface DeliveryState {
+  /** Random bytes that belong to this state and go into its hashes, so that nobody can craft two lines with one hash. */
+  readonly hashSecret: Uint8Array;
+  find(id: ObjectId): ObjectState | undefined;
+  /** The hashes of all settled lines of the object, one entry for each time that the line was settled. */
+  settledLineHashes(id: ObjectId): Iterable<LineHashes>;
+  announcements(id: ObjectId): Iterable<Announcement>;
+  announce(origin: ObjectOrigin, announcement: Announcement): void;
+  settle(origin: ObjectOrigin, settlement: Settlement): void;
+  /** The end of the version was reached and everything before it is settled. Forgets the object's announcements. */
+  finish(origin: ObjectOrigin, version: ObjectVersion, end: Position): void;
+  /**
+   * Resolves when everything so far is durable. While the disk is full or not writable it keeps trying, so that shipping
+   * pauses instead of losing its place. Rejects when the signal is aborted, or with ERR_STATE_DAMAGED.
+   */
+  flush(signal: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}

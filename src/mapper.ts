@@ -1,0 +1,27 @@
+/**
+ * Contract: from a line to its log record, written straight into an OTLP request.
+ */
+import type { IdentifiedLine } from './model/line.ts';
+
+/**
+ * One ExportLogsServiceRequest while it is being filled. The same lines give the same bytes, always: nothing is read from
+ * the clock, and a line that cannot be parsed becomes a `databricks.audit.unparsed` record instead of an error.
+ */
+export interface RequestEncoder {
+  /** Writes the line's record; grouped by resource (account and workspace), in order within one. */
+  append(line: IdentifiedLine): void;
+  readonly recordCount: number;
+  /** Close to the size of the request body so far, before compression. */
+  readonly sizeBytes: number;
+  /** The request body; the encoder is empty afterwards. */
+  finish(): Uint8Array;
+}
+
+export interface Mapper {
+  /** `http/protobuf` or `http/json`. */
+  createEncoder(encoding: OtlpEncoding): RequestEncoder;
+  /** The line's record alone, as one line of OTLP/JSON (`{"resourceLogs":[...]}`), without a line ending. */
+  toJsonLine(line: IdentifiedLine): string;
+}
+
+export type OtlpEncoding = 'protobuf' | 'json';

@@ -1,0 +1,53 @@
+/**
+ * Errors that the agent expects in life. Each says what was tried, on what, why it failed (`cause`) and what to do (`hint`).
+ */
+
+/** Every code, documented in docs/errors.md (a test compares the two). A retired code is never used again. */
+export const errorCodes = [
+  'ERR_CONFIGURATION',
+  'ERR_MAPPING_FILE',
+  'ERR_SOURCE_NOT_FOUND',
+  'ERR_SOURCE_LAYOUT',
+  'ERR_SOURCE_ACCESS_DENIED',
+  'ERR_SOURCE_CREDENTIALS',
+  'ERR_SOURCE_THROTTLED',
+  'ERR_SOURCE_READ',
+  'ERR_OBJECT_CHANGED',
+  'ERR_OBJECT_GONE',
+  'ERR_OBJECT_DAMAGED',
+  'ERR_OBJECT_REWRITTEN_AFTER_LOOKBACK',
+  'ERR_STATE_LOCKED',
+  'ERR_STATE_DAMAGED',
+  'ERR_STATE_NEWER',
+  'ERR_STATE_WRITE',
+  'ERR_EXPORT_REJECTED',
+  'ERR_EXPORT_PARTIAL',
+  'ERR_EXPORT_UNAVAILABLE',
+  'ERR_EXPORT_MISCONFIGURED',
+  'ERR_DEAD_LETTER_WRITE',
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
+
+export class AgentError extends Error {
+  override readonly name = 'AgentError';
+  readonly code: ErrorCode;
+  /** What the operator can do about it: one sentence. */
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: { cause?: unknown; hint?: string | undefined } = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.hint = details.hint;
+  }
+}
+
+/** The error itself when it is an AgentError with one of the codes. */
+export function isAgentError(error: unknown, ...codes: readonly ErrorCode[]): error is AgentError {
+  return error instanceof AgentError && (codes.length === 0 || codes.includes(error.code));
+}
+
+/** The text of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
