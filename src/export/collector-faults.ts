@@ -1,0 +1,180 @@
+/**
+ * What a refusal or a failed connection means, and what the operator can do about it.
+ *
+ * OTLP calls 429, 502, 503 and 504 retryable and has a client drop the request on everything else. An audit log is not dropped
+ * because of a setting or a crash over there, so only answers that are about the content of a request (400, 422, 413) are
+ * final here; everything else is tried again until it is accepted.
+ */
+import { AgentError } from '../model/agent-error.ts';
+import type { ExportOutcome, MisconfiguredOutcome, UnavailableOutcome } from './export-outcome.ts';
+import type { OtlpOptions } from './options.ts';
+import { readableText } from './readable-text.ts';
+import { serverMessage } from './server-message.ts';
+
+export interface OtlpResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Cut at the limit. */
+  readonly body: Uint8Array;
+}
+
+/** A server's wish is followed up to here: a wrong date must not stop the shipping for a year. */
+const retryAfterLimitMs = 5 * 60_000;
+/** For errors that OTLP does not call transient, such as a 500. */
+const slowRetryMs = 30_000;
+
+const overloadStatuses = [408, 425, 429, 502, 503, 504];
+
+/** What an answer other than success means. */
+export function httpFault(response: OtlpResponse, options: OtlpOptions, nowMs: number): ExportOutcome {
+  const { status } = response;
+  const words = serverMessage(response.body);
+  const reason = words === '' ? `HTTP ${status}` : `HTTP ${status}: ${words}`;
+  if (status === 413) return { status: 'tooLarge', httpStatus: status, reason };
+  if ((status === 400 || status === 422) && !wantsTls(words)) return { status: 'rejected', httpStatus: status, reason };
+  if (status < 500 && !overloadStatuses.includes(status)) return misconfigured(status, words, response, options);
+  return {
+    status: 'unavailable',
+    error: new AgentError('ERR_EXPORT_UNAVAILABLE', `${targetOf(options)} answered ${reason}`, {
+      hint: 'Look at the logs of the collector. Nothing is lost: sending goes on until it is accepted.',
+    }),
+    waitAtLeastMs: Math.max(
+      overloadStatuses.includes(status) ? 0 : slowRetryMs,
+      retryAfterMs(response.headers['retry-after'], nowMs),
+    ),
+    requestSeen: true,
+  };
+}
+
+/** What it means when there was no answer. */
+export function connectionFault(error: unknown, options: OtlpOptions): UnavailableOutcome | MisconfiguredOutcome {
+  const code = codeOf(error);
+  const words = readableText(wordsOf(error, options));
+  const message = `${targetOf(options)} could not be reached: ${words}`;
+  if (isTlsFault(code)) {
+    const fault = new AgentError('ERR_EXPORT_MISCONFIGURED', message, { cause: error, hint: tlsHint(code) });
+    return { status: 'misconfigured', error: fault };
+  }
+  const requestSeen = !noConnectionCodes.has(code);
+  return {
+    status: 'unavailable',
+    error: new AgentError('ERR_EXPORT_UNAVAILABLE', message, {
+      cause: error,
+      hint: unreachableHint(options, requestSeen),
+    }),
+    waitAtLeastMs: 0,
+    requestSeen,
+  };
+}
+
+/** Scheme, host and path: user, password and query can be secrets. */
+export function targetOf(options: OtlpOptions): string {
+  const url = new URL(options.url);
+  return `${url.origin}${url.pathname}`;
+}
+
+function misconfigured(
+  status: number,
+  words: string,
+  response: OtlpResponse,
+  options: OtlpOptions,
+): MisconfiguredOutcome {
+  const reason = words === '' ? '' : `: ${words}`;
+  const error = new AgentError('ERR_EXPORT_MISCONFIGURED', `${targetOf(options)} answered HTTP ${status}${reason}`, {
+    hint: settingHint(status, words, response, options),
+  });
+  return { status: 'misconfigured', error };
+}
+
+function settingHint(status: number, words: string, response: OtlpResponse, options: OtlpOptions): string {
+  if (wantsTls(words)) return 'Use https:// in OTEL_EXPORTER_OTLP_ENDPOINT: the port speaks TLS.';
+  if (status < 300) return `A web page answered instead of an OTLP receiver. ${pathHint}`;
+  if (status < 400) {
+    const location = readableText(String(response.headers.location ?? 'another address'), 200);
+    return `Redirects are not followed. If ${location} is right, make it the endpoint. ${pathHint}`;
+  }
+  switch (status) {
+    case 401:
+    case 403:
+      return 'Check OTEL_EXPORTER_OTLP_HEADERS (authorization, tenant) and the permissions behind them.';
+    case 404:
+    case 405:
+      return pathHint;
+    case 407:
+      return 'The proxy of HTTP_PROXY or HTTPS_PROXY wants credentials; name the collector in NO_PROXY to go without it.';
+    case 415: {
+      const other = options.protocol === 'http/json' ? 'http/protobuf' : 'http/json';
+      return `Try OTEL_EXPORTER_OTLP_PROTOCOL=${other}, or OTEL_EXPORTER_OTLP_COMPRESSION=none.`;
+    }
+    default:
+      return 'Check endpoint, headers and what stands between agent and collector.';
+  }
+}
+
+const pathHint =
+  'A Collector takes logs at /v1/logs, Loki at /otlp/v1/logs. OTEL_EXPORTER_OTLP_ENDPOINT gets /v1/logs appended, ' +
+  'OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is used as it is.';
+
+/** How Go servers and nginx answer plain HTTP on a TLS port: a 400 that says nothing about the records. */
+function wantsTls(words: string): boolean {
+  return /HTTP request (was sent )?to (an )?HTTPS/i.test(words);
+}
+
+/** Seconds or an HTTP date (RFC 9110, section 10.2.3); 0 when there is none, or none that can be read. */
+function retryAfterMs(header: string | string[] | undefined, nowMs: number): number {
+  if (typeof header !== 'string') return 0;
+  const waitMs = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - nowMs;
+  return Number.isNaN(waitMs) ? 0 : Math.min(Math.max(0, waitMs), retryAfterLimitMs);
+}
+
+/** No byte of the request can have reached the server. */
+const noConnectionCodes: ReadonlySet<string> = new Set([
+  'EADDRNOTAVAIL',
+  'EAI_AGAIN',
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
+/** OpenSSL's verification errors and Node.js's own (nodejs.org/api/tls.html#x509-certificate-error-codes). */
+function isTlsFault(code: string): boolean {
+  return /^(ERR_TLS_|ERR_SSL_|EPROTO$|CERT_|CRL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|INVALID_CA$|INVALID_PURPOSE$|PATH_LENGTH_|HOSTNAME_MISMATCH$)/.test(
+    code,
+  );
+}
+
+function tlsHint(code: string): string {
+  if (code === 'EPROTO' || code.includes('WRONG_VERSION_NUMBER') || code.includes('PACKET_LENGTH')) {
+    return 'The port does not speak TLS: use http:// in OTEL_EXPORTER_OTLP_ENDPOINT, or the right port.';
+  }
+  if (code.includes('ALERT')) {
+    return 'The collector refuses the client: check OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and _CLIENT_KEY.';
+  }
+  return "Check the collector's certificate, and that OTEL_EXPORTER_OTLP_CERTIFICATE names the authority that signed it.";
+}
+
+function unreachableHint(options: OtlpOptions, connected: boolean): string {
+  if (new URL(options.url).port === '4317') {
+    return 'Port 4317 usually speaks gRPC; OTLP over HTTP is at 4318. Change OTEL_EXPORTER_OTLP_ENDPOINT.';
+  }
+  const anonymousTls = options.url.startsWith('https:') && options.clientCertificateFile === undefined;
+  if (connected && anonymousTls) {
+    // In TLS 1.3 a server that misses the certificate often says so by closing the connection.
+    return 'If the collector demands a client certificate, set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and _CLIENT_KEY.';
+  }
+  return 'Check that the collector runs and that OTEL_EXPORTER_OTLP_ENDPOINT is where it listens for OTLP over HTTP.';
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+}
+
+function wordsOf(error: unknown, options: OtlpOptions): string {
+  if (error instanceof DOMException && error.name === 'TimeoutError')
+    return `no answer in ${options.requestTimeoutMs} ms`;
+  // localhost is two addresses; the sum of their errors has no text of its own.
+  if (error instanceof AggregateError) return error.errors.map((one) => wordsOf(one, options)).join(', ');
+  return error instanceof Error ? error.message : String(error);
+}

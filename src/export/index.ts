@@ -1,0 +1,33 @@
+/**
+ * The export, as the agent sees it: from a batch of lines to a final word on each of them.
+ */
+import type { IdentifiedLine } from '../model/line.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Logger } from '../runtime/logger.ts';
+import { DeadLetters } from './dead-letters.ts';
+import type { OtlpOptions } from './options.ts';
+import { createOtlpClient } from './otlp-client.ts';
+import { OtlpExporter } from './otlp-exporter.ts';
+
+export { type CollectorProbe, probeCollector } from './collector-probe.ts';
+export { type ConsoleExporterParts, createConsoleExporter } from './console-exporter.ts';
+export type { ExportStatus, OtlpExporter } from './otlp-exporter.ts';
+export type { Outage } from './outage-watch.ts';
+
+export interface OtlpExporterDependencies {
+  /** The request body that carries the records of these lines, in the encoding of `OtlpOptions.protocol`. */
+  readonly encode: (lines: readonly IdentifiedLine[]) => Uint8Array;
+  /** One record as a line of OTLP/JSON, already redacted, without a line ending. */
+  readonly toJsonLine: (line: IdentifiedLine) => string;
+  readonly deadLettersDirectory: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Throws ERR_CONFIGURATION when a certificate or key cannot be used. Opens no connection and no file before it has to. */
+export function createOtlpExporter(options: OtlpOptions, dependencies: OtlpExporterDependencies): OtlpExporter {
+  const { encode, toJsonLine, deadLettersDirectory, clock, logger } = dependencies;
+  const client = createOtlpClient(options, clock);
+  const deadLetters = new DeadLetters({ directory: deadLettersDirectory }, clock, logger);
+  return new OtlpExporter({ client, deadLetters, encode, toJsonLine, clock, logger });
+}

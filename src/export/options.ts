@@ -1,0 +1,185 @@
+/**
+ * The variables of the export: OpenTelemetry's own with their standard meaning (OpenTelemetry specification,
+ * protocol/exporter.md), and ours. Schemas turn the text of one variable into its value; `resolveExportOptions` lets the
+ * form for logs win over the general one.
+ */
+import type { z } from 'zod';
+import { bad, good, type Parsed, variable, wholeNumber } from '../runtime/variable.ts';
+
+export type OtlpProtocol = 'http/protobuf' | 'http/json';
+export type OtlpCompression = 'none' | 'gzip';
+
+/** A file that a variable names. */
+export interface NamedFile {
+  readonly variable: string;
+  readonly path: string;
+}
+
+export interface OtlpOptions {
+  /** Where requests go, path included. */
+  readonly url: string;
+  /** Names in lower case. Values may be secrets: never in a log or a message. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly protocol: OtlpProtocol;
+  readonly compression: OtlpCompression;
+  /** Of one attempt. */
+  readonly requestTimeoutMs: number;
+  readonly caFile: NamedFile | undefined;
+  readonly clientCertificateFile: NamedFile | undefined;
+  readonly clientKeyFile: NamedFile | undefined;
+  readonly requestsInFlightMax: number;
+  /** `User-Agent` of the requests. */
+  readonly userAgent?: string | undefined;
+}
+
+const requestsInFlightDefault = 4;
+const requestsInFlightLimit = 64;
+/** What a timer of Node.js can hold. */
+const timeoutLimitMs = 2 ** 31 - 1;
+
+const endpoint = variable((text) => {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
+    return bad('expected an http:// or https:// URL, such as http://localhost:4318');
+  }
+  if (url.username !== '' || url.password !== '') {
+    return bad(
+      'expected a URL without user and password: they go into OTEL_EXPORTER_OTLP_HEADERS as authorization=...',
+    );
+  }
+  return good(text);
+});
+
+const headers = variable((text) => parseHeaders(text));
+
+const protocol = variable((text) => {
+  if (text === 'http/protobuf' || text === 'http/json') return good<OtlpProtocol>(text);
+  if (text === 'grpc') {
+    return bad(
+      'expected http/protobuf or http/json: only OTLP over HTTP is spoken, and its usual port is 4318, not 4317',
+    );
+  }
+  return bad('expected http/protobuf or http/json');
+});
+
+const compression = variable((text) =>
+  text === 'none' || text === 'gzip' ? good<OtlpCompression>(text) : bad('expected none or gzip'),
+);
+
+const timeout = variable(wholeNumber(1, timeoutLimitMs));
+
+const file = variable((text) => good(text));
+
+/** The client writes these itself; a second value would break the request. */
+const transportHeaders = ['connection', 'content-length', 'expect', 'keep-alive', 'transfer-encoding', 'upgrade'];
+
+/** One schema a variable: the text or undefined in, the value or undefined out; an empty text counts as not set. */
+export const exportOptions = {
+  OTEL_LOGS_EXPORTER: variable((text) =>
+    text === 'otlp' || text === 'console' ? good(text) : bad('expected otlp or console'),
+  )
+    .transform((value) => value ?? 'otlp')
+    .describe(
+      'Where records go: `otlp` to the collector, `console` as OTLP/JSON lines to standard output. Default `otlp`.',
+    ),
+  OTEL_EXPORTER_OTLP_ENDPOINT: endpoint.describe(
+    'Base URL of the collector; `/v1/logs` is appended. Default `http://localhost:4318`.',
+  ),
+  OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: endpoint.describe('URL for logs, used as it is; wins over the base URL.'),
+  OTEL_EXPORTER_OTLP_HEADERS: headers.describe(
+    'Headers of every request, such as `authorization=Bearer%20abc,x-scope-orgid=audit`; values are percent-encoded.',
+  ),
+  OTEL_EXPORTER_OTLP_LOGS_HEADERS: headers.describe('Headers for logs; merged with the general ones, these win.'),
+  OTEL_EXPORTER_OTLP_PROTOCOL: protocol.describe('`http/protobuf` or `http/json`. Default `http/protobuf`.'),
+  OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: protocol.describe('The same for logs; wins.'),
+  OTEL_EXPORTER_OTLP_COMPRESSION: compression.describe('`none` or `gzip`. Default `none`.'),
+  OTEL_EXPORTER_OTLP_LOGS_COMPRESSION: compression.describe('The same for logs; wins.'),
+  OTEL_EXPORTER_OTLP_TIMEOUT: timeout.describe(
+    'Milliseconds that one attempt may take; attempts go on until it is accepted. Default `10000`.',
+  ),
+  OTEL_EXPORTER_OTLP_LOGS_TIMEOUT: timeout.describe('The same for logs; wins.'),
+  OTEL_EXPORTER_OTLP_CERTIFICATE: file.describe("PEM file of the authority that signed the collector's certificate."),
+  OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE: file.describe('The same for logs; wins.'),
+  OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: file.describe('PEM file of the client certificate (chain) for mutual TLS.'),
+  OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE: file.describe('The same for logs; wins.'),
+  OTEL_EXPORTER_OTLP_CLIENT_KEY: file.describe('PEM file of the private key of the client certificate.'),
+  OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY: file.describe('The same for logs; wins.'),
+  DATABRICKS_AUDIT_DEAD_LETTERS: file.describe(
+    'Directory of the files with records that the collector refused for good. Default `<state>/dead-letters`.',
+  ),
+  DATABRICKS_AUDIT_MAX_IN_FLIGHT: variable(wholeNumber(1, requestsInFlightLimit))
+    .transform((value) => value ?? requestsInFlightDefault)
+    .describe(`Requests under way at once, 1 to ${requestsInFlightLimit}. Default \`${requestsInFlightDefault}\`.`),
+} as const;
+
+/** What the schemas of `exportOptions` make of the environment. */
+export type ExportVariables = {
+  readonly [Name in keyof typeof exportOptions]: z.output<(typeof exportOptions)[Name]>;
+};
+
+/** The values that hold for logs: the form for logs wins, then the general one, then the default of the specification. */
+export function resolveExportOptions(variables: ExportVariables): OtlpOptions {
+  return {
+    url:
+      variables.OTEL_EXPORTER_OTLP_LOGS_ENDPOINT ??
+      appendLogsPath(variables.OTEL_EXPORTER_OTLP_ENDPOINT ?? 'http://localhost:4318'),
+    headers: { ...variables.OTEL_EXPORTER_OTLP_HEADERS, ...variables.OTEL_EXPORTER_OTLP_LOGS_HEADERS },
+    protocol: variables.OTEL_EXPORTER_OTLP_LOGS_PROTOCOL ?? variables.OTEL_EXPORTER_OTLP_PROTOCOL ?? 'http/protobuf',
+    compression: variables.OTEL_EXPORTER_OTLP_LOGS_COMPRESSION ?? variables.OTEL_EXPORTER_OTLP_COMPRESSION ?? 'none',
+    requestTimeoutMs: variables.OTEL_EXPORTER_OTLP_LOGS_TIMEOUT ?? variables.OTEL_EXPORTER_OTLP_TIMEOUT ?? 10_000,
+    caFile: pickFile(variables, 'CERTIFICATE'),
+    clientCertificateFile: pickFile(variables, 'CLIENT_CERTIFICATE'),
+    clientKeyFile: pickFile(variables, 'CLIENT_KEY'),
+    requestsInFlightMax: variables.DATABRICKS_AUDIT_MAX_IN_FLIGHT,
+  };
+}
+
+function appendLogsPath(base: string): string {
+  const url = new URL(base);
+  url.pathname = `${url.pathname.replace(/\/$/, '')}/v1/logs`;
+  return url.href;
+}
+
+function pickFile(
+  variables: ExportVariables,
+  name: 'CERTIFICATE' | 'CLIENT_CERTIFICATE' | 'CLIENT_KEY',
+): NamedFile | undefined {
+  const candidates = [`OTEL_EXPORTER_OTLP_LOGS_${name}`, `OTEL_EXPORTER_OTLP_${name}`] as const;
+  const variable = candidates.find((candidate) => variables[candidate] !== undefined);
+  const path = variable === undefined ? undefined : variables[variable];
+  return variable === undefined || path === undefined ? undefined : { variable, path };
+}
+
+/**
+ * The list of the specification: `name=value` pairs in the style of W3C Baggage without properties, percent-decoded.
+ * The messages never show a value.
+ */
+function parseHeaders(text: string): Parsed<Readonly<Record<string, string>>> {
+  const parsed: Record<string, string> = {};
+  for (const [index, pair] of text.split(',').entries()) {
+    if (pair.trim() === '') continue;
+    const separator = pair.indexOf('=');
+    const name = pair.slice(0, Math.max(0, separator)).trim().toLowerCase();
+    if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name)) {
+      return bad(
+        `expected name=value pairs separated by commas; pair ${index + 1} has no valid header name before a =`,
+      );
+    }
+    if (transportHeaders.includes(name)) return bad(`expected no header ${name}: it is set for each request`);
+    const value = percentDecoded(pair.slice(separator + 1).trim());
+    if (value === undefined) return bad(`expected a percent-encoded value for header ${name} (a % itself is %25)`);
+    if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
+      return bad(`expected a value without control characters or characters beyond Latin-1 for header ${name}`);
+    }
+    parsed[name] = value;
+  }
+  return good(parsed);
+}
+
+function percentDecoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * One attempt to deliver one request over OTLP/HTTP, and what its answer means.
+ *
+ * The delegate of @opentelemetry/otlp-exporter-base is not used: its transport gets no AbortSignal, its callback knows success
+ * or an Error only, and it turns a partial success into success and a diagnostic line. All that it would do here is call
+ * `send`. What is used of the official packages is what reads a server's answer.
+ */
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import {
+  type IExportLogsServiceResponse,
+  JsonLogsSerializer,
+  ProtobufLogsSerializer,
+} from '@opentelemetry/otlp-transformer';
+import { type Dispatcher, request } from 'undici';
+import { messageOf } from '../model/agent-error.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { connectionFault, httpFault, type OtlpResponse } from './collector-faults.ts';
+import type { ExportOutcome } from './export-outcome.ts';
+import { createHttpDispatcher } from './http-dispatcher.ts';
+import type { OtlpOptions } from './options.ts';
+import { readableText } from './readable-text.ts';
+
+export interface OtlpClient {
+  /** Never rejects for what the network or the server does; rejects with the signal's reason when it is aborted. */
+  send(body: Uint8Array, signal: AbortSignal): Promise<ExportOutcome>;
+  /** Cuts what is under way. */
+  close(): Promise<void>;
+}
+
+/** The limit that OTLP sets a client (opentelemetry-proto, docs/specification.md, "OTLP/HTTP response"). */
+const responseBytesMax = 4 * 1024 * 1024;
+/** The default level, 6, takes twice the time, and the processor is scarcer here than the network. */
+const gzipLevel = 1;
+const compress = promisify(gzip);
+
+/** Throws ERR_CONFIGURATION when a certificate or key cannot be used. */
+export function createOtlpClient(options: OtlpOptions, clock: Clock): OtlpClient {
+  const dispatcher = createHttpDispatcher(options);
+  const headers = requestHeaders(options);
+
+  return {
+    async send(body, signal) {
+      signal.throwIfAborted();
+      const payload = options.compression === 'gzip' ? await compress(body, { level: gzipLevel }) : body;
+      const deadline = AbortSignal.any([signal, AbortSignal.timeout(options.requestTimeoutMs)]);
+      try {
+        const response = await post(options.url, headers, payload, dispatcher, deadline);
+        return response.status < 300
+          ? outcomeOfSuccess(response, options)
+          : httpFault(response, options, clock.nowMs());
+      } catch (error) {
+        signal.throwIfAborted();
+        return connectionFault(error, options);
+      }
+    },
+    close: () => dispatcher.destroy(),
+  };
+}
+
+function requestHeaders(options: OtlpOptions): Record<string, string> {
+  return {
+    'user-agent': options.userAgent ?? 'databricks-audit-otel',
+    ...options.headers,
+    // Exactly so: Loki refuses a content type with parameters.
+    'content-type': options.protocol === 'http/json' ? 'application/json' : 'application/x-protobuf',
+    ...(options.compression === 'none' ? {} : { 'content-encoding': options.compression }),
+  };
+}
+
+async function post(
+  url: string,
+  headers: Record<string, string>,
+  body: Uint8Array,
+  dispatcher: Dispatcher,
+  signal: AbortSignal,
+): Promise<OtlpResponse> {
+  const response = await request(url, { method: 'POST', headers, body, dispatcher, signal });
+  return { status: response.statusCode, headers: response.headers, body: await readLimited(response.body) };
+}
+
+async function readLimited(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of body) {
+    chunks.push(chunk);
+    sizeBytes += chunk.length;
+    if (sizeBytes >= responseBytesMax) break;
+  }
+  return Buffer.concat(chunks).subarray(0, responseBytesMax);
+}
+
+function outcomeOfSuccess(response: OtlpResponse, options: OtlpOptions): ExportOutcome {
+  const contentType = String(response.headers['content-type'] ?? '');
+  // A portal or a wrong path that greets everyone with a page: no OTLP server answers so, and nothing was stored.
+  if (/^text\/html/i.test(contentType)) return httpFault(response, options, 0);
+  // Empty is what Loki (204) and others send.
+  if (response.body.length === 0) return { status: 'accepted', warning: undefined };
+  try {
+    const serializer = /json/i.test(contentType) ? JsonLogsSerializer : ProtobufLogsSerializer;
+    return outcomeOfAnswer(serializer.deserializeResponse(response.body));
+  } catch (error) {
+    return { status: 'accepted', warning: `the answer is no OTLP response: ${readableText(messageOf(error), 100)}` };
+  }
+}
+
+/** A partial success that rejects nothing is a warning (opentelemetry-proto, docs/specification.md, "Partial Success"). */
+function outcomeOfAnswer(answer: IExportLogsServiceResponse | null): ExportOutcome {
+  const { rejectedLogRecords, errorMessage } = answer?.partialSuccess ?? {};
+  const reason = typeof errorMessage === 'string' ? readableText(errorMessage) : '';
+  // In JSON a 64-bit number is a string.
+  const rejectedCount = Number(rejectedLogRecords ?? 0);
+  if (rejectedCount > 0) return { status: 'partial', rejectedCount, reason };
+  return { status: 'accepted', warning: reason === '' ? undefined : reason };
+}

@@ -1,0 +1,54 @@
+/**
+ * The words in the body of a refusal. By OTLP/HTTP it is a google.rpc.Status in the encoding of the request, but Loki sends
+ * protobuf to JSON clients too, and proxies send text or HTML: so the bytes decide, not the content type.
+ */
+import { readableText } from './readable-text.ts';
+
+/** A short readable line; empty when the body says nothing. */
+export function serverMessage(body: Uint8Array): string {
+  const text = statusMessage(body) ?? jsonMessage(body) ?? plainMessage(body);
+  return readableText(text);
+}
+
+/**
+ * google.rpc.Status on the wire: code = 1 (varint), message = 2 (string). Its first byte is the tag of one of these, a
+ * control character that no text and no JSON begins with.
+ */
+function statusMessage(body: Uint8Array): string | undefined {
+  const codeTag = 0x08;
+  const messageTag = 0x12;
+  let at = 0;
+  if (body[0] === codeTag) at = readVarint(body, 1).end;
+  if (body[at] !== messageTag) return at > 0 ? '' : undefined;
+  const length = readVarint(body, at + 1);
+  return Buffer.from(body).toString('utf8', length.end, length.end + length.value);
+}
+
+/** Ends at the end of the body when that is cut. */
+function readVarint(body: Uint8Array, start: number): { value: number; end: number } {
+  let value = 0;
+  for (let at = start; ; at++) {
+    const byte = body[at];
+    if (byte === undefined) return { value, end: at };
+    value += (byte & 0x7f) * 2 ** (7 * (at - start));
+    if (byte < 0x80) return { value, end: at + 1 };
+  }
+}
+
+/** `{"code": 3, "message": "..."}`, and the shapes that gateways use. */
+function jsonMessage(body: Uint8Array): string | undefined {
+  const text = Buffer.from(body).toString('utf8').trimStart();
+  if (!text.startsWith('{')) return undefined;
+  try {
+    const { message, error } = JSON.parse(text) as { message?: unknown; error?: unknown };
+    const nested = typeof error === 'object' && error !== null && 'message' in error ? error.message : error;
+    return [message, nested].find((candidate) => typeof candidate === 'string');
+  } catch {
+    return undefined;
+  }
+}
+
+function plainMessage(body: Uint8Array): string {
+  const text = Buffer.from(body).toString('utf8');
+  return text.trimStart().startsWith('<') ? text.replaceAll(/<[^<>]*>/g, ' ') : text;
+}

@@ -1,0 +1,363 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { createOtlpExporter, type OtlpExporter } from '../../src/export/index.ts';
+import type { OtlpOptions } from '../../src/export/options.ts';
+import { type Answer, answers, type OtlpReceiver, startOtlpReceiver } from '../support/otlp-receiver.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+import {
+  batchOf,
+  encodeJson,
+  encodeProtobuf,
+  jsonOptions,
+  type LeapingClock,
+  type LogLine,
+  leapingClock,
+  lines,
+  manyLines,
+  never,
+  optionsOf,
+  receiver,
+  rememberingLogger,
+  toJsonLine,
+} from './fixtures.ts';
+
+interface Setup {
+  readonly exporter: OtlpExporter;
+  readonly clock: LeapingClock;
+  readonly log: LogLine[];
+  readonly deadLetters: () => DeadLetter[];
+}
+
+interface DeadLetter {
+  readonly uid: string;
+  readonly deadLetter: Record<string, unknown>;
+}
+
+function setUp(options: OtlpOptions, encode = encodeJson): Setup {
+  const directory = join(temporaryDirectory(), 'dead-letters');
+  const clock = leapingClock();
+  const logger = rememberingLogger();
+  const exporter = createOtlpExporter(options, { encode, toJsonLine, deadLettersDirectory: directory, clock, logger });
+  onTestFinished(() => exporter.close());
+  return { exporter, clock, log: logger.lines, deadLetters: () => readDeadLetters(directory) };
+}
+
+function readDeadLetters(directory: string): DeadLetter[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory)
+    .sort()
+    .flatMap((name) => readFileSync(join(directory, name), 'utf8').split('\n').filter(Boolean))
+    .map((line) => JSON.parse(line))
+    .map(({ resourceLogs, deadLetter }) => ({
+      uid: resourceLogs[0].scopeLogs[0].logRecords[0].attributes[0].value.stringValue,
+      deadLetter,
+    }));
+}
+
+/** What each request carried, in order. */
+function sent(collector: OtlpReceiver): string[] {
+  return collector.requests.map(({ records }) => records.map(({ uid }) => uid).join(' '));
+}
+
+const isBad = ({ uid }: { uid: string | undefined }) => uid?.startsWith('bad') === true;
+
+describe('while the collector does not take records', () => {
+  test.each([
+    ['answers 503', answers.status(503, 'ingester down')],
+    ['answers 429', answers.status(429, 'rate limited')],
+    ['answers 500', answers.status(500, 'panic')],
+    ['cuts the connection', answers.cut()],
+    ['sends garbage', answers.raw('garbage\r\n\r\n')],
+  ])('the batch waits, then is sent the same, byte for byte, when it %s', async (_, answer) => {
+    const collector = await receiver();
+    const { exporter, clock } = setUp(jsonOptions(collector.url));
+    collector.answerNext(answer, answer, answer);
+    const end = await exporter.export(batchOf(manyLines(3)), never);
+    expect(end).toEqual({ acceptedCount: 3, deadLetteredCount: 0 });
+    expect(clock.sleepsMs).toHaveLength(3);
+    expect(new Set(collector.requests.map(({ body }) => body.toString('hex'))).size).toBe(1);
+    expect(collector.acceptedUids()).toEqual(['line0', 'line1', 'line2']);
+  });
+
+  test('it waits longer from attempt to attempt, up to half a minute, and never gives up', async () => {
+    const collector = await receiver();
+    const { exporter, clock } = setUp(jsonOptions(collector.url));
+    collector.answerNext(...Array.from({ length: 200 }, () => answers.cut()));
+    await exporter.export(batchOf(lines('only')), never);
+    expect(clock.sleepsMs.slice(0, 7)).toEqual([1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
+    expect(clock.sleepsMs).toHaveLength(200);
+  });
+
+  test('it waits for Retry-After when that is longer than the backoff', async () => {
+    const collector = await receiver();
+    const { exporter, clock } = setUp(jsonOptions(collector.url));
+    collector.answerNext(
+      answers.status(429, '', { 'retry-after': '90' }),
+      answers.status(429, '', { 'retry-after': '1' }),
+    );
+    await exporter.export(batchOf(lines('only')), never);
+    expect(clock.sleepsMs).toEqual([90_000, 2000]);
+  });
+
+  test('a lost answer repeats the records, byte for byte, and loses none', async () => {
+    const collector = await receiver();
+    const { exporter } = setUp(optionsOf({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }), encodeProtobuf);
+    collector.answerNext(answers.loseAnswer());
+    await exporter.export(batchOf(manyLines(2), encodeProtobuf), never);
+    const [first, second, ...again] = collector.accepted.map(({ bytesHash }) => bytesHash);
+    expect(again).toEqual([first, second]);
+  });
+
+  test('the log tells the beginning, now and then, and the end of it, for all batches together', async () => {
+    const collector = await receiver();
+    const { exporter, log, clock } = setUp(jsonOptions(collector.url));
+    const backUp = collector.answerWhen(() => true, answers.cut());
+    clock.onSleep = (count) => count === 60 && backUp();
+    await Promise.all(['a', 'b', 'c', 'd'].map((text) => exporter.export(batchOf(lines(text)), never)));
+    const levels = log.map(({ level }) => level);
+    expect(levels[0]).toBe('warn');
+    expect(levels.at(-1)).toBe('info');
+    expect(levels.slice(1, -1).every((level) => level === 'error')).toBe(true);
+    expect(log.length).toBeLessThan(12);
+    expect(log[0]?.fields).toMatchObject({ err: { code: 'ERR_EXPORT_UNAVAILABLE' } });
+  });
+
+  test('a request that always fails between others that pass does not fill the log', async () => {
+    const collector = await receiver();
+    const { exporter, log, clock } = setUp(jsonOptions(collector.url));
+    const stuck = new AbortController();
+    collector.answerWhen(({ records }) => records.some(isBad), answers.status(503));
+    const failing = exporter.export(batchOf(lines('bad')), stuck.signal);
+    clock.onSleep = (count) => count === 100 && stuck.abort(new Error('enough'));
+    const passing = Array.from({ length: 100 }, async (_, index) =>
+      exporter.export(batchOf(lines(`good${index}`)), never),
+    );
+    await Promise.all(passing);
+    await expect(failing).rejects.toThrow('enough');
+    // 100 attempts are 50 minutes: one word in five of them, and an end to each.
+    expect(log.length).toBeLessThan(25);
+  });
+
+  test('status says since when and why, and nothing once it is over', async () => {
+    const collector = await receiver();
+    const { exporter, clock } = setUp(jsonOptions(collector.url));
+    const seen: unknown[] = [];
+    const beginMs = clock.timeMs;
+    collector.answerNext(answers.status(503), answers.status(503));
+    clock.onSleep = () => seen.push(exporter.status().outage);
+    await exporter.export(batchOf(lines('only')), never);
+    expect(seen[1]).toMatchObject({ sinceMs: beginMs, failedAttempts: 2, error: { code: 'ERR_EXPORT_UNAVAILABLE' } });
+    expect(exporter.status()).toMatchObject({ outage: undefined, requests: { unavailable: 2, accepted: 1 } });
+  });
+
+  test('the signal ends waiting and sending at once', async () => {
+    const collector = await receiver();
+    const { exporter, clock } = setUp(jsonOptions(collector.url));
+    const stop = new AbortController();
+    collector.answerNext(answers.cut(), answers.hang());
+    clock.onSleep = () => void collector.requestCount(3).then(() => stop.abort(new Error('stopping')));
+    const waiting = exporter.export(batchOf(lines('a')), stop.signal);
+    await collector.requestCount(1);
+    const hanging = exporter.export(batchOf(lines('b')), stop.signal);
+    collector.answerWhen(() => true, answers.hang());
+    await expect(waiting).rejects.toThrow('stopping');
+    await expect(hanging).rejects.toThrow('stopping');
+    expect(collector.accepted).toEqual([]);
+  });
+});
+
+describe('a setting that is wrong', () => {
+  test.each([401, 403, 404, 405, 415])('%i drops nothing: it is told once and tried again slowly', async (status) => {
+    const collector = await receiver();
+    const { exporter, clock, log } = setUp(jsonOptions(collector.url));
+    collector.answerNext(...Array.from({ length: 8 }, () => answers.plain(status, 'no')));
+    expect(await exporter.export(batchOf(manyLines(2)), never)).toEqual({ acceptedCount: 2, deadLetteredCount: 0 });
+    expect(clock.sleepsMs).toEqual(Array.from({ length: 8 }, () => 60_000));
+    const told = log.filter(({ level }) => level === 'error');
+    expect(told).toHaveLength(2);
+    expect(told[0]?.fields).toMatchObject({ err: { code: 'ERR_EXPORT_MISCONFIGURED', hint: expect.any(String) } });
+  });
+});
+
+describe('a request that is refused again and again while the server answers', () => {
+  test('is halved until it gets through, in order', async () => {
+    const collector = await receiver();
+    const { exporter, log } = setUp(jsonOptions(collector.url));
+    collector.answerWhen(({ records }) => records.length > 2, answers.status(503, 'received message larger than max'));
+    expect(await exporter.export(batchOf(manyLines(8)), never)).toEqual({ acceptedCount: 8, deadLetteredCount: 0 });
+    expect(collector.acceptedUids()).toEqual(manyLines(8).map((_, index) => `line${index}`));
+    expect(collector.requests.slice(0, 5).every(({ records }) => records.length === 8)).toBe(true);
+    expect(collector.requests[5]?.records).toHaveLength(4);
+    expect(log.filter(({ message }) => message.includes('halves'))).toHaveLength(1);
+  });
+
+  test.each([
+    ['a cut connection', answers.cut()],
+    ['429', answers.status(429)],
+    ['500', answers.status(500)],
+  ])('is halved for %s too', async (_, answer) => {
+    const collector = await receiver();
+    const { exporter } = setUp(jsonOptions(collector.url));
+    collector.answerWhen(({ records }) => records.length > 1, answer);
+    expect(await exporter.export(batchOf(manyLines(4)), never)).toEqual({ acceptedCount: 4, deadLetteredCount: 0 });
+  });
+
+  test('leaves whole what was not sent yet, and new batches start whole', async () => {
+    const collector = await receiver();
+    const { exporter, clock } = setUp(jsonOptions(collector.url));
+    const backUp = collector.answerWhen(() => true, answers.status(503));
+    clock.onSleep = (count) => count === 50 && backUp();
+    await exporter.export(batchOf(manyLines(64)), never);
+    const passed = collector.requests.filter(({ answer }) => answer?.kind === 'accept');
+    expect(passed.map(({ records }) => records.length)).toEqual([1, 1, 2, 4, 8, 16, 32]);
+    await exporter.export(batchOf(manyLines(64, 'next')), never);
+    expect(collector.requests.at(-1)?.records).toHaveLength(64);
+  });
+
+  test('is not halved when there is no connection', async () => {
+    const collector = await receiver();
+    await collector.close();
+    const { exporter, clock } = setUp(jsonOptions(collector.url));
+    const back = Promise.withResolvers<OtlpReceiver>();
+    clock.onSleep = (count) => {
+      if (count === 20) void startOtlpReceiver({ port: collector.port }).then(back.resolve, back.reject);
+    };
+    const end = exporter.export(batchOf(manyLines(4)), never);
+    const again = await back.promise;
+    onTestFinished(() => again.close());
+    expect(await end).toEqual({ acceptedCount: 4, deadLetteredCount: 0 });
+    expect(again.requests[0]?.records).toHaveLength(4);
+  });
+});
+
+describe('a record that is refused for good', () => {
+  test('is found by halving and becomes a dead letter; the others are accepted, in order', async () => {
+    const collector = await receiver();
+    const { exporter, deadLetters, log } = setUp(jsonOptions(collector.url));
+    collector.answerWhen(({ records }) => records.some(isBad), answers.status(400, 'line too long'));
+    const end = await exporter.export(batchOf(lines('a', 'b', 'c', 'bad', 'd', 'e')), never);
+    expect(end).toEqual({ acceptedCount: 5, deadLetteredCount: 1 });
+    expect(collector.acceptedUids()).toEqual(['a', 'b', 'c', 'd', 'e']);
+    expect(sent(collector)).toEqual(['a b c bad d e', 'a b c', 'bad d e', 'bad d', 'bad', 'd', 'e']);
+    expect(deadLetters()).toEqual([
+      {
+        uid: 'bad',
+        deadLetter: { time: '2026-01-31T12:00:00.000Z', httpStatus: 400, reason: 'HTTP 400: line too long' },
+      },
+    ]);
+    expect(log.map(({ level }) => level)).toEqual(['error']);
+  });
+
+  test('costs nobody else a dead letter at Loki, which stores the good records of a 400', async () => {
+    const collector = await receiver();
+    const { exporter, deadLetters } = setUp(jsonOptions(collector.url));
+    collector.answerWhen(() => true, answers.refuseRecords(isBad));
+    const end = await exporter.export(batchOf(lines('bad1', 'a', 'b', 'bad2')), never);
+    expect(end).toEqual({ acceptedCount: 2, deadLetteredCount: 2 });
+    expect(new Set(collector.acceptedUids())).toEqual(new Set(['a', 'b']));
+    expect(deadLetters().map(({ uid }) => uid)).toEqual(['bad1', 'bad2']);
+  });
+
+  test('is one that is too large alone: 413 halves down to it', async () => {
+    const collector = await receiver();
+    const { exporter, deadLetters } = setUp(jsonOptions(collector.url));
+    collector.answerWhen(({ body }) => body.length > 1000, answers.plain(413, 'too large'));
+    const end = await exporter.export(batchOf(lines('a', 'b', 'c'.repeat(1000), 'd')), never);
+    expect(end).toEqual({ acceptedCount: 3, deadLetteredCount: 1 });
+    expect(collector.acceptedUids()).toEqual(['a', 'b', 'd']);
+    expect(deadLetters()).toMatchObject([{ uid: 'c'.repeat(1000), deadLetter: { httpStatus: 413 } }]);
+  });
+
+  test('does not fill the log when there are many', async () => {
+    const collector = await receiver();
+    const { exporter, log, clock } = setUp(jsonOptions(collector.url));
+    collector.answerWhen(({ records }) => records.some(isBad), answers.status(400));
+    await exporter.export(batchOf(manyLines(50, 'bad')), never);
+    clock.timeMs += 10 * 60_000;
+    await exporter.export(batchOf(lines('bad')), never);
+    expect(log).toHaveLength(2);
+    expect(log[1]?.fields).toMatchObject({ omitted: 49 });
+  });
+});
+
+describe('a partial success', () => {
+  test.each([
+    ['protobuf', 'http/protobuf', encodeProtobuf],
+    ['JSON', 'http/json', encodeJson],
+  ])('in %s is never sent again; all of its records become dead letters with a note', async (_, protocol, encode) => {
+    const collector = await receiver();
+    const options = optionsOf({
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+    });
+    const { exporter, deadLetters, log } = setUp(options, encode);
+    collector.answerNext(answers.partial(2, 'quota used up'));
+    const end = await exporter.export(batchOf(manyLines(5), encode), never);
+    expect(end).toEqual({ acceptedCount: 3, deadLetteredCount: 2 });
+    expect(collector.requests).toHaveLength(1);
+    expect(deadLetters().map(({ uid }) => uid)).toEqual(['line0', 'line1', 'line2', 'line3', 'line4']);
+    expect(deadLetters()[4]?.deadLetter).toMatchObject({
+      httpStatus: 200,
+      reason: 'quota used up',
+      rejectedRecords: 2,
+      ofRecords: 5,
+    });
+    expect(log).toMatchObject([{ level: 'error', fields: { reason: 'quota used up' } }]);
+  });
+
+  test('that claims more than was sent counts no more than was sent', async () => {
+    const collector = await receiver();
+    const { exporter } = setUp(jsonOptions(collector.url));
+    collector.answerNext(answers.partial(1_000_000));
+    expect(await exporter.export(batchOf(manyLines(5)), never)).toEqual({ acceptedCount: 0, deadLetteredCount: 5 });
+  });
+
+  test('that rejects nothing is a warning', async () => {
+    const collector = await receiver();
+    const { exporter, log } = setUp(jsonOptions(collector.url));
+    collector.answerNext(answers.accept('use /v2'));
+    expect(await exporter.export(batchOf(manyLines(5)), never)).toEqual({ acceptedCount: 5, deadLetteredCount: 0 });
+    expect(log).toMatchObject([{ level: 'warn', fields: { warning: 'use /v2' } }]);
+  });
+});
+
+describe('whatever the collector answers', () => {
+  const anyAnswer: fc.Arbitrary<Answer> = fc.oneof(
+    fc.constantFrom(401, 404, 429, 500, 502, 503, 504).map((status) => answers.status(status, 'text')),
+    fc.constantFrom(400, 413, 422).map((status) => answers.plain(status, 'text')),
+    fc.integer({ min: 1, max: 9 }).map((count) => answers.partial(count)),
+    fc.constant(answers.accept('warning')),
+    fc.constant(answers.cut()),
+    fc.constant(answers.loseAnswer()),
+    fc.constant(answers.raw('garbage\r\n')),
+    fc.constant(answers.refuseRecords(isBad)),
+  );
+
+  test('every record ends as stored or dead-lettered, and the counts add up', async () => {
+    const collector = await receiver();
+    const { exporter, deadLetters } = setUp(jsonOptions(collector.url));
+    let batchCount = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.boolean(), { minLength: 1, maxLength: 12 }),
+        fc.array(anyAnswer, { maxLength: 25 }),
+        async (areBad, script) => {
+          batchCount++;
+          const texts = areBad.map((bad, index) => `${bad ? 'bad' : 'good'}-${batchCount}-${index}`);
+          collector.answerNext(...script);
+          collector.answerWhen(({ records }) => records.some(isBad), answers.status(400));
+          const end = await exporter.export(batchOf(lines(...texts)), never);
+          collector.acceptAgain();
+          expect(end.acceptedCount + end.deadLetteredCount).toBe(texts.length);
+          const stored = new Set(collector.acceptedUids());
+          const dead = new Set(deadLetters().map(({ uid }) => uid));
+          const nowhere = texts.filter((text) => !stored.has(text) && !dead.has(text));
+          expect(nowhere).toEqual([]);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+});

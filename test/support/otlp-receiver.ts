@@ -1,0 +1,375 @@
+/**
+ * A real OTLP/HTTP logs receiver on a loopback port, for tests: it stores what it accepts, keeps every request, and can
+ * be told to answer in each way that collectors, Loki and the proxies before them were seen to answer.
+ * It never acknowledges a record that it did not store.
+ */
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { type FileHandle, open } from 'node:fs/promises';
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import protobuf from 'protobufjs';
+import { decodeLogsRequest, type OtlpLogRecord, type OtlpLogsRequest, type OtlpResource } from './otlp-decode.ts';
+
+export interface ReceivedRecord {
+  /** The attribute `log.record.uid`. */
+  readonly uid: string | undefined;
+  /** The body, when it is a string. */
+  readonly body: string | undefined;
+  readonly record: OtlpLogRecord;
+  readonly resource: OtlpResource | undefined;
+  /** Resource, scope and record as JSON with sorted keys. */
+  readonly json: string;
+  /** SHA-256 of the encoded LogRecord alone, so "byte for byte" is one comparison. */
+  readonly bytesHash: string;
+}
+
+export interface ReceivedRequest {
+  /** 0 for the first one that arrived. */
+  readonly index: number;
+  readonly path: string;
+  readonly headers: IncomingMessage['headers'];
+  /** Decompressed. */
+  readonly body: Buffer;
+  /** Empty when the body is not a request. */
+  readonly records: readonly ReceivedRecord[];
+  /** What it was answered; set once that is decided. */
+  answer: Answer | undefined;
+}
+
+/** Made by `answers`. */
+export type Answer =
+  | { readonly kind: 'accept'; readonly warning?: string }
+  | {
+      readonly kind: 'status';
+      readonly status: number;
+      readonly text: string;
+      readonly headers: Record<string, string>;
+    }
+  | { readonly kind: 'partial'; readonly rejectedCount: number; readonly text: string }
+  | { readonly kind: 'refuseRecords'; readonly matches: (record: ReceivedRecord) => boolean; readonly text: string }
+  | { readonly kind: 'loseAnswer' }
+  | { readonly kind: 'cut' }
+  | { readonly kind: 'raw'; readonly bytes: string }
+  | { readonly kind: 'acceptWith'; readonly body: string | Buffer; readonly contentType: string }
+  | { readonly kind: 'hold'; readonly until: Promise<unknown>; readonly answer: Answer };
+
+export const answers = {
+  /** 200 and everything stored; a warning goes along as a partial success that rejects nothing. */
+  accept: (warning?: string): Answer => (warning === undefined ? { kind: 'accept' } : { kind: 'accept', warning }),
+  /** Nothing is stored. The text travels as a protobuf Status, as Loki and the Collector send it; see `plain` too. */
+  status: (status: number, text = '', headers: Record<string, string> = {}): Answer => ({
+    kind: 'status',
+    status,
+    text,
+    headers,
+  }),
+  /** Nothing is stored; the text is the body as it is. */
+  plain: (status: number, text: string, headers: Record<string, string> = {}): Answer => ({
+    kind: 'status',
+    status,
+    text,
+    headers: { 'content-type': 'text/plain', ...headers },
+  }),
+  /** 200 with a partial success: the last `rejectedCount` records are not stored. */
+  partial: (rejectedCount: number, text = 'quota used up'): Answer => ({ kind: 'partial', rejectedCount, text }),
+  /** As Loki: 400 when a record matches, while the other records of the request are stored. Otherwise accepts. */
+  refuseRecords: (matches: (record: ReceivedRecord) => boolean, text = 'line too long'): Answer => ({
+    kind: 'refuseRecords',
+    matches,
+    text,
+  }),
+  /** Stores everything, then cuts the connection: the sender cannot know. */
+  loseAnswer: (): Answer => ({ kind: 'loseAnswer' }),
+  /** Cuts the connection, nothing stored. */
+  cut: (): Answer => ({ kind: 'cut' }),
+  /** Never answers, nothing stored. */
+  hang: (): Answer => ({ kind: 'hold', until: new Promise(() => {}), answer: { kind: 'cut' } }),
+  /** Answers once the promise has resolved. */
+  hold: (until: Promise<unknown>, answer: Answer = { kind: 'accept' }): Answer => ({ kind: 'hold', until, answer }),
+  /** These bytes instead of an HTTP answer, nothing stored. */
+  raw: (bytes: string): Answer => ({ kind: 'raw', bytes }),
+  /** 200, everything stored, with this body instead of an ExportLogsServiceResponse. */
+  acceptWith: (body: string | Buffer, contentType = 'application/x-protobuf'): Answer => ({
+    kind: 'acceptWith',
+    body,
+    contentType,
+  }),
+};
+
+export interface OtlpReceiverOptions {
+  readonly tls?: {
+    readonly cert: string;
+    readonly key: string;
+    /** Demands a client certificate from this authority. */
+    readonly clientCa?: string;
+  };
+  /** 0 for any free port. */
+  readonly port?: number;
+  readonly path?: string;
+  /** Accepted records go to this file, one JSON object a line, and to the disk, before they are acknowledged. */
+  readonly acceptedFile?: string;
+}
+
+export interface OtlpReceiver {
+  /** Of the server, without a path: what OTEL_EXPORTER_OTLP_ENDPOINT takes. */
+  readonly url: string;
+  readonly port: number;
+  /** Every request, in the order of arrival. */
+  readonly requests: readonly ReceivedRequest[];
+  /** Every stored record, in the order of storing; a record that came twice is in it twice. */
+  readonly accepted: readonly ReceivedRecord[];
+  /** `log.record.uid` of every stored record. */
+  acceptedUids(): string[];
+  /** The next requests are answered like this, one answer each; they go before the rules of `answerWhen`. */
+  answerNext(...next: readonly Answer[]): void;
+  /** Every request that matches is answered like this until the returned function is called; the newest rule wins. */
+  answerWhen(matches: (request: ReceivedRequest) => boolean, answer: Answer): () => void;
+  /** Forgets what `answerNext` and `answerWhen` said. */
+  acceptAgain(): void;
+  /** Resolves when that many requests have arrived since the start. */
+  requestCount(count: number): Promise<void>;
+  /** Cuts all connections. A receiver that is started again on the same port is the collector coming back. */
+  close(): Promise<void>;
+}
+
+export async function startOtlpReceiver(options: OtlpReceiverOptions = {}): Promise<OtlpReceiver> {
+  const requests: ReceivedRequest[] = [];
+  const accepted: ReceivedRecord[] = [];
+  const next: Answer[] = [];
+  const rules: { matches: (request: ReceivedRequest) => boolean; answer: Answer }[] = [];
+  const waiting = new Set<() => void>();
+  const file = options.acceptedFile === undefined ? undefined : await open(options.acceptedFile, 'a');
+  const path = options.path ?? '/v1/logs';
+
+  async function store(records: readonly ReceivedRecord[]): Promise<void> {
+    if (file !== undefined) await appendDurably(file, records);
+    accepted.push(...records);
+  }
+
+  async function handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const wire = await readBody(incoming);
+    const encoding = incoming.headers['content-encoding'];
+    const body = encoding === 'gzip' ? await promisify(gunzip)(wire) : wire;
+    const isJson = incoming.headers['content-type'] === 'application/json';
+    const records = recordsOf(body, isJson);
+    const request: ReceivedRequest = {
+      index: requests.length,
+      path: incoming.url ?? '',
+      headers: incoming.headers,
+      body,
+      records: records ?? [],
+      answer: undefined,
+    };
+    requests.push(request);
+    for (const wake of waiting) wake();
+    const told = next.shift() ?? rules.findLast((rule) => rule.matches(request))?.answer;
+    request.answer = told ?? protocolFault(incoming, path, records) ?? { kind: 'accept' };
+    await give(request.answer, request, response, isJson);
+  }
+
+  async function give(answer: Answer, request: ReceivedRequest, response: ServerResponse, isJson: boolean) {
+    switch (answer.kind) {
+      case 'accept':
+        await store(request.records);
+        return sendResponse(response, isJson, 0, answer.warning);
+      case 'acceptWith':
+        await store(request.records);
+        return send(response, 200, answer.contentType, answer.body);
+      case 'partial':
+        await store(request.records.slice(0, Math.max(0, request.records.length - answer.rejectedCount)));
+        return sendResponse(response, isJson, answer.rejectedCount, answer.text);
+      case 'refuseRecords': {
+        await store(request.records.filter((record) => !answer.matches(record)));
+        if (!request.records.some(answer.matches)) return sendResponse(response, isJson, 0, undefined);
+        return send(response, 400, 'application/x-protobuf', encodeStatus(answer.text));
+      }
+      case 'status': {
+        const plain = answer.headers['content-type'];
+        const text = plain === undefined ? encodeStatus(answer.text) : answer.text;
+        return send(response, answer.status, plain ?? 'application/x-protobuf', text, answer.headers);
+      }
+      case 'loseAnswer':
+        await store(request.records);
+        response.socket?.destroy();
+        return;
+      case 'cut':
+        response.socket?.destroy();
+        return;
+      case 'raw':
+        response.socket?.end(answer.bytes);
+        return;
+      case 'hold':
+        await answer.until;
+        return give(answer.answer, request, response, isJson);
+    }
+  }
+
+  const listener = (incoming: IncomingMessage, response: ServerResponse) => {
+    handle(incoming, response).catch((error) => {
+      // The sender went away in the middle of its request, or a test looks at a broken receiver: say which.
+      if (!incoming.destroyed) response.writeHead(500).end(String(error));
+      response.socket?.destroy();
+    });
+  };
+  const { tls } = options;
+  const server =
+    tls === undefined
+      ? createHttpServer(listener)
+      : createHttpsServer(
+          { cert: tls.cert, key: tls.key, ca: tls.clientCa, requestCert: tls.clientCa !== undefined },
+          listener,
+        );
+  server.listen(options.port ?? 0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+
+  return {
+    url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
+    port,
+    requests,
+    accepted,
+    acceptedUids: () => accepted.flatMap((record) => record.uid ?? []),
+    answerNext: (...more) => void next.push(...more),
+    answerWhen(matches, answer) {
+      const rule = { matches, answer };
+      rules.push(rule);
+      return () => {
+        const index = rules.indexOf(rule);
+        if (index >= 0) rules.splice(index, 1);
+      };
+    },
+    acceptAgain() {
+      next.length = 0;
+      rules.length = 0;
+    },
+    async requestCount(count) {
+      while (requests.length < count) {
+        await new Promise<void>((resolve) => {
+          const wake = () => {
+            waiting.delete(wake);
+            resolve();
+          };
+          waiting.add(wake);
+        });
+      }
+    },
+    async close() {
+      server.close();
+      server.closeAllConnections();
+      await file?.close();
+    },
+  };
+}
+
+/** What a strict receiver refuses by itself. Loki takes the content type literally: parameters are a 415. */
+function protocolFault(
+  incoming: IncomingMessage,
+  path: string,
+  records: readonly ReceivedRecord[] | undefined,
+): Answer | undefined {
+  if (incoming.url !== path) return answers.plain(404, '404 page not found');
+  if (incoming.method !== 'POST') return answers.plain(405, '405 method not allowed, supported: [POST]');
+  const contentType = incoming.headers['content-type'];
+  if (contentType !== 'application/x-protobuf' && contentType !== 'application/json') {
+    return answers.plain(415, `415 unsupported media type ${contentType}`);
+  }
+  if (records === undefined) return answers.status(400, 'the request cannot be decoded');
+  return undefined;
+}
+
+async function readBody(incoming: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of incoming) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+async function appendDurably(file: FileHandle, records: readonly ReceivedRecord[]): Promise<void> {
+  await file.appendFile(records.map((record) => `${JSON.stringify(record)}\n`).join(''));
+  await file.datasync();
+}
+
+function send(
+  response: ServerResponse,
+  status: number,
+  contentType: string,
+  body: string | Buffer,
+  headers: Record<string, string> = {},
+): void {
+  response.writeHead(status, { 'content-type': contentType, ...headers }).end(body);
+}
+
+/** An ExportLogsServiceResponse. */
+function sendResponse(response: ServerResponse, isJson: boolean, rejectedCount: number, text: string | undefined) {
+  if (isJson) {
+    const partialSuccess = { rejectedLogRecords: String(rejectedCount), errorMessage: text ?? '' };
+    return send(response, 200, 'application/json', JSON.stringify(text === undefined ? {} : { partialSuccess }));
+  }
+  const partial = protobuf.Writer.create();
+  if (rejectedCount !== 0) partial.uint32(8).int64(rejectedCount);
+  if (text !== undefined) partial.uint32(18).string(text);
+  const message = protobuf.Writer.create();
+  if (text !== undefined) message.uint32(10).bytes(partial.finish());
+  return send(response, 200, 'application/x-protobuf', Buffer.from(message.finish()));
+}
+
+/** A google.rpc.Status: code = 1, message = 2. */
+function encodeStatus(text: string): Buffer {
+  return Buffer.from(protobuf.Writer.create().uint32(8).int32(3).uint32(18).string(text).finish());
+}
+
+/** Undefined when the body is no ExportLogsServiceRequest. */
+function recordsOf(body: Buffer, isJson: boolean): ReceivedRecord[] | undefined {
+  try {
+    const request: OtlpLogsRequest = isJson ? JSON.parse(body.toString()) : decodeLogsRequest(body);
+    const encoded = isJson ? undefined : encodedRecords(body);
+    let index = 0;
+    return (request.resourceLogs ?? []).flatMap(({ resource, scopeLogs }) =>
+      (scopeLogs ?? []).flatMap(({ scope, logRecords }) =>
+        (logRecords ?? []).map((record) => {
+          const bytes = encoded === undefined ? JSON.stringify(record) : (encoded[index] ?? '');
+          index++;
+          return {
+            uid: record.attributes?.find(({ key }) => key === 'log.record.uid')?.value?.stringValue,
+            body: record.body?.stringValue,
+            record,
+            resource,
+            json: canonicalJson({ resource, scope, record }),
+            bytesHash: createHash('sha256').update(bytes).digest('hex'),
+          };
+        }),
+      ),
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+/** ExportLogsServiceRequest.resource_logs = 1, ResourceLogs.scope_logs = 2, ScopeLogs.log_records = 2. */
+function encodedRecords(request: Uint8Array): Uint8Array[] {
+  return messagesIn(request, 1).flatMap((resourceLogs) =>
+    messagesIn(resourceLogs, 2).flatMap((scopeLogs) => messagesIn(scopeLogs, 2)),
+  );
+}
+
+function messagesIn(message: Uint8Array, fieldNumber: number): Uint8Array[] {
+  const reader = protobuf.Reader.create(message);
+  const found: Uint8Array[] = [];
+  while (reader.pos < reader.len) {
+    const tag = reader.uint32();
+    if (tag === ((fieldNumber << 3) | 2)) found.push(reader.bytes());
+    else reader.skipType(tag & 7);
+  }
+  return found;
+}
+
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  );
+}
