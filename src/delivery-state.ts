@@ -37,8 +37,12 @@ export interface Announcement {
   readonly occurrenceHashes: LineHashes;
 }
 
+export type AnnouncementId = number & { readonly __brand: 'AnnouncementId' };
+
 /** The end of one batch, in the order of the object. */
 export interface Settlement {
+  /** What was announced for the batch; undefined when all of it stood in the state from before a crash. */
+  readonly announcementId: AnnouncementId | undefined;
   /** Where the object is settled up to; undefined while a rewritten object is compared line by line. */
   readonly position: Position | undefined;
   readonly lineHashes: LineHashes;
@@ -49,14 +53,26 @@ export interface Settlement {
 export interface DeliveryState {
   /** Random bytes that belong to this state and go into its hashes, so that nobody can craft two lines with one hash. */
   readonly hashSecret: Uint8Array;
+  /** The UTC date, `yyyy-mm-dd`, of the day on which this state began: what `DATABRICKS_AUDIT_START=now` means ever after. */
+  readonly createdOn: string;
   find(id: ObjectId): ObjectState | undefined;
   /** The hashes of all settled lines of the object, one entry for each time that the line was settled. */
   settledLineHashes(id: ObjectId): Iterable<LineHashes>;
+  /** What was announced and not settled when the process ended. */
   announcements(id: ObjectId): Iterable<Announcement>;
-  announce(origin: ObjectOrigin, announcement: Announcement): void;
+  announce(origin: ObjectOrigin, announcement: Announcement): AnnouncementId;
+  /** Forgets the batch's announcement. */
   settle(origin: ObjectOrigin, settlement: Settlement): void;
-  /** The end of the version was reached and everything before it is settled. Forgets the object's announcements. */
-  finish(origin: ObjectOrigin, version: ObjectVersion, end: Position): void;
+  /**
+   * The end of the version was reached and everything before it is settled.
+   * @param stillAnnounced replaces the announcements of the object: lines that were in flight when a process died and that
+   * are missing in this version. Should they come back, they take the observed time that they were sent with.
+   */
+  finish(origin: ObjectOrigin, version: ObjectVersion, end: Position, stillAnnounced: readonly Announcement[]): void;
+  /** The object is as if it had never been seen. */
+  forget(id: ObjectId): void;
+  /** Drops the line hashes of objects of dates before this one (`yyyy-mm-dd`); their positions stay. */
+  dropLineHashes(before: string): void;
   /**
    * Resolves when everything so far is durable. While the disk is full or not writable it keeps trying, so that shipping
    * pauses instead of losing its place. Rejects when the signal is aborted, or with ERR_STATE_DAMAGED.

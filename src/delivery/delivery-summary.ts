@@ -1,0 +1,57 @@
+/**
+ * Reads the state without taking part in it, also while an agent ships with it.
+ */
+import { existsSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { databasePath } from './state-directory.ts';
+
+/** One workspace and date. */
+export interface PartitionSummary {
+  readonly workspaceId: string | undefined;
+  readonly date: string | undefined;
+  readonly objectCount: number;
+  /** Objects whose latest seen version was not settled to its end yet. */
+  readonly openObjectCount: number;
+  readonly acceptedCount: number;
+  readonly deadLetteredCount: number;
+}
+
+export interface DeliverySummary {
+  readonly createdOn: string;
+  readonly databaseBytes: number;
+  /** Batches that were announced and not settled: under way, or to be sent again after a crash. */
+  readonly announcedBatchCount: number;
+  readonly partitions: readonly PartitionSummary[];
+}
+
+/** @returns undefined when there is no state in the directory yet. */
+export function readDeliverySummary(directory: string): DeliverySummary | undefined {
+  const path = databasePath(directory);
+  if (!existsSync(path)) return undefined;
+  const database = new DatabaseSync(path, { readOnly: true });
+  try {
+    const one = (sql: string) => database.prepare(sql).get()?.value ?? null;
+    const rows = database
+      .prepare(
+        `SELECT workspace_id, date, count(*) AS objects, sum(settled_etag IS NULL) AS open,
+                sum(accepted_count) AS accepted, sum(dead_lettered_count) AS dead_lettered
+         FROM object GROUP BY workspace_id, date ORDER BY workspace_id, date`,
+      )
+      .all();
+    return {
+      createdOn: one("SELECT CAST(value AS TEXT) AS value FROM meta WHERE name = 'created_on'")?.toString() ?? '',
+      databaseBytes: Number(one('SELECT page_count * page_size AS value FROM pragma_page_count(), pragma_page_size()')),
+      announcedBatchCount: Number(one('SELECT count(*) AS value FROM announcement')),
+      partitions: rows.map((row) => ({
+        workspaceId: row.workspace_id?.toString(),
+        date: row.date?.toString(),
+        objectCount: Number(row.objects),
+        openObjectCount: Number(row.open),
+        acceptedCount: Number(row.accepted),
+        deadLetteredCount: Number(row.dead_lettered),
+      })),
+    };
+  } finally {
+    database.close();
+  }
+}

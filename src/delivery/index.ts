@@ -1,0 +1,2 @@
+export { type DeliverySummary, type PartitionSummary, readDeliverySummary } from './delivery-summary.ts';
+export { openDeliveryState, type StateOptions } from './sqlite-state.ts';

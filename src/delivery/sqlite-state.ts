@@ -1,0 +1,347 @@
+/**
+ * The delivery state in an embedded SQLite database: write-ahead log, synchronous FULL, so that what was flushed survives a
+ * power cut. Changes are collected and committed together once per turn of the event loop, which makes one disk write of
+ * the announcements and settlements of all objects that are being shipped.
+ */
+import { DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite';
+import type {
+  Announcement,
+  AnnouncementId,
+  DeliveryState,
+  LineHashes,
+  ObjectState,
+  Position,
+  Settlement,
+} from '../delivery-state.ts';
+import { AgentError, isAgentError, messageOf } from '../model/agent-error.ts';
+import type { ObjectId, ObjectOrigin, ObjectVersion } from '../model/object.ts';
+import { backoffMs } from '../runtime/backoff.ts';
+import { type Clock, utcDate } from '../runtime/clock.ts';
+import type { Logger } from '../runtime/logger.ts';
+import { migrate } from './schema.ts';
+import { isDamaged, isSqliteError } from './sqlite-errors.ts';
+import { databasePath, lockStateDirectory, moveAside } from './state-directory.ts';
+
+export interface StateOptions {
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * Opens the state, or begins a new one. A damaged database is moved aside, loudly: sending everything again with the same
+ * log.record.uid is better than sending nothing.
+ * @throws AgentError ERR_STATE_LOCKED, ERR_STATE_NEWER or ERR_STATE_WRITE.
+ */
+export function openDeliveryState(options: StateOptions): DeliveryState {
+  const unlock = lockStateDirectory(options.directory);
+  try {
+    return new SqliteState(openOrBeginAgain(options), unlock, options);
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+function openOrBeginAgain(options: StateOptions): DatabaseSync {
+  try {
+    return openDatabase(options);
+  } catch (error) {
+    if (!isDamaged(error)) throw explainOpenFailure(error, options.directory);
+    beginAgain(options, error);
+    return openDatabase(options);
+  }
+}
+
+function openDatabase({ directory, clock }: StateOptions): DatabaseSync {
+  const database = new DatabaseSync(databasePath(directory));
+  try {
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+    migrate(database, utcDate(clock.nowMs()));
+    database.prepare('SELECT count(*) FROM meta').get();
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function explainOpenFailure(error: unknown, directory: string): unknown {
+  if (isAgentError(error)) return error;
+  return new AgentError('ERR_STATE_WRITE', `Could not open the state in ${directory}: ${messageOf(error)}`, {
+    cause: error,
+    hint: 'Check that the volume has space left and that this user can write to it.',
+  });
+}
+
+function beginAgain({ directory, clock, logger }: StateOptions, cause: unknown): void {
+  const aside = moveAside(directory, clock.nowMs());
+  const err = new AgentError('ERR_STATE_DAMAGED', `The state database was damaged and moved to ${aside}`, {
+    cause,
+    hint: 'All lines from DATABRICKS_AUDIT_START on are sent again with the same log.record.uid; docs/delivery.md says what backends do with them.',
+  });
+  logger.error({ err }, 'State begins again');
+}
+
+const retryPolicy = { initialMs: 500, maxMs: 15_000 };
+
+class SqliteState implements DeliveryState {
+  readonly hashSecret: Uint8Array;
+  readonly createdOn: string;
+  readonly #database: DatabaseSync;
+  readonly #statements: Statements;
+  readonly #unlock: () => void;
+  readonly #options: StateOptions;
+  readonly #closing = new AbortController();
+  #changes: (() => void)[] = [];
+  #commit: Promise<void> | undefined;
+  #damage: AgentError | undefined;
+  #lastAnnouncementId: number;
+
+  constructor(database: DatabaseSync, unlock: () => void, options: StateOptions) {
+    this.#database = database;
+    this.#unlock = unlock;
+    this.#options = options;
+    this.#statements = prepareStatements(database);
+    this.hashSecret = bytes(this.#statements.meta.get('hash_secret')?.value);
+    this.createdOn = Buffer.from(bytes(this.#statements.meta.get('created_on')?.value)).toString();
+    this.#lastAnnouncementId = Number(this.#statements.lastAnnouncement.get()?.id ?? 0);
+  }
+
+  find(id: ObjectId): ObjectState | undefined {
+    const row = this.#read(() => this.#statements.find.get(id));
+    if (row === undefined) return undefined;
+    return {
+      settledVersion:
+        row.settled_etag === null
+          ? undefined
+          : {
+              etag: String(row.settled_etag),
+              sizeBytes: Number(row.settled_size_bytes),
+              modifiedAtMs: Number(row.settled_modified_at_ms),
+            },
+      settled: {
+        offsetBytes: Number(row.settled_offset_bytes),
+        lineCount: Number(row.settled_line_count),
+        digest: bytes(row.settled_digest),
+        atLineEnd: row.settled_at_line_end === 1,
+      },
+      hasLineHashes: row.has_line_hashes === 1,
+    };
+  }
+
+  *settledLineHashes(id: ObjectId): Iterable<LineHashes> {
+    for (const row of this.#read(() => this.#statements.lineHashes.all(id))) yield toHashes(row.hashes);
+  }
+
+  announcements(id: ObjectId): Iterable<Announcement> {
+    return this.#read(() => this.#statements.announcements.all(id)).map((row) => ({
+      observedAtMs: Number(row.observed_at_ms),
+      occurrenceHashes: toHashes(row.occurrence_hashes),
+    }));
+  }
+
+  announce(origin: ObjectOrigin, announcement: Announcement): AnnouncementId {
+    const announcementId = ++this.#lastAnnouncementId as AnnouncementId;
+    this.#change(() => {
+      this.#insertObject(origin);
+      this.#insertAnnouncement(announcementId, origin, announcement);
+    });
+    return announcementId;
+  }
+
+  settle(origin: ObjectOrigin, settlement: Settlement): void {
+    const { announcementId, position, lineHashes, acceptedCount, deadLetteredCount } = settlement;
+    this.#change(() => {
+      this.#insertObject(origin);
+      if (announcementId !== undefined) this.#statements.forgetAnnouncement.run(announcementId);
+      if (position !== undefined) this.#movePosition(origin, position);
+      this.#statements.count.run(acceptedCount, deadLetteredCount, origin.id);
+      this.#statements.addLineHashes.run(toBlob(lineHashes), origin.id);
+    });
+  }
+
+  finish(origin: ObjectOrigin, version: ObjectVersion, end: Position, stillAnnounced: readonly Announcement[]): void {
+    this.#change(() => {
+      this.#insertObject(origin);
+      this.#movePosition(origin, end);
+      this.#statements.finish.run(version.etag, version.sizeBytes, version.modifiedAtMs, origin.id);
+      this.#statements.forgetAnnouncements.run(origin.id);
+      for (const announcement of stillAnnounced) {
+        this.#insertAnnouncement(++this.#lastAnnouncementId, origin, announcement);
+      }
+    });
+  }
+
+  forget(id: ObjectId): void {
+    this.#change(() => {
+      this.#statements.forgetAnnouncements.run(id);
+      this.#statements.forgetLineHashes.run(id);
+      this.#statements.forgetObject.run(id);
+    });
+  }
+
+  dropLineHashes(before: string): void {
+    this.#change(() => {
+      const beforeMs = Date.parse(`${before}T00:00:00Z`);
+      this.#statements.dropLineHashes.run(before, beforeMs);
+      this.#statements.markDropped.run(before, beforeMs);
+    });
+  }
+
+  async flush(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#damage !== undefined) throw this.#damage;
+    if (this.#commit !== undefined) await untilAborted(this.#commit, signal);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#commit?.catch(() => {});
+    this.#database.close();
+    if (this.#damage !== undefined) beginAgain(this.#options, this.#damage.cause);
+    this.#unlock();
+  }
+
+  #insertObject({ id, workspaceId, date }: ObjectOrigin): void {
+    this.#statements.insertObject.run(id, workspaceId ?? null, date ?? null);
+  }
+
+  #insertAnnouncement(id: number, origin: ObjectOrigin, { observedAtMs, occurrenceHashes }: Announcement): void {
+    this.#statements.announce.run(id, origin.id, observedAtMs, toBlob(occurrenceHashes));
+  }
+
+  #movePosition({ id }: ObjectOrigin, { offsetBytes, lineCount, digest, atLineEnd }: Position): void {
+    this.#statements.movePosition.run(offsetBytes, lineCount, digest, atLineEnd ? 1 : 0, id);
+  }
+
+  #change(apply: () => void): void {
+    this.#changes.push(apply);
+    this.#commit ??= this.#commitSoon().finally(() => {
+      this.#commit = undefined;
+    });
+    this.#commit.catch(() => {}); // Met by flush, by the next read, and in close.
+  }
+
+  /** Lets this turn of the event loop add what it has, then commits; keeps trying for as long as the disk refuses. */
+  async #commitSoon(): Promise<void> {
+    const { clock, logger } = this.#options;
+    await new Promise((resolve) => setImmediate(resolve));
+    for (let attempt = 0; ; attempt++) {
+      try {
+        this.#commitChanges();
+        if (attempt > 0) logger.info({ attempts: attempt + 1 }, 'State is written again; shipping goes on');
+        return;
+      } catch (error) {
+        if (isDamaged(error)) throw this.#noteDamage(error);
+        if (!isSqliteError(error) || this.#closing.signal.aborted) throw error;
+        if (attempt === 0) this.#reportWriteFailure(error);
+        await clock.sleep(backoffMs(retryPolicy, attempt, clock), this.#closing.signal);
+      }
+    }
+  }
+
+  #commitChanges(): void {
+    const { length } = this.#changes;
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      for (const apply of this.#changes) apply();
+      this.#database.exec('COMMIT');
+    } catch (error) {
+      // SQLite has rolled back by itself after some errors, a full disk among them.
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      throw error;
+    }
+    this.#changes = this.#changes.slice(length);
+  }
+
+  #reportWriteFailure(error: unknown): void {
+    const { directory, logger } = this.#options;
+    const err = new AgentError('ERR_STATE_WRITE', `Could not write the state in ${directory}: ${messageOf(error)}`, {
+      cause: error,
+      hint: 'Free space on the volume or make it writable. Nothing is lost: shipping pauses until the state can be written.',
+    });
+    logger.error({ err }, 'State cannot be written; shipping pauses');
+  }
+
+  #read<Result>(read: () => Result): Result {
+    if (this.#damage !== undefined) throw this.#damage;
+    try {
+      return read();
+    } catch (error) {
+      throw isDamaged(error) ? this.#noteDamage(error) : error;
+    }
+  }
+
+  #noteDamage(cause: unknown): AgentError {
+    this.#damage ??= new AgentError('ERR_STATE_DAMAGED', 'The state database is damaged', { cause });
+    return this.#damage;
+  }
+}
+
+type Statements = ReturnType<typeof prepareStatements>;
+
+function prepareStatements(database: DatabaseSync) {
+  const ofObject = 'object_id = (SELECT object_id FROM object WHERE uri = ?)';
+  const isOld = `has_line_hashes = 1 AND settled_etag IS NOT NULL AND
+    (date < ? OR (date IS NULL AND settled_modified_at_ms < ?))`;
+  const prepare = (sql: string): StatementSync => database.prepare(sql);
+  return {
+    meta: prepare('SELECT value FROM meta WHERE name = ?'),
+    lastAnnouncement: prepare('SELECT max(announcement_id) AS id FROM announcement'),
+    find: prepare('SELECT * FROM object WHERE uri = ?'),
+    lineHashes: prepare(`SELECT hashes FROM line_hashes WHERE ${ofObject}`),
+    announcements: prepare(`SELECT observed_at_ms, occurrence_hashes FROM announcement WHERE ${ofObject}`),
+    insertObject: prepare(
+      `INSERT INTO object (uri, workspace_id, date, settled_offset_bytes, settled_line_count, settled_digest, settled_at_line_end)
+       VALUES (?, ?, ?, 0, 0, x'${sha256OfNothing}', 1) ON CONFLICT (uri) DO NOTHING`,
+    ),
+    announce: prepare(
+      `INSERT INTO announcement (announcement_id, object_id, observed_at_ms, occurrence_hashes)
+       VALUES (?, (SELECT object_id FROM object WHERE uri = ?), ?, ?)`,
+    ),
+    forgetAnnouncement: prepare('DELETE FROM announcement WHERE announcement_id = ?'),
+    forgetAnnouncements: prepare(`DELETE FROM announcement WHERE ${ofObject}`),
+    movePosition: prepare(
+      `UPDATE object SET settled_offset_bytes = ?, settled_line_count = ?, settled_digest = ?, settled_at_line_end = ?
+       WHERE uri = ?`,
+    ),
+    count: prepare(
+      'UPDATE object SET accepted_count = accepted_count + ?, dead_lettered_count = dead_lettered_count + ? WHERE uri = ?',
+    ),
+    addLineHashes: prepare(
+      'INSERT INTO line_hashes (object_id, hashes) SELECT object_id, ? FROM object WHERE uri = ? AND has_line_hashes = 1',
+    ),
+    finish: prepare(
+      'UPDATE object SET settled_etag = ?, settled_size_bytes = ?, settled_modified_at_ms = ? WHERE uri = ?',
+    ),
+    forgetLineHashes: prepare(`DELETE FROM line_hashes WHERE ${ofObject}`),
+    forgetObject: prepare('DELETE FROM object WHERE uri = ?'),
+    dropLineHashes: prepare(`DELETE FROM line_hashes WHERE object_id IN (SELECT object_id FROM object WHERE ${isOld})`),
+    markDropped: prepare(`UPDATE object SET has_line_hashes = 0 WHERE ${isOld}`),
+  };
+}
+
+const sha256OfNothing = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+
+function bytes(value: SQLOutputValue | undefined): Uint8Array {
+  if (!(value instanceof Uint8Array)) throw new Error('the state database holds no bytes where they belong');
+  return value;
+}
+
+function toHashes(value: SQLOutputValue | undefined): LineHashes {
+  return new Uint32Array(bytes(value).slice().buffer);
+}
+
+function toBlob(hashes: LineHashes): Uint8Array {
+  return new Uint8Array(hashes.buffer, hashes.byteOffset, hashes.byteLength);
+}
+
+/** What the promise comes to, unless the signal is aborted first. */
+function untilAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abandon = () => reject(signal.reason);
+    signal.addEventListener('abort', abandon, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abandon));
+  });
+}

@@ -1,0 +1,9 @@
+/**
+ * The version of this package, from the package.json that lies one folder above src/ and dist/ alike.
+ */
+import { readFileSync } from 'node:fs';
+
+const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+
+export const packageVersion: string =
+  typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : 'unknown';
