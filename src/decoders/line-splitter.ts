@@ -1,0 +1,178 @@
+/**
+ * Cuts decoded bytes into lines. Every byte that the agent ships runs through here, so there is no string, no copy and
+ * no promise for a line that lies within its chunk.
+ */
+import { createHash, type Hash, hash } from 'node:crypto';
+import type { LineSplitter } from '../decoder.ts';
+import type { DeliveredLine } from '../model/line.ts';
+
+const lineFeed = 0x0a;
+const carriageReturn = 0x0d;
+const space = 0x20;
+const tab = 0x09;
+const byteOrderMark = Uint8Array.of(0xef, 0xbb, 0xbf);
+
+/** @param lineBytesMax how many bytes of a line are kept. */
+export function createLineSplitter(startOffsetBytes: number, lineBytesMax: number): LineSplitter {
+  return new ByteLineSplitter(startOffsetBytes, lineBytesMax);
+}
+
+class ByteLineSplitter implements LineSplitter {
+  readonly #lineBytesMax: number;
+  /** The line whose end is in a later chunk. */
+  #pending: PendingLine | undefined;
+  /** Where the next chunk begins in the decoded object. */
+  #offsetBytes: number;
+  /** A byte order mark is only one at the beginning of the object. */
+  #atObjectStart: boolean;
+
+  constructor(startOffsetBytes: number, lineBytesMax: number) {
+    this.#lineBytesMax = lineBytesMax;
+    this.#offsetBytes = startOffsetBytes;
+    this.#atObjectStart = startOffsetBytes === 0;
+  }
+
+  push(chunk: Uint8Array): readonly DeliveredLine[] {
+    // Buffer's indexOf is three times as fast as Uint8Array's.
+    const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    const lines: DeliveredLine[] = [];
+    let lineStart = 0;
+    for (;;) {
+      const newline = bytes.indexOf(lineFeed, lineStart);
+      if (newline === -1) break;
+      const line = this.#endLine(bytes.subarray(lineStart, newline), this.#offsetBytes + newline + 1);
+      if (line !== undefined) lines.push(line);
+      lineStart = newline + 1;
+    }
+    if (lineStart < bytes.length) {
+      this.#pending ??= new PendingLine(this.#lineBytesMax, this.#atObjectStart);
+      this.#pending.append(bytes.subarray(lineStart));
+    }
+    this.#offsetBytes += bytes.length;
+    return lines;
+  }
+
+  end(): DeliveredLine | undefined {
+    return this.#pending === undefined ? undefined : this.#endLine(new Uint8Array(), this.#offsetBytes);
+  }
+
+  #endLine(lastBytes: Uint8Array, endOffsetBytes: number): DeliveredLine | undefined {
+    const pending = this.#pending;
+    const atObjectStart = this.#atObjectStart;
+    this.#pending = undefined;
+    this.#atObjectStart = false;
+    if (pending !== undefined) {
+      pending.append(lastBytes);
+      return pending.finish(endOffsetBytes);
+    }
+    const text = atObjectStart ? withoutByteOrderMark(lastBytes) : lastBytes;
+    const content = endsWithCarriageReturn(text) ? text.subarray(0, -1) : text;
+    if (isBlank(content)) return undefined;
+    return content.length <= this.#lineBytesMax
+      ? { bytes: content, sizeBytes: content.length, endOffsetBytes, digest: undefined }
+      : cutLine(content, content.length, endOffsetBytes, sha256(content), this.#lineBytesMax);
+  }
+}
+
+/**
+ * One line that arrives in pieces. Its bytes are copied, so that neither the number nor the size of the chunks matters;
+ * what is over the limit only goes through the hash.
+ */
+class PendingLine {
+  readonly #lineBytesMax: number;
+  readonly #atObjectStart: boolean;
+  #kept = Buffer.alloc(0);
+  #keptBytes = 0;
+  #sizeBytes = 0;
+  /** A carriage return at the end so far: part of the line ending, unless something else follows. */
+  #endsWithCarriageReturn = false;
+  /** Of the whole line, and whether it is blank so far; set once the line is longer than what is kept. */
+  #overflow: { readonly hash: Hash; isBlank: boolean } | undefined;
+
+  constructor(lineBytesMax: number, atObjectStart: boolean) {
+    this.#lineBytesMax = lineBytesMax;
+    this.#atObjectStart = atObjectStart;
+  }
+
+  append(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    if (this.#endsWithCarriageReturn) this.#add(Uint8Array.of(carriageReturn));
+    this.#endsWithCarriageReturn = endsWithCarriageReturn(bytes);
+    this.#add(this.#endsWithCarriageReturn ? bytes.subarray(0, -1) : bytes);
+  }
+
+  /** The line, or undefined when it is blank. */
+  finish(endOffsetBytes: number): DeliveredLine | undefined {
+    const content = this.#content();
+    if (this.#overflow === undefined ? isBlank(content) : this.#overflow.isBlank) return undefined;
+    const sizeBytes = this.#sizeBytes - (this.#keptBytes - content.length);
+    if (sizeBytes <= this.#lineBytesMax) return { bytes: content, sizeBytes, endOffsetBytes, digest: undefined };
+    const digest = this.#overflow?.hash.digest() ?? sha256(content);
+    return cutLine(content, sizeBytes, endOffsetBytes, digest, this.#lineBytesMax);
+  }
+
+  #add(bytes: Uint8Array): void {
+    this.#sizeBytes += bytes.length;
+    const fitting = bytes.subarray(0, this.#keptBytesMax - this.#keptBytes);
+    this.#makeRoomFor(fitting.length);
+    this.#kept.set(fitting, this.#keptBytes);
+    this.#keptBytes += fitting.length;
+    if (fitting.length < bytes.length) this.#addToOverflow(bytes.subarray(fitting.length));
+  }
+
+  /** Leaves room for a byte order mark in front of a line of the full length. */
+  get #keptBytesMax(): number {
+    return this.#lineBytesMax + byteOrderMark.length;
+  }
+
+  /** Doubles, so that a long line in small chunks is not copied over and over. */
+  #makeRoomFor(addedBytes: number): void {
+    const neededBytes = this.#keptBytes + addedBytes;
+    if (neededBytes <= this.#kept.length) return;
+    const grown = Buffer.allocUnsafeSlow(Math.min(this.#keptBytesMax, Math.max(neededBytes, 2 * this.#kept.length)));
+    grown.set(this.#kept.subarray(0, this.#keptBytes));
+    this.#kept = grown;
+  }
+
+  #addToOverflow(bytes: Uint8Array): void {
+    const content = this.#content();
+    this.#overflow ??= { hash: createHash('sha256').update(content), isBlank: isBlank(content) };
+    this.#overflow.hash.update(bytes);
+    this.#overflow.isBlank &&= isBlank(bytes);
+  }
+
+  #content(): Uint8Array {
+    const kept = this.#kept.subarray(0, this.#keptBytes);
+    return this.#atObjectStart ? withoutByteOrderMark(kept) : kept;
+  }
+}
+
+function cutLine(
+  content: Uint8Array,
+  sizeBytes: number,
+  endOffsetBytes: number,
+  digest: Uint8Array,
+  lineBytesMax: number,
+): DeliveredLine {
+  return { bytes: content.subarray(0, lineBytesMax), sizeBytes, endOffsetBytes, digest };
+}
+
+function withoutByteOrderMark(bytes: Uint8Array): Uint8Array {
+  return byteOrderMark.every((byte, index) => bytes[index] === byte) ? bytes.subarray(byteOrderMark.length) : bytes;
+}
+
+function endsWithCarriageReturn(bytes: Uint8Array): boolean {
+  return bytes[bytes.length - 1] === carriageReturn;
+}
+
+/** True when there is nothing but spaces, tabs and carriage returns; a line of JSON is found out at its first byte. */
+function isBlank(bytes: Uint8Array): boolean {
+  for (const byte of bytes) {
+    if (byte !== space && byte !== tab && byte !== carriageReturn) return false;
+  }
+  return true;
+}
+
+function sha256(bytes: Uint8Array): Uint8Array {
+  return hash('sha256', bytes, 'buffer');
+}

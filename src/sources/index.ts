@@ -1,0 +1,29 @@
+/**
+ * The part that finds delivered objects.
+ */
+import type { Source } from '../source.ts';
+import { DirectorySource } from './directory.ts';
+import type { SourceLocation } from './options.ts';
+import { createS3Client } from './s3-client.ts';
+import { S3ListingSource } from './s3-listing.ts';
+
+export { readLayout } from './layout.ts';
+export type { SourceLocation } from './options.ts';
+
+export interface SourcesOptions {
+  readonly sources: readonly SourceLocation[];
+  /**
+   * For how many listings a file must not change before a last line without a newline counts as whole; 0 when what is
+   * there is complete.
+   */
+  readonly stillAfterPolls: number;
+}
+
+/** Nothing is contacted before the first listing. */
+export function createSources({ sources, stillAfterPolls }: SourcesOptions): readonly Source[] {
+  return sources.map((location) =>
+    location.kind === 's3'
+      ? new S3ListingSource(location, createS3Client())
+      : new DirectorySource(location, stillAfterPolls),
+  );
+}

@@ -1,0 +1,54 @@
+/**
+ * The layouts in which Databricks delivers, read from a path:
+ *
+ *     <prefix>/workspaceId=<id>/date=<yyyy-mm-dd>/auditlogs_<internal-id>.json    today; workspace 0 is the account level
+ *     <prefix>/date=<yyyy-mm-dd>/part-0.json.gz                                   legacy
+ */
+import type { DateRange } from '../source.ts';
+
+export interface Layout {
+  readonly workspaceId: string | undefined;
+  readonly date: string | undefined;
+}
+
+export const dateSegment = 'date=';
+
+/** @param path segments separated by `/`; of several that match, the last one counts. */
+export function readLayout(path: string): Layout {
+  const segments = path.split('/');
+  return {
+    workspaceId: lastValue(segments, readWorkspaceId),
+    date: lastValue(segments, readDate),
+  };
+}
+
+/** The id when the segment is `workspaceId=<id>`. */
+export function readWorkspaceId(segment: string): string | undefined {
+  return /^workspaceId=(.+)$/.exec(segment)?.[1];
+}
+
+/** The date when the segment is `date=<yyyy-mm-dd>`. */
+export function readDate(segment: string): string | undefined {
+  return /^date=(\d{4}-\d{2}-\d{2})$/.exec(segment)?.[1];
+}
+
+/** What has no date belongs to every range. */
+export function isInRange(date: string | undefined, { from, before }: DateRange): boolean {
+  if (date === undefined) return true;
+  return (from === undefined || date >= from) && (before === undefined || date < before);
+}
+
+/** True for names that hold lines; the content decides whether they are compressed. */
+export function isDeliveryName(fileName: string): boolean {
+  return /\.(json|jsonl|ndjson|gz)$/i.test(fileName) && !isHiddenName(fileName);
+}
+
+/** Names that Spark, editors and synchronising tools keep for themselves: `_SUCCESS`, `_delta_log`, `.tmp`. */
+export function isHiddenName(name: string): boolean {
+  return name.startsWith('.') || name.startsWith('_');
+}
+
+function lastValue(segments: readonly string[], read: (segment: string) => string | undefined): string | undefined {
+  const segment = segments.findLast((candidate) => read(candidate) !== undefined);
+  return segment === undefined ? undefined : read(segment);
+}

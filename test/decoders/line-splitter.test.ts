@@ -1,0 +1,171 @@
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createDecoder } from '../../src/decoders/index.ts';
+import type { DeliveredLine } from '../../src/model/line.ts';
+
+describe('the line splitter', () => {
+  test('gives each line without its ending, and where it ends', () => {
+    expect(texts(split(['{"a":1}\n{"b":2}\r\n']))).toEqual([
+      ['{"a":1}', 8],
+      ['{"b":2}', 17],
+    ]);
+  });
+
+  test('counts offsets from where it starts', () => {
+    expect(texts(split(['x\n'], { startOffsetBytes: 1_000 }))).toEqual([['x', 1_002]]);
+  });
+
+  test('gives a last line without a newline only at the end', () => {
+    const splitter = createDecoder().createLineSplitter(0);
+    expect(splitter.push(Buffer.from('one\ntw'))).toHaveLength(1);
+    expect(splitter.push(Buffer.from('o'))).toHaveLength(0);
+    expect(text(splitter.end())).toBe('two');
+    expect(splitter.end()).toBeUndefined();
+  });
+
+  test('skips empty and blank lines but counts their bytes', () => {
+    expect(texts(split(['\n \t\r\n\r\na\n  \n']))).toEqual([['a', 9]]);
+    expect(split(['  \t'])).toEqual([]);
+  });
+
+  test('takes one carriage return as part of the ending, also when it comes alone at the end of the object', () => {
+    expect(texts(split(['a\rb\r\r\n', 'c\r']))).toEqual([
+      ['a\rb\r', 6],
+      ['c', 8],
+    ]);
+  });
+
+  test('drops a byte order mark at the beginning of the object and nowhere else', () => {
+    const mark = '\u{feff}';
+    expect(texts(split([`${mark}a\n${mark}b\n`]))).toEqual([
+      ['a', 5],
+      [`${mark}b`, 10],
+    ]);
+    expect(texts(split([`${mark}a\n`], { startOffsetBytes: 5 }))).toEqual([[`${mark}a`, 10]]);
+    expect(split([`${mark}\n`])).toEqual([]);
+  });
+
+  test('cuts a line over the limit and tells size and digest of the whole', () => {
+    const long = 'abcdefghijklmnop';
+    for (const chunks of [[`${long}\r\nok\n`], [...`${long}\r\nok\n`], [`${long.slice(0, 13)}`, `nop\r`, '\nok\n']]) {
+      const [cut, whole] = split(chunks, { lineBytesMax: 10 });
+      expect(text(cut)).toBe('abcdefghij');
+      expect(cut).toMatchObject({ sizeBytes: 16, endOffsetBytes: 18, digest: sha256(long) });
+      expect(text(whole)).toBe('ok');
+    }
+  });
+
+  test('does not cut a line of exactly the limit', () => {
+    const [line] = split([...'0123456789\r\n'], { lineBytesMax: 10 });
+    expect(line).toMatchObject({ sizeBytes: 10, digest: undefined });
+  });
+
+  test('keeps no more than the limit of a line that never ends', () => {
+    const splitter = createDecoder({ lineBytesMax: 1_024 }).createLineSplitter(0);
+    const chunk = Buffer.alloc(1_048_576, 'x');
+    splitter.push(chunk);
+    const before = process.memoryUsage().arrayBuffers;
+    for (let index = 0; index < 200; index++) splitter.push(chunk);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(5_000_000);
+    expect(splitter.end()?.sizeBytes).toBe(201 * 1_048_576);
+  });
+
+  test('gives lines that stay as they are when more chunks follow', () => {
+    const splitter = createDecoder().createLineSplitter(0);
+    splitter.push(Buffer.from('first '));
+    const [first] = splitter.push(Buffer.from('line\nsecond '));
+    const [second] = splitter.push(Buffer.from('line, longer\n'));
+    expect([text(first), text(second)]).toEqual(['first line', 'second line, longer']);
+  });
+
+  test('takes a long line in tiny chunks in linear time', () => {
+    const splitter = createDecoder({ lineBytesMax: 4_194_304 }).createLineSplitter(0);
+    const byte = Buffer.from('x');
+    for (let index = 0; index < 2_000_000; index++) splitter.push(byte);
+    expect(splitter.end()?.sizeBytes).toBe(2_000_000);
+  });
+
+  const bytes = fc
+    .array(fc.constantFrom('\n', '\r', '\r\n', ' ', 'a', '{"b":"ü"}', '\u{feff}', '0123456789abcdef'), {
+      maxLength: 60,
+    })
+    .map((parts) => Buffer.from(parts.join('')));
+
+  test('gives the same lines however the bytes are cut into chunks', () => {
+    fc.assert(
+      fc.property(
+        bytes,
+        fc.array(fc.nat(400), { maxLength: 20 }),
+        fc.integer({ min: 1, max: 24 }),
+        (all, cuts, max) => {
+          const whole = split([all], { lineBytesMax: max });
+          expect(split(cutAt(all, cuts), { lineBytesMax: max })).toEqual(whole);
+          expect(split(cutAt(all, [...all.keys()]), { lineBytesMax: max })).toEqual(whole);
+        },
+      ),
+    );
+  });
+
+  test('gives the lines of a plain model: split at line feeds, trimmed of one carriage return, blank ones left out', () => {
+    fc.assert(
+      fc.property(bytes, (all) => {
+        const latin1 = all.toString('latin1').replace(/^\xef\xbb\xbf/, '');
+        const expected = latin1
+          .split('\n')
+          .map((line) => line.replace(/\r$/, ''))
+          .filter((line) => !/^[ \t\r]*$/.test(line));
+        expect(split([all]).map((line) => Buffer.from(line.bytes).toString('latin1'))).toEqual(expected);
+      }),
+    );
+  });
+
+  test('reads on from the end of any line as if it had read all before', () => {
+    fc.assert(
+      fc.property(bytes, (all) => {
+        const lines = split([all]);
+        for (const [index, { endOffsetBytes }] of lines.entries()) {
+          const rest = split([all.subarray(endOffsetBytes)], { startOffsetBytes: endOffsetBytes });
+          expect(rest).toEqual(lines.slice(index + 1));
+        }
+      }),
+    );
+  });
+});
+
+interface SplitOptions {
+  readonly startOffsetBytes?: number;
+  readonly lineBytesMax?: number;
+}
+
+function split(
+  chunks: readonly (string | Buffer)[],
+  { startOffsetBytes = 0, lineBytesMax }: SplitOptions = {},
+): DeliveredLine[] {
+  const splitter = createDecoder({ lineBytesMax }).createLineSplitter(startOffsetBytes);
+  const lines = chunks.flatMap((chunk) => splitter.push(Buffer.from(chunk)));
+  const last = splitter.end();
+  return [...lines, ...(last === undefined ? [] : [last])].map((line) => ({
+    ...line,
+    // Buffer or Uint8Array: the same to whoever reads it, but not to toEqual.
+    bytes: Uint8Array.from(line.bytes),
+    digest: line.digest && Uint8Array.from(line.digest),
+  }));
+}
+
+function cutAt(all: Buffer, offsets: readonly number[]): readonly Buffer[] {
+  const cuts = [0, ...offsets.map((offset) => Math.min(offset, all.length)), all.length].sort((a, b) => a - b);
+  return cuts.slice(1).map((end, index) => all.subarray(cuts[index], end));
+}
+
+function text(line: DeliveredLine | undefined): string | undefined {
+  return line && Buffer.from(line.bytes).toString();
+}
+
+function texts(lines: readonly DeliveredLine[]): readonly (readonly [string | undefined, number])[] {
+  return lines.map((line) => [text(line), line.endOffsetBytes]);
+}
+
+function sha256(content: string): Uint8Array {
+  return Uint8Array.from(createHash('sha256').update(content).digest());
+}

@@ -1,0 +1,39 @@
+/**
+ * Reads a source to its end, for tests.
+ */
+import { buffer } from 'node:stream/consumers';
+import type { AgentError } from '../../src/model/agent-error.ts';
+import type { DeliveredObject } from '../../src/model/object.ts';
+import type { DateRange, Source } from '../../src/source.ts';
+
+export interface Listing {
+  readonly workspaces: readonly {
+    readonly workspaceId: string | undefined;
+    readonly objects: readonly DeliveredObject[];
+  }[];
+  /** Of all workspaces, in the order of the listing. */
+  readonly objects: readonly DeliveredObject[];
+  /** What the source reported, and what a single workspace was rejected with. */
+  readonly faults: readonly AgentError[];
+}
+
+export async function listAll(source: Source, dates: Partial<DateRange> = {}): Promise<Listing> {
+  const workspaces: Listing['workspaces'][number][] = [];
+  const faults: AgentError[] = [];
+  const signal = new AbortController().signal;
+  const range = { from: undefined, before: undefined, ...dates };
+  for await (const workspace of source.list({ dates: range, signal, onFault: (fault) => faults.push(fault) })) {
+    const objects: DeliveredObject[] = [];
+    try {
+      for await (const object of workspace.objects()) objects.push(object);
+    } catch (error) {
+      faults.push(error as AgentError);
+    }
+    workspaces.push({ workspaceId: workspace.workspaceId, objects });
+  }
+  return { workspaces, objects: workspaces.flatMap(({ objects }) => objects), faults };
+}
+
+export async function readText(object: DeliveredObject, signal = new AbortController().signal): Promise<string> {
+  return (await buffer(await object.open(signal))).toString();
+}
