@@ -50,6 +50,20 @@ export interface Settlement {
   readonly deadLetteredCount: number;
 }
 
+/**
+ * Counts of lines on disk, for an object with more lines than memory should hold. Scratch: it ends with the reading that
+ * uses it, and is worth nothing after a crash.
+ */
+export interface LineIndex {
+  /** How often the line was settled and met, as it was put last. */
+  get(high: number, low: number): { readonly settled: number; readonly met: number } | undefined;
+  /** @param lines four words a line: high and low word of its hash, how often it was settled, how often it was met. */
+  put(lines: Iterable<Uint32Array>): void;
+  /** Each settled line counts as met as often as it was settled. */
+  skipSettled(): void;
+  close(): void;
+}
+
 export interface DeliveryState {
   /** Random bytes that belong to this state and go into its hashes, so that nobody can craft two lines with one hash. */
   readonly hashSecret: Uint8Array;
@@ -58,6 +72,7 @@ export interface DeliveryState {
   find(id: ObjectId): ObjectState | undefined;
   /** The hashes of all settled lines of the object, one entry for each time that the line was settled. */
   settledLineHashes(id: ObjectId): Iterable<LineHashes>;
+  createLineIndex(): LineIndex;
   /** What was announced and not settled when the process ended. */
   announcements(id: ObjectId): Iterable<Announcement>;
   announce(origin: ObjectOrigin, announcement: Announcement): AnnouncementId;

@@ -9,6 +9,7 @@ import type {
   AnnouncementId,
   DeliveryState,
   LineHashes,
+  LineIndex,
   ObjectState,
   Position,
   Settlement,
@@ -19,6 +20,7 @@ import { backoffMs } from '../runtime/backoff.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { migrate } from './schema.ts';
+import { Scratch } from './scratch.ts';
 import { isDamaged, isSqliteError } from './sqlite-errors.ts';
 import { databasePath, lockStateDirectory, moveAside } from './state-directory.ts';
 
@@ -92,6 +94,7 @@ class SqliteState implements DeliveryState {
   readonly #statements: Statements;
   readonly #unlock: () => void;
   readonly #options: StateOptions;
+  readonly #scratch: Scratch;
   readonly #closing = new AbortController();
   #changes: (() => void)[] = [];
   #commit: Promise<void> | undefined;
@@ -103,6 +106,7 @@ class SqliteState implements DeliveryState {
     this.#unlock = unlock;
     this.#options = options;
     this.#statements = prepareStatements(database);
+    this.#scratch = new Scratch(options.directory);
     this.hashSecret = bytes(this.#statements.meta.get('hash_secret')?.value);
     this.createdOn = Buffer.from(bytes(this.#statements.meta.get('created_on')?.value)).toString();
     this.#lastAnnouncementId = Number(this.#statements.lastAnnouncement.get()?.id ?? 0);
@@ -132,6 +136,10 @@ class SqliteState implements DeliveryState {
 
   *settledLineHashes(id: ObjectId): Iterable<LineHashes> {
     for (const row of this.#read(() => this.#statements.lineHashes.all(id))) yield toHashes(row.hashes);
+  }
+
+  createLineIndex(): LineIndex {
+    return this.#scratch.createLineIndex();
   }
 
   announcements(id: ObjectId): Iterable<Announcement> {
@@ -198,6 +206,7 @@ class SqliteState implements DeliveryState {
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#commit?.catch(() => {});
+    this.#scratch.close();
     this.#database.close();
     if (this.#damage !== undefined) beginAgain(this.#options, this.#damage.cause);
     this.#unlock();

@@ -1,0 +1,118 @@
+/**
+ * The lines of one object as a multiset: how often each was settled before, and how often it was met in this reading.
+ * From the two follows whether a line is new, and which occurrence of its bytes in the object it is.
+ *
+ * A hash table in one typed array, 16 bytes a slot, because a Map with an entry per line would cost ten times as much. When
+ * an object has more lines than the table may hold, they go to an index on disk, and the table keeps those met since.
+ */
+import type { LineHashes, LineIndex } from '../delivery-state.ts';
+import type { LineHash } from './line-hash.ts';
+
+export interface MetLine {
+  /** 1 for the first line with these bytes, counted in this reading. */
+  readonly occurrence: number;
+  /** True when this occurrence was settled by an earlier reading. */
+  readonly settled: boolean;
+}
+
+const slotWords = 4;
+const [highAt, lowAt, settledAt, metAt] = [0, 1, 2, 3];
+const fullestPart = 0.7;
+const linesInMemoryMaxDefault = 262_144;
+
+export class LineLedger {
+  readonly #createIndex: () => LineIndex;
+  readonly #linesInMemoryMax: number;
+  #index: LineIndex | undefined;
+  #slots = new Uint32Array(1024 * slotWords);
+  #used = 0;
+  #settledCount = 0;
+
+  constructor(createIndex: () => LineIndex, linesInMemoryMax: number = linesInMemoryMaxDefault) {
+    this.#createIndex = createIndex;
+    this.#linesInMemoryMax = linesInMemoryMax;
+  }
+
+  get settledCount(): number {
+    return this.#settledCount;
+  }
+
+  /** Lines that earlier readings settled; a line that was settled twice comes twice. */
+  addSettled(hashes: LineHashes): void {
+    for (let i = 0; i < hashes.length; i += 2) this.#count(hashes[i] as number, hashes[i + 1] as number, settledAt);
+    this.#settledCount += hashes.length / 2;
+  }
+
+  /** The reading goes on behind all that was settled: each settled line counts as met. */
+  skipSettled(): void {
+    for (let at = 0; at < this.#slots.length; at += slotWords) {
+      this.#slots[at + metAt] = this.#slots[at + settledAt] as number;
+    }
+    this.#index?.skipSettled();
+  }
+
+  /** The next line of the object. */
+  meet(line: LineHash): MetLine {
+    const at = this.#count(line.high, line.low, metAt);
+    const occurrence = this.#slots[at + metAt] as number;
+    return { occurrence, settled: occurrence <= (this.#slots[at + settledAt] as number) };
+  }
+
+  close(): void {
+    this.#index?.close();
+  }
+
+  /** Adds one to a counter of the line's slot, and returns where the slot is. */
+  #count(high: number, low: number, counterAt: number): number {
+    if (this.#used * slotWords >= this.#slots.length * fullestPart) this.#makeRoom();
+    const at = this.#find(high, low);
+    if (this.#isFree(at)) {
+      const known = this.#index?.get(high, low);
+      this.#slots[at + highAt] = high;
+      this.#slots[at + lowAt] = low;
+      this.#slots[at + settledAt] = known?.settled ?? 0;
+      this.#slots[at + metAt] = known?.met ?? 0;
+      this.#used++;
+    }
+    this.#slots[at + counterAt] = (this.#slots[at + counterAt] as number) + 1;
+    return at;
+  }
+
+  /** The line's slot, or the free one where it belongs. */
+  #find(high: number, low: number): number {
+    const lastAt = this.#slots.length - slotWords;
+    let at = (low * slotWords) & lastAt;
+    while (!this.#isFree(at) && (this.#slots[at + lowAt] !== low || this.#slots[at + highAt] !== high)) {
+      at = (at + slotWords) & lastAt;
+    }
+    return at;
+  }
+
+  #isFree(at: number): boolean {
+    return this.#slots[at + settledAt] === 0 && this.#slots[at + metAt] === 0;
+  }
+
+  #makeRoom(): void {
+    if (this.#used >= this.#linesInMemoryMax) this.#moveToIndex();
+    else this.#grow();
+  }
+
+  #grow(): void {
+    const lines = [...this.#lines()];
+    this.#slots = new Uint32Array(this.#slots.length * 2);
+    for (const line of lines) this.#slots.set(line, this.#find(line[highAt] as number, line[lowAt] as number));
+  }
+
+  #moveToIndex(): void {
+    this.#index ??= this.#createIndex();
+    this.#index.put(this.#lines());
+    this.#slots.fill(0);
+    this.#used = 0;
+  }
+
+  *#lines(): Iterable<Uint32Array> {
+    for (let at = 0; at < this.#slots.length; at += slotWords) {
+      if (!this.#isFree(at)) yield this.#slots.subarray(at, at + slotWords);
+    }
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * Ships what is new in one version of one object. docs/delivery.md draws the steps and what a kill between any two of
+ * them leads to:
+ *
+ *   open → verify the settled prefix → identify lines → batch → announce → export → settle → finish
+ *
+ * When the prefix is not what was settled, the object was rewritten, reordered or shrunk: it is read from its start and
+ * each line is compared with what was settled.
+ */
+import type { ObjectState } from '../delivery-state.ts';
+import { AgentError, isAgentError } from '../model/agent-error.ts';
+import type { DeliveredObject } from '../model/object.ts';
+import { LineHasher } from './line-hash.ts';
+import type { ObjectEnd } from './object-end.ts';
+import { ObjectReading } from './object-reading.ts';
+import { startOfObject } from './prefix-digest.ts';
+import type { ShippingParts } from './shipping-parts.ts';
+
+export class ObjectShipper {
+  readonly #parts: ShippingParts;
+  readonly #hasher: LineHasher;
+
+  constructor(parts: ShippingParts) {
+    this.#parts = parts;
+    this.#hasher = new LineHasher(parts.state.hashSecret);
+  }
+
+  /** True when this version was settled to its end before: there is no need to open it. */
+  isSettled(object: DeliveredObject): boolean {
+    return this.#parts.state.find(object.origin.id)?.settledVersion?.etag === object.version.etag;
+  }
+
+  /** Rejects with the signal's reason when it is aborted, and with ERR_STATE_DAMAGED. */
+  async ship(object: DeliveredObject, signal: AbortSignal): Promise<ObjectEnd> {
+    const { counters, state } = this.#parts;
+    if (this.isSettled(object)) {
+      counters.objectsUnchanged++;
+      return { status: 'unchanged' };
+    }
+    const end = await this.#shipNewLines(object, signal).catch((error: unknown): ObjectEnd => {
+      signal.throwIfAborted();
+      if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') throw error;
+      return { status: 'released', error };
+    });
+    // Whatever ended is on disk before the object is visited again: the next visit reads the state.
+    await state.flush(this.#parts.abandon);
+    if (end.status === 'settled') counters.objectsShipped++;
+    if (end.status === 'damaged') counters.objectsDamaged++;
+    if (end.status === 'released') counters.objectsFailed++;
+    return end;
+  }
+
+  async #shipNewLines(object: DeliveredObject, signal: AbortSignal): Promise<ObjectEnd> {
+    const { state } = this.#parts;
+    const known = state.find(object.origin.id) ?? neverSeen;
+    const end = await this.#reading(object, known, signal).continueBehindSettled();
+    if (end !== 'prefixMismatch') return end;
+    if (known.hasLineHashes) return await this.#reading(object, known, signal).compareWithSettled();
+    this.#reportRewrittenAfterLookback(object);
+    state.forget(object.origin.id);
+    return mustMatch(await this.#reading(object, neverSeen, signal).continueBehindSettled());
+  }
+
+  #reading(object: DeliveredObject, known: ObjectState, signal: AbortSignal): ObjectReading {
+    return new ObjectReading(object, known, this.#parts, this.#hasher, signal);
+  }
+
+  #reportRewrittenAfterLookback(object: DeliveredObject): void {
+    const err = new AgentError(
+      'ERR_OBJECT_REWRITTEN_AFTER_LOOKBACK',
+      'An object older than the look-back was rewritten: all of its lines are sent again, with the same log.record.uid',
+      { hint: 'If objects are rewritten so late in this bucket, raise DATABRICKS_AUDIT_LOOKBACK.' },
+    );
+    this.#parts.logger.warn({ object: object.origin.id, err }, 'Object sent again');
+  }
+}
+
+const neverSeen: ObjectState = { settledVersion: undefined, settled: startOfObject, hasLineHashes: true };
+
+function mustMatch(end: ObjectEnd | 'prefixMismatch'): ObjectEnd {
+  if (end === 'prefixMismatch') throw new Error('an empty prefix matches every object');
+  return end;
+}

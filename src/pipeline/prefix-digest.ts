@@ -1,0 +1,40 @@
+/**
+ * SHA-256 of the decoded bytes from the start of the object: what recognises the settled part of an overwritten object.
+ */
+import { createHash } from 'node:crypto';
+import type { Position } from '../delivery-state.ts';
+
+const newline = 0x0a;
+
+export class PrefixDigest {
+  #hash = createHash('sha256');
+  #offsetBytes = 0;
+  #lastByte = newline;
+
+  get offsetBytes(): number {
+    return this.#offsetBytes;
+  }
+
+  update(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.#hash.update(bytes);
+    this.#offsetBytes += bytes.length;
+    this.#lastByte = bytes[bytes.length - 1] as number;
+  }
+
+  /** A frozen copy of where the digest stands; cheap enough to take at every chunk. */
+  mark(lineCount: number): PositionMark {
+    const hash = this.#hash.copy();
+    const { offsetBytes } = this;
+    const atLineEnd = this.#lastByte === newline;
+    return { position: () => ({ offsetBytes, lineCount, digest: hash.digest(), atLineEnd }) };
+  }
+}
+
+export interface PositionMark {
+  /** Call once. */
+  position(): Position;
+}
+
+/** Nothing is settled: the position before the first byte. */
+export const startOfObject: Position = new PrefixDigest().mark(0).position();

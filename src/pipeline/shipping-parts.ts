@@ -1,0 +1,25 @@
+/**
+ * What the pipeline works with: the contracts that agent.ts fills in.
+ */
+import type { Decoder } from '../decoder.ts';
+import type { DeliveryState } from '../delivery-state.ts';
+import type { Exporter } from '../exporter.ts';
+import type { RequestEncoder } from '../mapper.ts';
+import type { Counters } from '../runtime/counters.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { Semaphore } from '../runtime/semaphore.ts';
+import type { BatchLimits } from './batch-builder.ts';
+
+export interface ShippingParts {
+  readonly decoder: Decoder;
+  readonly createEncoder: () => RequestEncoder;
+  readonly exporter: Exporter;
+  readonly state: DeliveryState;
+  readonly batchLimits: BatchLimits;
+  /** Requests under way, of all objects together: while none is free, nothing more is read. */
+  readonly requestSlots: Semaphore;
+  /** Ends requests under way. Stopping comes before it: reading ends at once, and what is sent has time to be answered. */
+  readonly abandon: AbortSignal;
+  readonly counters: Counters;
+  readonly logger: Logger;
+}

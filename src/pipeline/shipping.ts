@@ -1,0 +1,282 @@
+/**
+ * Lists the sources and hands to the shipper what may hold new lines, in the order that
+ * docs/decisions/0003-order-of-shipping.md argues: per workspace the dates within the look-back first, oldest first; older
+ * dates (a backfill, then the sweep) beside them with places of their own, so that years of history never delay today.
+ */
+import pMap from 'p-map';
+import { type AgentError, isAgentError } from '../model/agent-error.ts';
+import type { DeliveredObject, ObjectId } from '../model/object.ts';
+import { type Clock, utcDate } from '../runtime/clock.ts';
+import type { Counters } from '../runtime/counters.ts';
+import type { Logger } from '../runtime/logger.ts';
+import { Semaphore } from '../runtime/semaphore.ts';
+import type { DateRange, Source, WorkspaceListing } from '../source.ts';
+import { FaultLog } from './fault-log.ts';
+import type { ObjectEnd } from './object-end.ts';
+import type { ObjectShipper } from './object-shipper.ts';
+
+export interface Schedule {
+  readonly pollIntervalMs: number;
+  /** Dates that every poll lists, today not counted. */
+  readonly lookbackDays: number;
+  /** 0: older dates are listed once, at the start. */
+  readonly sweepIntervalMs: number;
+  /** The first date to ship at all, `yyyy-mm-dd`; undefined for the earliest there is. */
+  readonly startDate: string | undefined;
+}
+
+export interface ShippingContext {
+  readonly sources: readonly Source[];
+  readonly shipper: ObjectShipper;
+  readonly schedule: Schedule;
+  readonly counters: Counters;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Told about every object that was visited. */
+  readonly onVisited?: ((object: DeliveredObject, end: ObjectEnd) => void) | undefined;
+  /** Called when a round over older dates is done, with the first date that polls still list. */
+  readonly onSwept?: ((lookbackStart: string) => void) | undefined;
+}
+
+/** What lies ahead: listed, not settled yet. */
+export interface Backlog {
+  objectCount: number;
+  sizeBytes: number;
+  readonly dates: Set<string>;
+}
+
+/** A lane walks the workspaces side by side, within bounds of its own. */
+interface Lane {
+  readonly workspaces: Semaphore;
+  readonly objects: Semaphore;
+  /** Workspaces whose objects of an earlier listing are still being shipped. */
+  readonly busy: Map<string, Promise<void>>;
+  releasedCount: number;
+}
+
+const workspacesAtOnce = 4;
+const recentObjectsAtOnce = 6;
+const olderObjectsAtOnce = 3;
+
+export class Shipping {
+  readonly #context: ShippingContext;
+  /** Objects being visited, so that overlapping listings never ship one twice at a time. */
+  readonly #visited = new Set<ObjectId>();
+  #fail: (error: unknown) => void = () => {};
+
+  constructor(context: ShippingContext) {
+    this.#context = context;
+  }
+
+  /** Ships and keeps shipping. Rejects with the signal's reason when it is aborted, and with ERR_STATE_DAMAGED. */
+  async follow(signal: AbortSignal): Promise<void> {
+    await this.#untilFailure(signal, (source, stopping) => this.#followSource(source, stopping));
+  }
+
+  /** Ships what is there now. Objects that cannot be read are tried again before it gives up on them. */
+  async shipOnce(signal: AbortSignal): Promise<void> {
+    const attemptsMax = 3;
+    await this.#untilFailure(signal, async (source, stopping) => {
+      for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+        if (attempt > 1) await this.#context.clock.sleep(1000 * attempt, stopping);
+        if (await this.#walk(source, this.#allDates(), createLane(recentObjectsAtOnce), stopping)) return;
+      }
+    });
+  }
+
+  /** Lists everything within the dates, without opening anything. */
+  async backlog(sources: readonly Source[], dates: DateRange, signal: AbortSignal): Promise<Backlog> {
+    const backlog: Backlog = { objectCount: 0, sizeBytes: 0, dates: new Set() };
+    for (const source of sources) {
+      for await (const workspace of source.list({ dates, signal, onFault: () => {} })) {
+        try {
+          for await (const object of workspace.objects()) {
+            if (!this.#isDue(object) || this.#context.shipper.isSettled(object)) continue;
+            backlog.objectCount++;
+            backlog.sizeBytes += object.version.sizeBytes;
+            if (object.origin.date !== undefined) backlog.dates.add(object.origin.date);
+          }
+        } catch (error) {
+          // The walk that follows meets the same fault and reports it.
+          if (!isAgentError(error)) throw error;
+        }
+      }
+    }
+    return backlog;
+  }
+
+  /** Works on all sources side by side; what nobody can go on from, wherever it happens, stops all of it. */
+  async #untilFailure(
+    signal: AbortSignal,
+    work: (source: Source, stopping: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    const failure = new AbortController();
+    const stopping = AbortSignal.any([signal, failure.signal]);
+    this.#fail = (error) => failure.abort(error);
+    const working = this.#context.sources.map((source) => work(source, stopping).catch(this.#fail));
+    await Promise.all(working);
+    stopping.throwIfAborted();
+  }
+
+  async #followSource(source: Source, signal: AbortSignal): Promise<void> {
+    const recent = createLane(recentObjectsAtOnce);
+    await this.#list(source, this.#recentDates(), recent, signal);
+    const sweeping = this.#sweep(source, recent, signal).catch(this.#fail);
+    for (;;) {
+      await this.#context.clock.sleep(this.#context.schedule.pollIntervalMs, signal).catch(() => {});
+      if (signal.aborted) break;
+      await this.#list(source, this.#recentDates(), recent, signal);
+    }
+    await Promise.all([sweeping, ...recent.busy.values()]);
+  }
+
+  /** Older dates: the backfill first, then every sweep interval whatever was delivered late. */
+  async #sweep(source: Source, recent: Lane, signal: AbortSignal): Promise<void> {
+    const { clock, schedule } = this.#context;
+    await Promise.all(recent.busy.values());
+    await this.#announceBackfill(source, signal);
+    for (;;) {
+      const lookbackStart = this.#lookbackStart();
+      const dates = { from: schedule.startDate, before: lookbackStart };
+      const complete = await this.#walk(source, dates, createLane(olderObjectsAtOnce), signal);
+      this.#context.onSwept?.(lookbackStart);
+      if (complete && schedule.sweepIntervalMs === 0) return;
+      await clock.sleep(complete ? schedule.sweepIntervalMs : 10 * schedule.pollIntervalMs, signal);
+    }
+  }
+
+  /** Tells what a first start is in for, while there is time to limit it. */
+  async #announceBackfill(source: Source, signal: AbortSignal): Promise<void> {
+    const dates = { from: this.#context.schedule.startDate, before: this.#lookbackStart() };
+    const backlog = await this.backlog([source], dates, signal).catch(() => undefined);
+    signal.throwIfAborted();
+    if (backlog === undefined || backlog.objectCount === 0) return;
+    const days = [...backlog.dates].sort();
+    this.#context.logger.info(
+      {
+        source: source.name,
+        objects: backlog.objectCount,
+        bytes: backlog.sizeBytes,
+        days: days.length,
+        first_date: days[0],
+        last_date: days.at(-1),
+        hint: 'Set DATABRICKS_AUDIT_START to a date (yyyy-mm-dd) or to now to ship less of it.',
+      },
+      'Backfill begins: objects older than the look-back lie ahead',
+    );
+  }
+
+  /** One listing, and everything that it shows shipped. False when something of it has to be tried again. */
+  async #walk(source: Source, dates: DateRange, lane: Lane, signal: AbortSignal): Promise<boolean> {
+    await this.#list(source, dates, lane, signal);
+    await Promise.all(lane.busy.values());
+    signal.throwIfAborted();
+    return lane.releasedCount === 0;
+  }
+
+  /** Starts what a listing shows. Workspaces that are busy still are left to the next listing. */
+  async #list(source: Source, dates: DateRange, lane: Lane, signal: AbortSignal): Promise<void> {
+    const faults = new FaultLog(this.#context.logger, { source: source.name });
+    const onFault = (fault: AgentError) => faults.report(fault, 'Listing is not complete');
+    try {
+      for await (const workspace of source.list({ dates, signal, onFault })) {
+        const name = workspace.workspaceId ?? '';
+        if (lane.busy.has(name)) continue;
+        const shipped = this.#shipWorkspace(workspace, lane, faults, signal)
+          .catch(this.#fail)
+          .finally(() => lane.busy.delete(name));
+        lane.busy.set(name, shipped);
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isAgentError(error)) throw error;
+      lane.releasedCount++;
+      faults.report(error, 'Source could not be listed; it is tried again');
+    }
+  }
+
+  async #shipWorkspace(workspace: WorkspaceListing, lane: Lane, faults: FaultLog, signal: AbortSignal): Promise<void> {
+    const release = await lane.workspaces.acquire(signal);
+    try {
+      await pMap(this.#changed(workspace), (object) => this.#visit(object, lane, faults, signal), {
+        concurrency: recentObjectsAtOnce,
+      });
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') throw error;
+      lane.releasedCount++;
+      faults.report(error, 'Workspace could not be listed; others go on', { workspace: workspace.workspaceId });
+    } finally {
+      release();
+    }
+  }
+
+  async *#changed(workspace: WorkspaceListing): AsyncIterable<DeliveredObject> {
+    const { shipper, counters } = this.#context;
+    for await (const object of workspace.objects()) {
+      if (!this.#isDue(object)) continue;
+      if (shipper.isSettled(object)) counters.objectsUnchanged++;
+      else yield object;
+    }
+  }
+
+  async #visit(object: DeliveredObject, lane: Lane, faults: FaultLog, signal: AbortSignal): Promise<void> {
+    const { id } = object.origin;
+    if (this.#visited.has(id)) return;
+    this.#visited.add(id);
+    const release = await lane.objects.acquire(signal);
+    try {
+      const end = await this.#context.shipper.ship(object, signal);
+      if (end.status === 'released') lane.releasedCount++;
+      this.#report(object, end, faults);
+      this.#context.onVisited?.(object, end);
+    } finally {
+      release();
+      this.#visited.delete(id);
+    }
+  }
+
+  #report(object: DeliveredObject, end: ObjectEnd, faults: FaultLog): void {
+    const fields = { object: object.origin.id };
+    switch (end.status) {
+      case 'released':
+        faults.report(end.error, 'Object was not read to its end; it is offered again', fields);
+        break;
+      case 'damaged':
+        faults.report(end.error, 'Object is damaged; what could be decoded was shipped', fields);
+        break;
+      default:
+        this.#context.logger.debug({ ...fields, status: end.status }, 'Object visited');
+    }
+  }
+
+  #lookbackStart(): string {
+    const { clock, schedule } = this.#context;
+    const date = utcDate(clock.nowMs(), schedule.lookbackDays);
+    return schedule.startDate !== undefined && schedule.startDate > date ? schedule.startDate : date;
+  }
+
+  #recentDates(): DateRange {
+    return { from: this.#lookbackStart(), before: undefined };
+  }
+
+  #allDates(): DateRange {
+    return { from: this.#context.schedule.startDate, before: undefined };
+  }
+
+  /** Sources select by the date in the path; where it has none, the object's own time decides. */
+  #isDue(object: DeliveredObject): boolean {
+    const { startDate } = this.#context.schedule;
+    if (startDate === undefined || object.origin.date !== undefined) return true;
+    return utcDate(object.version.modifiedAtMs) >= startDate;
+  }
+}
+
+function createLane(objectsAtOnce: number): Lane {
+  return {
+    workspaces: new Semaphore(workspacesAtOnce),
+    objects: new Semaphore(objectsAtOnce),
+    busy: new Map(),
+    releasedCount: 0,
+  };
+}

@@ -1,0 +1,172 @@
+/**
+ * The heart of the promises, tried on arbitrary histories of one object: it is overwritten in every way, and the process dies
+ * at arbitrary batches. The oracle knows nothing of offsets and hashes: it counts what arrived.
+ */
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createDecoder } from '../../src/decoders/index.ts';
+import { openDeliveryState } from '../../src/delivery/index.ts';
+import type { Batch, BatchEnd, Exporter } from '../../src/exporter.ts';
+import { ObjectShipper } from '../../src/pipeline/object-shipper.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
+import { Counters } from '../../src/runtime/counters.ts';
+import { silentLogger } from '../../src/runtime/logger.ts';
+import { Semaphore } from '../../src/runtime/semaphore.ts';
+import { memoryObject } from '../support/memory-object.ts';
+import { createPlainEncoder, plainRecord, plainUid } from '../support/plain-encoder.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+/** One delivery of the object, and when the process that ships it dies. */
+const delivery = fc.record({
+  /** Names of lines; few, so that equal lines in one object are common. */
+  lines: fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 12 }),
+  change: fc.constantFrom('extended', 'same', 'rewritten', 'shrunk', 'reordered'),
+  endsWithNewline: fc.boolean(),
+  chunkBytes: fc.integer({ min: 1, max: 40 }),
+  recordsMax: fc.integer({ min: 1, max: 4 }),
+  /** The batch at which it dies; a batch may have arrived by then or not. */
+  diesAtBatch: fc.option(fc.integer({ min: 0, max: 6 })),
+  lastBatchArrives: fc.boolean(),
+});
+
+type Delivery = typeof delivery extends fc.Arbitrary<infer Value> ? Value : never;
+
+class Receiver {
+  /** uid → the records that came under it, one entry a send. */
+  readonly received = new Map<string, string[]>();
+  /** Uids that were in flight when a process died: they may be sent again, once for each death. */
+  readonly mayRepeat = new Map<string, number>();
+
+  accept(batch: Batch): void {
+    for (const line of batch.lines) {
+      const uid = plainUid(line);
+      this.received.set(uid, [...(this.received.get(uid) ?? []), plainRecord(line)]);
+    }
+  }
+
+  inFlightAtDeath(batch: Batch): void {
+    for (const line of batch.lines) this.mayRepeat.set(plainUid(line), (this.mayRepeat.get(plainUid(line)) ?? 0) + 1);
+  }
+}
+
+class Death extends Error {}
+
+/** Accepts until it is time to die; from then on nothing is answered any more. */
+function mortalExporter(receiver: Receiver, { diesAtBatch, lastBatchArrives }: Delivery, die: () => void): Exporter {
+  let count = 0;
+  let dead = false;
+  const unsettled: Batch[] = [];
+  return {
+    async export(batch: Batch, signal: AbortSignal): Promise<BatchEnd> {
+      unsettled.push(batch);
+      if (!dead && count++ === diesAtBatch) {
+        dead = true;
+        if (lastBatchArrives) receiver.accept(batch);
+        // What was accepted in this life may not be on disk yet: all of it counts as in flight.
+        for (const each of unsettled) receiver.inFlightAtDeath(each);
+        die();
+      }
+      signal.throwIfAborted();
+      receiver.accept(batch);
+      return { acceptedCount: batch.lines.length, deadLetteredCount: 0 };
+    },
+    async close() {},
+  };
+}
+
+/** @returns the directory in which the next life begins: the files as they were at death. */
+async function live(content: string, life: Delivery, index: number, directory: string, receiver: Receiver) {
+  const nextDirectory = join(directory, '..', `life-${index}`);
+  const death = new AbortController();
+  const state = openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
+  const counters = new Counters();
+  const die = () => {
+    cpSync(directory, nextDirectory, { recursive: true });
+    death.abort(new Death());
+  };
+  const shipper = new ObjectShipper({
+    decoder: createDecoder({ lineBytesMax: 1000 }),
+    createEncoder: createPlainEncoder,
+    exporter: mortalExporter(receiver, life, die),
+    state,
+    batchLimits: { recordsMax: life.recordsMax, bytesMax: 1_000_000 },
+    requestSlots: new Semaphore(2),
+    abandon: death.signal,
+    counters,
+    logger: silentLogger,
+  });
+  const object = memoryObject(content, { chunkBytes: life.chunkBytes, modifiedAtMs: 1_760_000_000_000 + index * 1000 });
+  try {
+    expect(['settled', 'unchanged']).toContain((await shipper.ship(object, death.signal)).status);
+    expect(counters.linesRead).toBe(counters.linesNew + counters.linesAlreadyShipped);
+    expect(counters.linesInFlight).toBe(0);
+    return directory;
+  } catch (error) {
+    if (!(error instanceof Death)) throw error;
+    return nextDirectory;
+  } finally {
+    await state.close();
+  }
+}
+
+function overwrite(before: readonly number[], { change, lines }: Delivery): readonly number[] {
+  switch (change) {
+    case 'extended':
+      return [...before, ...lines];
+    case 'same':
+      return before;
+    case 'rewritten':
+      return lines;
+    case 'shrunk':
+      return before.slice(0, Math.floor(before.length / 2));
+    default:
+      return before.toReversed();
+  }
+}
+
+describe('ObjectShipper, on arbitrary histories of an object', () => {
+  it('loses nothing, repeats only what was in flight at a death, and that byte for byte', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(delivery, { minLength: 1, maxLength: 8 }), async (deliveries) => {
+        const receiver = new Receiver();
+        let directory = join(temporaryDirectory(), 'life');
+        let lines: readonly number[] = [];
+        const copiesMax = new Map<number, number>();
+        const last: Delivery = {
+          ...deliveries[0],
+          change: 'same',
+          diesAtBatch: null,
+          chunkBytes: 7,
+          recordsMax: 3,
+        } as Delivery;
+        for (const [index, life] of [...deliveries, last].entries()) {
+          lines = overwrite(lines, life);
+          for (const name of lines) {
+            const copies = lines.filter((other) => other === name).length;
+            copiesMax.set(name, Math.max(copies, copiesMax.get(name) ?? 0));
+          }
+          const content =
+            lines.map((name) => `{"line":${name}}`).join('\n') + (life.endsWithNewline && lines.length > 0 ? '\n' : '');
+          directory = await live(content, life, index, directory, receiver);
+        }
+
+        const uidsOf = (name: number) =>
+          [...receiver.received].filter(([, sends]) => sends[0]?.includes(`{\\"line\\":${name}}`)).map(([uid]) => uid);
+        for (const name of new Set(lines)) {
+          const copies = lines.filter((other) => other === name).length;
+          expect(uidsOf(name).length, `line ${name} is lost`).toBeGreaterThanOrEqual(copies);
+        }
+        for (const [name, copies] of copiesMax) {
+          expect(uidsOf(name).length, `line ${name} came again under a new uid`).toBeLessThanOrEqual(copies);
+        }
+        for (const [uid, sends] of receiver.received) {
+          expect(new Set(sends).size, `${uid} was sent in two forms`).toBe(1);
+          expect(sends.length, `${uid} was repeated`).toBeLessThanOrEqual(1 + (receiver.mayRepeat.get(uid) ?? 0));
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+});

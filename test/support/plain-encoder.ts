@@ -1,0 +1,32 @@
+/**
+ * A mapper's stand-in for tests of delivery: a record is its uid, its observed time and its body.
+ */
+import type { RequestEncoder } from '../../src/mapper.ts';
+import type { IdentifiedLine } from '../../src/model/line.ts';
+
+export function createPlainEncoder(): RequestEncoder {
+  let records: string[] = [];
+  return {
+    append: (line) => records.push(plainRecord(line)),
+    get recordCount() {
+      return records.length;
+    },
+    get sizeBytes() {
+      return records.reduce((sum, record) => sum + record.length, 0);
+    },
+    finish() {
+      const request = Buffer.from(records.join('\n'));
+      records = [];
+      return request;
+    },
+  };
+}
+
+/** Equal for two sends of a line exactly when they are the same byte for byte. */
+export function plainRecord(line: IdentifiedLine): string {
+  return JSON.stringify([plainUid(line), line.observedAtMs, Buffer.from(line.bytes).toString()]);
+}
+
+export function plainUid({ digest, occurrence }: IdentifiedLine): string {
+  return `${Buffer.from(digest).toString('hex')}-${occurrence}`;
+}

@@ -1,0 +1,104 @@
+/**
+ * Lines as the mapping gets them, for tests and benchmarks.
+ */
+import { createHash } from 'node:crypto';
+import type { IdentifiedLine } from '../../src/model/line.ts';
+import type { ObjectId } from '../../src/model/object.ts';
+
+const observedAtMs = Date.UTC(2025, 9, 7, 0, 15);
+
+/** A line of an S3 object of workspace 1234567890123456. */
+export function identifiedLine(content: string | Uint8Array, changes: Partial<IdentifiedLine> = {}): IdentifiedLine {
+  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+  const key = 'audit/workspaceId=1234567890123456/date=2025-10-07/auditlogs_0001.json';
+  return {
+    bytes,
+    sizeBytes: bytes.length,
+    origin: {
+      id: `s3://logs/${key}` as ObjectId,
+      fileName: 'auditlogs_0001.json',
+      bucket: 'logs',
+      key,
+      workspaceId: '1234567890123456',
+      date: '2025-10-07',
+    },
+    digest: createHash('sha256').update(bytes).digest(),
+    occurrence: 1,
+    observedAtMs,
+    ...changes,
+  };
+}
+
+/** Records of the shapes and about the size (830 bytes) that deliveries have, each with ids of its own. */
+export function sampleRecords(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => JSON.stringify(sampleRecord(index)));
+}
+
+function sampleRecord(index: number): object {
+  const id = index.toString(16).padStart(12, '0');
+  const [serviceName, actionName, requestParams, response] = actions[index % actions.length] ?? actions[0];
+  return {
+    version: '2.0',
+    auditLevel: 'WORKSPACE_LEVEL',
+    timestamp: 1_759_795_200_000 + index * 37,
+    orgId: 1_234_567_890_123_456,
+    workspaceId: '1234567890123456',
+    shardName: 'oregon',
+    accountId: '11111111-2222-3333-4444-555555555555',
+    sourceIPAddress: `203.0.113.${index % 50}`,
+    userAgent: 'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 Chrome/126.0.0.0 Safari/537.36',
+    sessionId: `ephemeral-${id}`,
+    userIdentity: { email: `analyst${index % 20}@example.com`, subjectName: null },
+    serviceName,
+    actionName,
+    requestId: `ServiceMain-${id}`,
+    requestParams: { ...requestParams, request_object_id: `${id}-${id}` },
+    response,
+  };
+}
+
+const actions: readonly [service: string, action: string, params: object, response: object | null][] = [
+  [
+    'accounts',
+    'tokenLogin',
+    {
+      user: 'analyst@example.com',
+      tokenId: '6f05d6d6c457477c96920addaa1c1797'.repeat(2),
+      authenticationMethod: 'API_INT_PAT_TOKEN',
+      endpoint: '/api/2.1/unity-catalog/temporary-table-credentials',
+    },
+    { statusCode: 200 },
+  ],
+  [
+    'clusters',
+    'create',
+    {
+      cluster_name: 'analysis',
+      spark_version: '15.4.x-scala2.12',
+      node_type_id: 'i3.xlarge',
+      num_workers: 2,
+      autotermination_minutes: 60,
+      data_security_mode: 'USER_ISOLATION',
+      runtime_engine: 'PHOTON',
+    },
+    { statusCode: 200, result: '{"cluster_id":"0123-456789-abcde"}' },
+  ],
+  [
+    'unityCatalog',
+    'getTable',
+    {
+      full_name_arg: 'main.sales.orders_by_region_and_day',
+      metastore_id: '9f1c2f6e-8b1d-4a57-9f0c-0d4b7b1f6a11',
+      workspace_id: '1234567890123456',
+      include_browse: 'false',
+    },
+    { statusCode: 403, errorMessage: 'User does not have USE SCHEMA on Schema main.sales.' },
+  ],
+  ['secrets', 'getSecret', { scope: 'etl', key: 'warehouse-password' }, { statusCode: 200 }],
+  [
+    'databrickssql',
+    'commandFinish',
+    { warehouseId: '98f94533c2374cfa', commandId: '01f035a4-8ac8-1b9b-a9f4-d60c6c929805', executionTime: '0.289' },
+    null,
+  ],
+];
