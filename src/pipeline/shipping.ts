@@ -27,13 +27,15 @@ export interface Schedule {
 
 export interface ShippingContext {
   readonly sources: readonly Source[];
-  readonly shipper: ObjectShipper;
+  readonly shipper: Pick<ObjectShipper, 'isSettled' | 'ship'>;
   readonly schedule: Schedule;
   readonly counters: Counters;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Told about every object that was visited. */
   readonly onVisited?: ((object: DeliveredObject, end: ObjectEnd) => void) | undefined;
+  /** Called with what nobody can go on from: requests under way need not be waited for any more. */
+  readonly onFailure?: ((error: unknown) => void) | undefined;
   /** Called when a round over older dates is done, with the first date that polls still list. */
   readonly onSwept?: ((lookbackStart: string) => void) | undefined;
 }
@@ -51,6 +53,7 @@ interface Lane {
   readonly objects: Semaphore;
   /** Workspaces whose objects of an earlier listing are still being shipped. */
   readonly busy: Map<string, Promise<void>>;
+  /** What was not listed or read to its end, and has to be tried again. */
   releasedCount: number;
 }
 
@@ -73,15 +76,20 @@ export class Shipping {
     await this.#untilFailure(signal, (source, stopping) => this.#followSource(source, stopping));
   }
 
-  /** Ships what is there now. Objects that cannot be read are tried again before it gives up on them. */
-  async shipOnce(signal: AbortSignal): Promise<void> {
+  /**
+   * Ships what is there now. What cannot be listed or read is tried again before it gives up on it.
+   * @returns true when everything was listed and read to its end.
+   */
+  async shipOnce(signal: AbortSignal): Promise<boolean> {
     const attemptsMax = 3;
-    await this.#untilFailure(signal, async (source, stopping) => {
+    const complete = await this.#untilFailure(signal, async (source, stopping) => {
       for (let attempt = 1; attempt <= attemptsMax; attempt++) {
         if (attempt > 1) await this.#context.clock.sleep(1000 * attempt, stopping);
-        if (await this.#walk(source, this.#allDates(), createLane(recentObjectsAtOnce), stopping)) return;
+        if (await this.#walk(source, this.#allDates(), createLane(recentObjectsAtOnce), stopping)) return true;
       }
+      return false;
     });
+    return complete.every(Boolean);
   }
 
   /** Lists everything within the dates, without opening anything. */
@@ -106,16 +114,22 @@ export class Shipping {
   }
 
   /** Works on all sources side by side; what nobody can go on from, wherever it happens, stops all of it. */
-  async #untilFailure(
+  async #untilFailure<Result>(
     signal: AbortSignal,
-    work: (source: Source, stopping: AbortSignal) => Promise<void>,
-  ): Promise<void> {
+    work: (source: Source, stopping: AbortSignal) => Promise<Result>,
+  ): Promise<Result[]> {
     const failure = new AbortController();
     const stopping = AbortSignal.any([signal, failure.signal]);
-    this.#fail = (error) => failure.abort(error);
-    const working = this.#context.sources.map((source) => work(source, stopping).catch(this.#fail));
-    await Promise.all(working);
+    this.#fail = (error) => {
+      if (stopping.aborted) return;
+      failure.abort(error);
+      this.#context.onFailure?.(error);
+    };
+    const working = this.#context.sources.map((source) => work(source, stopping));
+    for (const each of working) each.catch(this.#fail);
+    const ends = await Promise.allSettled(working);
     stopping.throwIfAborted();
+    return ends.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []));
   }
 
   async #followSource(source: Source, signal: AbortSignal): Promise<void> {
@@ -177,7 +191,10 @@ export class Shipping {
   /** Starts what a listing shows. Workspaces that are busy still are left to the next listing. */
   async #list(source: Source, dates: DateRange, lane: Lane, signal: AbortSignal): Promise<void> {
     const faults = new FaultLog(this.#context.logger, { source: source.name });
-    const onFault = (fault: AgentError) => faults.report(fault, 'Listing is not complete');
+    const onFault = (fault: AgentError) => {
+      if (fault.code !== 'ERR_SOURCE_LAYOUT') lane.releasedCount++;
+      faults.report(fault, 'Listing is not complete');
+    };
     try {
       for await (const workspace of source.list({ dates, signal, onFault })) {
         const name = workspace.workspaceId ?? '';
@@ -198,25 +215,38 @@ export class Shipping {
   async #shipWorkspace(workspace: WorkspaceListing, lane: Lane, faults: FaultLog, signal: AbortSignal): Promise<void> {
     const release = await lane.workspaces.acquire(signal);
     try {
-      await pMap(this.#changed(workspace), (object) => this.#visit(object, lane, faults, signal), {
-        concurrency: recentObjectsAtOnce,
-      });
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') throw error;
-      lane.releasedCount++;
-      faults.report(error, 'Workspace could not be listed; others go on', { workspace: workspace.workspaceId });
+      // Neither the objects nor the visits reject, so this ends when every visit has.
+      await pMap(
+        this.#changed(workspace, lane, faults, signal),
+        (object) => this.#visit(object, lane, faults, signal),
+        {
+          concurrency: recentObjectsAtOnce,
+        },
+      );
     } finally {
       release();
     }
   }
 
-  async *#changed(workspace: WorkspaceListing): AsyncIterable<DeliveredObject> {
+  async *#changed(
+    workspace: WorkspaceListing,
+    lane: Lane,
+    faults: FaultLog,
+    signal: AbortSignal,
+  ): AsyncIterable<DeliveredObject> {
     const { shipper, counters } = this.#context;
-    for await (const object of workspace.objects()) {
-      if (!this.#isDue(object)) continue;
-      if (shipper.isSettled(object)) counters.objectsUnchanged++;
-      else yield object;
+    try {
+      for await (const object of workspace.objects()) {
+        if (signal.aborted) return;
+        if (!this.#isDue(object)) continue;
+        if (shipper.isSettled(object)) counters.objectsUnchanged++;
+        else yield object;
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') return this.#fail(error);
+      lane.releasedCount++;
+      faults.report(error, 'Workspace could not be listed; others go on', { workspace: workspace.workspaceId });
     }
   }
 
@@ -224,14 +254,17 @@ export class Shipping {
     const { id } = object.origin;
     if (this.#visited.has(id)) return;
     this.#visited.add(id);
-    const release = await lane.objects.acquire(signal);
+    let release: (() => void) | undefined;
     try {
+      release = await lane.objects.acquire(signal);
       const end = await this.#context.shipper.ship(object, signal);
       if (end.status === 'released') lane.releasedCount++;
       this.#report(object, end, faults);
       this.#context.onVisited?.(object, end);
+    } catch (error) {
+      this.#fail(error);
     } finally {
-      release();
+      release?.();
       this.#visited.delete(id);
     }
   }
