@@ -2,10 +2,17 @@
  * Writes the generated documents: `npm run docs`. Tests hold each of them up to date.
  */
 import { writeFileSync } from 'node:fs';
+import { renderConfigurationReference } from '../../src/config/index.ts';
 import { renderMappingReference } from '../../src/mapping/reference.ts';
 
-const documents = { 'mapping.md': renderMappingReference };
+/** By path from the root of the repository; with what each one is rendered from. */
+export const generatedDocuments = {
+  'docs/mapping.md': { render: renderMappingReference, says: 'the mapping file says' },
+  'docs/configuration.md': { render: renderConfigurationReference, says: 'the schemas say' },
+};
 
-for (const [name, render] of Object.entries(documents)) {
-  writeFileSync(new URL(`../../docs/${name}`, import.meta.url), render());
+if (import.meta.main) {
+  for (const [path, { render }] of Object.entries(generatedDocuments)) {
+    writeFileSync(new URL(`../../${path}`, import.meta.url), render());
+  }
 }

@@ -1,0 +1,302 @@
+/**
+ * From the mapping as data to straight closures: paths, names and conditions are resolved once, here.
+ */
+import { Buffer } from 'node:buffer';
+import type { IdentifiedLine } from '../model/line.ts';
+import { type AttributeKey, AttributeKeyCache, attributeKey } from './attribute-key.ts';
+import { BoundedMapWriter } from './bounded-map.ts';
+import { conversions, type Scalar, toObject } from './conversions.ts';
+import type { JsonObject, JsonValue } from './exact-json.ts';
+import { type LogRecordWriter, type Severity, severities } from './log-record-writer.ts';
+import type { Mapping } from './mapping-file.ts';
+import type { Condition, Fact, LineField, ResourceRule, Rule } from './mapping-schema.ts';
+import { type PathValues, RecordPaths } from './record-paths.ts';
+
+/** What the closures look at. */
+export interface MappingInput {
+  readonly line: IdentifiedLine;
+  readonly occurrence: number;
+  readonly isCut: boolean;
+  /** A constant text without content of the record. */
+  unparsedReason: string | undefined;
+  /** Of the record's paths. */
+  readonly values: PathValues;
+  /** By the index of the fact. */
+  readonly facts: (Scalar | undefined)[];
+  /** Set when a text was cut whose rule has no flag of its own. */
+  wasShortened: boolean;
+}
+
+type Read = (input: MappingInput) => JsonValue | undefined;
+type Test = (input: MappingInput) => boolean;
+/** Writes the attribute; true when there was something to write. */
+type Write = (input: MappingInput, out: LogRecordWriter) => boolean;
+
+export interface ResourceAttribute {
+  readonly key: string;
+  readonly read: (input: MappingInput) => string | undefined;
+}
+
+export interface CompiledMapping {
+  readonly readRecord: (record: JsonObject, input: MappingInput) => void;
+  /** The service that the record is about, for rules of redaction. */
+  readonly readService: Read;
+  readonly readTimestamp: Read;
+  readonly readFacts: (input: MappingInput) => void;
+  readonly severityOf: (input: MappingInput) => Severity;
+  readonly resource: readonly ResourceAttribute[];
+  readonly writeAttributes: (input: MappingInput, out: LogRecordWriter) => void;
+  /** What is known of a line without its record. */
+  readonly writeLineAttributes: (input: MappingInput, out: LogRecordWriter) => void;
+}
+
+export function compileMapping(mapping: Mapping): CompiledMapping {
+  const factNames = [...mapping.facts.keys()];
+  const paths = new RecordPaths();
+  const facts = [...mapping.facts.values()].map((fact) => compileFact(fact, paths));
+  const context: CompileContext = {
+    factNames,
+    textBytesMax: mapping.limits.textBytes,
+    keys: new AttributeKeyCache(),
+    paths,
+  };
+  const severityRules = mapping.severity.map(({ value, when }) => ({
+    severity: severities[value],
+    test: compileTest(when, factNames),
+  }));
+  const attributes = [...mapping.attributes].map(([target, rules]) => ({
+    readsLine: rules.some((rule) => rule.from?.some((path) => path.startsWith('$')) === true),
+    write: compileRules(target, rules, context),
+  }));
+  const writeFlag = flagWriter(mapping.limits.flag);
+
+  return {
+    readRecord: (record, { values }) => paths.read(record, values),
+    readService: readFirst(mapping.facts.get('service')?.from ?? [], paths),
+    readTimestamp: readFirst(mapping.timestampPaths, paths),
+    readFacts(input) {
+      for (const readFact of facts) input.facts.push(readFact(input));
+    },
+    severityOf(input) {
+      return severityRules.find(({ test }) => test(input))?.severity ?? severities.INFO;
+    },
+    resource: [...mapping.resource].map(([key, rule]) => ({
+      key,
+      read: compileResourceRule(rule, context),
+    })),
+    writeAttributes: writeAll(
+      attributes.map(({ write }) => write),
+      writeFlag,
+    ),
+    writeLineAttributes: writeAll(
+      attributes.flatMap(({ readsLine, write }) => (readsLine ? [write] : [])),
+      writeFlag,
+    ),
+  };
+}
+
+function compileFact({ from, as }: Fact, paths: RecordPaths): (input: MappingInput) => Scalar | undefined {
+  const read = readFirst(from, paths);
+  const { convert } = conversions[as];
+  return (input) => {
+    const value = read(input);
+    return value === undefined ? undefined : convert(value, input);
+  };
+}
+
+interface CompileContext {
+  readonly factNames: readonly string[];
+  readonly textBytesMax: number;
+  readonly keys: AttributeKeyCache;
+  readonly paths: RecordPaths;
+}
+
+function writeAll(
+  writes: readonly Write[],
+  writeFlag: (out: LogRecordWriter) => void,
+): CompiledMapping['writeAttributes'] {
+  return (input, out) => {
+    input.wasShortened = false;
+    for (const write of writes) write(input, out);
+    if (input.wasShortened) writeFlag(out);
+  };
+}
+
+/** The first rule that gives something is the attribute. */
+function compileRules(target: string, rules: readonly Rule[], context: CompileContext): Write {
+  const writes = rules.map((rule) => compileRule(attributeKey(target), rule, context));
+  const [only] = writes;
+  return writes.length === 1 && only !== undefined ? only : (input, out) => writes.some((write) => write(input, out));
+}
+
+function compileRule(key: AttributeKey, rule: Rule, context: CompileContext): Write {
+  const write = compileValue(key, rule, context);
+  if (rule.when === undefined) return write;
+  const test = compileTest(rule.when, context.factNames);
+  return (input, out) => test(input) && write(input, out);
+}
+
+function compileValue(key: AttributeKey, rule: Rule, context: CompileContext): Write {
+  const { value, from = [], as, limits, flag } = rule;
+  if (value !== undefined) {
+    return (_input, out) => {
+      writeScalar(key, value, out);
+      return true;
+    };
+  }
+  const read = readFirst(from, context.paths);
+  const shortened = flag === undefined ? markShortened : flagWriter(flag);
+  if (as === 'map') return compileMap(key, read, limits, shortened, context);
+  const { type, convert } = conversions[as];
+  if (type === 'string') {
+    return compileText(key, read, convert, limits?.bytes ?? context.textBytesMax, shortened);
+  }
+  return (input, out) => {
+    const source = read(input);
+    const converted = source === undefined ? undefined : convert(source, input);
+    if (converted === undefined) return false;
+    writeScalar(key, converted, out);
+    return true;
+  };
+}
+
+type Shortened = (out: LogRecordWriter, input: MappingInput) => void;
+
+function compileText(
+  key: AttributeKey,
+  read: Read,
+  convert: (value: JsonValue, input: MappingInput) => Scalar | undefined,
+  bytesMax: number,
+  shortened: Shortened,
+): Write {
+  return (input, out) => {
+    const source = read(input);
+    if (source === undefined) return false;
+    const text = convert(source, input);
+    if (typeof text !== 'string') return false;
+    if (text.length * 3 <= bytesMax || Buffer.byteLength(text) <= bytesMax) {
+      out.string(key, text);
+    } else {
+      out.string(key, cutToBytes(text, bytesMax));
+      shortened(out, input);
+    }
+    return true;
+  };
+}
+
+function compileMap(
+  key: AttributeKey,
+  read: Read,
+  limits: Rule['limits'],
+  shortened: Shortened,
+  context: CompileContext,
+): Write {
+  const { leaves = 64, bytes = 32_768, depth = 8 } = limits ?? {};
+  const map = new BoundedMapWriter({ leaves, bytes, depth }, context.keys);
+  return (input, out) => {
+    const object = toObject(read(input));
+    if (object === undefined) return false;
+    // An invalid byte becomes three; anything else gets no longer than it is in the line.
+    const sizeBytesMax = input.line.bytes.length * 3;
+    if (!map.write(key, object, sizeBytesMax, out)) shortened(out, input);
+    return true;
+  };
+}
+
+function markShortened(_out: LogRecordWriter, input: MappingInput): void {
+  input.wasShortened = true;
+}
+
+function flagWriter(name: string): (out: LogRecordWriter) => void {
+  const key = attributeKey(name);
+  return (out) => out.boolean(key, true);
+}
+
+function writeScalar(key: AttributeKey, value: Scalar, out: LogRecordWriter): void {
+  if (typeof value === 'string') out.string(key, value);
+  else if (typeof value === 'boolean') out.boolean(key, value);
+  else out.integer(key, value);
+}
+
+function compileTest(when: Readonly<Record<string, Condition>> | undefined, factNames: readonly string[]): Test {
+  const tests = Object.entries(when ?? {}).map(([name, condition]) =>
+    compileCondition(factNames.indexOf(name), condition),
+  );
+  const [first, second] = tests;
+  if (first === undefined) return () => true;
+  if (second === undefined) return first;
+  return (input) => tests.every((test) => test(input));
+}
+
+function compileCondition(fact: number, condition: Condition): Test {
+  if (condition === 'present') return (input) => input.facts[fact] !== undefined;
+  if (condition === 'absent') return (input) => input.facts[fact] === undefined;
+  if (Array.isArray(condition)) {
+    const values = new Set<Scalar>(condition);
+    return (input) => values.has(input.facts[fact] ?? '');
+  }
+  const { from, to } = condition;
+  return (input) => {
+    const value = input.facts[fact];
+    return typeof value === 'number' && value >= from && value <= to;
+  };
+}
+
+function compileResourceRule(
+  { from, as, value }: ResourceRule,
+  { paths, textBytesMax }: CompileContext,
+): ResourceAttribute['read'] {
+  if (value !== undefined) return () => value;
+  const read = readFirst(from ?? [], paths);
+  const { convert } = conversions[as];
+  return (input) => {
+    const source = read(input);
+    const text = source === undefined ? undefined : convert(source, input)?.toString();
+    return text === undefined || text.length * 3 <= textBytesMax ? text : cutToBytes(text, textBytesMax);
+  };
+}
+
+/** The first path with a value. */
+function readFirst(from: readonly string[], paths: RecordPaths): Read {
+  const reads = from.map((path) => compilePath(path, paths));
+  const [first, second] = reads;
+  if (first !== undefined && second === undefined) return first;
+  return (input) => {
+    for (const read of reads) {
+      const value = read(input);
+      if (value !== undefined) return value;
+    }
+    return undefined;
+  };
+}
+
+function compilePath(path: string, paths: RecordPaths): Read {
+  if (path.startsWith('$')) return lineReaders[path.slice(1) as LineField];
+  const index = paths.indexOf(path);
+  return ({ values }) => values[index];
+}
+
+const lineReaders: Readonly<Record<LineField, Read>> = {
+  digest: ({ line }) => hexOf(line.digest),
+  bucket: ({ line }) => line.origin.bucket,
+  key: ({ line }) => line.origin.key,
+  fileName: ({ line }) => line.origin.fileName || undefined,
+  workspaceId: ({ line }) => line.origin.workspaceId,
+  date: ({ line }) => line.origin.date,
+  unparsedReason: ({ unparsedReason }) => unparsedReason,
+  lineSize: ({ line, isCut }) => (isCut ? line.sizeBytes : undefined),
+  lineCut: ({ isCut }) => (isCut ? true : undefined),
+};
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+}
+
+/** The beginning of the text that fits, without half a character. */
+function cutToBytes(text: string, bytesMax: number): string {
+  const bytes = Buffer.from(text.slice(0, bytesMax));
+  if (bytes.length <= bytesMax) return bytes.toString();
+  let end = bytesMax;
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+  return bytes.toString('utf8', 0, end);
+}

@@ -1,0 +1,96 @@
+/**
+ * JSON.parse that keeps what a JavaScript number cannot hold: integers beyond 2^53, and numbers beyond 1.8e308.
+ */
+
+/** A parsed JSON text: plain values, and an ExactNumber where a number would have lost something. */
+export type JsonValue = string | number | boolean | null | JsonObject | readonly JsonValue[];
+export type JsonObject = { [key: string]: JsonValue | undefined };
+
+/**
+ * What JSON.rawJSON gives (ECMAScript, "JSON.parse source text access"): the number as it was written, and so does
+ * JSON.stringify write it.
+ */
+interface ExactNumber {
+  readonly rawJSON: string;
+}
+
+/** In Node 22 and later, but not in TypeScript's library yet. */
+const json = JSON as unknown as {
+  rawJSON(text: string): ExactNumber;
+  isRawJSON(value: unknown): value is ExactNumber;
+  parse(text: string, reviver: (key: string, value: unknown, context: { readonly source: string }) => unknown): unknown;
+};
+
+/** Deeper than this, nothing is looked at: attributes end at a depth of 8, and no real record comes near. */
+export const inspectedDepthMax = 64;
+
+const integerPattern = /^-?\d+$/;
+
+/** Throws a SyntaxError for what is no JSON, and a RangeError when it is too deep to be parsed exactly. */
+export function parseJson(text: string): JsonValue {
+  const value: JsonValue = JSON.parse(text);
+  return hasInexactNumber(value, 0) ? parseExactly(text) : value;
+}
+
+/** The object in the text, or undefined when there is none. */
+export function parseJsonObject(text: string): JsonObject | undefined {
+  if (!startsLikeJson(text)) return undefined;
+  try {
+    const value = parseJson(text);
+    return isJsonObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isExactNumber(value);
+}
+
+export function isExactNumber(value: unknown): value is ExactNumber {
+  return json.isRawJSON(value);
+}
+
+/** True when the text may hold an object or an array. */
+export function startsLikeJson(text: string): boolean {
+  const first = text.charCodeAt(0);
+  if (first === 0x7b || first === 0x5b) return true;
+  return (first === 0x20 || (first >= 0x09 && first <= 0x0d)) && /^\s*[[{]/.test(text);
+}
+
+/**
+ * A number that a JavaScript number does not hold: a bigint when it fits in 64 bits with sign, else its text.
+ * Undefined for any other value.
+ */
+export function exactNumber(value: unknown): bigint | string | undefined {
+  if (!isExactNumber(value)) return undefined;
+  const text = value.rawJSON;
+  // 64 bits are at most 19 digits and a sign; longer ones are not worth a bigint of their size.
+  if (!integerPattern.test(text) || text.length > 20) return text;
+  const integer = BigInt(text);
+  return BigInt.asIntN(64, integer) === integer ? integer : text;
+}
+
+function isInexact(value: number): boolean {
+  return Number.isInteger(value) ? !Number.isSafeInteger(value) : !Number.isFinite(value);
+}
+
+function hasInexactNumber(value: JsonValue, depth: number): boolean {
+  if (typeof value === 'number') return isInexact(value);
+  if (typeof value !== 'object' || value === null || depth > inspectedDepthMax) return false;
+  const entries = value as JsonObject;
+  for (const key in entries) {
+    const inner = entries[key];
+    // Most values are texts: they are not worth a call.
+    if (inner !== undefined && typeof inner !== 'string' && hasInexactNumber(inner, depth + 1)) return true;
+  }
+  return false;
+}
+
+function parseExactly(text: string): JsonValue {
+  return json.parse(text, (_key, value, { source }) => {
+    if (typeof value !== 'number' || !isInexact(value)) return value;
+    // A number with a fraction or an exponent is a double and as exact as doubles are.
+    return integerPattern.test(source) || !Number.isFinite(value) ? json.rawJSON(source) : value;
+  }) as JsonValue;
+}

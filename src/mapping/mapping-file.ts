@@ -1,0 +1,299 @@
+/**
+ * Reads the layers of a mapping, checks them, and puts them on top of each other. Every mistake of every layer is
+ * reported at once, with its place.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { isCollection, isMap, isNode, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { AgentError, messageOf } from '../model/agent-error.ts';
+import {
+  type Condition,
+  type Fact,
+  type Layer,
+  layerSchema,
+  type Redaction,
+  type ResourceRule,
+  type Rule,
+  type SeverityRule,
+} from './mapping-schema.ts';
+import { type RedactionClass, redactionClasses } from './options.ts';
+
+/** All layers in one, complete. */
+export interface Mapping {
+  readonly version: string;
+  readonly schemaUrl: string | undefined;
+  readonly scopeName: string;
+  readonly scopeAttributes: ReadonlyMap<string, string>;
+  readonly eventName: string;
+  readonly unparsed: { readonly event: string; readonly severity: SeverityRule['value'] };
+  readonly timestampPaths: readonly string[];
+  readonly facts: ReadonlyMap<string, Fact>;
+  readonly resource: ReadonlyMap<string, ResourceRule>;
+  readonly severity: readonly SeverityRule[];
+  readonly limits: { readonly textBytes: number; readonly flag: string };
+  readonly attributes: ReadonlyMap<string, readonly Rule[]>;
+  readonly redact: Readonly<Record<RedactionClass, Redaction>>;
+}
+
+/** The package has its mappings at its root, one level above both src/ and dist/. */
+const builtInDirectory = fileURLToPath(new URL('../../mappings/', import.meta.url));
+const builtInName = /^[a-z0-9-]+$/;
+
+const hint = 'docs/mapping.md describes the format; `mappings/` in the package holds the built-in files.';
+
+/**
+ * @param names built-in names, or paths relative to the working directory; later ones extend or override earlier ones.
+ * Throws ERR_MAPPING_FILE with all mistakes.
+ */
+export function loadMapping(names: readonly string[], workingDirectory: string): Mapping {
+  const mistakes: string[] = [];
+  const layers = names.flatMap((name) => readLayer(name, workingDirectory, mistakes) ?? []);
+  const mapping = mistakes.length === 0 ? mergeLayers(layers, mistakes) : undefined;
+  if (mapping !== undefined && mistakes.length === 0) return mapping;
+  const count = mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`;
+  throw new AgentError(
+    'ERR_MAPPING_FILE',
+    `The mapping has ${count}:\n${mistakes.map((line) => `  ${line}`).join('\n')}`,
+    {
+      hint,
+    },
+  );
+}
+
+function readLayer(name: string, workingDirectory: string, mistakes: string[]): Layer | undefined {
+  const isBuiltIn = builtInName.test(name);
+  const file = isBuiltIn ? `${builtInDirectory}${name}.yaml` : resolve(workingDirectory, name);
+  try {
+    return parseLayer(isBuiltIn ? `${name}.yaml` : name, readFileSync(file, 'utf8'), mistakes);
+  } catch (error) {
+    mistakes.push(
+      isBuiltIn
+        ? `expected one of the built-in mappings ${builtInNames().join(', ')}, or a path with a / or a ., got ${quote(name)}`
+        : `${quote(name)}: expected a readable file (${printable(messageOf(error))})`,
+    );
+    return undefined;
+  }
+}
+
+export function builtInNames(): string[] {
+  return readdirSync(builtInDirectory)
+    .filter((file) => file.endsWith('.yaml'))
+    .map((file) => file.slice(0, -'.yaml'.length))
+    .sort();
+}
+
+function parseLayer(fileName: string, text: string, mistakes: string[]): Layer | undefined {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const place = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return `${printable(fileName)}:${line}:${col}`;
+  };
+  if (document.errors.length > 0) {
+    mistakes.push(
+      ...document.errors.map(({ message, pos }) => `${place(pos[0])}: expected YAML, got: ${printable(message)}`),
+    );
+    return undefined;
+  }
+  const content: unknown = document.toJS();
+  const result = layerSchema.safeParse(withRuleLists(content));
+  if (result.success) return result.data;
+  const found = result.error.issues.flatMap(mistakesOf).map(({ path, expected }) => {
+    const { offset, value, writtenPath } = locate(document.contents, path);
+    const where = printable(writtenPath.map(String).join('.')) || 'the file';
+    const got = value === undefined ? 'nothing' : quote(value);
+    return { offset, text: `${place(offset)}: ${where}: expected ${expected}, got ${got}` };
+  });
+  mistakes.push(...found.sort((one, other) => one.offset - other.offset).map(({ text: mistake }) => mistake));
+  return undefined;
+}
+
+/** An attribute has a list of rules; a file may leave the list out when there is one rule. */
+function withRuleLists(content: unknown): unknown {
+  if (!isRecord(content) || !isRecord(content.attributes)) return content;
+  const entries = Object.entries(content.attributes);
+  const attributes = entries.map(([target, rule]) => [target, isRecord(rule) ? [rule] : rule]);
+  return { ...content, attributes: Object.fromEntries(attributes) };
+}
+
+interface Mistake {
+  readonly path: readonly PropertyKey[];
+  readonly expected: string;
+}
+
+function mistakesOf(issue: z.core.$ZodIssue): Mistake[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({ path: [...issue.path, key], expected: `a key of ${issue.message}` }));
+  }
+  if (issue.code === 'invalid_key') {
+    return issue.issues.map(({ message }) => ({ path: issue.path, expected: `a key that is ${message}` }));
+  }
+  return [{ path: issue.path, expected: issue.message }];
+}
+
+interface Location {
+  readonly offset: number;
+  readonly value: unknown;
+  /** The path without the list of rules that the file left out. */
+  readonly writtenPath: readonly PropertyKey[];
+}
+
+/** Where the path leads in the text, as far as it exists there. */
+function locate(contents: Node | null, path: readonly PropertyKey[]): Location {
+  let node: unknown = contents;
+  let offset = contents?.range?.[0] ?? 0;
+  const writtenPath = path.filter((segment) => {
+    const isLeftOut = isMap(node) && segment === 0;
+    if (isLeftOut || !isCollection(node)) return !isLeftOut && !isScalar(node);
+    const key = isMap(node)
+      ? node.items.find((pair) => isScalar(pair.key) && pair.key.value === segment)?.key
+      : undefined;
+    node = node.get(segment, true);
+    offset = (isNode(key) ? key.range?.[0] : isNode(node) ? node.range?.[0] : undefined) ?? offset;
+    return true;
+  });
+  return { offset, value: scalarOf(node), writtenPath };
+}
+
+function scalarOf(node: unknown): unknown {
+  return isNode(node) ? node.toJSON() : undefined;
+}
+
+function mergeLayers(layers: readonly Layer[], mistakes: string[]): Mapping | undefined {
+  const last = <Value>(pick: (layer: Layer) => Value | undefined): Value | undefined =>
+    layers.map(pick).findLast((value) => value !== undefined);
+  const required = <Value>(name: string, value: Value | undefined): Value | undefined => {
+    if (value === undefined) mistakes.push(`${name}: expected in one of the layers, got nothing`);
+    return value;
+  };
+  const version = required(
+    'version',
+    last((layer) => layer.version),
+  );
+  const scopeName = required(
+    'scope.name',
+    last((layer) => layer.scope?.name),
+  );
+  const eventName = required(
+    'event',
+    last((layer) => layer.event),
+  );
+  const unparsed = required(
+    'unparsed',
+    last((layer) => layer.unparsed),
+  );
+  const timestamp = required(
+    'timestamp',
+    last((layer) => layer.timestamp),
+  );
+  const severity = required(
+    'severity',
+    last((layer) => layer.severity),
+  );
+  const limits = required(
+    'limits',
+    last((layer) => layer.limits),
+  );
+  const facts = mergeTargets(layers.map((layer) => layer.facts));
+  const attributes = mergeTargets(layers.map((layer) => layer.attributes));
+  checkConditions(facts, severity ?? [], attributes, mistakes);
+  if (limits !== undefined) checkFlags(limits.flag, attributes, mistakes);
+  if (
+    version === undefined ||
+    scopeName === undefined ||
+    eventName === undefined ||
+    unparsed === undefined ||
+    timestamp === undefined ||
+    severity === undefined ||
+    limits === undefined
+  ) {
+    return undefined;
+  }
+  return {
+    version,
+    schemaUrl: last((layer) => layer.schemaUrl),
+    scopeName,
+    scopeAttributes: mergeTargets(layers.map((layer) => layer.scope?.attributes ?? {})),
+    eventName,
+    unparsed,
+    timestampPaths: timestamp.from,
+    facts,
+    resource: mergeTargets(layers.map((layer) => layer.resource)),
+    severity,
+    limits,
+    attributes,
+    redact: mergeRedaction(layers),
+  };
+}
+
+/** By target, in the order of their first appearance; `null` takes one away. */
+function mergeTargets<Value>(parts: readonly Readonly<Record<string, Value | null>>[]): Map<string, Value> {
+  const merged = new Map<string, Value>();
+  for (const [target, value] of parts.flatMap((part) => Object.entries(part))) {
+    if (value === null) merged.delete(target);
+    else merged.set(target, value);
+  }
+  return merged;
+}
+
+/** Layers add to redaction and never take from it: a layer that is there for other things must not open a leak. */
+function mergeRedaction(layers: readonly Layer[]): Record<RedactionClass, Redaction> {
+  const merge = (name: RedactionClass): Redaction => {
+    const parts = layers.flatMap((layer) => layer.redact[name] ?? []);
+    return {
+      phrases: parts.flatMap(({ phrases }) => phrases),
+      harmlessLastWords: parts.flatMap(({ harmlessLastWords }) => harmlessLastWords),
+      fields: parts.flatMap(({ fields }) => fields),
+    };
+  };
+  const [secrets, commands] = redactionClasses;
+  return { [secrets]: merge(secrets), [commands]: merge(commands) };
+}
+
+function checkConditions(
+  facts: ReadonlyMap<string, Fact>,
+  severity: readonly SeverityRule[],
+  attributes: ReadonlyMap<string, readonly Rule[]>,
+  mistakes: string[],
+): void {
+  const check = (place: string, when: Readonly<Record<string, Condition>> | undefined) => {
+    for (const name of Object.keys(when ?? {})) {
+      if (!facts.has(name)) {
+        mistakes.push(`${place}.when: expected one of the facts ${[...facts.keys()].join(', ')}, got ${quote(name)}`);
+      }
+    }
+  };
+  for (const [index, { when }] of severity.entries()) check(`severity.${index}`, when);
+  for (const [target, rules] of attributes) {
+    for (const { when } of rules) check(`attributes.${target}`, when);
+  }
+}
+
+/** A flag is an attribute too, and no record may have one twice. */
+function checkFlags(defaultFlag: string, attributes: ReadonlyMap<string, readonly Rule[]>, mistakes: string[]): void {
+  const used = new Set([...attributes.keys(), defaultFlag]);
+  if (attributes.has(defaultFlag)) mistakes.push(`limits.flag: expected a name of its own, got ${quote(defaultFlag)}`);
+  for (const [target, rules] of attributes) {
+    for (const flag of new Set(rules.flatMap((rule) => rule.flag ?? []))) {
+      if (used.has(flag)) mistakes.push(`attributes.${target}.flag: expected a name of its own, got ${quote(flag)}`);
+      used.add(flag);
+    }
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** JSON escapes control characters, and a long value is cut: it is there to be recognised. */
+function quote(value: unknown): string {
+  const lengthMax = 80;
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > lengthMax ? `${text.slice(0, lengthMax)}…` : text;
+}
+
+function printable(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
+}

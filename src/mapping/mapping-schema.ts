@@ -1,0 +1,144 @@
+/**
+ * What a mapping file may contain, as a schema. Every message says what was expected; mapping-file.ts adds where and what
+ * it got. docs/mapping.md describes the format for people.
+ */
+import { z } from 'zod';
+import { conversionNames } from './conversions.ts';
+import { severities } from './log-record-writer.ts';
+import { redactionClasses } from './options.ts';
+
+/** What can be said of a line besides its record; in a path, behind a `$`. */
+export const lineFields = [
+  'digest',
+  'bucket',
+  'key',
+  'fileName',
+  'workspaceId',
+  'date',
+  'unparsedReason',
+  'lineSize',
+  'lineCut',
+] as const;
+
+export type LineField = (typeof lineFields)[number];
+
+export const severityNames = Object.keys(severities) as (keyof typeof severities)[];
+export const attributeConversionNames = [...conversionNames, 'map'] as const;
+
+const text = z.string('a text').min(1, 'a text that is not empty');
+const wholeNumber = z.int('a whole number of at least 1').min(1, 'a whole number of at least 1');
+const textList = z.array(text, 'a list of texts');
+const why = text.optional();
+
+const pathExpected = `a path such as userIdentity.email or eventId|event_id, or one of ${lineFields.map((field) => `$${field}`).join(', ')}`;
+const path = z.string(pathExpected).refine(isPath, pathExpected);
+const paths = z.preprocess(
+  (value) => (typeof value === 'string' ? [value] : value),
+  z.array(path, `${pathExpected}, or a list of them`).min(1, 'at least one path'),
+);
+
+const conversion = z.enum(attributeConversionNames, `one of ${attributeConversionNames.join(', ')}`);
+const textConversion = z.enum(conversionNames, `one of ${conversionNames.join(', ')}`);
+
+const statusRange = /^(\d{1,9})\.\.(\d{1,9})$/;
+const conditionExpected = 'present, absent, a range such as 400..599, or a list of values';
+const condition = z.union(
+  [
+    z.literal(['present', 'absent']),
+    z
+      .string()
+      .regex(statusRange)
+      .transform((range) => {
+        const [from = 0, to = 0] = range.split('..').map(Number);
+        return { from, to };
+      }),
+    z.array(z.union([z.string(), z.int()])).min(1),
+  ],
+  conditionExpected,
+);
+const when = z.record(z.string(), condition, 'conditions by the name of a fact').optional();
+
+const fact = z.strictObject({ from: paths, as: textConversion.default('string'), why }, 'a fact: from, as');
+const limits = z.strictObject(
+  { leaves: wholeNumber.optional(), bytes: wholeNumber.optional(), depth: wholeNumber.max(8, 'at most 8').optional() },
+  'limits: leaves, bytes, depth',
+);
+
+const ruleExpected = 'a rule (from, as, value, when, limits, flag, why) or a list of rules';
+const rule = z
+  .strictObject(
+    {
+      from: paths.optional(),
+      as: conversion.default('string'),
+      value: z.union([text, z.int(), z.boolean()], 'a text, a whole number, true or false').optional(),
+      when,
+      limits: limits.optional(),
+      flag: text.optional(),
+      why,
+    },
+    ruleExpected,
+  )
+  .refine(({ from, value }) => (from === undefined) !== (value === undefined), 'either from or value');
+const rules = z.array(rule, ruleExpected).min(1, ruleExpected);
+
+const resourceRule = z
+  .strictObject(
+    { from: paths.optional(), as: textConversion.default('string'), value: text.optional(), why },
+    'a rule (from, as, value, why)',
+  )
+  .refine(({ from, value }) => (from === undefined) !== (value === undefined), 'either from or value');
+
+const severityName = z.enum(severityNames, `one of ${severityNames.join(', ')}`);
+const severityRule = z.strictObject({ value: severityName, when, why }, 'a severity rule: value, when');
+
+const redaction = z.strictObject(
+  {
+    phrases: textList.default([]),
+    harmlessLastWords: textList.default([]),
+    fields: z
+      .array(
+        z.strictObject({ service: text, keys: textList }, 'fields of a service: service, keys'),
+        'a list of fields',
+      )
+      .default([]),
+  },
+  'phrases, harmlessLastWords, fields',
+);
+
+const timestamp = z.strictObject({ from: paths, as: z.literal('unix_ms', 'unix_ms'), why }, 'a timestamp: from, as');
+const scope = z.strictObject(
+  { name: text.optional(), attributes: z.record(text, text.nullable(), 'texts by attribute name').default({}) },
+  'a scope: name, attributes',
+);
+
+/** One layer. All parts are optional, because a layer may change only one attribute; `null` takes a target away. */
+export const layerSchema = z.strictObject(
+  {
+    version: text.optional(),
+    schemaUrl: text.optional(),
+    scope: scope.optional(),
+    event: text.optional(),
+    unparsed: z.strictObject({ event: text, severity: severityName }, 'unparsed: event, severity').optional(),
+    timestamp: timestamp.optional(),
+    facts: z.record(text, fact, 'facts by name').default({}),
+    resource: z.record(text, resourceRule.nullable(), 'rules by attribute name').default({}),
+    severity: z.array(severityRule, 'a list of severity rules').min(1, 'at least one rule').optional(),
+    limits: z.strictObject({ textBytes: wholeNumber, flag: text }, 'limits: textBytes, flag').optional(),
+    attributes: z.record(text, rules.nullable(), 'rules by attribute name').default({}),
+    redact: z.partialRecord(z.enum(redactionClasses), redaction, `${redactionClasses.join(', ')}`).default({}),
+  },
+  'a mapping: version, schemaUrl, scope, event, unparsed, timestamp, facts, resource, severity, limits, attributes, redact',
+);
+
+export type Layer = z.infer<typeof layerSchema>;
+export type Rule = z.infer<typeof rule>;
+export type ResourceRule = z.infer<typeof resourceRule>;
+export type SeverityRule = z.infer<typeof severityRule>;
+export type Fact = z.infer<typeof fact>;
+export type Condition = z.infer<typeof condition>;
+export type Redaction = z.infer<typeof redaction>;
+
+function isPath(candidate: string): boolean {
+  if (candidate.startsWith('$')) return (lineFields as readonly string[]).includes(candidate.slice(1));
+  return candidate.split('.').every((segment) => segment.split('|').every((key) => key !== '' && key.trim() === key));
+}

@@ -1,0 +1,48 @@
+/**
+ * The options of the mapping, as environment variables.
+ */
+import { z } from 'zod';
+
+export const redactionClasses = ['secrets', 'commands'] as const;
+
+/** What may be taken out of bodies and attributes: secret values; code, SQL and arguments. */
+export type RedactionClass = (typeof redactionClasses)[number];
+
+const redactionExpected = 'expected a comma-separated list of none, secrets, commands';
+
+export const mappingOptions = {
+  DATABRICKS_AUDIT_MAPPING: z
+    .string()
+    .default('databricks-audit')
+    .transform(listOf)
+    .refine((layers) => layers.length > 0, 'expected a comma-separated list of built-in names and paths')
+    .describe(
+      'Layers of the mapping: built-in names (`databricks-audit`, `elastic`) or paths of YAML files. Later ones extend or override earlier ones.',
+    ),
+  DATABRICKS_AUDIT_REDACT: z
+    .string()
+    .default('secrets')
+    .transform((text, context): readonly RedactionClass[] => {
+      const classes = parseRedaction(listOf(text));
+      if (classes !== undefined) return classes;
+      context.addIssue({ code: 'custom', message: redactionExpected });
+      return z.NEVER;
+    })
+    .describe(
+      'What is replaced with `[redacted]` in bodies, attributes and dead letters: `none`, `secrets` (passwords, tokens, keys, values of secrets), `commands` (code, SQL and arguments), or `secrets,commands`.',
+    ),
+};
+
+function listOf(text: string): readonly string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}
+
+function parseRedaction(items: readonly string[]): readonly RedactionClass[] | undefined {
+  if (items.length === 1 && items[0] === 'none') return [];
+  const classes = redactionClasses.filter((name) => items.includes(name));
+  const known = items.every((item) => (redactionClasses as readonly string[]).includes(item));
+  return known && classes.length > 0 ? classes : undefined;
+}

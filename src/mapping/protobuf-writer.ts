@@ -1,0 +1,207 @@
+/**
+ * Log records as the protobuf body of an ExportLogsServiceRequest (opentelemetry-proto, logs/v1 and common/v1), written
+ * straight into bytes. Field numbers are in the tags: number * 8 + wire type (0 varint, 1 eight bytes, 2 with length).
+ */
+import { Buffer } from 'node:buffer';
+import { type AttributeKey, arrayElement } from './attribute-key.ts';
+import type { EncodedResource, Envelope } from './envelope.ts';
+import type { LogRecordWriter, RecordHead } from './log-record-writer.ts';
+import { ProtobufBuffer, varint64Size, varintSize } from './protobuf-buffer.ts';
+
+/** ScopeLogs.log_records = 2 */
+const logRecordTag = 0x12;
+/** LogRecord.attributes = 6 */
+const attributeTag = 0x32;
+/** KeyValueList.values = 1 and ArrayValue.values = 1 */
+const entryTag = 0x0a;
+/** KeyValue.value = 2 */
+const valueTag = 0x12;
+/** AnyValue: string_value = 1, bool_value = 2, int_value = 3, double_value = 4, array_value = 5, kvlist_value = 6 */
+const anyValue = { string: 0x0a, boolean: 0x10, integer: 0x18, double: 0x21, array: 0x2a, map: 0x32 } as const;
+
+const initialSizeBytes = 256 * 1024;
+
+/** A map or an array that is being written; its lengths are filled in at its end. */
+interface OpenContainer {
+  readonly start: number;
+  /** Of the KeyValue; undefined for an element of an array. */
+  readonly keyValueLength: number | undefined;
+  readonly anyValueLength: number;
+  readonly contentLength: number;
+  readonly outerTag: number;
+}
+
+/** Records in a row that belong to one resource. */
+interface Run {
+  readonly start: number;
+  readonly group: Group;
+}
+
+interface Group {
+  readonly resource: EncodedResource;
+  readonly parts: Uint8Array[];
+}
+
+export class ProtobufWriter implements LogRecordWriter {
+  recordCount = 0;
+  readonly #envelope: Envelope;
+  readonly #buffer = new ProtobufBuffer(initialSizeBytes);
+  readonly #groups = new Map<string, Group>();
+  readonly #runs: Run[] = [];
+  readonly #containers: OpenContainer[] = [];
+  #tag = attributeTag;
+  #recordLength = 0;
+  #observedAtMs = 0;
+  #eventName = '';
+
+  constructor(envelope: Envelope) {
+    this.#envelope = envelope;
+  }
+
+  get sizeBytes(): number {
+    return this.#buffer.at;
+  }
+
+  begin(resource: EncodedResource, head: RecordHead): void {
+    const buffer = this.#buffer;
+    const lastRun = this.#runs.at(-1);
+    if (lastRun?.group.resource !== resource) this.#runs.push({ start: buffer.at, group: this.#groupOf(resource) });
+    this.recordCount++;
+
+    buffer.byte(logRecordTag);
+    this.#recordLength = buffer.beginLength();
+    if (head.timestampMs !== 0) {
+      buffer.byte(0x09);
+      buffer.nanosecondsOf(head.timestampMs);
+    }
+    buffer.byte(0x10);
+    buffer.byte(head.severity.number);
+    buffer.stringField(0x1a, head.severity.text);
+    this.#body(head);
+    this.#observedAtMs = head.observedAtMs;
+    this.#eventName = head.eventName;
+  }
+
+  string(key: AttributeKey, value: string): void {
+    const buffer = this.#buffer;
+    if (key !== arrayElement && buffer.shortTextEntry(this.#tag, key.protobuf, value)) return;
+    const sizeBytes = Buffer.byteLength(value);
+    this.#buffer.valueHeader(this.#tag, key.protobuf, 1 + varintSize(sizeBytes) + sizeBytes);
+    buffer.byte(anyValue.string);
+    buffer.varint(sizeBytes);
+    buffer.utf8(value);
+  }
+
+  integer(key: AttributeKey, value: number | bigint): void {
+    this.#buffer.valueHeader(this.#tag, key.protobuf, 1 + varint64Size(value));
+    this.#buffer.byte(anyValue.integer);
+    this.#buffer.varint64(value);
+  }
+
+  double(key: AttributeKey, value: number): void {
+    this.#buffer.valueHeader(this.#tag, key.protobuf, 9);
+    this.#buffer.byte(anyValue.double);
+    this.#buffer.double(value);
+  }
+
+  boolean(key: AttributeKey, value: boolean): void {
+    this.#buffer.valueHeader(this.#tag, key.protobuf, 2);
+    this.#buffer.byte(anyValue.boolean);
+    this.#buffer.byte(value ? 1 : 0);
+  }
+
+  beginMap(key: AttributeKey): void {
+    this.#beginContainer(key, anyValue.map);
+  }
+
+  beginArray(key: AttributeKey): void {
+    this.#beginContainer(key, anyValue.array);
+  }
+
+  endContainer(): void {
+    const container = this.#containers.pop();
+    if (container === undefined) throw new Error('a container ends before it begins');
+    const buffer = this.#buffer;
+    this.#tag = container.outerTag;
+    if (buffer.at === container.contentLength + 1) {
+      buffer.at = container.start;
+      return;
+    }
+    buffer.endLength(container.contentLength);
+    buffer.endLength(container.anyValueLength);
+    if (container.keyValueLength !== undefined) buffer.endLength(container.keyValueLength);
+  }
+
+  end(): void {
+    const buffer = this.#buffer;
+    buffer.byte(0x59);
+    buffer.nanosecondsOf(this.#observedAtMs);
+    buffer.stringField(0x62, this.#eventName);
+    buffer.endLength(this.#recordLength);
+  }
+
+  finish(): Uint8Array {
+    const buffer = this.#buffer;
+    for (const [index, run] of this.#runs.entries()) {
+      run.group.parts.push(buffer.view(run.start, this.#runs[index + 1]?.start ?? buffer.at));
+    }
+    const body = Buffer.concat([...this.#groups.values()].flatMap((group) => resourceLogs(group, this.#envelope)));
+    this.#groups.clear();
+    this.#runs.length = 0;
+    this.recordCount = 0;
+    buffer.at = 0;
+    return body;
+  }
+
+  #body(head: RecordHead): void {
+    const buffer = this.#buffer;
+    const sizeBytes = head.bodyUtf8?.length ?? Buffer.byteLength(head.body);
+    buffer.byte(0x2a);
+    buffer.varint(1 + varintSize(sizeBytes) + sizeBytes);
+    buffer.byte(anyValue.string);
+    buffer.varint(sizeBytes);
+    if (head.bodyUtf8 === undefined) buffer.utf8(head.body);
+    else buffer.bytes(head.bodyUtf8);
+  }
+
+  #beginContainer(key: AttributeKey, tag: number): void {
+    const buffer = this.#buffer;
+    const start = buffer.at;
+    const outerTag = this.#tag;
+    let keyValueLength: number | undefined;
+    buffer.byte(outerTag);
+    if (key !== arrayElement) {
+      keyValueLength = buffer.beginLength();
+      buffer.bytes(key.protobuf);
+      buffer.byte(valueTag);
+    }
+    const anyValueLength = buffer.beginLength();
+    buffer.byte(tag);
+    const contentLength = buffer.beginLength();
+    this.#tag = entryTag;
+    this.#containers.push({ start, keyValueLength, anyValueLength, contentLength, outerTag });
+  }
+
+  #groupOf(resource: EncodedResource): Group {
+    const known = this.#groups.get(resource.identity);
+    if (known !== undefined) return known;
+    const group = { resource, parts: [] };
+    this.#groups.set(resource.identity, group);
+    return group;
+  }
+}
+
+/** ExportLogsServiceRequest.resource_logs = 1 { resource = 1, scope_logs = 2 { scope, log_records, schema_url }, schema_url = 3 } */
+function resourceLogs(group: Group, envelope: Envelope): Uint8Array[] {
+  const { schemaUrlProtobuf, scopeProtobuf } = envelope;
+  const scopeLogs = [scopeProtobuf, ...group.parts, schemaUrlProtobuf];
+  const content = [group.resource.protobuf, lengthHeader(0x12, scopeLogs), ...scopeLogs, schemaUrlProtobuf];
+  return [lengthHeader(0x0a, content), ...content];
+}
+
+function lengthHeader(tag: number, parts: readonly Uint8Array[]): Uint8Array {
+  const buffer = new ProtobufBuffer(16);
+  buffer.byte(tag);
+  buffer.varint(parts.reduce((sizeBytes, part) => sizeBytes + part.length, 0));
+  return buffer.view(0, buffer.at);
+}

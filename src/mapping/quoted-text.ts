@@ -1,0 +1,75 @@
+/**
+ * Finds keys and ends of values in text that is nearly JSON: cut, malformed, or JSON in a string in JSON.
+ *
+ * JSON in a string escapes its quotes once per level: `"`, `\"`, `\\\"`. The backslashes in front of a quote are, in
+ * binary, as many trailing ones as the quote's level, also when an escaped backslash stands before it (`\\"` ends a text).
+ */
+
+const backslash = 0x5c;
+const keyEscapePattern = /\\+(?:u([0-9a-fA-F]{4}))?/g;
+
+/** Where a value that begins here ends: behind its closing quote or bracket, in front of what ends a bare word, or at the end. */
+export function endOfMaskedValue(text: string, start: number): number {
+  const quote = skipBackslashes(text, start);
+  if (text[quote] === '"') return endOfQuoted(text, quote);
+  if (text[start] === '{' || text[start] === '[') return endOfBracketed(text, start);
+  return endOfBareWord(text, start);
+}
+
+/** The number of backslashes directly in front of the position. */
+export function escapesBefore(text: string, position: number): number {
+  let first = position;
+  while (first > 0 && text.charCodeAt(first - 1) === backslash) first--;
+  return position - first;
+}
+
+export function skipBlanks(text: string, start: number): number {
+  let at = start;
+  while (at < text.length && text.charCodeAt(at) <= 0x20) at++;
+  return at;
+}
+
+/** A key between its quotes, on any level: without the escapes of its closing quote, with `\u` escapes decoded. */
+export function unescapedKey(key: string): string {
+  if (!key.includes('\\')) return key;
+  return key.replaceAll(keyEscapePattern, (_escape, hex: string | undefined) =>
+    hex === undefined ? '' : String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+}
+
+function endOfQuoted(text: string, openingQuote: number): number {
+  const level = levelOfQuote(text, openingQuote);
+  for (let at = text.indexOf('"', openingQuote + 1); at !== -1; at = text.indexOf('"', at + 1)) {
+    if (levelOfQuote(text, at) <= level) return at + 1;
+  }
+  return text.length;
+}
+
+function endOfBracketed(text: string, start: number): number {
+  let depth = 0;
+  for (let at = start; at < text.length; at++) {
+    const character = text[at];
+    if (character === '"') at = endOfQuoted(text, at) - 1;
+    else if (character === '{' || character === '[') depth++;
+    else if ((character === '}' || character === ']') && --depth === 0) return at + 1;
+  }
+  return text.length;
+}
+
+function endOfBareWord(text: string, start: number): number {
+  let at = start;
+  while (at < text.length && !',}]\r\n"\\'.includes(text.charAt(at))) at++;
+  return at;
+}
+
+function levelOfQuote(text: string, quote: number): number {
+  let level = 0;
+  for (let escapes = escapesBefore(text, quote); escapes % 2 === 1; escapes = (escapes - 1) / 2) level++;
+  return level;
+}
+
+function skipBackslashes(text: string, start: number): number {
+  let at = start;
+  while (text.charCodeAt(at) === backslash) at++;
+  return at;
+}

@@ -1,0 +1,116 @@
+/**
+ * Takes sensitive values out of a record before anything is written of it, so that body and attributes agree.
+ */
+import {
+  inspectedDepthMax,
+  isExactNumber,
+  type JsonObject,
+  type JsonValue,
+  parseJson,
+  startsLikeJson,
+} from './exact-json.ts';
+import { endOfMaskedValue, escapesBefore, skipBlanks, unescapedKey } from './quoted-text.ts';
+import type { SensitiveKeys } from './sensitive-keys.ts';
+
+export const redacted = '[redacted]';
+
+/** JSON in strings in JSON: three is what new_settings → new_cluster → spark_conf needs. What is nested deeper is replaced. */
+const embeddedLevelsMax = 4;
+
+export class Redactor {
+  readonly #keys: SensitiveKeys;
+  #namesInService: ReadonlySet<string> | undefined;
+
+  constructor(keys: SensitiveKeys) {
+    this.#keys = keys;
+  }
+
+  /**
+   * Replaces the sensitive values of a parsed record in place; true when there were any.
+   * @param service of the record, for rules that hold within one service.
+   */
+  redact(record: JsonObject, service: unknown): boolean {
+    this.#namesInService = this.#keys.namesIn(service);
+    return this.#redactInside(record, false, 0, 0);
+  }
+
+  /**
+   * The text without the values behind sensitive keys, for what is no JSON or was cut. It needs no structure: whatever
+   * stands quoted in front of a colon is a key, on any level of JSON in strings, and its value ends where the quotes or
+   * brackets that it begins with end, or with the text.
+   */
+  maskText(text: string): string {
+    this.#namesInService = this.#keys.namesIn(undefined);
+    return this.#mask(text);
+  }
+
+  #isSensitive(key: string): boolean {
+    return this.#keys.matches(key) || this.#namesInService?.has(key) === true;
+  }
+
+  /** @param isInSensitive whether everything in the container has to go, because of a key above it. */
+  #redactInside(container: object, isInSensitive: boolean, depth: number, embeddedLevel: number): boolean {
+    // Objects and arrays from JSON have own enumerable keys only, and assigning to one that exists sets that very one,
+    // `__proto__` included.
+    const entries = container as JsonObject;
+    const isArray = Array.isArray(container);
+    let changed = false;
+    for (const key in entries) {
+      const value = entries[key];
+      if (value === undefined || value === null || typeof value === 'boolean' || value === '') continue;
+      const isSensitive = isInSensitive || (!isArray && this.#isSensitive(key));
+      if (typeof value === 'object' && depth < inspectedDepthMax && !isExactNumber(value)) {
+        if (this.#redactInside(value, isSensitive, depth + 1, embeddedLevel)) changed = true;
+        continue;
+      }
+      const replacement = isSensitive ? redacted : this.#redactLeaf(value, depth, embeddedLevel);
+      if (replacement === value) continue;
+      entries[key] = replacement;
+      changed = true;
+    }
+    return changed;
+  }
+
+  #redactLeaf(value: JsonValue, depth: number, embeddedLevel: number): JsonValue {
+    // A key in a text needs quotes.
+    if (typeof value === 'string')
+      return value.includes('"') ? this.#redactText(value, depth, embeddedLevel + 1) : value;
+    // What is nested deeper than anybody looks goes as a whole.
+    return typeof value === 'number' || isExactNumber(value) ? value : redacted;
+  }
+
+  /** JSON in a string is redacted as JSON. In any other text, such as JSON that Databricks cut, keys and values are masked. */
+  #redactText(text: string, depth: number, embeddedLevel: number): string {
+    if (embeddedLevel > embeddedLevelsMax) return redacted;
+    const value = startsLikeJson(text) ? parseOrNothing(text) : undefined;
+    if (typeof value !== 'object' || value === null) return this.#mask(text);
+    return this.#redactInside(value, false, depth + 1, embeddedLevel) ? JSON.stringify(value) : text;
+  }
+
+  #mask(text: string): string {
+    let masked = '';
+    let copiedTo = 0;
+    let open = text.indexOf('"');
+    for (let close = 0; open !== -1; open = close) {
+      close = text.indexOf('"', open + 1);
+      if (close === -1) break;
+      const colon = skipBlanks(text, close + 1);
+      if (text[colon] !== ':' || !this.#isSensitive(unescapedKey(text.slice(open + 1, close)))) continue;
+      const value = skipBlanks(text, colon + 1);
+      const end = endOfMaskedValue(text, value);
+      const quote = `${'\\'.repeat(escapesBefore(text, close))}"`;
+      masked += `${text.slice(copiedTo, value)}${quote}${redacted}${quote}`;
+      copiedTo = end;
+      close = text.indexOf('"', end);
+    }
+    return masked + text.slice(copiedTo);
+  }
+}
+
+function parseOrNothing(text: string): JsonValue | undefined {
+  try {
+    return parseJson(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * The resources of the records: one for each account and workspace, encoded once.
+ */
+import type { MappingInput, ResourceAttribute } from './compile.ts';
+import { type EncodedResource, encodeResource } from './envelope.ts';
+
+/** Accounts have fewer workspaces; records with made-up ids must not fill the memory. */
+const cachedResourcesMax = 1000;
+
+export class ResourceCache {
+  readonly #attributes: readonly ResourceAttribute[];
+  readonly #resources = new Map<string, EncodedResource>();
+  /** Of the last record; nearly always those of the next one too. */
+  #lastValues: (string | undefined)[] = [];
+  #last: EncodedResource | undefined;
+
+  /** @param overrides attributes that are the same for all resources, whatever the record says. */
+  constructor(attributes: readonly ResourceAttribute[], overrides: Readonly<Record<string, string>>) {
+    const fixed = new Map(Object.entries(overrides));
+    this.#attributes = [
+      ...attributes.filter(({ key }) => !fixed.has(key)),
+      ...[...fixed].map(([key, value]) => ({ key, read: () => value })),
+    ];
+  }
+
+  of(input: MappingInput): EncodedResource {
+    const attributes = this.#attributes;
+    for (const [index, { read }] of attributes.entries()) {
+      if (read(input) !== this.#lastValues[index]) {
+        this.#last = undefined;
+        break;
+      }
+    }
+    if (this.#last !== undefined) return this.#last;
+    this.#lastValues = attributes.map(({ read }) => read(input));
+    this.#last = this.#find(this.#lastValues);
+    return this.#last;
+  }
+
+  #find(values: readonly (string | undefined)[]): EncodedResource {
+    const identity = JSON.stringify(values);
+    const known = this.#resources.get(identity);
+    if (known !== undefined) return known;
+    const attributes = this.#attributes.flatMap(({ key }, index) => {
+      const value = values[index];
+      return value === undefined || value === '' || key === '' ? [] : [[key, value] as const];
+    });
+    const resource = encodeResource(identity, attributes);
+    if (this.#resources.size >= cachedResourcesMax) this.#resources.clear();
+    this.#resources.set(identity, resource);
+    return resource;
+  }
+}
