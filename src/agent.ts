@@ -1,0 +1,162 @@
+/**
+ * The composition root: configuration in, a wired agent out.
+ */
+import type { Writable } from 'node:stream';
+import type { Configuration } from './config/index.ts';
+import { createDecoder } from './decoders/index.ts';
+import { openDeliveryState } from './delivery/index.ts';
+import type { DeliveryState } from './delivery-state.ts';
+import { createConsoleExporter, createOtlpExporter } from './export/index.ts';
+import type { Exporter } from './exporter.ts';
+import type { Mapper } from './mapper.ts';
+import { createMapper } from './mapping/index.ts';
+import type { DeliveredObject } from './model/object.ts';
+import type { ObjectEnd } from './pipeline/object-end.ts';
+import { ObjectShipper } from './pipeline/object-shipper.ts';
+import { type Backlog, Shipping } from './pipeline/shipping.ts';
+import { type Clock, systemClock } from './runtime/clock.ts';
+import { Counters } from './runtime/counters.ts';
+import type { Logger } from './runtime/logger.ts';
+import { packageVersion } from './runtime/package-version.ts';
+import { Semaphore } from './runtime/semaphore.ts';
+import type { Source } from './source.ts';
+import { createSources } from './sources/index.ts';
+
+export { type DeliverySummary, readDeliverySummary } from './delivery/index.ts';
+
+export interface AgentSurroundings {
+  readonly logger: Logger;
+  /** Where `OTEL_LOGS_EXPORTER=console` writes. */
+  readonly stdout: Writable;
+  readonly clock?: Clock | undefined;
+  /** Told about every object that was visited. */
+  readonly onVisited?: ((object: DeliveredObject, end: ObjectEnd) => void) | undefined;
+  /** How long requests under way may take to be answered once the agent is told to stop. */
+  readonly graceMs?: number | undefined;
+}
+
+export interface Agent {
+  readonly counters: Readonly<Counters>;
+  /** Ships and keeps shipping until the signal is aborted. Rejects with ERR_STATE_DAMAGED: close, create again, go on. */
+  run(stop: AbortSignal): Promise<void>;
+  /** Ships what is there now. True when everything was listed and read to its end. */
+  shipOnce(stop: AbortSignal): Promise<boolean>;
+  /** What is listed and not settled yet. */
+  backlog(stop: AbortSignal): Promise<Backlog>;
+  /** Writes the state; call it last, whatever happened. */
+  close(): Promise<void>;
+}
+
+const lineBytesMax = 1_048_576;
+const graceMsDefault = 10_000;
+/** For how many listings a file must not change before its last line counts as whole without a newline. */
+const stillAfterPolls = 2;
+
+/** @throws AgentError ERR_CONFIGURATION, ERR_MAPPING_FILE or one of the ERR_STATE_ codes. */
+export function createAgent(
+  configuration: Configuration,
+  surroundings: AgentSurroundings,
+  mode: 'longRunning' | 'oneShot' = 'longRunning',
+): Agent {
+  const { logger, clock = systemClock } = surroundings;
+  const mapper = createMapper(configuration.mapping);
+  const exporter = createExporter(configuration, mapper, surroundings, clock);
+  const sources = createSources({
+    sources: configuration.sources,
+    stillAfterPolls: mode === 'oneShot' ? 0 : stillAfterPolls,
+  });
+  const state = openDeliveryState({ directory: configuration.stateDirectory, clock, logger });
+  const counters = new Counters();
+  const abandon = new AbortController();
+  const shipper = new ObjectShipper({
+    decoder: createDecoder({ lineBytesMax }),
+    createEncoder: () => mapper.createEncoder(configuration.otlp.protocol === 'http/json' ? 'json' : 'protobuf'),
+    exporter,
+    state,
+    batchLimits: configuration.batchLimits,
+    requestSlots: new Semaphore(configuration.otlp.requestsInFlightMax),
+    abandon: abandon.signal,
+    counters,
+    logger,
+  });
+  const schedule = {
+    pollIntervalMs: configuration.pollIntervalMs,
+    lookbackDays: configuration.lookbackDays,
+    sweepIntervalMs: configuration.sweepIntervalMs,
+    startDate: startDate(configuration.start, state),
+  };
+  const shipping = new Shipping({
+    sources,
+    shipper,
+    schedule,
+    counters,
+    clock,
+    logger,
+    onVisited: surroundings.onVisited,
+    onFailure: (error) => abandon.abort(error),
+    onSwept: (lookbackStart) => state.dropLineHashes(lookbackStart),
+  });
+  const { graceMs = graceMsDefault } = surroundings;
+  return {
+    counters,
+    run: (stop) => withGrace(stop, abandon, graceMs, () => shipping.follow(stop)),
+    shipOnce: (stop) => withGrace(stop, abandon, graceMs, () => shipping.shipOnce(stop)),
+    backlog: (stop) => shipping.backlog(sources, { from: schedule.startDate, before: undefined }, stop),
+    close: () => closeAll(exporter, sources, state),
+  };
+}
+
+function createExporter(
+  configuration: Configuration,
+  mapper: Mapper,
+  { logger, stdout }: AgentSurroundings,
+  clock: Clock,
+): Exporter {
+  const toJsonLine = mapper.toJsonLine.bind(mapper);
+  if (configuration.logsExporter === 'console') return createConsoleExporter({ output: stdout, toJsonLine });
+  const encoder = mapper.createEncoder(configuration.otlp.protocol === 'http/json' ? 'json' : 'protobuf');
+  return createOtlpExporter(
+    { ...configuration.otlp, userAgent: `databricks-audit-otel/${packageVersion}` },
+    {
+      encode: (lines) => {
+        for (const line of lines) encoder.append(line);
+        return encoder.finish();
+      },
+      toJsonLine,
+      deadLettersDirectory: configuration.deadLetterDirectory,
+      clock,
+      logger,
+    },
+  );
+}
+
+/** `now` is the day on which the state began, so that the days of an outage are not skipped by the restart after it. */
+function startDate(start: Configuration['start'], state: DeliveryState): string | undefined {
+  if (start === 'earliest') return undefined;
+  return start === 'now' ? state.createdOn : start.date;
+}
+
+/** Reading ends with `stop`; requests under way have the grace period on top of it. */
+async function withGrace<Result>(
+  stop: AbortSignal,
+  abandon: AbortController,
+  graceMs: number,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const onStop = () => {
+    timer = setTimeout(() => abandon.abort(stop.reason), graceMs);
+  };
+  stop.addEventListener('abort', onStop, { once: true });
+  try {
+    return await work();
+  } finally {
+    stop.removeEventListener('abort', onStop);
+    clearTimeout(timer);
+  }
+}
+
+async function closeAll(exporter: Exporter, sources: readonly Source[], state: DeliveryState): Promise<void> {
+  await Promise.allSettled([exporter.close(), ...sources.map((source) => source.close())]);
+  await state.close();
+}

@@ -1,0 +1,27 @@
+/**
+ * `check`: is everything in place to ship? What is wrong, and what to do about it.
+ */
+import { styleText } from 'node:util';
+import { type CheckResult, runChecks } from '../checks.ts';
+import { loadConfiguration } from '../config/index.ts';
+import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
+
+const marks = { ok: ['green', 'ok     '], warning: ['yellow', 'warning'], failed: ['red', 'FAILED '] } as const;
+
+export async function check({ environment, stdout, stop }: CommandContext): Promise<ExitCode> {
+  const configuration = loadConfiguration(environment);
+  stdout.write(render({ status: 'ok', message: 'configuration is complete' }, stdout));
+  let failed = false;
+  for await (const result of runChecks(configuration, stop)) {
+    stdout.write(render(result, stdout));
+    failed ||= result.status === 'failed';
+  }
+  return failed ? exitCodes.failure : exitCodes.success;
+}
+
+function render({ status, message, hint }: CheckResult, stream: NodeJS.WriteStream): string {
+  const [colour, mark] = marks[status];
+  const indented = message.replaceAll('\n', '\n        ');
+  const advice = hint === undefined ? '' : `        ${hint}\n`;
+  return `${styleText(colour, mark, { stream })} ${indented}\n${advice}`;
+}

@@ -1,0 +1,28 @@
+/**
+ * What every command is given, and how it ends.
+ */
+import type { Environment } from '../config/index.ts';
+
+export interface CommandContext {
+  readonly environment: Environment;
+  readonly stdin: NodeJS.ReadStream;
+  readonly stdout: NodeJS.WriteStream;
+  readonly stderr: NodeJS.WriteStream;
+  /** Aborted by SIGTERM and SIGINT. */
+  readonly stop: AbortSignal;
+}
+
+export const exitCodes = {
+  success: 0,
+  /** Something was dead-lettered, could not be read, or is not as it should be. */
+  failure: 1,
+  /** The configuration or a mapping file is wrong; nothing was read or sent. */
+  misconfigured: 2,
+} as const;
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** The environment with the sources that were named on the command line, if any. */
+export function withSources(environment: Environment, sources: readonly string[]): Environment {
+  return sources.length === 0 ? environment : { ...environment, DATABRICKS_AUDIT_SOURCE: sources.join(',') };
+}

@@ -1,0 +1,50 @@
+/**
+ * `run`: ships and keeps shipping until it is told to stop.
+ */
+import { createAgent } from '../agent.ts';
+import { type Configuration, loadConfiguration, unknownVariables } from '../config/index.ts';
+import { isAgentError } from '../model/agent-error.ts';
+import { createLogger, type Logger } from '../runtime/logger.ts';
+import { packageVersion } from '../runtime/package-version.ts';
+import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
+
+export async function run({ environment, stdout, stderr, stop }: CommandContext): Promise<ExitCode> {
+  const configuration = loadConfiguration(environment);
+  const logger = createLogger(configuration.logLevel, stderr);
+  reportStart(configuration, unknownVariables(environment), logger);
+  while (!stop.aborted) {
+    const agent = createAgent(configuration, { logger, stdout });
+    try {
+      await agent.run(stop);
+    } catch (error) {
+      // Closing moves a damaged state aside, and the next agent begins a new one.
+      if (!stop.aborted && !isAgentError(error, 'ERR_STATE_DAMAGED')) throw error;
+    } finally {
+      await agent.close();
+    }
+  }
+  logger.info({}, 'Stopped; the state is written');
+  return exitCodes.success;
+}
+
+function reportStart(configuration: Configuration, unknown: readonly string[], logger: Logger): void {
+  const { logsExporter, otlp, sources, stateDirectory, mapping, start } = configuration;
+  logger.info(
+    {
+      version: packageVersion,
+      sources: sources.map(({ name }) => name),
+      exporter: logsExporter,
+      ...(logsExporter === 'otlp' ? { url: otlp.url, protocol: otlp.protocol } : {}),
+      state: stateDirectory,
+      mapping: mapping.layers,
+      start,
+    },
+    'Shipping begins',
+  );
+  if (unknown.length > 0) {
+    logger.warn(
+      { variables: unknown },
+      'Variables with our prefix that mean nothing to this version: check their spelling',
+    );
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * `ship`: one shot. Ships what is there now, shows how far it is on a terminal, and says with its exit code whether every
+ * line arrived.
+ */
+import { MultiBar, Presets } from 'cli-progress';
+import { type Agent, createAgent } from '../agent.ts';
+import { loadConfiguration } from '../config/index.ts';
+import { createLogger } from '../runtime/logger.ts';
+import { type CommandContext, type ExitCode, exitCodes, withSources } from './command.ts';
+
+/** Objects by how the last visit to them ended. */
+class Visits {
+  readonly #failed = new Map<string, string>();
+  settledCount = 0;
+
+  settled(object: string): void {
+    this.settledCount++;
+    this.#failed.delete(object);
+  }
+
+  failed(object: string, reason: string): void {
+    this.#failed.set(object, reason);
+  }
+
+  get failures(): readonly (readonly [object: string, reason: string])[] {
+    return [...this.#failed];
+  }
+}
+
+export async function ship(sources: readonly string[], context: CommandContext): Promise<ExitCode> {
+  const { stdout, stderr, stop } = context;
+  const configuration = loadConfiguration(withSources(context.environment, sources));
+  const visits = new Visits();
+  let progress: Progress | undefined;
+  let complete = false;
+  const agent = createAgent(
+    configuration,
+    {
+      logger: createLogger(configuration.logLevel, stderr),
+      stdout,
+      onVisited(object, end) {
+        if (end.status === 'settled') visits.settled(object.origin.id);
+        if (end.status === 'released' || end.status === 'damaged') visits.failed(object.origin.id, end.error.message);
+        progress?.advance(object.version.sizeBytes);
+      },
+    },
+    'oneShot',
+  );
+  const startedAtMs = performance.now();
+  try {
+    if (stderr.isTTY) progress = createProgress(agent, (await agent.backlog(stop)).sizeBytes, stderr);
+    complete = await agent.shipOnce(stop);
+  } catch (error) {
+    if (!stop.aborted) throw error;
+  } finally {
+    progress?.end();
+    await agent.close();
+  }
+  stderr.write(summarise(agent, visits, performance.now() - startedAtMs, stop.aborted));
+  complete &&= visits.failures.length === 0 && agent.counters.linesDeadLettered === 0;
+  return complete ? exitCodes.success : exitCodes.failure;
+}
+
+interface Progress {
+  advance(sizeBytes: number): void;
+  end(): void;
+}
+
+function createProgress({ counters }: Agent, totalBytes: number, terminal: NodeJS.WriteStream): Progress {
+  const bars = new MultiBar(
+    {
+      format: '{bar} {percentage}% | {objects} objects, {lines} lines, {rate}/s | {eta_formatted} left',
+      stream: terminal,
+      hideCursor: true,
+      clearOnComplete: true,
+    },
+    Presets.shades_classic,
+  );
+  const startedAtMs = performance.now();
+  const bar = bars.create(Math.max(1, totalBytes), 0, { objects: 0, lines: 0, rate: 0 });
+  return {
+    advance(sizeBytes) {
+      const rate = Math.round(counters.linesRead / ((performance.now() - startedAtMs) / 1000));
+      bar.increment(sizeBytes, {
+        objects: counters.objectsShipped.toLocaleString('en'),
+        lines: counters.linesRead.toLocaleString('en'),
+        rate: rate.toLocaleString('en'),
+      });
+    },
+    end: () => bars.stop(),
+  };
+}
+
+function summarise({ counters }: Agent, visits: Visits, elapsedMs: number, stopped: boolean): string {
+  const count = (value: number) => value.toLocaleString('en');
+  const lines = [
+    `${stopped ? 'Stopped' : 'Shipped'} after ${(elapsedMs / 1000).toFixed(1)} s: ${count(visits.settledCount)} objects, ${count(counters.linesRead)} lines read`,
+    `  ${count(counters.linesNew)} new: ${count(counters.linesAccepted)} accepted, ${count(counters.linesDeadLettered)} dead-lettered`,
+    `  ${count(counters.linesAlreadyShipped)} already shipped; ${count(counters.objectsUnchanged)} objects unchanged`,
+  ];
+  for (const [object, reason] of visits.failures.slice(0, 20)) lines.push(`  not read whole: ${object}: ${reason}`);
+  if (visits.failures.length > 20) lines.push(`  ... and ${count(visits.failures.length - 20)} more`);
+  return `${lines.join('\n')}\n`;
+}

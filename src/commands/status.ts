@@ -1,0 +1,39 @@
+/**
+ * `status`: what the state says was delivered, per workspace and date; also while an agent runs.
+ */
+import { type DeliverySummary, readDeliverySummary } from '../agent.ts';
+import { loadConfiguration } from '../config/index.ts';
+import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
+import { renderTable } from './table.ts';
+
+export async function status(options: { json?: boolean }, { environment, stdout }: CommandContext): Promise<ExitCode> {
+  const { stateDirectory } = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...environment });
+  const summary = readDeliverySummary(stateDirectory);
+  if (summary === undefined) {
+    stdout.write(`There is no state in ${stateDirectory} yet: nothing was shipped with it.\n`);
+    return exitCodes.failure;
+  }
+  stdout.write(options.json ? `${JSON.stringify(summary)}\n` : render(summary));
+  return exitCodes.success;
+}
+
+function render({ createdOn, databaseBytes, announcedBatchCount, partitions }: DeliverySummary): string {
+  const count = (value: number) => value.toLocaleString('en');
+  const table = renderTable(
+    ['workspace', 'date', 'objects', 'not finished', 'accepted', 'dead-lettered'],
+    partitions.map((partition) => [
+      partition.workspaceId ?? '-',
+      partition.date ?? '-',
+      count(partition.objectCount),
+      count(partition.openObjectCount),
+      count(partition.acceptedCount),
+      count(partition.deadLetteredCount),
+    ]),
+  );
+  const total = (of: (partition: DeliverySummary['partitions'][number]) => number) =>
+    count(partitions.reduce((sum, partition) => sum + of(partition), 0));
+  return `${table}
+${total((each) => each.acceptedCount)} lines accepted, ${total((each) => each.deadLetteredCount)} dead-lettered, ${count(announcedBatchCount)} batches under way or to be sent again
+state since ${createdOn}, ${(databaseBytes / 1_048_576).toFixed(1)} MiB
+`;
+}

@@ -1,0 +1,17 @@
+/**
+ * A plain table for terminals: columns as wide as they need to be, numbers to the right.
+ */
+export function renderTable(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = headings.map((heading, column) =>
+    Math.max(heading.length, ...rows.map((row) => (row[column] ?? '').length)),
+  );
+  const render = (row: readonly string[]) =>
+    row
+      .map((cell, column) => {
+        const width = widths[column] ?? 0;
+        return /^[\d,.]+$/.test(cell) ? cell.padStart(width) : cell.padEnd(width);
+      })
+      .join('  ')
+      .trimEnd();
+  return `${[headings, ...rows].map(render).join('\n')}\n`;
+}

@@ -1,0 +1,2 @@
+export { type Configuration, type Environment, loadConfiguration, unknownVariables } from './load.ts';
+export { renderConfigurationReference } from './reference.ts';

@@ -1,0 +1,98 @@
+/**
+ * From the environment to the configuration. All problems are reported at once, before anything is read or sent.
+ */
+import { join } from 'node:path';
+import type { z } from 'zod';
+import { type OtlpOptions, resolveExportOptions } from '../export/options.ts';
+import { AgentError } from '../model/agent-error.ts';
+import { type VariableName, variables } from './variables.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+type Values = { readonly [Name in VariableName]: z.output<(typeof variables)[Name]> };
+
+/** What the variables say, put together for the parts. */
+export interface Configuration {
+  readonly sources: Values['DATABRICKS_AUDIT_SOURCE'];
+  readonly stateDirectory: string;
+  readonly deadLetterDirectory: string;
+  readonly mapping: {
+    readonly layers: Values['DATABRICKS_AUDIT_MAPPING'];
+    readonly redact: Values['DATABRICKS_AUDIT_REDACT'];
+    readonly resourceAttributes: Readonly<Record<string, string>>;
+  };
+  readonly start: Values['DATABRICKS_AUDIT_START'];
+  readonly pollIntervalMs: number;
+  readonly lookbackDays: number;
+  readonly sweepIntervalMs: number;
+  readonly batchLimits: { readonly recordsMax: number; readonly bytesMax: number };
+  readonly logsExporter: Values['OTEL_LOGS_EXPORTER'];
+  readonly otlp: OtlpOptions;
+  readonly logLevel: Values['OTEL_LOG_LEVEL'];
+}
+
+/** @throws AgentError ERR_CONFIGURATION with every problem, each with the variable, what was expected and its value. */
+export function loadConfiguration(environment: Environment): Configuration {
+  const values = parseAll(environment);
+  const millisecondsPerDay = 86_400_000;
+  return {
+    sources: values.DATABRICKS_AUDIT_SOURCE,
+    stateDirectory: values.DATABRICKS_AUDIT_STATE,
+    deadLetterDirectory: values.DATABRICKS_AUDIT_DEAD_LETTERS ?? join(values.DATABRICKS_AUDIT_STATE, 'dead-letters'),
+    mapping: {
+      layers: values.DATABRICKS_AUDIT_MAPPING,
+      redact: values.DATABRICKS_AUDIT_REDACT,
+      resourceAttributes: {
+        ...values.OTEL_RESOURCE_ATTRIBUTES,
+        ...(values.OTEL_SERVICE_NAME === undefined ? {} : { 'service.name': values.OTEL_SERVICE_NAME }),
+      },
+    },
+    start: values.DATABRICKS_AUDIT_START,
+    pollIntervalMs: values.DATABRICKS_AUDIT_POLL_INTERVAL,
+    lookbackDays: Math.ceil(values.DATABRICKS_AUDIT_LOOKBACK / millisecondsPerDay),
+    sweepIntervalMs: values.DATABRICKS_AUDIT_SWEEP_INTERVAL,
+    batchLimits: {
+      recordsMax: values.DATABRICKS_AUDIT_BATCH_RECORDS,
+      bytesMax: values.DATABRICKS_AUDIT_BATCH_BYTES,
+    },
+    logsExporter: values.OTEL_LOGS_EXPORTER,
+    otlp: resolveExportOptions(values),
+    logLevel: values.OTEL_LOG_LEVEL,
+  };
+}
+
+function parseAll(environment: Environment): Values {
+  const problems: string[] = [];
+  const entries = Object.entries(variables).map(([name, schema]) => {
+    const text = environment[name];
+    const parsed = schema.safeParse(text === '' ? undefined : text);
+    for (const issue of parsed.error?.issues ?? [])
+      problems.push(`${name}: ${issue.message}, got ${shown(name, text)}`);
+    return [name, parsed.data] as const;
+  });
+  if (problems.length > 0) {
+    throw new AgentError('ERR_CONFIGURATION', problems.join('\n'), {
+      hint: 'docs/configuration.md lists every variable with its default.',
+    });
+  }
+  return Object.fromEntries(entries) as Values;
+}
+
+/** The value as it was given; of headers, which may be secrets, only that there is one. */
+function shown(name: string, text: string | undefined): string {
+  if (text === undefined || text === '') return 'nothing';
+  if (name.endsWith('_HEADERS')) return 'a value that is not shown here';
+  const withoutPassword = text.replace(/\/\/[^/@]*@/, '//***@');
+  return JSON.stringify(withoutPassword.length > 200 ? `${withoutPassword.slice(0, 200)}...` : withoutPassword);
+}
+
+/**
+ * Variables that look like ours and are not: most likely a slip in the name. Kubernetes sets variables of this form for a
+ * Service called databricks-audit (`..._SERVICE_HOST`, `..._PORT_9464_TCP`), so they are no reason to stop.
+ */
+export function unknownVariables(environment: Environment): readonly string[] {
+  return Object.keys(environment).filter(
+    (name) =>
+      name.startsWith('DATABRICKS_AUDIT_') && !(name in variables) && !/_(SERVICE_(HOST|PORT)|PORT)(_|$)/.test(name),
+  );
+}

@@ -1,0 +1,37 @@
+/**
+ * All environment variables of the agent: those that the parts declare beside their code, joined.
+ */
+import { deliveryOptions } from '../delivery/options.ts';
+import { exportOptions } from '../export/options.ts';
+import { mappingOptions } from '../mapping/options.ts';
+import { pipelineOptions } from '../pipeline/options.ts';
+import { type LogLevel, logLevels } from '../runtime/logger.ts';
+import { bad, good, variable } from '../runtime/variable.ts';
+import { sourceOptions } from '../sources/options.ts';
+import { parseResourceAttributes } from './resource-attributes.ts';
+
+const generalOptions = {
+  OTEL_SERVICE_NAME: variable((text) => good(text)).describe(
+    'The resource attribute `service.name`; wins over `OTEL_RESOURCE_ATTRIBUTES`. Default `databricks`.',
+  ),
+  OTEL_RESOURCE_ATTRIBUTES: variable(parseResourceAttributes).describe(
+    'More resource attributes, such as `deployment.environment.name=prod,team=security`; values are percent-encoded.',
+  ),
+  OTEL_LOG_LEVEL: variable((text) => {
+    const level = logLevels.find((known) => known === text.toLowerCase());
+    return level === undefined ? bad(`expected one of ${logLevels.join(', ')}`) : good<LogLevel>(level);
+  })
+    .transform((value) => value ?? 'info')
+    .describe(`The agent's own log on standard error: one of ${logLevels.join(', ')}. Default \`info\`.`),
+};
+
+export const variables = {
+  ...sourceOptions,
+  ...deliveryOptions,
+  ...pipelineOptions,
+  ...mappingOptions,
+  ...exportOptions,
+  ...generalOptions,
+};
+
+export type VariableName = keyof typeof variables;

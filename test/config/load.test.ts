@@ -1,0 +1,117 @@
+import { describe, expect, it } from 'vitest';
+import { type Environment, loadConfiguration, unknownVariables } from '../../src/config/index.ts';
+import { AgentError } from '../../src/model/agent-error.ts';
+
+const source = { DATABRICKS_AUDIT_SOURCE: 's3://audit/logs' };
+
+function problemsOf(environment: Environment): readonly string[] {
+  try {
+    loadConfiguration(environment);
+    return [];
+  } catch (error) {
+    if (!(error instanceof AgentError)) throw error;
+    expect(error.code).toBe('ERR_CONFIGURATION');
+    return error.message.split('\n');
+  }
+}
+
+describe('loadConfiguration', () => {
+  it('needs nothing but a source', () => {
+    expect(loadConfiguration(source)).toMatchObject({
+      sources: [{ kind: 's3', bucket: 'audit', prefix: 'logs/' }],
+      stateDirectory: './state',
+      deadLetterDirectory: 'state/dead-letters',
+      mapping: { layers: ['databricks-audit'], redact: ['secrets'], resourceAttributes: {} },
+      start: 'earliest',
+      pollIntervalMs: 60_000,
+      lookbackDays: 7,
+      sweepIntervalMs: 86_400_000,
+      batchLimits: { recordsMax: 512, bytesMax: 4_194_304 },
+      logsExporter: 'otlp',
+      otlp: { url: 'http://localhost:4318/v1/logs', protocol: 'http/protobuf', requestsInFlightMax: 4 },
+      logLevel: 'info',
+    });
+  });
+
+  it('reports every problem at once: the variable, what was expected, and its value', () => {
+    const problems = problemsOf({
+      DATABRICKS_AUDIT_SOURCE: 'gs://bucket',
+      DATABRICKS_AUDIT_POLL_INTERVAL: '60',
+      DATABRICKS_AUDIT_START: '2026-02-30',
+      DATABRICKS_AUDIT_BATCH_RECORDS: 'many',
+      OTEL_LOG_LEVEL: 'loud',
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+    });
+    expect(problems).toEqual([
+      expect.stringMatching(/^DATABRICKS_AUDIT_SOURCE: expected s3:.*got "gs:\/\/bucket"$/),
+      'DATABRICKS_AUDIT_START: expected earliest, now, or a date such as 2026-01-31, got "2026-02-30"',
+      'DATABRICKS_AUDIT_POLL_INTERVAL: expected a duration of at least 1s with its unit (ms, s, m, h, d), such as 60s, got "60"',
+      'DATABRICKS_AUDIT_BATCH_RECORDS: expected a whole number from 1 to 100000, got "many"',
+      expect.stringMatching(/^OTEL_EXPORTER_OTLP_PROTOCOL: expected http\/protobuf or http\/json/),
+      expect.stringMatching(/^OTEL_LOG_LEVEL: expected one of .*, got "loud"$/),
+    ]);
+  });
+
+  it('asks for the source when there is none, and takes an empty value for none', () => {
+    for (const environment of [{}, { DATABRICKS_AUDIT_SOURCE: '' }]) {
+      expect(problemsOf(environment)).toEqual([
+        expect.stringMatching(/^DATABRICKS_AUDIT_SOURCE: expected .*, got nothing$/),
+      ]);
+    }
+    expect(loadConfiguration({ ...source, DATABRICKS_AUDIT_LOOKBACK: ' ' }).lookbackDays).toBe(7);
+  });
+
+  it('shows no header and no password', () => {
+    const problems = problemsOf({
+      ...source,
+      OTEL_EXPORTER_OTLP_HEADERS: 'authorization Bearer hunter2',
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'ftp://user:hunter2@collector',
+    });
+    expect(problems).toHaveLength(2);
+    expect(problems.join()).not.toContain('hunter2');
+  });
+
+  it('lets the service name win over the resource attributes', () => {
+    const { mapping } = loadConfiguration({
+      ...source,
+      OTEL_RESOURCE_ATTRIBUTES: 'service.name=a,deployment.environment.name=prod%2Ceu',
+      OTEL_SERVICE_NAME: 'b',
+    });
+    expect(mapping.resourceAttributes).toEqual({ 'service.name': 'b', 'deployment.environment.name': 'prod,eu' });
+    expect(problemsOf({ ...source, OTEL_RESOURCE_ATTRIBUTES: 'no-pair' })).toHaveLength(1);
+  });
+
+  it.each([
+    ['500ms', undefined],
+    ['1s', 1000],
+    ['15m', 900_000],
+    ['24h', 86_400_000],
+    ['7d', 604_800_000],
+    ['0', undefined],
+    ['1w', undefined],
+    ['-1s', undefined],
+    ['1.5s', undefined],
+  ])('reads a poll interval of %s as %s milliseconds', (text, expected) => {
+    const environment = { ...source, DATABRICKS_AUDIT_POLL_INTERVAL: text };
+    if (expected === undefined) expect(problemsOf(environment)).toHaveLength(1);
+    else expect(loadConfiguration(environment).pollIntervalMs).toBe(expected);
+  });
+
+  it('takes 0 for a sweep that is off', () => {
+    expect(loadConfiguration({ ...source, DATABRICKS_AUDIT_SWEEP_INTERVAL: '0' }).sweepIntervalMs).toBe(0);
+  });
+});
+
+describe('unknownVariables', () => {
+  it('names variables with our prefix that are not ours, and passes over those that Kubernetes sets for a Service', () => {
+    const environment = {
+      ...source,
+      DATABRICKS_AUDIT_POLL_INTERVALL: '60s',
+      DATABRICKS_AUDIT_SERVICE_HOST: '10.0.0.1',
+      DATABRICKS_AUDIT_SERVICE_PORT_HTTP: '9464',
+      DATABRICKS_AUDIT_PORT: 'tcp://10.0.0.1:9464',
+      DATABRICKS_AUDIT_PORT_9464_TCP_ADDR: '10.0.0.1',
+    };
+    expect(unknownVariables(environment)).toEqual(['DATABRICKS_AUDIT_POLL_INTERVALL']);
+  });
+});
