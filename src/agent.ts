@@ -8,9 +8,10 @@ import { openDeliveryState } from './delivery/index.ts';
 import type { DeliveryState } from './delivery-state.ts';
 import { createConsoleExporter, createOtlpExporter } from './export/index.ts';
 import type { Exporter } from './exporter.ts';
-import type { Mapper } from './mapper.ts';
+import type { Mapper, OtlpEncoding } from './mapper.ts';
 import { createMapper } from './mapping/index.ts';
 import type { DeliveredObject } from './model/object.ts';
+import { EncoderPool } from './pipeline/encoder-pool.ts';
 import type { ObjectEnd } from './pipeline/object-end.ts';
 import { ObjectShipper } from './pipeline/object-shipper.ts';
 import { type Backlog, Shipping } from './pipeline/shipping.ts';
@@ -70,11 +71,12 @@ export function createAgent(
   const abandon = new AbortController();
   const shipper = new ObjectShipper({
     decoder: createDecoder({ lineBytesMax }),
-    createEncoder: () => mapper.createEncoder(configuration.otlp.protocol === 'http/json' ? 'json' : 'protobuf'),
+    encoders: new EncoderPool(() => mapper.createEncoder(encodingOf(configuration))),
     exporter,
     state,
     batchLimits: configuration.batchLimits,
     requestSlots: new Semaphore(configuration.otlp.requestsInFlightMax),
+    unsettledBatchesMax: configuration.otlp.requestsInFlightMax,
     abandon: abandon.signal,
     counters,
     logger,
@@ -114,13 +116,13 @@ function createExporter(
 ): Exporter {
   const toJsonLine = mapper.toJsonLine.bind(mapper);
   if (configuration.logsExporter === 'console') return createConsoleExporter({ output: stdout, toJsonLine });
-  const encoder = mapper.createEncoder(configuration.otlp.protocol === 'http/json' ? 'json' : 'protobuf');
+  const encoder = mapper.createEncoder(encodingOf(configuration));
   return createOtlpExporter(
     { ...configuration.otlp, userAgent: `databricks-audit-otel/${packageVersion}` },
     {
       encode: (lines) => {
         for (const line of lines) encoder.append(line);
-        return encoder.finish();
+        return Uint8Array.from(encoder.finish()); // Parts of several batches may be under way.
       },
       toJsonLine,
       deadLettersDirectory: configuration.deadLetterDirectory,
@@ -128,6 +130,10 @@ function createExporter(
       logger,
     },
   );
+}
+
+function encodingOf({ otlp }: Configuration): OtlpEncoding {
+  return otlp.protocol === 'http/json' ? 'json' : 'protobuf';
 }
 
 /** `now` is the day on which the state began, so that the days of an outage are not skipped by the restart after it. */

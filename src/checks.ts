@@ -37,9 +37,13 @@ export async function* runChecks(configuration: Configuration, signal: AbortSign
 }
 
 async function checkState({ stateDirectory }: Configuration): Promise<CheckResult> {
+  const damages: CheckResult[] = [];
+  const noteDamage = ({ err }: { err?: unknown }) => void damages.push({ ...explain(err), status: 'warning' });
   try {
-    const state = openDeliveryState({ directory: stateDirectory, clock: systemClock, logger: silentLogger });
+    const logger = { ...silentLogger, error: noteDamage };
+    const state = openDeliveryState({ directory: stateDirectory, clock: systemClock, logger });
     await state.close();
+    if (damages[0] !== undefined) return damages[0];
     return { status: 'ok', message: `state directory ${stateDirectory} can be written` };
   } catch (error) {
     // A check beside a running agent is a good idea, not a mistake.

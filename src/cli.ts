@@ -42,7 +42,13 @@ Exit codes: 0 all is well, 1 something was refused, unreadable or not as it shou
 program
   .command('run', { isDefault: true })
   .description('ship and keep shipping (the default)')
-  .action(() => end(run(context)));
+  .allowExcessArguments()
+  .action(async (_options: object, { args: [unknown] }: Command) => {
+    // Whatever is no command comes here, because this one is the default.
+    if (unknown !== undefined)
+      program.error(`error: unknown command '${unknown}'; --help lists them`, { exitCode: exitCodes.misconfigured });
+    await end(run(context));
+  });
 program
   .command('ship')
   .description('ship what is there now, once')

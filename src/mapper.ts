@@ -13,7 +13,7 @@ export interface RequestEncoder {
   readonly recordCount: number;
   /** Close to the size of the request body so far, before compression. */
   readonly sizeBytes: number;
-  /** The request body; the encoder is empty afterwards. */
+  /** The request body, valid until the encoder is used again; the encoder is empty afterwards. */
   finish(): Uint8Array;
 }
 

@@ -26,10 +26,9 @@ export async function* previewLines(
     const splitter = decoder.createLineSplitter(0);
     const occurrences = new Map<string, number>();
     const map = (line: DeliveredLine) => {
-      const digest = line.digest ?? hash('sha256', line.bytes, 'buffer');
-      const name = Buffer.from(digest).toString('latin1');
-      const occurrence = (occurrences.get(name) ?? 0) + 1;
-      occurrences.set(name, occurrence);
+      const digest = line.digest ?? hash('sha256', line.bytes);
+      const occurrence = (occurrences.get(digest) ?? 0) + 1;
+      occurrences.set(digest, occurrence);
       const { bytes, sizeBytes } = line;
       return mapper.toJsonLine({ bytes, sizeBytes, origin, digest, occurrence, observedAtMs: version.modifiedAtMs });
     };

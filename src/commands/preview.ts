@@ -2,7 +2,8 @@
  * `preview`: shows how the lines of a file are mapped, and sends nothing. Readable and coloured on a terminal, OTLP/JSON
  * lines when piped.
  */
-import { once } from 'node:events';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { loadConfiguration } from '../config/index.ts';
 import { previewLines } from '../preview.ts';
 import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
@@ -11,9 +12,13 @@ import { renderRecord } from './render-record.ts';
 export async function preview(path: string, { environment, stdin, stdout, stop }: CommandContext): Promise<ExitCode> {
   const configuration = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...environment });
   const input = path === '-' ? stdin : path;
-  for await (const line of previewLines(configuration.mapping, input, stop)) {
-    const written = stdout.write(stdout.isTTY ? renderRecord(line) : `${line}\n`);
-    if (!written) await once(stdout, 'drain', { signal: stop });
-  }
+  const render = stdout.isTTY ? renderRecord : (line: string) => `${line}\n`;
+  const records = Readable.from(previewLines(configuration.mapping, input, stop)).map(render);
+  await pipeline(records, stdout, { end: false, signal: stop }).catch(ignoreClosedPipe);
   return exitCodes.success;
+}
+
+/** `preview ... | head`: whoever reads has seen enough. */
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
 }

@@ -34,7 +34,7 @@ function reportStart(configuration: Configuration, unknown: readonly string[], l
       version: packageVersion,
       sources: sources.map(({ name }) => name),
       exporter: logsExporter,
-      ...(logsExporter === 'otlp' ? { url: otlp.url, protocol: otlp.protocol } : {}),
+      ...(logsExporter === 'otlp' ? { url: withoutQuery(otlp.url), protocol: otlp.protocol } : {}),
       state: stateDirectory,
       mapping: mapping.layers,
       start,
@@ -47,4 +47,10 @@ function reportStart(configuration: Configuration, unknown: readonly string[], l
       'Variables with our prefix that mean nothing to this version: check their spelling',
     );
   }
+}
+
+/** Some collectors take their token there. */
+function withoutQuery(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return origin + pathname;
 }

@@ -56,7 +56,8 @@ export async function ship(sources: readonly string[], context: CommandContext):
     progress?.end();
     await agent.close();
   }
-  stderr.write(summarise(agent, visits, performance.now() - startedAtMs, stop.aborted));
+  const elapsedMs = performance.now() - startedAtMs;
+  stderr.write(summarise(agent, visits, complete, elapsedMs, stop.aborted));
   complete &&= visits.failures.length === 0 && agent.counters.linesDeadLettered === 0;
   return complete ? exitCodes.success : exitCodes.failure;
 }
@@ -91,7 +92,13 @@ function createProgress({ counters }: Agent, totalBytes: number, terminal: NodeJ
   };
 }
 
-function summarise({ counters }: Agent, visits: Visits, elapsedMs: number, stopped: boolean): string {
+function summarise(
+  { counters }: Agent,
+  visits: Visits,
+  complete: boolean,
+  elapsedMs: number,
+  stopped: boolean,
+): string {
   const count = (value: number) => value.toLocaleString('en');
   const lines = [
     `${stopped ? 'Stopped' : 'Shipped'} after ${(elapsedMs / 1000).toFixed(1)} s: ${count(visits.settledCount)} objects, ${count(counters.linesRead)} lines read`,
@@ -99,6 +106,8 @@ function summarise({ counters }: Agent, visits: Visits, elapsedMs: number, stopp
     `  ${count(counters.linesAlreadyShipped)} already shipped; ${count(counters.objectsUnchanged)} objects unchanged`,
   ];
   for (const [object, reason] of visits.failures.slice(0, 20)) lines.push(`  not read whole: ${object}: ${reason}`);
+  if (!complete && !stopped && visits.failures.length === 0)
+    lines.push('  not everything could be listed: the log says what');
   if (visits.failures.length > 20) lines.push(`  ... and ${count(visits.failures.length - 20)} more`);
   return `${lines.join('\n')}\n`;
 }

@@ -6,11 +6,14 @@ import { loadConfiguration } from '../config/index.ts';
 import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
 import { renderTable } from './table.ts';
 
-export async function status(options: { json?: boolean }, { environment, stdout }: CommandContext): Promise<ExitCode> {
+export async function status(
+  options: { json?: boolean },
+  { environment, stdout, stderr }: CommandContext,
+): Promise<ExitCode> {
   const { stateDirectory } = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...environment });
   const summary = readDeliverySummary(stateDirectory);
   if (summary === undefined) {
-    stdout.write(`There is no state in ${stateDirectory} yet: nothing was shipped with it.\n`);
+    stderr.write(`There is no state in ${stateDirectory} yet: nothing was shipped with it.\n`);
     return exitCodes.failure;
   }
   stdout.write(options.json ? `${JSON.stringify(summary)}\n` : render(summary));

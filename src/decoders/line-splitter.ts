@@ -107,7 +107,7 @@ class PendingLine {
     if (this.#overflow === undefined ? isBlank(content) : this.#overflow.isBlank) return undefined;
     const sizeBytes = this.#sizeBytes - (this.#keptBytes - content.length);
     if (sizeBytes <= this.#lineBytesMax) return { bytes: content, sizeBytes, endOffsetBytes, digest: undefined };
-    const digest = this.#overflow?.hash.digest() ?? sha256(content);
+    const digest = this.#overflow?.hash.digest('hex') ?? sha256(content);
     return cutLine(content, sizeBytes, endOffsetBytes, digest, this.#lineBytesMax);
   }
 
@@ -151,7 +151,7 @@ function cutLine(
   content: Uint8Array,
   sizeBytes: number,
   endOffsetBytes: number,
-  digest: Uint8Array,
+  digest: string,
   lineBytesMax: number,
 ): DeliveredLine {
   return { bytes: content.subarray(0, lineBytesMax), sizeBytes, endOffsetBytes, digest };
@@ -173,6 +173,6 @@ function isBlank(bytes: Uint8Array): boolean {
   return true;
 }
 
-function sha256(bytes: Uint8Array): Uint8Array {
-  return hash('sha256', bytes, 'buffer');
+function sha256(bytes: Uint8Array): string {
+  return hash('sha256', bytes);
 }

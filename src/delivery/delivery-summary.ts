@@ -3,6 +3,8 @@
  */
 import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import { AgentError, messageOf } from '../model/agent-error.ts';
+import { isDamaged } from './sqlite-errors.ts';
 import { databasePath } from './state-directory.ts';
 
 /** One workspace and date. */
@@ -24,10 +26,25 @@ export interface DeliverySummary {
   readonly partitions: readonly PartitionSummary[];
 }
 
-/** @returns undefined when there is no state in the directory yet. */
+/**
+ * @returns undefined when there is no state in the directory yet.
+ * @throws AgentError ERR_STATE_DAMAGED
+ */
 export function readDeliverySummary(directory: string): DeliverySummary | undefined {
   const path = databasePath(directory);
   if (!existsSync(path)) return undefined;
+  try {
+    return summarise(path);
+  } catch (error) {
+    if (!isDamaged(error)) throw error;
+    throw new AgentError('ERR_STATE_DAMAGED', `The state database ${path} is damaged: ${messageOf(error)}`, {
+      cause: error,
+      hint: 'The agent moves it aside when it starts, and sends everything again with the same log.record.uid.',
+    });
+  }
+}
+
+function summarise(path: string): DeliverySummary {
   const database = new DatabaseSync(path, { readOnly: true });
   try {
     const one = (sql: string) => database.prepare(sql).get()?.value ?? null;

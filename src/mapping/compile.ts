@@ -277,7 +277,7 @@ function compilePath(path: string, paths: RecordPaths): Read {
 }
 
 const lineReaders: Readonly<Record<LineField, Read>> = {
-  digest: ({ line }) => hexOf(line.digest),
+  digest: ({ line }) => line.digest,
   bucket: ({ line }) => line.origin.bucket,
   key: ({ line }) => line.origin.key,
   fileName: ({ line }) => line.origin.fileName || undefined,
@@ -287,10 +287,6 @@ const lineReaders: Readonly<Record<LineField, Read>> = {
   lineSize: ({ line, isCut }) => (isCut ? line.sizeBytes : undefined),
   lineCut: ({ isCut }) => (isCut ? true : undefined),
 };
-
-function hexOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
-}
 
 /** The beginning of the text that fits, without half a character. */
 function cutToBytes(text: string, bytesMax: number): string {

@@ -46,6 +46,7 @@ export class ProtobufWriter implements LogRecordWriter {
   recordCount = 0;
   readonly #envelope: Envelope;
   readonly #buffer = new ProtobufBuffer(initialSizeBytes);
+  #request: Buffer = Buffer.alloc(0);
   readonly #groups = new Map<string, Group>();
   readonly #runs: Run[] = [];
   readonly #containers: OpenContainer[] = [];
@@ -145,12 +146,24 @@ export class ProtobufWriter implements LogRecordWriter {
     for (const [index, run] of this.#runs.entries()) {
       run.group.parts.push(buffer.view(run.start, this.#runs[index + 1]?.start ?? buffer.at));
     }
-    const body = Buffer.concat([...this.#groups.values()].flatMap((group) => resourceLogs(group, this.#envelope)));
+    const body = this.#join([...this.#groups.values()].flatMap((group) => resourceLogs(group, this.#envelope)));
     this.#groups.clear();
     this.#runs.length = 0;
     this.recordCount = 0;
     buffer.at = 0;
     return body;
+  }
+
+  /** The parts in a row, in memory that serves request after request: a fresh megabyte each time is slow to come by. */
+  #join(parts: readonly Uint8Array[]): Uint8Array {
+    const sizeBytes = parts.reduce((sum, part) => sum + part.length, 0);
+    if (this.#request.length < sizeBytes) this.#request = Buffer.allocUnsafeSlow(Math.ceil(sizeBytes * 1.25));
+    let at = 0;
+    for (const part of parts) {
+      this.#request.set(part, at);
+      at += part.length;
+    }
+    return this.#request.subarray(0, sizeBytes);
   }
 
   #body(head: RecordHead): void {

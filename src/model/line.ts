@@ -11,8 +11,8 @@ export interface DeliveredLine {
   readonly sizeBytes: number;
   /** Where the line ends in the decoded object, line ending included. */
   readonly endOffsetBytes: number;
-  /** SHA-256 of the whole line. Set by the decoder for a cut line only, because nobody else sees all of its bytes. */
-  readonly digest: Uint8Array | undefined;
+  /** SHA-256 of the whole line, in hexadecimal. Set for a cut line only, because nobody else sees all of its bytes. */
+  readonly digest: string | undefined;
 }
 
 /**
@@ -24,8 +24,8 @@ export interface IdentifiedLine {
   /** Of the whole line; more than `bytes.length` when it was cut. */
   readonly sizeBytes: number;
   readonly origin: ObjectOrigin;
-  /** SHA-256 of the whole line: 32 bytes. */
-  readonly digest: Uint8Array;
+  /** SHA-256 of the whole line, in lower-case hexadecimal, as sha256sum prints it. */
+  readonly digest: string;
   /** 1 for the first line with these bytes in the object, 2 for the second, and so on. */
   readonly occurrence: number;
   /** LastModified of the object version in which the agent first met the line. */

@@ -6,6 +6,7 @@
 import assert from 'node:assert';
 
 const digestWords = 8;
+const hexDigitsPerWord = 8;
 
 export interface LineHash {
   readonly high: number;
@@ -13,45 +14,48 @@ export interface LineHash {
 }
 
 export class LineHasher {
-  /** One key word for each digest word, one for the occurrence and one to start from; for the high and the low half. */
-  readonly #keys: Uint32Array;
+  /** For the high half and the low half: one word to start from, one for the occurrence, one for each digest word. */
+  readonly #high: Uint32Array;
+  readonly #low: Uint32Array;
 
   /** @param secret at least 80 random bytes. */
   constructor(secret: Uint8Array) {
-    const keyWords = 2 * (digestWords + 2);
-    assert(secret.length >= keyWords * 4, 'the secret is too short');
-    this.#keys = new Uint32Array(keyWords);
-    for (let i = 0; i < keyWords; i++) this.#keys[i] = readWord(secret, i * 4);
+    const keyWords = digestWords + 2;
+    assert(secret.length >= 2 * keyWords * 4, 'the secret is too short');
+    const words = new Uint32Array(secret.slice(0, 2 * keyWords * 4).buffer);
+    this.#high = words.subarray(0, keyWords);
+    this.#low = words.subarray(keyWords);
   }
 
-  /** The hash of the line itself, whatever its occurrence in the object. */
-  ofLine(digest: Uint8Array): LineHash {
-    return this.ofOccurrence(digest, 0);
+  /** @param digest 64 hexadecimal digits. */
+  ofLine(digest: string): LineHash {
+    let high = this.#high[0] as number;
+    let low = this.#low[0] as number;
+    for (let i = 0; i < digestWords; i++) {
+      const word = readWord(digest, i * hexDigitsPerWord);
+      high = (high + Math.imul(word, this.#high[i + 2] as number)) | 0;
+      low = (low + Math.imul(word, this.#low[i + 2] as number)) | 0;
+    }
+    return { high: mix(high), low: mix(low) };
   }
 
   /** The hash of one occurrence of the line in its object. */
-  ofOccurrence(digest: Uint8Array, occurrence: number): LineHash {
-    const keys = this.#keys;
-    let high = keys[digestWords + 1] as number;
-    let low = keys[2 * digestWords + 3] as number;
-    for (let i = 0; i < digestWords; i++) {
-      const word = readWord(digest, i * 4);
-      high = (high + Math.imul(word, keys[i] as number)) | 0;
-      low = (low + Math.imul(word, keys[i + digestWords + 2] as number)) | 0;
-    }
-    high = (high + Math.imul(occurrence, keys[digestWords] as number)) | 0;
-    low = (low + Math.imul(occurrence, keys[2 * digestWords + 2] as number)) | 0;
-    return { high: mix(high), low: mix(low) };
+  ofOccurrence({ high, low }: LineHash, occurrence: number): LineHash {
+    return {
+      high: mix(high + Math.imul(occurrence, this.#high[1] as number)),
+      low: mix(low + Math.imul(occurrence, this.#low[1] as number)),
+    };
   }
 }
 
-function readWord(bytes: Uint8Array, at: number): number {
-  return (
-    (bytes[at] as number) |
-    ((bytes[at + 1] as number) << 8) |
-    ((bytes[at + 2] as number) << 16) |
-    ((bytes[at + 3] as number) << 24)
-  );
+function readWord(hex: string, at: number): number {
+  let word = 0;
+  for (let i = at; i < at + hexDigitsPerWord; i++) {
+    const code = hex.charCodeAt(i);
+    // 0 to 9 are 0x30 to 0x39, a to f are 0x61 to 0x66.
+    word = (word << 4) | ((code & 0x0f) + (code > 0x39 ? 9 : 0));
+  }
+  return word;
 }
 
 /** MurmurHash3's finalizer, a bijection: spreads what multiplication leaves in the upper bits. */

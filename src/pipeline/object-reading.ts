@@ -8,7 +8,7 @@ import { isAgentError } from '../model/agent-error.ts';
 import type { DeliveredLine } from '../model/line.ts';
 import type { DeliveredObject } from '../model/object.ts';
 import { AnnouncedLines } from './announced-lines.ts';
-import { BatchBuilder } from './batch-builder.ts';
+import { BatchBuilder, type BuiltBatch } from './batch-builder.ts';
 import type { LineHasher } from './line-hash.ts';
 import { LineLedger } from './line-ledger.ts';
 import type { ObjectEnd } from './object-end.ts';
@@ -53,7 +53,7 @@ export class ObjectReading {
     this.#hasher = hasher;
     this.#signal = signal;
     this.#ledger = new LineLedger(() => parts.state.createLineIndex());
-    this.#batch = new BatchBuilder(parts.createEncoder(), parts.batchLimits);
+    this.#batch = new BatchBuilder(parts.encoders, parts.batchLimits);
     this.#settlements = new SettlementQueue((settlement) => parts.state.settle(object.origin, settlement));
     this.#lastLineEnd = this.#digest.mark(0);
     this.#announced = new AnnouncedLines(parts.state.announcements(object.origin.id));
@@ -180,7 +180,7 @@ export class ObjectReading {
     const { occurrence, settled } = this.#ledger.meet(lineHash);
     this.#lineCount++;
     this.#readCount++;
-    const occurrenceHash = this.#hasher.ofOccurrence(digest, occurrence);
+    const occurrenceHash = this.#hasher.ofOccurrence(lineHash, occurrence);
     const announcedAtMs = this.#announced.take(occurrenceHash);
     if (settled) {
       this.#alreadyShippedCount++;
@@ -228,8 +228,12 @@ export class ObjectReading {
   /** Announces the batch and sends it, as soon as one of the requests under way has ended. */
   async #dispatch(end: PositionMark): Promise<void> {
     this.#throwFailure();
-    const { requestSlots } = this.#parts;
+    const { requestSlots, unsettledBatchesMax } = this.#parts;
     if (this.#batch.isEmpty) return this.#count(0);
+    while (this.#settlements.length >= unsettledBatchesMax) {
+      await Promise.race(this.#underWay);
+      this.#throwFailure();
+    }
     const release = await requestSlots.acquire(this.#signal);
     const batch = this.#batch.take();
     this.#count(batch.lines.length);
@@ -239,6 +243,7 @@ export class ObjectReading {
         this.#failure ??= { error };
       })
       .finally(() => {
+        batch.release();
         release();
         this.#underWay.delete(sending);
       });
@@ -254,7 +259,7 @@ export class ObjectReading {
     this.#alreadyShippedCount = 0;
   }
 
-  async #send(batch: ReturnType<BatchBuilder['take']>, position: Position | undefined): Promise<void> {
+  async #send(batch: BuiltBatch, position: Position | undefined): Promise<void> {
     const { state, exporter, counters, abandon } = this.#parts;
     const { origin, version } = this.#object;
     const openBatch = this.#settlements.open();
@@ -285,8 +290,8 @@ export class ObjectReading {
   }
 }
 
-function digestOf(line: DeliveredLine): Uint8Array {
-  return line.digest ?? hash('sha256', line.bytes, 'buffer');
+function digestOf(line: DeliveredLine): string {
+  return line.digest ?? hash('sha256', line.bytes);
 }
 
 /** A compressed stream that ends within the settled part: what is left of it has to be compared. */

@@ -17,6 +17,11 @@ export class SettlementQueue {
     this.#settle = settle;
   }
 
+  /** Batches that are not settled: those under way, and those that ended behind one of them. */
+  get length(): number {
+    return this.#batches.length;
+  }
+
   /** The next batch in the order of the object. */
   open(): OpenBatch {
     const batch: OpenBatch = { settlement: undefined };

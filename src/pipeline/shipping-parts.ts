@@ -4,20 +4,25 @@
 import type { Decoder } from '../decoder.ts';
 import type { DeliveryState } from '../delivery-state.ts';
 import type { Exporter } from '../exporter.ts';
-import type { RequestEncoder } from '../mapper.ts';
 import type { Counters } from '../runtime/counters.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Semaphore } from '../runtime/semaphore.ts';
 import type { BatchLimits } from './batch-builder.ts';
+import type { EncoderPool } from './encoder-pool.ts';
 
 export interface ShippingParts {
   readonly decoder: Decoder;
-  readonly createEncoder: () => RequestEncoder;
+  readonly encoders: EncoderPool;
   readonly exporter: Exporter;
   readonly state: DeliveryState;
   readonly batchLimits: BatchLimits;
   /** Requests under way, of all objects together: while none is free, nothing more is read. */
   readonly requestSlots: Semaphore;
+  /**
+   * Batches of one object from the oldest without an end on. When that one hangs, those behind it wait for its end before they
+   * are settled, and a crash repeats them all: so they are few, and while there is no room for one more nothing is read.
+   */
+  readonly unsettledBatchesMax: number;
   /** Ends requests under way. Stopping comes before it: reading ends at once, and what is sent has time to be answered. */
   readonly abandon: AbortSignal;
   readonly counters: Counters;

@@ -149,7 +149,7 @@ function split(
     ...line,
     // Buffer or Uint8Array: the same to whoever reads it, but not to toEqual.
     bytes: Uint8Array.from(line.bytes),
-    digest: line.digest && Uint8Array.from(line.digest),
+    digest: line.digest,
   }));
 }
 
@@ -166,6 +166,6 @@ function texts(lines: readonly DeliveredLine[]): readonly (readonly [string | un
   return lines.map((line) => [text(line), line.endOffsetBytes]);
 }
 
-function sha256(content: string): Uint8Array {
-  return Uint8Array.from(createHash('sha256').update(content).digest());
+function sha256(content: string): string {
+  return createHash('sha256').update(content).digest('hex');
 }

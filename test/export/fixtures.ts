@@ -43,7 +43,7 @@ export function lines(...texts: readonly string[]): IdentifiedLine[] {
       workspaceId: undefined,
       date: undefined,
     },
-    digest: createHash('sha256').update(text).digest(),
+    digest: createHash('sha256').update(text).digest('hex'),
     occurrence: 1,
     observedAtMs: 1_760_000_000_000,
   }));

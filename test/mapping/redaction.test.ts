@@ -62,7 +62,7 @@ describe('redaction of secrets', () => {
   it('keeps the hash of the line as delivered', () => {
     const plain = '{"timestamp":1759795200000,"requestParams":{"password":"hunter2"}}';
     const line = identifiedLine(plain);
-    expect(mapped(plain)).toContain(Buffer.from(line.digest).toString('hex'));
+    expect(mapped(plain)).toContain(line.digest);
   });
 
   it('leaves the body byte for byte as it is when there is nothing to redact', () => {

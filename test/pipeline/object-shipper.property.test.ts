@@ -9,6 +9,7 @@ import { describe, expect, it } from 'vitest';
 import { createDecoder } from '../../src/decoders/index.ts';
 import { openDeliveryState } from '../../src/delivery/index.ts';
 import type { Batch, BatchEnd, Exporter } from '../../src/exporter.ts';
+import { EncoderPool } from '../../src/pipeline/encoder-pool.ts';
 import { ObjectShipper } from '../../src/pipeline/object-shipper.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { Counters } from '../../src/runtime/counters.ts';
@@ -88,11 +89,12 @@ async function live(content: string, life: Delivery, index: number, directory: s
   };
   const shipper = new ObjectShipper({
     decoder: createDecoder({ lineBytesMax: 1000 }),
-    createEncoder: createPlainEncoder,
+    encoders: new EncoderPool(createPlainEncoder),
     exporter: mortalExporter(receiver, life, die),
     state,
     batchLimits: { recordsMax: life.recordsMax, bytesMax: 1_000_000 },
     requestSlots: new Semaphore(2),
+    unsettledBatchesMax: 2,
     abandon: death.signal,
     counters,
     logger: silentLogger,

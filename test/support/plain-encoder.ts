@@ -28,5 +28,5 @@ export function plainRecord(line: IdentifiedLine): string {
 }
 
 export function plainUid({ digest, occurrence }: IdentifiedLine): string {
-  return `${Buffer.from(digest).toString('hex')}-${occurrence}`;
+  return `${digest}-${occurrence}`;
 }

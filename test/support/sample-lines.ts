@@ -22,7 +22,7 @@ export function identifiedLine(content: string | Uint8Array, changes: Partial<Id
       workspaceId: '1234567890123456',
       date: '2025-10-07',
     },
-    digest: createHash('sha256').update(bytes).digest(),
+    digest: createHash('sha256').update(bytes).digest('hex'),
     occurrence: 1,
     observedAtMs,
     ...changes,

@@ -1,0 +1,132 @@
+/**
+ * The agent as users run it: `node src/cli.ts` as a process of its own, with an environment of its own. It never outlives
+ * the test that started it.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+
+/** A line of the agent's own log. */
+export interface LogEntry {
+  readonly level: string;
+  readonly msg: string;
+  readonly err?: { readonly message: string; readonly code?: string; readonly hint?: string };
+  readonly [field: string]: unknown;
+}
+
+export interface Exit {
+  /** Null when a signal ended the process. */
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly log: readonly LogEntry[];
+}
+
+export interface AgentProcess {
+  /** What was logged so far. */
+  readonly log: readonly LogEntry[];
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Resolves when the process has ended, by itself or not, and all of its output was read. */
+  readonly exit: Promise<Exit>;
+  /** Polls until the condition holds. Throws with the agent's log when the process ends first or time runs out. */
+  until(what: string, condition: () => boolean | Promise<boolean>, timeoutMs?: number): Promise<void>;
+  /** The first entry with this message, once it is there. */
+  logged(message: string): Promise<LogEntry>;
+  /** SIGTERM. */
+  stop(): Promise<Exit>;
+  /** SIGKILL: nothing of the process runs any more once it resolves. */
+  kill(): Promise<Exit>;
+  signal(name: NodeJS.Signals): void;
+}
+
+export interface AgentProcessOptions {
+  /** Written to standard input, which is closed behind it. */
+  readonly stdin?: string | Uint8Array | undefined;
+  /** What to run instead of the command line interface. */
+  readonly script?: string | undefined;
+}
+
+export type Environment = Readonly<Record<string, string>>;
+
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
+const pollMs = 10;
+
+/** Nothing of the tester's own environment reaches the agent, so that no proxy, profile or endpoint of theirs does. */
+export function startAgent(
+  commandLine: readonly string[],
+  environment: Environment,
+  { stdin, script = cli }: AgentProcessOptions = {},
+): AgentProcess {
+  const env = { PATH: process.env.PATH ?? '', DATABRICKS_AUDIT_POLL_INTERVAL: '1s', ...environment };
+  const child = spawn(process.execPath, [script, ...commandLine], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+  child.stdin.on('error', () => {}); // It need not read what it is given.
+  child.stdin.end(stdin);
+  const log: LogEntry[] = [];
+  const output = { stdout: '', stderr: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output.stdout += text;
+  });
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    output.stderr += `${line}\n`;
+    if (line.startsWith('{')) log.push(JSON.parse(line));
+  });
+  const exit = once(child, 'close').then(([code]): Exit => ({ code, ...output, log }));
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    await exit;
+  });
+
+  async function until(what: string, condition: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    while (!(await condition())) {
+      const reason = hasEnded(child) ? `the agent ended (${child.exitCode})` : `${timeoutMs} ms went by`;
+      const isOver = hasEnded(child) || performance.now() > deadline;
+      // What the process did last may be told only now.
+      if (isOver && !(await condition())) throw new Error(`${reason} before this held: ${what}\n${output.stderr}`);
+      await delay(pollMs);
+    }
+  }
+
+  return {
+    log,
+    get stdout() {
+      return output.stdout;
+    },
+    get stderr() {
+      return output.stderr;
+    },
+    exit,
+    until,
+    async logged(message) {
+      const find = () => log.find((entry) => entry.msg === message);
+      await until(`"${message}" is logged`, () => find() !== undefined);
+      return find() as LogEntry;
+    },
+    stop() {
+      child.kill('SIGTERM');
+      return exit;
+    },
+    kill() {
+      child.kill('SIGKILL');
+      return exit;
+    },
+    signal: (name) => void child.kill(name),
+  };
+}
+
+/** Runs a command to its end. */
+export function runAgent(
+  commandLine: readonly string[],
+  environment: Environment,
+  options: AgentProcessOptions = {},
+): Promise<Exit> {
+  return startAgent(commandLine, environment, options).exit;
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}

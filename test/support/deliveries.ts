@@ -1,0 +1,49 @@
+/**
+ * Compares what a receiver got with what lies in the bucket. It knows nothing of offsets, hashes and state.
+ */
+import { expect } from 'vitest';
+import type { OtlpReceiver, ReceivedRecord, ReceivedRequest } from './otlp-receiver.ts';
+
+/** Every line arrived, as often as it stands in the object and with a uid of its own each time. */
+export function expectNothingLost(receiver: OtlpReceiver, lines: readonly string[]): void {
+  const uidsByBody = new Map<string, Set<string>>();
+  for (const { body = '', uid = '' } of receiver.accepted) {
+    uidsByBody.set(body, (uidsByBody.get(body) ?? new Set()).add(uid));
+  }
+  const wanted = Map.groupBy(lines, (line) => line);
+  const lost = [...wanted].filter(([line, copies]) => (uidsByBody.get(line)?.size ?? 0) < copies.length);
+  expect(
+    lost.map(([line]) => line),
+    'lines that never arrived',
+  ).toEqual([]);
+}
+
+/** Whatever was sent twice, answered or not, was the same record with the same resource, byte for byte. */
+export function expectRepeatsAreEqual(receiver: OtlpReceiver): void {
+  const sent = receiver.requests.flatMap(({ records }) => records);
+  const forms = new Map<string, Set<string>>();
+  for (const { uid = '', bytesHash, json } of sent) {
+    forms.set(uid, (forms.get(uid) ?? new Set()).add(`${bytesHash} ${json}`));
+  }
+  for (const [uid, formsOfUid] of forms) expect([...formsOfUid], `forms of ${uid}`).toHaveLength(1);
+  for (const [body, uids] of Map.groupBy(sent, ({ body }) => body)) {
+    expect(new Set(uids.map(({ uid }) => uid)).size, `uids of ${body}`).toBe(1);
+  }
+}
+
+/** Uids that were stored more than once. */
+export function repeatedUids(receiver: OtlpReceiver): string[] {
+  return [...Map.groupBy(receiver.acceptedUids(), (uid) => uid)].filter(([, sends]) => sends.length > 1).map(first);
+}
+
+export function uidsOf(requests: readonly { readonly records: readonly ReceivedRecord[] }[]): string[] {
+  return requests.flatMap(({ records }) => records.flatMap(({ uid }) => uid ?? []));
+}
+
+export function bodiesOf(requests: readonly ReceivedRequest[]): (string | undefined)[] {
+  return requests.flatMap(({ records }) => records.map(({ body }) => body));
+}
+
+function first<Value>([value]: readonly [Value, ...unknown[]]): Value {
+  return value;
+}

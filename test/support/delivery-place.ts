@@ -1,0 +1,74 @@
+/**
+ * Where deliveries lie, for tests that are to hold in a directory as well as in a bucket.
+ */
+import { mkdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import type { S3Server } from './s3-server.ts';
+import { temporaryDirectory } from './temporary-directory.ts';
+
+export interface DeliveryPlace {
+  /** What DATABRICKS_AUDIT_SOURCE takes. */
+  readonly source: string;
+  readonly environment: Readonly<Record<string, string>>;
+  /** Writes or overwrites an object as a whole. A key that ends in `.gz` is compressed. */
+  deliver(key: string, lines: readonly string[]): Promise<void>;
+}
+
+/** Objects appear by a rename, each with a modification time of its own, an hour behind the one before. */
+export function directoryPlace(): DeliveryPlace {
+  const root = temporaryDirectory();
+  let modifiedAtS = Date.parse('2026-01-31T00:00:00Z') / 1000;
+  return {
+    source: root,
+    environment: {},
+    async deliver(key, lines) {
+      const path = join(root, key);
+      const temporary = join(root, `.${modifiedAtS}.tmp`);
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(temporary, contentOf(key, lines));
+      modifiedAtS += 3600;
+      utimesSync(temporary, modifiedAtS, modifiedAtS);
+      renameSync(temporary, path);
+    },
+  };
+}
+
+let bucketCount = 0;
+
+export async function s3Place(server: S3Server): Promise<DeliveryPlace> {
+  const bucket = `audit-delivery-${++bucketCount}`;
+  await server.createBucket(bucket);
+  return {
+    source: `s3://${bucket}`,
+    environment: server.environment,
+    async deliver(key, lines) {
+      await server.put(bucket, key, contentOf(key, lines));
+    },
+  };
+}
+
+function contentOf(key: string, lines: readonly string[]): Buffer {
+  const text = Buffer.from(lines.map((line) => `${line}\n`).join(''));
+  return key.endsWith('.gz') ? gzipSync(text) : text;
+}
+
+/** A key in Databricks' layout. */
+export function deliveryKey(workspaceId = '1', name = 'auditlogs_1.json', date = '2026-01-31'): string {
+  return `workspaceId=${workspaceId}/date=${date}/${name}`;
+}
+
+/** Records of their own, in order: `auditLines(3)` are the first three, `auditLines(2, 3)` the two behind them. */
+export function auditLines(count: number, from = 0, more: object = {}): string[] {
+  return Array.from({ length: count }, (_, index) =>
+    JSON.stringify({
+      version: '2.0',
+      timestamp: 1_769_817_600_000 + from + index,
+      workspaceId: '1',
+      serviceName: 'clusters',
+      actionName: 'start',
+      requestId: `request-${from + index}`,
+      ...more,
+    }),
+  );
+}
