@@ -15,7 +15,7 @@ const directory = mkdtempSync(join(tmpdir(), 'databricks-audit-sample-'));
 const bucket = join(directory, 'bucket');
 
 try {
-  say('A delivery as it lies in the bucket: three workspaces, the account level, and a legacy gzip object.');
+  say('A delivery as it lies in the bucket: two workspaces, the account level, and a legacy gzip object.');
   cpSync(here('sample-delivery/delivered'), bucket, { recursive: true });
   await ship();
 

@@ -24,6 +24,7 @@ import type { Source } from './source.ts';
 import { createSources } from './sources/index.ts';
 
 export { type DeliverySummary, readDeliverySummary } from './delivery/index.ts';
+export type { ObjectEnd } from './pipeline/object-end.ts';
 
 export interface AgentSurroundings {
   readonly logger: Logger;
@@ -49,7 +50,8 @@ export interface Agent {
 }
 
 const lineBytesMax = 1_048_576;
-const graceMsDefault = 10_000;
+/** Docker kills ten seconds behind its SIGTERM. */
+const graceMsDefault = 8_000;
 /** For how many listings a file must not change before its last line counts as whole without a newline. */
 const stillAfterPolls = 2;
 
@@ -96,7 +98,7 @@ export function createAgent(
     logger,
     onVisited: surroundings.onVisited,
     onFailure: (error) => abandon.abort(error),
-    onSwept: (lookbackStart) => state.dropLineHashes(lookbackStart),
+    onPoll: (lookbackStart) => state.dropLineHashes(lookbackStart),
   });
   const { graceMs = graceMsDefault } = surroundings;
   return {

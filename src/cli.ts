@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=8 --optimize-for-size
 /**
  * From argv and environment to an exit code: the only file that knows `process`.
  */

@@ -11,9 +11,12 @@ import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
 export async function run({ environment, stdout, stderr, stop }: CommandContext): Promise<ExitCode> {
   const configuration = loadConfiguration(environment);
   const logger = createLogger(configuration.logLevel, stderr);
-  reportStart(configuration, unknownVariables(environment), logger);
-  while (!stop.aborted) {
+  stop.addEventListener('abort', () =>
+    logger.info({}, 'Stopping: requests under way are given some seconds to be answered'),
+  );
+  for (let starts = 1; !stop.aborted; starts++) {
     const agent = createAgent(configuration, { logger, stdout });
+    if (starts === 1) reportStart(configuration, unknownVariables(environment), logger);
     try {
       await agent.run(stop);
     } catch (error) {

@@ -3,7 +3,7 @@
  * line arrived.
  */
 import { MultiBar, Presets } from 'cli-progress';
-import { type Agent, createAgent } from '../agent.ts';
+import { type Agent, createAgent, type ObjectEnd } from '../agent.ts';
 import { loadConfiguration } from '../config/index.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { type CommandContext, type ExitCode, exitCodes, withSources } from './command.ts';
@@ -13,13 +13,12 @@ class Visits {
   readonly #failed = new Map<string, string>();
   settledCount = 0;
 
-  settled(object: string): void {
-    this.settledCount++;
-    this.#failed.delete(object);
-  }
-
-  failed(object: string, reason: string): void {
-    this.#failed.set(object, reason);
+  ended(object: string, end: ObjectEnd): void {
+    if (end.status === 'settled') this.settledCount++;
+    const isFailure = end.status === 'released' || end.status === 'damaged';
+    // What was deleted meanwhile is not part of what is there; if it is after all, the next listing shows it.
+    if (isFailure && end.error.code !== 'ERR_OBJECT_GONE') this.#failed.set(object, end.error.message);
+    else this.#failed.delete(object);
   }
 
   get failures(): readonly (readonly [object: string, reason: string])[] {
@@ -39,8 +38,7 @@ export async function ship(sources: readonly string[], context: CommandContext):
       logger: createLogger(configuration.logLevel, stderr),
       stdout,
       onVisited(object, end) {
-        if (end.status === 'settled') visits.settled(object.origin.id);
-        if (end.status === 'released' || end.status === 'damaged') visits.failed(object.origin.id, end.error.message);
+        visits.ended(object.origin.id, end);
         progress?.advance(object.version.sizeBytes);
       },
     },
@@ -100,10 +98,11 @@ function summarise(
   stopped: boolean,
 ): string {
   const count = (value: number) => value.toLocaleString('en');
+  const some = (value: number, noun: string) => `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
   const lines = [
-    `${stopped ? 'Stopped' : 'Shipped'} after ${(elapsedMs / 1000).toFixed(1)} s: ${count(visits.settledCount)} objects, ${count(counters.linesRead)} lines read`,
+    `${stopped ? 'Stopped' : 'Shipped'} after ${(elapsedMs / 1000).toFixed(1)} s: ${some(visits.settledCount, 'object')}, ${some(counters.linesRead, 'line')} read`,
     `  ${count(counters.linesNew)} new: ${count(counters.linesAccepted)} accepted, ${count(counters.linesDeadLettered)} dead-lettered`,
-    `  ${count(counters.linesAlreadyShipped)} already shipped; ${count(counters.objectsUnchanged)} objects unchanged`,
+    `  ${count(counters.linesAlreadyShipped)} already shipped; ${some(counters.objectsUnchanged, 'object')} unchanged`,
   ];
   for (const [object, reason] of visits.failures.slice(0, 20)) lines.push(`  not read whole: ${object}: ${reason}`);
   if (!complete && !stopped && visits.failures.length === 0)

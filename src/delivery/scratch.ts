@@ -42,6 +42,7 @@ function createLineIndex(database: DatabaseSync, table: string): LineIndex {
   );
   const select = database.prepare(`SELECT settled, met FROM ${table} WHERE hash = ?`);
   const replace = database.prepare(`INSERT OR REPLACE INTO ${table} (hash, settled, met) VALUES (?, ?, ?)`);
+  replace.setReadBigInts(true); // It answers with the row's id, which is the hash.
   return {
     get(high, low) {
       const row = select.get(toKey(high, low));

@@ -38,30 +38,32 @@ export interface StateOptions {
 export function openDeliveryState(options: StateOptions): DeliveryState {
   const unlock = lockStateDirectory(options.directory);
   try {
-    return new SqliteState(openOrBeginAgain(options), unlock, options);
+    return openOrBeginAgain(options, unlock);
   } catch (error) {
     unlock();
     throw error;
   }
 }
 
-function openOrBeginAgain(options: StateOptions): DatabaseSync {
+function openOrBeginAgain(options: StateOptions, unlock: () => void): DeliveryState {
   try {
-    return openDatabase(options);
+    return openState(options, unlock);
   } catch (error) {
     if (!isDamaged(error)) throw explainOpenFailure(error, options.directory);
     beginAgain(options, error);
-    return openDatabase(options);
+    return openState(options, unlock);
   }
 }
 
-function openDatabase({ directory, clock }: StateOptions): DatabaseSync {
+/** Reads enough of the database to notice most damages here already. */
+function openState(options: StateOptions, unlock: () => void): DeliveryState {
+  const { directory, clock } = options;
   const database = new DatabaseSync(databasePath(directory));
   try {
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
     migrate(database, utcDate(clock.nowMs()));
     database.prepare('SELECT count(*) FROM meta').get();
-    return database;
+    return new SqliteState(database, unlock, options);
   } catch (error) {
     database.close();
     throw error;
@@ -85,6 +87,8 @@ function beginAgain({ directory, clock, logger }: StateOptions, cause: unknown):
   logger.error({ err }, 'State begins again');
 }
 
+/** How long a settlement may wait for company before it is written. */
+const laterCommitMs = 100;
 const retryPolicy = { initialMs: 500, maxMs: 15_000 };
 
 class SqliteState implements DeliveryState {
@@ -98,6 +102,7 @@ class SqliteState implements DeliveryState {
   readonly #closing = new AbortController();
   #changes: (() => void)[] = [];
   #commit: Promise<void> | undefined;
+  #laterCommit: Promise<void> | undefined;
   #damage: AgentError | undefined;
   #lastAnnouncementId: number;
 
@@ -160,7 +165,7 @@ class SqliteState implements DeliveryState {
 
   settle(origin: ObjectOrigin, settlement: Settlement): void {
     const { announcementId, position, lineHashes, acceptedCount, deadLetteredCount } = settlement;
-    this.#change(() => {
+    this.#changeLater(() => {
       this.#insertObject(origin);
       if (announcementId !== undefined) this.#statements.forgetAnnouncement.run(announcementId);
       if (position !== undefined) this.#movePosition(origin, position);
@@ -200,11 +205,13 @@ class SqliteState implements DeliveryState {
   async flush(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.#damage !== undefined) throw this.#damage;
+    if (this.#changes.length > 0) this.#startCommit();
     if (this.#commit !== undefined) await untilAborted(this.#commit, signal);
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
+    if (this.#changes.length > 0 && this.#damage === undefined) this.#startCommit();
     await this.#commit?.catch(() => {});
     this.#scratch.close();
     this.#database.close();
@@ -224,11 +231,28 @@ class SqliteState implements DeliveryState {
     this.#statements.movePosition.run(offsetBytes, lineCount, digest, atLineEnd ? 1 : 0, id);
   }
 
+  /** The change is durable with the commit that this turn of the event loop starts. */
   #change(apply: () => void): void {
     this.#changes.push(apply);
-    this.#commit ??= this.#commitSoon().finally(() => {
-      this.#commit = undefined;
-    });
+    this.#startCommit();
+  }
+
+  /** Nobody waits for the change: it goes along with the next commit, which comes by itself after a moment. */
+  #changeLater(apply: () => void): void {
+    this.#changes.push(apply);
+    const { clock } = this.#options;
+    this.#laterCommit ??= clock.sleep(laterCommitMs, this.#closing.signal).then(
+      () => {
+        this.#laterCommit = undefined;
+        if (this.#changes.length > 0) this.#startCommit();
+      },
+      () => {}, // Closing commits what is left.
+    );
+  }
+
+  #startCommit(): void {
+    if (this.#commit !== undefined) return;
+    this.#commit = this.#commitSoon();
     this.#commit.catch(() => {}); // Met by flush, by the next read, and in close.
   }
 
@@ -239,6 +263,8 @@ class SqliteState implements DeliveryState {
     for (let attempt = 0; ; attempt++) {
       try {
         this.#commitChanges();
+        // In one go with the commit itself: a change that came in between would wait for a commit that is over.
+        this.#commit = undefined;
         if (attempt > 0) logger.info({ attempts: attempt + 1 }, 'State is written again; shipping goes on');
         return;
       } catch (error) {

@@ -7,11 +7,7 @@
  */
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import {
-  type IExportLogsServiceResponse,
-  JsonLogsSerializer,
-  ProtobufLogsSerializer,
-} from '@opentelemetry/otlp-transformer';
+import type { IExportLogsServiceResponse } from '@opentelemetry/otlp-transformer';
 import { type Dispatcher, request } from 'undici';
 import { messageOf } from '../model/agent-error.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -47,7 +43,7 @@ export function createOtlpClient(options: OtlpOptions, clock: Clock): OtlpClient
       try {
         const response = await post(options.url, headers, payload, dispatcher, deadline);
         return response.status < 300
-          ? outcomeOfSuccess(response, options)
+          ? await outcomeOfSuccess(response, options)
           : httpFault(response, options, clock.nowMs());
       } catch (error) {
         signal.throwIfAborted();
@@ -90,13 +86,15 @@ async function readLimited(body: AsyncIterable<Uint8Array>): Promise<Uint8Array>
   return Buffer.concat(chunks).subarray(0, responseBytesMax);
 }
 
-function outcomeOfSuccess(response: OtlpResponse, options: OtlpOptions): ExportOutcome {
+async function outcomeOfSuccess(response: OtlpResponse, options: OtlpOptions): Promise<ExportOutcome> {
   const contentType = String(response.headers['content-type'] ?? '');
   // A portal or a wrong path that greets everyone with a page: no OTLP server answers so, and nothing was stored.
   if (/^text\/html/i.test(contentType)) return httpFault(response, options, 0);
   // Empty is what Loki (204) and others send.
   if (response.body.length === 0) return { status: 'accepted', warning: undefined };
   try {
+    // Most answers are empty, and the package takes eight megabytes.
+    const { JsonLogsSerializer, ProtobufLogsSerializer } = await import('@opentelemetry/otlp-transformer');
     const serializer = /json/i.test(contentType) ? JsonLogsSerializer : ProtobufLogsSerializer;
     return outcomeOfAnswer(serializer.deserializeResponse(response.body));
   } catch (error) {

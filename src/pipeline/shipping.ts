@@ -3,7 +3,6 @@
  * docs/decisions/0003-order-of-shipping.md argues: per workspace the dates within the look-back first, oldest first; older
  * dates (a backfill, then the sweep) beside them with places of their own, so that years of history never delay today.
  */
-import pMap from 'p-map';
 import { type AgentError, isAgentError } from '../model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../model/object.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
@@ -36,8 +35,8 @@ export interface ShippingContext {
   readonly onVisited?: ((object: DeliveredObject, end: ObjectEnd) => void) | undefined;
   /** Called with what nobody can go on from: requests under way need not be waited for any more. */
   readonly onFailure?: ((error: unknown) => void) | undefined;
-  /** Called when a round over older dates is done, with the first date that polls still list. */
-  readonly onSwept?: ((lookbackStart: string) => void) | undefined;
+  /** Called at every poll with the first date that it lists. */
+  readonly onPoll?: ((lookbackStart: string) => void) | undefined;
 }
 
 /** What lies ahead: listed, not settled yet. */
@@ -134,14 +133,20 @@ export class Shipping {
 
   async #followSource(source: Source, signal: AbortSignal): Promise<void> {
     const recent = createLane(recentObjectsAtOnce);
-    await this.#list(source, this.#recentDates(), recent, signal);
+    await this.#poll(source, recent, signal);
     const sweeping = this.#sweep(source, recent, signal).catch(this.#fail);
     for (;;) {
       await this.#context.clock.sleep(this.#context.schedule.pollIntervalMs, signal).catch(() => {});
       if (signal.aborted) break;
-      await this.#list(source, this.#recentDates(), recent, signal);
+      await this.#poll(source, recent, signal);
     }
     await Promise.all([sweeping, ...recent.busy.values()]);
+  }
+
+  async #poll(source: Source, lane: Lane, signal: AbortSignal): Promise<void> {
+    const from = this.#lookbackStart();
+    this.#context.onPoll?.(from);
+    await this.#list(source, { from, before: undefined }, lane, signal);
   }
 
   /** Older dates: the backfill first, then every sweep interval whatever was delivered late. */
@@ -150,10 +155,8 @@ export class Shipping {
     await Promise.all(recent.busy.values());
     await this.#announceBackfill(source, signal);
     for (;;) {
-      const lookbackStart = this.#lookbackStart();
-      const dates = { from: schedule.startDate, before: lookbackStart };
+      const dates = { from: schedule.startDate, before: this.#lookbackStart() };
       const complete = await this.#walk(source, dates, createLane(olderObjectsAtOnce), signal);
-      this.#context.onSwept?.(lookbackStart);
       if (complete && schedule.sweepIntervalMs === 0) return;
       await clock.sleep(complete ? schedule.sweepIntervalMs : 10 * schedule.pollIntervalMs, signal);
     }
@@ -212,20 +215,24 @@ export class Shipping {
     }
   }
 
+  /** Objects of one date side by side; the next date begins when all of them have ended, so that time moves forward. */
   async #shipWorkspace(workspace: WorkspaceListing, lane: Lane, faults: FaultLog, signal: AbortSignal): Promise<void> {
     const release = await lane.workspaces.acquire(signal);
-    try {
-      // Neither the objects nor the visits reject, so this ends when every visit has.
-      await pMap(
-        this.#changed(workspace, lane, faults, signal),
-        (object) => this.#visit(object, lane, faults, signal),
-        {
-          concurrency: recentObjectsAtOnce,
-        },
-      );
-    } finally {
-      release();
+    const visits = new Set<Promise<void>>();
+    let date: string | undefined;
+    for await (const object of this.#changed(workspace, lane, faults, signal)) {
+      if (object.origin.date !== date) await Promise.all(visits);
+      date = object.origin.date;
+      const place = await lane.objects.acquire(signal).catch(() => undefined);
+      if (place === undefined) break;
+      const visit = this.#visit(object, lane, faults, signal).finally(() => {
+        place();
+        visits.delete(visit);
+      });
+      visits.add(visit);
     }
+    await Promise.all(visits);
+    release();
   }
 
   async *#changed(
@@ -254,9 +261,7 @@ export class Shipping {
     const { id } = object.origin;
     if (this.#visited.has(id)) return;
     this.#visited.add(id);
-    let release: (() => void) | undefined;
     try {
-      release = await lane.objects.acquire(signal);
       const end = await this.#context.shipper.ship(object, signal);
       if (end.status === 'released') lane.releasedCount++;
       this.#report(object, end, faults);
@@ -264,7 +269,6 @@ export class Shipping {
     } catch (error) {
       this.#fail(error);
     } finally {
-      release?.();
       this.#visited.delete(id);
     }
   }
@@ -287,10 +291,6 @@ export class Shipping {
     const { clock, schedule } = this.#context;
     const date = utcDate(clock.nowMs(), schedule.lookbackDays);
     return schedule.startDate !== undefined && schedule.startDate > date ? schedule.startDate : date;
-  }
-
-  #recentDates(): DateRange {
-    return { from: this.#lookbackStart(), before: undefined };
   }
 
   #allDates(): DateRange {

@@ -2,7 +2,11 @@
  * Ships once with the configuration in the environment and prints what it cost, as JSON: a process of its own, so that what it
  * uses is all its own.
  */
-import { createAgent, loadConfiguration, silentLogger } from '../../src/index.ts';
+type Package = typeof import('../../src/index.ts');
+
+/** The built package: stripping types at start would cost memory that users never spend. */
+const built: Package = await import(new URL('../../dist/index.js', import.meta.url).href);
+const { createAgent, loadConfiguration, silentLogger } = built;
 
 const agent = createAgent(loadConfiguration(process.env), { logger: silentLogger, stdout: process.stdout }, 'oneShot');
 const startedAtMs = performance.now();

@@ -65,6 +65,7 @@ class Shipper {
   }
 
   async ship({ origin: { id } }: DeliveredObject, signal: AbortSignal): Promise<ObjectEnd> {
+    signal.throwIfAborted();
     this.visited.push(id);
     if (this.hold?.(id)) {
       await new Promise<void>((resolve, reject) => {
@@ -120,6 +121,17 @@ describe('Shipping', () => {
     shipper.release('1/2026-03-10/a');
     await settled();
     expect(shipper.visited.slice(3)).toEqual(['1/2024-01-01/a', '1/2025-06-01/a']);
+  });
+
+  it('begins a date when every object of the date before it has ended', async () => {
+    const bucket = new Bucket('1/2026-03-09/a', '1/2026-03-09/b', '1/2026-03-10/a');
+    const { shipper, follow } = setUp(bucket);
+    shipper.hold = (id) => id === '1/2026-03-09/b';
+    await follow();
+    expect(shipper.visited).toEqual(['1/2026-03-09/a', '1/2026-03-09/b']);
+    shipper.release('1/2026-03-09/b');
+    await settled();
+    expect(shipper.visited.at(-1)).toBe('1/2026-03-10/a');
   });
 
   it('ships what is delivered today while a backfill is under way', async () => {

@@ -30,8 +30,8 @@ export function identifiedLine(content: string | Uint8Array, changes: Partial<Id
 }
 
 /** Records of the shapes and about the size (830 bytes) that deliveries have, each with ids of its own. */
-export function sampleRecords(count: number): string[] {
-  return Array.from({ length: count }, (_, index) => JSON.stringify(sampleRecord(index)));
+export function sampleRecords(count: number, firstIndex = 0): string[] {
+  return Array.from({ length: count }, (_, index) => JSON.stringify(sampleRecord(firstIndex + index)));
 }
 
 function sampleRecord(index: number): object {
