@@ -1,6 +1,7 @@
 /**
  * Compares what a receiver got with what lies in the bucket. It knows nothing of offsets, hashes and state.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { OtlpReceiver, ReceivedRecord, ReceivedRequest } from './otlp-receiver.ts';
 
@@ -42,6 +43,13 @@ export function uidsOf(requests: readonly { readonly records: readonly ReceivedR
 
 export function bodiesOf(requests: readonly ReceivedRequest[]): (string | undefined)[] {
   return requests.flatMap(({ records }) => records.map(({ body }) => body));
+}
+
+/** No request arrived for a while: long enough for hundreds. */
+export async function isQuiet(receiver: OtlpReceiver): Promise<boolean> {
+  const { length } = receiver.requests;
+  await delay(300);
+  return receiver.requests.length === length;
 }
 
 function first<Value>([value]: readonly [Value, ...unknown[]]): Value {
