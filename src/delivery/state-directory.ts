@@ -1,10 +1,11 @@
 /**
  * The files of the state directory: who may use it, and what happens to a database that is damaged.
  */
-import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { AgentError, messageOf } from '../model/agent-error.ts';
+import { makeDirectory } from '../runtime/make-directory.ts';
 import { isBusy } from './sqlite-errors.ts';
 
 export function databasePath(directory: string): string {
@@ -20,7 +21,7 @@ export function databasePath(directory: string): string {
 export function lockStateDirectory(directory: string): () => void {
   let lock: DatabaseSync | undefined;
   try {
-    mkdirSync(directory, { recursive: true });
+    makeDirectory(directory);
     lock = new DatabaseSync(join(directory, 'lock.db'), { timeout: 0 });
     lock.exec('BEGIN EXCLUSIVE');
     const held = lock;

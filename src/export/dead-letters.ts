@@ -6,12 +6,13 @@
  * beside the record and not in its attributes, because a replayed record has to be the same, byte for byte, as the one that
  * a backend may have stored already.
  */
-import { constants, type FileHandle, mkdir, open, unlink } from 'node:fs/promises';
+import { constants, type FileHandle, open, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AgentError, messageOf } from '../model/agent-error.ts';
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { makeDirectory } from '../runtime/make-directory.ts';
 import { Semaphore } from '../runtime/semaphore.ts';
 import { SampledLog } from './sampled-log.ts';
 
@@ -128,7 +129,7 @@ function withNote(jsonLine: string, note: object): string {
 
 /** Always a new file: an old one may end in the middle of a line, where a crash stopped the write. */
 async function createNextFile(directory: string, date: string): Promise<FileHandle> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory, 0o700);
   const flags = constants.O_APPEND | constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY;
   for (let number = 1; ; number++) {
     const path = join(directory, `dead-letters-${date}-${number}.jsonl`);

@@ -175,9 +175,11 @@ describe('SqliteState', () => {
   it('explains a state directory that cannot be made', () => {
     const file = join(temporaryDirectory(), 'file');
     writeFileSync(file, '');
-    expect(() => open(join(file, 'state'))).toThrow(
-      expect.objectContaining({ code: 'ERR_STATE_WRITE', hint: expect.stringContaining('DATABRICKS_AUDIT_STATE') }),
-    );
+    for (const place of [join(file, 'state'), '/proc/no-such-place/state']) {
+      expect(() => open(place)).toThrow(
+        expect.objectContaining({ code: 'ERR_STATE_WRITE', hint: expect.stringContaining('DATABRICKS_AUDIT_STATE') }),
+      );
+    }
   });
 
   it('rejects a flush that is aborted while the state cannot be written', async () => {
