@@ -11,7 +11,7 @@ import type { Exporter } from './exporter.ts';
 import type { Mapper, OtlpEncoding } from './mapper.ts';
 import { createMapper } from './mapping/index.ts';
 import type { DeliveredObject } from './model/object.ts';
-import { EncoderPool } from './pipeline/encoder-pool.ts';
+import { BatchMemoryPool } from './pipeline/batch-memory.ts';
 import type { ObjectEnd } from './pipeline/object-end.ts';
 import { ObjectShipper } from './pipeline/object-shipper.ts';
 import { type Backlog, Shipping } from './pipeline/shipping.ts';
@@ -73,7 +73,7 @@ export function createAgent(
   const abandon = new AbortController();
   const shipper = new ObjectShipper({
     decoder: createDecoder({ lineBytesMax }),
-    encoders: new EncoderPool(() => mapper.createEncoder(encodingOf(configuration))),
+    batchMemory: new BatchMemoryPool(() => mapper.createEncoder(encodingOf(configuration))),
     exporter,
     state,
     batchLimits: configuration.batchLimits,

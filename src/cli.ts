@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=4 --optimize-for-size
+#!/usr/bin/env -S node --max-semi-space-size=4
 /**
  * From argv and environment to an exit code: the only file that knows `process`.
  */

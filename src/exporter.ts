@@ -5,6 +5,8 @@ import type { IdentifiedLine } from './model/line.ts';
 
 /** Lines of one object and the request that carries their records. */
 export interface Batch {
+  readonly lineCount: number;
+  /** Made when it is asked for, and valid until the batch has ended: only what is refused needs its lines. */
   readonly lines: readonly IdentifiedLine[];
   readonly request: Uint8Array;
 }

@@ -21,7 +21,7 @@ export function createConsoleExporter({ output, toJsonLine }: ConsoleExporterPar
   return {
     async export(batch: Batch, signal: AbortSignal): Promise<BatchEnd> {
       await write(output, batch.lines.map((line) => `${toJsonLine(line)}\n`).join(''), signal);
-      return { acceptedCount: batch.lines.length, deadLetteredCount: 0 };
+      return { acceptedCount: batch.lineCount, deadLetteredCount: 0 };
     },
     async close() {
       output.off('error', ignore);

@@ -62,9 +62,9 @@ export class OtlpExporter implements Exporter {
   }
 
   async export(batch: Batch, signal: AbortSignal): Promise<BatchEnd> {
-    assert(batch.lines.length > 0, 'a batch has lines');
+    assert(batch.lineCount > 0, 'a batch has lines');
     const end = await this.#deliver(batch, signal);
-    assert.equal(end.acceptedCount + end.deadLetteredCount, batch.lines.length, 'every line comes to its end');
+    assert.equal(end.acceptedCount + end.deadLetteredCount, batch.lineCount, 'every line comes to its end');
     return end;
   }
 
@@ -85,17 +85,17 @@ export class OtlpExporter implements Exporter {
         if (verdict.warning !== undefined) {
           this.#log.write('warn', { warning: verdict.warning }, 'The collector accepted records with a warning');
         }
-        return { acceptedCount: batch.lines.length, deadLetteredCount: 0 };
+        return { acceptedCount: batch.lineCount, deadLetteredCount: 0 };
       case 'partial':
         return this.#endPartial(batch, verdict, signal);
       case 'rejected':
       case 'tooLarge':
-        if (batch.lines.length > 1) return this.#deliverHalves(batch.lines, signal);
+        if (batch.lineCount > 1) return this.#deliverHalves(batch.lines, signal);
         return this.#endRefused(batch, verdict, signal);
       case 'refusedAgainAndAgain':
         this.#log.write(
           'warn',
-          { records: batch.lines.length, bytes: batch.request.length, reason: verdict.reason },
+          { records: batch.lineCount, bytes: batch.request.length, reason: verdict.reason },
           'A request does not get through and is sent in halves; a lower DATABRICKS_AUDIT_BATCH_BYTES may help',
         );
         return this.#deliverHalves(batch.lines, signal);
@@ -114,7 +114,7 @@ export class OtlpExporter implements Exporter {
       }
       this.#outageWatch.failed(outcome);
       if (outcome.status === 'unavailable' && outcome.requestSeen) refusals++;
-      if (refusals >= attemptsBeforeHalving && batch.lines.length > 1) {
+      if (refusals >= attemptsBeforeHalving && batch.lineCount > 1) {
         return { status: 'refusedAgainAndAgain', reason: outcome.error.message };
       }
       await clock.sleep(waitMs(outcome, attempt, clock), signal);
@@ -133,7 +133,7 @@ export class OtlpExporter implements Exporter {
   }
 
   #deliverPart(lines: readonly IdentifiedLine[], signal: AbortSignal): Promise<BatchEnd> {
-    return this.#deliver({ lines, request: this.#parts.encode(lines) }, signal);
+    return this.#deliver({ lineCount: lines.length, lines, request: this.#parts.encode(lines) }, signal);
   }
 
   async #endRefused(
@@ -156,7 +156,7 @@ export class OtlpExporter implements Exporter {
     verdict: Extract<Verdict, { status: 'partial' }>,
     signal: AbortSignal,
   ): Promise<BatchEnd> {
-    const ofRecords = batch.lines.length;
+    const ofRecords = batch.lineCount;
     const rejectedRecords = Math.min(verdict.rejectedCount, ofRecords);
     const { reason } = verdict;
     await this.#writeDeadLetters(batch, { httpStatus: 200, reason, rejectedRecords, ofRecords }, signal);

@@ -4,9 +4,9 @@
 import assert from 'node:assert';
 import type { LineHashes } from '../delivery-state.ts';
 import type { Batch } from '../exporter.ts';
-import type { RequestEncoder } from '../mapper.ts';
 import type { IdentifiedLine } from '../model/line.ts';
-import type { EncoderPool } from './encoder-pool.ts';
+import type { ObjectOrigin } from '../model/object.ts';
+import type { BatchMemory, BatchMemoryPool } from './batch-memory.ts';
 import type { LineHash } from './line-hash.ts';
 
 export interface BatchLimits {
@@ -20,56 +20,85 @@ export interface BuiltBatch extends Batch {
   readonly lineHashes: LineHashes;
   /** Of the lines that no announcement names yet. */
   readonly unannouncedHashes: LineHashes;
-  /** To be called when the request is not needed any more. */
-  readonly release: () => void;
+  /** To be called once, when the batch has ended. */
+  release(): void;
 }
 
 export class BatchBuilder {
-  readonly #encoders: EncoderPool;
-  #encoder: RequestEncoder | undefined;
+  readonly #origin: ObjectOrigin;
+  readonly #pool: BatchMemoryPool;
   readonly #limits: BatchLimits;
-  #lines: IdentifiedLine[] = [];
-  #lineHashes: number[] = [];
-  #unannouncedHashes: number[] = [];
+  #memory: BatchMemory | undefined;
+  readonly #lineHashes: number[] = [];
+  readonly #unannouncedHashes: number[] = [];
 
-  constructor(encoders: EncoderPool, limits: BatchLimits) {
-    this.#encoders = encoders;
+  constructor(origin: ObjectOrigin, pool: BatchMemoryPool, limits: BatchLimits) {
+    this.#origin = origin;
+    this.#pool = pool;
     this.#limits = limits;
   }
 
   get isEmpty(): boolean {
-    return this.#lines.length === 0;
+    return this.#memory === undefined;
   }
 
   get isFull(): boolean {
-    if (this.#encoder === undefined) return false;
-    return this.#lines.length >= this.#limits.recordsMax || this.#encoder.sizeBytes >= this.#limits.bytesMax;
+    if (this.#memory === undefined) return false;
+    const { encoder, lines } = this.#memory;
+    return lines.count >= this.#limits.recordsMax || encoder.sizeBytes >= this.#limits.bytesMax;
   }
 
   /** @param occurrenceHash undefined when the line stands in an announcement already. */
   add(line: IdentifiedLine, lineHash: LineHash, occurrenceHash: LineHash | undefined): void {
-    this.#encoder ??= this.#encoders.take();
-    this.#encoder.append(line);
-    this.#lines.push(line);
+    this.#memory ??= this.#pool.take();
+    this.#memory.encoder.append(line);
+    this.#memory.lines.add(line);
     this.#lineHashes.push(lineHash.high, lineHash.low);
     if (occurrenceHash !== undefined) this.#unannouncedHashes.push(occurrenceHash.high, occurrenceHash.low);
   }
 
   /** The batch so far, which must not be empty; the builder is empty afterwards. */
   take(): BuiltBatch {
-    const encoder = this.#encoder;
-    assert(encoder !== undefined, 'there is no batch to take');
-    const batch = {
-      lines: this.#lines,
-      request: encoder.finish(),
-      release: () => this.#encoders.giveBack(encoder),
-      lineHashes: Uint32Array.from(this.#lineHashes),
-      unannouncedHashes: Uint32Array.from(this.#unannouncedHashes),
-    };
-    this.#encoder = undefined;
-    this.#lines = [];
-    this.#lineHashes = [];
-    this.#unannouncedHashes = [];
+    const memory = this.#memory;
+    assert(memory !== undefined, 'there is no batch to take');
+    const batch = new FinishedBatch(this.#origin, memory, this.#pool, this.#lineHashes, this.#unannouncedHashes);
+    this.#memory = undefined;
+    this.#lineHashes.length = 0;
+    this.#unannouncedHashes.length = 0;
     return batch;
+  }
+}
+
+class FinishedBatch implements BuiltBatch {
+  readonly lineCount: number;
+  readonly request: Uint8Array;
+  readonly lineHashes: LineHashes;
+  readonly unannouncedHashes: LineHashes;
+  readonly #origin: ObjectOrigin;
+  readonly #memory: BatchMemory;
+  readonly #pool: BatchMemoryPool;
+
+  constructor(
+    origin: ObjectOrigin,
+    memory: BatchMemory,
+    pool: BatchMemoryPool,
+    lineHashes: readonly number[],
+    unannouncedHashes: readonly number[],
+  ) {
+    this.lineCount = memory.lines.count;
+    this.request = memory.encoder.finish();
+    this.lineHashes = Uint32Array.from(lineHashes);
+    this.unannouncedHashes = Uint32Array.from(unannouncedHashes);
+    this.#origin = origin;
+    this.#memory = memory;
+    this.#pool = pool;
+  }
+
+  get lines(): readonly IdentifiedLine[] {
+    return this.#memory.lines.toLines(this.#origin);
+  }
+
+  release(): void {
+    this.#pool.giveBack(this.#memory);
   }
 }

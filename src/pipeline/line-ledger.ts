@@ -98,9 +98,13 @@ export class LineLedger {
   }
 
   #grow(): void {
-    const lines = [...this.#lines()];
-    this.#slots = new Uint32Array(this.#slots.length * 2);
-    for (const line of lines) this.#slots.set(line, this.#find(line[highAt] as number, line[lowAt] as number));
+    const before = this.#slots;
+    this.#slots = new Uint32Array(before.length * 2);
+    for (let from = 0; from < before.length; from += slotWords) {
+      if (before[from + settledAt] === 0 && before[from + metAt] === 0) continue;
+      const to = this.#find(before[from + highAt] as number, before[from + lowAt] as number);
+      for (let word = 0; word < slotWords; word++) this.#slots[to + word] = before[from + word] as number;
+    }
   }
 
   #moveToIndex(): void {

@@ -53,7 +53,7 @@ export class ObjectReading {
     this.#hasher = hasher;
     this.#signal = signal;
     this.#ledger = new LineLedger(() => parts.state.createLineIndex());
-    this.#batch = new BatchBuilder(parts.encoders, parts.batchLimits);
+    this.#batch = new BatchBuilder(object.origin, parts.batchMemory, parts.batchLimits);
     this.#settlements = new SettlementQueue((settlement) => parts.state.settle(object.origin, settlement));
     this.#lastLineEnd = this.#digest.mark(0);
     this.#announced = new AnnouncedLines(parts.state.announcements(object.origin.id));
@@ -236,7 +236,7 @@ export class ObjectReading {
     }
     const release = await requestSlots.acquire(this.#signal);
     const batch = this.#batch.take();
-    this.#count(batch.lines.length);
+    this.#count(batch.lineCount);
     const position = this.#comparing ? undefined : end.position();
     const sending = this.#send(batch, position)
       .catch((error: unknown) => {

@@ -8,11 +8,11 @@ import type { Counters } from '../runtime/counters.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Semaphore } from '../runtime/semaphore.ts';
 import type { BatchLimits } from './batch-builder.ts';
-import type { EncoderPool } from './encoder-pool.ts';
+import type { BatchMemoryPool } from './batch-memory.ts';
 
 export interface ShippingParts {
   readonly decoder: Decoder;
-  readonly encoders: EncoderPool;
+  readonly batchMemory: BatchMemoryPool;
   readonly exporter: Exporter;
   readonly state: DeliveryState;
   readonly batchLimits: BatchLimits;

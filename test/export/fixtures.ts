@@ -85,7 +85,7 @@ export function encodeProtobuf(all: readonly IdentifiedLine[]): Uint8Array {
 }
 
 export function batchOf(all: readonly IdentifiedLine[], encode = encodeJson): Batch {
-  return { lines: all, request: encode(all) };
+  return { lineCount: all.length, lines: all, request: encode(all) };
 }
 
 export interface LeapingClock extends Clock {

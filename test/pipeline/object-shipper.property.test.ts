@@ -9,7 +9,7 @@ import { describe, expect, it } from 'vitest';
 import { createDecoder } from '../../src/decoders/index.ts';
 import { openDeliveryState } from '../../src/delivery/index.ts';
 import type { Batch, BatchEnd, Exporter } from '../../src/exporter.ts';
-import { EncoderPool } from '../../src/pipeline/encoder-pool.ts';
+import { BatchMemoryPool } from '../../src/pipeline/batch-memory.ts';
 import { ObjectShipper } from '../../src/pipeline/object-shipper.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { Counters } from '../../src/runtime/counters.ts';
@@ -47,8 +47,8 @@ class Receiver {
     }
   }
 
-  inFlightAtDeath(batch: Batch): void {
-    for (const line of batch.lines) this.mayRepeat.set(plainUid(line), (this.mayRepeat.get(plainUid(line)) ?? 0) + 1);
+  inFlightAtDeath(uids: readonly string[]): void {
+    for (const uid of uids) this.mayRepeat.set(uid, (this.mayRepeat.get(uid) ?? 0) + 1);
   }
 }
 
@@ -58,10 +58,10 @@ class Death extends Error {}
 function mortalExporter(receiver: Receiver, { diesAtBatch, lastBatchArrives }: Delivery, die: () => void): Exporter {
   let count = 0;
   let dead = false;
-  const unsettled: Batch[] = [];
+  const unsettled: string[][] = [];
   return {
     async export(batch: Batch, signal: AbortSignal): Promise<BatchEnd> {
-      unsettled.push(batch);
+      unsettled.push(batch.lines.map(plainUid));
       if (!dead && count++ === diesAtBatch) {
         dead = true;
         if (lastBatchArrives) receiver.accept(batch);
@@ -71,7 +71,7 @@ function mortalExporter(receiver: Receiver, { diesAtBatch, lastBatchArrives }: D
       }
       signal.throwIfAborted();
       receiver.accept(batch);
-      return { acceptedCount: batch.lines.length, deadLetteredCount: 0 };
+      return { acceptedCount: batch.lineCount, deadLetteredCount: 0 };
     },
     async close() {},
   };
@@ -89,7 +89,7 @@ async function live(content: string, life: Delivery, index: number, directory: s
   };
   const shipper = new ObjectShipper({
     decoder: createDecoder({ lineBytesMax: 1000 }),
-    encoders: new EncoderPool(createPlainEncoder),
+    batchMemory: new BatchMemoryPool(createPlainEncoder),
     exporter: mortalExporter(receiver, life, die),
     state,
     batchLimits: { recordsMax: life.recordsMax, bytesMax: 1_000_000 },

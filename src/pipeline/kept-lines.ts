@@ -1,0 +1,61 @@
+/**
+ * The lines of a batch until it has ended, in one piece of memory that serves batch after batch. Nearly no batch needs its
+ * lines again, and thousands of small objects that live for some collections are what a garbage collector is worst at.
+ */
+import { Buffer } from 'node:buffer';
+import { hash } from 'node:crypto';
+import type { IdentifiedLine } from '../model/line.ts';
+import type { ObjectOrigin } from '../model/object.ts';
+
+const initialBytes = 262_144;
+/** Numbers kept for a line: where it ends in the bytes, the size of the whole, its occurrence, its observed time. */
+const factsPerLine = 4;
+
+export class KeptLines {
+  #bytes = Buffer.allocUnsafeSlow(initialBytes);
+  #endBytes = 0;
+  readonly #facts: number[] = [];
+  /** Of cut lines: those of others can be made again. */
+  readonly #digests = new Map<number, string>();
+
+  get count(): number {
+    return this.#facts.length / factsPerLine;
+  }
+
+  /** Copies the line. */
+  add({ bytes, sizeBytes, digest, occurrence, observedAtMs }: IdentifiedLine): void {
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#endBytes);
+    this.#endBytes += bytes.length;
+    if (sizeBytes > bytes.length) this.#digests.set(this.count, digest);
+    this.#facts.push(this.#endBytes, sizeBytes, occurrence, observedAtMs);
+  }
+
+  /** The lines as they were added; their bytes are views, valid until the next `clear`. */
+  toLines(origin: ObjectOrigin): readonly IdentifiedLine[] {
+    let startBytes = 0;
+    return Array.from({ length: this.count }, (_, index) => {
+      const [endBytes = 0, sizeBytes = 0, occurrence = 0, observedAtMs = 0] = this.#facts.slice(
+        index * factsPerLine,
+        (index + 1) * factsPerLine,
+      );
+      const bytes = this.#bytes.subarray(startBytes, endBytes);
+      startBytes = endBytes;
+      const digest = this.#digests.get(index) ?? hash('sha256', bytes);
+      return { bytes, sizeBytes, origin, digest, occurrence, observedAtMs };
+    });
+  }
+
+  clear(): void {
+    this.#endBytes = 0;
+    this.#facts.length = 0;
+    this.#digests.clear();
+  }
+
+  #reserve(sizeBytes: number): void {
+    if (this.#endBytes + sizeBytes <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafeSlow((this.#endBytes + sizeBytes) * 2);
+    larger.set(this.#bytes.subarray(0, this.#endBytes));
+    this.#bytes = larger;
+  }
+}
