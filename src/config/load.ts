@@ -78,11 +78,11 @@ function parseAll(environment: Environment): Values {
   return Object.fromEntries(entries) as Values;
 }
 
-/** The value as it was given; of headers, which may be secrets, only that there is one. */
+/** The value as it was given, without what may be secret in a URL; of headers only that there is one. */
 function shown(name: string, text: string | undefined): string {
   if (text === undefined || text === '') return 'nothing';
   if (name.endsWith('_HEADERS')) return 'a value that is not shown here';
-  const withoutPassword = text.replace(/\/\/[^/@]*@/, '//***@');
+  const withoutPassword = text.replace(/\/\/.*@/, '//***@').replace(/\?.*/s, '?***');
   return JSON.stringify(withoutPassword.length > 200 ? `${withoutPassword.slice(0, 200)}...` : withoutPassword);
 }
 

@@ -87,8 +87,8 @@ function beginAgain({ directory, clock, logger }: StateOptions, cause: unknown):
   logger.error({ err }, 'State begins again');
 }
 
-/** How long a settlement may wait for company before it is written. */
-const laterCommitMs = 100;
+/** How long a settlement waits for the next announcement, to be written along with it. */
+const laterCommitMs = 10;
 const retryPolicy = { initialMs: 500, maxMs: 15_000 };
 
 class SqliteState implements DeliveryState {

@@ -141,7 +141,7 @@ async function ship(
   environment: Record<string, string>,
   state = join(directory, `state-${++stateCount}`),
 ): Promise<Cost> {
-  const { stdout } = await promisify(execFile)(process.execPath, [...nodeFlags, here('measured-ship.ts')], {
+  const { stdout } = await promisify(execFile)(process.execPath, [...nodeFlags, here('measured-ship.mjs')], {
     env: {
       ...process.env,
       ...environment,

@@ -65,7 +65,7 @@ describe('loadConfiguration', () => {
     const problems = problemsOf({
       ...source,
       OTEL_EXPORTER_OTLP_HEADERS: 'authorization Bearer hunter2',
-      OTEL_EXPORTER_OTLP_ENDPOINT: 'ftp://user:hunter2@collector',
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'ftp://user:hun/hunter2@collector?token=hunter2',
     });
     expect(problems).toHaveLength(2);
     expect(problems.join()).not.toContain('hunter2');

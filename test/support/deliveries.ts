@@ -22,11 +22,12 @@ export function expectNothingLost(receiver: OtlpReceiver, lines: readonly string
 /** Whatever was sent twice, answered or not, was the same record with the same resource, byte for byte. */
 export function expectRepeatsAreEqual(receiver: OtlpReceiver): void {
   const sent = receiver.requests.flatMap(({ records }) => records);
-  const forms = new Map<string, Set<string>>();
-  for (const { uid = '', bytesHash, json } of sent) {
-    forms.set(uid, (forms.get(uid) ?? new Set()).add(`${bytesHash} ${json}`));
+  for (const [uid, [first, ...others]] of Map.groupBy(sent, ({ uid = '' }) => uid)) {
+    for (const other of others) {
+      expect(other.json, `the record ${uid} when it was sent again`).toBe(first?.json);
+      expect(other.bytesHash, `the bytes of ${uid} when it was sent again`).toBe(first?.bytesHash);
+    }
   }
-  for (const [uid, formsOfUid] of forms) expect([...formsOfUid], `forms of ${uid}`).toHaveLength(1);
   for (const [body, uids] of Map.groupBy(sent, ({ body }) => body)) {
     expect(new Set(uids.map(({ uid }) => uid)).size, `uids of ${body}`).toBe(1);
   }

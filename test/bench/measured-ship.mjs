@@ -1,12 +1,9 @@
 /**
  * Ships once with the configuration in the environment and prints what it cost, as JSON: a process of its own, so that what it
- * uses is all its own.
+ * uses is all its own. Of the built package and in plain JavaScript, because stripping types would cost memory that users
+ * never spend.
  */
-type Package = typeof import('../../src/index.ts');
-
-/** The built package: stripping types at start would cost memory that users never spend. */
-const built: Package = await import(new URL('../../dist/index.js', import.meta.url).href);
-const { createAgent, loadConfiguration, silentLogger } = built;
+import { createAgent, loadConfiguration, silentLogger } from '../../dist/index.js';
 
 const agent = createAgent(loadConfiguration(process.env), { logger: silentLogger, stdout: process.stdout }, 'oneShot');
 const startedAtMs = performance.now();

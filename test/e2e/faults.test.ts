@@ -1,0 +1,483 @@
+/**
+ * Promises 1 and 4, on the real process: collectors, buckets, disks and operators that fail. Nothing is lost, nothing vanishes
+ * in silence, and the log says what to do.
+ */
+import { execFileSync } from 'node:child_process';
+import { globSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { type AgentProcess, type Environment, runAgent, startAgent } from '../support/agent-process.ts';
+import { expectNothingLost, expectRepeatsAreEqual, isQuiet, repeatedUids } from '../support/deliveries.ts';
+import { auditLines, type DeliveryPlace, deliveryKey, directoryPlace, s3Place } from '../support/delivery-place.ts';
+import { answers, type OtlpReceiver, type ReceivedRequest, startOtlpReceiver } from '../support/otlp-receiver.ts';
+import { type S3Server, startS3Server } from '../support/s3-server.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+describe('a collector', () => {
+  it('that is down at the start gets everything once it is up', async () => {
+    const { port, close } = await startOtlpReceiver();
+    await close();
+    const { environment, lines } = await directoryScene({ OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` });
+    const agent = startAgent(['run'], environment);
+    const warning = await agent.logged('The collector does not take records; shipping waits and nothing is lost');
+    expect(warning).toMatchObject({
+      level: 'warn',
+      err: {
+        code: 'ERR_EXPORT_UNAVAILABLE',
+        message: expect.stringContaining(`127.0.0.1:${port}/v1/logs could not be reached`),
+        hint: expect.stringContaining('OTEL_EXPORTER_OTLP_ENDPOINT'),
+      },
+    });
+    const receiver = await receiverForTest({ port });
+    await agent.logged('The collector takes records again');
+    await arrived(agent, receiver, lines.length);
+    expect(repeatedUids(receiver)).toEqual([]);
+  });
+
+  it('that answers 429 is left alone for as long as its Retry-After says', async () => {
+    const { receiver, environment, lines } = await directoryScene();
+    receiver.answerNext(answers.status(429, 'too many', { 'retry-after': '2' }));
+    const started = performance.now();
+    const agent = startAgent(['run'], environment);
+    await receiver.requestCount(1);
+    const refusedAt = performance.now() - started;
+    await arrived(agent, receiver, lines.length);
+    expect(performance.now() - started - refusedAt).toBeGreaterThan(1990);
+    expect(repeatedUids(receiver)).toEqual([]);
+  });
+
+  it.each(['http/protobuf', 'http/json'])(
+    'that refuses one record (%s) gets the others; that one is a dead letter with the reason',
+    async (protocol) => {
+      const { receiver, environment, lines } = await directoryScene({ OTEL_EXPORTER_OTLP_PROTOCOL: protocol });
+      const refused = lines[5] ?? '';
+      receiver.answerWhen(holds(refused), answers.status(400, 'line 5 has no manners'));
+      const { code, stderr, log } = await runAgent(['ship'], environment);
+      expect(code).toBe(1);
+      expect(stderr).toContain(`${lines.length} new: ${lines.length - 1} accepted, 1 dead-lettered`);
+      expect(log).toMatchObject([
+        {
+          level: 'error',
+          msg: 'The collector refused a record for good; it is in the dead letters',
+          reason: expect.stringContaining('no manners'),
+        },
+      ]);
+      expect(deadLetters(environment)).toMatchObject([
+        {
+          resourceLogs: [{ scopeLogs: [{ logRecords: [{ body: { stringValue: refused } }] }] }],
+          deadLetter: { httpStatus: 400, reason: expect.stringContaining('no manners') },
+        },
+      ]);
+      expectNothingLost(
+        receiver,
+        lines.filter((line) => line !== refused),
+      );
+      expect(repeatedUids(receiver)).toEqual([]);
+      // It came to its end, so it is not tried again and again.
+      expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
+      expect(deadLetters(environment)).toHaveLength(1);
+    },
+  );
+
+  it('that accepts a request in part has all of its records in the dead letters, and none sent again', async () => {
+    const { receiver, environment, lines } = await directoryScene();
+    receiver.answerNext(answers.partial(1, 'quota used up'));
+    const { code, stderr } = await runAgent(['ship'], environment);
+    expect(code).toBe(1);
+    expect(stderr).toContain('11 accepted, 1 dead-lettered');
+    const letters = deadLetters(environment);
+    expect(letters).toHaveLength(batchRecords);
+    expect(letters[0]).toMatchObject({
+      deadLetter: { reason: 'quota used up', rejectedRecords: 1, ofRecords: batchRecords },
+    });
+    expect(receiver.requests).toHaveLength(lines.length / batchRecords);
+  });
+
+  it('that refuses the credentials loses nothing: the log says what to fix, and after that all arrives', async () => {
+    const { receiver, environment, lines } = await directoryScene({
+      OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20old',
+    });
+    receiver.answerWhen(({ headers }) => headers.authorization !== 'Bearer new', answers.plain(401, 'no valid token'));
+    const agent = startAgent(['run'], environment);
+    const error = await agent.logged(
+      'The collector cannot be used as it is configured; shipping waits and nothing is lost',
+    );
+    expect(error).toMatchObject({
+      level: 'error',
+      err: {
+        message: expect.stringContaining('HTTP 401: no valid token'),
+        hint: expect.stringContaining('OTEL_EXPORTER_OTLP_HEADERS'),
+      },
+    });
+    await agent.kill();
+    expect(receiver.accepted).toHaveLength(0);
+    expect(agent.stderr).not.toContain('old');
+    const fixed = { ...environment, OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20new' };
+    expect(await runAgent(['ship'], fixed)).toMatchObject({ code: 0 });
+    expectNothingLost(receiver, lines);
+    expect(repeatedUids(receiver)).toEqual([]);
+  });
+
+  it('that loses the answer gets the same records again, byte for byte', async () => {
+    const { receiver, environment, lines } = await directoryScene();
+    receiver.answerNext(answers.accept(), answers.loseAnswer());
+    expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
+    expectNothingLost(receiver, lines);
+    expectRepeatsAreEqual(receiver);
+    expect(repeatedUids(receiver)).toHaveLength(batchRecords);
+  });
+});
+
+describe('a bucket', () => {
+  let s3: S3Server;
+  beforeAll(async () => {
+    s3 = await startS3Server();
+  });
+  afterAll(() => s3.stop());
+
+  async function bucketScene(more: Environment = {}) {
+    s3.healAll();
+    return await scene(await s3Place(s3), more);
+  }
+
+  it('that asks to slow down is read later', async () => {
+    const { receiver, environment, lines } = await bucketScene();
+    s3.fail({ times: 2 }, { status: 503, code: 'SlowDown' });
+    s3.fail({ operation: 'GetObject', times: 2 }, { status: 503, code: 'SlowDown' });
+    expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
+    expectNothingLost(receiver, lines);
+    expect(repeatedUids(receiver)).toEqual([]);
+  });
+
+  it('is not read ahead while the collector takes nothing: the bucket is the queue', async () => {
+    const { place, receiver, environment } = await bucketScene();
+    const lines = auditLines(30);
+    for (const [index, line] of lines.entries())
+      await place.deliver(deliveryKey('1', `auditlogs_${index}.json`), [line]);
+    receiver.answerWhen(() => true, answers.status(503));
+    s3.clearRequests();
+    const agent = startAgent(['run'], environment);
+    await receiver.requestCount(1);
+    await agent.until('several polls have passed', () => s3.count('ListObjectsV2') >= 5);
+    // Six objects at once are open, and two requests under way.
+    expect(s3.count('GetObject')).toBeLessThanOrEqual(6);
+    expect(new Set(receiver.requests.flatMap(({ records }) => records.map(({ uid }) => uid))).size).toBe(2);
+    receiver.acceptAgain();
+    await arrived(agent, receiver, lines.length);
+    expect(repeatedUids(receiver)).toEqual([]);
+  });
+
+  it('whose token has expired says so, and is read once there is a new one', async () => {
+    const { receiver, environment, lines } = await bucketScene();
+    s3.fail({}, { status: 400, code: 'ExpiredToken', message: 'The provided token has expired.' });
+    const agent = startAgent(['run'], environment);
+    const error = await agent.logged('Source could not be listed; it is tried again');
+    expect(error).toMatchObject({
+      level: 'error',
+      err: {
+        code: 'ERR_SOURCE_CREDENTIALS',
+        message: expect.stringContaining('the AWS credentials have expired'),
+        hint: expect.stringContaining('Renew'),
+      },
+    });
+    s3.healAll();
+    await arrived(agent, receiver, lines.length);
+  });
+
+  it('that denies one workspace is shipped without it, and names the action that is missing', async () => {
+    const { place, receiver, environment, lines } = await bucketScene();
+    await place.deliver(deliveryKey('2'), auditLines(2, 200));
+    await place.deliver(deliveryKey('3'), auditLines(2, 300));
+    s3.fail({ path: 'workspaceId=2/' }, { status: 403, code: 'AccessDenied' });
+    s3.fail({ operation: 'GetObject', path: 'workspaceId=3/' }, { status: 403, code: 'AccessDenied' });
+    const denied = await runAgent(['ship'], environment);
+    expect(denied.code).toBe(1);
+    expect(denied.stderr).toContain('access denied (s3:ListBucket)');
+    expect(denied.stderr).toContain('access denied (s3:GetObject)');
+    expect(denied.stderr).toMatch(/not read whole: s3:\/\/\S+workspaceId=3/);
+    expectNothingLost(receiver, lines);
+    s3.healAll();
+    expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
+    expectNothingLost(receiver, [...lines, ...auditLines(2, 200), ...auditLines(2, 300)]);
+    expect(repeatedUids(receiver)).toEqual([]);
+  });
+
+  it('whose answer breaks off is read again from where it was settled', async () => {
+    const { place, receiver, environment } = await bucketScene();
+    const lines = auditLines(2000);
+    await place.deliver(deliveryKey(), lines);
+    s3.breakBody({ operation: 'GetObject', times: 1 }, { afterBytes: 150_000, ending: 'cut' });
+    expect(await runAgent(['ship'], { ...environment, DATABRICKS_AUDIT_BATCH_RECORDS: '100' })).toMatchObject({
+      code: 0,
+    });
+    expectNothingLost(receiver, lines);
+    expect(repeatedUids(receiver)).toEqual([]);
+    expect(s3.count('GetObject', deliveryKey())).toBeGreaterThan(1);
+  });
+
+  it('in which an object is overwritten between listing and reading is listed again', async () => {
+    const { place, receiver, environment, lines } = await bucketScene();
+    s3.clearRequests();
+    const longer = [...lines, ...auditLines(3, 500)];
+    s3.before({ operation: 'GetObject', times: 1 }, () => place.deliver(deliveryKey(), longer));
+    expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
+    expect(s3.requests.map(({ status }) => status)).toContain(412);
+    expectNothingLost(receiver, longer);
+    expect(repeatedUids(receiver)).toEqual([]);
+  });
+
+  it('from which an object was deleted is shipped without it', async () => {
+    const { place, receiver, environment, lines } = await bucketScene();
+    const gone = deliveryKey('2');
+    await place.deliver(gone, auditLines(2, 200));
+    const bucket = place.source.replace('s3://', '');
+    s3.before({ operation: 'GetObject', path: gone, times: 1 }, () => s3.delete(bucket, gone));
+    expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
+    expectNothingLost(receiver, lines);
+    expect(receiver.accepted).toHaveLength(lines.length);
+  });
+
+  it('that does not exist is an error with a hint, and none of the other source', async () => {
+    const { place, receiver, environment, lines } = await bucketScene();
+    const both = { ...environment, DATABRICKS_AUDIT_SOURCE: `s3://no-such-bucket,${place.source}` };
+    const { code, log, stderr } = await runAgent(['ship'], both);
+    expect(code).toBe(1);
+    expect(log[0]).toMatchObject({
+      level: 'error',
+      err: { code: 'ERR_SOURCE_NOT_FOUND', message: expect.stringContaining('there is no bucket no-such-bucket') },
+    });
+    expect(stderr).toContain('not everything could be listed');
+    expectNothingLost(receiver, lines);
+  });
+});
+
+describe('the state', () => {
+  it.each([
+    ['is overwritten with something else', () => Buffer.from('this is no database\n'.repeat(1000))],
+    ['has a hole in its middle', (database: Buffer) => database.fill(0, 2 * pageBytes)],
+    // Found out only when the agent is at work already.
+    ['has lost its table of objects', (database: Buffer) => database.fill(0, 2 * pageBytes, 3 * pageBytes)],
+    ['is cut', (database: Buffer) => database.subarray(0, 10_000)],
+  ])('that %s is moved aside, loudly, and everything is sent again with the same uids', async (_damage, damage) => {
+    const { receiver, environment, lines } = await directoryScene();
+    expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
+    const directory = environment.DATABRICKS_AUDIT_STATE ?? '';
+    writeFileSync(join(directory, 'delivery.db'), damage(readFileSync(join(directory, 'delivery.db'))));
+    const agent = startAgent(['run'], environment);
+    const error = await agent.logged('State begins again');
+    expect(error).toMatchObject({
+      level: 'error',
+      err: {
+        code: 'ERR_STATE_DAMAGED',
+        message: expect.stringMatching(/damaged and moved to .*delivery\.db\.damaged-/),
+        hint: expect.stringContaining('same log.record.uid'),
+      },
+    });
+    await arrived(agent, receiver, 2 * lines.length);
+    expect(repeatedUids(receiver)).toHaveLength(lines.length);
+    expectRepeatsAreEqual(receiver);
+    expect(readdirSync(directory).filter((name) => name.includes('.damaged-'))).not.toEqual([]);
+  });
+
+  it('belongs to one process: a second one ends with a clear error and changes nothing', async () => {
+    const { receiver, environment, lines } = await directoryScene();
+    const agent = startAgent(['run'], environment);
+    await arrived(agent, receiver, lines.length);
+    const { code, stderr } = await runAgent(['ship'], environment);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^ERR_STATE_LOCKED: Another process ships with the state directory .*\n.*DATABRICKS_AUDIT_STATE/m,
+    );
+    await agent.kill();
+    // The lock dies with its process.
+    expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
+    expect(receiver.accepted).toHaveLength(lines.length);
+  });
+
+  it('on a full disk pauses the shipping, and all arrives once there is room', async (context) => {
+    const mounted = smallDisk();
+    if (mounted === undefined) return context.skip('needs the right to mount a tmpfs');
+    const { place, receiver, environment, lines } = await directoryScene({
+      DATABRICKS_AUDIT_STATE: join(mounted, 'state'),
+      OTEL_LOG_LEVEL: 'debug',
+    });
+    const agent = startAgent(['run'], environment);
+    // Settled and on disk, so that the next thing to be written is an announcement.
+    await agent.logged('Object visited');
+    const filler = join(mounted, 'filler');
+    expect(() => writeFileSync(filler, Buffer.alloc(4 * 1024 * 1024))).toThrow(/ENOSPC/);
+
+    const more = auditLines(300, 1000);
+    await place.deliver(deliveryKey('2'), more);
+    const error = await agent.logged('State cannot be written; shipping pauses');
+    expect(error).toMatchObject({
+      level: 'error',
+      err: { code: 'ERR_STATE_WRITE', hint: expect.stringContaining('Free space') },
+    });
+    // What cannot be announced is not sent.
+    await agent.until('no more requests are sent', () => isQuiet(receiver));
+    expect(receiver.accepted).toHaveLength(lines.length);
+
+    rmSync(filler);
+    await agent.logged('State is written again; shipping goes on');
+    await arrived(agent, receiver, lines.length + more.length);
+    expectNothingLost(receiver, [...lines, ...more]);
+    expect(repeatedUids(receiver)).toEqual([]);
+    expect(await agent.stop()).toMatchObject({ code: 0 });
+  });
+});
+
+describe('SIGTERM', () => {
+  it('lets what is in flight be answered, writes the state and ends with 0: nothing is repeated after the restart', async () => {
+    const { receiver, environment, lines } = await directoryScene();
+    const answer = Promise.withResolvers<void>();
+    receiver.answerWhen(({ index }) => index >= 1, answers.hold(answer.promise, answers.accept()));
+    const agent = startAgent(['run'], environment);
+    await receiver.requestCount(3);
+    agent.signal('SIGTERM');
+    await agent.logged('Stopping: requests under way are given some seconds to be answered');
+    answer.resolve();
+    const { code, log } = await agent.exit;
+    expect(code).toBe(0);
+    expect(log.at(-1)).toMatchObject({ level: 'info', msg: 'Stopped; the state is written' });
+    const { length } = receiver.accepted;
+    expect(length).toBeLessThan(lines.length);
+    expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
+    expectNothingLost(receiver, lines);
+    expect(repeatedUids(receiver)).toEqual([]);
+  });
+
+  it('ends the agent within the grace period when the collector does not answer', async () => {
+    const { receiver, environment, lines } = await directoryScene();
+    receiver.answerWhen(() => true, answers.hang());
+    const agent = startAgent(['run'], environment);
+    await receiver.requestCount(1);
+    const stoppedAt = performance.now();
+    expect(await agent.stop()).toMatchObject({ code: 0 });
+    // Docker kills ten seconds behind its SIGTERM.
+    expect(performance.now() - stoppedAt).toBeLessThan(10_000);
+    receiver.acceptAgain();
+    expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
+    expectNothingLost(receiver, lines);
+    expectRepeatsAreEqual(receiver);
+  });
+
+  it('for the second time ends it at once', async () => {
+    const { receiver, environment } = await directoryScene();
+    receiver.answerWhen(() => true, answers.hang());
+    const agent = startAgent(['run'], environment);
+    await receiver.requestCount(1);
+    const stoppedAt = performance.now();
+    agent.signal('SIGTERM');
+    await agent.logged('Stopping: requests under way are given some seconds to be answered');
+    expect(await agent.stop()).toMatchObject({ code: 1 });
+    expect(performance.now() - stoppedAt).toBeLessThan(5_000);
+  });
+});
+
+describe('a secret in a line', () => {
+  it('is nowhere: not in requests, dead letters, logs, output or state', async () => {
+    const secret = 'hunter2-tiger-tiger';
+    const more = {
+      serviceName: 'secrets',
+      actionName: 'putSecret',
+      requestParams: { scope: 's', key: 'k', string_value: secret },
+    };
+    const cut = auditLines(1, 700, more)[0]?.slice(0, -3) ?? '';
+    const { place, receiver, environment } = await directoryScene();
+    const lines = [...auditLines(2, 600, more), cut];
+    await place.deliver(deliveryKey('2'), lines);
+    receiver.answerWhen(
+      ({ records }) => records.some(({ body }) => body?.includes('putSecret')),
+      answers.status(400, 'refused'),
+    );
+    const run = await runAgent(['ship'], { ...environment, OTEL_LOG_LEVEL: 'all' });
+    expect(run.code).toBe(1);
+    expect(deadLetters(environment)).toHaveLength(lines.length);
+    const preview = await runAgent(['preview', join(place.source, deliveryKey('2'))], environment);
+    expect(preview.stdout).toContain('putSecret');
+
+    const state = globSync('**', { cwd: environment.DATABRICKS_AUDIT_STATE ?? '', withFileTypes: true }).filter(
+      (entry) => entry.isFile(),
+    );
+    expect(state.length).toBeGreaterThanOrEqual(3);
+    const written = state.map(({ parentPath, name }) => readFileSync(join(parentPath, name)));
+    const everything = [
+      ...written,
+      ...receiver.requests.map(({ body }) => body),
+      run.stderr,
+      run.stdout,
+      preview.stdout,
+      preview.stderr,
+    ];
+    for (const each of everything) expect(each.includes(secret)).toBe(false);
+  });
+});
+
+const batchRecords = 3;
+/** Of SQLite. */
+const pageBytes = 4096;
+
+interface Scene {
+  readonly place: DeliveryPlace;
+  readonly receiver: OtlpReceiver;
+  readonly environment: Environment;
+  /** What lies in the place: one object of twelve lines. */
+  readonly lines: readonly string[];
+}
+
+function directoryScene(more: Environment = {}): Promise<Scene> {
+  return scene(directoryPlace(), more);
+}
+
+async function scene(place: DeliveryPlace, more: Environment): Promise<Scene> {
+  const receiver = await receiverForTest();
+  const lines = auditLines(12);
+  await place.deliver(deliveryKey(), lines);
+  const environment = {
+    ...place.environment,
+    DATABRICKS_AUDIT_SOURCE: place.source,
+    DATABRICKS_AUDIT_STATE: temporaryDirectory(),
+    DATABRICKS_AUDIT_LOOKBACK: '36500d',
+    DATABRICKS_AUDIT_BATCH_RECORDS: String(batchRecords),
+    DATABRICKS_AUDIT_MAX_IN_FLIGHT: '2',
+    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+    ...more,
+  };
+  return { place, receiver, environment, lines };
+}
+
+async function receiverForTest(options: { port?: number } = {}): Promise<OtlpReceiver> {
+  const receiver = await startOtlpReceiver(options);
+  onTestFinished(() => receiver.close());
+  return receiver;
+}
+
+function arrived(agent: AgentProcess, receiver: OtlpReceiver, count: number): Promise<void> {
+  return agent.until(`${count} records arrived`, () => receiver.accepted.length >= count);
+}
+
+function holds(line: string): (request: ReceivedRequest) => boolean {
+  return ({ records }) => records.some(({ body }) => body === line);
+}
+
+function deadLetters(environment: Environment): unknown[] {
+  return globSync(join(environment.DATABRICKS_AUDIT_STATE ?? '', 'dead-letters', '*.jsonl')).flatMap((path) =>
+    readFileSync(path, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line): unknown => JSON.parse(line)),
+  );
+}
+
+/** A file system of 2 MiB, or undefined where that is not allowed. */
+function smallDisk(): string | undefined {
+  const path = temporaryDirectory();
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', path], { stdio: 'ignore' });
+  } catch {
+    return undefined;
+  }
+  onTestFinished(() => void execFileSync('umount', [path]));
+  return path;
+}
