@@ -3,6 +3,7 @@
  */
 import { styleText } from 'node:util';
 import { z } from 'zod';
+import { printable } from '../runtime/printable.ts';
 
 type Value = {
   stringValue?: string | undefined;
@@ -63,7 +64,7 @@ export function renderRecord(jsonLine: string): string {
       const severity = styleText(severityColours[severityText] ?? 'white', severityText.padEnd(5));
       lines.push(`${styleText('dim', time)} ${severity} ${styleText('bold', headline(attributes) || eventName)}`);
       for (const { key, value } of [...resource.attributes, ...attributes]) {
-        lines.push(`    ${styleText('cyan', key)} ${printable(text(value))}`);
+        lines.push(`    ${styleText('cyan', key)} ${printable(text(value), Number.POSITIVE_INFINITY)}`);
       }
     }
   }
@@ -89,9 +90,4 @@ function text(of: Value): string {
   }
   if (of.arrayValue !== undefined) return `[ ${(of.arrayValue.values ?? []).map(text).join(', ')} ]`;
   return String(of.stringValue ?? of.intValue ?? of.doubleValue ?? of.boolValue ?? '');
-}
-
-/** Records hold what others wrote into them: nothing of it may steer the terminal. */
-function printable(raw: string): string {
-  return raw.replaceAll(/\p{C}/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }

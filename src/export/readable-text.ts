@@ -1,10 +1,9 @@
 /**
- * Text that others wrote, made fit for a message of ours: one line, bounded, nothing that moves a cursor or hides.
+ * What a server answered, made fit for a message of ours.
  */
+import { printable } from '../runtime/printable.ts';
 
-/** White space becomes one space, control and invisible characters become `\u{...}`. */
+/** On one line: white space becomes one space, characters that nobody sees become `\u{...}`. */
 export function readableText(text: string, lengthMax = 500): string {
-  const line = text.toWellFormed().replaceAll(/\s+/g, ' ').trim();
-  const cut = line.length > lengthMax ? `${line.slice(0, lengthMax).toWellFormed()}…` : line;
-  return cut.replaceAll(/[\p{Cc}\p{Cf}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+  return printable(text.toWellFormed().replaceAll(/\s+/g, ' ').trim(), lengthMax);
 }

@@ -8,6 +8,7 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AgentError } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
+import { printable } from '../runtime/printable.ts';
 import type { ListingRequest, Source, WorkspaceListing } from '../source.ts';
 import { describeFileError, describeRootError } from './file-errors.ts';
 import { fileOrigin, fileVersion, openFileVersion } from './file-object.ts';
@@ -15,7 +16,6 @@ import { FileStillness } from './file-stillness.ts';
 import { isDeliveryName, isHiddenName, isInRange, readDate, readLayout, readWorkspaceId } from './layout.ts';
 import { NameSample } from './name-sample.ts';
 import type { DirectoryLocation } from './options.ts';
-import { printable } from './printable.ts';
 
 export class DirectorySource implements Source {
   readonly name: string;

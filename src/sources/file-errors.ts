@@ -2,7 +2,7 @@
  * Errors of the file system in the words of the operator.
  */
 import { AgentError, type ErrorCode } from '../model/agent-error.ts';
-import { printable } from './printable.ts';
+import { printable } from '../runtime/printable.ts';
 
 interface Description {
   readonly code: ErrorCode;

@@ -7,9 +7,9 @@ import { basename } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { AgentError } from '../model/agent-error.ts';
 import type { ObjectId, ObjectOrigin, ObjectVersion } from '../model/object.ts';
+import { printable } from '../runtime/printable.ts';
 import { describeFileError } from './file-errors.ts';
 import { readLayout } from './layout.ts';
-import { printable } from './printable.ts';
 
 const chunkBytes = 131_072;
 

@@ -1,7 +1,7 @@
 /**
  * Counts names and remembers the first few, for a message that must not grow with what it counts.
  */
-import { printable } from './printable.ts';
+import { printable } from '../runtime/printable.ts';
 
 const shownMax = 3;
 

@@ -4,9 +4,9 @@
 import { isAbsolute, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { printable } from '../runtime/printable.ts';
 import { bad, good, type Parsed, variable } from '../runtime/variable.ts';
 import { readDate, readWorkspaceId } from './layout.ts';
-import { printable } from './printable.ts';
 
 export type SourceLocation = S3Location | DirectoryLocation;
 

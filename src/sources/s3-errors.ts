@@ -3,7 +3,7 @@
  * https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
  */
 import { AgentError, type ErrorCode, messageOf } from '../model/agent-error.ts';
-import { printable } from './printable.ts';
+import { printable } from '../runtime/printable.ts';
 
 /** The call that failed. */
 export interface S3Call {

@@ -5,6 +5,7 @@
  */
 import { AgentError } from '../model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../model/object.ts';
+import { printable } from '../runtime/printable.ts';
 import type { DateRange, ListingRequest, Source, WorkspaceListing } from '../source.ts';
 import {
   dateSegment,
@@ -17,7 +18,6 @@ import {
 } from './layout.ts';
 import { NameSample } from './name-sample.ts';
 import type { S3Location } from './options.ts';
-import { printable } from './printable.ts';
 import type { S3Api, S3ListedObject } from './s3-client.ts';
 
 export class S3ListingSource implements Source {
