@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=4
+#!/usr/bin/env node
 /**
  * From argv and environment to an exit code: the only file that knows `process`.
  */
@@ -11,6 +11,9 @@ import { ship } from './commands/ship.ts';
 import { status } from './commands/status.ts';
 import { isAgentError } from './model/agent-error.ts';
 import { packageVersion } from './runtime/package-version.ts';
+import { keepHeapSmall } from './runtime/small-heap.ts';
+
+keepHeapSmall();
 
 const stop = new AbortController();
 const context: CommandContext = {

@@ -6,7 +6,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { hash } from 'node:crypto';
 import { once } from 'node:events';
-import { createWriteStream, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createWriteStream, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -19,9 +19,6 @@ import { identifiedLine, sampleRecords } from '../support/sample-lines.ts';
 const quick = process.argv.includes('--quick');
 const lineCount = 300_000;
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
-/** The agent runs with the flags of its own first line. */
-const nodeFlags =
-  readFileSync(here('../../src/cli.ts'), 'utf8').split('\n', 1)[0]?.split(' node ')[1]?.split(' ') ?? [];
 
 let stateCount = 0;
 const directory = mkdtempSync(join(tmpdir(), 'databricks-audit-bench-'));
@@ -141,7 +138,7 @@ async function ship(
   environment: Record<string, string>,
   state = join(directory, `state-${++stateCount}`),
 ): Promise<Cost> {
-  const { stdout } = await promisify(execFile)(process.execPath, [...nodeFlags, here('measured-ship.mjs')], {
+  const { stdout } = await promisify(execFile)(process.execPath, [here('measured-ship.mjs')], {
     env: {
       ...process.env,
       ...environment,
