@@ -57,8 +57,11 @@ export interface Settlement {
 export interface LineIndex {
   /** How often the line was settled and met, as it was put last. */
   get(high: number, low: number): { readonly settled: number; readonly met: number } | undefined;
-  /** @param lines four words a line: high and low word of its hash, how often it was settled, how often it was met. */
-  put(lines: Iterable<Uint32Array>): void;
+  /**
+   * @param slots four words each: high and low word of a line's hash, how often it was settled, how often it was met. Where
+   * both counts are 0 there is no line.
+   */
+  put(slots: Uint32Array): void;
   /** Each settled line counts as met as often as it was settled. */
   skipSettled(): void;
   close(): void;

@@ -48,9 +48,13 @@ function createLineIndex(database: DatabaseSync, table: string): LineIndex {
       const row = select.get(toKey(high, low));
       return row === undefined ? undefined : { settled: Number(row.settled), met: Number(row.met) };
     },
-    put(lines) {
+    put(slots) {
       database.exec('BEGIN');
-      for (const [high = 0, low = 0, settled = 0, met = 0] of lines) replace.run(toKey(high, low), settled, met);
+      for (let at = 0; at < slots.length; at += 4) {
+        const settled = slots[at + 2] as number;
+        const met = slots[at + 3] as number;
+        if (settled > 0 || met > 0) replace.run(toKey(slots[at] as number, slots[at + 1] as number), settled, met);
+      }
       database.exec('COMMIT');
     },
     skipSettled() {

@@ -109,14 +109,8 @@ export class LineLedger {
 
   #moveToIndex(): void {
     this.#index ??= this.#createIndex();
-    this.#index.put(this.#lines());
+    this.#index.put(this.#slots);
     this.#slots.fill(0);
     this.#used = 0;
-  }
-
-  *#lines(): Iterable<Uint32Array> {
-    for (let at = 0; at < this.#slots.length; at += slotWords) {
-      if (!this.#isFree(at)) yield this.#slots.subarray(at, at + slotWords);
-    }
   }
 }
