@@ -18,7 +18,7 @@ export interface MetLine {
 const slotWords = 4;
 const [highAt, lowAt, settledAt, metAt] = [0, 1, 2, 3];
 const fullestPart = 0.7;
-const linesInMemoryMaxDefault = 262_144;
+const linesInMemoryMaxDefault = 131_072;
 
 export class LineLedger {
   readonly #createIndex: () => LineIndex;

@@ -1,5 +1,5 @@
 /**
- * A sidecar is paid for by the mebibyte: V8 lets its young generation grow to 16 MiB a half, which buys little here.
+ * A sidecar is paid for by the mebibyte: V8 lets its heap grow well beyond what is alive, which buys little here.
  */
 import { setFlagsFromString } from 'node:v8';
 
