@@ -49,7 +49,6 @@ export interface Agent {
   close(): Promise<void>;
 }
 
-const lineBytesMax = 1_048_576;
 /** Docker kills ten seconds behind its SIGTERM. */
 const graceMsDefault = 8_000;
 /** For how many listings a file must not change before its last line counts as whole without a newline. */
@@ -72,7 +71,7 @@ export function createAgent(
   const counters = new Counters();
   const abandon = new AbortController();
   const shipper = new ObjectShipper({
-    decoder: createDecoder({ lineBytesMax }),
+    decoder: createDecoder(),
     batchMemory: new BatchMemoryPool(() => mapper.createEncoder(encodingOf(configuration))),
     exporter,
     state,

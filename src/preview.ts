@@ -1,13 +1,12 @@
 /**
  * From a file to its mapped records, without state or collector.
  */
-import { hash } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Configuration } from './config/index.ts';
 import { createDecoder } from './decoders/index.ts';
 import { createMapper } from './mapping/index.ts';
-import type { DeliveredLine } from './model/line.ts';
+import { type DeliveredLine, digestOf } from './model/line.ts';
 import type { DeliveredObject, ObjectId } from './model/object.ts';
 import { createSources } from './sources/index.ts';
 
@@ -26,7 +25,7 @@ export async function* previewLines(
     const splitter = decoder.createLineSplitter(0);
     const occurrences = new Map<string, number>();
     const map = (line: DeliveredLine) => {
-      const digest = line.digest ?? hash('sha256', line.bytes);
+      const digest = digestOf(line);
       const occurrence = (occurrences.get(digest) ?? 0) + 1;
       occurrences.set(digest, occurrence);
       const { bytes, sizeBytes } = line;

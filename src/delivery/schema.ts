@@ -1,6 +1,6 @@
 /**
  * The tables of the state database and the way from each older version of them to the next.
- * Lengths in a row: about 250 bytes an object, 8 bytes a settled line for as long as the look-back lasts.
+ * Lengths in a row: about 400 bytes an object, 8 bytes a settled line for as long as the look-back lasts.
  */
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';

@@ -1,6 +1,7 @@
 /**
  * The delivered line: the unit that is shipped exactly once.
  */
+import { hash } from 'node:crypto';
 import type { ObjectOrigin } from './object.ts';
 
 /** One line of a decoded object, without its line ending (LF or CR LF) and without a byte order mark. Never empty. */
@@ -13,6 +14,11 @@ export interface DeliveredLine {
   readonly endOffsetBytes: number;
   /** SHA-256 of the whole line, in hexadecimal. Set for a cut line only, because nobody else sees all of its bytes. */
   readonly digest: string | undefined;
+}
+
+/** SHA-256 of the whole line, in lower-case hexadecimal. */
+export function digestOf(line: DeliveredLine): string {
+  return line.digest ?? hash('sha256', line.bytes);
 }
 
 /**

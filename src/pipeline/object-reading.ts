@@ -1,11 +1,10 @@
 /**
  * One reading of one version of an object, from its first byte: finds the lines that are new and brings each to its end.
  */
-import { hash } from 'node:crypto';
 import type { LineSplitter } from '../decoder.ts';
 import type { ObjectState, Position } from '../delivery-state.ts';
 import { isAgentError } from '../model/agent-error.ts';
-import type { DeliveredLine } from '../model/line.ts';
+import { type DeliveredLine, digestOf } from '../model/line.ts';
 import type { DeliveredObject } from '../model/object.ts';
 import { AnnouncedLines } from './announced-lines.ts';
 import { BatchBuilder, type BuiltBatch } from './batch-builder.ts';
@@ -288,10 +287,6 @@ export class ObjectReading {
   #throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
-}
-
-function digestOf(line: DeliveredLine): string {
-  return line.digest ?? hash('sha256', line.bytes);
 }
 
 /** A compressed stream that ends within the settled part: what is left of it has to be compared. */

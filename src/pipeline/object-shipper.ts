@@ -33,11 +33,12 @@ export class ObjectShipper {
   /** Rejects with the signal's reason when it is aborted, and with ERR_STATE_DAMAGED. */
   async ship(object: DeliveredObject, signal: AbortSignal): Promise<ObjectEnd> {
     const { counters, state } = this.#parts;
-    if (this.isSettled(object)) {
+    const known = state.find(object.origin.id) ?? neverSeen;
+    if (known.settledVersion?.etag === object.version.etag) {
       counters.objectsUnchanged++;
       return { status: 'unchanged' };
     }
-    const end = await this.#shipNewLines(object, signal).catch((error: unknown): ObjectEnd => {
+    const end = await this.#shipNewLines(object, known, signal).catch((error: unknown): ObjectEnd => {
       signal.throwIfAborted();
       if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') throw error;
       return { status: 'released', error };
@@ -50,14 +51,12 @@ export class ObjectShipper {
     return end;
   }
 
-  async #shipNewLines(object: DeliveredObject, signal: AbortSignal): Promise<ObjectEnd> {
-    const { state } = this.#parts;
-    const known = state.find(object.origin.id) ?? neverSeen;
+  async #shipNewLines(object: DeliveredObject, known: ObjectState, signal: AbortSignal): Promise<ObjectEnd> {
     const end = await this.#reading(object, known, signal).continueBehindSettled();
     if (end !== 'prefixMismatch') return end;
     if (known.hasLineHashes) return await this.#reading(object, known, signal).compareWithSettled();
     this.#reportRewrittenAfterLookback(object);
-    state.forget(object.origin.id);
+    this.#parts.state.forget(object.origin.id);
     return mustMatch(await this.#reading(object, neverSeen, signal).continueBehindSettled());
   }
 

@@ -198,7 +198,11 @@ describe('what goes wrong', () => {
   });
 
   test.each([
-    [{ status: 403, code: 'AccessDenied' }, 'ERR_SOURCE_ACCESS_DENIED', /s3:GetObject on arn:aws:s3:::audit-\d+\/work/],
+    [
+      { status: 403, code: 'AccessDenied' },
+      'ERR_SOURCE_ACCESS_DENIED',
+      /s3:GetObject on arn:aws:s3:::audit-\d+\/workspaceId=/,
+    ],
     [
       { status: 403, code: 'AccessDenied', message: 'no identity-based policy allows the kms:Decrypt action' },
       'ERR_SOURCE_ACCESS_DENIED',
