@@ -82,7 +82,8 @@ export function toObject(value: JsonValue | undefined): JsonObject | undefined {
 }
 
 function toInteger(value: JsonValue): number | bigint | undefined {
-  if (typeof value === 'number') return Number.isInteger(value) ? value : undefined;
+  // `1e22` is a whole number and no integer of 64 bits.
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? value : undefined;
   const exact =
     typeof value === 'string' && /^-?\d{1,19}$/.test(value) ? BigInt.asIntN(64, BigInt(value)) : exactNumber(value);
   if (typeof exact !== 'bigint' || (typeof value === 'string' && exact !== BigInt(value))) return undefined;

@@ -129,6 +129,21 @@ describe('the protobuf and the JSON writer', () => {
   });
 });
 
+describe('values that are nearly of their kind', () => {
+  it.each([
+    ['1e22', { stringValue: '1e+22' }],
+    ['-8E300', { stringValue: '-8e+300' }],
+    ['9007199254740993', { intValue: '9007199254740993' }],
+    ['9223372036854775808', { stringValue: '9223372036854775808' }],
+    ['4.04e2', undefined],
+  ])('a status code of %s is valid in protobuf too', (statusCode, expected) => {
+    const line = identifiedLine(`{"timestamp":1759795200000,"response":{"statusCode":${statusCode}}}`);
+    const [entry] = recordsOf(decodeLogsRequest(encode([line], 'protobuf')));
+    const found = entry?.record.attributes.find(({ key }) => key === 'databricks.response.status_code');
+    expect(found?.value).toEqual(expected);
+  });
+});
+
 describe('lines that are made to hurt', () => {
   const sizeBytes = 1024 * 1024;
   const hostile: readonly [name: string, line: string][] = [
