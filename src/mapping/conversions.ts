@@ -20,6 +20,9 @@ export interface Conversion {
   readonly convert: (value: JsonValue, context: ConversionContext) => Scalar | undefined;
 }
 
+/** A longer one is no id. Elasticsearch takes 512 bytes, and two that are cut could become the same. */
+const uidLengthMax = 128;
+
 const table = {
   string: { type: 'string', convert: toText },
   integer: { type: 'int', convert: toInteger },
@@ -41,7 +44,8 @@ const table = {
     type: 'string',
     convert(value, { occurrence }) {
       const text = toText(value);
-      return text === undefined || occurrence === 1 ? text : `${text}-${occurrence}`;
+      if (text === undefined || text.length > uidLengthMax) return undefined;
+      return occurrence === 1 ? text : `${text}-${occurrence}`;
     },
   },
 } as const satisfies Record<string, Conversion>;
