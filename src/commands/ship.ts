@@ -6,6 +6,7 @@ import { MultiBar, Presets } from 'cli-progress';
 import { type Agent, createAgent, type ObjectEnd } from '../agent.ts';
 import { loadConfiguration } from '../config/index.ts';
 import { createLogger } from '../runtime/logger.ts';
+import { printable } from '../runtime/printable.ts';
 import { type CommandContext, type ExitCode, exitCodes, withSources } from './command.ts';
 
 /** Objects by how the last visit to them ended. */
@@ -104,7 +105,8 @@ function summarise(
     `  ${count(counters.linesNew)} new: ${count(counters.linesAccepted)} accepted, ${count(counters.linesDeadLettered)} dead-lettered`,
     `  ${count(counters.linesAlreadyShipped)} already shipped; ${some(counters.objectsUnchanged, 'object')} unchanged`,
   ];
-  for (const [object, reason] of visits.failures.slice(0, 20)) lines.push(`  not read whole: ${object}: ${reason}`);
+  for (const [object, reason] of visits.failures.slice(0, 20))
+    lines.push(`  not read whole: ${printable(object)}: ${printable(reason, 1_000)}`);
   if (!complete && !stopped && visits.failures.length === 0)
     lines.push('  not everything could be listed: the log says what');
   if (visits.failures.length > 20) lines.push(`  ... and ${count(visits.failures.length - 20)} more`);

@@ -3,6 +3,7 @@
  */
 import { type DeliverySummary, readDeliverySummary } from '../agent.ts';
 import { loadConfiguration } from '../config/index.ts';
+import { printableJson } from '../runtime/printable.ts';
 import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
 import { renderTable } from './table.ts';
 
@@ -16,7 +17,7 @@ export async function status(
     stderr.write(`There is no state in ${stateDirectory} yet: nothing was shipped with it.\n`);
     return exitCodes.failure;
   }
-  stdout.write(options.json ? `${JSON.stringify(summary)}\n` : render(summary));
+  stdout.write(options.json ? `${printableJson(JSON.stringify(summary))}\n` : render(summary));
   return exitCodes.success;
 }
 
