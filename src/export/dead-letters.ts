@@ -14,8 +14,8 @@ import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { makeDirectory } from '../runtime/make-directory.ts';
+import { SampledLog } from '../runtime/sampled-log.ts';
 import { Semaphore } from '../runtime/semaphore.ts';
-import { SampledLog } from './sampled-log.ts';
 
 export interface DeadLetterReason {
   readonly httpStatus: number;

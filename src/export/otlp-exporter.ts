@@ -12,11 +12,11 @@ import { type Observer, toFault, unobserved } from '../observer.ts';
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { SampledLog } from '../runtime/sampled-log.ts';
 import type { DeadLetterReason, DeadLetters } from './dead-letters.ts';
 import type { ExportOutcome, MisconfiguredOutcome, UnavailableOutcome } from './export-outcome.ts';
 import type { OtlpClient } from './otlp-client.ts';
 import { OutageWatch } from './outage-watch.ts';
-import { SampledLog } from './sampled-log.ts';
 
 export interface OtlpExporterParts {
   readonly client: OtlpClient;
