@@ -25,6 +25,7 @@ export const errorCodes = [
   'ERR_EXPORT_UNAVAILABLE',
   'ERR_EXPORT_MISCONFIGURED',
   'ERR_DEAD_LETTER_WRITE',
+  'ERR_HTTP_LISTEN',
 ] as const;
 
 export type ErrorCode = (typeof errorCodes)[number];
