@@ -1,6 +1,6 @@
 // The levels of the tree (docs/architecture.md): imports go down only, parts do not know each other, and there are no circles.
-const part = '^src/(sources|decoders|mapping|export|delivery)/';
-const contract = '^src/(source|decoder|mapper|exporter|delivery-state)\\.ts$';
+const part = '^src/(sources|decoders|mapping|export|delivery|telemetry)/';
+const contract = '^src/(source|decoder|mapper|exporter|delivery-state|observer)\\.ts$';
 
 export default {
   forbidden: [

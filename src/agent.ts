@@ -10,29 +10,28 @@ import { createConsoleExporter, createOtlpExporter } from './export/index.ts';
 import type { Exporter } from './exporter.ts';
 import type { Mapper, OtlpEncoding } from './mapper.ts';
 import { createMapper } from './mapping/index.ts';
-import type { DeliveredObject } from './model/object.ts';
+import type { AgentEvent, Observer } from './observer.ts';
 import { BatchMemoryPool } from './pipeline/batch-memory.ts';
-import type { ObjectEnd } from './pipeline/object-end.ts';
 import { ObjectShipper } from './pipeline/object-shipper.ts';
 import { type Backlog, Shipping } from './pipeline/shipping.ts';
 import { type Clock, systemClock } from './runtime/clock.ts';
-import { Counters } from './runtime/counters.ts';
 import type { Logger } from './runtime/logger.ts';
 import { packageVersion } from './runtime/package-version.ts';
 import { Semaphore } from './runtime/semaphore.ts';
 import type { Source } from './source.ts';
 import { createSources } from './sources/index.ts';
+import { Counters } from './telemetry/index.ts';
 
 export { type DeliverySummary, readDeliverySummary } from './delivery/index.ts';
-export type { ObjectEnd } from './pipeline/object-end.ts';
+export type { AgentEvent, Observer } from './observer.ts';
 
 export interface AgentSurroundings {
   readonly logger: Logger;
   /** Where `OTEL_LOGS_EXPORTER=console` writes. */
   readonly stdout: Writable;
   readonly clock?: Clock | undefined;
-  /** Told about every object that was visited. */
-  readonly onVisited?: ((object: DeliveredObject, end: ObjectEnd) => void) | undefined;
+  /** Told what the agent does while it does it. */
+  readonly observer?: Observer | undefined;
   /** How long requests under way may take to be answered once the agent is told to stop. */
   readonly graceMs?: number | undefined;
 }
@@ -62,13 +61,17 @@ export function createAgent(
 ): Agent {
   const { logger, clock = systemClock } = surroundings;
   const mapper = createMapper(configuration.mapping);
-  const exporter = createExporter(configuration, mapper, surroundings, clock);
+  const counters = new Counters();
+  const observe = (event: AgentEvent) => {
+    counters.observe(event);
+    surroundings.observer?.(event);
+  };
+  const exporter = createExporter(configuration, mapper, surroundings, { clock, observe });
   const sources = createSources({
     sources: configuration.sources,
     stillAfterPolls: mode === 'oneShot' ? 0 : stillAfterPolls,
   });
-  const state = openDeliveryState({ directory: configuration.stateDirectory, clock, logger });
-  const counters = new Counters();
+  const state = openDeliveryState({ directory: configuration.stateDirectory, clock, logger, observe });
   const abandon = new AbortController();
   const shipper = new ObjectShipper({
     decoder: createDecoder(),
@@ -79,7 +82,7 @@ export function createAgent(
     requestSlots: new Semaphore(configuration.otlp.requestsInFlightMax),
     unsettledBatchesMax: configuration.otlp.requestsInFlightMax,
     abandon: abandon.signal,
-    counters,
+    observe,
     logger,
   });
   const schedule = {
@@ -92,10 +95,9 @@ export function createAgent(
     sources,
     shipper,
     schedule,
-    counters,
+    observe,
     clock,
     logger,
-    onVisited: surroundings.onVisited,
     onFailure: (error) => abandon.abort(error),
     onPoll: (lookbackStart) => state.dropLineHashes(lookbackStart),
   });
@@ -113,7 +115,7 @@ function createExporter(
   configuration: Configuration,
   mapper: Mapper,
   { logger, stdout }: AgentSurroundings,
-  clock: Clock,
+  { clock, observe }: { readonly clock: Clock; readonly observe: Observer },
 ): Exporter {
   const toJsonLine = mapper.toJsonLine.bind(mapper);
   if (configuration.logsExporter === 'console') return createConsoleExporter({ output: stdout, toJsonLine });
@@ -129,6 +131,7 @@ function createExporter(
       deadLettersDirectory: configuration.deadLetterDirectory,
       clock,
       logger,
+      observe,
     },
   );
 }

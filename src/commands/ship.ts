@@ -3,7 +3,7 @@
  * line arrived.
  */
 import { MultiBar, Presets } from 'cli-progress';
-import { type Agent, createAgent, type ObjectEnd } from '../agent.ts';
+import { type Agent, type AgentEvent, createAgent } from '../agent.ts';
 import { loadConfiguration } from '../config/index.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { type CommandContext, type ExitCode, exitCodes, withSources } from './command.ts';
@@ -13,12 +13,11 @@ class Visits {
   readonly #failed = new Map<string, string>();
   settledCount = 0;
 
-  ended(object: string, end: ObjectEnd): void {
-    if (end.status === 'settled') this.settledCount++;
-    const isFailure = end.status === 'released' || end.status === 'damaged';
+  ended({ objectId, status, fault }: AgentEvent & { kind: 'objectVisited' }): void {
+    if (status === 'settled') this.settledCount++;
     // What was deleted meanwhile is not part of what is there; if it is after all, the next listing shows it.
-    if (isFailure && end.error.code !== 'ERR_OBJECT_GONE') this.#failed.set(object, end.error.message);
-    else this.#failed.delete(object);
+    if (fault !== undefined && fault.code !== 'ERR_OBJECT_GONE') this.#failed.set(objectId, fault.message);
+    else this.#failed.delete(objectId);
   }
 
   get failures(): readonly (readonly [object: string, reason: string])[] {
@@ -37,9 +36,10 @@ export async function ship(sources: readonly string[], context: CommandContext):
     {
       logger: createLogger(configuration.logLevel, stderr),
       stdout,
-      onVisited(object, end) {
-        visits.ended(object.origin.id, end);
-        progress?.advance(object.version.sizeBytes);
+      observer(event) {
+        if (event.kind !== 'objectVisited') return;
+        visits.ended(event);
+        progress?.advance(event.sizeBytes);
       },
     },
     'oneShot',

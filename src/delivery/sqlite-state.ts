@@ -16,12 +16,13 @@ import type {
 } from '../delivery-state.ts';
 import { AgentError, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { ObjectId, ObjectOrigin, ObjectVersion } from '../model/object.ts';
+import { type Observer, toFault } from '../observer.ts';
 import { backoffMs } from '../runtime/backoff.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { migrate } from './schema.ts';
 import { Scratch } from './scratch.ts';
-import { isDamaged, isSqliteError } from './sqlite-errors.ts';
+import { isDamaged, isSqliteError, writeFault } from './sqlite-errors.ts';
 import { databasePath, lockStateDirectory, moveAside } from './state-directory.ts';
 import { ofObject, StateRows } from './state-rows.ts';
 
@@ -29,6 +30,7 @@ export interface StateOptions {
   readonly directory: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly observe?: Observer | undefined;
 }
 
 /**
@@ -240,20 +242,34 @@ class SqliteState implements DeliveryState {
 
   /** Lets this turn of the event loop add what it has, then commits; keeps trying for as long as the disk refuses. */
   async #commitSoon(): Promise<void> {
-    const { clock, logger } = this.#options;
+    const { clock, directory, logger, observe } = this.#options;
+    const sinceMs = clock.nowMs();
     await new Promise((resolve) => setImmediate(resolve));
     for (let attempt = 0; ; attempt++) {
       try {
         this.#commitChanges();
         // In one go with the commit itself: a change that came in between would wait for a commit that is over.
         this.#commit = undefined;
-        if (attempt > 0) logger.info({ attempts: attempt + 1 }, 'State is written again; shipping goes on');
+        if (attempt > 0) {
+          observe?.({ kind: 'resumed', for: 'state' });
+          logger.info({ attempts: attempt + 1 }, 'State is written again; shipping goes on');
+        }
         return;
       } catch (error) {
         if (isDamaged(error)) throw this.#noteDamage(error);
         if (!isSqliteError(error) || this.#closing.signal.aborted) throw error;
-        if (attempt === 0) this.#reportWriteFailure(error);
-        await clock.sleep(backoffMs(retryPolicy, attempt, clock), this.#closing.signal);
+        const fault = writeFault(error, directory);
+        if (attempt === 0) logger.error({ err: fault }, 'State cannot be written; shipping pauses');
+        const delayMs = backoffMs(retryPolicy, attempt, clock);
+        observe?.({
+          kind: 'waiting',
+          for: 'state',
+          fault: toFault(fault),
+          sinceMs,
+          failedAttempts: attempt + 1,
+          retryAtMs: clock.nowMs() + delayMs,
+        });
+        await clock.sleep(delayMs, this.#closing.signal);
       }
     }
   }
@@ -270,15 +286,6 @@ class SqliteState implements DeliveryState {
       throw error;
     }
     this.#changes = this.#changes.slice(length);
-  }
-
-  #reportWriteFailure(error: unknown): void {
-    const { directory, logger } = this.#options;
-    const err = new AgentError('ERR_STATE_WRITE', `Could not write the state in ${directory}: ${messageOf(error)}`, {
-      cause: error,
-      hint: 'Free space on the volume or make it writable. Nothing is lost: shipping pauses until the state can be written.',
-    });
-    logger.error({ err }, 'State cannot be written; shipping pauses');
   }
 
   #read<Result>(read: () => Result): Result {

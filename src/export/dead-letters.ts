@@ -9,6 +9,7 @@
 import { constants, type FileHandle, open, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AgentError, messageOf } from '../model/agent-error.ts';
+import { type Observer, toFault, unobserved } from '../observer.ts';
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -44,14 +45,16 @@ export class DeadLetters {
   readonly #fileBytesMax: number;
   readonly #clock: Clock;
   readonly #log: SampledLog;
+  readonly #observe: Observer;
   readonly #turn = new Semaphore(1);
   #file: OpenFile | undefined;
 
-  constructor(options: DeadLettersOptions, clock: Clock, logger: Logger) {
+  constructor(options: DeadLettersOptions, clock: Clock, logger: Logger, observe: Observer = unobserved) {
     this.#directory = options.directory;
     this.#fileBytesMax = options.fileBytesMax ?? fileBytesMaxDefault;
     this.#clock = clock;
     this.#log = new SampledLog(clock, logger);
+    this.#observe = observe;
   }
 
   /**
@@ -64,8 +67,18 @@ export class DeadLetters {
     const bytes = Buffer.from(jsonLines.map((line) => `${withNote(line, note)}\n`).join(''));
     const leave = await this.#turn.acquire(signal);
     try {
-      for (let attempt = 0; !(await this.#tryAppend(bytes)); attempt++) {
-        await this.#clock.sleep(backoffMs(retryPolicy, attempt, this.#clock), signal);
+      const sinceMs = this.#clock.nowMs();
+      for (let failedAttempts = 1; ; failedAttempts++) {
+        const error = await this.#tryAppend(bytes);
+        if (error === undefined) {
+          if (failedAttempts > 1) this.#observe({ kind: 'resumed', for: 'deadLetterFile' });
+          return;
+        }
+        const delayMs = backoffMs(retryPolicy, failedAttempts - 1, this.#clock);
+        const retryAtMs = this.#clock.nowMs() + delayMs;
+        const fault = toFault(error);
+        this.#observe({ kind: 'waiting', for: 'deadLetterFile', fault, sinceMs, failedAttempts, retryAtMs });
+        await this.#clock.sleep(delayMs, signal);
       }
     } finally {
       leave();
@@ -78,13 +91,13 @@ export class DeadLetters {
     await file?.handle.close();
   }
 
-  async #tryAppend(bytes: Uint8Array): Promise<boolean> {
+  async #tryAppend(bytes: Uint8Array): Promise<AgentError | undefined> {
     try {
       const file = await this.#fileFor(bytes.length);
       await file.handle.appendFile(bytes);
       await file.handle.sync();
       file.sizeBytes += bytes.length;
-      return true;
+      return undefined;
     } catch (cause) {
       const error = new AgentError(
         'ERR_DEAD_LETTER_WRITE',
@@ -93,7 +106,7 @@ export class DeadLetters {
       );
       this.#log.write('error', { err: error }, 'Dead letters cannot be written; shipping waits and nothing is lost');
       await this.#cutTornEnd();
-      return false;
+      return error;
     }
   }
 

@@ -2,6 +2,7 @@
  * The export, as the agent sees it: from a batch of lines to a final word on each of them.
  */
 import type { IdentifiedLine } from '../model/line.ts';
+import type { Observer } from '../observer.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { DeadLetters } from './dead-letters.ts';
@@ -11,8 +12,7 @@ import { OtlpExporter } from './otlp-exporter.ts';
 
 export { type CollectorProbe, probeCollector } from './collector-probe.ts';
 export { type ConsoleExporterParts, createConsoleExporter } from './console-exporter.ts';
-export type { ExportStatus, OtlpExporter } from './otlp-exporter.ts';
-export type { Outage } from './outage-watch.ts';
+export type { OtlpExporter } from './otlp-exporter.ts';
 
 export interface OtlpExporterDependencies {
   /** The request body that carries the records of these lines, in the encoding of `OtlpOptions.protocol`. */
@@ -22,12 +22,13 @@ export interface OtlpExporterDependencies {
   readonly deadLettersDirectory: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly observe?: Observer | undefined;
 }
 
 /** Throws ERR_CONFIGURATION when a certificate or key cannot be used. Opens no connection and no file before it has to. */
 export function createOtlpExporter(options: OtlpOptions, dependencies: OtlpExporterDependencies): OtlpExporter {
-  const { encode, toJsonLine, deadLettersDirectory, clock, logger } = dependencies;
+  const { encode, toJsonLine, deadLettersDirectory, clock, logger, observe } = dependencies;
   const client = createOtlpClient(options, clock);
-  const deadLetters = new DeadLetters({ directory: deadLettersDirectory }, clock, logger);
-  return new OtlpExporter({ client, deadLetters, encode, toJsonLine, clock, logger });
+  const deadLetters = new DeadLetters({ directory: deadLettersDirectory }, clock, logger, observe);
+  return new OtlpExporter({ client, deadLetters, encode, toJsonLine, clock, logger, observe });
 }
