@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { check } from './commands/check.ts';
 import { type CommandContext, type ExitCode, exitCodes } from './commands/command.ts';
 import { preview } from './commands/preview.ts';
+import { type ReconcileCommandOptions, reconcile } from './commands/reconcile.ts';
 import { run } from './commands/run.ts';
 import { ship } from './commands/ship.ts';
 import { status } from './commands/status.ts';
@@ -71,6 +72,25 @@ program
   .description('print what was delivered, per workspace and date')
   .option('--json', 'as JSON')
   .action((options: { json?: boolean }) => end(status(options, context)));
+program
+  .command('reconcile')
+  .description('compare the bucket with what was delivered, line by line; exit code 1 when something is missing')
+  .option('--json', 'as JSON')
+  .option('--repair', 'ship what is missing; no agent may run beside it')
+  .option(
+    '--against <backend>',
+    'compare with what a backend holds too: loki=<url>, or elasticsearch=<url>[/<index>]; headers for it are in DATABRICKS_AUDIT_AGAINST_HEADERS',
+  )
+  .option('--from <date>', 'the first date partition, yyyy-mm-dd')
+  .option('--before <date>', 'the first date partition that is left out')
+  .addHelpText(
+    'after',
+    `
+Works while an agent runs: lines under way are no difference, nor are objects that were delivered within the last five
+minutes (or two poll intervals, if that is longer). Every object is read, so it takes as long as shipping it again, about.
+docs/operations.md says what the columns mean.`,
+  )
+  .action((options: ReconcileCommandOptions) => end(reconcile(options, context)));
 
 await program.parseAsync();
 

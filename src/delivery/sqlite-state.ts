@@ -178,6 +178,13 @@ class SqliteState implements DeliveryState {
     });
   }
 
+  reopen(id: ObjectId): void {
+    this.#change(() => {
+      this.#statements.reopen.run(id);
+      this.#statements.rewind.run(id);
+    });
+  }
+
   dropLineHashes(before: string): void {
     this.#change(() => {
       const beforeMs = Date.parse(`${before}T00:00:00Z`);
@@ -333,6 +340,11 @@ function prepareStatements(database: DatabaseSync) {
     ),
     finish: prepare(
       'UPDATE object SET settled_etag = ?, settled_size_bytes = ?, settled_modified_at_ms = ? WHERE uri = ?',
+    ),
+    reopen: prepare('UPDATE object SET settled_etag = NULL WHERE uri = ?'),
+    rewind: prepare(
+      `UPDATE object SET settled_offset_bytes = 0, settled_line_count = 0, settled_digest = x'${sha256OfNothing}', settled_at_line_end = 1
+       WHERE uri = ? AND has_line_hashes = 1`,
     ),
     forgetLineHashes: prepare(`DELETE FROM line_hashes WHERE ${ofObject}`),
     forgetObject: prepare('DELETE FROM object WHERE uri = ?'),

@@ -12,6 +12,7 @@ import { OtlpExporter } from './otlp-exporter.ts';
 
 export { type CollectorProbe, probeCollector } from './collector-probe.ts';
 export { type ConsoleExporterParts, createConsoleExporter } from './console-exporter.ts';
+export { type DeadLetter, deadLetterFiles, readLetterLines } from './dead-letter-files.ts';
 export type { OtlpExporter } from './otlp-exporter.ts';
 
 export interface OtlpExporterDependencies {
