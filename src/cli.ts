@@ -7,6 +7,7 @@ import { check } from './commands/check.ts';
 import { type CommandContext, type ExitCode, exitCodes } from './commands/command.ts';
 import { preview } from './commands/preview.ts';
 import { type ReconcileCommandOptions, reconcile } from './commands/reconcile.ts';
+import { type ReplayCommandOptions, replay } from './commands/replay.ts';
 import { run } from './commands/run.ts';
 import { ship } from './commands/ship.ts';
 import { status } from './commands/status.ts';
@@ -91,6 +92,22 @@ minutes (or two poll intervals, if that is longer). Every object is read, so it 
 docs/operations.md says what the columns mean.`,
   )
   .action((options: ReconcileCommandOptions) => end(reconcile(options, context)));
+program
+  .command('replay')
+  .description('send dead letters again; those that are accepted leave their files')
+  .option('--dry-run', 'only print what would be sent, by day and reason')
+  .option('--json', 'as JSON')
+  .option('--reason <text>', 'only letters with this text in their reason')
+  .option('--status <code>', 'only letters that were refused with this HTTP status; 200 is a partial success')
+  .option('--from <date>', 'only letters that were refused on this day (UTC, yyyy-mm-dd) or later')
+  .option('--before <date>', 'only letters that were refused before this day')
+  .addHelpText(
+    'after',
+    `
+Works while an agent runs; the file that the agent is writing is left alone. Records are sent byte for byte as the first time,
+so a backend that stored one already drops it. What is refused again is kept, with the new reason, and the exit code is 1.`,
+  )
+  .action((options: ReplayCommandOptions) => end(replay(options, context)));
 
 await program.parseAsync();
 

@@ -13,6 +13,7 @@ import type { Mapper } from './mapper.ts';
 import { createMapper } from './mapping/index.ts';
 import { AgentError, isAgentError } from './model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from './model/object.ts';
+import { otlpLogs, uidOf } from './model/otlp-json.ts';
 import {
   addTo,
   type NamedLine,
@@ -21,7 +22,7 @@ import {
   type Partition,
   type Reconciliation,
 } from './model/reconciliation.ts';
-import { compareWithBackend, uidOf } from './pipeline/backend-comparison.ts';
+import { compareWithBackend } from './pipeline/backend-comparison.ts';
 import { compareObject, type ObjectComparison } from './pipeline/object-comparison.ts';
 import { isDue, startDate } from './pipeline/start-date.ts';
 import { type Clock, systemClock } from './runtime/clock.ts';
@@ -242,7 +243,11 @@ class Reconciler {
     const first =
       firstMissing === undefined
         ? undefined
-        : { object: id, lineNumber: firstMissing.lineNumber, uid: uidOf(this.#mapper.toJsonLine(firstMissing.line)) };
+        : {
+            object: id,
+            lineNumber: firstMissing.lineNumber,
+            uid: recordUid(this.#mapper.toJsonLine(firstMissing.line)),
+          };
     this.#differences.push({
       object: id,
       missingCount,
@@ -333,10 +338,14 @@ async function readUids(deadLetterDirectory: string): Promise<ReadonlySet<string
   const uids = new Set<string>();
   for (const path of await deadLetterFiles(deadLetterDirectory)) {
     for await (const { letter } of readLetterLines(path)) {
-      if (letter !== undefined) uids.add(uidOf(letter.jsonLine));
+      if (letter !== undefined) uids.add(uidOf(letter.record) ?? '');
     }
   }
   return uids;
+}
+
+function recordUid(jsonLine: string): string {
+  return uidOf(otlpLogs.parse(JSON.parse(jsonLine))) ?? '';
 }
 
 function byWorkspaceAndDate(one: Partition, other: Partition): number {

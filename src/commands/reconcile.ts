@@ -4,12 +4,11 @@
  */
 import { createAgent } from '../agent.ts';
 import { type Configuration, loadConfiguration } from '../config/index.ts';
-import { AgentError } from '../model/agent-error.ts';
 import type { Reconciliation } from '../model/reconciliation.ts';
 import { reconcile as compare, type ReconcileOptions, reconcileBytes } from '../reconcile.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
-import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
+import { type CommandContext, count, dateOption, type ExitCode, exitCodes, some } from './command.ts';
 import { createProgressBar, type ProgressBar } from './progress-bar.ts';
 import { renderTable } from './table.ts';
 
@@ -49,13 +48,6 @@ export async function reconcile(options: ReconcileCommandOptions, context: Comma
 
 function openAgent(configuration: Configuration, { stdout, stderr }: CommandContext) {
   return createAgent(configuration, { logger: createLogger(configuration.logLevel, stderr), stdout }, 'oneShot');
-}
-
-function dateOption(name: string, text: string | undefined): string | undefined {
-  if (text === undefined) return undefined;
-  const isDate = /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(`${text}T00:00:00Z`));
-  if (isDate) return text;
-  throw new AgentError('ERR_CONFIGURATION', `${name}: expected a date such as 2026-01-31, got ${JSON.stringify(text)}`);
 }
 
 const namedOnTerminal = 20;
@@ -146,12 +138,4 @@ function verdict({ isWhole, totals }: Reconciliation): string {
 function listed(named: readonly string[], all: number): string {
   const more = all > named.length ? `  ... and ${count(all - named.length)} more\n` : '';
   return `${named.join('\n')}\n${more}`;
-}
-
-function count(value: number): string {
-  return value.toLocaleString('en');
-}
-
-function some(value: number, noun: string): string {
-  return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
 }

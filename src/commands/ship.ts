@@ -5,7 +5,7 @@
 import { type Agent, type AgentEvent, createAgent } from '../agent.ts';
 import { loadConfiguration } from '../config/index.ts';
 import { createLogger } from '../runtime/logger.ts';
-import { type CommandContext, type ExitCode, exitCodes, withSources } from './command.ts';
+import { type CommandContext, count, type ExitCode, exitCodes, some, withSources } from './command.ts';
 import { createProgressBar, type ProgressBar } from './progress-bar.ts';
 
 /** Objects by how the last visit to them ended. */
@@ -68,8 +68,6 @@ function summarise(
   elapsedMs: number,
   stopped: boolean,
 ): string {
-  const count = (value: number) => value.toLocaleString('en');
-  const some = (value: number, noun: string) => `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
   const lines = [
     `${stopped ? 'Stopped' : 'Shipped'} after ${(elapsedMs / 1000).toFixed(1)} s: ${some(visits.settledCount, 'object')}, ${some(counters.linesRead, 'line')} read`,
     `  ${count(counters.linesNew)} new: ${count(counters.linesAccepted)} accepted, ${count(counters.linesDeadLettered)} dead-lettered`,

@@ -6,15 +6,17 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { AgentError, messageOf } from '../model/agent-error.ts';
+import { type OtlpLogs, otlpLogs } from '../model/otlp-json.ts';
 
-const letterSchema = z.object({
-  resourceLogs: z.array(z.unknown()),
+const letterSchema = otlpLogs.extend({
   deadLetter: z.object({ time: z.string(), httpStatus: z.number(), reason: z.string() }),
 });
 
 /** One record that was refused. */
 export interface DeadLetter {
-  /** The record alone, as one line of OTLP/JSON: what `Mapper.toJsonLine` gave. */
+  /** The record alone. */
+  readonly record: OtlpLogs;
+  /** The same as one line of OTLP/JSON: what `Mapper.toJsonLine` gave. */
   readonly jsonLine: string;
   /** When it was refused, ISO 8601. */
   readonly time: string;
@@ -64,6 +66,11 @@ export async function* readLetterLines(path: string): AsyncGenerator<LetterLine,
   if (rest.length > 0) yield letterLine(offsetBytes, rest.toString(), false);
 }
 
+/** Held by whoever writes the file or sends it again. */
+export function lockPathOf(path: string): string {
+  return `${path}.lock`;
+}
+
 const namePattern = /^dead-letters-(\d{4}-\d{2}-\d{2})-(\d+)\.jsonl$/;
 const newline = 0x0a;
 
@@ -85,8 +92,8 @@ function parseLetter(text: string): DeadLetter | undefined {
   try {
     const parsed = letterSchema.safeParse(JSON.parse(text));
     if (!parsed.success) return undefined;
-    const { time, httpStatus, reason } = parsed.data.deadLetter;
-    return { jsonLine: `${text.slice(0, noteStart)}}`, time, httpStatus, reason };
+    const { deadLetter, ...record } = parsed.data;
+    return { record, jsonLine: `${text.slice(0, noteStart)}}`, ...deadLetter };
   } catch {
     return undefined;
   }
@@ -94,7 +101,7 @@ function parseLetter(text: string): DeadLetter | undefined {
 
 const noteMark = ',"deadLetter":{';
 
-function unreadable(path: string, cause: unknown): AgentError {
+export function unreadable(path: string, cause: unknown): AgentError {
   return new AgentError('ERR_DEAD_LETTER_READ', `Could not read dead letters of ${path}: ${messageOf(cause)}`, {
     cause,
     hint: 'Run the command as a user that can read and write there, and check DATABRICKS_AUDIT_DEAD_LETTERS.',

@@ -8,6 +8,7 @@ import type { DeliveryReader } from '../delivery-state.ts';
 import type { Mapper } from '../mapper.ts';
 import type { IdentifiedLine } from '../model/line.ts';
 import type { DeliveredObject } from '../model/object.ts';
+import { otlpLogs, textOf, uidOf } from '../model/otlp-json.ts';
 import { compareObject } from './object-comparison.ts';
 
 export interface BackendParts {
@@ -107,34 +108,16 @@ async function eachSettled(
   }
 }
 
-interface OtlpJson {
-  readonly resourceLogs: readonly [
-    {
-      readonly resource: { readonly attributes: readonly KeyValue[] };
-      readonly scopeLogs: readonly [
-        {
-          readonly logRecords: readonly [{ readonly timeUnixNano?: string; readonly attributes: readonly KeyValue[] }];
-        },
-      ];
-    },
-  ];
-}
-
-interface KeyValue {
-  readonly key: string;
-  readonly value: { readonly stringValue?: string };
-}
-
 function placeOf(jsonLine: string, { origin, version }: DeliveredObject): RecordPlace {
-  const [{ resource, scopeLogs }] = (JSON.parse(jsonLine) as OtlpJson).resourceLogs;
-  const [record] = scopeLogs[0].logRecords;
-  const serviceName = textOf(resource.attributes, 'service.name');
-  const serviceInstanceId = textOf(resource.attributes, 'service.instance.id');
-  const uid = textOf(record.attributes, uidKey) ?? '';
+  const logs = otlpLogs.parse(JSON.parse(jsonLine));
+  const attributes = logs.resourceLogs[0]?.resource.attributes ?? [];
+  const serviceName = textOf(attributes, 'service.name');
+  const serviceInstanceId = textOf(attributes, 'service.instance.id');
   const stream = JSON.stringify([serviceName, serviceInstanceId]);
-  const names = { uid, stream, serviceName, serviceInstanceId };
-  if (record.timeUnixNano !== undefined) {
-    const timeMs = Number(record.timeUnixNano.slice(0, -6));
+  const names = { uid: uidOf(logs) ?? '', stream, serviceName, serviceInstanceId };
+  const time = logs.resourceLogs[0]?.scopeLogs[0]?.logRecords[0]?.timeUnixNano;
+  if (time !== undefined) {
+    const timeMs = Number(BigInt(time) / 1_000_000n);
     return { ...names, fromMs: timeMs, toMs: timeMs };
   }
   // Without a time of its own a record stands at its observed time: that of the version in which the line was first met.
@@ -143,14 +126,4 @@ function placeOf(jsonLine: string, { origin, version }: DeliveredObject): Record
   return { ...names, fromMs: Math.min(fromMs, version.modifiedAtMs), toMs: version.modifiedAtMs };
 }
 
-/** `log.record.uid` of a record in OTLP/JSON. */
-export function uidOf(jsonLine: string): string {
-  return textOf((JSON.parse(jsonLine) as OtlpJson).resourceLogs[0].scopeLogs[0].logRecords[0].attributes, uidKey) ?? '';
-}
-
-const uidKey = 'log.record.uid';
 const millisecondsPerDay = 86_400_000;
-
-function textOf(attributes: readonly KeyValue[], key: string): string | undefined {
-  return attributes.find((attribute) => attribute.key === key)?.value.stringValue;
-}
