@@ -10,10 +10,13 @@ import { createConsoleExporter, createOtlpExporter } from './export/index.ts';
 import type { Exporter } from './exporter.ts';
 import type { Mapper, OtlpEncoding } from './mapper.ts';
 import { createMapper } from './mapping/index.ts';
+import type { DeliveredObject } from './model/object.ts';
 import type { AgentEvent, Observer } from './observer.ts';
 import { BatchMemoryPool } from './pipeline/batch-memory.ts';
+import type { ObjectEnd } from './pipeline/object-end.ts';
 import { ObjectShipper } from './pipeline/object-shipper.ts';
 import { type Backlog, Shipping } from './pipeline/shipping.ts';
+import { startDate } from './pipeline/start-date.ts';
 import { type Clock, systemClock } from './runtime/clock.ts';
 import type { Logger } from './runtime/logger.ts';
 import { packageVersion } from './runtime/package-version.ts';
@@ -42,6 +45,8 @@ export interface Agent {
   run(stop: AbortSignal): Promise<void>;
   /** Ships what is there now. True when everything was listed and read to its end. */
   shipOnce(stop: AbortSignal): Promise<boolean>;
+  /** Ships what is missing of an object, whatever the state says of its version, and repeats nothing that the state knows. */
+  shipAgain(object: DeliveredObject, stop: AbortSignal): Promise<ObjectEnd>;
   /** What is listed and not settled yet. */
   backlog(stop: AbortSignal): Promise<Backlog>;
   /** Writes the state; call it last, whatever happened. */
@@ -106,6 +111,12 @@ export function createAgent(
     counters,
     run: (stop) => withGrace(stop, abandon, graceMs, () => shipping.follow(stop)),
     shipOnce: (stop) => withGrace(stop, abandon, graceMs, () => shipping.shipOnce(stop)),
+    shipAgain: (object, stop) =>
+      withGrace(stop, abandon, graceMs, async () => {
+        state.reopen(object.origin.id);
+        await state.flush(stop);
+        return await shipper.ship(object, stop);
+      }),
     backlog: (stop) => shipping.backlog(sources, { from: schedule.startDate, before: undefined }, stop),
     close: () => closeAll(exporter, sources, state),
   };
@@ -138,12 +149,6 @@ function createExporter(
 
 function encodingOf({ otlp }: Configuration): OtlpEncoding {
   return otlp.protocol === 'http/json' ? 'json' : 'protobuf';
-}
-
-/** `now` is the day on which the state began, so that the days of an outage are not skipped by the restart after it. */
-function startDate(start: Configuration['start'], state: DeliveryState): string | undefined {
-  if (start === 'earliest') return undefined;
-  return start === 'now' ? state.createdOn : start.date;
 }
 
 /** Reading ends with `stop`; requests under way have the grace period on top of it. */

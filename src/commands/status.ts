@@ -4,7 +4,7 @@
 import { type DeliverySummary, readDeliverySummary } from '../agent.ts';
 import { loadConfiguration } from '../config/index.ts';
 import { printableJson } from '../runtime/printable.ts';
-import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
+import { type CommandContext, count, type ExitCode, exitCodes } from './command.ts';
 import { renderTable } from './table.ts';
 
 export async function status(
@@ -22,7 +22,6 @@ export async function status(
 }
 
 function render({ createdOn, databaseBytes, announcedBatchCount, partitions }: DeliverySummary): string {
-  const count = (value: number) => value.toLocaleString('en');
   const table = renderTable(
     ['workspace', 'date', 'objects', 'not finished', 'accepted', 'dead-lettered'],
     partitions.map((partition) => [

@@ -14,9 +14,10 @@ export class Scratch {
   #database: DatabaseSync | undefined;
   #indexCount = 0;
 
-  constructor(directory: string) {
-    this.#path = join(directory, 'scratch.db');
-    rmSync(this.#path, { force: true });
+  /** @param directory where the file is; without one it has no name and lies where SQLite puts temporary files. */
+  constructor(directory?: string) {
+    this.#path = directory === undefined ? '' : join(directory, 'scratch.db');
+    this.#remove();
   }
 
   createLineIndex(): LineIndex {
@@ -26,7 +27,11 @@ export class Scratch {
 
   close(): void {
     this.#database?.close();
-    rmSync(this.#path, { force: true });
+    this.#remove();
+  }
+
+  #remove(): void {
+    if (this.#path !== '') rmSync(this.#path, { force: true });
   }
 }
 

@@ -12,7 +12,9 @@ import { OtlpExporter } from './otlp-exporter.ts';
 
 export { type CollectorProbe, probeCollector } from './collector-probe.ts';
 export { type ConsoleExporterParts, createConsoleExporter } from './console-exporter.ts';
+export { type DeadLetter, deadLetterFiles, type LetterLine, readLetterLines } from './dead-letter-files.ts';
 export type { OtlpExporter } from './otlp-exporter.ts';
+export { ReplayedFile } from './replayed-file.ts';
 
 export interface OtlpExporterDependencies {
   /** The request body that carries the records of these lines, in the encoding of `OtlpOptions.protocol`. */
