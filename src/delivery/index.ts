@@ -1,2 +1,2 @@
 export { type DeliverySummary, type PartitionSummary, readDeliverySummary } from './delivery-summary.ts';
-export { openDeliveryState, type StateOptions } from './sqlite-state.ts';
+export { type OpenDatabase, openDeliveryState, type StateOptions } from './sqlite-state.ts';

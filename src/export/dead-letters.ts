@@ -6,7 +6,7 @@
  * beside the record and not in its attributes, because a replayed record has to be the same, byte for byte, as the one that
  * a backend may have stored already.
  */
-import { constants, type FileHandle, open, unlink } from 'node:fs/promises';
+import { constants, open, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AgentError, messageOf } from '../model/agent-error.ts';
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
@@ -28,10 +28,24 @@ export interface DeadLettersOptions {
   readonly directory: string;
   /** A file is closed once it is this long; it may end up longer by one batch. */
   readonly fileBytesMax?: number;
+  readonly files?: LetterFiles | undefined;
+}
+
+/** The calls of node:fs/promises that are made here. */
+export interface LetterFiles {
+  open(path: string, flags: number | string, mode?: number): Promise<LetterFile>;
+  unlink(path: string): Promise<void>;
+}
+
+export interface LetterFile {
+  appendFile(bytes: Uint8Array): Promise<void>;
+  sync(): Promise<void>;
+  truncate(sizeBytes: number): Promise<void>;
+  close(): Promise<void>;
 }
 
 interface OpenFile {
-  readonly handle: FileHandle;
+  readonly handle: LetterFile;
   readonly date: string;
   sizeBytes: number;
 }
@@ -42,6 +56,7 @@ const retryPolicy: BackoffPolicy = { initialMs: 1_000, maxMs: 60_000 };
 export class DeadLetters {
   readonly #directory: string;
   readonly #fileBytesMax: number;
+  readonly #files: LetterFiles;
   readonly #clock: Clock;
   readonly #log: SampledLog;
   readonly #turn = new Semaphore(1);
@@ -50,6 +65,7 @@ export class DeadLetters {
   constructor(options: DeadLettersOptions, clock: Clock, logger: Logger) {
     this.#directory = options.directory;
     this.#fileBytesMax = options.fileBytesMax ?? fileBytesMaxDefault;
+    this.#files = options.files ?? { open, unlink };
     this.#clock = clock;
     this.#log = new SampledLog(clock, logger);
   }
@@ -105,7 +121,7 @@ export class DeadLetters {
       if (current.date === date && hasRoom) return current;
       await this.close();
     }
-    this.#file = { handle: await createNextFile(this.#directory, date), date, sizeBytes: 0 };
+    this.#file = { handle: await createNextFile(this.#directory, date, this.#files), date, sizeBytes: 0 };
     return this.#file;
   }
 
@@ -128,32 +144,32 @@ function withNote(jsonLine: string, note: object): string {
 }
 
 /** Always a new file: an old one may end in the middle of a line, where a crash stopped the write. */
-async function createNextFile(directory: string, date: string): Promise<FileHandle> {
+async function createNextFile(directory: string, date: string, files: LetterFiles): Promise<LetterFile> {
   makeDirectory(directory, 0o700);
   const flags = constants.O_APPEND | constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY;
   for (let number = 1; ; number++) {
     const path = join(directory, `dead-letters-${date}-${number}.jsonl`);
-    const handle = await open(path, flags, 0o600).catch((error: unknown) => {
+    const handle = await files.open(path, flags, 0o600).catch((error: unknown) => {
       if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return undefined;
       throw error;
     });
     if (handle === undefined) continue;
     try {
-      await syncDirectory(directory);
+      await syncDirectory(directory, files);
       // The parent matters when the directory itself is new; whoever made it may have kept it to themselves.
-      await syncDirectory(dirname(directory)).catch(() => undefined);
+      await syncDirectory(dirname(directory), files).catch(() => undefined);
       return handle;
     } catch (error) {
       await handle.close();
-      await unlink(path);
+      await files.unlink(path);
       throw error;
     }
   }
 }
 
 /** A new name survives a power cut only when its directory was synchronised. */
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
+async function syncDirectory(directory: string, files: LetterFiles): Promise<void> {
+  const handle = await files.open(directory, 'r');
   try {
     await handle.sync();
   } finally {
