@@ -1,0 +1,10 @@
+/**
+ * Runs the seeds that it is given, and tells what each came to.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { planOf } from './plan.ts';
+import { simulate } from './simulation.ts';
+
+for (const seed of workerData as readonly number[]) {
+  parentPort?.postMessage({ seed, outcome: await simulate(planOf(seed)) });
+}
