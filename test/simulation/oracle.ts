@@ -37,19 +37,20 @@ export class Oracle implements CollectorListener {
   readonly #limits: OracleLimits;
   readonly #occurrences = new Map<string, Occurrence>();
   readonly #uidsByLine = new Map<string, Set<string>>();
-  /** Keys that were rewritten after the look-back: all of their lines are sent again, as documented. */
-  readonly #sentAgain = new Set<string>();
   #stateWasLost = false;
-  #nowMs: () => number;
+  readonly #nowMs: () => number;
+  /** Of an object that was rewritten, lines may come again after the look-back, as documented. */
+  readonly #isForgotten: (key: string) => boolean;
   commitCount = 0;
   repeatCount = 0;
   /** By the answers that the current process got. */
   acknowledgedCount = 0;
 
-  constructor(bucket: ModelBucket, limits: OracleLimits, nowMs: () => number) {
+  constructor(bucket: ModelBucket, limits: OracleLimits, nowMs: () => number, isForgotten: (key: string) => boolean) {
     this.#bucket = bucket;
     this.#limits = limits;
     this.#nowMs = nowMs;
+    this.#isForgotten = isForgotten;
   }
 
   get occurrenceCount(): number {
@@ -109,33 +110,24 @@ export class Oracle implements CollectorListener {
     const open = sent.filter(({ ended }) => ended?.life !== life);
     const inFlightMax = this.#limits.batchRecords * this.#limits.requestsInFlight;
     if (open.length > inFlightMax) this.#problem(`${open.length} lines were in flight, and ${inFlightMax} may be`);
-    const oldestOpen = new Map<string, number>();
-    for (const { key, firstRequest } of open) {
-      oldestOpen.set(key, Math.min(firstRequest, oldestOpen.get(key) ?? Number.POSITIVE_INFINITY));
-    }
+    const isUncommitted = ({ ended }: Occurrence) => ended?.life === life && ended.commitCount === this.commitCount;
+    const behindOpen = behindOldest(open);
+    const behindUnsettled = behindOldest(
+      sent.filter((occurrence) => open.includes(occurrence) || isUncommitted(occurrence)),
+    );
     for (const occurrence of sent) {
-      const { key, ended, firstRequest } = occurrence;
-      const isOpen = ended?.life !== life;
-      const isUncommitted = !isOpen && ended.commitCount === this.commitCount;
-      const waits = !isOpen && firstRequest >= (oldestOpen.get(key) ?? Number.POSITIVE_INFINITY);
-      occurrence.mayRepeat = isOpen || isUncommitted || waits;
-      if (isUncommitted && !waits && !diskIsFull && this.#nowMs() - ended.atMs > settlementDelayMs) {
-        this.#problem(
-          `${nameOf(occurrence)} ended ${Math.round(this.#nowMs() - ended.atMs)} ms ago and is not settled`,
-        );
-      }
+      occurrence.mayRepeat = behindUnsettled(occurrence);
+      const { ended } = occurrence;
+      if (ended === undefined || !isUncommitted(occurrence) || behindOpen(occurrence) || diskIsFull) continue;
+      const waitedMs = this.#nowMs() - ended.atMs;
+      if (waitedMs > settlementDelayMs)
+        this.#problem(`${nameOf(occurrence)} ended ${waitedMs} ms ago and is not settled`);
     }
-    const waiting = sent.filter(({ ended, mayRepeat }) => mayRepeat && ended?.life === life);
-    const waitingByKey = Map.groupBy(waiting, ({ key }) => key);
-    for (const [key, lines] of waitingByKey) {
-      if (lines.length > inFlightMax) this.#problem(`${lines.length} ended lines of ${key} wait to be settled`);
+    const waiting = sent.filter((occurrence) => behindOpen(occurrence) && !isUncommitted(occurrence));
+    for (const [key, lines] of Map.groupBy(waiting, ({ key }) => key)) {
+      if (lines.length > inFlightMax) this.#problem(`${lines.length} lines of ${key} are not settled`);
     }
     this.acknowledgedCount = 0;
-  }
-
-  /** From now on the lines of this object may come again: it was rewritten after the look-back. */
-  excuse(key: string): void {
-    this.#sentAgain.add(key);
   }
 
   /** Every line of the version is stored or a dead letter, as often as it stands in it, and nothing came twice. */
@@ -230,12 +222,21 @@ export class Oracle implements CollectorListener {
   }
 
   #isExcused(key: string): boolean {
-    return this.#stateWasLost || this.#sentAgain.has(key);
+    return this.#stateWasLost || this.#isForgotten(key);
   }
 
   #problem(text: string): void {
     this.problems.push(`${new Date(this.#nowMs()).toISOString()} ${text}`);
   }
+}
+
+/** Whether an occurrence was sent with one of these or behind it, in the order of its object. */
+function behindOldest(occurrences: readonly Occurrence[]): (occurrence: Occurrence) => boolean {
+  const oldest = new Map<string, number>();
+  for (const { key, firstRequest } of occurrences) {
+    oldest.set(key, Math.min(firstRequest, oldest.get(key) ?? Number.POSITIVE_INFINITY));
+  }
+  return ({ key, firstRequest }) => firstRequest >= (oldest.get(key) ?? Number.POSITIVE_INFINITY);
 }
 
 interface Letter {

@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { minimise } from './minimise.ts';
 import { planOf } from './plan.ts';
 import { type Outcome, simulate } from './simulation.ts';
+import { addTo, describeSums, emptySums } from './sums.ts';
 
 const workersCount = 2;
 
@@ -32,36 +33,42 @@ async function runOne(seed: number, trace: boolean): Promise<void> {
 
 async function runMany(first: number, count: number): Promise<void> {
   const startedMs = performance.now();
-  const sum = { seeds: 0, simulatedDays: 0, faults: 0, calls: 0, lines: 0, repeats: 0 };
+  const sums = emptySums();
   const failed: number[] = [];
+  await runSideBySide(first, count, ({ seed, outcome }, stop) => {
+    addTo(sums, outcome);
+    if (sums.seeds % 500 === 0) console.log(`${sums.seeds} of ${count} seeds`);
+    if (outcome.problems.length === 0) return;
+    failed.push(seed);
+    console.log(`seed ${seed}: ${outcome.problems[0]}`);
+    stop();
+  });
+  const seconds = Math.round((performance.now() - startedMs) / 1000);
+  console.log(`Seeds from ${first} on, in ${seconds} s: ${describeSums(sums)}; ${failed.length} failed`);
+  if (failed.length > 0) await explain(Math.min(...failed));
+}
+
+type Finding = { readonly seed: number; readonly outcome: Outcome };
+
+async function runSideBySide(
+  first: number,
+  count: number,
+  onFinding: (finding: Finding, stop: () => void) => void,
+): Promise<void> {
   const workers = Array.from({ length: workersCount }, (_, index) => {
-    const seeds = Array.from({ length: count }, (_, offset) => first + offset).filter(
-      (seed) => seed % workersCount === index,
-    );
-    const worker = new Worker(new URL('worker.ts', import.meta.url), { workerData: seeds });
-    worker.on('message', ({ seed, outcome }: { readonly seed: number; readonly outcome: Outcome }) => {
-      sum.seeds++;
-      sum.simulatedDays += outcome.simulatedMs / 86_400_000;
-      sum.faults += outcome.faultCount;
-      sum.calls += outcome.callCount;
-      sum.lines += outcome.lineCount;
-      sum.repeats += outcome.repeatCount;
-      if (outcome.problems.length > 0) {
-        failed.push(seed);
-        console.log(`seed ${seed}: ${outcome.problems[0]}`);
-      }
-      if (sum.seeds % 500 === 0) console.log(`${sum.seeds} of ${count} seeds`);
+    const seeds = Array.from({ length: count }, (_, offset) => first + offset);
+    return new Worker(new URL('worker.ts', import.meta.url), {
+      workerData: seeds.filter((seed) => seed % workersCount === index),
     });
+  });
+  const stop = () => {
+    for (const worker of workers) worker.postMessage('stop');
+  };
+  const ends = workers.map((worker) => {
+    worker.on('message', (finding: Finding) => onFinding(finding, stop));
     return new Promise<void>((resolve, reject) => worker.on('error', reject).on('exit', () => resolve()));
   });
-  await Promise.all(workers);
-  const seconds = Math.round((performance.now() - startedMs) / 1000);
-  console.log(
-    `${sum.seeds} seeds from ${first} on in ${seconds} s: ${Math.round(sum.simulatedDays)} simulated days, ` +
-      `${sum.faults} faults and crashes, ${sum.lines} lines, ${sum.repeats} repeats, ${sum.calls} calls; ${failed.length} failed`,
-  );
-  if (failed.length === 0) return;
-  await explain(Math.min(...failed));
+  await Promise.all(ends);
 }
 
 async function explain(seed: number): Promise<void> {

@@ -5,6 +5,12 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { planOf } from './plan.ts';
 import { simulate } from './simulation.ts';
 
+let stopped = false;
+parentPort?.on('message', () => {
+  stopped = true;
+});
 for (const seed of workerData as readonly number[]) {
+  if (stopped) break;
   parentPort?.postMessage({ seed, outcome: await simulate(planOf(seed)) });
 }
+parentPort?.close();

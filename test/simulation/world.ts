@@ -104,6 +104,7 @@ export class World {
 
   /** Lets time pass until then. */
   async runUntil(endMs: number, currentLife: () => Life | undefined): Promise<void> {
+    await quiet(currentLife());
     for (;;) {
       const call = this.#next();
       if (call === undefined || call.atMs > endMs) break;
