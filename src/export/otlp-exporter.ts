@@ -15,6 +15,7 @@ import type { DeadLetterReason, DeadLetters } from './dead-letters.ts';
 import type { ExportOutcome, MisconfiguredOutcome, UnavailableOutcome } from './export-outcome.ts';
 import type { OtlpClient } from './otlp-client.ts';
 import { type Outage, OutageWatch } from './outage-watch.ts';
+import { refusalHint } from './refusal-hints.ts';
 import { SampledLog } from './sampled-log.ts';
 
 export interface OtlpExporterParts {
@@ -142,10 +143,13 @@ export class OtlpExporter implements Exporter {
     signal: AbortSignal,
   ): Promise<BatchEnd> {
     await this.#writeDeadLetters(batch, { httpStatus: verdict.httpStatus, reason: verdict.reason }, signal);
+    const { reason } = verdict;
+    const hint = refusalHint(reason);
     this.#log.write(
       'error',
-      { code: 'ERR_EXPORT_REJECTED', reason: verdict.reason, object: batch.lines[0]?.origin.id },
+      { code: 'ERR_EXPORT_REJECTED', reason, hint, object: batch.lines[0]?.origin.id },
       'The collector refused a record for good; it is in the dead letters',
+      hint,
     );
     return { acceptedCount: 0, deadLetteredCount: 1 };
   }
@@ -160,10 +164,12 @@ export class OtlpExporter implements Exporter {
     const rejectedRecords = Math.min(verdict.rejectedCount, ofRecords);
     const { reason } = verdict;
     await this.#writeDeadLetters(batch, { httpStatus: 200, reason, rejectedRecords, ofRecords }, signal);
+    const hint = refusalHint(reason);
     this.#log.write(
       'error',
-      { code: 'ERR_EXPORT_PARTIAL', reason, rejectedRecords, ofRecords, object: batch.lines[0]?.origin.id },
+      { code: 'ERR_EXPORT_PARTIAL', reason, hint, rejectedRecords, ofRecords, object: batch.lines[0]?.origin.id },
       'The collector refused some records of a request without saying which; all of them are in the dead letters',
+      hint,
     );
     return { acceptedCount: ofRecords - rejectedRecords, deadLetteredCount: rejectedRecords };
   }

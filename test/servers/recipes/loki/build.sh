@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# build.sh OUTPUT: loki, lokitool and promtool, of which Loki's own modules have almost everything. Loki cannot be had by
-# `go install`, as its go.mod has `replace` lines; go.mod here repeats them.
+# build.sh OUTPUT: loki and lokitool. They cannot be had by `go install`, as Loki's go.mod has `replace` lines; go.mod here
+# repeats them.
 set -euo pipefail
-programs=(github.com/grafana/loki/v3/cmd/loki github.com/grafana/loki/v3/cmd/lokitool github.com/prometheus/prometheus/cmd/promtool)
-go get -tool "${programs[@]}"
-for program in "${programs[@]}"; do
-  CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$1/${program##*/}" "$program"
+version=v3.7.8
+module=github.com/grafana/loki/v3
+go get -tool "$module/cmd/loki@$version" "$module/cmd/lokitool@$version"
+for program in loki lokitool; do
+  CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$1/$program" "$module/cmd/$program"
 done
