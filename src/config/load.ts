@@ -82,7 +82,7 @@ function parseAll(environment: Environment): Values {
 function shown(name: string, text: string | undefined): string {
   if (text === undefined || text === '') return 'nothing';
   if (name.endsWith('_HEADERS')) return 'a value that is not shown here';
-  const withoutPassword = text.replace(/\/\/.*@/, '//***@').replace(/\?.*/s, '?***');
+  const withoutPassword = text.replace(/^(\w*:\/\/)?.*@/s, '$1***@').replace(/\?.*/s, '?***');
   return JSON.stringify(withoutPassword.length > 200 ? `${withoutPassword.slice(0, 200)}...` : withoutPassword);
 }
 
