@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { isCollection, isMap, isNode, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { AgentError, messageOf } from '../model/agent-error.ts';
+import { printable } from '../runtime/printable.ts';
 import {
   type Condition,
   type Fact,
@@ -321,9 +322,5 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 function quote(value: unknown): string {
   const lengthMax = 80;
   const text = JSON.stringify(value) ?? String(value);
-  return text.length > lengthMax ? `${text.slice(0, lengthMax)}…` : text;
-}
-
-function printable(text: string): string {
-  return JSON.stringify(text).slice(1, -1);
+  return printable(text.length > lengthMax ? `${text.slice(0, lengthMax)}…` : text);
 }
