@@ -118,7 +118,7 @@ function shown(name: string, text: string | undefined): string {
 /** The value as it was given, without what may be secret in a URL; of headers only that there is one. */
 function masked(name: string, text: string): string {
   if (name.endsWith('_HEADERS')) return 'a value that is not shown here';
-  return printable(text.replace(/\/\/.*@/, '//***@').replace(/\?.*/s, '?***'), 200);
+  return printable(text.replace(/^(\w*:\/\/)?.*@/s, '$1***@').replace(/\?.*/s, '?***'), 200);
 }
 
 /**
