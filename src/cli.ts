@@ -14,6 +14,7 @@ import { ship } from './commands/ship.ts';
 import { status } from './commands/status.ts';
 import { isAgentError } from './model/agent-error.ts';
 import { packageVersion } from './runtime/package-version.ts';
+import { printableLines } from './runtime/printable.ts';
 import { keepHeapSmall } from './runtime/small-heap.ts';
 
 keepHeapSmall();
@@ -144,6 +145,6 @@ async function end(command: Promise<ExitCode>): Promise<void> {
 }
 
 function explain(error: unknown): string {
-  if (!isAgentError(error)) return `${error instanceof Error ? error.stack : String(error)}\n`;
-  return `${error.code}: ${error.message}\n${error.hint === undefined ? '' : `${error.hint}\n`}`;
+  if (!isAgentError(error)) return `${printableLines(String(error instanceof Error ? error.stack : error))}\n`;
+  return printableLines(`${error.code}: ${error.message}\n${error.hint === undefined ? '' : `${error.hint}\n`}`);
 }

@@ -6,7 +6,7 @@ import { loadConfiguration } from '../config/index.ts';
 import { checkGolden, effectiveMapping, type GoldenResult, type MappingTrial, tryMapping } from '../mapping-trial.ts';
 import { AgentError } from '../model/agent-error.ts';
 import { printable } from '../runtime/printable.ts';
-import { type CommandContext, count, type ExitCode, exitCodes, some } from './command.ts';
+import { type CommandContext, count, type ExitCode, exitCodes, jsonLine, some } from './command.ts';
 import { renderTable } from './table.ts';
 
 export interface MappingShowOptions {
@@ -27,7 +27,7 @@ export async function mappingShow(options: MappingShowOptions, context: CommandC
     );
     return renderTable(['target', 'from', 'type', 'when'], cells);
   };
-  context.stdout.write(options.json ? `${JSON.stringify(rows)}\n` : table());
+  context.stdout.write(options.json ? jsonLine(rows) : table());
   return exitCodes.success;
 }
 
@@ -47,7 +47,7 @@ export async function mappingTest(
   const trial = samplePath === undefined ? undefined : tryMapping(mapping, samplePath);
   const pairs = golden === undefined ? [] : checkGolden(mapping, golden, update);
   const text = json
-    ? `${JSON.stringify({ ...trial, golden: pairs })}\n`
+    ? jsonLine({ ...trial, golden: pairs })
     : [trial && renderTrial(trial), ...pairs.map((pair) => renderPair(pair, context.stdout))]
         .filter(Boolean)
         .join('\n');

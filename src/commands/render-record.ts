@@ -22,7 +22,7 @@ export function renderRecord(jsonLine: string): string {
       const severity = styleText(severityColours[severityText] ?? 'white', severityText.padEnd(5));
       lines.push(`${styleText('dim', time)} ${severity} ${styleText('bold', headline(attributes) || eventName)}`);
       for (const { key, value } of [...resource.attributes, ...attributes]) {
-        lines.push(`    ${styleText('cyan', key)} ${printable(text(value), Number.POSITIVE_INFINITY)}`);
+        lines.push(`    ${styleText('cyan', printable(key))} ${printable(text(value), Number.POSITIVE_INFINITY)}`);
       }
     }
   }

@@ -5,6 +5,7 @@
 import { type Agent, type AgentEvent, createAgent } from '../agent.ts';
 import { loadConfiguration } from '../config/index.ts';
 import { createLogger } from '../runtime/logger.ts';
+import { printable } from '../runtime/printable.ts';
 import { type CommandContext, count, type ExitCode, exitCodes, some, withSources } from './command.ts';
 import { createProgressBar, type ProgressBar } from './progress-bar.ts';
 
@@ -73,7 +74,8 @@ function summarise(
     `  ${count(counters.linesNew)} new: ${count(counters.linesAccepted)} accepted, ${count(counters.linesDeadLettered)} dead-lettered`,
     `  ${count(counters.linesAlreadyShipped)} already shipped; ${some(counters.objectsUnchanged, 'object')} unchanged`,
   ];
-  for (const [object, reason] of visits.failures.slice(0, 20)) lines.push(`  not read whole: ${object}: ${reason}`);
+  for (const [object, reason] of visits.failures.slice(0, 20))
+    lines.push(`  not read whole: ${printable(object)}: ${printable(reason, 1_000)}`);
   if (!complete && !stopped && visits.failures.length === 0)
     lines.push('  not everything could be listed: the log says what');
   if (visits.failures.length > 20) lines.push(`  ... and ${count(visits.failures.length - 20)} more`);

@@ -16,9 +16,9 @@ import { type Clock, utcDate } from '../runtime/clock.ts';
 import { tryLockFile } from '../runtime/file-lock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { makeDirectory } from '../runtime/make-directory.ts';
+import { SampledLog } from '../runtime/sampled-log.ts';
 import { Semaphore } from '../runtime/semaphore.ts';
 import { lockPathOf } from './dead-letter-files.ts';
-import { SampledLog } from './sampled-log.ts';
 
 export interface DeadLetterReason {
   readonly httpStatus: number;

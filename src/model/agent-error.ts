@@ -28,6 +28,7 @@ export const errorCodes = [
   'ERR_DEAD_LETTER_WRITE',
   'ERR_DEAD_LETTER_READ',
   'ERR_BACKEND_READ',
+  'ERR_HTTP_LISTEN',
 ] as const;
 
 export type ErrorCode = (typeof errorCodes)[number];

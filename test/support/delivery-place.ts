@@ -74,8 +74,10 @@ export function directoryPlace(): DeliveryPlace {
 
 let bucketCount = 0;
 
-export async function s3Place(server: S3Server): Promise<DeliveryPlace> {
-  const bucket = `audit-delivery-${++bucketCount}`;
+export async function s3Place(
+  server: Pick<S3Server, 'createBucket' | 'put' | 'environment'>,
+  bucket = `audit-delivery-${++bucketCount}`,
+): Promise<DeliveryPlace> {
   await server.createBucket(bucket);
   return {
     source: `s3://${bucket}`,
