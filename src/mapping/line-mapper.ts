@@ -3,7 +3,7 @@
  * an error, because no line may vanish.
  */
 import { Buffer } from 'node:buffer';
-import type { Mapper, OtlpEncoding, RequestEncoder } from '../mapper.ts';
+import type { Mapper, Notice, OtlpEncoding, RequestEncoder } from '../mapper.ts';
 import type { EventTimes } from '../model/event-times.ts';
 import type { IdentifiedLine } from '../model/line.ts';
 import { type CompiledMapping, compileMapping, type MappingInput } from './compile.ts';
@@ -13,6 +13,7 @@ import { isJsonObject, type JsonObject, type JsonValue, parseJson } from './exac
 import { JsonWriter } from './json-writer.ts';
 import { type LogRecordWriter, type Severity, severities } from './log-record-writer.ts';
 import { loadMapping, type Mapping } from './mapping-file.ts';
+import { NoticeWriter } from './notice.ts';
 import type { RedactionClass } from './options.ts';
 import { ProtobufWriter } from './protobuf-writer.ts';
 import { Redactor } from './redaction.ts';
@@ -25,6 +26,8 @@ export interface MapperOptions {
   readonly redact: readonly RedactionClass[];
   /** From OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME; they override what the mapping says. */
   readonly resourceAttributes: Readonly<Record<string, string>>;
+  /** An event that is met so much later counts as late; never by default. */
+  readonly lateAfterMs?: number | undefined;
   /** That paths of layers start from. */
   readonly workingDirectory?: string;
 }
@@ -32,7 +35,7 @@ export interface MapperOptions {
 /** Reads and compiles the mapping; throws ERR_MAPPING_FILE with every mistake in it. */
 export function createMapper(options: MapperOptions): Mapper {
   const mapping = loadMapping(options.layers, options.workingDirectory ?? '.');
-  return new LineMapper(mapping, options.redact, options.resourceAttributes);
+  return new LineMapper(mapping, options);
 }
 
 class LineMapper implements Mapper {
@@ -40,21 +43,21 @@ class LineMapper implements Mapper {
   readonly #redactor: Redactor | undefined;
   readonly #resources: ResourceCache;
   readonly #envelope: Envelope;
+  readonly #notices: NoticeWriter;
+  readonly #lateAfterMs: number;
   readonly #eventName: string;
   readonly #unparsedEventName: string;
   readonly #unparsedSeverity: Severity;
 
-  constructor(
-    mapping: Mapping,
-    redact: readonly RedactionClass[],
-    resourceAttributes: Readonly<Record<string, string>>,
-  ) {
+  constructor(mapping: Mapping, { redact, resourceAttributes, lateAfterMs }: MapperOptions) {
     this.#compiled = compileMapping(mapping);
     const rules = redact.map((name) => mapping.redact[name]);
     this.#redactor = rules.length === 0 ? undefined : new Redactor(new SensitiveKeys(rules));
     this.#resources = new ResourceCache(this.#compiled.resource, resourceAttributes);
     const { scopeName: name, version, scopeAttributes, schemaUrl } = mapping;
     this.#envelope = encodeEnvelope({ name, version, attributes: [...scopeAttributes] }, schemaUrl);
+    this.#notices = new NoticeWriter(mapping, this.#envelope, resourceAttributes);
+    this.#lateAfterMs = lateAfterMs ?? Number.POSITIVE_INFINITY;
     this.#eventName = mapping.eventName;
     this.#unparsedEventName = mapping.unparsed.event;
     this.#unparsedSeverity = severities[mapping.unparsed.severity];
@@ -63,10 +66,12 @@ class LineMapper implements Mapper {
   createEncoder(encoding: OtlpEncoding): RequestEncoder {
     const writer = encoding === 'protobuf' ? new ProtobufWriter(this.#envelope) : new JsonWriter(this.#envelope);
     const write = (line: IdentifiedLine) => this.#write(line, writer);
+    const lateAfterMs = this.#lateAfterMs;
     let eventTimes: EventTimes | undefined;
     return {
       append(line) {
-        eventTimes = extended(eventTimes, write(line));
+        const timeMs = write(line);
+        if (timeMs !== undefined) eventTimes = extended(eventTimes, timeMs, line.observedAtMs - timeMs > lateAfterMs);
       },
       get recordCount() {
         return writer.recordCount;
@@ -82,6 +87,10 @@ class LineMapper implements Mapper {
         return writer.finish();
       },
     };
+  }
+
+  toNoticeLine(notice: Notice): string {
+    return this.#notices.toJsonLine(notice);
   }
 
   toJsonLine(line: IdentifiedLine): string {
@@ -163,11 +172,11 @@ const unparsedReasons = {
   badTimestamp: 'timestamp is not in Unix milliseconds from 1990 to 2262',
 } as const;
 
-function extended(times: EventTimes | undefined, timeMs: number | undefined): EventTimes | undefined {
-  if (timeMs === undefined) return times;
-  if (times === undefined) return { oldestMs: timeMs, newestMs: timeMs };
-  if (timeMs >= times.oldestMs && timeMs <= times.newestMs) return times;
-  return { oldestMs: Math.min(times.oldestMs, timeMs), newestMs: Math.max(times.newestMs, timeMs) };
+function extended(times: EventTimes | undefined, timeMs: number, isLate: boolean): EventTimes {
+  const lateCount = (times?.lateCount ?? 0) + (isLate ? 1 : 0);
+  if (times === undefined) return { oldestMs: timeMs, newestMs: timeMs, lateCount };
+  if (timeMs >= times.oldestMs && timeMs <= times.newestMs && !isLate) return times;
+  return { oldestMs: Math.min(times.oldestMs, timeMs), newestMs: Math.max(times.newestMs, timeMs), lateCount };
 }
 
 /** The record, or why there is none. */
