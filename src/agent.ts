@@ -3,10 +3,11 @@
  */
 import type { Writable } from 'node:stream';
 import type { Configuration } from './config/index.ts';
+import type { Decoder } from './decoder.ts';
 import { createDecoder } from './decoders/index.ts';
-import { openDeliveryState } from './delivery/index.ts';
+import { type OpenDatabase, openDeliveryState } from './delivery/index.ts';
 import type { DeliveryState } from './delivery-state.ts';
-import { createConsoleExporter, createOtlpExporter } from './export/index.ts';
+import { createConsoleExporter, createOtlpExporter, type HttpTransport, type LetterFiles } from './export/index.ts';
 import type { Exporter } from './exporter.ts';
 import type { Mapper, OtlpEncoding } from './mapper.ts';
 import { createMapper, encodeOtlpJson } from './mapping/index.ts';
@@ -26,7 +27,7 @@ import type { Logger } from './runtime/logger.ts';
 import { packageVersion } from './runtime/package-version.ts';
 import { Semaphore } from './runtime/semaphore.ts';
 import type { Source } from './source.ts';
-import { createSources } from './sources/index.ts';
+import { createSources, type S3Api } from './sources/index.ts';
 import { Counters } from './telemetry/index.ts';
 
 export { type DeliverySummary, readDeliverySummary } from './delivery/index.ts';
@@ -57,6 +58,16 @@ export interface Agent {
   close(): Promise<void>;
 }
 
+/** What surrounds the process, and what is costly to make: the simulation brings its own, and everybody else takes the real things. */
+export interface Outside {
+  readonly createS3?: (() => S3Api) | undefined;
+  readonly transport?: HttpTransport | undefined;
+  readonly letterFiles?: LetterFiles | undefined;
+  readonly openDatabase?: OpenDatabase | undefined;
+  readonly decoder?: Decoder | undefined;
+  readonly mapper?: Mapper | undefined;
+}
+
 /** Docker kills ten seconds behind its SIGTERM. */
 const graceMsDefault = 8_000;
 /** For how many listings a file must not change before its last line counts as whole without a newline. */
@@ -67,20 +78,28 @@ export function createAgent(
   configuration: Configuration,
   surroundings: AgentSurroundings,
   mode: 'longRunning' | 'oneShot' = 'longRunning',
+  outside: Outside = {},
 ): Agent {
   const { logger, clock = systemClock } = surroundings;
-  const mapper = createMapper(configuration.mapping);
+  const mapper = outside.mapper ?? createMapper(configuration.mapping);
   const counters = new Counters();
   const observe = (event: AgentEvent) => {
     counters.observe(event);
     surroundings.observer?.(event);
   };
-  const exporter = createExporter(configuration, mapper, surroundings, { clock, observe });
+  const exporter = createExporter(configuration, mapper, surroundings, { clock, observe, outside });
   const sources = createSources({
     sources: configuration.sources,
     stillAfterPolls: mode === 'oneShot' ? 0 : stillAfterPolls,
+    createS3: outside.createS3,
   });
-  const state = openDeliveryState({ directory: configuration.stateDirectory, clock, logger, observe });
+  const state = openDeliveryState({
+    directory: configuration.stateDirectory,
+    clock,
+    logger,
+    observe,
+    openDatabase: outside.openDatabase,
+  });
   const silence = new SilenceWatch({
     state,
     send: (notice, signal) => sendNotice(mapper.toNoticeLine(notice), exporter, encodingOf(configuration), signal),
@@ -91,7 +110,7 @@ export function createAgent(
   });
   const abandon = new AbortController();
   const shipper = new ObjectShipper({
-    decoder: createDecoder(),
+    decoder: outside.decoder ?? createDecoder(),
     batchMemory: new BatchMemoryPool(() => mapper.createEncoder(encodingOf(configuration))),
     exporter,
     state,
@@ -122,10 +141,10 @@ export function createAgent(
   const { graceMs = graceMsDefault } = surroundings;
   return {
     counters,
-    run: (stop) => withGrace(stop, abandon, graceMs, () => shipping.follow(stop)),
-    shipOnce: (stop) => withGrace(stop, abandon, graceMs, () => shipping.shipOnce(stop)),
+    run: (stop) => withGrace(stop, abandon, graceMs, clock, () => shipping.follow(stop)),
+    shipOnce: (stop) => withGrace(stop, abandon, graceMs, clock, () => shipping.shipOnce(stop)),
     shipAgain: (object, stop) =>
-      withGrace(stop, abandon, graceMs, async () => {
+      withGrace(stop, abandon, graceMs, clock, async () => {
         state.reopen(object.origin.id);
         await state.flush(stop);
         return await shipper.ship(object, stop);
@@ -139,7 +158,7 @@ function createExporter(
   configuration: Configuration,
   mapper: Mapper,
   { logger, stdout }: AgentSurroundings,
-  { clock, observe }: { readonly clock: Clock; readonly observe: Observer },
+  { clock, observe, outside }: { readonly clock: Clock; readonly observe: Observer; readonly outside: Outside },
 ): Exporter {
   const toJsonLine = (line: IdentifiedLine) => recordOf(line) ?? mapper.toJsonLine(line);
   if (configuration.logsExporter === 'console') return createConsoleExporter({ output: stdout, toJsonLine });
@@ -156,6 +175,8 @@ function createExporter(
       clock,
       logger,
       observe,
+      transport: outside.transport,
+      letterFiles: outside.letterFiles,
     },
   );
 }
@@ -180,18 +201,22 @@ async function withGrace<Result>(
   stop: AbortSignal,
   abandon: AbortController,
   graceMs: number,
+  clock: Clock,
   work: () => Promise<Result>,
 ): Promise<Result> {
-  let timer: NodeJS.Timeout | undefined;
+  const ended = new AbortController();
   const onStop = () => {
-    timer = setTimeout(() => abandon.abort(stop.reason), graceMs);
+    clock.sleep(graceMs, ended.signal).then(
+      () => abandon.abort(stop.reason),
+      () => {}, // The work ended first.
+    );
   };
   stop.addEventListener('abort', onStop, { once: true });
   try {
     return await work();
   } finally {
     stop.removeEventListener('abort', onStop);
-    clearTimeout(timer);
+    ended.abort();
   }
 }
 

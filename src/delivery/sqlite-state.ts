@@ -33,7 +33,10 @@ export interface StateOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observe?: Observer | undefined;
+  readonly openDatabase?: OpenDatabase | undefined;
 }
+
+export type OpenDatabase = (path: string) => DatabaseSync;
 
 /**
  * Opens the state, or begins a new one. A damaged database is moved aside, loudly: sending everything again with the same
@@ -62,8 +65,8 @@ function openOrBeginAgain(options: StateOptions, unlock: () => void): DeliverySt
 
 /** Reads enough of the database to notice most damages here already. */
 function openState(options: StateOptions, unlock: () => void): DeliveryState {
-  const { directory, clock } = options;
-  const database = new DatabaseSync(databasePath(directory));
+  const { directory, clock, openDatabase = (path) => new DatabaseSync(path) } = options;
+  const database = openDatabase(databasePath(directory));
   try {
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
     migrate(database, utcDate(clock.nowMs()));

@@ -7,7 +7,7 @@
  * a backend may have stored already.
  */
 import { existsSync } from 'node:fs';
-import { constants, type FileHandle, open, unlink } from 'node:fs/promises';
+import { constants, open, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AgentError, messageOf } from '../model/agent-error.ts';
 import { type Observer, toFault, unobserved } from '../observer.ts';
@@ -32,10 +32,24 @@ export interface DeadLettersOptions {
   readonly directory: string;
   /** A file is closed once it is this long; it may end up longer by one batch. */
   readonly fileBytesMax?: number;
+  readonly files?: LetterFiles | undefined;
+}
+
+/** The calls of node:fs/promises that are made here. */
+export interface LetterFiles {
+  open(path: string, flags: number | string, mode?: number): Promise<LetterFile>;
+  unlink(path: string): Promise<void>;
+}
+
+export interface LetterFile {
+  appendFile(bytes: Uint8Array): Promise<void>;
+  sync(): Promise<void>;
+  truncate(sizeBytes: number): Promise<void>;
+  close(): Promise<void>;
 }
 
 interface OpenFile {
-  readonly handle: FileHandle;
+  readonly handle: LetterFile;
   /** While it is held, `replay` leaves the file alone. */
   readonly unlock: () => void;
   readonly date: string;
@@ -48,6 +62,7 @@ const retryPolicy: BackoffPolicy = { initialMs: 1_000, maxMs: 60_000 };
 export class DeadLetters {
   readonly #directory: string;
   readonly #fileBytesMax: number;
+  readonly #files: LetterFiles;
   readonly #clock: Clock;
   readonly #log: SampledLog;
   readonly #observe: Observer;
@@ -57,6 +72,7 @@ export class DeadLetters {
   constructor(options: DeadLettersOptions, clock: Clock, logger: Logger, observe: Observer = unobserved) {
     this.#directory = options.directory;
     this.#fileBytesMax = options.fileBytesMax ?? fileBytesMaxDefault;
+    this.#files = options.files ?? { open, unlink };
     this.#clock = clock;
     this.#log = new SampledLog(clock, logger);
     this.#observe = observe;
@@ -124,7 +140,7 @@ export class DeadLetters {
       if (current.date === date && hasRoom) return current;
       await this.close();
     }
-    this.#file = { ...(await createNextFile(this.#directory, date)), date, sizeBytes: 0 };
+    this.#file = { ...(await createNextFile(this.#directory, date, this.#files)), date, sizeBytes: 0 };
     return this.#file;
   }
 
@@ -148,7 +164,11 @@ function withNote(jsonLine: string, note: object): string {
 }
 
 /** Always a new file: an old one may end in the middle of a line, where a crash stopped the write. */
-async function createNextFile(directory: string, date: string): Promise<Pick<OpenFile, 'handle' | 'unlock'>> {
+async function createNextFile(
+  directory: string,
+  date: string,
+  files: LetterFiles,
+): Promise<Pick<OpenFile, 'handle' | 'unlock'>> {
   makeDirectory(directory, 0o700);
   const flags = constants.O_APPEND | constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY;
   for (let number = 1; ; number++) {
@@ -156,8 +176,8 @@ async function createNextFile(directory: string, date: string): Promise<Pick<Ope
     const unlock = existsSync(path) ? undefined : tryLockFile(lockPathOf(path));
     if (unlock === undefined) continue;
     try {
-      const handle = await open(path, flags, 0o600);
-      await makeNameDurable(directory, path, handle);
+      const handle = await files.open(path, flags, 0o600);
+      await makeNameDurable(directory, path, handle, files);
       return { handle, unlock };
     } catch (error) {
       unlock();
@@ -166,21 +186,21 @@ async function createNextFile(directory: string, date: string): Promise<Pick<Ope
   }
 }
 
-async function makeNameDurable(directory: string, path: string, handle: FileHandle): Promise<void> {
+async function makeNameDurable(directory: string, path: string, handle: LetterFile, files: LetterFiles): Promise<void> {
   try {
-    await syncDirectory(directory);
+    await syncDirectory(directory, files);
     // The parent matters when the directory itself is new; whoever made it may have kept it to themselves.
-    await syncDirectory(dirname(directory)).catch(() => undefined);
+    await syncDirectory(dirname(directory), files).catch(() => undefined);
   } catch (error) {
     await handle.close();
-    await unlink(path);
+    await files.unlink(path);
     throw error;
   }
 }
 
 /** A new name survives a power cut only when its directory was synchronised. */
-export async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
+export async function syncDirectory(directory: string, files: LetterFiles = { open, unlink }): Promise<void> {
+  const handle = await files.open(directory, 'r');
   try {
     await handle.sync();
   } finally {

@@ -3,7 +3,7 @@
  * business, by its standard variables and files.
  */
 import type { Readable } from 'node:stream';
-import type { GetObjectCommandOutput, ListObjectsV2CommandOutput, S3Client } from '@aws-sdk/client-s3';
+import type { GetObjectCommandOutput, ListObjectsV2CommandOutput, S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
 import {
   describeBadListing,
   describeBrokenBody,
@@ -67,9 +67,10 @@ export const s3Timeouts: S3Timeouts = { connectionTimeoutMs: 10_000, answerTimeo
 /** Sockets are opened on demand; bodies that wait for the collector hold theirs, and listings must not wait for those. */
 const connectionsMax = 256;
 
-export function createS3Client(timeouts: S3Timeouts = s3Timeouts): S3Api {
+/** @param overrides of the SDK's settings; the simulation has a network of its own. */
+export function createS3Client(timeouts: S3Timeouts = s3Timeouts, overrides: S3ClientConfig = {}): S3Api {
   let sdk: Promise<Sdk> | undefined;
-  const load = () => (sdk ??= loadSdk(timeouts));
+  const load = () => (sdk ??= loadSdk(timeouts, overrides));
   return {
     list: (request, signal) => list(load, request, signal),
     read: (request, signal) => read(load, request, signal),
@@ -86,7 +87,7 @@ interface Sdk {
 }
 
 /** Loaded when the first call is made: it is large, and whoever reads a directory does without it. */
-async function loadSdk(timeouts: S3Timeouts): Promise<Sdk> {
+async function loadSdk(timeouts: S3Timeouts, overrides: S3ClientConfig): Promise<Sdk> {
   const { GetObjectCommand, ListObjectsV2Command, S3Client } = await import('@aws-sdk/client-s3');
   const agentOptions = { keepAlive: true, maxSockets: connectionsMax };
   const client = new S3Client({
@@ -102,6 +103,7 @@ async function loadSdk(timeouts: S3Timeouts): Promise<Sdk> {
       httpAgent: agentOptions,
       httpsAgent: agentOptions,
     },
+    ...overrides,
   });
   // Set by AWS_ENDPOINT_URL(_S3) or a profile: MinIO and the like have no host name for each bucket.
   const customEndpoint = await client.config.serviceConfiguredEndpoint?.();
