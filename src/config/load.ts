@@ -21,11 +21,15 @@ export interface Configuration {
     readonly layers: Values['DATABRICKS_AUDIT_MAPPING'];
     readonly redact: Values['DATABRICKS_AUDIT_REDACT'];
     readonly resourceAttributes: Readonly<Record<string, string>>;
+    /** Undefined: off. */
+    readonly lateAfterMs: number | undefined;
   };
   readonly start: Values['DATABRICKS_AUDIT_START'];
   readonly pollIntervalMs: number;
   readonly lookbackDays: number;
   readonly sweepIntervalMs: number;
+  /** 0: off. */
+  readonly silenceAfterMs: number;
   readonly batchLimits: { readonly recordsMax: number; readonly bytesMax: number };
   readonly logsExporter: Values['OTEL_LOGS_EXPORTER'];
   readonly otlp: OtlpOptions;
@@ -56,6 +60,7 @@ export function loadConfiguration(environment: Environment): Configuration {
     mapping: {
       layers: values.DATABRICKS_AUDIT_MAPPING,
       redact: values.DATABRICKS_AUDIT_REDACT,
+      lateAfterMs: values.DATABRICKS_AUDIT_LATE_AFTER === 0 ? undefined : values.DATABRICKS_AUDIT_LATE_AFTER,
       resourceAttributes: {
         ...values.OTEL_RESOURCE_ATTRIBUTES,
         ...(values.OTEL_SERVICE_NAME === undefined ? {} : { 'service.name': values.OTEL_SERVICE_NAME }),
@@ -65,6 +70,7 @@ export function loadConfiguration(environment: Environment): Configuration {
     pollIntervalMs: values.DATABRICKS_AUDIT_POLL_INTERVAL,
     lookbackDays: Math.ceil(values.DATABRICKS_AUDIT_LOOKBACK / millisecondsPerDay),
     sweepIntervalMs: values.DATABRICKS_AUDIT_SWEEP_INTERVAL,
+    silenceAfterMs: values.DATABRICKS_AUDIT_SILENCE_AFTER,
     batchLimits: {
       recordsMax: values.DATABRICKS_AUDIT_BATCH_RECORDS,
       bytesMax: values.DATABRICKS_AUDIT_BATCH_BYTES,

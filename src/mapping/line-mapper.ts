@@ -3,7 +3,7 @@
  * an error, because no line may vanish.
  */
 import { Buffer } from 'node:buffer';
-import type { Mapper, OtlpEncoding, RequestEncoder } from '../mapper.ts';
+import type { Mapper, Notice, OtlpEncoding, RequestEncoder } from '../mapper.ts';
 import type { EventTimes } from '../model/event-times.ts';
 import type { IdentifiedLine } from '../model/line.ts';
 import { type CompiledMapping, compileMapping, type MappingInput } from './compile.ts';
@@ -12,6 +12,7 @@ import { type Envelope, encodeEnvelope } from './envelope.ts';
 import { JsonWriter } from './json-writer.ts';
 import { type LogRecordWriter, type Severity, severities } from './log-record-writer.ts';
 import { loadMapping, type Mapping } from './mapping-file.ts';
+import { NoticeWriter } from './notice.ts';
 import type { RedactionClass } from './options.ts';
 import { ProtobufWriter } from './protobuf-writer.ts';
 import { RecordReader } from './record-reader.ts';
@@ -24,6 +25,8 @@ export interface MapperOptions {
   readonly redact: readonly RedactionClass[];
   /** From OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME; they override what the mapping says. */
   readonly resourceAttributes: Readonly<Record<string, string>>;
+  /** An event that is met so much later counts as late; never by default. */
+  readonly lateAfterMs?: number | undefined;
   /** That paths of layers start from. */
   readonly workingDirectory?: string;
 }
@@ -31,7 +34,7 @@ export interface MapperOptions {
 /** Reads and compiles the mapping; throws ERR_MAPPING_FILE with every mistake in it. */
 export function createMapper(options: MapperOptions): Mapper {
   const mapping = loadMapping(options.layers, options.workingDirectory ?? '.');
-  return new LineMapper(mapping, options.redact, options.resourceAttributes);
+  return new LineMapper(mapping, options);
 }
 
 class LineMapper implements Mapper {
@@ -39,17 +42,15 @@ class LineMapper implements Mapper {
   readonly #reader: RecordReader;
   readonly #resources: ResourceCache;
   readonly #envelope: Envelope;
+  readonly #notices: NoticeWriter;
+  readonly #lateAfterMs: number;
   readonly #eventName: string;
   readonly #unparsedEventName: string;
   readonly #unparsedSeverity: Severity;
   /** Serve line after line. */
   readonly #facts: MappingInput['facts'] = [];
 
-  constructor(
-    mapping: Mapping,
-    redact: readonly RedactionClass[],
-    resourceAttributes: Readonly<Record<string, string>>,
-  ) {
+  constructor(mapping: Mapping, { redact, resourceAttributes, lateAfterMs }: MapperOptions) {
     const rules = redact.map((name) => mapping.redact[name]);
     const sensitiveKeys = rules.length === 0 ? undefined : new SensitiveKeys(rules);
     this.#reader = new RecordReader(mapping.facts.get('service')?.from ?? [], sensitiveKeys);
@@ -57,6 +58,8 @@ class LineMapper implements Mapper {
     this.#resources = new ResourceCache(this.#compiled.resource, resourceAttributes);
     const { scopeName: name, version, scopeAttributes, schemaUrl } = mapping;
     this.#envelope = encodeEnvelope({ name, version, attributes: [...scopeAttributes] }, schemaUrl);
+    this.#notices = new NoticeWriter(mapping, this.#envelope, resourceAttributes);
+    this.#lateAfterMs = lateAfterMs ?? Number.POSITIVE_INFINITY;
     this.#eventName = mapping.eventName;
     this.#unparsedEventName = mapping.unparsed.event;
     this.#unparsedSeverity = severities[mapping.unparsed.severity];
@@ -65,10 +68,12 @@ class LineMapper implements Mapper {
   createEncoder(encoding: OtlpEncoding): RequestEncoder {
     const writer = encoding === 'protobuf' ? new ProtobufWriter(this.#envelope) : new JsonWriter(this.#envelope);
     const write = (line: IdentifiedLine) => this.#write(line, writer);
+    const lateAfterMs = this.#lateAfterMs;
     let eventTimes: EventTimes | undefined;
     return {
       append(line) {
-        eventTimes = extended(eventTimes, write(line));
+        const timeMs = write(line);
+        if (timeMs !== undefined) eventTimes = extended(eventTimes, timeMs, line.observedAtMs - timeMs > lateAfterMs);
       },
       get recordCount() {
         return writer.recordCount;
@@ -84,6 +89,10 @@ class LineMapper implements Mapper {
         return writer.finish();
       },
     };
+  }
+
+  toNoticeLine(notice: Notice): string {
+    return this.#notices.toJsonLine(notice);
   }
 
   toJsonLine(line: IdentifiedLine): string {
@@ -148,11 +157,11 @@ const timestampReasons = {
   outOfRange: 'timestamp is not in Unix milliseconds from 1990 to 2262',
 } as const;
 
-function extended(times: EventTimes | undefined, timeMs: number | undefined): EventTimes | undefined {
-  if (timeMs === undefined) return times;
-  if (times === undefined) return { oldestMs: timeMs, newestMs: timeMs };
-  if (timeMs >= times.oldestMs && timeMs <= times.newestMs) return times;
-  return { oldestMs: Math.min(times.oldestMs, timeMs), newestMs: Math.max(times.newestMs, timeMs) };
+function extended(times: EventTimes | undefined, timeMs: number, isLate: boolean): EventTimes {
+  const lateCount = (times?.lateCount ?? 0) + (isLate ? 1 : 0);
+  if (times === undefined) return { oldestMs: timeMs, newestMs: timeMs, lateCount };
+  if (timeMs >= times.oldestMs && timeMs <= times.newestMs && !isLate) return times;
+  return { oldestMs: Math.min(times.oldestMs, timeMs), newestMs: Math.max(times.newestMs, timeMs), lateCount };
 }
 
 /** Without the beginning of a character at the end: of at most four bytes, the first says how many there are. */

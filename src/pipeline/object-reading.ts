@@ -292,6 +292,7 @@ export class ObjectReading {
       lineHashes: batch.lineHashes,
       acceptedCount,
       deadLetteredCount,
+      newestEventMs: batch.eventTimes?.newestMs,
     });
   }
 
