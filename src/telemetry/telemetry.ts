@@ -81,10 +81,12 @@ export class Telemetry {
 
   /**
    * An agent begins. What a former one had in flight is nobody's any more, so all counts begin again, as after a restart of
-   * the process.
+   * the process. The faults stay: one of them is why it begins again.
    */
   watch(): Observer {
+    const { faults } = this.#activity;
     this.#activity = this.#newActivity(this.#dependencies.deliveredBefore());
+    for (const [code, fault] of faults) this.#activity.faults.set(code, fault);
     return (event: AgentEvent) => {
       this.#activity.observe(event);
       this.#metrics?.observe(event, this.#dependencies.clock.nowMs());
