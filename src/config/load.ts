@@ -31,6 +31,7 @@ export interface Configuration {
   readonly otlp: OtlpOptions;
   readonly logLevel: Values['OTEL_LOG_LEVEL'];
   readonly telemetry: {
+    readonly selfLogs: Values['DATABRICKS_AUDIT_SELF_LOGS'];
     readonly http: Values['DATABRICKS_AUDIT_HTTP'];
     readonly metrics: {
       readonly exporters: Values['OTEL_METRICS_EXPORTER'];
@@ -71,6 +72,7 @@ export function loadConfiguration(environment: Environment): Configuration {
     otlp: resolveExportOptions(values),
     logLevel: values.OTEL_LOG_LEVEL,
     telemetry: {
+      selfLogs: values.DATABRICKS_AUDIT_SELF_LOGS,
       http: values.DATABRICKS_AUDIT_HTTP,
       metrics: {
         exporters: values.OTEL_METRICS_EXPORTER,

@@ -26,7 +26,12 @@ const pinoLevels = {
 export type LogLevel = keyof typeof pinoLevels;
 export const logLevels = Object.keys(pinoLevels) as readonly LogLevel[];
 
-export function createLogger(level: LogLevel, destination: NodeJS.WriteStream): Logger {
+/** @param also is given each line as JSON. */
+export function createLogger(
+  level: LogLevel,
+  destination: NodeJS.WriteStream,
+  also?: ((line: string) => void) | undefined,
+): Logger {
   const stream: DestinationStream = destination.isTTY
     ? pretty({ destination, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss', sync: true })
     : destination;
@@ -38,8 +43,17 @@ export function createLogger(level: LogLevel, destination: NodeJS.WriteStream): 
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: describeError },
     },
-    stream,
+    also === undefined ? stream : both(stream, also),
   );
+}
+
+function both(stream: DestinationStream, also: (line: string) => void): DestinationStream {
+  return {
+    write(line) {
+      stream.write(line);
+      also(line);
+    },
+  };
 }
 
 /** An error as fields: message, code, hint and the chain of causes, without a stack for errors that are expected. */

@@ -12,8 +12,10 @@ import { Activity, type DeliveredBefore } from './activity.ts';
 import { CollectorWatch } from './collector-watch.ts';
 import { type CollectorAnswer, liveness, readiness } from './health.ts';
 import type { HttpServer } from './http-server.ts';
+import { waitForLastPush } from './last-push.ts';
 import type { Metrics, MetricsOptions } from './metrics.ts';
 import type { HttpAddress } from './options.ts';
+import type { OwnLogs } from './own-logs.ts';
 import { type Setting, takeSnapshot } from './snapshot.ts';
 
 export interface TelemetryOptions {
@@ -44,6 +46,16 @@ export async function startTelemetry(
   const telemetry = new Telemetry(options, dependencies);
   await telemetry.start();
   return telemetry;
+}
+
+/** See own-logs.ts. */
+export async function startOwnLogs(
+  resourceAttributes: Readonly<Record<string, string>>,
+  clock: Clock,
+): Promise<OwnLogs> {
+  const { createOwnLogs } = await import('./own-logs.ts');
+  const ownLogs = createOwnLogs(resourceAttributes);
+  return { ...ownLogs, close: () => waitForLastPush(ownLogs.close(), clock) };
 }
 
 export class Telemetry {
@@ -95,7 +107,9 @@ export class Telemetry {
 
   async close(): Promise<void> {
     await this.#server?.close();
-    await this.#metrics?.close().catch((error: unknown) => this.#reportPushFailure(error));
+    if (this.#metrics === undefined) return;
+    const lastPush = this.#metrics.close().catch((error: unknown) => this.#reportPushFailure(error));
+    await waitForLastPush(lastPush, this.#dependencies.clock);
   }
 
   #reportPushFailure(error: unknown): void {
