@@ -29,6 +29,8 @@ export interface Configuration {
   readonly batchLimits: { readonly recordsMax: number; readonly bytesMax: number };
   readonly logsExporter: Values['OTEL_LOGS_EXPORTER'];
   readonly otlp: OtlpOptions;
+  /** For the backend that `reconcile` asks. May hold secrets. */
+  readonly againstHeaders: Readonly<Record<string, string>>;
   readonly logLevel: Values['OTEL_LOG_LEVEL'];
   readonly telemetry: {
     readonly selfLogs: Values['DATABRICKS_AUDIT_SELF_LOGS'];
@@ -70,6 +72,7 @@ export function loadConfiguration(environment: Environment): Configuration {
     },
     logsExporter: values.OTEL_LOGS_EXPORTER,
     otlp: resolveExportOptions(values),
+    againstHeaders: values.DATABRICKS_AUDIT_AGAINST_HEADERS ?? {},
     logLevel: values.OTEL_LOG_LEVEL,
     telemetry: {
       selfLogs: values.DATABRICKS_AUDIT_SELF_LOGS,

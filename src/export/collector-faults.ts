@@ -9,6 +9,7 @@ import { AgentError } from '../model/agent-error.ts';
 import type { ExportOutcome, MisconfiguredOutcome, UnavailableOutcome } from './export-outcome.ts';
 import type { OtlpOptions } from './options.ts';
 import { readableText } from './readable-text.ts';
+import { refusalHint } from './refusal-hints.ts';
 import { serverMessage } from './server-message.ts';
 
 export interface OtlpResponse {
@@ -36,7 +37,7 @@ export function httpFault(response: OtlpResponse, options: OtlpOptions, nowMs: n
   return {
     status: 'unavailable',
     error: new AgentError('ERR_EXPORT_UNAVAILABLE', `${targetOf(options)} answered ${reason}`, {
-      hint: 'Look at the logs of the collector. Nothing is lost: sending goes on until it is accepted.',
+      hint: `${refusalHint(words) ?? 'Look at the logs of the collector.'} Nothing is lost: sending goes on until it is accepted.`,
     }),
     httpStatus: status,
     waitAtLeastMs: Math.max(

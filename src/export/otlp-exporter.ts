@@ -17,6 +17,7 @@ import type { DeadLetterReason, DeadLetters } from './dead-letters.ts';
 import type { ExportOutcome, MisconfiguredOutcome, UnavailableOutcome } from './export-outcome.ts';
 import type { OtlpClient } from './otlp-client.ts';
 import { OutageWatch } from './outage-watch.ts';
+import { refusalHint } from './refusal-hints.ts';
 
 export interface OtlpExporterParts {
   readonly client: OtlpClient;
@@ -150,12 +151,14 @@ export class OtlpExporter implements Exporter {
     signal: AbortSignal,
   ): Promise<BatchEnd> {
     const { httpStatus, reason } = verdict;
+    const hint = refusalHint(reason);
     await this.#writeDeadLetters(batch, { httpStatus, reason }, signal);
     this.#observe({ kind: 'deadLettered', code: 'ERR_EXPORT_REJECTED', httpStatus, reason, recordCount: 1 });
     this.#log.write(
       'error',
-      { code: 'ERR_EXPORT_REJECTED', reason, object: batch.lines[0]?.origin.id },
+      { code: 'ERR_EXPORT_REJECTED', reason, hint, object: batch.lines[0]?.origin.id },
       'The collector refused a record for good; it is in the dead letters',
+      hint,
     );
     return { acceptedCount: 0, deadLetteredCount: 1 };
   }
@@ -169,6 +172,7 @@ export class OtlpExporter implements Exporter {
     const ofRecords = batch.lineCount;
     const rejectedRecords = Math.min(verdict.rejectedCount, ofRecords);
     const { reason } = verdict;
+    const hint = refusalHint(reason);
     const httpStatus = 200;
     await this.#writeDeadLetters(batch, { httpStatus, reason, rejectedRecords, ofRecords }, signal);
     this.#observe({
@@ -180,8 +184,9 @@ export class OtlpExporter implements Exporter {
     });
     this.#log.write(
       'error',
-      { code: 'ERR_EXPORT_PARTIAL', reason, rejectedRecords, ofRecords, object: batch.lines[0]?.origin.id },
+      { code: 'ERR_EXPORT_PARTIAL', reason, hint, rejectedRecords, ofRecords, object: batch.lines[0]?.origin.id },
       'The collector refused some records of a request without saying which; all of them are in the dead letters',
+      hint,
     );
     return { acceptedCount: ofRecords - rejectedRecords, deadLetteredCount: rejectedRecords };
   }

@@ -105,7 +105,7 @@ class LineMapper implements Mapper {
     const compiled = this.#compiled;
     const input = inputOf(line, false);
     compiled.readRecord(record, input);
-    const wasRedacted = this.#redactor?.redact(record, compiled.readService(input)) === true;
+    const wasRedacted = this.#redactor?.redact(record, text, compiled.readService(input)) === true;
     if (wasRedacted) compiled.readRecord(record, input);
     const body = wasRedacted ? JSON.stringify(record) : text;
     const bodyUtf8 = wasRedacted ? undefined : utf8Of(line.bytes, text);

@@ -13,6 +13,7 @@ import type { DateRange, Source, WorkspaceListing } from '../source.ts';
 import { FaultLog } from './fault-log.ts';
 import type { ObjectEnd } from './object-end.ts';
 import type { ObjectShipper } from './object-shipper.ts';
+import { isDue } from './start-date.ts';
 
 export interface Schedule {
   readonly pollIntervalMs: number;
@@ -98,7 +99,7 @@ export class Shipping {
       for await (const workspace of source.list({ dates, signal, onFault: () => {} })) {
         try {
           for await (const object of workspace.objects()) {
-            if (!this.#isDue(object) || this.#context.shipper.isSettled(object)) continue;
+            if (!isDue(object, this.#context.schedule.startDate) || this.#context.shipper.isSettled(object)) continue;
             backlog.objectCount++;
             backlog.sizeBytes += object.version.sizeBytes;
             if (object.origin.date !== undefined) backlog.dates.add(object.origin.date);
@@ -269,7 +270,7 @@ export class Shipping {
     try {
       for await (const object of workspace.objects()) {
         if (signal.aborted) return;
-        if (!this.#isDue(object)) continue;
+        if (!isDue(object, this.#context.schedule.startDate)) continue;
         listedCount++;
         if (shipper.isSettled(object)) unchangedCount++;
         else yield object;
@@ -337,13 +338,6 @@ export class Shipping {
 
   #allDates(): DateRange {
     return { from: this.#context.schedule.startDate, before: undefined };
-  }
-
-  /** Sources select by the date in the path; where it has none, the object's own time decides. */
-  #isDue(object: DeliveredObject): boolean {
-    const { startDate } = this.#context.schedule;
-    if (startDate === undefined || object.origin.date !== undefined) return true;
-    return utcDate(object.version.modifiedAtMs) >= startDate;
   }
 }
 

@@ -285,6 +285,19 @@ describe('a record that is refused for good', () => {
     expect(deadLetters()).toMatchObject([{ uid: 'c'.repeat(1000), deadLetter: { httpStatus: 413 } }]);
   });
 
+  test('comes with the setting that is behind it, each setting once', async () => {
+    const collector = await receiver();
+    const { exporter, log } = setUp(jsonOptions(collector.url));
+    const tooOld = answers.status(400, "entry for stream '{}' has timestamp too old: 2026-01-01T00:00:00Z");
+    const tooFarBehind = answers.status(400, 'entry too far behind, entry timestamp is: 2026-01-01T00:00:00Z');
+    collector.answerNext(tooOld, tooOld, tooFarBehind, tooFarBehind);
+    for (const name of ['a', 'b', 'c', 'd']) await exporter.export(batchOf(lines(name)), never);
+    expect(log.map(({ fields }) => fields.hint)).toEqual([
+      expect.stringContaining('reject_old_samples: false'),
+      expect.stringContaining('time_sharding_enabled: true'),
+    ]);
+  });
+
   test('does not fill the log when there are many', async () => {
     const collector = await receiver();
     const { exporter, log, clock } = setUp(jsonOptions(collector.url));
