@@ -134,6 +134,10 @@ export class Telemetry {
         metrics: this.#metrics?.render,
         pageFiles: readLivePage(),
         snapshot: () => JSON.stringify(this.#snapshot()),
+        onError: (error) => {
+          const reason = printable(messageOf(error));
+          this.#log.write('warn', { reason }, 'A connection to health, metrics or live page could not be accepted');
+        },
       },
       clock,
     );
