@@ -16,6 +16,8 @@ import { SettlementQueue } from './settlement-queue.ts';
 import type { ShippingParts } from './shipping-parts.ts';
 
 const lineEndings = [0x0a, 0x0d];
+/** How much is read at most without a word to the observer: whoever watches has to see that something moves. */
+const toldAtOnceBytes = 64 * 1_048_576;
 
 export class ObjectReading {
   readonly #object: DeliveredObject;
@@ -127,6 +129,8 @@ export class ObjectReading {
       this.#digest.update(settledPart);
       if (splitter !== undefined) this.#recountSettled(splitter.push(settledPart));
       rest = next.value.subarray(settledPart.length);
+      this.#decodedBytes += settledPart.length;
+      if (this.#decodedBytes >= toldAtOnceBytes) this.#tellRead(undefined);
     }
     if (!equalBytes(this.#digest.mark(0).position().digest, settled.digest)) return undefined;
     const lastLine = splitter?.end();
@@ -172,6 +176,7 @@ export class ObjectReading {
       this.#lastLineEnd = this.#digest.mark(this.#lineCount);
     }
     hashUpTo(chunkStartBytes + chunk.length);
+    if (this.#batch.isEmpty && this.#decodedBytes >= toldAtOnceBytes) this.#tellRead(undefined);
   }
 
   #add(line: DeliveredLine): void {
