@@ -104,7 +104,7 @@ export function planOf(seed: number): Plan {
     pageKeys: chance.pick([1, 3, 1000]),
     etags: chance.pick(['content', 'unique']),
     refusal: chance.pick(['atomic', 'storesTheRest']),
-    bucket: chance.happens(0.05) ? 'sdk' : 'calls',
+    bucket: chance.happens(0.02) ? 'sdk' : 'calls',
   };
   const steps = new Story(chance, durationMs, pollIntervalMs).steps();
   return { seed, settings, steps: steps.toSorted((left, right) => left.atMs - right.atMs) };
