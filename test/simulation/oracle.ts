@@ -169,8 +169,8 @@ export class Oracle implements CollectorListener {
     }
   }
 
-  /** Lines that came to an end and may not be known to the state: they were in flight, and the object has changed since. */
-  get inFlightLeftCount(): number {
+  /** Lines that were in flight when a process died: when they are missing in the object since, the state does not know their end. */
+  get mayRepeatCount(): number {
     return [...this.#occurrences.values()].filter(({ mayRepeat }) => mayRepeat).length;
   }
 

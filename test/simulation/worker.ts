@@ -11,6 +11,9 @@ parentPort?.on('message', () => {
   stopped = true;
 });
 for (let seed = first; seed < end && !stopped; seed += step) {
-  parentPort?.postMessage({ seed, outcome: await simulate(planOf(seed)) });
+  const outcome = await simulate(planOf(seed)).catch((error: unknown) => {
+    throw new Error(`seed ${seed} threw`, { cause: error });
+  });
+  parentPort?.postMessage({ seed, outcome });
 }
 parentPort?.close();
