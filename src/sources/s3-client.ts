@@ -4,7 +4,13 @@
  */
 import type { Readable } from 'node:stream';
 import type { GetObjectCommandOutput, ListObjectsV2CommandOutput, S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
-import { describeBrokenBody, describeOtherVersion, describeS3Error, type S3Call } from './s3-errors.ts';
+import {
+  describeBadListing,
+  describeBrokenBody,
+  describeOtherVersion,
+  describeS3Error,
+  type S3Call,
+} from './s3-errors.ts';
 
 export interface S3ListRequest {
   readonly bucket: string;
@@ -127,29 +133,38 @@ async function* list(
 ): AsyncGenerator<S3Page, void, undefined> {
   const call: S3Call = { action: 's3:ListBucket', bucket: request.bucket, path: request.prefix };
   let token: string | undefined;
-  do {
+  /** Moved on to the token of page 1, 2, 4, 8 ...: tokens that come round in a circle meet it (Brent's algorithm). */
+  let knownToken: string | undefined;
+  for (let pageCount = 1; ; pageCount++) {
     signal.throwIfAborted();
     const page = await attempt(call, signal, async () => (await load()).listPage(request, token, signal));
-    yield readPage(page);
-    token = page.IsTruncated ? page.NextContinuationToken : undefined;
-  } while (token !== undefined);
+    yield readPage(page, call);
+    if (!page.IsTruncated) return;
+    token = page.NextContinuationToken;
+    // Ending here would look like a bucket with fewer objects.
+    if (!token) throw describeBadListing(call, 'it goes on and says not where');
+    if (token === knownToken) throw describeBadListing(call, 'its pages come round in a circle');
+    if (Math.log2(pageCount) % 1 === 0) knownToken = token;
+  }
 }
 
-function readPage(page: ListObjectsV2CommandOutput): S3Page {
+/** Rejects what is no listing as a whole: an object without its tag would count as unchanged for ever. */
+function readPage(page: ListObjectsV2CommandOutput, call: S3Call): S3Page {
+  if (page.Name === undefined && page.IsTruncated === undefined) throw describeBadListing(call, 'it is no listing');
   return {
-    objects: (page.Contents ?? []).flatMap(({ Key, ETag, Size, LastModified }) =>
-      Key === undefined
-        ? []
-        : [
-            {
-              key: Key,
-              etag: withoutQuotes(ETag ?? ''),
-              sizeBytes: Size ?? 0,
-              modifiedAtMs: LastModified?.getTime() ?? 0,
-            },
-          ],
-    ),
-    folders: (page.CommonPrefixes ?? []).flatMap(({ Prefix }) => (Prefix === undefined ? [] : [Prefix])),
+    objects: (page.Contents ?? []).map(({ Key = '', ETag = '', Size = -1, LastModified }) => {
+      const listed = {
+        key: Key,
+        etag: withoutQuotes(ETag),
+        sizeBytes: Size,
+        modifiedAtMs: LastModified?.getTime() ?? Number.NaN,
+      };
+      const { key, etag, sizeBytes, modifiedAtMs } = listed;
+      const isWhole = key !== '' && etag !== '' && Number.isSafeInteger(sizeBytes) && Number.isFinite(modifiedAtMs);
+      if (!isWhole || sizeBytes < 0) throw describeBadListing(call, 'an entry is without key, ETag, size or time');
+      return listed;
+    }),
+    folders: (page.CommonPrefixes ?? []).flatMap(({ Prefix }) => (Prefix ? [Prefix] : [])),
   };
 }
 

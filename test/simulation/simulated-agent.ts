@@ -60,8 +60,8 @@ export function createSimulatedAgent(models: Models, life: Life, options: Simula
       logger: loggerOf(life, world, options.onSentAgain),
       stdout: process.stdout,
       clock: world.clockOf(life),
-      onVisited: ({ origin }, end) => {
-        if (life.alive) world.note(`${origin.key} visited: ${end.status}`);
+      observer: (event) => {
+        if (life.alive && event.kind === 'objectVisited') world.note(`${event.objectId} visited: ${event.status}`);
       },
     },
     options.mode,

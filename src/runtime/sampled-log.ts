@@ -2,15 +2,15 @@
  * Log lines about single requests and records: the first of a kind in full, then one in five minutes with the count of those
  * that were left out.
  */
-import type { Clock } from '../runtime/clock.ts';
-import type { Logger } from '../runtime/logger.ts';
+import type { Clock } from './clock.ts';
+import type { Logger } from './logger.ts';
 
 const intervalMs = 5 * 60_000;
 
 export class SampledLog {
   readonly #clock: Clock;
   readonly #logger: Logger;
-  /** By message, of which there are few: messages are constants. */
+  /** By message and variant, of which there are few: both are constants. */
   readonly #kinds = new Map<string, { toldAtMs: number; omitted: number }>();
 
   constructor(clock: Clock, logger: Logger) {
@@ -18,14 +18,16 @@ export class SampledLog {
     this.#logger = logger;
   }
 
-  write(level: 'warn' | 'error', fields: object, message: string): void {
+  /** @param variant of the message that is a kind of its own, such as another hint. */
+  write(level: 'warn' | 'error', fields: object, message: string, variant = ''): void {
     const nowMs = this.#clock.nowMs();
-    const kind = this.#kinds.get(message);
+    const kindName = `${message} ${variant}`;
+    const kind = this.#kinds.get(kindName);
     if (kind !== undefined && nowMs - kind.toldAtMs < intervalMs) {
       kind.omitted++;
       return;
     }
-    this.#kinds.set(message, { toldAtMs: nowMs, omitted: 0 });
+    this.#kinds.set(kindName, { toldAtMs: nowMs, omitted: 0 });
     this.#logger[level](
       kind === undefined || kind.omitted === 0 ? fields : { ...fields, omitted: kind.omitted },
       message,
