@@ -40,7 +40,8 @@ export type Step = Delivery | Fault | Death;
 export type Delivery = { readonly kind: 'deliver'; readonly atMs: number; readonly key: string } & (
   | { readonly change: 'extend' | 'rewrite' | 'insert'; readonly lines: readonly string[]; readonly newline: boolean }
   | { readonly change: 'shrink'; readonly keep: number }
-  | { readonly change: 'same' | 'reorder' }
+  /** `restore`: as it was before the latest change. */
+  | { readonly change: 'same' | 'reorder' | 'restore' }
   | { readonly change: 'delete' }
 );
 
@@ -160,10 +161,11 @@ class Story {
       'insert',
       'reorder',
       'shrink',
+      'restore',
       'delete',
     ]);
     if (change === 'shrink') return { ...at, change, keep: chance.between(0, 12) };
-    if (change === 'same' || change === 'reorder') return { ...at, change };
+    if (change === 'same' || change === 'reorder' || change === 'restore') return { ...at, change };
     if (change === 'delete') return { ...at, change };
     return { ...at, change, lines: this.#lines(), newline: chance.happens(0.9) };
   }
