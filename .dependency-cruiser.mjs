@@ -1,6 +1,6 @@
 // The levels of the tree (docs/architecture.md): imports go down only, parts do not know each other, and there are no circles.
-const part = '^src/(sources|decoders|mapping|export|delivery)/';
-const contract = '^src/(source|decoder|mapper|exporter|delivery-state)\\.ts$';
+const part = '^src/(sources|decoders|mapping|export|delivery|backends|telemetry)/';
+const contract = '^src/(source|decoder|mapper|exporter|delivery-state|backend|observer)\\.ts$';
 
 export default {
   forbidden: [
@@ -39,7 +39,7 @@ export default {
     {
       name: 'level-4-the-agent-meets-parts-by-their-index',
       severity: 'error',
-      from: { path: '^src/(agent|checks|preview|index)\\.ts$' },
+      from: { path: '^src/(agent|checks|preview|monitoring|reconcile|replay|index)\\.ts$' },
       to: {
         path: part,
         pathNot: '/index\\.ts$',

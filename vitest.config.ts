@@ -3,7 +3,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/servers/**'],
+    // Everything here needs Node.js only: `npm run test:e2e` has the real servers, `npm run test:browser` the browser.
+    exclude: ['test/servers/**', 'test/browser/**'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     restoreMocks: true,

@@ -3,36 +3,39 @@
  */
 import type { Writable } from 'node:stream';
 import type { Configuration } from './config/index.ts';
+import type { Decoder } from './decoder.ts';
 import { createDecoder } from './decoders/index.ts';
-import { openDeliveryState } from './delivery/index.ts';
+import { type OpenDatabase, openDeliveryState } from './delivery/index.ts';
 import type { DeliveryState } from './delivery-state.ts';
-import { createConsoleExporter, createOtlpExporter } from './export/index.ts';
+import { createConsoleExporter, createOtlpExporter, type HttpTransport, type LetterFiles } from './export/index.ts';
 import type { Exporter } from './exporter.ts';
 import type { Mapper, OtlpEncoding } from './mapper.ts';
 import { createMapper } from './mapping/index.ts';
 import type { DeliveredObject } from './model/object.ts';
+import type { AgentEvent, Observer } from './observer.ts';
 import { BatchMemoryPool } from './pipeline/batch-memory.ts';
 import type { ObjectEnd } from './pipeline/object-end.ts';
 import { ObjectShipper } from './pipeline/object-shipper.ts';
 import { type Backlog, Shipping } from './pipeline/shipping.ts';
+import { startDate } from './pipeline/start-date.ts';
 import { type Clock, systemClock } from './runtime/clock.ts';
-import { Counters } from './runtime/counters.ts';
 import type { Logger } from './runtime/logger.ts';
 import { packageVersion } from './runtime/package-version.ts';
 import { Semaphore } from './runtime/semaphore.ts';
 import type { Source } from './source.ts';
-import { createSources } from './sources/index.ts';
+import { createSources, type S3Api } from './sources/index.ts';
+import { Counters } from './telemetry/index.ts';
 
 export { type DeliverySummary, readDeliverySummary } from './delivery/index.ts';
-export type { ObjectEnd } from './pipeline/object-end.ts';
+export type { AgentEvent, Observer } from './observer.ts';
 
 export interface AgentSurroundings {
   readonly logger: Logger;
   /** Where `OTEL_LOGS_EXPORTER=console` writes. */
   readonly stdout: Writable;
   readonly clock?: Clock | undefined;
-  /** Told about every object that was visited. */
-  readonly onVisited?: ((object: DeliveredObject, end: ObjectEnd) => void) | undefined;
+  /** Told what the agent does while it does it. */
+  readonly observer?: Observer | undefined;
   /** How long requests under way may take to be answered once the agent is told to stop. */
   readonly graceMs?: number | undefined;
 }
@@ -43,10 +46,22 @@ export interface Agent {
   run(stop: AbortSignal): Promise<void>;
   /** Ships what is there now. True when everything was listed and read to its end. */
   shipOnce(stop: AbortSignal): Promise<boolean>;
+  /** Ships what is missing of an object, whatever the state says of its version, and repeats nothing that the state knows. */
+  shipAgain(object: DeliveredObject, stop: AbortSignal): Promise<ObjectEnd>;
   /** What is listed and not settled yet. */
   backlog(stop: AbortSignal): Promise<Backlog>;
   /** Writes the state; call it last, whatever happened. */
   close(): Promise<void>;
+}
+
+/** What surrounds the process, and what is costly to make: the simulation brings its own, and everybody else takes the real things. */
+export interface Outside {
+  readonly createS3?: (() => S3Api) | undefined;
+  readonly transport?: HttpTransport | undefined;
+  readonly letterFiles?: LetterFiles | undefined;
+  readonly openDatabase?: OpenDatabase | undefined;
+  readonly decoder?: Decoder | undefined;
+  readonly mapper?: Mapper | undefined;
 }
 
 /** Docker kills ten seconds behind its SIGTERM. */
@@ -59,19 +74,31 @@ export function createAgent(
   configuration: Configuration,
   surroundings: AgentSurroundings,
   mode: 'longRunning' | 'oneShot' = 'longRunning',
+  outside: Outside = {},
 ): Agent {
   const { logger, clock = systemClock } = surroundings;
-  const mapper = createMapper(configuration.mapping);
-  const exporter = createExporter(configuration, mapper, surroundings, clock);
+  const mapper = outside.mapper ?? createMapper(configuration.mapping);
+  const counters = new Counters();
+  const observe = (event: AgentEvent) => {
+    counters.observe(event);
+    surroundings.observer?.(event);
+  };
+  const exporter = createExporter(configuration, mapper, surroundings, { clock, observe, outside });
   const sources = createSources({
     sources: configuration.sources,
     stillAfterPolls: mode === 'oneShot' ? 0 : stillAfterPolls,
+    createS3: outside.createS3,
   });
-  const state = openDeliveryState({ directory: configuration.stateDirectory, clock, logger });
-  const counters = new Counters();
+  const state = openDeliveryState({
+    directory: configuration.stateDirectory,
+    clock,
+    logger,
+    observe,
+    openDatabase: outside.openDatabase,
+  });
   const abandon = new AbortController();
   const shipper = new ObjectShipper({
-    decoder: createDecoder(),
+    decoder: outside.decoder ?? createDecoder(),
     batchMemory: new BatchMemoryPool(() => mapper.createEncoder(encodingOf(configuration))),
     exporter,
     state,
@@ -79,7 +106,7 @@ export function createAgent(
     requestSlots: new Semaphore(configuration.otlp.requestsInFlightMax),
     unsettledBatchesMax: configuration.otlp.requestsInFlightMax,
     abandon: abandon.signal,
-    counters,
+    observe,
     logger,
   });
   const schedule = {
@@ -92,18 +119,23 @@ export function createAgent(
     sources,
     shipper,
     schedule,
-    counters,
+    observe,
     clock,
     logger,
-    onVisited: surroundings.onVisited,
     onFailure: (error) => abandon.abort(error),
     onPoll: (lookbackStart) => state.dropLineHashes(lookbackStart),
   });
   const { graceMs = graceMsDefault } = surroundings;
   return {
     counters,
-    run: (stop) => withGrace(stop, abandon, graceMs, () => shipping.follow(stop)),
-    shipOnce: (stop) => withGrace(stop, abandon, graceMs, () => shipping.shipOnce(stop)),
+    run: (stop) => withGrace(stop, abandon, graceMs, clock, () => shipping.follow(stop)),
+    shipOnce: (stop) => withGrace(stop, abandon, graceMs, clock, () => shipping.shipOnce(stop)),
+    shipAgain: (object, stop) =>
+      withGrace(stop, abandon, graceMs, clock, async () => {
+        state.reopen(object.origin.id);
+        await state.flush(stop);
+        return await shipper.ship(object, stop);
+      }),
     backlog: (stop) => shipping.backlog(sources, { from: schedule.startDate, before: undefined }, stop),
     close: () => closeAll(exporter, sources, state),
   };
@@ -113,7 +145,7 @@ function createExporter(
   configuration: Configuration,
   mapper: Mapper,
   { logger, stdout }: AgentSurroundings,
-  clock: Clock,
+  { clock, observe, outside }: { readonly clock: Clock; readonly observe: Observer; readonly outside: Outside },
 ): Exporter {
   const toJsonLine = mapper.toJsonLine.bind(mapper);
   if (configuration.logsExporter === 'console') return createConsoleExporter({ output: stdout, toJsonLine });
@@ -129,6 +161,9 @@ function createExporter(
       deadLettersDirectory: configuration.deadLetterDirectory,
       clock,
       logger,
+      observe,
+      transport: outside.transport,
+      letterFiles: outside.letterFiles,
     },
   );
 }
@@ -137,29 +172,27 @@ function encodingOf({ otlp }: Configuration): OtlpEncoding {
   return otlp.protocol === 'http/json' ? 'json' : 'protobuf';
 }
 
-/** `now` is the day on which the state began, so that the days of an outage are not skipped by the restart after it. */
-function startDate(start: Configuration['start'], state: DeliveryState): string | undefined {
-  if (start === 'earliest') return undefined;
-  return start === 'now' ? state.createdOn : start.date;
-}
-
 /** Reading ends with `stop`; requests under way have the grace period on top of it. */
 async function withGrace<Result>(
   stop: AbortSignal,
   abandon: AbortController,
   graceMs: number,
+  clock: Clock,
   work: () => Promise<Result>,
 ): Promise<Result> {
-  let timer: NodeJS.Timeout | undefined;
+  const ended = new AbortController();
   const onStop = () => {
-    timer = setTimeout(() => abandon.abort(stop.reason), graceMs);
+    clock.sleep(graceMs, ended.signal).then(
+      () => abandon.abort(stop.reason),
+      () => {}, // The work ended first.
+    );
   };
   stop.addEventListener('abort', onStop, { once: true });
   try {
     return await work();
   } finally {
     stop.removeEventListener('abort', onStop);
-    clearTimeout(timer);
+    ended.abort();
   }
 }
 

@@ -6,11 +6,14 @@ import { Command } from 'commander';
 import { check } from './commands/check.ts';
 import { type CommandContext, type ExitCode, exitCodes } from './commands/command.ts';
 import { preview } from './commands/preview.ts';
+import { type ReconcileCommandOptions, reconcile } from './commands/reconcile.ts';
+import { type ReplayCommandOptions, replay } from './commands/replay.ts';
 import { run } from './commands/run.ts';
 import { ship } from './commands/ship.ts';
 import { status } from './commands/status.ts';
 import { isAgentError } from './model/agent-error.ts';
 import { packageVersion } from './runtime/package-version.ts';
+import { printableLines } from './runtime/printable.ts';
 import { keepHeapSmall } from './runtime/small-heap.ts';
 
 keepHeapSmall();
@@ -71,6 +74,41 @@ program
   .description('print what was delivered, per workspace and date')
   .option('--json', 'as JSON')
   .action((options: { json?: boolean }) => end(status(options, context)));
+program
+  .command('reconcile')
+  .description('compare the bucket with what was delivered, line by line; exit code 1 when something is missing')
+  .option('--json', 'as JSON')
+  .option('--repair', 'ship what is missing; no agent may run beside it')
+  .option(
+    '--against <backend>',
+    'compare with what a backend holds too: loki=<url>, or elasticsearch=<url>[/<index>]; headers for it are in DATABRICKS_AUDIT_AGAINST_HEADERS',
+  )
+  .option('--from <date>', 'the first date partition, yyyy-mm-dd')
+  .option('--before <date>', 'the first date partition that is left out')
+  .addHelpText(
+    'after',
+    `
+Works while an agent runs: lines under way are no difference, nor are objects that were delivered within the last five
+minutes (or two poll intervals, if that is longer). Every object is read, so it takes as long as shipping it again, about.
+docs/operations.md says what the columns mean.`,
+  )
+  .action((options: ReconcileCommandOptions) => end(reconcile(options, context)));
+program
+  .command('replay')
+  .description('send dead letters again; those that are accepted leave their files')
+  .option('--dry-run', 'only print what would be sent, by day and reason')
+  .option('--json', 'as JSON')
+  .option('--reason <text>', 'only letters with this text in their reason')
+  .option('--status <code>', 'only letters that were refused with this HTTP status; 200 is a partial success')
+  .option('--from <date>', 'only letters that were refused on this day (UTC, yyyy-mm-dd) or later')
+  .option('--before <date>', 'only letters that were refused before this day')
+  .addHelpText(
+    'after',
+    `
+Works while an agent runs; the file that the agent is writing is left alone. Records are sent byte for byte as the first time,
+so a backend that stored one already drops it. What is refused again is kept, with the new reason, and the exit code is 1.`,
+  )
+  .action((options: ReplayCommandOptions) => end(replay(options, context)));
 
 await program.parseAsync();
 
@@ -87,6 +125,6 @@ async function end(command: Promise<ExitCode>): Promise<void> {
 }
 
 function explain(error: unknown): string {
-  if (!isAgentError(error)) return `${error instanceof Error ? error.stack : String(error)}\n`;
-  return `${error.code}: ${error.message}\n${error.hint === undefined ? '' : `${error.hint}\n`}`;
+  if (!isAgentError(error)) return `${printableLines(String(error instanceof Error ? error.stack : error))}\n`;
+  return printableLines(`${error.code}: ${error.message}\n${error.hint === undefined ? '' : `${error.hint}\n`}`);
 }

@@ -89,6 +89,11 @@ export interface DeliveryState {
   finish(origin: ObjectOrigin, version: ObjectVersion, end: Position, stillAnnounced: readonly Announcement[]): void;
   /** The object is as if it had never been seen. */
   forget(id: ObjectId): void;
+  /**
+   * The next visit reads the object whatever its version, and compares it line by line with what was settled; without line
+   * hashes it goes on behind the settled position.
+   */
+  reopen(id: ObjectId): void;
   /** Drops the line hashes of objects of dates before this one (`yyyy-mm-dd`); their positions stay. */
   dropLineHashes(before: string): void;
   /**
@@ -97,4 +102,17 @@ export interface DeliveryState {
    */
   flush(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Looks into the state beside whoever writes it. */
+export interface DeliveryReader
+  extends Pick<
+    DeliveryState,
+    'hashSecret' | 'createdOn' | 'find' | 'settledLineHashes' | 'announcements' | 'createLineIndex'
+  > {
+  /** How many lines of the object were settled, by how they ended. */
+  counts(id: ObjectId): { readonly acceptedCount: number; readonly deadLetteredCount: number };
+  /** Everything that `look` reads is of one moment. */
+  inSnapshot<Result>(look: () => Result): Result;
+  close(): void;
 }

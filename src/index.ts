@@ -5,6 +5,6 @@ export { type Agent, type AgentSurroundings, createAgent } from './agent.ts';
 export { type Configuration, type Environment, loadConfiguration } from './config/index.ts';
 export { AgentError, type ErrorCode } from './model/agent-error.ts';
 export type { DeliveredObject, ObjectId, ObjectOrigin, ObjectVersion } from './model/object.ts';
-export type { ObjectEnd } from './pipeline/object-end.ts';
-export type { Counters } from './runtime/counters.ts';
+export type { AgentEvent, Observer } from './observer.ts';
 export { createLogger, type Logger, silentLogger } from './runtime/logger.ts';
+export type { Counters } from './telemetry/index.ts';

@@ -1,6 +1,7 @@
 /**
  * Contract: from a line to its log record, written straight into an OTLP request.
  */
+import type { EventTimes } from './model/event-times.ts';
 import type { IdentifiedLine } from './model/line.ts';
 
 /**
@@ -13,6 +14,8 @@ export interface RequestEncoder {
   readonly recordCount: number;
   /** Close to the size of the request body so far, before compression. */
   readonly sizeBytes: number;
+  /** Of the records so far; undefined when none of them has a time. */
+  readonly eventTimes: EventTimes | undefined;
   /** The request body, valid until the encoder is used again; the encoder is empty afterwards. */
   finish(): Uint8Array;
 }

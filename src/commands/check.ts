@@ -4,6 +4,7 @@
 import { styleText } from 'node:util';
 import { type CheckResult, runChecks } from '../checks.ts';
 import { loadConfiguration } from '../config/index.ts';
+import { printableLines } from '../runtime/printable.ts';
 import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
 
 const marks = { ok: ['green', 'ok     '], warning: ['yellow', 'warning'], failed: ['red', 'FAILED '] } as const;
@@ -21,7 +22,7 @@ export async function check({ environment, stdout, stop }: CommandContext): Prom
 
 function render({ status, message, hint }: CheckResult, stream: NodeJS.WriteStream): string {
   const [colour, mark] = marks[status];
-  const indented = message.replaceAll('\n', '\n        ');
-  const advice = hint === undefined ? '' : `        ${hint}\n`;
+  const indented = printableLines(message).replaceAll('\n', '\n        ');
+  const advice = hint === undefined ? '' : `        ${printableLines(hint)}\n`;
   return `${styleText(colour, mark, { stream })} ${indented}\n${advice}`;
 }

@@ -2,6 +2,7 @@
  * What every command is given, and how it ends.
  */
 import type { Environment } from '../config/index.ts';
+import { AgentError } from '../model/agent-error.ts';
 
 export interface CommandContext {
   readonly environment: Environment;
@@ -25,4 +26,20 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 /** The environment with the sources that were named on the command line, if any. */
 export function withSources(environment: Environment, sources: readonly string[]): Environment {
   return sources.length === 0 ? environment : { ...environment, DATABRICKS_AUDIT_SOURCE: sources.join(',') };
+}
+
+/** @throws AgentError ERR_CONFIGURATION */
+export function dateOption(name: string, text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const isDate = /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(`${text}T00:00:00Z`));
+  if (isDate) return text;
+  throw new AgentError('ERR_CONFIGURATION', `${name}: expected a date such as 2026-01-31, got ${JSON.stringify(text)}`);
+}
+
+export function count(value: number): string {
+  return value.toLocaleString('en');
+}
+
+export function some(value: number, noun: string): string {
+  return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
 }

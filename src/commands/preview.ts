@@ -6,13 +6,14 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { loadConfiguration } from '../config/index.ts';
 import { previewLines } from '../preview.ts';
+import { printableJson } from '../runtime/printable.ts';
 import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
 import { renderRecord } from './render-record.ts';
 
 export async function preview(path: string, { environment, stdin, stdout, stop }: CommandContext): Promise<ExitCode> {
   const configuration = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...environment });
   const input = path === '-' ? stdin : path;
-  const render = stdout.isTTY ? renderRecord : (line: string) => `${line}\n`;
+  const render = stdout.isTTY ? renderRecord : (line: string) => `${printableJson(line)}\n`;
   const records = Readable.from(previewLines(configuration.mapping, input, stop)).map(render);
   await pipeline(records, stdout, { end: false, signal: stop }).catch(ignoreClosedPipe);
   return exitCodes.success;

@@ -4,6 +4,7 @@
 import { createAgent } from '../agent.ts';
 import { type Configuration, loadConfiguration, unknownVariables } from '../config/index.ts';
 import { isAgentError } from '../model/agent-error.ts';
+import { startMonitoring } from '../monitoring.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
 import { packageVersion } from '../runtime/package-version.ts';
 import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
@@ -14,17 +15,22 @@ export async function run({ environment, stdout, stderr, stop }: CommandContext)
   stop.addEventListener('abort', () =>
     logger.info({}, 'Stopping: requests under way are given some seconds to be answered'),
   );
-  for (let starts = 1; !stop.aborted; starts++) {
-    const agent = createAgent(configuration, { logger, stdout });
-    if (starts === 1) reportStart(configuration, unknownVariables(environment), logger);
-    try {
-      await agent.run(stop);
-    } catch (error) {
-      // Closing moves a damaged state aside, and the next agent begins a new one.
-      if (!stop.aborted && !isAgentError(error, 'ERR_STATE_DAMAGED')) throw error;
-    } finally {
-      await agent.close();
+  const monitoring = await startMonitoring(configuration, { logger });
+  try {
+    for (let starts = 1; !stop.aborted; starts++) {
+      const agent = createAgent(configuration, { logger, stdout, observer: monitoring.watch() });
+      if (starts === 1) reportStart(configuration, unknownVariables(environment), logger);
+      try {
+        await agent.run(stop);
+      } catch (error) {
+        // Closing moves a damaged state aside, and the next agent begins a new one.
+        if (!stop.aborted && !isAgentError(error, 'ERR_STATE_DAMAGED')) throw error;
+      } finally {
+        await agent.close();
+      }
     }
+  } finally {
+    await monitoring.close();
   }
   logger.info({}, 'Stopped; the state is written');
   return exitCodes.success;

@@ -2,23 +2,23 @@
  * `ship`: one shot. Ships what is there now, shows how far it is on a terminal, and says with its exit code whether every
  * line arrived.
  */
-import { MultiBar, Presets } from 'cli-progress';
-import { type Agent, createAgent, type ObjectEnd } from '../agent.ts';
+import { type Agent, type AgentEvent, createAgent } from '../agent.ts';
 import { loadConfiguration } from '../config/index.ts';
 import { createLogger } from '../runtime/logger.ts';
-import { type CommandContext, type ExitCode, exitCodes, withSources } from './command.ts';
+import { printable } from '../runtime/printable.ts';
+import { type CommandContext, count, type ExitCode, exitCodes, some, withSources } from './command.ts';
+import { createProgressBar, type ProgressBar } from './progress-bar.ts';
 
 /** Objects by how the last visit to them ended. */
 class Visits {
   readonly #failed = new Map<string, string>();
   settledCount = 0;
 
-  ended(object: string, end: ObjectEnd): void {
-    if (end.status === 'settled') this.settledCount++;
-    const isFailure = end.status === 'released' || end.status === 'damaged';
+  ended({ objectId, status, fault }: AgentEvent & { kind: 'objectVisited' }): void {
+    if (status === 'settled') this.settledCount++;
     // What was deleted meanwhile is not part of what is there; if it is after all, the next listing shows it.
-    if (isFailure && end.error.code !== 'ERR_OBJECT_GONE') this.#failed.set(object, end.error.message);
-    else this.#failed.delete(object);
+    if (fault !== undefined && fault.code !== 'ERR_OBJECT_GONE') this.#failed.set(objectId, fault.message);
+    else this.#failed.delete(objectId);
   }
 
   get failures(): readonly (readonly [object: string, reason: string])[] {
@@ -30,23 +30,25 @@ export async function ship(sources: readonly string[], context: CommandContext):
   const { stdout, stderr, stop } = context;
   const configuration = loadConfiguration(withSources(context.environment, sources));
   const visits = new Visits();
-  let progress: Progress | undefined;
+  let progress: ProgressBar | undefined;
   let complete = false;
   const agent = createAgent(
     configuration,
     {
       logger: createLogger(configuration.logLevel, stderr),
       stdout,
-      onVisited(object, end) {
-        visits.ended(object.origin.id, end);
-        progress?.advance(object.version.sizeBytes);
+      observer(event) {
+        if (event.kind !== 'objectVisited') return;
+        visits.ended(event);
+        const { objectsShipped: objects, linesRead: lines } = agent.counters;
+        progress?.advance(event.sizeBytes, { objects, lines });
       },
     },
     'oneShot',
   );
   const startedAtMs = performance.now();
   try {
-    if (stderr.isTTY) progress = createProgress(agent, (await agent.backlog(stop)).sizeBytes, stderr);
+    if (stderr.isTTY) progress = createProgressBar((await agent.backlog(stop)).sizeBytes, stderr);
     complete = await agent.shipOnce(stop);
   } catch (error) {
     if (!stop.aborted) throw error;
@@ -60,36 +62,6 @@ export async function ship(sources: readonly string[], context: CommandContext):
   return complete ? exitCodes.success : exitCodes.failure;
 }
 
-interface Progress {
-  advance(sizeBytes: number): void;
-  end(): void;
-}
-
-function createProgress({ counters }: Agent, totalBytes: number, terminal: NodeJS.WriteStream): Progress {
-  const bars = new MultiBar(
-    {
-      format: '{bar} {percentage}% | {objects} objects, {lines} lines, {rate}/s | {eta_formatted} left',
-      stream: terminal,
-      hideCursor: true,
-      clearOnComplete: true,
-    },
-    Presets.shades_classic,
-  );
-  const startedAtMs = performance.now();
-  const bar = bars.create(Math.max(1, totalBytes), 0, { objects: 0, lines: 0, rate: 0 });
-  return {
-    advance(sizeBytes) {
-      const rate = Math.round(counters.linesRead / ((performance.now() - startedAtMs) / 1000));
-      bar.increment(sizeBytes, {
-        objects: counters.objectsShipped.toLocaleString('en'),
-        lines: counters.linesRead.toLocaleString('en'),
-        rate: rate.toLocaleString('en'),
-      });
-    },
-    end: () => bars.stop(),
-  };
-}
-
 function summarise(
   { counters }: Agent,
   visits: Visits,
@@ -97,14 +69,13 @@ function summarise(
   elapsedMs: number,
   stopped: boolean,
 ): string {
-  const count = (value: number) => value.toLocaleString('en');
-  const some = (value: number, noun: string) => `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
   const lines = [
     `${stopped ? 'Stopped' : 'Shipped'} after ${(elapsedMs / 1000).toFixed(1)} s: ${some(visits.settledCount, 'object')}, ${some(counters.linesRead, 'line')} read`,
     `  ${count(counters.linesNew)} new: ${count(counters.linesAccepted)} accepted, ${count(counters.linesDeadLettered)} dead-lettered`,
     `  ${count(counters.linesAlreadyShipped)} already shipped; ${some(counters.objectsUnchanged, 'object')} unchanged`,
   ];
-  for (const [object, reason] of visits.failures.slice(0, 20)) lines.push(`  not read whole: ${object}: ${reason}`);
+  for (const [object, reason] of visits.failures.slice(0, 20))
+    lines.push(`  not read whole: ${printable(object)}: ${printable(reason, 1_000)}`);
   if (!complete && !stopped && visits.failures.length === 0)
     lines.push('  not everything could be listed: the log says what');
   if (visits.failures.length > 20) lines.push(`  ... and ${count(visits.failures.length - 20)} more`);

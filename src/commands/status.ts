@@ -3,7 +3,8 @@
  */
 import { type DeliverySummary, readDeliverySummary } from '../agent.ts';
 import { loadConfiguration } from '../config/index.ts';
-import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
+import { printableJson } from '../runtime/printable.ts';
+import { type CommandContext, count, type ExitCode, exitCodes } from './command.ts';
 import { renderTable } from './table.ts';
 
 export async function status(
@@ -16,12 +17,11 @@ export async function status(
     stderr.write(`There is no state in ${stateDirectory} yet: nothing was shipped with it.\n`);
     return exitCodes.failure;
   }
-  stdout.write(options.json ? `${JSON.stringify(summary)}\n` : render(summary));
+  stdout.write(options.json ? `${printableJson(JSON.stringify(summary))}\n` : render(summary));
   return exitCodes.success;
 }
 
 function render({ createdOn, databaseBytes, announcedBatchCount, partitions }: DeliverySummary): string {
-  const count = (value: number) => value.toLocaleString('en');
   const table = renderTable(
     ['workspace', 'date', 'objects', 'not finished', 'accepted', 'dead-lettered'],
     partitions.map((partition) => [

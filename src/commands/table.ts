@@ -1,7 +1,10 @@
 /**
  * A plain table for terminals: columns as wide as they need to be, numbers to the right.
  */
-export function renderTable(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+import { printable } from '../runtime/printable.ts';
+
+export function renderTable(headings: readonly string[], content: readonly (readonly string[])[]): string {
+  const rows = content.map((row) => row.map((cell) => printable(cell)));
   const widths = headings.map((heading, column) =>
     Math.max(heading.length, ...rows.map((row) => (row[column] ?? '').length)),
   );

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import { type OtlpOptions, resolveExportOptions } from '../export/options.ts';
 import { AgentError } from '../model/agent-error.ts';
+import { printable } from '../runtime/printable.ts';
 import { type VariableName, variables } from './variables.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -28,7 +29,20 @@ export interface Configuration {
   readonly batchLimits: { readonly recordsMax: number; readonly bytesMax: number };
   readonly logsExporter: Values['OTEL_LOGS_EXPORTER'];
   readonly otlp: OtlpOptions;
+  /** For the backend that `reconcile` asks. May hold secrets. */
+  readonly againstHeaders: Readonly<Record<string, string>>;
   readonly logLevel: Values['OTEL_LOG_LEVEL'];
+  readonly telemetry: {
+    readonly http: Values['DATABRICKS_AUDIT_HTTP'];
+    readonly metrics: {
+      readonly exporters: Values['OTEL_METRICS_EXPORTER'];
+      readonly pushIntervalMs: number;
+      readonly pushTimeoutMs: number;
+      readonly resourceAttributes: Readonly<Record<string, string>>;
+    };
+  };
+  /** The variables that are set, as they were given; secrets are masked. */
+  readonly settings: readonly { readonly name: string; readonly value: string }[];
 }
 
 /** @throws AgentError ERR_CONFIGURATION with every problem, each with the variable, what was expected and its value. */
@@ -57,7 +71,18 @@ export function loadConfiguration(environment: Environment): Configuration {
     },
     logsExporter: values.OTEL_LOGS_EXPORTER,
     otlp: resolveExportOptions(values),
+    againstHeaders: values.DATABRICKS_AUDIT_AGAINST_HEADERS ?? {},
     logLevel: values.OTEL_LOG_LEVEL,
+    telemetry: {
+      http: values.DATABRICKS_AUDIT_HTTP,
+      metrics: {
+        exporters: values.OTEL_METRICS_EXPORTER,
+        pushIntervalMs: values.OTEL_METRIC_EXPORT_INTERVAL,
+        pushTimeoutMs: values.OTEL_METRIC_EXPORT_TIMEOUT,
+        resourceAttributes: values.OTEL_RESOURCE_ATTRIBUTES ?? {},
+      },
+    },
+    settings: settingsOf(environment),
   };
 }
 
@@ -78,12 +103,22 @@ function parseAll(environment: Environment): Values {
   return Object.fromEntries(entries) as Values;
 }
 
-/** The value as it was given, without what may be secret in a URL; of headers only that there is one. */
+function settingsOf(environment: Environment): Configuration['settings'] {
+  return Object.keys(variables).flatMap((name) => {
+    const text = environment[name];
+    return text === undefined || text === '' ? [] : [{ name, value: masked(name, text) }];
+  });
+}
+
 function shown(name: string, text: string | undefined): string {
   if (text === undefined || text === '') return 'nothing';
+  return name.endsWith('_HEADERS') ? masked(name, text) : JSON.stringify(masked(name, text));
+}
+
+/** The value as it was given, without what may be secret in a URL; of headers only that there is one. */
+function masked(name: string, text: string): string {
   if (name.endsWith('_HEADERS')) return 'a value that is not shown here';
-  const withoutPassword = text.replace(/\/\/.*@/, '//***@').replace(/\?.*/s, '?***');
-  return JSON.stringify(withoutPassword.length > 200 ? `${withoutPassword.slice(0, 200)}...` : withoutPassword);
+  return printable(text.replace(/\/\/.*@/, '//***@').replace(/\?.*/s, '?***'), 200);
 }
 
 /**

@@ -8,6 +8,7 @@ import { pipelineOptions } from '../pipeline/options.ts';
 import { type LogLevel, logLevels } from '../runtime/logger.ts';
 import { bad, good, variable } from '../runtime/variable.ts';
 import { sourceOptions } from '../sources/options.ts';
+import { telemetryOptions } from '../telemetry/options.ts';
 import { parseResourceAttributes } from './resource-attributes.ts';
 
 const generalOptions = {
@@ -31,6 +32,7 @@ export const variables = {
   ...pipelineOptions,
   ...mappingOptions,
   ...exportOptions,
+  ...telemetryOptions,
   ...generalOptions,
 };
 

@@ -1,11 +1,8 @@
 /**
- * Reads the state without taking part in it, also while an agent ships with it.
+ * What the state says was delivered, in sums.
  */
-import { existsSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
-import { AgentError, messageOf } from '../model/agent-error.ts';
-import { isDamaged } from './sqlite-errors.ts';
-import { databasePath } from './state-directory.ts';
+import type { DatabaseSync } from 'node:sqlite';
+import { openReadOnly } from './state-reader.ts';
 
 /** One workspace and date. */
 export interface PartitionSummary {
@@ -28,47 +25,38 @@ export interface DeliverySummary {
 
 /**
  * @returns undefined when there is no state in the directory yet.
- * @throws AgentError ERR_STATE_DAMAGED
+ * @throws AgentError ERR_STATE_DAMAGED or ERR_STATE_NEWER
  */
 export function readDeliverySummary(directory: string): DeliverySummary | undefined {
-  const path = databasePath(directory);
-  if (!existsSync(path)) return undefined;
+  const state = openReadOnly(directory);
+  if (state === undefined) return undefined;
   try {
-    return summarise(path);
-  } catch (error) {
-    if (!isDamaged(error)) throw error;
-    throw new AgentError('ERR_STATE_DAMAGED', `The state database ${path} is damaged: ${messageOf(error)}`, {
-      cause: error,
-      hint: 'The agent moves it aside when it starts, and sends everything again with the same log.record.uid.',
-    });
+    return state.explained(() => summarise(state.database));
+  } finally {
+    state.database.close();
   }
 }
 
-function summarise(path: string): DeliverySummary {
-  const database = new DatabaseSync(path, { readOnly: true });
-  try {
-    const one = (sql: string) => database.prepare(sql).get()?.value ?? null;
-    const rows = database
-      .prepare(
-        `SELECT workspace_id, date, count(*) AS objects, sum(settled_etag IS NULL) AS open,
-                sum(accepted_count) AS accepted, sum(dead_lettered_count) AS dead_lettered
-         FROM object GROUP BY workspace_id, date ORDER BY workspace_id, date`,
-      )
-      .all();
-    return {
-      createdOn: one("SELECT CAST(value AS TEXT) AS value FROM meta WHERE name = 'created_on'")?.toString() ?? '',
-      databaseBytes: Number(one('SELECT page_count * page_size AS value FROM pragma_page_count(), pragma_page_size()')),
-      announcedBatchCount: Number(one('SELECT count(*) AS value FROM announcement')),
-      partitions: rows.map((row) => ({
-        workspaceId: row.workspace_id?.toString(),
-        date: row.date?.toString(),
-        objectCount: Number(row.objects),
-        openObjectCount: Number(row.open),
-        acceptedCount: Number(row.accepted),
-        deadLetteredCount: Number(row.dead_lettered),
-      })),
-    };
-  } finally {
-    database.close();
-  }
+function summarise(database: DatabaseSync): DeliverySummary {
+  const one = (sql: string) => database.prepare(sql).get()?.value ?? null;
+  const rows = database
+    .prepare(
+      `SELECT workspace_id, date, count(*) AS objects, sum(settled_etag IS NULL) AS open,
+              sum(accepted_count) AS accepted, sum(dead_lettered_count) AS dead_lettered
+       FROM object GROUP BY workspace_id, date ORDER BY workspace_id, date`,
+    )
+    .all();
+  return {
+    createdOn: one("SELECT CAST(value AS TEXT) AS value FROM meta WHERE name = 'created_on'")?.toString() ?? '',
+    databaseBytes: Number(one('SELECT page_count * page_size AS value FROM pragma_page_count(), pragma_page_size()')),
+    announcedBatchCount: Number(one('SELECT count(*) AS value FROM announcement')),
+    partitions: rows.map((row) => ({
+      workspaceId: row.workspace_id?.toString(),
+      date: row.date?.toString(),
+      objectCount: Number(row.objects),
+      openObjectCount: Number(row.open),
+      acceptedCount: Number(row.accepted),
+      deadLetteredCount: Number(row.dead_lettered),
+    })),
+  };
 }

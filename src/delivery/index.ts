@@ -1,2 +1,4 @@
 export { type DeliverySummary, type PartitionSummary, readDeliverySummary } from './delivery-summary.ts';
-export { openDeliveryState, type StateOptions } from './sqlite-state.ts';
+export { type OpenDatabase, openDeliveryState, type StateOptions } from './sqlite-state.ts';
+export { stateSizeBytes } from './state-directory.ts';
+export { openDeliveryReader } from './state-reader.ts';

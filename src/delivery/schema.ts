@@ -68,16 +68,23 @@ export const schemaVersion = migrations.length;
  * @throws AgentError ERR_STATE_NEWER when a newer agent wrote it.
  */
 export function migrate(database: DatabaseSync, createdOn: string): void {
-  const version = Number(database.prepare('PRAGMA user_version').get()?.user_version ?? 0);
-  if (version > schemaVersion) {
-    throw new AgentError(
-      'ERR_STATE_NEWER',
-      `The state has version ${version}, and this agent knows versions up to ${schemaVersion}`,
-      { hint: 'Run the agent version that wrote the state, or a newer one. Nothing was changed.' },
-    );
-  }
+  const version = refuseNewer(database);
   if (version === schemaVersion) return;
   database.exec('BEGIN IMMEDIATE');
   for (const step of migrations.slice(version)) step(database, createdOn);
   database.exec(`PRAGMA user_version = ${schemaVersion}; COMMIT`);
+}
+
+/**
+ * @returns the version of the database.
+ * @throws AgentError ERR_STATE_NEWER when a newer agent wrote it.
+ */
+export function refuseNewer(database: DatabaseSync): number {
+  const version = Number(database.prepare('PRAGMA user_version').get()?.user_version ?? 0);
+  if (version <= schemaVersion) return version;
+  throw new AgentError(
+    'ERR_STATE_NEWER',
+    `The state has version ${version}, and this agent knows versions up to ${schemaVersion}`,
+    { hint: 'Run the agent version that wrote the state, or a newer one. Nothing was changed.' },
+  );
 }

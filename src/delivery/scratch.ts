@@ -14,9 +14,10 @@ export class Scratch {
   #database: DatabaseSync | undefined;
   #indexCount = 0;
 
-  constructor(directory: string) {
-    this.#path = join(directory, 'scratch.db');
-    rmSync(this.#path, { force: true });
+  /** @param directory where the file is; without one it has no name and lies where SQLite puts temporary files. */
+  constructor(directory?: string) {
+    this.#path = directory === undefined ? '' : join(directory, 'scratch.db');
+    this.#remove();
   }
 
   createLineIndex(): LineIndex {
@@ -26,7 +27,11 @@ export class Scratch {
 
   close(): void {
     this.#database?.close();
-    rmSync(this.#path, { force: true });
+    this.#remove();
+  }
+
+  #remove(): void {
+    if (this.#path !== '') rmSync(this.#path, { force: true });
   }
 }
 
@@ -36,29 +41,35 @@ function openScratch(path: string): DatabaseSync {
   return database;
 }
 
+/** Hashes are random, so they are kept in rows of some dozens: a row for each would be written all over the file. */
+const bucketCount = 1024;
+const slotWords = 4;
+
 function createLineIndex(database: DatabaseSync, table: string): LineIndex {
   database.exec(
-    `CREATE TABLE ${table} (hash INTEGER PRIMARY KEY, settled INTEGER NOT NULL, met INTEGER NOT NULL) STRICT`,
+    `CREATE TABLE ${table} (bucket INTEGER, run INTEGER, slots BLOB NOT NULL, PRIMARY KEY (bucket, run)) STRICT, WITHOUT ROWID`,
   );
-  const select = database.prepare(`SELECT settled, met FROM ${table} WHERE hash = ?`);
-  const replace = database.prepare(`INSERT OR REPLACE INTO ${table} (hash, settled, met) VALUES (?, ?, ?)`);
-  replace.setReadBigInts(true); // It answers with the row's id, which is the hash.
+  const select = database.prepare(`SELECT run, slots FROM ${table} WHERE bucket = ? ORDER BY run DESC`);
+  const insert = database.prepare(`INSERT INTO ${table} (bucket, run, slots) VALUES (?, ?, ?)`);
+  let runCount = 0;
+  let skippedRunCount = 0;
   return {
     get(high, low) {
-      const row = select.get(toKey(high, low));
-      return row === undefined ? undefined : { settled: Number(row.settled), met: Number(row.met) };
+      for (const { run, slots } of select.iterate(low % bucketCount)) {
+        const counts = findCounts(slots as Uint8Array, high, low);
+        if (counts === undefined) continue; // Counts of a later run replace those of an earlier one.
+        return Number(run) < skippedRunCount && counts.settled > 0 ? { ...counts, met: counts.settled } : counts;
+      }
+      return undefined;
     },
     put(slots) {
+      const run = runCount++;
       database.exec('BEGIN');
-      for (let at = 0; at < slots.length; at += 4) {
-        const settled = slots[at + 2] as number;
-        const met = slots[at + 3] as number;
-        if (settled > 0 || met > 0) replace.run(toKey(slots[at] as number, slots[at + 1] as number), settled, met);
-      }
+      for (const [bucket, rows] of intoBuckets(slots).entries()) if (rows.length > 0) insert.run(bucket, run, rows);
       database.exec('COMMIT');
     },
     skipSettled() {
-      database.exec(`UPDATE ${table} SET met = settled WHERE settled > 0`);
+      skippedRunCount = runCount;
     },
     close() {
       database.exec(`DROP TABLE ${table}`);
@@ -66,7 +77,31 @@ function createLineIndex(database: DatabaseSync, table: string): LineIndex {
   };
 }
 
-/** SQLite's integers have 64 bits with sign. */
-function toKey(high: number, low: number): bigint {
-  return BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low));
+/** The slots that hold a line, as bytes bucket by bucket. */
+function intoBuckets(slots: Uint32Array): Uint8Array[] {
+  const sizes = new Uint32Array(bucketCount);
+  const eachUsed = (visit: (at: number, bucket: number) => void) => {
+    for (let at = 0; at < slots.length; at += slotWords) {
+      if (slots[at + 2] !== 0 || slots[at + 3] !== 0) visit(at, (slots[at + 1] as number) % bucketCount);
+    }
+  };
+  eachUsed((_at, bucket) => {
+    sizes[bucket] = (sizes[bucket] as number) + slotWords;
+  });
+  const buckets = Array.from(sizes, (size) => new Uint32Array(size));
+  const filled = new Uint32Array(bucketCount);
+  eachUsed((at, bucket) => {
+    buckets[bucket]?.set(slots.subarray(at, at + slotWords), filled[bucket]);
+    filled[bucket] = (filled[bucket] as number) + slotWords;
+  });
+  return buckets.map((bucket) => new Uint8Array(bucket.buffer));
+}
+
+function findCounts(bytes: Uint8Array, high: number, low: number): { settled: number; met: number } | undefined {
+  const slots = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+  for (let at = 0; at < slots.length; at += slotWords) {
+    if (slots[at + 1] !== low || slots[at] !== high) continue;
+    return { settled: slots[at + 2] as number, met: slots[at + 3] as number };
+  }
+  return undefined;
 }

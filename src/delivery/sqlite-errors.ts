@@ -1,6 +1,7 @@
 /**
  * What SQLite's result codes mean for the agent (https://www.sqlite.org/rescode.html).
  */
+import { AgentError, messageOf } from '../model/agent-error.ts';
 
 const [busy, corrupt, notADatabase] = [5, 11, 26];
 
@@ -23,4 +24,11 @@ export function isDamaged(error: unknown): boolean {
 /** The disk is full, gone, read-only or failing: the database is as it was, and the same write may pass later. */
 export function isSqliteError(error: unknown): boolean {
   return resultCode(error) !== undefined;
+}
+
+export function writeFault(cause: unknown, directory: string): AgentError {
+  return new AgentError('ERR_STATE_WRITE', `Could not write the state in ${directory}: ${messageOf(cause)}`, {
+    cause,
+    hint: 'Free space on the volume or make it writable. Nothing is lost: shipping pauses until the state can be written.',
+  });
 }

@@ -3,7 +3,7 @@
  * power cut. Changes are collected and committed together once per turn of the event loop, which makes one disk write of
  * the announcements and settlements of all objects that are being shipped.
  */
-import { DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type {
   Announcement,
   AnnouncementId,
@@ -16,19 +16,25 @@ import type {
 } from '../delivery-state.ts';
 import { AgentError, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { ObjectId, ObjectOrigin, ObjectVersion } from '../model/object.ts';
+import { type Observer, toFault } from '../observer.ts';
 import { backoffMs } from '../runtime/backoff.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { migrate } from './schema.ts';
 import { Scratch } from './scratch.ts';
-import { isDamaged, isSqliteError } from './sqlite-errors.ts';
+import { isDamaged, isSqliteError, writeFault } from './sqlite-errors.ts';
 import { databasePath, lockStateDirectory, moveAside } from './state-directory.ts';
+import { ofObject, StateRows } from './state-rows.ts';
 
 export interface StateOptions {
   readonly directory: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly observe?: Observer | undefined;
+  readonly openDatabase?: OpenDatabase | undefined;
 }
+
+export type OpenDatabase = (path: string) => DatabaseSync;
 
 /**
  * Opens the state, or begins a new one. A damaged database is moved aside, loudly: sending everything again with the same
@@ -57,8 +63,8 @@ function openOrBeginAgain(options: StateOptions, unlock: () => void): DeliverySt
 
 /** Reads enough of the database to notice most damages here already. */
 function openState(options: StateOptions, unlock: () => void): DeliveryState {
-  const { directory, clock } = options;
-  const database = new DatabaseSync(databasePath(directory));
+  const { directory, clock, openDatabase = (path) => new DatabaseSync(path) } = options;
+  const database = openDatabase(databasePath(directory));
   try {
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
     migrate(database, utcDate(clock.nowMs()));
@@ -96,6 +102,7 @@ class SqliteState implements DeliveryState {
   readonly createdOn: string;
   readonly #database: DatabaseSync;
   readonly #statements: Statements;
+  readonly #rows: StateRows;
   readonly #unlock: () => void;
   readonly #options: StateOptions;
   readonly #scratch: Scratch;
@@ -112,35 +119,18 @@ class SqliteState implements DeliveryState {
     this.#options = options;
     this.#statements = prepareStatements(database);
     this.#scratch = new Scratch(options.directory);
-    this.hashSecret = bytes(this.#statements.meta.get('hash_secret')?.value);
-    this.createdOn = Buffer.from(bytes(this.#statements.meta.get('created_on')?.value)).toString();
+    this.#rows = new StateRows(database);
+    this.hashSecret = this.#rows.hashSecret;
+    this.createdOn = this.#rows.createdOn;
     this.#lastAnnouncementId = Number(this.#statements.lastAnnouncement.get()?.id ?? 0);
   }
 
   find(id: ObjectId): ObjectState | undefined {
-    const row = this.#read(() => this.#statements.find.get(id));
-    if (row === undefined) return undefined;
-    return {
-      settledVersion:
-        row.settled_etag === null
-          ? undefined
-          : {
-              etag: String(row.settled_etag),
-              sizeBytes: Number(row.settled_size_bytes),
-              modifiedAtMs: Number(row.settled_modified_at_ms),
-            },
-      settled: {
-        offsetBytes: Number(row.settled_offset_bytes),
-        lineCount: Number(row.settled_line_count),
-        digest: bytes(row.settled_digest),
-        atLineEnd: row.settled_at_line_end === 1,
-      },
-      hasLineHashes: row.has_line_hashes === 1,
-    };
+    return this.#read(() => this.#rows.find(id));
   }
 
   *settledLineHashes(id: ObjectId): Iterable<LineHashes> {
-    for (const row of this.#read(() => this.#statements.lineHashes.all(id))) yield toHashes(row.hashes);
+    yield* this.#read(() => this.#rows.settledLineHashes(id));
   }
 
   createLineIndex(): LineIndex {
@@ -148,10 +138,7 @@ class SqliteState implements DeliveryState {
   }
 
   announcements(id: ObjectId): Iterable<Announcement> {
-    return this.#read(() => this.#statements.announcements.all(id)).map((row) => ({
-      observedAtMs: Number(row.observed_at_ms),
-      occurrenceHashes: toHashes(row.occurrence_hashes),
-    }));
+    return this.#read(() => this.#rows.announcements(id));
   }
 
   announce(origin: ObjectOrigin, announcement: Announcement): AnnouncementId {
@@ -191,6 +178,13 @@ class SqliteState implements DeliveryState {
       this.#statements.forgetAnnouncements.run(id);
       this.#statements.forgetLineHashes.run(id);
       this.#statements.forgetObject.run(id);
+    });
+  }
+
+  reopen(id: ObjectId): void {
+    this.#change(() => {
+      this.#statements.reopen.run(id);
+      this.#statements.rewind.run(id);
     });
   }
 
@@ -258,20 +252,34 @@ class SqliteState implements DeliveryState {
 
   /** Lets this turn of the event loop add what it has, then commits; keeps trying for as long as the disk refuses. */
   async #commitSoon(): Promise<void> {
-    const { clock, logger } = this.#options;
+    const { clock, directory, logger, observe } = this.#options;
+    const sinceMs = clock.nowMs();
     await new Promise((resolve) => setImmediate(resolve));
     for (let attempt = 0; ; attempt++) {
       try {
         this.#commitChanges();
         // In one go with the commit itself: a change that came in between would wait for a commit that is over.
         this.#commit = undefined;
-        if (attempt > 0) logger.info({ attempts: attempt + 1 }, 'State is written again; shipping goes on');
+        if (attempt > 0) {
+          observe?.({ kind: 'resumed', for: 'state' });
+          logger.info({ attempts: attempt + 1 }, 'State is written again; shipping goes on');
+        }
         return;
       } catch (error) {
         if (isDamaged(error)) throw this.#noteDamage(error);
         if (!isSqliteError(error) || this.#closing.signal.aborted) throw error;
-        if (attempt === 0) this.#reportWriteFailure(error);
-        await clock.sleep(backoffMs(retryPolicy, attempt, clock), this.#closing.signal);
+        const fault = writeFault(error, directory);
+        if (attempt === 0) logger.error({ err: fault }, 'State cannot be written; shipping pauses');
+        const delayMs = backoffMs(retryPolicy, attempt, clock);
+        observe?.({
+          kind: 'waiting',
+          for: 'state',
+          fault: toFault(fault),
+          sinceMs,
+          failedAttempts: attempt + 1,
+          retryAtMs: clock.nowMs() + delayMs,
+        });
+        await clock.sleep(delayMs, this.#closing.signal);
       }
     }
   }
@@ -288,15 +296,6 @@ class SqliteState implements DeliveryState {
       throw error;
     }
     this.#changes = this.#changes.slice(length);
-  }
-
-  #reportWriteFailure(error: unknown): void {
-    const { directory, logger } = this.#options;
-    const err = new AgentError('ERR_STATE_WRITE', `Could not write the state in ${directory}: ${messageOf(error)}`, {
-      cause: error,
-      hint: 'Free space on the volume or make it writable. Nothing is lost: shipping pauses until the state can be written.',
-    });
-    logger.error({ err }, 'State cannot be written; shipping pauses');
   }
 
   #read<Result>(read: () => Result): Result {
@@ -317,16 +316,11 @@ class SqliteState implements DeliveryState {
 type Statements = ReturnType<typeof prepareStatements>;
 
 function prepareStatements(database: DatabaseSync) {
-  const ofObject = 'object_id = (SELECT object_id FROM object WHERE uri = ?)';
   const isOld = `has_line_hashes = 1 AND settled_etag IS NOT NULL AND
     (date < ? OR (date IS NULL AND settled_modified_at_ms < ?))`;
   const prepare = (sql: string): StatementSync => database.prepare(sql);
   return {
-    meta: prepare('SELECT value FROM meta WHERE name = ?'),
     lastAnnouncement: prepare('SELECT max(announcement_id) AS id FROM announcement'),
-    find: prepare('SELECT * FROM object WHERE uri = ?'),
-    lineHashes: prepare(`SELECT hashes FROM line_hashes WHERE ${ofObject}`),
-    announcements: prepare(`SELECT observed_at_ms, occurrence_hashes FROM announcement WHERE ${ofObject}`),
     insertObject: prepare(
       `INSERT INTO object (uri, workspace_id, date, settled_offset_bytes, settled_line_count, settled_digest, settled_at_line_end)
        VALUES (?, ?, ?, 0, 0, x'${sha256OfNothing}', 1) ON CONFLICT (uri) DO NOTHING`,
@@ -350,6 +344,11 @@ function prepareStatements(database: DatabaseSync) {
     finish: prepare(
       'UPDATE object SET settled_etag = ?, settled_size_bytes = ?, settled_modified_at_ms = ? WHERE uri = ?',
     ),
+    reopen: prepare('UPDATE object SET settled_etag = NULL WHERE uri = ?'),
+    rewind: prepare(
+      `UPDATE object SET settled_offset_bytes = 0, settled_line_count = 0, settled_digest = x'${sha256OfNothing}', settled_at_line_end = 1
+       WHERE uri = ? AND has_line_hashes = 1`,
+    ),
     forgetLineHashes: prepare(`DELETE FROM line_hashes WHERE ${ofObject}`),
     forgetObject: prepare('DELETE FROM object WHERE uri = ?'),
     dropLineHashes: prepare(`DELETE FROM line_hashes WHERE object_id IN (SELECT object_id FROM object WHERE ${isOld})`),
@@ -358,15 +357,6 @@ function prepareStatements(database: DatabaseSync) {
 }
 
 const sha256OfNothing = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
-
-function bytes(value: SQLOutputValue | undefined): Uint8Array {
-  if (!(value instanceof Uint8Array)) throw new Error('the state database holds no bytes where they belong');
-  return value;
-}
-
-function toHashes(value: SQLOutputValue | undefined): LineHashes {
-  return new Uint32Array(bytes(value).slice().buffer);
-}
 
 function toBlob(hashes: LineHashes): Uint8Array {
   return new Uint8Array(hashes.buffer, hashes.byteOffset, hashes.byteLength);

@@ -1,7 +1,7 @@
 /**
  * The files of the state directory: who may use it, and what happens to a database that is damaged.
  */
-import { existsSync, renameSync } from 'node:fs';
+import { existsSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { AgentError, messageOf } from '../model/agent-error.ts';
@@ -10,6 +10,12 @@ import { isBusy } from './sqlite-errors.ts';
 
 export function databasePath(directory: string): string {
   return join(directory, 'delivery.db');
+}
+
+/** Of the database and its write-ahead log; 0 while there is none. */
+export function stateSizeBytes(directory: string): number {
+  const path = databasePath(directory);
+  return [path, `${path}-wal`].reduce((sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0), 0);
 }
 
 /**

@@ -39,6 +39,7 @@ export function httpFault(response: OtlpResponse, options: OtlpOptions, nowMs: n
     error: new AgentError('ERR_EXPORT_UNAVAILABLE', `${targetOf(options)} answered ${reason}`, {
       hint: `${refusalHint(words) ?? 'Look at the logs of the collector.'} Nothing is lost: sending goes on until it is accepted.`,
     }),
+    httpStatus: status,
     waitAtLeastMs: Math.max(
       overloadStatuses.includes(status) ? 0 : slowRetryMs,
       retryAfterMs(response.headers['retry-after'], nowMs),
@@ -54,7 +55,7 @@ export function connectionFault(error: unknown, options: OtlpOptions): Unavailab
   const message = `${targetOf(options)} could not be reached: ${words}`;
   if (isTlsFault(code)) {
     const fault = new AgentError('ERR_EXPORT_MISCONFIGURED', message, { cause: error, hint: tlsHint(code) });
-    return { status: 'misconfigured', error: fault };
+    return { status: 'misconfigured', error: fault, httpStatus: undefined };
   }
   const requestSeen = !noConnectionCodes.has(code);
   return {
@@ -63,6 +64,7 @@ export function connectionFault(error: unknown, options: OtlpOptions): Unavailab
       cause: error,
       hint: unreachableHint(options, requestSeen),
     }),
+    httpStatus: undefined,
     waitAtLeastMs: 0,
     requestSeen,
   };
@@ -84,7 +86,7 @@ function misconfigured(
   const error = new AgentError('ERR_EXPORT_MISCONFIGURED', `${targetOf(options)} answered HTTP ${status}${reason}`, {
     hint: settingHint(status, words, response, options),
   });
-  return { status: 'misconfigured', error };
+  return { status: 'misconfigured', error, httpStatus: status };
 }
 
 function settingHint(status: number, words: string, response: OtlpResponse, options: OtlpOptions): string {

@@ -6,6 +6,7 @@ import type { Writable } from 'node:stream';
 import type { Batch, BatchEnd, Exporter } from '../exporter.ts';
 import { AgentError, messageOf } from '../model/agent-error.ts';
 import type { IdentifiedLine } from '../model/line.ts';
+import { printableJson } from '../runtime/printable.ts';
 
 export interface ConsoleExporterParts {
   readonly output: Writable;
@@ -20,7 +21,7 @@ export function createConsoleExporter({ output, toJsonLine }: ConsoleExporterPar
 
   return {
     async export(batch: Batch, signal: AbortSignal): Promise<BatchEnd> {
-      await write(output, batch.lines.map((line) => `${toJsonLine(line)}\n`).join(''), signal);
+      await write(output, batch.lines.map((line) => `${printableJson(toJsonLine(line))}\n`).join(''), signal);
       return { acceptedCount: batch.lineCount, deadLetteredCount: 0 };
     },
     async close() {

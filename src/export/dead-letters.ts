@@ -6,15 +6,19 @@
  * beside the record and not in its attributes, because a replayed record has to be the same, byte for byte, as the one that
  * a backend may have stored already.
  */
-import { constants, type FileHandle, open, unlink } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { constants, open, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AgentError, messageOf } from '../model/agent-error.ts';
+import { type Observer, toFault, unobserved } from '../observer.ts';
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
+import { tryLockFile } from '../runtime/file-lock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { makeDirectory } from '../runtime/make-directory.ts';
+import { SampledLog } from '../runtime/sampled-log.ts';
 import { Semaphore } from '../runtime/semaphore.ts';
-import { SampledLog } from './sampled-log.ts';
+import { lockPathOf } from './dead-letter-files.ts';
 
 export interface DeadLetterReason {
   readonly httpStatus: number;
@@ -28,10 +32,26 @@ export interface DeadLettersOptions {
   readonly directory: string;
   /** A file is closed once it is this long; it may end up longer by one batch. */
   readonly fileBytesMax?: number;
+  readonly files?: LetterFiles | undefined;
+}
+
+/** The calls of node:fs/promises that are made here. */
+export interface LetterFiles {
+  open(path: string, flags: number | string, mode?: number): Promise<LetterFile>;
+  unlink(path: string): Promise<void>;
+}
+
+export interface LetterFile {
+  appendFile(bytes: Uint8Array): Promise<void>;
+  sync(): Promise<void>;
+  truncate(sizeBytes: number): Promise<void>;
+  close(): Promise<void>;
 }
 
 interface OpenFile {
-  readonly handle: FileHandle;
+  readonly handle: LetterFile;
+  /** While it is held, `replay` leaves the file alone. */
+  readonly unlock: () => void;
   readonly date: string;
   sizeBytes: number;
 }
@@ -42,16 +62,20 @@ const retryPolicy: BackoffPolicy = { initialMs: 1_000, maxMs: 60_000 };
 export class DeadLetters {
   readonly #directory: string;
   readonly #fileBytesMax: number;
+  readonly #files: LetterFiles;
   readonly #clock: Clock;
   readonly #log: SampledLog;
+  readonly #observe: Observer;
   readonly #turn = new Semaphore(1);
   #file: OpenFile | undefined;
 
-  constructor(options: DeadLettersOptions, clock: Clock, logger: Logger) {
+  constructor(options: DeadLettersOptions, clock: Clock, logger: Logger, observe: Observer = unobserved) {
     this.#directory = options.directory;
     this.#fileBytesMax = options.fileBytesMax ?? fileBytesMaxDefault;
+    this.#files = options.files ?? { open, unlink };
     this.#clock = clock;
     this.#log = new SampledLog(clock, logger);
+    this.#observe = observe;
   }
 
   /**
@@ -64,8 +88,18 @@ export class DeadLetters {
     const bytes = Buffer.from(jsonLines.map((line) => `${withNote(line, note)}\n`).join(''));
     const leave = await this.#turn.acquire(signal);
     try {
-      for (let attempt = 0; !(await this.#tryAppend(bytes)); attempt++) {
-        await this.#clock.sleep(backoffMs(retryPolicy, attempt, this.#clock), signal);
+      const sinceMs = this.#clock.nowMs();
+      for (let failedAttempts = 1; ; failedAttempts++) {
+        const error = await this.#tryAppend(bytes);
+        if (error === undefined) {
+          if (failedAttempts > 1) this.#observe({ kind: 'resumed', for: 'deadLetterFile' });
+          return;
+        }
+        const delayMs = backoffMs(retryPolicy, failedAttempts - 1, this.#clock);
+        const retryAtMs = this.#clock.nowMs() + delayMs;
+        const fault = toFault(error);
+        this.#observe({ kind: 'waiting', for: 'deadLetterFile', fault, sinceMs, failedAttempts, retryAtMs });
+        await this.#clock.sleep(delayMs, signal);
       }
     } finally {
       leave();
@@ -76,15 +110,16 @@ export class DeadLetters {
     const file = this.#file;
     this.#file = undefined;
     await file?.handle.close();
+    file?.unlock();
   }
 
-  async #tryAppend(bytes: Uint8Array): Promise<boolean> {
+  async #tryAppend(bytes: Uint8Array): Promise<AgentError | undefined> {
     try {
       const file = await this.#fileFor(bytes.length);
       await file.handle.appendFile(bytes);
       await file.handle.sync();
       file.sizeBytes += bytes.length;
-      return true;
+      return undefined;
     } catch (cause) {
       const error = new AgentError(
         'ERR_DEAD_LETTER_WRITE',
@@ -93,7 +128,7 @@ export class DeadLetters {
       );
       this.#log.write('error', { err: error }, 'Dead letters cannot be written; shipping waits and nothing is lost');
       await this.#cutTornEnd();
-      return false;
+      return error;
     }
   }
 
@@ -105,7 +140,7 @@ export class DeadLetters {
       if (current.date === date && hasRoom) return current;
       await this.close();
     }
-    this.#file = { handle: await createNextFile(this.#directory, date), date, sizeBytes: 0 };
+    this.#file = { ...(await createNextFile(this.#directory, date, this.#files)), date, sizeBytes: 0 };
     return this.#file;
   }
 
@@ -118,6 +153,7 @@ export class DeadLetters {
     } catch {
       this.#file = undefined;
       await file.handle.close().catch(() => undefined);
+      file.unlock();
     }
   }
 }
@@ -128,32 +164,43 @@ function withNote(jsonLine: string, note: object): string {
 }
 
 /** Always a new file: an old one may end in the middle of a line, where a crash stopped the write. */
-async function createNextFile(directory: string, date: string): Promise<FileHandle> {
+async function createNextFile(
+  directory: string,
+  date: string,
+  files: LetterFiles,
+): Promise<Pick<OpenFile, 'handle' | 'unlock'>> {
   makeDirectory(directory, 0o700);
   const flags = constants.O_APPEND | constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY;
   for (let number = 1; ; number++) {
     const path = join(directory, `dead-letters-${date}-${number}.jsonl`);
-    const handle = await open(path, flags, 0o600).catch((error: unknown) => {
-      if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return undefined;
-      throw error;
-    });
-    if (handle === undefined) continue;
+    const unlock = existsSync(path) ? undefined : tryLockFile(lockPathOf(path));
+    if (unlock === undefined) continue;
     try {
-      await syncDirectory(directory);
-      // The parent matters when the directory itself is new; whoever made it may have kept it to themselves.
-      await syncDirectory(dirname(directory)).catch(() => undefined);
-      return handle;
+      const handle = await files.open(path, flags, 0o600);
+      await makeNameDurable(directory, path, handle, files);
+      return { handle, unlock };
     } catch (error) {
-      await handle.close();
-      await unlink(path);
-      throw error;
+      unlock();
+      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
     }
   }
 }
 
+async function makeNameDurable(directory: string, path: string, handle: LetterFile, files: LetterFiles): Promise<void> {
+  try {
+    await syncDirectory(directory, files);
+    // The parent matters when the directory itself is new; whoever made it may have kept it to themselves.
+    await syncDirectory(dirname(directory), files).catch(() => undefined);
+  } catch (error) {
+    await handle.close();
+    await files.unlink(path);
+    throw error;
+  }
+}
+
 /** A new name survives a power cut only when its directory was synchronised. */
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
+export async function syncDirectory(directory: string, files: LetterFiles = { open, unlink }): Promise<void> {
+  const handle = await files.open(directory, 'r');
   try {
     await handle.sync();
   } finally {

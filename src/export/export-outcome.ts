@@ -19,6 +19,8 @@ export type ExportOutcome =
 export interface UnavailableOutcome {
   readonly status: 'unavailable';
   readonly error: AgentError;
+  /** Undefined when there was no answer. */
+  readonly httpStatus: number | undefined;
   /** What the server asked for (Retry-After), or what its answer deserves. */
   readonly waitAtLeastMs: number;
   /**
@@ -32,4 +34,5 @@ export interface UnavailableOutcome {
 export interface MisconfiguredOutcome {
   readonly status: 'misconfigured';
   readonly error: AgentError;
+  readonly httpStatus: number | undefined;
 }

@@ -107,6 +107,9 @@ export const exportOptions = {
   DATABRICKS_AUDIT_DEAD_LETTERS: file.describe(
     'Directory of the files with records that the collector refused for good. Default `<state>/dead-letters`.',
   ),
+  DATABRICKS_AUDIT_AGAINST_HEADERS: headers.describe(
+    'Headers for the backend that `reconcile --against` asks, in the form of `OTEL_EXPORTER_OTLP_HEADERS`.',
+  ),
   DATABRICKS_AUDIT_MAX_IN_FLIGHT: variable(wholeNumber(1, requestsInFlightLimit))
     .transform((value) => value ?? requestsInFlightDefault)
     .describe(`Requests under way at once, 1 to ${requestsInFlightLimit}. Default \`${requestsInFlightDefault}\`.`),

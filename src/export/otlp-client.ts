@@ -8,12 +8,11 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { IExportLogsServiceResponse } from '@opentelemetry/otlp-transformer';
-import { type Dispatcher, request } from 'undici';
 import { messageOf } from '../model/agent-error.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { connectionFault, httpFault, type OtlpResponse } from './collector-faults.ts';
 import type { ExportOutcome } from './export-outcome.ts';
-import { createHttpDispatcher } from './http-dispatcher.ts';
+import { createHttpTransport, type HttpTransport } from './http-transport.ts';
 import type { OtlpOptions } from './options.ts';
 import { readableText } from './readable-text.ts';
 
@@ -24,24 +23,24 @@ export interface OtlpClient {
   close(): Promise<void>;
 }
 
-/** The limit that OTLP sets a client (opentelemetry-proto, docs/specification.md, "OTLP/HTTP response"). */
-const responseBytesMax = 4 * 1024 * 1024;
 /** The default level, 6, takes twice the time, and the processor is scarcer here than the network. */
 const gzipLevel = 1;
 const compress = promisify(gzip);
 
 /** Throws ERR_CONFIGURATION when a certificate or key cannot be used. */
-export function createOtlpClient(options: OtlpOptions, clock: Clock): OtlpClient {
-  const dispatcher = createHttpDispatcher(options);
+export function createOtlpClient(
+  options: OtlpOptions,
+  clock: Clock,
+  transport: HttpTransport = createHttpTransport(options),
+): OtlpClient {
   const headers = requestHeaders(options);
 
   return {
     async send(body, signal) {
       signal.throwIfAborted();
       const payload = options.compression === 'gzip' ? await compress(body, { level: gzipLevel }) : body;
-      const deadline = AbortSignal.any([signal, AbortSignal.timeout(options.requestTimeoutMs)]);
       try {
-        const response = await post(options.url, headers, payload, dispatcher, deadline);
+        const response = await transport.post(headers, payload, signal);
         return response.status < 300
           ? await outcomeOfSuccess(response, options)
           : httpFault(response, options, clock.nowMs());
@@ -50,7 +49,7 @@ export function createOtlpClient(options: OtlpOptions, clock: Clock): OtlpClient
         return connectionFault(error, options);
       }
     },
-    close: () => dispatcher.destroy(),
+    close: () => transport.close(),
   };
 }
 
@@ -62,28 +61,6 @@ function requestHeaders(options: OtlpOptions): Record<string, string> {
     'content-type': options.protocol === 'http/json' ? 'application/json' : 'application/x-protobuf',
     ...(options.compression === 'none' ? {} : { 'content-encoding': options.compression }),
   };
-}
-
-async function post(
-  url: string,
-  headers: Record<string, string>,
-  body: Uint8Array,
-  dispatcher: Dispatcher,
-  signal: AbortSignal,
-): Promise<OtlpResponse> {
-  const response = await request(url, { method: 'POST', headers, body, dispatcher, signal });
-  return { status: response.statusCode, headers: response.headers, body: await readLimited(response.body) };
-}
-
-async function readLimited(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of body) {
-    chunks.push(chunk);
-    sizeBytes += chunk.length;
-    if (sizeBytes >= responseBytesMax) break;
-  }
-  return Buffer.concat(chunks).subarray(0, responseBytesMax);
 }
 
 async function outcomeOfSuccess(response: OtlpResponse, options: OtlpOptions): Promise<ExportOutcome> {

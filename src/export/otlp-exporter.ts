@@ -8,15 +8,16 @@
 import assert from 'node:assert/strict';
 import type { Batch, BatchEnd, Exporter } from '../exporter.ts';
 import type { IdentifiedLine } from '../model/line.ts';
+import { type Observer, toFault, unobserved } from '../observer.ts';
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { SampledLog } from '../runtime/sampled-log.ts';
 import type { DeadLetterReason, DeadLetters } from './dead-letters.ts';
 import type { ExportOutcome, MisconfiguredOutcome, UnavailableOutcome } from './export-outcome.ts';
 import type { OtlpClient } from './otlp-client.ts';
-import { type Outage, OutageWatch } from './outage-watch.ts';
+import { OutageWatch } from './outage-watch.ts';
 import { refusalHint } from './refusal-hints.ts';
-import { SampledLog } from './sampled-log.ts';
 
 export interface OtlpExporterParts {
   readonly client: OtlpClient;
@@ -27,13 +28,7 @@ export interface OtlpExporterParts {
   readonly toJsonLine: (line: IdentifiedLine) => string;
   readonly clock: Clock;
   readonly logger: Logger;
-}
-
-export interface ExportStatus {
-  /** Undefined while the collector takes records. */
-  readonly outage: Outage | undefined;
-  /** Requests sent since the start, by what they came to. */
-  readonly requests: Readonly<Record<ExportOutcome['status'], number>>;
+  readonly observe?: Observer | undefined;
 }
 
 /** What settles a request, or the finding that it does not get through as it is. */
@@ -54,12 +49,13 @@ export class OtlpExporter implements Exporter {
   readonly #parts: OtlpExporterParts;
   readonly #outageWatch: OutageWatch;
   readonly #log: SampledLog;
-  readonly #requests = { accepted: 0, partial: 0, rejected: 0, tooLarge: 0, unavailable: 0, misconfigured: 0 };
+  readonly #observe: Observer;
 
   constructor(parts: OtlpExporterParts) {
     this.#parts = parts;
     this.#outageWatch = new OutageWatch(parts.clock, parts.logger);
     this.#log = new SampledLog(parts.clock, parts.logger);
+    this.#observe = parts.observe ?? unobserved;
   }
 
   async export(batch: Batch, signal: AbortSignal): Promise<BatchEnd> {
@@ -67,10 +63,6 @@ export class OtlpExporter implements Exporter {
     const end = await this.#deliver(batch, signal);
     assert.equal(end.acceptedCount + end.deadLetteredCount, batch.lineCount, 'every line comes to its end');
     return end;
-  }
-
-  status(): ExportStatus {
-    return { outage: this.#outageWatch.current, requests: { ...this.#requests } };
   }
 
   /** Call it when no batch is under way any more. */
@@ -107,19 +99,35 @@ export class OtlpExporter implements Exporter {
     const { client, clock } = this.#parts;
     let refusals = 0;
     for (let attempt = 0; ; attempt++) {
+      const sentAtMs = clock.nowMs();
       const outcome = await client.send(batch.request, signal);
-      this.#requests[outcome.status]++;
+      this.#tellRequest(batch, outcome, clock.nowMs() - sentAtMs);
       if (outcome.status !== 'unavailable' && outcome.status !== 'misconfigured') {
-        this.#outageWatch.answered();
+        if (this.#outageWatch.answered()) this.#observe({ kind: 'resumed', for: 'collector' });
         return outcome;
       }
-      this.#outageWatch.failed(outcome);
+      const { sinceMs, failedAttempts } = this.#outageWatch.failed(outcome);
       if (outcome.status === 'unavailable' && outcome.requestSeen) refusals++;
       if (refusals >= attemptsBeforeHalving && batch.lineCount > 1) {
         return { status: 'refusedAgainAndAgain', reason: outcome.error.message };
       }
-      await clock.sleep(waitMs(outcome, attempt, clock), signal);
+      const delayMs = waitMs(outcome, attempt, clock);
+      const retryAtMs = clock.nowMs() + delayMs;
+      const fault = toFault(outcome.error);
+      this.#observe({ kind: 'waiting', for: 'collector', fault, sinceMs, failedAttempts, retryAtMs });
+      await clock.sleep(delayMs, signal);
     }
+  }
+
+  #tellRequest(batch: Batch, outcome: ExportOutcome, durationMs: number): void {
+    this.#observe({
+      kind: 'requestEnded',
+      outcome: outcome.status,
+      httpStatus: 'httpStatus' in outcome ? outcome.httpStatus : 200,
+      durationMs,
+      recordCount: batch.lineCount,
+      requestBytes: batch.request.length,
+    });
   }
 
   /** The first half comes to its end before the second is sent, so order is kept and an outage halves only what it met. */
@@ -142,9 +150,10 @@ export class OtlpExporter implements Exporter {
     verdict: Extract<Verdict, { status: 'rejected' | 'tooLarge' }>,
     signal: AbortSignal,
   ): Promise<BatchEnd> {
-    await this.#writeDeadLetters(batch, { httpStatus: verdict.httpStatus, reason: verdict.reason }, signal);
-    const { reason } = verdict;
+    const { httpStatus, reason } = verdict;
     const hint = refusalHint(reason);
+    await this.#writeDeadLetters(batch, { httpStatus, reason }, signal);
+    this.#observe({ kind: 'deadLettered', code: 'ERR_EXPORT_REJECTED', httpStatus, reason, recordCount: 1 });
     this.#log.write(
       'error',
       { code: 'ERR_EXPORT_REJECTED', reason, hint, object: batch.lines[0]?.origin.id },
@@ -163,8 +172,16 @@ export class OtlpExporter implements Exporter {
     const ofRecords = batch.lineCount;
     const rejectedRecords = Math.min(verdict.rejectedCount, ofRecords);
     const { reason } = verdict;
-    await this.#writeDeadLetters(batch, { httpStatus: 200, reason, rejectedRecords, ofRecords }, signal);
     const hint = refusalHint(reason);
+    const httpStatus = 200;
+    await this.#writeDeadLetters(batch, { httpStatus, reason, rejectedRecords, ofRecords }, signal);
+    this.#observe({
+      kind: 'deadLettered',
+      code: 'ERR_EXPORT_PARTIAL',
+      httpStatus,
+      reason,
+      recordCount: rejectedRecords,
+    });
     this.#log.write(
       'error',
       { code: 'ERR_EXPORT_PARTIAL', reason, hint, rejectedRecords, ofRecords, object: batch.lines[0]?.origin.id },

@@ -20,6 +20,9 @@ export interface Conversion {
   readonly convert: (value: JsonValue, context: ConversionContext) => Scalar | undefined;
 }
 
+/** A longer one is no id. Elasticsearch takes 512 bytes, and two that are cut could become the same. */
+const uidLengthMax = 128;
+
 const table = {
   string: { type: 'string', convert: toText },
   integer: { type: 'int', convert: toInteger },
@@ -41,7 +44,8 @@ const table = {
     type: 'string',
     convert(value, { occurrence }) {
       const text = toText(value);
-      return text === undefined || occurrence === 1 ? text : `${text}-${occurrence}`;
+      if (text === undefined || text.length > uidLengthMax) return undefined;
+      return occurrence === 1 ? text : `${text}-${occurrence}`;
     },
   },
 } as const satisfies Record<string, Conversion>;
@@ -82,7 +86,8 @@ export function toObject(value: JsonValue | undefined): JsonObject | undefined {
 }
 
 function toInteger(value: JsonValue): number | bigint | undefined {
-  if (typeof value === 'number') return Number.isInteger(value) ? value : undefined;
+  // `1e22` is a whole number and no integer of 64 bits.
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? value : undefined;
   const exact =
     typeof value === 'string' && /^-?\d{1,19}$/.test(value) ? BigInt.asIntN(64, BigInt(value)) : exactNumber(value);
   if (typeof exact !== 'bigint' || (typeof value === 'string' && exact !== BigInt(value))) return undefined;

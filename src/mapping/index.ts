@@ -3,3 +3,4 @@
  */
 export { createMapper, type MapperOptions } from './line-mapper.ts';
 export type { RedactionClass } from './options.ts';
+export { encodeOtlpJson } from './otlp-json.ts';

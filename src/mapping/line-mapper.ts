@@ -4,6 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import type { Mapper, OtlpEncoding, RequestEncoder } from '../mapper.ts';
+import type { EventTimes } from '../model/event-times.ts';
 import type { IdentifiedLine } from '../model/line.ts';
 import { type CompiledMapping, compileMapping, type MappingInput } from './compile.ts';
 import { toUnixMs } from './conversions.ts';
@@ -61,15 +62,25 @@ class LineMapper implements Mapper {
 
   createEncoder(encoding: OtlpEncoding): RequestEncoder {
     const writer = encoding === 'protobuf' ? new ProtobufWriter(this.#envelope) : new JsonWriter(this.#envelope);
+    const write = (line: IdentifiedLine) => this.#write(line, writer);
+    let eventTimes: EventTimes | undefined;
     return {
-      append: (line) => this.#write(line, writer),
+      append(line) {
+        eventTimes = extended(eventTimes, write(line));
+      },
       get recordCount() {
         return writer.recordCount;
       },
       get sizeBytes() {
         return writer.sizeBytes;
       },
-      finish: () => writer.finish(),
+      get eventTimes() {
+        return eventTimes;
+      },
+      finish() {
+        eventTimes = undefined;
+        return writer.finish();
+      },
     };
   }
 
@@ -79,20 +90,22 @@ class LineMapper implements Mapper {
     return writer.finishText();
   }
 
-  #write(line: IdentifiedLine, out: LogRecordWriter): void {
+  /** Returns the record's timestamp, if it has one. */
+  #write(line: IdentifiedLine, out: LogRecordWriter): number | undefined {
     const isCut = line.sizeBytes > line.bytes.length;
     const bytes = isCut ? withoutHalfCharacter(line.bytes) : line.bytes;
     const text = decode(bytes);
     const parsed = isCut ? unparsedReasons.cut : parseLine(text);
-    if (typeof parsed === 'string') this.#writeUnparsed(line, isCut, bytes, text, parsed, out);
-    else this.#writeRecord(line, text, parsed, out);
+    if (typeof parsed !== 'string') return this.#writeRecord(line, text, parsed, out);
+    this.#writeUnparsed(line, isCut, bytes, text, parsed, out);
+    return undefined;
   }
 
-  #writeRecord(line: IdentifiedLine, text: string, record: JsonObject, out: LogRecordWriter): void {
+  #writeRecord(line: IdentifiedLine, text: string, record: JsonObject, out: LogRecordWriter): number | undefined {
     const compiled = this.#compiled;
     const input = inputOf(line, false, this.#eventName);
     compiled.readRecord(record, input);
-    const wasRedacted = this.#redactor?.redact(record, compiled.readService(input)) === true;
+    const wasRedacted = this.#redactor?.redact(record, text, compiled.readService(input)) === true;
     if (wasRedacted) compiled.readRecord(record, input);
     const body = wasRedacted ? JSON.stringify(record) : text;
     const bodyUtf8 = wasRedacted ? undefined : utf8Of(line.bytes, text);
@@ -114,6 +127,7 @@ class LineMapper implements Mapper {
     });
     compiled.writeAttributes(input, out);
     out.end();
+    return timestampMs;
   }
 
   #writeUnparsed(
@@ -149,6 +163,13 @@ const unparsedReasons = {
   noTimestamp: 'no timestamp',
   badTimestamp: 'timestamp is not in Unix milliseconds from 1990 to 2262',
 } as const;
+
+function extended(times: EventTimes | undefined, timeMs: number | undefined): EventTimes | undefined {
+  if (timeMs === undefined) return times;
+  if (times === undefined) return { oldestMs: timeMs, newestMs: timeMs };
+  if (timeMs >= times.oldestMs && timeMs <= times.newestMs) return times;
+  return { oldestMs: Math.min(times.oldestMs, timeMs), newestMs: Math.max(times.newestMs, timeMs) };
+}
 
 /** The record, or why there is none. */
 function parseLine(text: string): JsonObject | string {

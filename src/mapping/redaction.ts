@@ -20,18 +20,21 @@ const embeddedLevelsMax = 4;
 export class Redactor {
   readonly #keys: SensitiveKeys;
   #namesInService: ReadonlySet<string> | undefined;
+  /** Keys and texts met in the JSON text that is looked at. */
+  #quotedCount = 0;
 
   constructor(keys: SensitiveKeys) {
     this.#keys = keys;
   }
 
   /**
-   * Replaces the sensitive values of a parsed record in place; true when there were any.
+   * Replaces the sensitive values of a parsed record in place; true when the record is not what its text says any more.
+   * @param text that the record was parsed from.
    * @param service of the record, for rules that hold within one service.
    */
-  redact(record: JsonObject, service: unknown): boolean {
+  redact(record: JsonObject, text: string, service: unknown): boolean {
     this.#namesInService = this.#keys.namesIn(service);
-    return this.#redactInside(record, false, 0, 0);
+    return this.#redactParsed(record, text, 0, 0);
   }
 
   /**
@@ -48,6 +51,19 @@ export class Redactor {
     return this.#keys.matches(key) || this.#namesInService?.has(key) === true;
   }
 
+  /**
+   * Of a key that came twice the parser kept the last value. What the others were nobody has looked at, so the text must not
+   * go out any more.
+   */
+  #redactParsed(value: object, text: string, depth: number, embeddedLevel: number): boolean {
+    const outerCount = this.#quotedCount;
+    this.#quotedCount = 0;
+    const changed = this.#redactInside(value, false, depth, embeddedLevel);
+    const isWhole = this.#quotedCount === countQuoted(text);
+    this.#quotedCount = outerCount;
+    return changed || !isWhole;
+  }
+
   /** @param isInSensitive whether everything in the container has to go, because of a key above it. */
   #redactInside(container: object, isInSensitive: boolean, depth: number, embeddedLevel: number): boolean {
     // Objects and arrays from JSON have own enumerable keys only, and assigning to one that exists sets that very one,
@@ -57,6 +73,8 @@ export class Redactor {
     let changed = false;
     for (const key in entries) {
       const value = entries[key];
+      if (!isArray) this.#quotedCount++;
+      if (typeof value === 'string') this.#quotedCount++;
       if (value === undefined || value === null || typeof value === 'boolean' || value === '') continue;
       const isSensitive = isInSensitive || (!isArray && this.#isSensitive(key));
       if (typeof value === 'object' && depth < inspectedDepthMax && !isExactNumber(value)) {
@@ -84,7 +102,7 @@ export class Redactor {
     if (embeddedLevel > embeddedLevelsMax) return redacted;
     const value = startsLikeJson(text) ? parseOrNothing(text) : undefined;
     if (typeof value !== 'object' || value === null) return this.#mask(text);
-    return this.#redactInside(value, false, depth + 1, embeddedLevel) ? JSON.stringify(value) : text;
+    return this.#redactParsed(value, text, depth + 1, embeddedLevel) ? JSON.stringify(value) : text;
   }
 
   #mask(text: string): string {
@@ -113,4 +131,15 @@ function parseOrNothing(text: string): JsonValue | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Keys and texts of valid JSON: quotes that no backslash stands in front of, two for each. */
+function countQuoted(text: string): number {
+  let quotes = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 0x5c) at++;
+    else if (code === 0x22) quotes++;
+  }
+  return quotes / 2;
 }

@@ -16,6 +16,7 @@ export const errorCodes = [
   'ERR_OBJECT_GONE',
   'ERR_OBJECT_DAMAGED',
   'ERR_OBJECT_REWRITTEN_AFTER_LOOKBACK',
+  'ERR_STATE_NOT_FOUND',
   'ERR_STATE_LOCKED',
   'ERR_STATE_DAMAGED',
   'ERR_STATE_NEWER',
@@ -25,6 +26,9 @@ export const errorCodes = [
   'ERR_EXPORT_UNAVAILABLE',
   'ERR_EXPORT_MISCONFIGURED',
   'ERR_DEAD_LETTER_WRITE',
+  'ERR_HTTP_LISTEN',
+  'ERR_DEAD_LETTER_READ',
+  'ERR_BACKEND_READ',
 ] as const;
 
 export type ErrorCode = (typeof errorCodes)[number];

@@ -4,6 +4,7 @@
 import assert from 'node:assert';
 import type { LineHashes } from '../delivery-state.ts';
 import type { Batch } from '../exporter.ts';
+import type { EventTimes } from '../model/event-times.ts';
 import type { IdentifiedLine } from '../model/line.ts';
 import type { ObjectOrigin } from '../model/object.ts';
 import type { BatchMemory, BatchMemoryPool } from './batch-memory.ts';
@@ -17,6 +18,8 @@ export interface BatchLimits {
 
 /** What the batch says to the exporter, and what its lines are called in the state. */
 export interface BuiltBatch extends Batch {
+  /** Undefined when no line has a time. */
+  readonly eventTimes: EventTimes | undefined;
   readonly lineHashes: LineHashes;
   /** Of the lines that no announcement names yet. */
   readonly unannouncedHashes: LineHashes;
@@ -71,6 +74,7 @@ export class BatchBuilder {
 
 class FinishedBatch implements BuiltBatch {
   readonly lineCount: number;
+  readonly eventTimes: EventTimes | undefined;
   readonly request: Uint8Array;
   readonly lineHashes: LineHashes;
   readonly unannouncedHashes: LineHashes;
@@ -86,6 +90,7 @@ class FinishedBatch implements BuiltBatch {
     unannouncedHashes: readonly number[],
   ) {
     this.lineCount = memory.lines.count;
+    this.eventTimes = memory.encoder.eventTimes;
     this.request = memory.encoder.finish();
     this.lineHashes = Uint32Array.from(lineHashes);
     this.unannouncedHashes = Uint32Array.from(unannouncedHashes);

@@ -3,23 +3,32 @@
  * the first of each kind are logged in full, then they are counted, and at round numbers the count is told.
  */
 import type { AgentError, ErrorCode } from '../model/agent-error.ts';
+import { type Observer, toFault } from '../observer.ts';
 import type { Logger } from '../runtime/logger.ts';
 
 export class FaultLog {
   readonly #logger: Logger;
-  readonly #fields: object;
+  readonly #observe: Observer;
+  readonly #source: string;
   readonly #counts = new Map<ErrorCode, number>();
 
-  constructor(logger: Logger, fields: object) {
+  constructor(logger: Logger, observe: Observer, source: string) {
     this.#logger = logger;
-    this.#fields = fields;
+    this.#observe = observe;
+    this.#source = source;
   }
 
   report(fault: AgentError, message: string, fields: object = {}): void {
+    this.#observe({ kind: 'faultMet', source: this.#source, fault: toFault(fault) });
     const count = (this.#counts.get(fault.code) ?? 0) + 1;
     this.#counts.set(fault.code, count);
     if (count > loggedInFull && !isRound(count)) return;
-    const all = { ...this.#fields, ...fields, err: fault, ...(count > loggedInFull ? { occurrences: count } : {}) };
+    const all = {
+      source: this.#source,
+      ...fields,
+      err: fault,
+      ...(count > loggedInFull ? { occurrences: count } : {}),
+    };
     if (everyday.has(fault.code)) this.#logger.debug(all, message);
     else if (needsPerson.has(fault.code)) this.#logger.error(all, message);
     else this.#logger.warn(all, message);

@@ -6,6 +6,7 @@
  * an object has more lines than the table may hold, they go to an index on disk, and the table keeps those met since.
  */
 import type { LineHashes, LineIndex } from '../delivery-state.ts';
+import { HashFilter } from './hash-filter.ts';
 import type { LineHash } from './line-hash.ts';
 
 export interface MetLine {
@@ -18,12 +19,13 @@ export interface MetLine {
 const slotWords = 4;
 const [highAt, lowAt, settledAt, metAt] = [0, 1, 2, 3];
 const fullestPart = 0.7;
-const linesInMemoryMaxDefault = 131_072;
+const linesInMemoryMaxDefault = 65_536;
 
 export class LineLedger {
   readonly #createIndex: () => LineIndex;
   readonly #linesInMemoryMax: number;
-  #index: LineIndex | undefined;
+  /** On disk, and what says without asking the disk that a line is not there: nearly all lines are met once. */
+  #index: { readonly lines: LineIndex; readonly filter: HashFilter } | undefined;
   #slots = new Uint32Array(1024 * slotWords);
   #used = 0;
   #settledCount = 0;
@@ -48,7 +50,7 @@ export class LineLedger {
     for (let at = 0; at < this.#slots.length; at += slotWords) {
       this.#slots[at + metAt] = this.#slots[at + settledAt] as number;
     }
-    this.#index?.skipSettled();
+    this.#index?.lines.skipSettled();
   }
 
   /** The next line of the object. */
@@ -59,7 +61,7 @@ export class LineLedger {
   }
 
   close(): void {
-    this.#index?.close();
+    this.#index?.lines.close();
   }
 
   /** Adds one to a counter of the line's slot, and returns where the slot is. */
@@ -67,7 +69,7 @@ export class LineLedger {
     if (this.#used * slotWords >= this.#slots.length * fullestPart) this.#makeRoom();
     const at = this.#find(high, low);
     if (this.#isFree(at)) {
-      const known = this.#index?.get(high, low);
+      const known = this.#index?.filter.mayHold(high, low) ? this.#index.lines.get(high, low) : undefined;
       this.#slots[at + highAt] = high;
       this.#slots[at + lowAt] = low;
       this.#slots[at + settledAt] = known?.settled ?? 0;
@@ -108,8 +110,12 @@ export class LineLedger {
   }
 
   #moveToIndex(): void {
-    this.#index ??= this.#createIndex();
-    this.#index.put(this.#slots);
+    this.#index ??= { lines: this.#createIndex(), filter: new HashFilter() };
+    this.#index.lines.put(this.#slots);
+    for (let at = 0; at < this.#slots.length; at += slotWords) {
+      if (!this.#isFree(at))
+        this.#index.filter.add(this.#slots[at + highAt] as number, this.#slots[at + lowAt] as number);
+    }
     this.#slots.fill(0);
     this.#used = 0;
   }

@@ -37,6 +37,7 @@ export class ObjectReading {
   /** Since the last dispatch. */
   #readCount = 0;
   #alreadyShippedCount = 0;
+  #decodedBytes = 0;
   #lastLineEnd: PositionMark;
 
   constructor(
@@ -155,7 +156,7 @@ export class ObjectReading {
   /** Takes the next bytes of the object. Waits, and so stops the reading, while all requests are under way. */
   async #take(chunk: Uint8Array, splitter: LineSplitter): Promise<void> {
     const chunkStartBytes = this.#digest.offsetBytes;
-    this.#parts.counters.bytesDecoded += chunk.length;
+    this.#decodedBytes += chunk.length;
     const hashUpTo = (endOffsetBytes: number) =>
       this.#digest.update(chunk.subarray(this.#digest.offsetBytes - chunkStartBytes, endOffsetBytes - chunkStartBytes));
     const lines = splitter.push(chunk);
@@ -228,14 +229,14 @@ export class ObjectReading {
   async #dispatch(end: PositionMark): Promise<void> {
     this.#throwFailure();
     const { requestSlots, unsettledBatchesMax } = this.#parts;
-    if (this.#batch.isEmpty) return this.#count(0);
+    if (this.#batch.isEmpty) return this.#tellRead(undefined);
     while (this.#settlements.length >= unsettledBatchesMax) {
       await Promise.race(this.#underWay);
       this.#throwFailure();
     }
     const release = await requestSlots.acquire(this.#signal);
     const batch = this.#batch.take();
-    this.#count(batch.lineCount);
+    this.#tellRead(batch);
     const position = this.#comparing ? undefined : end.position();
     const sending = this.#send(batch, position)
       .catch((error: unknown) => {
@@ -249,17 +250,23 @@ export class ObjectReading {
     this.#underWay.add(sending);
   }
 
-  #count(newCount: number): void {
-    const { counters } = this.#parts;
-    counters.linesRead += this.#readCount;
-    counters.linesAlreadyShipped += this.#alreadyShippedCount;
-    counters.linesNew += newCount;
+  #tellRead(batch: BuiltBatch | undefined): void {
+    this.#parts.observe({
+      kind: 'linesRead',
+      workspaceId: this.#object.origin.workspaceId,
+      readCount: this.#readCount,
+      alreadyShippedCount: this.#alreadyShippedCount,
+      newCount: batch?.lineCount ?? 0,
+      eventTimes: batch?.eventTimes,
+      decodedBytes: this.#decodedBytes,
+    });
     this.#readCount = 0;
     this.#alreadyShippedCount = 0;
+    this.#decodedBytes = 0;
   }
 
   async #send(batch: BuiltBatch, position: Position | undefined): Promise<void> {
-    const { state, exporter, counters, abandon } = this.#parts;
+    const { state, exporter, observe, abandon } = this.#parts;
     const { origin, version } = this.#object;
     const openBatch = this.#settlements.open();
     const announcementId =
@@ -268,8 +275,17 @@ export class ObjectReading {
         : state.announce(origin, { observedAtMs: version.modifiedAtMs, occurrenceHashes: batch.unannouncedHashes });
     await state.flush(abandon);
     const { acceptedCount, deadLetteredCount } = await exporter.export(batch, abandon);
-    counters.linesAccepted += acceptedCount;
-    counters.linesDeadLettered += deadLetteredCount;
+    observe({
+      kind: 'batchEnded',
+      workspaceId: origin.workspaceId,
+      date: origin.date,
+      lineCount: batch.lineCount,
+      acceptedCount,
+      deadLetteredCount,
+      eventTimes: batch.eventTimes,
+      modifiedAtMs: version.modifiedAtMs,
+      requestBytes: batch.request.length,
+    });
     this.#settlements.end(openBatch, {
       announcementId,
       position,

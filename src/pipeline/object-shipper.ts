@@ -10,6 +10,7 @@
 import type { ObjectState } from '../delivery-state.ts';
 import { AgentError, isAgentError } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
+import { toFault } from '../observer.ts';
 import { LineHasher } from './line-hash.ts';
 import type { ObjectEnd } from './object-end.ts';
 import { ObjectReading } from './object-reading.ts';
@@ -32,12 +33,9 @@ export class ObjectShipper {
 
   /** Rejects with the signal's reason when it is aborted, and with ERR_STATE_DAMAGED. */
   async ship(object: DeliveredObject, signal: AbortSignal): Promise<ObjectEnd> {
-    const { counters, state } = this.#parts;
+    const { state } = this.#parts;
     const known = state.find(object.origin.id) ?? neverSeen;
-    if (known.settledVersion?.etag === object.version.etag) {
-      counters.objectsUnchanged++;
-      return { status: 'unchanged' };
-    }
+    if (known.settledVersion?.etag === object.version.etag) return { status: 'unchanged' };
     const end = await this.#shipNewLines(object, known, signal).catch((error: unknown): ObjectEnd => {
       signal.throwIfAborted();
       if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') throw error;
@@ -45,9 +43,6 @@ export class ObjectShipper {
     });
     // Whatever ended is on disk before the object is visited again: the next visit reads the state.
     await state.flush(this.#parts.abandon);
-    if (end.status === 'settled') counters.objectsShipped++;
-    if (end.status === 'damaged') counters.objectsDamaged++;
-    if (end.status === 'released') counters.objectsFailed++;
     return end;
   }
 
@@ -70,6 +65,7 @@ export class ObjectShipper {
       'An object older than the look-back was rewritten: all of its lines are sent again, with the same log.record.uid',
       { hint: 'If objects are rewritten so late in this bucket, raise DATABRICKS_AUDIT_LOOKBACK.' },
     );
+    this.#parts.observe({ kind: 'faultMet', fault: toFault(err) });
     this.#parts.logger.warn({ object: object.origin.id, err }, 'Object sent again');
   }
 }

@@ -4,7 +4,7 @@
 import type { Decoder } from '../decoder.ts';
 import type { DeliveryState } from '../delivery-state.ts';
 import type { Exporter } from '../exporter.ts';
-import type { Counters } from '../runtime/counters.ts';
+import type { Observer } from '../observer.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Semaphore } from '../runtime/semaphore.ts';
 import type { BatchLimits } from './batch-builder.ts';
@@ -25,6 +25,6 @@ export interface ShippingParts {
   readonly unsettledBatchesMax: number;
   /** Ends requests under way. Stopping comes before it: reading ends at once, and what is sent has time to be answered. */
   readonly abandon: AbortSignal;
-  readonly counters: Counters;
+  readonly observe: Observer;
   readonly logger: Logger;
 }

@@ -5,14 +5,15 @@
  */
 import { type AgentError, isAgentError } from '../model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../model/object.ts';
+import { type Observer, toFault } from '../observer.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
-import type { Counters } from '../runtime/counters.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { Semaphore } from '../runtime/semaphore.ts';
 import type { DateRange, Source, WorkspaceListing } from '../source.ts';
 import { FaultLog } from './fault-log.ts';
 import type { ObjectEnd } from './object-end.ts';
 import type { ObjectShipper } from './object-shipper.ts';
+import { isDue } from './start-date.ts';
 
 export interface Schedule {
   readonly pollIntervalMs: number;
@@ -28,11 +29,9 @@ export interface ShippingContext {
   readonly sources: readonly Source[];
   readonly shipper: Pick<ObjectShipper, 'isSettled' | 'ship'>;
   readonly schedule: Schedule;
-  readonly counters: Counters;
+  readonly observe: Observer;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Told about every object that was visited. */
-  readonly onVisited?: ((object: DeliveredObject, end: ObjectEnd) => void) | undefined;
   /** Called with what nobody can go on from: requests under way need not be waited for any more. */
   readonly onFailure?: ((error: unknown) => void) | undefined;
   /** Called at every poll with the first date that it lists. */
@@ -56,6 +55,8 @@ interface Lane {
   releasedCount: number;
 }
 
+/** Objects of a listing between two events that tell how far it is: a page of S3. */
+const listedAtOnce = 1000;
 const workspacesAtOnce = 4;
 const recentObjectsAtOnce = 6;
 const olderObjectsAtOnce = 3;
@@ -98,7 +99,7 @@ export class Shipping {
       for await (const workspace of source.list({ dates, signal, onFault: () => {} })) {
         try {
           for await (const object of workspace.objects()) {
-            if (!this.#isDue(object) || this.#context.shipper.isSettled(object)) continue;
+            if (!isDue(object, this.#context.schedule.startDate) || this.#context.shipper.isSettled(object)) continue;
             backlog.objectCount++;
             backlog.sizeBytes += object.version.sizeBytes;
             if (object.origin.date !== undefined) backlog.dates.add(object.origin.date);
@@ -193,8 +194,11 @@ export class Shipping {
 
   /** Starts what a listing shows. Workspaces that are busy still are left to the next listing. */
   async #list(source: Source, dates: DateRange, lane: Lane, signal: AbortSignal): Promise<void> {
-    const faults = new FaultLog(this.#context.logger, { source: source.name });
+    const { clock, logger, observe } = this.#context;
+    const faults = new FaultLog(logger, observe, source.name);
+    let firstFault: AgentError | undefined;
     const onFault = (fault: AgentError) => {
+      firstFault ??= fault;
       if (fault.code !== 'ERR_SOURCE_LAYOUT') lane.releasedCount++;
       faults.report(fault, 'Listing is not complete');
     };
@@ -202,7 +206,7 @@ export class Shipping {
       for await (const workspace of source.list({ dates, signal, onFault })) {
         const name = workspace.workspaceId ?? '';
         if (lane.busy.has(name)) continue;
-        const shipped = this.#shipWorkspace(workspace, lane, faults, signal)
+        const shipped = this.#shipWorkspace(source, workspace, lane, faults, signal)
           .catch(this.#fail)
           .finally(() => lane.busy.delete(name));
         lane.busy.set(name, shipped);
@@ -210,22 +214,36 @@ export class Shipping {
     } catch (error) {
       signal.throwIfAborted();
       if (!isAgentError(error)) throw error;
+      firstFault = error;
       lane.releasedCount++;
       faults.report(error, 'Source could not be listed; it is tried again');
     }
+    observe({
+      kind: 'listingEnded',
+      source: source.name,
+      dates: dates.before === undefined ? 'recent' : 'older',
+      atMs: clock.nowMs(),
+      fault: firstFault && toFault(firstFault),
+    });
   }
 
   /** Objects of one date side by side; the next date begins when all of them have ended, so that time moves forward. */
-  async #shipWorkspace(workspace: WorkspaceListing, lane: Lane, faults: FaultLog, signal: AbortSignal): Promise<void> {
+  async #shipWorkspace(
+    source: Source,
+    workspace: WorkspaceListing,
+    lane: Lane,
+    faults: FaultLog,
+    signal: AbortSignal,
+  ): Promise<void> {
     const release = await lane.workspaces.acquire(signal);
     const visits = new Set<Promise<void>>();
     let date: string | undefined;
-    for await (const object of this.#changed(workspace, lane, faults, signal)) {
+    for await (const object of this.#changed(source, workspace, lane, faults, signal)) {
       if (object.origin.date !== date) await Promise.all(visits);
       date = object.origin.date;
       const place = await lane.objects.acquire(signal).catch(() => undefined);
       if (place === undefined) break;
-      const visit = this.#visit(object, lane, faults, signal).finally(() => {
+      const visit = this.#visit(source, object, lane, faults, signal).finally(() => {
         place();
         visits.delete(visit);
       });
@@ -236,36 +254,61 @@ export class Shipping {
   }
 
   async *#changed(
+    source: Source,
     workspace: WorkspaceListing,
     lane: Lane,
     faults: FaultLog,
     signal: AbortSignal,
   ): AsyncIterable<DeliveredObject> {
-    const { shipper, counters } = this.#context;
+    const { shipper, observe } = this.#context;
+    const { workspaceId } = workspace;
+    let [listedCount, unchangedCount] = [0, 0];
+    const tellListed = () => {
+      observe({ kind: 'objectsListed', source: source.name, workspaceId, listedCount, unchangedCount });
+      [listedCount, unchangedCount] = [0, 0];
+    };
     try {
       for await (const object of workspace.objects()) {
         if (signal.aborted) return;
-        if (!this.#isDue(object)) continue;
-        if (shipper.isSettled(object)) counters.objectsUnchanged++;
+        if (!isDue(object, this.#context.schedule.startDate)) continue;
+        listedCount++;
+        if (shipper.isSettled(object)) unchangedCount++;
         else yield object;
+        if (listedCount >= listedAtOnce) tellListed();
       }
     } catch (error) {
       if (signal.aborted) return;
       if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') return this.#fail(error);
       lane.releasedCount++;
-      faults.report(error, 'Workspace could not be listed; others go on', { workspace: workspace.workspaceId });
+      faults.report(error, 'Workspace could not be listed; others go on', { workspace: workspaceId });
+    } finally {
+      tellListed();
     }
   }
 
-  async #visit(object: DeliveredObject, lane: Lane, faults: FaultLog, signal: AbortSignal): Promise<void> {
-    const { id } = object.origin;
+  async #visit(
+    source: Source,
+    object: DeliveredObject,
+    lane: Lane,
+    faults: FaultLog,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { id, workspaceId } = object.origin;
     if (this.#visited.has(id)) return;
     this.#visited.add(id);
     try {
       const end = await this.#context.shipper.ship(object, signal);
       if (end.status === 'released') lane.releasedCount++;
       this.#report(object, end, faults);
-      this.#context.onVisited?.(object, end);
+      this.#context.observe({
+        kind: 'objectVisited',
+        source: source.name,
+        objectId: id,
+        workspaceId,
+        status: end.status,
+        sizeBytes: object.version.sizeBytes,
+        fault: 'error' in end ? toFault(end.error) : undefined,
+      });
     } catch (error) {
       this.#fail(error);
     } finally {
@@ -295,13 +338,6 @@ export class Shipping {
 
   #allDates(): DateRange {
     return { from: this.#context.schedule.startDate, before: undefined };
-  }
-
-  /** Sources select by the date in the path; where it has none, the object's own time decides. */
-  #isDue(object: DeliveredObject): boolean {
-    const { startDate } = this.#context.schedule;
-    if (startDate === undefined || object.origin.date !== undefined) return true;
-    return utcDate(object.version.modifiedAtMs) >= startDate;
   }
 }
 

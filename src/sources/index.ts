@@ -4,11 +4,12 @@
 import type { Source } from '../source.ts';
 import { DirectorySource } from './directory.ts';
 import type { SourceLocation } from './options.ts';
-import { createS3Client } from './s3-client.ts';
+import { createS3Client, type S3Api } from './s3-client.ts';
 import { S3ListingSource } from './s3-listing.ts';
 
 export { readLayout } from './layout.ts';
 export type { SourceLocation } from './options.ts';
+export type { S3Api } from './s3-client.ts';
 
 export interface SourcesOptions {
   readonly sources: readonly SourceLocation[];
@@ -17,13 +18,16 @@ export interface SourcesOptions {
    * there is complete.
    */
   readonly stillAfterPolls: number;
+  readonly createS3?: (() => S3Api) | undefined;
 }
 
 /** Nothing is contacted before the first listing. */
-export function createSources({ sources, stillAfterPolls }: SourcesOptions): readonly Source[] {
+export function createSources({
+  sources,
+  stillAfterPolls,
+  createS3 = createS3Client,
+}: SourcesOptions): readonly Source[] {
   return sources.map((location) =>
-    location.kind === 's3'
-      ? new S3ListingSource(location, createS3Client())
-      : new DirectorySource(location, stillAfterPolls),
+    location.kind === 's3' ? new S3ListingSource(location, createS3()) : new DirectorySource(location, stillAfterPolls),
   );
 }

@@ -3,8 +3,14 @@
  * business, by its standard variables and files.
  */
 import type { Readable } from 'node:stream';
-import type { GetObjectCommandOutput, ListObjectsV2CommandOutput, S3Client } from '@aws-sdk/client-s3';
-import { describeBrokenBody, describeOtherVersion, describeS3Error, type S3Call } from './s3-errors.ts';
+import type { GetObjectCommandOutput, ListObjectsV2CommandOutput, S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
+import {
+  describeBadListing,
+  describeBrokenBody,
+  describeOtherVersion,
+  describeS3Error,
+  type S3Call,
+} from './s3-errors.ts';
 
 export interface S3ListRequest {
   readonly bucket: string;
@@ -61,9 +67,10 @@ export const s3Timeouts: S3Timeouts = { connectionTimeoutMs: 10_000, answerTimeo
 /** Sockets are opened on demand; bodies that wait for the collector hold theirs, and listings must not wait for those. */
 const connectionsMax = 256;
 
-export function createS3Client(timeouts: S3Timeouts = s3Timeouts): S3Api {
+/** @param overrides of the SDK's settings; the simulation has a network of its own. */
+export function createS3Client(timeouts: S3Timeouts = s3Timeouts, overrides: S3ClientConfig = {}): S3Api {
   let sdk: Promise<Sdk> | undefined;
-  const load = () => (sdk ??= loadSdk(timeouts));
+  const load = () => (sdk ??= loadSdk(timeouts, overrides));
   return {
     list: (request, signal) => list(load, request, signal),
     read: (request, signal) => read(load, request, signal),
@@ -80,7 +87,7 @@ interface Sdk {
 }
 
 /** Loaded when the first call is made: it is large, and whoever reads a directory does without it. */
-async function loadSdk(timeouts: S3Timeouts): Promise<Sdk> {
+async function loadSdk(timeouts: S3Timeouts, overrides: S3ClientConfig): Promise<Sdk> {
   const { GetObjectCommand, ListObjectsV2Command, S3Client } = await import('@aws-sdk/client-s3');
   const agentOptions = { keepAlive: true, maxSockets: connectionsMax };
   const client = new S3Client({
@@ -96,6 +103,7 @@ async function loadSdk(timeouts: S3Timeouts): Promise<Sdk> {
       httpAgent: agentOptions,
       httpsAgent: agentOptions,
     },
+    ...overrides,
   });
   // Set by AWS_ENDPOINT_URL(_S3) or a profile: MinIO and the like have no host name for each bucket.
   const customEndpoint = await client.config.serviceConfiguredEndpoint?.();
@@ -125,29 +133,38 @@ async function* list(
 ): AsyncGenerator<S3Page, void, undefined> {
   const call: S3Call = { action: 's3:ListBucket', bucket: request.bucket, path: request.prefix };
   let token: string | undefined;
-  do {
+  /** Moved on to the token of page 1, 2, 4, 8 ...: tokens that come round in a circle meet it (Brent's algorithm). */
+  let knownToken: string | undefined;
+  for (let pageCount = 1; ; pageCount++) {
     signal.throwIfAborted();
     const page = await attempt(call, signal, async () => (await load()).listPage(request, token, signal));
-    yield readPage(page);
-    token = page.IsTruncated ? page.NextContinuationToken : undefined;
-  } while (token !== undefined);
+    yield readPage(page, call);
+    if (!page.IsTruncated) return;
+    token = page.NextContinuationToken;
+    // Ending here would look like a bucket with fewer objects.
+    if (!token) throw describeBadListing(call, 'it goes on and says not where');
+    if (token === knownToken) throw describeBadListing(call, 'its pages come round in a circle');
+    if (Math.log2(pageCount) % 1 === 0) knownToken = token;
+  }
 }
 
-function readPage(page: ListObjectsV2CommandOutput): S3Page {
+/** Rejects what is no listing as a whole: an object without its tag would count as unchanged for ever. */
+function readPage(page: ListObjectsV2CommandOutput, call: S3Call): S3Page {
+  if (page.Name === undefined && page.IsTruncated === undefined) throw describeBadListing(call, 'it is no listing');
   return {
-    objects: (page.Contents ?? []).flatMap(({ Key, ETag, Size, LastModified }) =>
-      Key === undefined
-        ? []
-        : [
-            {
-              key: Key,
-              etag: withoutQuotes(ETag ?? ''),
-              sizeBytes: Size ?? 0,
-              modifiedAtMs: LastModified?.getTime() ?? 0,
-            },
-          ],
-    ),
-    folders: (page.CommonPrefixes ?? []).flatMap(({ Prefix }) => (Prefix === undefined ? [] : [Prefix])),
+    objects: (page.Contents ?? []).map(({ Key = '', ETag = '', Size = -1, LastModified }) => {
+      const listed = {
+        key: Key,
+        etag: withoutQuotes(ETag),
+        sizeBytes: Size,
+        modifiedAtMs: LastModified?.getTime() ?? Number.NaN,
+      };
+      const { key, etag, sizeBytes, modifiedAtMs } = listed;
+      const isWhole = key !== '' && etag !== '' && Number.isSafeInteger(sizeBytes) && Number.isFinite(modifiedAtMs);
+      if (!isWhole || sizeBytes < 0) throw describeBadListing(call, 'an entry is without key, ETag, size or time');
+      return listed;
+    }),
+    folders: (page.CommonPrefixes ?? []).flatMap(({ Prefix }) => (Prefix ? [Prefix] : [])),
   };
 }
 

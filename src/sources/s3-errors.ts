@@ -61,6 +61,14 @@ export function describeBrokenBody(error: unknown, call: S3Call, receivedBytes: 
   );
 }
 
+/** The answer has the status of a listing and is none. */
+export function describeBadListing(call: S3Call, what: string): AgentError {
+  const message = `Could not list s3://${call.bucket}/${printable(call.path)}: the answer is not one of S3, ${what}`;
+  return new AgentError('ERR_SOURCE_READ', message, {
+    hint: 'Check AWS_ENDPOINT_URL_S3 and the proxies on the way. It is tried again.',
+  });
+}
+
 /** What came is not what was asked for: some servers that speak S3 ignore `If-Match`. */
 export function describeOtherVersion(call: S3Call): AgentError {
   return describeS3Error({ name: 'PreconditionFailed', $metadata: { httpStatusCode: 412 } }, call);

@@ -33,6 +33,7 @@ const orderly = {
   'src/sources/options.ts': [],
   'src/mapping/index.ts': ['../model/object.ts'],
   'src/source.ts': ['./model/object.ts'],
+  'src/observer.ts': ['./model/object.ts'],
   'src/model/object.ts': [],
   'src/runtime/clock.ts': [],
 };
@@ -54,6 +55,12 @@ describe('npm run imports', () => {
       '../mapping/index.ts',
     ],
     ['a contract that imports a part', 'level-1-contracts-import-the-model', 'src/source.ts', './mapping/index.ts'],
+    [
+      'a contract of events that imports a part',
+      'level-1-contracts-import-the-model',
+      'src/observer.ts',
+      './mapping/index.ts',
+    ],
     ['a part that imports another', 'level-2-parts-do-not-know-each-other', 'src/sources/s3.ts', '../mapping/index.ts'],
     [
       'the pipeline that imports a part',

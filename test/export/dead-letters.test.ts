@@ -19,7 +19,9 @@ function setUp(directory: string, fileBytesMax?: number) {
 }
 
 function read(directory: string): Record<string, string[]> {
-  const names = readdirSync(directory).sort();
+  const names = readdirSync(directory)
+    .filter((name) => !name.endsWith('.lock'))
+    .sort();
   return Object.fromEntries(names.map((name) => [name, readFileSync(join(directory, name), 'utf8').split('\n')]));
 }
 

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createOtlpExporter, type OtlpExporter } from '../../src/export/index.ts';
 import type { OtlpOptions } from '../../src/export/options.ts';
+import type { AgentEvent } from '../../src/observer.ts';
 import { type Answer, answers, type OtlpReceiver, startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import {
@@ -26,6 +27,7 @@ import {
 interface Setup {
   readonly exporter: OtlpExporter;
   readonly clock: LeapingClock;
+  readonly events: readonly AgentEvent[];
   readonly log: LogLine[];
   readonly deadLetters: () => DeadLetter[];
 }
@@ -39,9 +41,17 @@ function setUp(options: OtlpOptions, encode = encodeJson): Setup {
   const directory = join(temporaryDirectory(), 'dead-letters');
   const clock = leapingClock();
   const logger = rememberingLogger();
-  const exporter = createOtlpExporter(options, { encode, toJsonLine, deadLettersDirectory: directory, clock, logger });
+  const events: AgentEvent[] = [];
+  const exporter = createOtlpExporter(options, {
+    encode,
+    toJsonLine,
+    deadLettersDirectory: directory,
+    clock,
+    logger,
+    observe: (event) => events.push(event),
+  });
   onTestFinished(() => exporter.close());
-  return { exporter, clock, log: logger.lines, deadLetters: () => readDeadLetters(directory) };
+  return { exporter, clock, events, log: logger.lines, deadLetters: () => readDeadLetters(directory) };
 }
 
 function readDeadLetters(directory: string): DeadLetter[] {
@@ -140,16 +150,21 @@ describe('while the collector does not take records', () => {
     expect(log.length).toBeLessThan(25);
   });
 
-  test('status says since when and why, and nothing once it is over', async () => {
+  test('tells the observer of each request, since when and why it waits, and when that is over', async () => {
     const collector = await receiver();
-    const { exporter, clock } = setUp(jsonOptions(collector.url));
-    const seen: unknown[] = [];
-    const beginMs = clock.timeMs;
+    const { exporter, clock, events } = setUp(jsonOptions(collector.url));
+    const sinceMs = clock.timeMs;
     collector.answerNext(answers.status(503), answers.status(503));
-    clock.onSleep = () => seen.push(exporter.status().outage);
     await exporter.export(batchOf(lines('only')), never);
-    expect(seen[1]).toMatchObject({ sinceMs: beginMs, failedAttempts: 2, error: { code: 'ERR_EXPORT_UNAVAILABLE' } });
-    expect(exporter.status()).toMatchObject({ outage: undefined, requests: { unavailable: 2, accepted: 1 } });
+    const waiting = { kind: 'waiting', for: 'collector', fault: { code: 'ERR_EXPORT_UNAVAILABLE' }, sinceMs };
+    expect(events).toMatchObject([
+      { kind: 'requestEnded', outcome: 'unavailable', httpStatus: 503, recordCount: 1 },
+      { ...waiting, failedAttempts: 1, retryAtMs: sinceMs + (clock.sleepsMs[0] ?? 0) },
+      { kind: 'requestEnded', outcome: 'unavailable', httpStatus: 503, recordCount: 1 },
+      { ...waiting, failedAttempts: 2 },
+      { kind: 'requestEnded', outcome: 'accepted', recordCount: 1 },
+      { kind: 'resumed', for: 'collector' },
+    ]);
   });
 
   test('the signal ends waiting and sending at once', async () => {

@@ -122,10 +122,49 @@ describe('the protobuf and the JSON writer', () => {
     }
   });
 
-  it('send the body byte for byte when nothing was redacted', () => {
+  it('send the body byte for byte when nothing may be redacted', () => {
     const body = '{ "timestamp" : 1759795200000, "é\\u00e9": 1.10, "a":1, "a":2 }';
-    const [entry] = recordsOf(decodeLogsRequest(encode([identifiedLine(body)], 'protobuf')));
+    const [entry] = recordsOf(decodeLogsRequest(encode([identifiedLine(body)], 'protobuf', verbatim)));
     expect(entry?.record.body?.stringValue).toBe(body);
+  });
+});
+
+describe('values that are nearly of their kind', () => {
+  it.each([
+    ['1e22', { stringValue: '1e+22' }],
+    ['-8E300', { stringValue: '-8e+300' }],
+    ['9007199254740993', { intValue: '9007199254740993' }],
+    ['9223372036854775808', { stringValue: '9223372036854775808' }],
+    ['4.04e2', undefined],
+  ])('a status code of %s is valid in protobuf too', (statusCode, expected) => {
+    const line = identifiedLine(`{"timestamp":1759795200000,"response":{"statusCode":${statusCode}}}`);
+    const [entry] = recordsOf(decodeLogsRequest(encode([line], 'protobuf')));
+    const found = entry?.record.attributes.find(({ key }) => key === 'databricks.response.status_code');
+    expect(found?.value).toEqual(expected);
+  });
+});
+
+describe('log.record.uid', () => {
+  const uidOf = (eventId: string, occurrence = 1) => {
+    const line = identifiedLine(`{"timestamp":1759795200000,"eventId":${eventId}}`, { occurrence });
+    const [entry] = recordsOf(decodeLogsRequest(encode([line], 'protobuf')));
+    return { uid: plainAttributes(entry?.record.attributes ?? [])['log.record.uid'], digest: line.digest };
+  };
+
+  it.each(['{"a":1}', '[]', 'null', '""', `"${'x'.repeat(129)}"`])(
+    'is the digest when the id is none: %s',
+    (eventId) => {
+      const first = uidOf(eventId);
+      expect(first.uid).toBe(first.digest);
+      const second = uidOf(eventId, 2);
+      expect(second.uid).toBe(`${second.digest}-2`);
+    },
+  );
+
+  it("is the record's own id otherwise", () => {
+    expect(uidOf('"b3f6"').uid).toBe('b3f6');
+    expect(uidOf('"b3f6"', 2).uid).toBe('b3f6-2');
+    expect(uidOf('12').uid).toBe('12');
   });
 });
 

@@ -12,9 +12,9 @@ import type { Batch, BatchEnd, Exporter } from '../../src/exporter.ts';
 import { BatchMemoryPool } from '../../src/pipeline/batch-memory.ts';
 import { ObjectShipper } from '../../src/pipeline/object-shipper.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
-import { Counters } from '../../src/runtime/counters.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 import { Semaphore } from '../../src/runtime/semaphore.ts';
+import { Counters } from '../../src/telemetry/counters.ts';
 import { memoryObject } from '../support/memory-object.ts';
 import { createPlainEncoder, plainRecord, plainUid } from '../support/plain-encoder.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -96,7 +96,7 @@ async function live(content: string, life: Delivery, index: number, directory: s
     requestSlots: new Semaphore(2),
     unsettledBatchesMax: 2,
     abandon: death.signal,
-    counters,
+    observe: (event) => counters.observe(event),
     logger: silentLogger,
   });
   const object = memoryObject(content, { chunkBytes: life.chunkBytes, modifiedAtMs: 1_760_000_000_000 + index * 1000 });

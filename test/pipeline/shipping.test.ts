@@ -3,9 +3,9 @@ import { AgentError } from '../../src/model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../../src/model/object.ts';
 import type { ObjectEnd } from '../../src/pipeline/object-end.ts';
 import { type Schedule, Shipping } from '../../src/pipeline/shipping.ts';
-import { Counters } from '../../src/runtime/counters.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 import type { ListingRequest, Source } from '../../src/source.ts';
+import { Counters } from '../../src/telemetry/counters.ts';
 import { ManualClock, settled } from '../support/manual-clock.ts';
 import { memoryObject } from '../support/memory-object.ts';
 
@@ -93,7 +93,7 @@ function setUp(bucket: Bucket, changes: Partial<Schedule> = {}) {
     sources: [bucket],
     shipper,
     schedule: { ...schedule, ...changes },
-    counters,
+    observe: (event) => counters.observe(event),
     clock,
     logger: { ...silentLogger, info: log, warn: log, error: log },
   });

@@ -23,7 +23,15 @@ import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 
-export const serverNames = ['collector', 'moto', 'elasticsearch', 'versitygw', 'collector-elastic', 'loki'] as const;
+export const serverNames = [
+  'collector',
+  'moto',
+  'elasticsearch',
+  'versitygw',
+  'collector-elastic',
+  'loki',
+  'tools',
+] as const;
 export type ServerName = (typeof serverNames)[number];
 
 const recipes = fileURLToPath(new URL('./recipes/', import.meta.url));

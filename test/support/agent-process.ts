@@ -61,7 +61,12 @@ export function startAgent(
   environment: Environment,
   { stdin, script = cli }: AgentProcessOptions = {},
 ): AgentProcess {
-  const env = { PATH: process.env.PATH ?? '', DATABRICKS_AUDIT_POLL_INTERVAL: '1s', ...environment };
+  const env = {
+    PATH: process.env.PATH ?? '',
+    DATABRICKS_AUDIT_POLL_INTERVAL: '1s',
+    DATABRICKS_AUDIT_HTTP: 'off',
+    ...environment,
+  };
   const child = spawn(process.execPath, [script, ...commandLine], { env, stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.on('error', () => {}); // It need not read what it is given.
   child.stdin.end(stdin);

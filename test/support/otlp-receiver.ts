@@ -154,7 +154,7 @@ export async function startOtlpReceiver(options: OtlpReceiverOptions = {}): Prom
     const encoding = incoming.headers['content-encoding'];
     const body = encoding === 'gzip' ? await promisify(gunzip)(wire) : wire;
     const isJson = incoming.headers['content-type'] === 'application/json';
-    const records = recordsOf(body, isJson);
+    const records = receivedRecords(body, isJson);
     const request: ReceivedRequest = {
       index: requests.length,
       path: incoming.url ?? '',
@@ -302,18 +302,22 @@ function send(
   response.writeHead(status, { 'content-type': contentType, ...headers }).end(body);
 }
 
-/** An ExportLogsServiceResponse. */
 function sendResponse(response: ServerResponse, isJson: boolean, rejectedCount: number, text: string | undefined) {
   if (isJson) {
     const partialSuccess = { rejectedLogRecords: String(rejectedCount), errorMessage: text ?? '' };
     return send(response, 200, 'application/json', JSON.stringify(text === undefined ? {} : { partialSuccess }));
   }
+  return send(response, 200, 'application/x-protobuf', encodeResponse(rejectedCount, text));
+}
+
+/** An ExportLogsServiceResponse; without a text it is empty. */
+export function encodeResponse(rejectedCount: number, text: string | undefined): Buffer {
   const partial = protobuf.Writer.create();
   if (rejectedCount !== 0) partial.uint32(8).int64(rejectedCount);
   if (text !== undefined) partial.uint32(18).string(text);
   const message = protobuf.Writer.create();
   if (text !== undefined) message.uint32(10).bytes(partial.finish());
-  return send(response, 200, 'application/x-protobuf', Buffer.from(message.finish()));
+  return Buffer.from(message.finish());
 }
 
 /** A google.rpc.Status: code = 1, message = 2. */
@@ -322,9 +326,9 @@ function encodeStatus(text: string): Buffer {
 }
 
 /** Undefined when the body is no ExportLogsServiceRequest. */
-function recordsOf(body: Buffer, isJson: boolean): ReceivedRecord[] | undefined {
+export function receivedRecords(body: Uint8Array, isJson: boolean): ReceivedRecord[] | undefined {
   try {
-    const request: OtlpLogsRequest = isJson ? JSON.parse(body.toString()) : decodeLogsRequest(body);
+    const request: OtlpLogsRequest = isJson ? JSON.parse(Buffer.from(body).toString()) : decodeLogsRequest(body);
     const encoded = isJson ? undefined : encodedRecords(body);
     let index = 0;
     return (request.resourceLogs ?? []).flatMap(({ resource, scopeLogs }) =>

@@ -14,6 +14,7 @@ export function createPlainEncoder(): RequestEncoder {
     get sizeBytes() {
       return records.reduce((sum, record) => sum + record.length, 0);
     },
+    eventTimes: undefined,
     finish() {
       const request = Buffer.from(records.join('\n'));
       records = [];

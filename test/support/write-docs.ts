@@ -4,11 +4,13 @@
 import { writeFileSync } from 'node:fs';
 import { renderConfigurationReference } from '../../src/config/index.ts';
 import { renderMappingReference } from '../../src/mapping/reference.ts';
+import { renderMetricsReference } from '../../src/telemetry/reference.ts';
 
 /** By path from the root of the repository; with what each one is rendered from. */
 export const generatedDocuments = {
   'docs/mapping.md': { render: renderMappingReference, says: 'the mapping file says' },
   'docs/configuration.md': { render: renderConfigurationReference, says: 'the schemas say' },
+  'docs/metrics.md': { render: renderMetricsReference, says: 'the table of instruments says' },
 };
 
 if (import.meta.main) {

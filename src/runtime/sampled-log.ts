@@ -2,8 +2,8 @@
  * Log lines about single requests and records: the first of a kind in full, then one in five minutes with the count of those
  * that were left out.
  */
-import type { Clock } from '../runtime/clock.ts';
-import type { Logger } from '../runtime/logger.ts';
+import type { Clock } from './clock.ts';
+import type { Logger } from './logger.ts';
 
 const intervalMs = 5 * 60_000;
 

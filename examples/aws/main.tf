@@ -1,0 +1,90 @@
+# The role of the agent: it may list the deliveries and read them, and nothing else.
+
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.0"
+    }
+  }
+}
+
+data "aws_partition" "current" {}
+
+locals {
+  bucket_arn  = "arn:${data.aws_partition.current.partition}:s3:::${var.bucket}"
+  oidc_issuer = element(split("oidc-provider/", var.oidc_provider_arn), 1)
+}
+
+data "aws_iam_policy_document" "read_deliveries" {
+  statement {
+    sid       = "List"
+    actions   = ["s3:ListBucket"]
+    resources = [local.bucket_arn]
+
+    condition {
+      test     = "StringLike"
+      variable = "s3:prefix"
+      values   = ["${var.prefix}*"]
+    }
+  }
+
+  statement {
+    sid       = "Read"
+    actions   = ["s3:GetObject"]
+    resources = ["${local.bucket_arn}/${var.prefix}*"]
+  }
+
+  dynamic "statement" {
+    for_each = var.kms_key_arn == null ? [] : [var.kms_key_arn]
+
+    content {
+      sid       = "Decrypt"
+      actions   = ["kms:Decrypt"]
+      resources = [statement.value]
+    }
+  }
+}
+
+# Only the agent's pods take the role (IAM roles for service accounts).
+data "aws_iam_policy_document" "trust" {
+  statement {
+    actions = ["sts:AssumeRoleWithWebIdentity"]
+
+    principals {
+      type        = "Federated"
+      identifiers = [var.oidc_provider_arn]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "${local.oidc_issuer}:sub"
+      values   = ["system:serviceaccount:${var.service_account}"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "${local.oidc_issuer}:aud"
+      values   = ["sts.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_iam_role" "agent" {
+  name               = "databricks-audit-otel"
+  description        = "Reads the audit logs that Databricks delivers."
+  assume_role_policy = data.aws_iam_policy_document.trust.json
+}
+
+resource "aws_iam_role_policy" "read_deliveries" {
+  name   = "read-deliveries"
+  role   = aws_iam_role.agent.id
+  policy = data.aws_iam_policy_document.read_deliveries.json
+}
+
+output "role_arn" {
+  description = "For the annotation eks.amazonaws.com/role-arn of the service account."
+  value       = aws_iam_role.agent.arn
+}

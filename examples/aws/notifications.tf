@@ -1,0 +1,65 @@
+# A queue that hears of each delivered object, for those who want to be told, such as an alarm when nothing arrives. The agent
+# does not need it.
+#
+# A bucket has one configuration of notifications: this replaces any that is there.
+
+resource "aws_sqs_queue" "deliveries" {
+  count = var.notification_queue ? 1 : 0
+
+  name                      = "databricks-audit-deliveries"
+  message_retention_seconds = 1209600 # 14 days, the most that SQS has.
+  sqs_managed_sse_enabled   = true
+}
+
+data "aws_caller_identity" "current" {}
+
+data "aws_iam_policy_document" "notify" {
+  count = var.notification_queue ? 1 : 0
+
+  statement {
+    actions   = ["sqs:SendMessage"]
+    resources = [aws_sqs_queue.deliveries[0].arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["s3.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = [local.bucket_arn]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [data.aws_caller_identity.current.account_id]
+    }
+  }
+}
+
+resource "aws_sqs_queue_policy" "deliveries" {
+  count = var.notification_queue ? 1 : 0
+
+  queue_url = aws_sqs_queue.deliveries[0].id
+  policy    = data.aws_iam_policy_document.notify[0].json
+}
+
+resource "aws_s3_bucket_notification" "deliveries" {
+  count = var.notification_queue ? 1 : 0
+
+  bucket = var.bucket
+
+  queue {
+    queue_arn     = aws_sqs_queue.deliveries[0].arn
+    events        = ["s3:ObjectCreated:*"] # An overwrite creates the object anew.
+    filter_prefix = var.prefix
+  }
+
+  depends_on = [aws_sqs_queue_policy.deliveries]
+}
+
+output "notification_queue_url" {
+  value = one(aws_sqs_queue.deliveries[*].url)
+}

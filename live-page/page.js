@@ -1,0 +1,345 @@
+/**
+ * Shows what the agent says of itself, as it says it. Text goes in as text nodes only, so nothing in it can be markup; elements
+ * stay where they are and change only where they differ, so focus, selection and a screen reader's place stay too.
+ */
+
+const fallbackIntervalMs = 5000;
+const datesShown = 14;
+const millisecondsPerDay = 86_400_000;
+
+const titles = {
+  shipping: 'Shipping',
+  idle: 'All shipped',
+  starting: 'Starting',
+  waiting: 'Waiting',
+  failing: 'Cannot ship',
+  stuck: 'Stuck',
+};
+
+const waitTitles = {
+  collector: 'Waiting for the collector',
+  deadLetterFile: 'Waiting to write dead letters',
+  state: 'Waiting to write the state',
+};
+
+const numbers = new Intl.NumberFormat('en');
+const byId = (id) => document.getElementById(id);
+
+listen();
+
+/** Server-sent events come back by themselves; when the agent does not want one more page, it is asked now and then. */
+function listen() {
+  const events = new EventSource('events');
+  let fallback;
+  events.onmessage = ({ data }) => {
+    clearInterval(fallback);
+    fallback = undefined;
+    show(JSON.parse(data));
+  };
+  events.onerror = () => {
+    setConnection('no', 'the agent does not answer');
+    if (events.readyState === EventSource.CLOSED) fallback ??= setInterval(ask, fallbackIntervalMs);
+  };
+}
+
+async function ask() {
+  try {
+    const response = await fetch('status.json');
+    show(await response.json());
+  } catch {
+    setConnection('no', 'the agent does not answer');
+  }
+}
+
+function setConnection(live, words) {
+  const connection = byId('connection');
+  if (connection.dataset.live !== live) connection.dataset.live = live;
+  setText(connection, words);
+}
+
+function show(snapshot) {
+  setConnection('yes', 'live');
+  setText(byId('version'), snapshot.version);
+  showState(snapshot);
+  showLines(snapshot.lines);
+  showWorkspaces(snapshot);
+  showSources(snapshot);
+  showCounts('dead-letters', snapshot.deadLetters, ({ code, httpStatus, reason, count }) => ({
+    key: `${code} ${httpStatus} ${reason}`,
+    name: reason || `HTTP ${httpStatus}`,
+    count,
+    detail: code,
+  }));
+  showCounts('faults', snapshot.faults, ({ code, message, hint, count, atMs }) => ({
+    key: code,
+    name: code,
+    count,
+    detail: `${ago(snapshot.atMs - atMs)}: ${message}. ${hint ?? ''}`,
+  }));
+  showSettings(snapshot.settings);
+  setText(
+    byId('process'),
+    `Up for ${duration(snapshot.atMs - snapshot.startedAtMs)}, ${bytes(snapshot.residentBytes)} of memory, ${bytes(snapshot.stateBytes)} of state`,
+  );
+}
+
+function showState({ health, waits, atMs }) {
+  const status = health.status === 'waiting' && !health.ok ? 'failing' : health.status;
+  const state = byId('state');
+  if (state.dataset.status !== status) state.dataset.status = status;
+  setText(byId('state-title'), titles[status]);
+  setText(byId('state-reason'), health.reason);
+  document.title = `${titles[status]} · databricks-audit-otel`;
+  reconcile(
+    byId('waits'),
+    waits,
+    ({ for: what }) => what,
+    makeWait,
+    (element, wait) => fillWait(element, wait, atMs),
+  );
+}
+
+function makeWait() {
+  return element('section', { class: 'panel wait' }, [
+    element('h3'),
+    element('p', { class: 'cause' }),
+    element('p', { class: 'hint' }),
+    element('p', { class: 'quiet retry' }),
+  ]);
+}
+
+function fillWait(wait, { for: what, code, message, hint, sinceMs, failedAttempts, retryAtMs }, atMs) {
+  setText(wait.querySelector('h3'), waitTitles[what]);
+  setText(wait.querySelector('.cause'), message);
+  setText(wait.querySelector('.hint'), hint ?? '');
+  const next = retryAtMs > atMs ? `next in ${duration(retryAtMs - atMs)}` : 'trying now';
+  const attempts = `${numbers.format(failedAttempts)} failed ${failedAttempts === 1 ? 'attempt' : 'attempts'}`;
+  setText(
+    wait.querySelector('.retry'),
+    `${code} · for ${duration(atMs - sinceMs)} · ${attempts} · ${next}. Nothing is lost.`,
+  );
+}
+
+function showLines(lines) {
+  for (const figure of document.querySelectorAll('[data-figure]')) {
+    const value = lines[figure.dataset.figure];
+    setText(figure, numbers.format(value));
+    figure.classList.toggle('alarming', figure.dataset.figure === 'deadLettered' && value > 0);
+  }
+}
+
+function showWorkspaces({ workspaces, atMs }) {
+  byId('no-workspaces').hidden = workspaces.length > 0;
+  const dates = axisOf(workspaces);
+  setText(byId('dates-head'), dates.length === 0 ? 'Lines a day' : `Lines a day, ${dates[0]} to ${dates.at(-1)}`);
+  reconcile(
+    byId('workspaces'),
+    workspaces,
+    ({ id }) => id,
+    makeWorkspace,
+    (row, workspace) => {
+      const cells = [...row.children];
+      const { id, lastEventMs, lagMs, accepted, deadLettered, inFlight, silentSinceMs } = workspace;
+      setText(cells[0], id === '' ? 'without a folder of its own' : id === '_OTHER' ? 'all others' : id);
+      showTime(cells[1].firstChild.firstChild, lastEventMs, atMs, 'none since the start');
+      cells[1].firstChild.lastChild.hidden = silentSinceMs === undefined;
+      setText(cells[2].firstChild, lagMs === undefined ? '' : duration(lagMs));
+      setCount(cells[3], accepted);
+      setCount(cells[4], deadLettered, deadLettered > 0);
+      setCount(cells[5], inFlight);
+      drawChart(cells[6].firstChild, dates, new Map(workspace.dates.map(({ date, lines }) => [date, lines])));
+    },
+  );
+}
+
+function makeWorkspace() {
+  const number = (label) => cell(label, 'number', [element('span')]);
+  return element('tr', { role: 'row' }, [
+    element('th', { role: 'rowheader', scope: 'row' }),
+    cell('Last event', '', [element('span', {}, [element('time'), element('span', { class: 'badge' }, ['silent'])])]),
+    number('Lag'),
+    number('Accepted'),
+    number('Dead-lettered'),
+    number('In flight'),
+    cell('Lines a day', '', [
+      svg('svg', { class: 'chart', role: 'img', viewBox: '0 0 168 32', preserveAspectRatio: 'none' }),
+    ]),
+  ]);
+}
+
+/** The same days for all workspaces: the last fortnight that any of them has. */
+function axisOf(workspaces) {
+  const newest = workspaces
+    .flatMap(({ dates }) => dates.map(({ date }) => date))
+    .sort()
+    .at(-1);
+  if (newest === undefined) return [];
+  const newestMs = Date.parse(`${newest}T00:00:00Z`);
+  return Array.from({ length: datesShown }, (_, index) =>
+    new Date(newestMs - (datesShown - 1 - index) * millisecondsPerDay).toISOString().slice(0, 10),
+  );
+}
+
+function drawChart(chart, dates, linesByDate) {
+  const values = dates.map((date) => linesByDate.get(date) ?? 0);
+  const drawn = JSON.stringify([dates[0], values]);
+  if (chart.dataset.drawn === drawn) return;
+  chart.dataset.drawn = drawn;
+  const highest = Math.max(1, ...values);
+  const spoken = dates.flatMap((date, index) =>
+    values[index] > 0 ? [`${date}: ${numbers.format(values[index])}`] : [],
+  );
+  chart.setAttribute('aria-label', spoken.length === 0 ? 'no lines' : `Lines a day. ${spoken.join(', ')}`);
+  chart.replaceChildren(
+    ...values.map((value, index) => {
+      const height = value === 0 ? 1 : Math.max(2, (value / highest) * 31);
+      const bar = svg('rect', {
+        class: value === 0 ? 'floor' : 'bar',
+        x: index * 12,
+        y: 32 - height,
+        width: 9,
+        height,
+        rx: 1,
+      });
+      const title = svg('title');
+      setText(title, `${dates[index]}: ${numbers.format(value)} lines`);
+      bar.append(title);
+      return bar;
+    }),
+  );
+}
+
+function showSources({ sources, atMs }) {
+  reconcile(
+    byId('sources'),
+    sources,
+    ({ name }) => name,
+    makeSource,
+    (row, source) => {
+      const [name, polled, listed, unchanged, fault] = row.children;
+      setText(name, source.name);
+      showTime(polled.firstChild, source.completelyPolledAtMs, atMs, 'not yet');
+      setCount(listed, source.listed);
+      setCount(unchanged, source.unchanged);
+      const { lastFault } = source;
+      setText(
+        fault.firstChild,
+        lastFault === undefined
+          ? 'none'
+          : `${ago(atMs - lastFault.atMs)}: ${lastFault.message}. ${lastFault.hint ?? ''}`,
+      );
+      fault.classList.toggle('zero', lastFault === undefined);
+      fault.classList.toggle('alarming', source.fault !== undefined);
+    },
+  );
+}
+
+function makeSource() {
+  return element('tr', { role: 'row' }, [
+    element('th', { role: 'rowheader', scope: 'row' }),
+    cell('Last complete poll', '', [element('time')]),
+    cell('Listed', 'number', [element('span')]),
+    cell('Unchanged', 'number', [element('span')]),
+    cell('Last fault', 'text', [element('span')]),
+  ]);
+}
+
+function showCounts(id, entries, describe) {
+  byId(`no-${id}`).hidden = entries.length > 0;
+  reconcile(
+    byId(id),
+    entries.map(describe),
+    ({ key }) => key,
+    makeCount,
+    (item, { name, count, detail }) => {
+      setText(item.children[0], name);
+      setText(item.children[1], numbers.format(count));
+      setText(item.children[2], detail);
+    },
+  );
+}
+
+function makeCount() {
+  return element('li', {}, [
+    element('span', { class: 'name' }),
+    element('span', { class: 'count' }),
+    element('span', { class: 'detail' }),
+  ]);
+}
+
+/** They never change while the agent runs. */
+function showSettings(settings) {
+  const list = byId('settings');
+  if (list.children.length > 0) return;
+  list.append(...settings.flatMap(({ name, value }) => [element('dt', {}, [name]), element('dd', {}, [value])]));
+}
+
+function reconcile(parent, entries, keyOf, make, fill) {
+  const present = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  entries.forEach((entry, index) => {
+    const key = keyOf(entry);
+    const child = present.get(key) ?? make();
+    present.delete(key);
+    child.dataset.key = key;
+    fill(child, entry);
+    if (parent.children[index] !== child) parent.insertBefore(child, parent.children[index] ?? null);
+  });
+  for (const child of present.values()) child.remove();
+}
+
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+function setCount(cell, count, isAlarming = false) {
+  setText(cell.firstChild, numbers.format(count));
+  cell.classList.toggle('zero', count === 0);
+  cell.classList.toggle('alarming', isAlarming);
+}
+
+function showTime(node, timeMs, atMs, absent) {
+  setText(node, timeMs === undefined ? absent : ago(atMs - timeMs));
+  node.classList.toggle('zero', timeMs === undefined);
+  if (timeMs === undefined) return;
+  const iso = new Date(timeMs).toISOString();
+  if (node.dateTime === iso) return;
+  node.dateTime = iso;
+  node.title = iso;
+}
+
+function ago(durationMs) {
+  return durationMs < 1500 ? 'now' : `${duration(durationMs)} ago`;
+}
+
+/** One number and a unit, as one would say it. */
+function duration(durationMs) {
+  const seconds = Math.max(0, Math.round(durationMs / 1000));
+  if (seconds < 100) return `${seconds} s`;
+  if (seconds < 100 * 60) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 48 * 3600) return `${Math.round(seconds / 3600)} h`;
+  return `${numbers.format(Math.round(seconds / 86_400))} days`;
+}
+
+function bytes(count) {
+  if (count < 1024 * 1024) return `${Math.round(count / 1024)} KiB`;
+  const mebibytes = count / 1024 / 1024;
+  return mebibytes < 10 ? `${mebibytes.toFixed(1)} MiB` : `${numbers.format(Math.round(mebibytes))} MiB`;
+}
+
+function cell(label, className, children) {
+  return element('td', { role: 'cell', 'data-label': label, class: className }, children);
+}
+
+function element(name, attributes = {}, children = []) {
+  return withContent(document.createElement(name), attributes, children);
+}
+
+function svg(name, attributes = {}) {
+  return withContent(document.createElementNS('http://www.w3.org/2000/svg', name), attributes, []);
+}
+
+function withContent(made, attributes, children) {
+  for (const [attribute, value] of Object.entries(attributes)) if (value !== '') made.setAttribute(attribute, value);
+  made.append(...children);
+  return made;
+}

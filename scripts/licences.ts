@@ -1,0 +1,121 @@
+/**
+ * What is shipped with the agent: the production dependencies, direct and not, as the lock file has them.
+ *
+ *     node scripts/licences.ts          fails when a licence does not go together with Apache-2.0
+ *     node scripts/licences.ts --texts  prints the texts, which a distribution has to carry
+ *     node scripts/licences.ts --bill   prints a bill of materials (CycloneDX)
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+
+/** What the Apache Software Foundation lists as category A (apache.org/legal/resolved.html), as far as it is met. */
+const compatible: ReadonlySet<string> = new Set([
+  '0BSD',
+  'Apache-2.0',
+  'BSD-2-Clause',
+  'BSD-3-Clause',
+  'BlueOak-1.0.0',
+  'ISC',
+  'MIT',
+  'Unlicense',
+]);
+
+export interface ShippedPackage {
+  readonly name: string;
+  readonly version: string;
+  /** Where it lies, such as `node_modules/pino`. */
+  readonly path: string;
+  /** An SPDX expression, or nothing when the package does not say. */
+  readonly licence: string | undefined;
+  /** Of its archive, as `sha512-<base64>`. */
+  readonly integrity: string | undefined;
+}
+
+const lockFile = z.object({
+  version: z.string(),
+  packages: z.record(
+    z.string(),
+    z.object({
+      version: z.string().optional(),
+      license: z.string().optional(),
+      integrity: z.string().optional(),
+      dev: z.boolean().optional(),
+    }),
+  ),
+});
+
+/** @param lock package-lock.json as text. */
+export function shippedPackages(lock: string): readonly ShippedPackage[] {
+  return Object.entries(lockFile.parse(JSON.parse(lock)).packages)
+    .filter(([path, { dev }]) => path !== '' && dev !== true)
+    .map(([path, { version = '', license, integrity }]) => ({
+      name: path.replace(/^.*node_modules\//, ''),
+      version,
+      path,
+      licence: license,
+      integrity,
+    }));
+}
+
+/** `A OR B` is fine when one of them is, `A AND B` when both are; nothing else is understood, and so it is not fine. */
+export function isCompatible(licence: string | undefined): boolean {
+  if (licence === undefined) return false;
+  const alternatives = licence.replace(/^\((.*)\)$/, '$1').split(' OR ');
+  return alternatives.some((alternative) => alternative.split(' AND ').every((each) => compatible.has(each)));
+}
+
+if (import.meta.main) {
+  const root = fileURLToPath(new URL('../', import.meta.url));
+  const lock = readFileSync(join(root, 'package-lock.json'), 'utf8');
+  const shipped = shippedPackages(lock);
+  const refused = shipped.filter(({ licence }) => !isCompatible(licence));
+  for (const { name, licence } of refused) console.error(`${name}: ${licence ?? 'no licence'}`);
+  if (refused.length > 0) process.exit(1);
+  if (process.argv.includes('--texts')) for (const each of shipped) console.log(textsOf(root, each));
+  else if (process.argv.includes('--bill')) console.log(JSON.stringify(billOfMaterials(lock), undefined, 2));
+  else console.log(summary(shipped));
+}
+
+function summary(shipped: readonly ShippedPackage[]): string {
+  const byLicence = Map.groupBy(shipped, ({ licence }) => licence);
+  return [...byLicence].map(([licence, packages]) => `${licence}: ${packages.length}`).join('\n');
+}
+
+function textsOf(root: string, { name, version, path, licence }: ShippedPackage): string {
+  const directory = join(root, path);
+  const files = existsSync(directory) ? readdirSync(directory) : []; // Optional ones for other platforms are not there.
+  const texts = files
+    .filter((file) => /^(licen[cs]e|copying|notice)/i.test(file))
+    .map((file) => readFileSync(join(directory, file), 'utf8').trim());
+  const title = `${name} ${version} (${licence})`;
+  return [title, '='.repeat(title.length), ...texts, ''].join('\n\n');
+}
+
+/** `npm sbom --omit dev` leaves out what development dependencies need as well (npm 11.19: 22 of 72 are listed). */
+function billOfMaterials(lock: string): object {
+  const component = (type: string, { name, version }: { readonly name: string; readonly version: string }) => {
+    const purl = `pkg:npm/${name.replace('@', '%40')}@${version}`;
+    return { type, 'bom-ref': purl, name, version, purl };
+  };
+  return {
+    bomFormat: 'CycloneDX',
+    specVersion: '1.6',
+    version: 1,
+    metadata: {
+      component: component('application', {
+        name: 'databricks-audit-otel',
+        version: lockFile.parse(JSON.parse(lock)).version,
+      }),
+    },
+    components: shippedPackages(lock).map((each) => ({
+      ...component('library', each),
+      licenses: [{ expression: each.licence }],
+      hashes: each.integrity?.split(' ').map((hash) => ({
+        alg: 'SHA-512',
+        content: Buffer.from(hash.replace(/^sha512-/, ''), 'base64').toString('hex'),
+      })),
+    })),
+  };
+}

@@ -1,0 +1,151 @@
+/**
+ * What Loki holds, by the lines that it returns: `count_over_time` may count a repeat twice that has not been flushed yet.
+ * https://grafana.com/docs/loki/latest/reference/loki-http-api/#query-logs-within-a-range-of-time
+ */
+import { DatabaseSync } from 'node:sqlite';
+import { z } from 'zod';
+import type { Backend, RecordSpan, StoredRecords } from '../backend.ts';
+import { AgentError } from '../model/agent-error.ts';
+import { type BackendServer, requestJson } from './json-request.ts';
+
+/** Loki's default for max_entries_limit_per_query. */
+const pageLinesDefault = 5_000;
+/** Loki refuses a query over more than 30 days, and splits one by the day anyway. */
+const windowNs = 86_400_000_000_000n;
+
+/** Structured metadata comes among the labels of the stream, unless a client asks to tell them apart. */
+const answerSchema = z.object({
+  data: z.object({
+    result: z.array(
+      z.object({
+        stream: z.record(z.string(), z.string()),
+        values: z.array(z.tuple([z.string(), z.string()]).rest(z.unknown())),
+      }),
+    ),
+  }),
+});
+
+export function createLoki(server: BackendServer, pageLines: number = pageLinesDefault): Backend {
+  return {
+    name: server.name,
+    async open(span, signal) {
+      const uids = new UidSet();
+      try {
+        for await (const page of pages(server, span, pageLines, signal)) uids.add(page);
+      } catch (error) {
+        uids.close();
+        throw error;
+      }
+      return uids;
+    },
+  };
+}
+
+interface Line {
+  readonly timeNs: bigint;
+  readonly uid: string;
+  /** Tells a line that two pages share from a repeat. */
+  readonly identity: string;
+}
+
+/** All lines of the span, oldest first. Pages overlap by the time at which the one before ended. */
+async function* pages(
+  server: BackendServer,
+  span: RecordSpan,
+  pageLines: number,
+  signal: AbortSignal,
+): AsyncGenerator<readonly Line[], void, undefined> {
+  const endNs = nanoseconds(span.toMs + 1);
+  let seenAtStart: ReadonlySet<string> = new Set();
+  for (let startNs = nanoseconds(span.fromMs); startNs < endNs; ) {
+    const windowEndNs = startNs + windowNs < endNs ? startNs + windowNs : endNs;
+    const lines = await readPage(server, span, startNs, windowEndNs, pageLines, signal);
+    yield lines.filter(({ identity }) => !seenAtStart.has(identity));
+    const lastNs = lines.at(-1)?.timeNs;
+    if (lines.length < pageLines || lastNs === undefined) {
+      startNs = windowEndNs;
+      seenAtStart = new Set();
+      continue;
+    }
+    if (lastNs === startNs) throw crowded(server, startNs, pageLines);
+    startNs = lastNs;
+    seenAtStart = new Set(lines.filter(({ timeNs }) => timeNs === lastNs).map(({ identity }) => identity));
+  }
+}
+
+async function readPage(
+  server: BackendServer,
+  span: RecordSpan,
+  startNs: bigint,
+  endNs: bigint,
+  limit: number,
+  signal: AbortSignal,
+): Promise<Line[]> {
+  const query = new URLSearchParams({
+    query: selectorOf(span),
+    start: String(startNs),
+    end: String(endNs),
+    limit: String(limit),
+    direction: 'forward',
+  });
+  const answer = answerSchema.safeParse(await requestJson(server, '/loki/api/v1/query_range', { query }, signal));
+  if (!answer.success) {
+    throw new AgentError('ERR_BACKEND_READ', `${server.name} answered something else than lines`, {
+      hint: 'Give the URL of Loki itself, such as loki=http://localhost:3100.',
+    });
+  }
+  const lines = answer.data.data.result.flatMap(({ stream, values }) => {
+    const labels = JSON.stringify(stream);
+    return values.map(([time, text]) => ({
+      timeNs: BigInt(time),
+      uid: stream.log_record_uid ?? '',
+      identity: `${time} ${labels} ${text}`,
+    }));
+  });
+  return lines.sort((one, other) => (one.timeNs < other.timeNs ? -1 : one.timeNs > other.timeNs ? 1 : 0));
+}
+
+/** Loki makes labels of these two (its default `otlp_config`). */
+function selectorOf({ serviceName = 'unknown_service', serviceInstanceId }: RecordSpan): string {
+  const instance = serviceInstanceId === undefined ? [] : [`service_instance_id=${JSON.stringify(serviceInstanceId)}`];
+  return `{${[`service_name=${JSON.stringify(serviceName)}`, ...instance].join(',')}}`;
+}
+
+function nanoseconds(timeMs: number): bigint {
+  return BigInt(Math.trunc(timeMs)) * 1_000_000n;
+}
+
+function crowded(server: BackendServer, timeNs: bigint, pageLines: number): AgentError {
+  const time = new Date(Number(timeNs / 1_000_000n)).toISOString();
+  return new AgentError('ERR_BACKEND_READ', `${server.name} holds more than ${pageLines} lines at ${time}`, {
+    hint: 'They cannot be told apart page by page; raise max_entries_limit_per_query in Loki.',
+  });
+}
+
+/** In a temporary file of SQLite's as soon as they are many. */
+class UidSet implements StoredRecords {
+  repeatedCount = 0;
+  readonly #database = new DatabaseSync('');
+  readonly #insert;
+  readonly #find;
+
+  constructor() {
+    this.#database.exec('PRAGMA journal_mode = OFF; CREATE TABLE stored (uid TEXT PRIMARY KEY) STRICT, WITHOUT ROWID');
+    this.#insert = this.#database.prepare('INSERT INTO stored (uid) VALUES (?) ON CONFLICT DO NOTHING');
+    this.#find = this.#database.prepare('SELECT 1 FROM stored WHERE uid = ?');
+  }
+
+  add(lines: readonly Line[]): void {
+    this.#database.exec('BEGIN');
+    for (const { uid } of lines) if (this.#insert.run(uid).changes === 0) this.repeatedCount++;
+    this.#database.exec('COMMIT');
+  }
+
+  async missing(uids: readonly string[]): Promise<readonly string[]> {
+    return uids.filter((uid) => this.#find.get(uid) === undefined);
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+}

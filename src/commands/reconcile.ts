@@ -1,0 +1,141 @@
+/**
+ * `reconcile`: is every line of the bucket accounted for? Reads the bucket again and compares it with the state, and with a
+ * backend if one is named.
+ */
+import { createAgent } from '../agent.ts';
+import { type Configuration, loadConfiguration } from '../config/index.ts';
+import type { Reconciliation } from '../model/reconciliation.ts';
+import { reconcile as compare, type ReconcileOptions, reconcileBytes } from '../reconcile.ts';
+import { createLogger } from '../runtime/logger.ts';
+import { printable } from '../runtime/printable.ts';
+import { type CommandContext, count, dateOption, type ExitCode, exitCodes, some } from './command.ts';
+import { createProgressBar, type ProgressBar } from './progress-bar.ts';
+import { renderTable } from './table.ts';
+
+export interface ReconcileCommandOptions {
+  readonly json?: boolean;
+  readonly repair?: boolean;
+  readonly against?: string;
+  readonly from?: string;
+  readonly before?: string;
+}
+
+export async function reconcile(options: ReconcileCommandOptions, context: CommandContext): Promise<ExitCode> {
+  const { environment, stdout, stderr, stop } = context;
+  const configuration = loadConfiguration(environment);
+  const dates = { from: dateOption('--from', options.from), before: dateOption('--before', options.before) };
+  // Opened first: the lock says that no agent ships beside the repair, and a state that is not there yet begins here.
+  const agent = options.repair ? openAgent(configuration, context) : undefined;
+  let progress: ProgressBar | undefined;
+  try {
+    if (stderr.isTTY) progress = createProgressBar(await reconcileBytes(configuration, { dates }, stop), stderr);
+    let objects = 0;
+    const comparison: ReconcileOptions = {
+      dates,
+      against: options.against,
+      repair: agent && (async (object) => void (await agent.shipAgain(object, stop))),
+      onCompared: ({ version }, lines) => progress?.advance(version.sizeBytes, { objects: ++objects, lines }),
+    };
+    const found = await compare(configuration, comparison, stop);
+    progress?.end();
+    stdout.write(options.json ? `${JSON.stringify(found)}\n` : render(found));
+    return found.isWhole ? exitCodes.success : exitCodes.failure;
+  } finally {
+    progress?.end();
+    await agent?.close();
+  }
+}
+
+function openAgent(configuration: Configuration, { stdout, stderr }: CommandContext) {
+  return createAgent(configuration, { logger: createLogger(configuration.logLevel, stderr), stdout }, 'oneShot');
+}
+
+const namedOnTerminal = 20;
+
+function render(found: Reconciliation): string {
+  const { totals, differences, differenceCount, unreadable, changing, backend } = found;
+  const sections = [renderPartitions(found)];
+  if (differenceCount > 0) {
+    const named = differences
+      .slice(0, namedOnTerminal)
+      .map(({ object, missingCount, unverifiedCount, firstMissing }) => {
+        const what =
+          unverifiedCount > 0
+            ? `${count(unverifiedCount)} lines cannot be verified: rewritten after the look-back`
+            : `${some(missingCount, 'line')} missing`;
+        const first =
+          firstMissing === undefined
+            ? ''
+            : `; first: line ${firstMissing.lineNumber}, uid ${printable(firstMissing.uid)}`;
+        return `  ${printable(object, 1_000)}: ${what}${first}`;
+      });
+    sections.push(`Objects with a difference: ${count(differenceCount)}\n${listed(named, differenceCount)}`);
+  }
+  if (unreadable.length > 0) {
+    const named = unreadable.slice(0, namedOnTerminal).map(({ name, reason }) => `  ${printable(name)}: ${reason}`);
+    sections.push(`Could not be read whole: ${count(unreadable.length)}\n${listed(named, unreadable.length)}`);
+  }
+  if (changing.length > 0) {
+    const named = changing.slice(0, namedOnTerminal).map((name) => `  ${printable(name)}`);
+    sections.push(`Overwritten while they were read, compare again later:\n${listed(named, changing.length)}`);
+  }
+  if (backend !== undefined) sections.push(renderBackend(totals, backend));
+  sections.push(`${verdict(found)}\n`);
+  return sections.join('\n');
+}
+
+function renderPartitions({ partitions, totals, backend }: Reconciliation): string {
+  const headings = ['workspace', 'date', 'objects', 'lines', 'accepted', 'dead-lettered', 'in flight', 'missing'];
+  /** Shown when there is something to show. */
+  const seldom = [
+    ['waiting', 'waitingCount'],
+    ['not verifiable', 'unverifiedCount'],
+    ['no longer there', 'goneCount'],
+    ['repaired', 'repairedCount'],
+  ] as const;
+  const shown = seldom.filter(([, name]) => totals[name] > 0);
+  const cells = (row: Reconciliation['totals']) => [
+    count(row.objectCount),
+    count(row.lineCount),
+    count(row.acceptedCount),
+    count(row.deadLetteredCount),
+    count(row.inFlightCount),
+    count(row.missingCount),
+    ...shown.map(([, name]) => count(row[name])),
+    ...(backend === undefined ? [] : [count(row.missingInBackendCount ?? 0)]),
+  ];
+  return renderTable(
+    [...headings, ...shown.map(([heading]) => heading), ...(backend === undefined ? [] : ['missing in backend'])],
+    [
+      ...partitions.map((row) => [printable(row.workspaceId ?? '-', 40), row.date ?? '-', ...cells(row)]),
+      ['all', '', ...cells(totals)],
+    ],
+  );
+}
+
+function renderBackend(totals: Reconciliation['totals'], backend: NonNullable<Reconciliation['backend']>): string {
+  const { expectedInBackendCount = 0, missingInBackendCount = 0 } = totals;
+  const lines = [
+    `${backend.name}: ${count(expectedInBackendCount - missingInBackendCount)} of ${some(expectedInBackendCount, 'accepted line')} found, ${count(missingInBackendCount)} missing, ${some(backend.repeatedCount, 'repeat')}`,
+  ];
+  const { firstMissing } = backend;
+  if (firstMissing !== undefined) {
+    lines.push(`  first missing: uid ${printable(firstMissing.uid)} of ${printable(firstMissing.object, 1_000)}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function verdict({ isWhole, totals }: Reconciliation): string {
+  const { lineCount, missingCount, unverifiedCount, waitingCount, repairedCount } = totals;
+  const repaired = repairedCount === 0 ? '' : ` ${some(repairedCount, 'line')} shipped by this repair.`;
+  const waiting =
+    waitingCount === 0 ? '' : ` ${some(waitingCount, 'line')} delivered a moment ago and not shipped yet.`;
+  if (isWhole) return `Every line is accounted for: ${count(lineCount)}.${waiting}${repaired}`;
+  if (missingCount + unverifiedCount === 0) return `Not everything could be proved, see above.${waiting}${repaired}`;
+  return `${some(missingCount + unverifiedCount, 'line')} of ${count(lineCount)} not accounted for.${waiting}${repaired}`;
+}
+
+function listed(named: readonly string[], all: number): string {
+  const more = all > named.length ? `  ... and ${count(all - named.length)} more\n` : '';
+  return `${named.join('\n')}\n${more}`;
+}

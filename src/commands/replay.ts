@@ -1,0 +1,80 @@
+/**
+ * `replay`: sends dead letters again, once what they were refused for is mended.
+ */
+import { loadConfiguration } from '../config/index.ts';
+import { AgentError } from '../model/agent-error.ts';
+import {
+  type LetterOverview,
+  type LetterSelection,
+  type ReplayResult,
+  readDeadLetters,
+  replay as send,
+} from '../replay.ts';
+import { createLogger } from '../runtime/logger.ts';
+import { printable } from '../runtime/printable.ts';
+import { type CommandContext, count, dateOption, type ExitCode, exitCodes, some } from './command.ts';
+import { renderTable } from './table.ts';
+
+export interface ReplayCommandOptions {
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+  readonly reason?: string;
+  readonly status?: string;
+  readonly from?: string;
+  readonly before?: string;
+}
+
+export async function replay(options: ReplayCommandOptions, context: CommandContext): Promise<ExitCode> {
+  const { environment, stdout, stderr, stop } = context;
+  const configuration = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...environment });
+  const selection = readSelection(options);
+  if (options.dryRun) {
+    const overview = await readDeadLetters(configuration.deadLetterDirectory, selection);
+    stdout.write(options.json ? `${JSON.stringify(overview)}\n` : renderOverview(overview));
+    return exitCodes.success;
+  }
+  const logger = createLogger(configuration.logLevel, stderr);
+  const onProgress = ({ acceptedCount, refusedCount }: Readonly<ReplayResult>) =>
+    stderr.write(`\r${count(acceptedCount)} accepted, ${count(refusedCount)} refused again`);
+  const surroundings = { logger, stdout, onProgress: stderr.isTTY ? onProgress : undefined };
+  const result = await send(configuration, selection, surroundings, stop);
+  if (stderr.isTTY) stderr.write('\r\u001b[K');
+  // With OTEL_LOGS_EXPORTER=console, standard output is for the records.
+  const report = configuration.logsExporter === 'console' ? stderr : stdout;
+  report.write(options.json ? `${JSON.stringify(result)}\n` : renderResult(result));
+  const isComplete = result.refusedCount + result.unreadableCount + result.filesInUse.length === 0;
+  return isComplete ? exitCodes.success : exitCodes.failure;
+}
+
+function readSelection({ reason, status, from, before }: ReplayCommandOptions): LetterSelection {
+  const httpStatus = status === undefined ? undefined : Number(status);
+  if (httpStatus !== undefined && !(Number.isInteger(httpStatus) && httpStatus >= 100 && httpStatus <= 599)) {
+    throw new AgentError('ERR_CONFIGURATION', `--status: expected an HTTP status, got ${JSON.stringify(status)}`);
+  }
+  return { reason, httpStatus, from: dateOption('--from', from), before: dateOption('--before', before) };
+}
+
+function renderOverview({ groups, selectedCount, otherCount, unreadableCount }: LetterOverview): string {
+  const rows = groups.map(({ date, httpStatus, reason, count: letters }) => [
+    date,
+    String(httpStatus),
+    count(letters),
+    printable(reason, 100),
+  ]);
+  const table = groups.length === 0 ? '' : `${renderTable(['refused', 'status', 'records', 'reason'], rows)}\n`;
+  return `${table}${some(selectedCount, 'dead letter')} would be sent again.${rest(otherCount, unreadableCount)}\n`;
+}
+
+function renderResult(result: ReplayResult): string {
+  const { selectedCount, acceptedCount, refusedCount, otherCount, unreadableCount, filesInUse } = result;
+  const lines = [
+    `${some(selectedCount, 'dead letter')} sent again: ${count(acceptedCount)} accepted, ${count(refusedCount)} refused again and kept.${rest(otherCount, unreadableCount)}`,
+    ...filesInUse.map((path) => `Left alone, as it is being written: ${printable(path, 1_000)}`),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function rest(otherCount: number, unreadableCount: number): string {
+  const others = otherCount === 0 ? '' : ` ${count(otherCount)} others kept.`;
+  return unreadableCount === 0 ? others : `${others} ${some(unreadableCount, 'line')} that cannot be read kept.`;
+}

@@ -1,0 +1,44 @@
+/**
+ * One request to the collector and its answer. What the answer means is not decided here.
+ */
+import { request } from 'undici';
+import type { OtlpResponse } from './collector-faults.ts';
+import { createHttpDispatcher } from './http-dispatcher.ts';
+import type { OtlpOptions } from './options.ts';
+
+export interface HttpTransport {
+  /**
+   * Rejects with what the network says, with a DOMException called TimeoutError when the attempt takes longer than
+   * `requestTimeoutMs`, or with the signal's reason.
+   */
+  post(headers: Readonly<Record<string, string>>, body: Uint8Array, signal: AbortSignal): Promise<OtlpResponse>;
+  /** Cuts what is under way. */
+  close(): Promise<void>;
+}
+
+/** The limit that OTLP sets a client (opentelemetry-proto, docs/specification.md, "OTLP/HTTP response"). */
+const responseBytesMax = 4 * 1024 * 1024;
+
+/** Throws ERR_CONFIGURATION when a certificate or key cannot be used. */
+export function createHttpTransport(options: OtlpOptions): HttpTransport {
+  const dispatcher = createHttpDispatcher(options);
+  return {
+    async post(headers, body, signal) {
+      const deadline = AbortSignal.any([signal, AbortSignal.timeout(options.requestTimeoutMs)]);
+      const response = await request(options.url, { method: 'POST', headers, body, dispatcher, signal: deadline });
+      return { status: response.statusCode, headers: response.headers, body: await readLimited(response.body) };
+    },
+    close: () => dispatcher.destroy(),
+  };
+}
+
+async function readLimited(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of body) {
+    chunks.push(chunk);
+    sizeBytes += chunk.length;
+    if (sizeBytes >= responseBytesMax) break;
+  }
+  return Buffer.concat(chunks).subarray(0, responseBytesMax);
+}

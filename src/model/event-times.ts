@@ -1,0 +1,9 @@
+/**
+ * When the events of some lines took place.
+ */
+
+/** By the records' own timestamps; lines without one do not count. */
+export interface EventTimes {
+  readonly oldestMs: number;
+  readonly newestMs: number;
+}

@@ -1,0 +1,53 @@
+/**
+ * Wires what watches a running agent: metrics, health and the live page.
+ */
+import type { Configuration } from './config/index.ts';
+import { readDeliverySummary, stateSizeBytes } from './delivery/index.ts';
+import { probeCollector } from './export/index.ts';
+import { isAgentError } from './model/agent-error.ts';
+import { type Clock, systemClock } from './runtime/clock.ts';
+import type { Logger } from './runtime/logger.ts';
+import { type DeliveredBefore, startTelemetry, type Telemetry } from './telemetry/index.ts';
+
+export type { Telemetry } from './telemetry/index.ts';
+
+export interface MonitoringSurroundings {
+  readonly logger: Logger;
+  readonly clock?: Clock | undefined;
+}
+
+export function startMonitoring(
+  configuration: Configuration,
+  { logger, clock = systemClock }: MonitoringSurroundings,
+): Promise<Telemetry> {
+  const { telemetry, sources, pollIntervalMs, stateDirectory, settings, logsExporter, otlp } = configuration;
+  return startTelemetry(
+    { ...telemetry, pollIntervalMs, sourceNames: sources.map(({ name }) => name), settings },
+    {
+      clock,
+      logger,
+      stateBytes: () => stateSizeBytes(stateDirectory),
+      deliveredBefore: () => deliveredBefore(stateDirectory),
+      askCollector:
+        logsExporter === 'console'
+          ? undefined
+          : async (signal) => {
+              const { status, message, hint } = await probeCollector(otlp, signal, clock);
+              return { ok: status === 'ok', message, hint };
+            },
+    },
+  );
+}
+
+function deliveredBefore(stateDirectory: string): readonly DeliveredBefore[] {
+  try {
+    const partitions = readDeliverySummary(stateDirectory)?.partitions ?? [];
+    return partitions.map(({ workspaceId, date, acceptedCount, deadLetteredCount }) => {
+      return { workspaceId, date, lineCount: acceptedCount + deadLetteredCount };
+    });
+  } catch (error) {
+    // The agent meets the same damage and deals with it.
+    if (!isAgentError(error, 'ERR_STATE_DAMAGED')) throw error;
+    return [];
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * What the agent did since it started. Two equations hold between any two events, and a test reads them under load:
+ * linesRead = linesNew + linesAlreadyShipped, and linesNew = linesAccepted + linesDeadLettered + linesInFlight.
+ */
+import type { AgentEvent } from '../observer.ts';
+
+export class Counters {
+  linesRead = 0;
+  linesNew = 0;
+  linesAlreadyShipped = 0;
+  linesAccepted = 0;
+  linesDeadLettered = 0;
+  /** Object versions that were read to their end. */
+  objectsShipped = 0;
+  /** Listed in a version that was settled before: not opened. */
+  objectsUnchanged = 0;
+  /** Object versions that could not be read to their end, this time. */
+  objectsFailed = 0;
+  /** Compressed streams that are cut or corrupt; what could be decoded was shipped. */
+  objectsDamaged = 0;
+  bytesDecoded = 0;
+
+  /** Handed to the exporter, without an end yet. */
+  get linesInFlight(): number {
+    return this.linesNew - this.linesAccepted - this.linesDeadLettered;
+  }
+
+  observe(event: AgentEvent): void {
+    switch (event.kind) {
+      case 'linesRead':
+        this.linesRead += event.readCount;
+        this.linesAlreadyShipped += event.alreadyShippedCount;
+        this.linesNew += event.newCount;
+        this.bytesDecoded += event.decodedBytes;
+        break;
+      case 'batchEnded':
+        this.linesAccepted += event.acceptedCount;
+        this.linesDeadLettered += event.deadLetteredCount;
+        break;
+      case 'objectsListed':
+        this.objectsUnchanged += event.unchangedCount;
+        break;
+      case 'objectVisited':
+        if (event.status === 'settled') this.objectsShipped++;
+        if (event.status === 'damaged') this.objectsDamaged++;
+        if (event.status === 'released') this.objectsFailed++;
+        if (event.status === 'unchanged') this.objectsUnchanged++;
+        break;
+    }
+  }
+}

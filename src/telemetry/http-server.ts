@@ -1,0 +1,140 @@
+/**
+ * The one port of the agent: health, metrics, the live page and its events. Reads only. It never holds up the shipping: what it
+ * answers is made from memory, clients are few, and a slow one misses updates instead of filling a buffer.
+ */
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { type AddressInfo, isIP } from 'node:net';
+import type { Clock } from '../runtime/clock.ts';
+import type { Health } from './health.ts';
+import type { LivePageFile } from './live-page.ts';
+import type { HttpAddress } from './options.ts';
+
+export interface HttpContent {
+  readonly livez: () => Health;
+  readonly readyz: () => Promise<Health>;
+  /** Undefined when metrics are not to be fetched. */
+  readonly metrics: (() => Promise<string>) | undefined;
+  /** By path. */
+  readonly pageFiles: ReadonlyMap<string, LivePageFile>;
+  /** What the live page shows, as JSON. */
+  readonly snapshot: () => string;
+}
+
+const updateIntervalMs = 1000;
+const watchersMax = 16;
+
+/** What a browser may do with the page: nothing but what is served here. Text of records never becomes code. */
+const securityHeaders = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+  'cache-control': 'no-store',
+};
+
+export class HttpServer {
+  readonly #content: HttpContent;
+  readonly #clock: Clock;
+  readonly #server: Server;
+  readonly #watchers = new Set<ServerResponse>();
+  readonly #stopping = new AbortController();
+  #loopbackOnly = true;
+
+  constructor(content: HttpContent, clock: Clock) {
+    this.#content = content;
+    this.#clock = clock;
+    this.#server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000 }, (request, response) => {
+      this.#answer(request, response).catch(() => response.destroy());
+    });
+    this.#server.maxConnections = 128;
+  }
+
+  /** Rejects with what the operating system says. @returns where it listens. */
+  async listen({ host, port }: HttpAddress): Promise<string> {
+    this.#server.listen({ host, port });
+    await once(this.#server, 'listening');
+    this.#server.unref();
+    const address = this.#server.address() as AddressInfo;
+    this.#loopbackOnly = isLoopback(address.address);
+    this.#update().catch(() => {});
+    return `http://${isIP(host) === 6 ? `[${host}]` : host}:${address.port}`;
+  }
+
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    for (const watcher of this.#watchers) watcher.end();
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    for (const [name, value] of Object.entries(securityHeaders)) response.setHeader(name, value);
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      return send(response.setHeader('allow', 'GET, HEAD'), 405, 'text/plain', 'Only GET and HEAD are answered\n');
+    }
+    if (!this.#isMeant(request)) return send(response, 421, 'text/plain', 'This name does not lead here\n');
+    const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+    const { livez, readyz, metrics, pageFiles, snapshot } = this.#content;
+    const file = pageFiles.get(path);
+    if (file !== undefined) return send(response, 200, file.contentType, file.content);
+    switch (path) {
+      case '/livez':
+        return sendHealth(response, livez());
+      case '/readyz':
+        return sendHealth(response, await readyz());
+      case '/metrics':
+        if (metrics === undefined) break;
+        return send(response, 200, 'text/plain; version=0.0.4; charset=utf-8', await metrics());
+      case '/status.json':
+        return send(response, 200, 'application/json', snapshot());
+      case '/events':
+        return this.#watch(response);
+    }
+    return send(response, 404, 'text/plain', 'There is nothing here; try / /livez /readyz /metrics /status.json\n');
+  }
+
+  /**
+   * A web site can make its own name point to 127.0.0.1 and then read what is served there (DNS rebinding), but it cannot
+   * change the name that the browser sends.
+   */
+  #isMeant({ headers }: IncomingMessage): boolean {
+    if (!this.#loopbackOnly || headers.host === undefined) return true;
+    const name = headers.host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+    return name === 'localhost' || isIP(name) !== 0;
+  }
+
+  #watch(response: ServerResponse): void {
+    if (this.#watchers.size >= watchersMax) {
+      send(response, 503, 'text/plain', 'Too many pages are open\n');
+      return;
+    }
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.write(`data: ${this.#content.snapshot()}\n\n`);
+    this.#watchers.add(response);
+    response.on('close', () => this.#watchers.delete(response));
+  }
+
+  async #update(): Promise<void> {
+    for (;;) {
+      await this.#clock.sleep(updateIntervalMs, this.#stopping.signal);
+      const ready = [...this.#watchers].filter(({ writableNeedDrain }) => !writableNeedDrain);
+      if (ready.length === 0) continue;
+      const event = `data: ${this.#content.snapshot()}\n\n`;
+      for (const watcher of ready) watcher.write(event);
+    }
+  }
+}
+
+function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1' || address === '::ffff:127.0.0.1';
+}
+
+function sendHealth(response: ServerResponse, { ok, ...rest }: Health): void {
+  send(response, ok ? 200 : 503, 'application/json', `${JSON.stringify({ ok, ...rest })}\n`);
+}
+
+function send(response: ServerResponse, status: number, contentType: string, body: string): void {
+  response.writeHead(status, { 'content-type': contentType }).end(body);
+}

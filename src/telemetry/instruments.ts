@@ -1,0 +1,345 @@
+/**
+ * Every metric of the agent, as data: the meter is made from this table, and so is docs/metrics.md. Names and units are
+ * OpenTelemetry's where its semantic conventions have one (`http.client.request.duration`, `process.*`).
+ */
+import type { Attributes } from '@opentelemetry/api';
+import type { AgentEvent } from '../observer.ts';
+import { packageVersion } from '../runtime/package-version.ts';
+import { nodeVersion, type ProcessFigures } from '../runtime/process-figures.ts';
+import type { Activity } from './activity.ts';
+import type { WorkspaceActivity } from './workspace-activity.ts';
+
+interface Instrument {
+  readonly name: string;
+  /** Of the Unified Code for Units of Measure; in braces what is counted. */
+  readonly unit: string;
+  readonly attributes: readonly string[];
+  readonly meaning: string;
+}
+
+export interface MetricSources {
+  readonly activity: Activity;
+  readonly nowMs: number;
+  readonly stateBytes: number;
+  readonly process: ProcessFigures;
+}
+
+type Reading = readonly [value: number, attributes?: Attributes];
+
+/** Read at each collection, all of them at the same moment. */
+export interface ObservedInstrument extends Instrument {
+  readonly type: 'counter' | 'upDownCounter' | 'gauge';
+  readonly read: (sources: MetricSources) => Iterable<Reading>;
+}
+
+/** Recorded when something happens. */
+export interface Histogram extends Instrument {
+  readonly type: 'histogram';
+  readonly boundaries: readonly number[];
+  readonly record: (event: AgentEvent, nowMs: number) => Reading | undefined;
+}
+
+const workspaceId = 'databricks.workspace.id';
+const sourceName = 'databricks.audit.source';
+const httpStatusCode = 'http.response.status_code';
+const errorType = 'error.type';
+
+/** From a second to a week. */
+const lagBoundariesS = [1, 5, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400, 604_800];
+/** As the semantic conventions advise for HTTP. */
+const requestBoundariesS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
+
+export const observedInstruments: readonly ObservedInstrument[] = [
+  ofWorkspace('counter', 'lines.read', '{line}', 'Lines read. Always new + already shipped.', (it) => it.readCount),
+  ofWorkspace(
+    'counter',
+    'lines.already_shipped',
+    '{line}',
+    'Of these, shipped before.',
+    (it) => it.alreadyShippedCount,
+  ),
+  ofWorkspace(
+    'counter',
+    'lines.new',
+    '{line}',
+    'Of these, handed to the exporter. Always accepted + dead-lettered + in flight.',
+    (it) => it.newCount,
+  ),
+  ofWorkspace('counter', 'lines.accepted', '{line}', 'Lines that the collector accepted.', (it) => it.acceptedCount),
+  ofWorkspace(
+    'counter',
+    'lines.dead_lettered',
+    '{line}',
+    'Lines that the collector refused for good; they are in the dead-letter files.',
+    (it) => it.deadLetteredCount,
+  ),
+  ofWorkspace('upDownCounter', 'lines.in_flight', '{line}', 'Lines without an end yet.', (it) => it.inFlightCount),
+  {
+    name: 'databricks.audit.dead_letters',
+    type: 'counter',
+    unit: '{record}',
+    attributes: [errorType, httpStatusCode],
+    meaning: 'Records that were refused for good, by how. The reasons in words are on the live page and in the files.',
+    read: ({ activity }) =>
+      sumBy(activity.deadLetters.values(), ({ code, httpStatus, count }) => [
+        count,
+        { [errorType]: code, [httpStatusCode]: httpStatus },
+      ]),
+  },
+  {
+    name: 'databricks.audit.decoded',
+    type: 'counter',
+    unit: 'By',
+    attributes: [],
+    meaning: 'Bytes of objects that were read, after decompression.',
+    read: ({ activity }) => [[activity.counters.bytesDecoded]],
+  },
+  {
+    name: 'databricks.audit.sent',
+    type: 'counter',
+    unit: 'By',
+    attributes: [],
+    meaning: 'Bytes of requests that were sent, repeats included, before compression.',
+    read: ({ activity }) => [[activity.sentBytes]],
+  },
+  {
+    name: 'databricks.audit.batches',
+    type: 'counter',
+    unit: '{batch}',
+    attributes: ['databricks.audit.outcome'],
+    meaning: 'Batches that came to their end: `accepted`, `dead_lettered`, or `mixed`.',
+    read: ({ activity: { batches } }) => [
+      [batches.accepted, { 'databricks.audit.outcome': 'accepted' }],
+      [batches.deadLettered, { 'databricks.audit.outcome': 'dead_lettered' }],
+      [batches.mixed, { 'databricks.audit.outcome': 'mixed' }],
+    ],
+  },
+  {
+    name: 'databricks.audit.retries',
+    type: 'counter',
+    unit: '{request}',
+    attributes: ['databricks.audit.outcome', httpStatusCode],
+    meaning:
+      'Requests without a verdict, which are sent again: `unavailable` or `misconfigured`. No status when there was no answer.',
+    read: ({ activity }) =>
+      [...activity.requests.values()]
+        .filter(({ outcome }) => outcome === 'unavailable' || outcome === 'misconfigured')
+        .map(({ outcome, httpStatus, count }) => [
+          count,
+          { 'databricks.audit.outcome': outcome, ...status(httpStatus) },
+        ]),
+  },
+  {
+    name: 'databricks.audit.objects.listed',
+    type: 'counter',
+    unit: '{object}',
+    attributes: [sourceName],
+    meaning: 'Objects that listings showed.',
+    read: ({ activity }) => ofSources(activity, ({ listedCount }) => listedCount),
+  },
+  {
+    name: 'databricks.audit.objects.unchanged',
+    type: 'counter',
+    unit: '{object}',
+    attributes: [sourceName],
+    meaning: 'Of these, settled in this version before: not opened.',
+    read: ({ activity }) => ofSources(activity, ({ unchangedCount }) => unchangedCount),
+  },
+  {
+    name: 'databricks.audit.objects.visited',
+    type: 'counter',
+    unit: '{object}',
+    attributes: ['databricks.audit.outcome'],
+    meaning:
+      'Visits to objects: `settled`, `damaged` (final for this version), `growing`, `released` (offered again), `unchanged` (settled meanwhile).',
+    read: ({ activity }) =>
+      Object.entries(activity.visits).map(([outcome, count]) => [count, { 'databricks.audit.outcome': outcome }]),
+  },
+  {
+    name: 'databricks.audit.faults',
+    type: 'counter',
+    unit: '{fault}',
+    attributes: [errorType],
+    meaning: 'Faults by code; errors.md tells of each.',
+    read: ({ activity }) => [...activity.faults].map(([code, { count }]) => [count, { [errorType]: code }]),
+  },
+  {
+    name: 'databricks.audit.waiting',
+    type: 'gauge',
+    unit: '1',
+    attributes: ['databricks.audit.waiting.for'],
+    meaning: '1 while shipping waits for the `collector`, the `dead_letter_file` or the `state`, else 0.',
+    read: ({ activity: { waits } }) => [
+      [waits.has('collector') ? 1 : 0, { 'databricks.audit.waiting.for': 'collector' }],
+      [waits.has('deadLetterFile') ? 1 : 0, { 'databricks.audit.waiting.for': 'dead_letter_file' }],
+      [waits.has('state') ? 1 : 0, { 'databricks.audit.waiting.for': 'state' }],
+    ],
+  },
+  {
+    name: 'databricks.audit.last_poll.timestamp',
+    type: 'gauge',
+    unit: 's',
+    attributes: [sourceName],
+    meaning: 'Unix time of the last listing of recent dates without a fault. Absent before the first one.',
+    read: ({ activity }) => ofSources(activity, ({ completelyPolledAtMs }) => toSeconds(completelyPolledAtMs)),
+  },
+  ofWorkspace(
+    'gauge',
+    'last_event.timestamp',
+    's',
+    'Unix time of the newest event that was accepted since the start. Absent before the first one.',
+    (it) => toSeconds(it.lastEventMs),
+  ),
+  {
+    name: 'databricks.audit.unsettled.oldest.age',
+    type: 'gauge',
+    unit: 's',
+    attributes: [workspaceId],
+    meaning: 'Age of the oldest event that is under way; 0 when none is.',
+    read: ({ activity, nowMs }) =>
+      ofWorkspaces(activity, ({ oldestUnsettledMs }) => toSeconds(nowMs - (oldestUnsettledMs ?? nowMs))),
+  },
+  ofWorkspace('gauge', 'silent', '1', '1 while the workspace is silent for too long, else 0.', (it) =>
+    it.silence === undefined ? 0 : 1,
+  ),
+  {
+    name: 'databricks.audit.state.size',
+    type: 'gauge',
+    unit: 'By',
+    attributes: [],
+    meaning: 'Size of the state database and its write-ahead log.',
+    read: ({ stateBytes }) => [[stateBytes]],
+  },
+  {
+    name: 'databricks.audit.build.info',
+    type: 'gauge',
+    unit: '1',
+    attributes: ['service.version', 'process.runtime.version'],
+    meaning: 'Always 1; which build this is.',
+    read: () => [[1, { 'service.version': packageVersion, 'process.runtime.version': nodeVersion }]],
+  },
+  {
+    name: 'process.uptime',
+    type: 'gauge',
+    unit: 's',
+    attributes: [],
+    meaning: 'Since the process started.',
+    read: ({ process }) => [[process.uptimeS]],
+  },
+  {
+    name: 'process.cpu.time',
+    type: 'counter',
+    unit: 's',
+    attributes: ['cpu.mode'],
+    meaning: 'Processor time, `user` and `system`.',
+    read: ({ process }) => [
+      [process.userCpuS, { 'cpu.mode': 'user' }],
+      [process.systemCpuS, { 'cpu.mode': 'system' }],
+    ],
+  },
+  {
+    name: 'process.memory.usage',
+    type: 'upDownCounter',
+    unit: 'By',
+    attributes: [],
+    meaning: 'Memory that is resident.',
+    read: ({ process }) => [[process.residentBytes]],
+  },
+];
+
+export const histograms: readonly Histogram[] = [
+  {
+    name: 'databricks.audit.delivery.lag',
+    type: 'histogram',
+    unit: 's',
+    attributes: [],
+    meaning: 'From an event to its acceptance, of the oldest event of each batch. Databricks delivers late by itself.',
+    boundaries: lagBoundariesS,
+    record: (event, nowMs) =>
+      event.kind === 'batchEnded' && event.acceptedCount > 0 && event.eventTimes !== undefined
+        ? [Math.max(0, nowMs - event.eventTimes.oldestMs) / 1000]
+        : undefined,
+  },
+  {
+    name: 'databricks.audit.shipping.lag',
+    type: 'histogram',
+    unit: 's',
+    attributes: [],
+    meaning: 'From the LastModified of an object to the acceptance of a batch of it: the share of the agent.',
+    boundaries: lagBoundariesS,
+    record: (event, nowMs) =>
+      event.kind === 'batchEnded' && event.acceptedCount > 0
+        ? [Math.max(0, nowMs - event.modifiedAtMs) / 1000]
+        : undefined,
+  },
+  {
+    name: 'http.client.request.duration',
+    type: 'histogram',
+    unit: 's',
+    attributes: ['http.request.method', httpStatusCode, errorType],
+    meaning: 'Requests to the collector. `error.type` is the status, or `_OTHER` when there was no answer.',
+    boundaries: requestBoundariesS,
+    record: (event) => {
+      if (event.kind !== 'requestEnded') return undefined;
+      const { httpStatus, durationMs } = event;
+      const failure = httpStatus === undefined ? '_OTHER' : httpStatus >= 400 ? String(httpStatus) : undefined;
+      const error = failure === undefined ? {} : { [errorType]: failure };
+      return [durationMs / 1000, { 'http.request.method': 'POST', ...status(httpStatus), ...error }];
+    },
+  },
+];
+
+function ofWorkspace(
+  type: ObservedInstrument['type'],
+  name: string,
+  unit: string,
+  meaning: string,
+  value: (workspace: WorkspaceActivity) => number | undefined,
+): ObservedInstrument {
+  return {
+    name: `databricks.audit.${name}`,
+    type,
+    unit,
+    attributes: [workspaceId],
+    meaning,
+    read: ({ activity }) => ofWorkspaces(activity, value),
+  };
+}
+
+function ofWorkspaces(activity: Activity, value: (workspace: WorkspaceActivity) => number | undefined): Reading[] {
+  return [...activity.workspaces].flatMap(([id, workspace]) => {
+    const reading = value(workspace);
+    return reading === undefined ? [] : [[reading, id === '' ? {} : { [workspaceId]: id }]];
+  });
+}
+
+function ofSources(
+  activity: Activity,
+  value: (
+    source: typeof activity.sources extends ReadonlyMap<string, infer Source> ? Source : never,
+  ) => number | undefined,
+): Reading[] {
+  return [...activity.sources].flatMap(([name, source]) => {
+    const reading = value(source);
+    return reading === undefined ? [] : [[reading, { [sourceName]: name }]];
+  });
+}
+
+/** Entries that differ in what is no attribute are one. */
+function sumBy<Entry>(entries: Iterable<Entry>, toReading: (entry: Entry) => readonly [number, Attributes]): Reading[] {
+  const sums = new Map<string, readonly [number, Attributes]>();
+  for (const entry of entries) {
+    const [count, attributes] = toReading(entry);
+    const key = JSON.stringify(attributes);
+    sums.set(key, [(sums.get(key)?.[0] ?? 0) + count, attributes]);
+  }
+  return [...sums.values()];
+}
+
+function status(httpStatus: number | undefined): Attributes {
+  return httpStatus === undefined ? {} : { [httpStatusCode]: httpStatus };
+}
+
+function toSeconds(timeMs: number | undefined): number | undefined {
+  return timeMs === undefined ? undefined : timeMs / 1000;
+}

@@ -1,0 +1,99 @@
+/**
+ * What the live page shows, as plain data: /status.json and the events of the page.
+ */
+import { packageVersion } from '../runtime/package-version.ts';
+import { printable } from '../runtime/printable.ts';
+import type { Activity, SourceActivity } from './activity.ts';
+import { type Health, readiness } from './health.ts';
+import type { WorkspaceActivity } from './workspace-activity.ts';
+
+/** One variable as it was set; secrets are masked. */
+export interface Setting {
+  readonly name: string;
+  readonly value: string;
+}
+
+export interface SnapshotContext {
+  readonly activity: Activity;
+  readonly nowMs: number;
+  readonly startedAtMs: number;
+  readonly stateBytes: number;
+  readonly residentBytes: number;
+  readonly settings: readonly Setting[];
+}
+
+export type Snapshot = ReturnType<typeof takeSnapshot>;
+
+export function takeSnapshot({ activity, nowMs, startedAtMs, stateBytes, residentBytes, settings }: SnapshotContext) {
+  const { counters } = activity;
+  return {
+    version: packageVersion,
+    atMs: nowMs,
+    startedAtMs,
+    stateBytes,
+    residentBytes,
+    health: healthOf(activity, nowMs),
+    lines: {
+      read: counters.linesRead,
+      alreadyShipped: counters.linesAlreadyShipped,
+      new: counters.linesNew,
+      accepted: counters.linesAccepted,
+      deadLettered: counters.linesDeadLettered,
+      inFlight: counters.linesInFlight,
+    },
+    waits: [...activity.waits.values()].map(({ for: what, fault, sinceMs, failedAttempts, retryAtMs }) => ({
+      for: what,
+      ...fault,
+      sinceMs,
+      failedAttempts,
+      retryAtMs,
+    })),
+    sources: [...activity.sources].map(([name, source]) => describeSource(name, source)),
+    workspaces: [...activity.workspaces]
+      .sort(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }))
+      .map(([id, workspace]) => describeWorkspace(id, workspace)),
+    deadLetters: [...activity.deadLetters.values()]
+      .map(({ code, httpStatus, reason, count }) => ({ code, httpStatus, reason: printable(reason), count }))
+      .sort((a, b) => b.count - a.count),
+    faults: [...activity.faults].map(([code, { count, last, atMs }]) => ({
+      code,
+      count,
+      message: last.message,
+      hint: last.hint,
+      atMs,
+    })),
+    settings,
+  };
+}
+
+/** Without asking the collector: the page is looked at far too often for that. */
+function healthOf(activity: Activity, nowMs: number): Omit<Health, 'checks'> {
+  const { ok, status, reason } = readiness(activity, undefined, nowMs);
+  return { ok, status, reason };
+}
+
+function describeSource(name: string, source: SourceActivity) {
+  return {
+    name: printable(name),
+    polledAtMs: source.polledAtMs,
+    completelyPolledAtMs: source.completelyPolledAtMs,
+    fault: source.listingFault,
+    lastFault: source.lastFault,
+    listed: source.listedCount,
+    unchanged: source.unchangedCount,
+  };
+}
+
+function describeWorkspace(id: string, workspace: WorkspaceActivity) {
+  return {
+    id: printable(id),
+    lastEventMs: workspace.lastEventMs,
+    lagMs: workspace.lagMs,
+    oldestUnsettledMs: workspace.oldestUnsettledMs,
+    accepted: workspace.acceptedCount,
+    deadLettered: workspace.deadLetteredCount,
+    inFlight: workspace.inFlightCount,
+    silentSinceMs: workspace.silence?.lastEventMs,
+    dates: workspace.linesByDate.map(([date, lines]) => ({ date, lines })),
+  };
+}

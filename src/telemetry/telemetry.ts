@@ -1,0 +1,164 @@
+/**
+ * Watches the agent, and tells of it over HTTP and OTLP.
+ */
+import { AgentError, messageOf } from '../model/agent-error.ts';
+import type { AgentEvent, Observer } from '../observer.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Logger } from '../runtime/logger.ts';
+import { printable } from '../runtime/printable.ts';
+import { readProcessFigures } from '../runtime/process-figures.ts';
+import { SampledLog } from '../runtime/sampled-log.ts';
+import { Activity, type DeliveredBefore } from './activity.ts';
+import { CollectorWatch } from './collector-watch.ts';
+import { type CollectorAnswer, liveness, readiness } from './health.ts';
+import type { HttpServer } from './http-server.ts';
+import type { Metrics, MetricsOptions } from './metrics.ts';
+import type { HttpAddress } from './options.ts';
+import { type Setting, takeSnapshot } from './snapshot.ts';
+
+export interface TelemetryOptions {
+  readonly http: HttpAddress | 'off';
+  readonly metrics: MetricsOptions;
+  readonly pollIntervalMs: number;
+  /** As they were configured. */
+  readonly sourceNames: readonly string[];
+  /** For the live page; secrets are masked. */
+  readonly settings: readonly Setting[];
+}
+
+export interface TelemetryDependencies {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly stateBytes: () => number;
+  /** From the state, for the charts. */
+  readonly deliveredBefore: () => readonly DeliveredBefore[];
+  /** Sends the collector an empty request; undefined when there is none. */
+  readonly askCollector: ((signal: AbortSignal) => Promise<CollectorAnswer>) | undefined;
+}
+
+/** What OpenTelemetry's packages and the server take of memory is only taken when they have something to do. */
+export async function startTelemetry(
+  options: TelemetryOptions,
+  dependencies: TelemetryDependencies,
+): Promise<Telemetry> {
+  const telemetry = new Telemetry(options, dependencies);
+  await telemetry.start();
+  return telemetry;
+}
+
+export class Telemetry {
+  readonly #options: TelemetryOptions;
+  readonly #dependencies: TelemetryDependencies;
+  readonly #startedAtMs: number;
+  readonly #collector: CollectorWatch;
+  readonly #log: SampledLog;
+  #activity: Activity;
+  #metrics: Metrics | undefined;
+  #server: HttpServer | undefined;
+
+  constructor(options: TelemetryOptions, dependencies: TelemetryDependencies) {
+    this.#options = options;
+    this.#dependencies = dependencies;
+    this.#startedAtMs = dependencies.clock.nowMs();
+    this.#log = new SampledLog(dependencies.clock, dependencies.logger);
+    this.#collector = new CollectorWatch(dependencies.askCollector, dependencies.clock);
+    this.#activity = this.#newActivity([]);
+  }
+
+  async start(): Promise<void> {
+    const { http, metrics } = this.#options;
+    const exporters = metrics.exporters.filter((exporter) => exporter !== 'prometheus' || http !== 'off');
+    if (exporters.length > 0) {
+      const { createMetrics } = await import('./metrics.ts');
+      this.#metrics = await createMetrics(
+        { ...metrics, exporters },
+        () => this.#sources(),
+        (error) => this.#reportPushFailure(error),
+      );
+    }
+    if (http !== 'off') await this.#serve(http);
+  }
+
+  /**
+   * An agent begins. What a former one had in flight is nobody's any more, so all counts begin again, as after a restart of
+   * the process.
+   */
+  watch(): Observer {
+    this.#activity = this.#newActivity(this.#dependencies.deliveredBefore());
+    return (event: AgentEvent) => {
+      this.#activity.observe(event);
+      this.#metrics?.observe(event, this.#dependencies.clock.nowMs());
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#server?.close();
+    await this.#metrics?.close().catch((error: unknown) => this.#reportPushFailure(error));
+  }
+
+  #reportPushFailure(error: unknown): void {
+    const status = error instanceof Error && 'code' in error ? `${error.code} ` : '';
+    const reason = printable(`${status}${messageOf(error)}`);
+    this.#log.write('warn', { reason }, 'Metrics could not be sent to the collector; shipping is not affected');
+  }
+
+  async #serve(address: HttpAddress): Promise<void> {
+    const { clock, logger } = this.#dependencies;
+    const [{ HttpServer }, { readLivePage }] = await Promise.all([
+      import('./http-server.ts'),
+      import('./live-page.ts'),
+    ]);
+    const server = new HttpServer(
+      {
+        livez: () => liveness(this.#activity, this.#options.pollIntervalMs, clock.nowMs()),
+        readyz: async () => {
+          const answer = await this.#collector.answer(this.#activity);
+          return readiness(this.#activity, answer, clock.nowMs());
+        },
+        metrics: this.#metrics?.render,
+        pageFiles: readLivePage(),
+        snapshot: () => JSON.stringify(this.#snapshot()),
+      },
+      clock,
+    );
+    try {
+      logger.info({ url: await server.listen(address) }, 'Health, metrics and the live page are served');
+      this.#server = server;
+    } catch (error) {
+      logger.error(
+        { err: listenError(address, error) },
+        'No health, no metrics and no live page are served; shipping goes on',
+      );
+    }
+  }
+
+  #newActivity(deliveredBefore: readonly DeliveredBefore[]): Activity {
+    const { clock } = this.#dependencies;
+    return new Activity(this.#options.sourceNames, deliveredBefore, () => clock.nowMs());
+  }
+
+  #sources() {
+    const { clock, stateBytes } = this.#dependencies;
+    return {
+      activity: this.#activity,
+      nowMs: clock.nowMs(),
+      stateBytes: stateBytes(),
+      process: readProcessFigures(),
+    };
+  }
+
+  #snapshot() {
+    const { activity, nowMs, stateBytes, process } = this.#sources();
+    const { settings } = this.#options;
+    const residentBytes = process.residentBytes;
+    return takeSnapshot({ activity, nowMs, stateBytes, residentBytes, startedAtMs: this.#startedAtMs, settings });
+  }
+}
+
+/** Shipping matters more than being watched: a port that is taken must not stop the audit trail. */
+function listenError({ host, port }: HttpAddress, cause: unknown): AgentError {
+  return new AgentError('ERR_HTTP_LISTEN', `Could not listen on ${host} port ${port}: ${messageOf(cause)}`, {
+    cause,
+    hint: 'Set DATABRICKS_AUDIT_HTTP to a free address, or to off.',
+  });
+}

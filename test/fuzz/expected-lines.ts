@@ -1,0 +1,39 @@
+/**
+ * The lines of an object by a second implementation, as plain as can be: what the decoder has to give.
+ */
+import { createHash } from 'node:crypto';
+
+export interface ExpectedLine {
+  /** What is kept of the line. */
+  readonly bytes: Buffer;
+  /** Of the whole line. */
+  readonly sizeBytes: number;
+  readonly endOffsetBytes: number;
+  /** SHA-256 of the whole line. */
+  readonly digest: string;
+  readonly occurrence: number;
+}
+
+export function expectedLines(content: Buffer, lineBytesMax: number): ExpectedLine[] {
+  const lines: ExpectedLine[] = [];
+  const occurrences = new Map<string, number>();
+  for (let start = 0; start < content.length; ) {
+    const newline = content.indexOf('\n', start);
+    const end = newline === -1 ? content.length : newline;
+    const endOffsetBytes = newline === -1 ? end : newline + 1;
+    const whole = withoutFrame(content.subarray(start, end), start === 0);
+    start = endOffsetBytes;
+    if (/^[ \t\r]*$/.test(whole.toString('latin1'))) continue;
+    const digest = createHash('sha256').update(whole).digest('hex');
+    const occurrence = (occurrences.get(digest) ?? 0) + 1;
+    occurrences.set(digest, occurrence);
+    lines.push({ bytes: whole.subarray(0, lineBytesMax), sizeBytes: whole.length, endOffsetBytes, digest, occurrence });
+  }
+  return lines;
+}
+
+/** Without the carriage return of a line ending, and without a byte order mark at the start of the object. */
+function withoutFrame(line: Buffer, atObjectStart: boolean): Buffer {
+  const text = atObjectStart && line.subarray(0, 3).equals(Buffer.from('\ufeff')) ? line.subarray(3) : line;
+  return text.at(-1) === 0x0d ? text.subarray(0, -1) : text;
+}

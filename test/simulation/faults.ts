@@ -1,0 +1,48 @@
+/**
+ * What is wrong at the moment, by the plan.
+ */
+import type { Fault, Plan } from './plan.ts';
+import { startMs } from './plan.ts';
+import type { World } from './world.ts';
+
+type CollectorFault = Extract<Fault, { kind: 'collector' }>;
+type BucketFault = Extract<Fault, { kind: 'bucket' }>;
+
+export class Faults {
+  readonly #world: World;
+  readonly #faults: readonly Fault[];
+
+  constructor(world: World, plan: Plan) {
+    this.#world = world;
+    this.#faults = plan.steps.flatMap((step) => (step.kind === 'deliver' || step.kind === 'death' ? [] : [step]));
+  }
+
+  /** When the last fault ends. */
+  get endMs(): number {
+    return Math.max(startMs, ...this.#faults.map(({ atMs, forMs }) => startMs + atMs + forMs));
+  }
+
+  get collector(): CollectorFault | undefined {
+    return this.#active().findLast((fault): fault is CollectorFault => fault.kind === 'collector');
+  }
+
+  bucket(name: BucketFault['fault']): boolean {
+    return this.#active().some((fault) => fault.kind === 'bucket' && fault.fault === name);
+  }
+
+  diskIsFull(of: 'state' | 'letters'): boolean {
+    return this.#active().some((fault) => fault.kind === 'disk' && fault.of === of);
+  }
+
+  /** True when nothing was wrong since then. */
+  noneSince(sinceMs: number): boolean {
+    return this.#faults.every(
+      ({ atMs, forMs }) => startMs + atMs + forMs < sinceMs || startMs + atMs > this.#world.nowMs,
+    );
+  }
+
+  #active(): readonly Fault[] {
+    const nowMs = this.#world.nowMs - startMs;
+    return this.#faults.filter(({ atMs, forMs }) => atMs <= nowMs && nowMs < atMs + forMs);
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * `npm run simulate -- --seeds 10000 [--first 1]`: histories from seeds, side by side. The first that breaks a promise ends
+ * it, with its seed and the smallest plan that still breaks one. `--seed N --trace` tells one history call by call.
+ */
+import { parseArgs } from 'node:util';
+import { Worker } from 'node:worker_threads';
+import { minimise } from './minimise.ts';
+import { planOf } from './plan.ts';
+import { type Outcome, simulate } from './simulation.ts';
+import { addTo, describeSums, emptySums } from './sums.ts';
+
+const workersCount = 2;
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '100' },
+    first: { type: 'string', default: '1' },
+    seed: { type: 'string' },
+    trace: { type: 'boolean', default: false },
+  },
+});
+
+if (values.seed !== undefined) await runOne(Number(values.seed), values.trace);
+else await runMany(Number(values.first), Number(values.seeds));
+
+async function runOne(seed: number, trace: boolean): Promise<void> {
+  const plan = planOf(seed);
+  if (trace) console.log(JSON.stringify(plan, undefined, 1));
+  const outcome = await simulate(plan, trace ? console.log : undefined);
+  console.log(outcome);
+  if (outcome.problems.length > 0) await explain(seed);
+}
+
+async function runMany(first: number, count: number): Promise<void> {
+  const startedMs = performance.now();
+  const sums = emptySums();
+  const failed: number[] = [];
+  await runSideBySide(first, count, ({ seed, outcome }, stop) => {
+    addTo(sums, outcome);
+    if (sums.seeds % 500 === 0) console.log(`${sums.seeds} of ${count} seeds`);
+    if (outcome.problems.length === 0) return;
+    failed.push(seed);
+    console.log(`seed ${seed}: ${outcome.problems[0]}`);
+    stop();
+  });
+  const seconds = Math.round((performance.now() - startedMs) / 1000);
+  console.log(`Seeds from ${first} on, in ${seconds} s: ${describeSums(sums)}; ${failed.length} failed`);
+  if (failed.length > 0) await explain(Math.min(...failed));
+}
+
+type Finding = { readonly seed: number; readonly outcome: Outcome };
+
+async function runSideBySide(
+  first: number,
+  count: number,
+  onFinding: (finding: Finding, stop: () => void) => void,
+): Promise<void> {
+  const workers = Array.from({ length: workersCount }, (_, index) => {
+    const seeds = Array.from({ length: count }, (_, offset) => first + offset);
+    return new Worker(new URL('worker.ts', import.meta.url), {
+      workerData: seeds.filter((seed) => seed % workersCount === index),
+    });
+  });
+  const stop = () => {
+    for (const worker of workers) worker.postMessage('stop');
+  };
+  const ends = workers.map((worker) => {
+    worker.on('message', (finding: Finding) => onFinding(finding, stop));
+    return new Promise<void>((resolve, reject) => worker.on('error', reject).on('exit', () => resolve()));
+  });
+  await Promise.all(ends);
+}
+
+async function explain(seed: number): Promise<void> {
+  const plan = await minimise(planOf(seed), async (candidate) => (await simulate(candidate)).problems.length > 0);
+  console.log(`\nSeed ${seed}; the smallest plan that still fails:\n${JSON.stringify(plan, undefined, 1)}\n`);
+  const { problems } = await simulate(plan, console.log);
+  console.log(problems);
+  process.exitCode = 1;
+}

@@ -1,0 +1,75 @@
+/**
+ * Events of an agent, for tests of what becomes of them.
+ */
+import type { ObjectId } from '../../src/model/object.ts';
+import type { AgentEvent, Fault } from '../../src/observer.ts';
+
+export const startMs = Date.parse('2026-03-10T12:00:00Z');
+export const sourceName = 's3://audit';
+
+export const unavailable: Fault = {
+  code: 'ERR_EXPORT_UNAVAILABLE',
+  message: 'http://collector:4318/v1/logs could not be reached: connect ECONNREFUSED',
+  hint: 'Check that the collector runs.',
+};
+
+export function linesRead(newCount: number, changes: Partial<AgentEvent & { kind: 'linesRead' }> = {}): AgentEvent {
+  const alreadyShippedCount = changes.alreadyShippedCount ?? 0;
+  return {
+    kind: 'linesRead',
+    workspaceId: '1',
+    readCount: newCount + alreadyShippedCount,
+    alreadyShippedCount,
+    newCount,
+    eventTimes: { oldestMs: startMs - 120_000, newestMs: startMs - 60_000 },
+    decodedBytes: newCount * 100,
+    ...changes,
+  };
+}
+
+export function batchEnded(
+  acceptedCount: number,
+  deadLetteredCount = 0,
+  changes: Partial<AgentEvent & { kind: 'batchEnded' }> = {},
+): AgentEvent {
+  return {
+    kind: 'batchEnded',
+    workspaceId: '1',
+    date: '2026-03-10',
+    lineCount: acceptedCount + deadLetteredCount,
+    acceptedCount,
+    deadLetteredCount,
+    eventTimes: { oldestMs: startMs - 120_000, newestMs: startMs - 60_000 },
+    modifiedAtMs: startMs - 30_000,
+    requestBytes: acceptedCount * 200,
+    ...changes,
+  };
+}
+
+export function requestEnded(
+  outcome: (AgentEvent & { kind: 'requestEnded' })['outcome'],
+  httpStatus?: number,
+): AgentEvent {
+  return { kind: 'requestEnded', outcome, httpStatus, durationMs: 20, recordCount: 1, requestBytes: 200 };
+}
+
+export function waiting(sinceMs = startMs, fault = unavailable): AgentEvent {
+  return { kind: 'waiting', for: 'collector', fault, sinceMs, failedAttempts: 3, retryAtMs: sinceMs + 8_000 };
+}
+
+export function listingEnded(fault?: Fault, source = sourceName): AgentEvent {
+  return { kind: 'listingEnded', source, dates: 'recent', atMs: startMs, fault };
+}
+
+export function objectVisited(status: (AgentEvent & { kind: 'objectVisited' })['status']): AgentEvent {
+  const objectId = 's3://audit/workspaceId=1/date=2026-03-10/a.json' as ObjectId;
+  return {
+    kind: 'objectVisited',
+    source: sourceName,
+    objectId,
+    workspaceId: '1',
+    status,
+    sizeBytes: 1,
+    fault: undefined,
+  };
+}

@@ -1,0 +1,207 @@
+/**
+ * The port of the agent, by real requests.
+ */
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { loadConfiguration } from '../../src/config/index.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
+import type { HttpAddress } from '../../src/telemetry/options.ts';
+import { startTelemetry } from '../../src/telemetry/telemetry.ts';
+import { type LogLine, rememberingLogger } from '../export/fixtures.ts';
+import { linesRead, listingEnded, sourceName, unavailable, waiting } from './events.ts';
+
+describe('the port', () => {
+  it('answers health with 200 and 503, and the reason as JSON', async () => {
+    const { get, observe } = await serve();
+    expect(await get('/livez')).toMatchObject({ status: 200, json: { ok: true, status: 'starting' } });
+    expect(await get('/readyz')).toMatchObject({ status: 503, json: { ok: false, reason: expect.any(String) } });
+    observe(listingEnded());
+    expect(await get('/readyz')).toMatchObject({ status: 200, json: { ok: true, status: 'idle' } });
+    observe(waiting(0));
+    const { status, json } = await get('/readyz');
+    expect({ status, json }).toMatchObject({
+      status: 503,
+      json: { ok: false, status: 'waiting', reason: expect.stringContaining(unavailable.message) },
+    });
+    expect(json).toMatchObject({
+      checks: expect.arrayContaining([expect.objectContaining({ hint: unavailable.hint })]),
+    });
+  });
+
+  it('asks the collector whether it is there when nothing was sent for a while', async () => {
+    const { get, observe } = await serve({
+      askCollector: async () => ({ ok: false, message: 'gone', hint: 'start it' }),
+    });
+    observe(listingEnded());
+    expect(await get('/readyz')).toMatchObject({ status: 503, json: { reason: 'collector: gone' } });
+  });
+
+  it('serves metrics, unless they are not wanted', async () => {
+    const { get, observe } = await serve();
+    observe(linesRead(3));
+    const { body, headers } = await get('/metrics');
+    expect(headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8');
+    expect(body).toContain('databricks_audit_lines_read_total{databricks_workspace_id="1"} 3\n');
+    const silent = await serve({ exporters: [] });
+    expect(await silent.get('/metrics')).toMatchObject({ status: 404 });
+  });
+
+  it('serves the live page with a policy under which no text can become code', async () => {
+    const { get } = await serve();
+    const page = await get('/');
+    expect(page).toMatchObject({ status: 200, headers: { 'content-type': 'text/html; charset=utf-8' } });
+    const policy = String(page.headers['content-security-policy']);
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).not.toMatch(/unsafe|https?:|\*|data:/);
+    expect(page.headers['x-content-type-options']).toBe('nosniff');
+    expect(page.body).not.toMatch(/<script>|<style|\sstyle=|\son[a-z]+=|(?:src|href)="(?:https?:)?\/\//);
+    for (const path of ['/page.css', '/page.js', '/icon.svg']) expect(await get(path)).toMatchObject({ status: 200 });
+  });
+
+  it('answers nothing but GET and HEAD, and 404 for what is not there', async () => {
+    const { get } = await serve();
+    expect(await get('/livez', { method: 'POST' })).toMatchObject({ status: 405 });
+    expect(await get('/livez', { method: 'HEAD' })).toMatchObject({ status: 200, body: '' });
+    for (const path of ['/nothing', '/page.css/..', '/../package.json', '//', '/%2e%2e/package.json']) {
+      expect(await get(path)).toMatchObject({ status: 404 });
+    }
+  });
+
+  it('does not answer a web site that gives its own name to 127.0.0.1', async () => {
+    const { get } = await serve();
+    expect(await get('/status.json', { host: 'evil.example:9464' })).toMatchObject({ status: 421 });
+    for (const host of ['localhost:9464', '127.0.0.1', '[::1]:9464']) {
+      expect(await get('/status.json', { host })).toMatchObject({ status: 200 });
+    }
+  });
+
+  it('listens on IPv6 and on all addresses when it is told to', async () => {
+    for (const host of ['::1', '0.0.0.0', 'localhost']) {
+      const { url, get } = await serve({ http: { host, port: 0 } });
+      expect(url).toMatch(host === '::1' ? /^http:\/\/\[::1\]:\d+$/ : `http://${host}:`);
+      expect(await get('/livez')).toMatchObject({ status: 200 });
+    }
+  });
+
+  it('that is taken is an error in the log that says what to do, and nothing stops', async () => {
+    const blocker = createServer();
+    blocker.listen(0, '127.0.0.1');
+    await once(blocker, 'listening');
+    onTestFinished(() => void blocker.close());
+    const { port } = blocker.address() as AddressInfo;
+    const { log, observe } = await serve({ http: { host: '127.0.0.1', port } });
+    expect(log).toMatchObject([
+      {
+        level: 'error',
+        fields: { err: { code: 'ERR_HTTP_LISTEN', hint: expect.stringContaining('DATABRICKS_AUDIT_HTTP') } },
+      },
+    ]);
+    observe(linesRead(1));
+  });
+
+  it('sends the page its events, to sixteen pages at most', async () => {
+    const { url, get } = await serve();
+    const pages = await Promise.all(Array.from({ length: 16 }, () => open(`${url}/events`)));
+    for (const page of pages) expect(JSON.parse(page.firstEvent)).toMatchObject({ lines: { read: 0 } });
+    expect(await get('/events')).toMatchObject({ status: 503 });
+  });
+});
+
+describe('DATABRICKS_AUDIT_HTTP', () => {
+  const parse = (text: string) =>
+    loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '/deliveries', DATABRICKS_AUDIT_HTTP: text }).telemetry.http;
+
+  it.each([
+    ['', { host: '127.0.0.1', port: 9464 }],
+    ['0.0.0.0:9464', { host: '0.0.0.0', port: 9464 }],
+    ['[::]:80', { host: '::', port: 80 }],
+    ['localhost:0', { host: 'localhost', port: 0 }],
+    ['off', 'off'],
+  ])('%j is understood', (text, expected) => expect(parse(text)).toEqual(expected));
+
+  it.each(['9464', ':9464', '127.0.0.1', '::1:9464', '[nonsense]:1', 'host:70000', 'http://host:1', 'on'])(
+    '%j is refused with what was expected',
+    (text) => expect(() => parse(text)).toThrow(/DATABRICKS_AUDIT_HTTP: expected host:port .*, got "/),
+  );
+});
+
+interface ServeOptions {
+  readonly http?: HttpAddress;
+  readonly exporters?: readonly 'prometheus'[];
+  readonly askCollector?: () => Promise<{ ok: boolean; message: string; hint: string }>;
+}
+
+async function serve(options: ServeOptions = {}) {
+  const { http = { host: '127.0.0.1', port: 0 }, exporters = ['prometheus'], askCollector } = options;
+  const logger = rememberingLogger();
+  const telemetry = await startTelemetry(
+    {
+      http,
+      metrics: { exporters, pushIntervalMs: 60_000, pushTimeoutMs: 30_000, resourceAttributes: {} },
+      pollIntervalMs: 1000,
+      sourceNames: [sourceName],
+      settings: [],
+    },
+    { clock: systemClock, logger, stateBytes: () => 0, deliveredBefore: () => [], askCollector },
+  );
+  onTestFinished(() => telemetry.close());
+  const url = urlIn(logger.lines);
+  return {
+    url,
+    log: logger.lines,
+    observe: telemetry.watch(),
+    get: (path: string, how: { method?: string; host?: string } = {}) => get(url, path, how),
+  };
+}
+
+function urlIn(lines: readonly LogLine[]): string {
+  const { url } = (lines[0]?.fields ?? {}) as { url?: unknown };
+  return typeof url === 'string' ? url : '';
+}
+
+interface Answer {
+  readonly status: number | undefined;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+  readonly json: unknown;
+}
+
+/** Not `fetch`, which tidies paths up and sets the Host itself. */
+async function get(
+  url: string,
+  path: string,
+  { method = 'GET', host }: { method?: string; host?: string },
+): Promise<Answer> {
+  const { hostname, port } = new URL(url);
+  const sent = request({
+    host: hostname.replace(/[[\]]/g, '').replace('0.0.0.0', '127.0.0.1'),
+    port,
+    path,
+    method,
+    ...(host === undefined ? {} : { headers: { host } }),
+  }).end();
+  const [response] = await once(sent, 'response');
+  const chunks: Buffer[] = await response.toArray();
+  const body = Buffer.concat(chunks).toString();
+  return {
+    status: response.statusCode,
+    headers: response.headers,
+    body,
+    json: body.startsWith('{') ? JSON.parse(body) : undefined,
+  };
+}
+
+async function open(url: string): Promise<{ readonly firstEvent: string }> {
+  const abort = new AbortController();
+  onTestFinished(() => abort.abort());
+  const response = await fetch(url, { signal: abort.signal });
+  expect(response.headers.get('content-type')).toBe('text/event-stream');
+  const { value } = (await response.body?.getReader().read()) ?? {};
+  return {
+    firstEvent: Buffer.from(value ?? [])
+      .toString()
+      .replace(/^data: /, ''),
+  };
+}

@@ -1,0 +1,164 @@
+/**
+ * From events to what Prometheus gets to see.
+ */
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { AgentEvent } from '../../src/observer.ts';
+import { Activity } from '../../src/telemetry/activity.ts';
+import { histograms, observedInstruments } from '../../src/telemetry/instruments.ts';
+import { createMetrics } from '../../src/telemetry/metrics.ts';
+import { parsePrometheus, type Sample, sumOf } from '../support/prometheus-text.ts';
+import {
+  batchEnded,
+  linesRead,
+  listingEnded,
+  objectVisited,
+  requestEnded,
+  sourceName,
+  startMs,
+  waiting,
+} from './events.ts';
+
+describe('the metrics', () => {
+  it('say what happened', async () => {
+    const { observe, scrape } = await setUp();
+    observe(
+      linesRead(10, { alreadyShippedCount: 5 }),
+      requestEnded('unavailable', 503),
+      waiting(),
+      requestEnded('unavailable'),
+      requestEnded('partial', 200),
+      { kind: 'deadLettered', code: 'ERR_EXPORT_PARTIAL', httpStatus: 200, reason: 'quota', recordCount: 2 },
+      batchEnded(8, 2),
+      linesRead(1),
+      { kind: 'objectsListed', source: sourceName, workspaceId: '1', listedCount: 7, unchangedCount: 4 },
+      objectVisited('settled'),
+      listingEnded(),
+      { kind: 'silenceChanged', workspaceId: '9', silent: true, lastEventMs: startMs, thresholdMs: 1 },
+    );
+    const samples = await scrape();
+    const workspace = { databricks_workspace_id: '1' };
+    const expected: readonly [string, number | undefined, Record<string, string>?][] = [
+      ['databricks_audit_lines_read_total', 16, workspace],
+      ['databricks_audit_lines_already_shipped_total', 5, workspace],
+      ['databricks_audit_lines_new_total', 11, workspace],
+      ['databricks_audit_lines_accepted_total', 8, workspace],
+      ['databricks_audit_lines_dead_lettered_total', 2, workspace],
+      ['databricks_audit_lines_in_flight', 1, workspace],
+      [
+        'databricks_audit_dead_letters_total',
+        2,
+        { error_type: 'ERR_EXPORT_PARTIAL', http_response_status_code: '200' },
+      ],
+      ['databricks_audit_decoded_bytes_total', 1100],
+      ['databricks_audit_sent_bytes_total', 600],
+      ['databricks_audit_batches_total', 1, { databricks_audit_outcome: 'mixed' }],
+      ['databricks_audit_retries_total', 1, { http_response_status_code: '503' }],
+      ['databricks_audit_retries_total', 2],
+      ['databricks_audit_objects_listed_total', 7, { databricks_audit_source: sourceName }],
+      ['databricks_audit_objects_unchanged_total', 4],
+      ['databricks_audit_objects_visited_total', 1, { databricks_audit_outcome: 'settled' }],
+      ['databricks_audit_faults_total', 1, { error_type: 'ERR_EXPORT_UNAVAILABLE' }],
+      ['databricks_audit_faults_total', 1, { error_type: 'ERR_EXPORT_PARTIAL' }],
+      ['databricks_audit_waiting', 1, { databricks_audit_waiting_for: 'collector' }],
+      ['databricks_audit_waiting', 0, { databricks_audit_waiting_for: 'state' }],
+      ['databricks_audit_last_poll_timestamp_seconds', startMs / 1000, { databricks_audit_source: sourceName }],
+      ['databricks_audit_last_event_timestamp_seconds', startMs / 1000 - 60, workspace],
+      ['databricks_audit_last_event_timestamp_seconds', undefined, { databricks_workspace_id: '9' }],
+      ['databricks_audit_unsettled_oldest_age_seconds', 120, workspace],
+      ['databricks_audit_silent', 1, { databricks_workspace_id: '9' }],
+      ['databricks_audit_silent', 0, workspace],
+      ['databricks_audit_state_size_bytes', 4096],
+      ['databricks_audit_delivery_lag_seconds_sum', 120],
+      ['databricks_audit_shipping_lag_seconds_bucket', 1, { le: '30' }],
+      ['databricks_audit_shipping_lag_seconds_bucket', 0, { le: '15' }],
+      ['http_client_request_duration_seconds_count', 1, { http_response_status_code: '503', error_type: '503' }],
+      ['http_client_request_duration_seconds_count', 1, { error_type: '_OTHER' }],
+      ['http_client_request_duration_seconds_count', 3],
+      ['databricks_audit_build_info', 1],
+      ['process_cpu_time_seconds_total', 3],
+    ];
+    expect(expected.map(([name, , ...labels]) => [name, sumOf(samples, name, ...labels), ...labels])).toEqual(expected);
+  });
+
+  it('have exactly the attributes that the table, and so the documentation, says', async () => {
+    const { observe, scrape } = await setUp();
+    observe(
+      linesRead(3),
+      batchEnded(1),
+      requestEnded('unavailable', 503),
+      requestEnded('unavailable'),
+      { kind: 'deadLettered', code: 'ERR_EXPORT_REJECTED', httpStatus: 400, reason: 'no', recordCount: 1 },
+      waiting(),
+      listingEnded(),
+    );
+    const samples = await scrape();
+    for (const { name, attributes } of [...observedInstruments, ...histograms]) {
+      const prefix = name.replaceAll('.', '_');
+      const labels = samples
+        .filter((sample) => sample.name.startsWith(prefix) && !sample.name.startsWith(`${prefix}_timestamp`))
+        .flatMap((sample) => Object.keys(sample.labels));
+      const expected = attributes.map((attribute) => attribute.replaceAll('.', '_'));
+      expect([...new Set(labels)].filter((label) => label !== 'le').sort(), name).toEqual(expected.sort());
+    }
+  });
+
+  it('fold the workspaces behind the two hundredth into one', async () => {
+    const { observe, scrape } = await setUp();
+    for (let id = 1; id <= 250; id++) {
+      observe(linesRead(2, { workspaceId: String(id) }), batchEnded(1, 0, { workspaceId: String(id) }));
+    }
+    const samples = await scrape();
+    const accepted = samples.filter(({ name }) => name === 'databricks_audit_lines_accepted_total');
+    expect(accepted).toHaveLength(201);
+    expect(sumOf(accepted, 'databricks_audit_lines_accepted_total')).toBe(250);
+    expect(sumOf(accepted, 'databricks_audit_lines_accepted_total', { databricks_workspace_id: '_OTHER' })).toBe(50);
+  });
+
+  it('begin again when the agent does, as after a restart of the process', async () => {
+    const { observe, scrape, beginAgain } = await setUp();
+    observe(linesRead(5));
+    expect(sumOf(await scrape(), 'databricks_audit_lines_in_flight')).toBe(5);
+    beginAgain();
+    observe(linesRead(2), batchEnded(2));
+    const samples = await scrape();
+    expect(sumOf(samples, 'databricks_audit_lines_read_total')).toBe(2);
+    expect(sumOf(samples, 'databricks_audit_lines_in_flight')).toBe(0);
+  });
+
+  it('keep names that others chose within their label', async () => {
+    const { observe, scrape } = await setUp();
+    const workspaceId = 'a"} 1\ndatabricks_audit_fake 1\\';
+    observe(linesRead(2, { workspaceId }));
+    const samples = await scrape();
+    expect(samples.map(({ name }) => name)).not.toContain('databricks_audit_fake');
+    expect(samples.some(({ labels }) => labels.databricks_workspace_id?.startsWith('a"} 1'))).toBe(true);
+  });
+});
+
+async function setUp(): Promise<{
+  observe: (...events: readonly AgentEvent[]) => void;
+  scrape: () => Promise<Sample[]>;
+  beginAgain: () => void;
+}> {
+  const newActivity = () => new Activity([sourceName], [], () => startMs);
+  let activity = newActivity();
+  const process = { uptimeS: 10, residentBytes: 100_000_000, userCpuS: 2, systemCpuS: 1 };
+  const metrics = await createMetrics(
+    { exporters: ['prometheus'], pushIntervalMs: 60_000, pushTimeoutMs: 30_000, resourceAttributes: {} },
+    () => ({ activity, nowMs: startMs, stateBytes: 4096, process }),
+    () => {},
+  );
+  onTestFinished(() => metrics.close());
+  return {
+    observe: (...events) => {
+      for (const event of events) {
+        activity.observe(event);
+        metrics.observe(event, startMs);
+      }
+    },
+    scrape: async () => parsePrometheus((await metrics.render?.()) ?? ''),
+    beginAgain: () => {
+      activity = newActivity();
+    },
+  };
+}
