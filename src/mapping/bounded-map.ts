@@ -4,6 +4,7 @@
 import { Buffer } from 'node:buffer';
 import { type AttributeKey, type AttributeKeyCache, arrayElement } from './attribute-key.ts';
 import { exactNumber, isJsonObject, type JsonObject, type JsonValue } from './exact-json.ts';
+import { FlatNames } from './flat-names.ts';
 import type { LogRecordWriter } from './log-record-writer.ts';
 
 export interface MapLimits {
@@ -21,14 +22,17 @@ const scalarSizeBytes = 8;
 export class BoundedMapWriter {
   readonly #limits: MapLimits;
   readonly #keys: AttributeKeyCache;
+  readonly #flatNames: FlatNames | undefined;
   #leavesLeft = 0;
   #bytesLeft = 0;
   #complete = true;
   #insideArray = false;
 
-  constructor(limits: MapLimits, keys: AttributeKeyCache) {
+  /** @param distinctNames see the rule of the mapping file. */
+  constructor(limits: MapLimits, keys: AttributeKeyCache, distinctNames = false) {
     this.#limits = limits;
     this.#keys = keys;
+    this.#flatNames = distinctNames ? new FlatNames() : undefined;
   }
 
   /**
@@ -41,6 +45,7 @@ export class BoundedMapWriter {
     this.#leavesLeft = this.#limits.leaves;
     this.#bytesLeft = sizeBytesMax <= this.#limits.bytes ? Number.POSITIVE_INFINITY : this.#limits.bytes;
     this.#complete = true;
+    this.#flatNames?.clear();
     this.#writeMap(key, object, 1, out);
     return this.#complete;
   }
@@ -60,9 +65,18 @@ export class BoundedMapWriter {
         repairedKeys.add(usedName);
       }
       if (usedName === '' || !this.#fits(usedName, value, depth)) this.#complete = false;
-      else this.#writeValue(this.#keys.get(usedName), value, depth, out);
+      else if (this.#flatNames === undefined || this.#insideArray)
+        this.#writeValue(this.#keys.get(usedName), value, depth, out);
+      else this.#writeDistinct(this.#flatNames, usedName, value, depth, out);
     }
     out.endContainer();
+  }
+
+  #writeDistinct(flatNames: FlatNames, name: string, value: JsonValue, depth: number, out: LogRecordWriter): void {
+    const distinctName = flatNames.distinct(name);
+    flatNames.enter(distinctName);
+    this.#writeValue(this.#keys.get(distinctName), value, depth, out);
+    flatNames.leave();
   }
 
   #writeValue(key: AttributeKey, value: JsonValue, depth: number, out: LogRecordWriter): void {

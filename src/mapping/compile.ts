@@ -19,6 +19,8 @@ export interface MappingInput {
   readonly isCut: boolean;
   /** A constant text without content of the record. */
   unparsedReason: string | undefined;
+  /** Of the record that is being written. */
+  eventName: string;
   /** Of the record's paths. */
   readonly values: PathValues;
   /** By the index of the fact. */
@@ -137,7 +139,7 @@ function compileRule(key: AttributeKey, rule: Rule, context: CompileContext): Wr
 }
 
 function compileValue(key: AttributeKey, rule: Rule, context: CompileContext): Write {
-  const { value, from = [], as, limits, flag } = rule;
+  const { value, from = [], as, limits, flag, distinctNames } = rule;
   if (value !== undefined) {
     return (_input, out) => {
       writeScalar(key, value, out);
@@ -146,7 +148,7 @@ function compileValue(key: AttributeKey, rule: Rule, context: CompileContext): W
   }
   const read = readFirst(from, context.paths);
   const shortened = flag === undefined ? markShortened : flagWriter(flag);
-  if (as === 'map') return compileMap(key, read, limits, shortened, context);
+  if (as === 'map') return compileMap(key, read, { limits, distinctNames }, shortened, context);
   const { type, convert } = conversions[as];
   if (type === 'string') {
     return compileText(key, read, convert, limits?.bytes ?? context.textBytesMax, shortened);
@@ -187,12 +189,12 @@ function compileText(
 function compileMap(
   key: AttributeKey,
   read: Read,
-  limits: Rule['limits'],
+  { limits, distinctNames }: Pick<Rule, 'limits' | 'distinctNames'>,
   shortened: Shortened,
   context: CompileContext,
 ): Write {
   const { leaves = 64, bytes = 32_768, depth = 8 } = limits ?? {};
-  const map = new BoundedMapWriter({ leaves, bytes, depth }, context.keys);
+  const map = new BoundedMapWriter({ leaves, bytes, depth }, context.keys, distinctNames);
   return (input, out) => {
     const object = toObject(read(input));
     if (object === undefined) return false;
@@ -284,6 +286,7 @@ const lineReaders: Readonly<Record<LineField, Read>> = {
   workspaceId: ({ line }) => line.origin.workspaceId,
   date: ({ line }) => line.origin.date,
   unparsedReason: ({ unparsedReason }) => unparsedReason,
+  eventName: ({ eventName }) => eventName,
   lineSize: ({ line, isCut }) => (isCut ? line.sizeBytes : undefined),
   lineCut: ({ isCut }) => (isCut ? true : undefined),
 };

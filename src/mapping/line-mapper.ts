@@ -103,7 +103,7 @@ class LineMapper implements Mapper {
 
   #writeRecord(line: IdentifiedLine, text: string, record: JsonObject, out: LogRecordWriter): number | undefined {
     const compiled = this.#compiled;
-    const input = inputOf(line, false);
+    const input = inputOf(line, false, this.#eventName);
     compiled.readRecord(record, input);
     const wasRedacted = this.#redactor?.redact(record, text, compiled.readService(input)) === true;
     if (wasRedacted) compiled.readRecord(record, input);
@@ -115,12 +115,13 @@ class LineMapper implements Mapper {
     const timestampMs = toUnixMs(timestamp);
     if (timestampMs === undefined) {
       input.unparsedReason = timestamp === undefined ? unparsedReasons.noTimestamp : unparsedReasons.badTimestamp;
+      input.eventName = this.#unparsedEventName;
     }
     out.begin(this.#resources.of(input), {
       timestampMs: timestampMs ?? 0,
       observedAtMs: toObservedMs(line.observedAtMs),
       severity: timestampMs === undefined ? this.#unparsedSeverity : compiled.severityOf(input),
-      eventName: timestampMs === undefined ? this.#unparsedEventName : this.#eventName,
+      eventName: input.eventName,
       body,
       bodyUtf8,
     });
@@ -137,14 +138,14 @@ class LineMapper implements Mapper {
     reason: string,
     out: LogRecordWriter,
   ): void {
-    const input = inputOf(line, isCut);
+    const input = inputOf(line, isCut, this.#unparsedEventName);
     input.unparsedReason = reason;
     const body = this.#redactor?.maskText(text) ?? text;
     out.begin(this.#resources.of(input), {
       timestampMs: 0,
       observedAtMs: toObservedMs(line.observedAtMs),
       severity: this.#unparsedSeverity,
-      eventName: this.#unparsedEventName,
+      eventName: input.eventName,
       body,
       bodyUtf8: body === text ? utf8Of(bytes, text) : undefined,
     });
@@ -181,9 +182,9 @@ function parseLine(text: string): JsonObject | string {
   return isJsonObject(value) ? value : unparsedReasons.notAnObject;
 }
 
-function inputOf(line: IdentifiedLine, isCut: boolean): MappingInput {
+function inputOf(line: IdentifiedLine, isCut: boolean, eventName: string): MappingInput {
   const { occurrence } = line;
-  return { line, occurrence, isCut, unparsedReason: undefined, values: [], facts: [], wasShortened: false };
+  return { line, occurrence, isCut, unparsedReason: undefined, eventName, values: [], facts: [], wasShortened: false };
 }
 
 /** Invalid UTF-8 becomes U+FFFD. */
