@@ -15,6 +15,7 @@ export interface SampleRecord {
   readonly action: string;
   readonly address: string | undefined;
   readonly status: number | undefined;
+  readonly error: string | undefined;
   readonly params: Readonly<Record<string, unknown>>;
 }
 
@@ -38,7 +39,7 @@ interface DeliveredRecord {
   readonly serviceName: string;
   readonly actionName: string;
   readonly sourceIPAddress?: string | null;
-  readonly response?: { readonly statusCode?: number } | null;
+  readonly response?: { readonly statusCode?: number; readonly errorMessage?: string | null } | null;
   readonly requestParams?: Readonly<Record<string, unknown>> | null;
 }
 
@@ -52,6 +53,7 @@ function readRecord(record: DeliveredRecord): SampleRecord {
     action: record.actionName,
     address: record.sourceIPAddress ?? undefined,
     status: record.response?.statusCode,
+    error: record.response?.errorMessage ?? undefined,
     params: record.requestParams ?? {},
   };
 }
