@@ -12,8 +12,7 @@ import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { runBuiltAgent, sampleDelivery } from '../built-agent.ts';
-import { serverDirectory } from '../recipes.ts';
-import { freePort, startServer } from '../server-process.ts';
+import { dataStream, startElasticsearch } from '../elasticsearch.ts';
 import {
   configurationOf,
   environmentOf,
@@ -37,7 +36,6 @@ const ofOlderVersion = [
   'yaml:exporters::elasticsearch::logs_dynamic_index::enabled: true',
   'yaml:exporters::elasticsearch::batcher: {enabled: true, flush_timeout: 1s}',
 ];
-const dataStream = 'logs-databricks.audit.otel-default';
 const answer = z.object({
   hits: z.object({ total: z.object({ value: z.number() }), hits: z.array(z.unknown()) }),
   aggregations: z.record(z.string(), z.object({ buckets: z.array(z.unknown()) })).optional(),
@@ -82,7 +80,7 @@ describe('the queries', () => {
 });
 
 test('the sample delivery arrives once, and each query finds something', async () => {
-  const url = await startElasticsearch();
+  const { url } = await startElasticsearch();
   await putIndexTemplate(url);
   const backend = { 'http://elasticsearch:9200': url };
   const file = withoutQueueOnDisk();
@@ -121,22 +119,6 @@ function withoutQueueOnDisk(): string {
   const file = configurationOf(collector as Service);
   const [block = ''] = /^extensions:\n( .*\n)+/m.exec(readFileSync(file, 'utf8')) ?? [];
   return rewritten(file, { [block]: '', '  extensions: [file_storage]\n': '', '      storage: file_storage\n': '' });
-}
-
-async function startElasticsearch(): Promise<string> {
-  const directory = serverDirectory('elasticsearch');
-  const data = temporaryDirectory();
-  const [port, transportPort] = [await freePort(), await freePort()];
-  const url = `http://127.0.0.1:${port}`;
-  const jvm = ['-Xms256m', '-Xmx512m', '-XX:+UseSerialGC', `-Djava.io.tmpdir=${data}`];
-  const libraries = [`-Djna.library.path=${join(directory, 'native')}`, '--module-path', join(directory, 'home/lib')];
-  const program = ['--add-modules=ALL-MODULE-PATH', '-cp', join(directory, 'classes'), 'EsNode'];
-  await startServer({
-    command: 'java',
-    arguments: [...jvm, ...libraries, ...program, join(directory, 'home'), data, String(port), String(transportPort)],
-    readyUrl: url,
-  });
-  return url;
 }
 
 /** With the words of the service that does it: its last ones are file and URL. */
