@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { AgentError } from '../model/agent-error.ts';
+import { reached } from '../runtime/step.ts';
 
 /** Each entry leads from the version before it (PRAGMA user_version) to its own. Entries are never changed once released. */
 const migrations: readonly ((database: DatabaseSync, createdOn: string) => void)[] = [
@@ -79,5 +80,7 @@ export function migrate(database: DatabaseSync, createdOn: string): void {
   if (version === schemaVersion) return;
   database.exec('BEGIN IMMEDIATE');
   for (const step of migrations.slice(version)) step(database, createdOn);
-  database.exec(`PRAGMA user_version = ${schemaVersion}; COMMIT`);
+  database.exec(`PRAGMA user_version = ${schemaVersion}`);
+  reached('schema written');
+  database.exec('COMMIT');
 }

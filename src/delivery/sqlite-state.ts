@@ -19,6 +19,7 @@ import type { ObjectId, ObjectOrigin, ObjectVersion } from '../model/object.ts';
 import { backoffMs } from '../runtime/backoff.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { reached } from '../runtime/step.ts';
 import { migrate } from './schema.ts';
 import { Scratch } from './scratch.ts';
 import { isDamaged, isSqliteError } from './sqlite-errors.ts';
@@ -278,9 +279,11 @@ class SqliteState implements DeliveryState {
 
   #commitChanges(): void {
     const { length } = this.#changes;
+    reached('commit begun');
     this.#database.exec('BEGIN IMMEDIATE');
     try {
       for (const apply of this.#changes) apply();
+      reached('commit written');
       this.#database.exec('COMMIT');
     } catch (error) {
       // SQLite has rolled back by itself after some errors, a full disk among them.
@@ -288,6 +291,7 @@ class SqliteState implements DeliveryState {
       throw error;
     }
     this.#changes = this.#changes.slice(length);
+    reached('commit durable');
   }
 
   #reportWriteFailure(error: unknown): void {

@@ -14,6 +14,7 @@ import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { makeDirectory } from '../runtime/make-directory.ts';
 import { Semaphore } from '../runtime/semaphore.ts';
+import { reached } from '../runtime/step.ts';
 import { SampledLog } from './sampled-log.ts';
 
 export interface DeadLetterReason {
@@ -81,8 +82,11 @@ export class DeadLetters {
   async #tryAppend(bytes: Uint8Array): Promise<boolean> {
     try {
       const file = await this.#fileFor(bytes.length);
+      reached('dead letter begun');
       await file.handle.appendFile(bytes);
+      reached('dead letter written');
       await file.handle.sync();
+      reached('dead letter durable');
       file.sizeBytes += bytes.length;
       return true;
     } catch (cause) {

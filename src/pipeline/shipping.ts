@@ -9,6 +9,7 @@ import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Counters } from '../runtime/counters.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { Semaphore } from '../runtime/semaphore.ts';
+import { reached } from '../runtime/step.ts';
 import type { DateRange, Source, WorkspaceListing } from '../source.ts';
 import { FaultLog } from './fault-log.ts';
 import type { ObjectEnd } from './object-end.ts';
@@ -261,6 +262,7 @@ export class Shipping {
     const { id } = object.origin;
     if (this.#visited.has(id)) return;
     this.#visited.add(id);
+    reached('object listed', id);
     try {
       const end = await this.#context.shipper.ship(object, signal);
       if (end.status === 'released') lane.releasedCount++;

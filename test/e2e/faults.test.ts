@@ -7,8 +7,25 @@ import { globSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { type AgentProcess, type Environment, runAgent, startAgent } from '../support/agent-process.ts';
-import { expectNothingLost, expectRepeatsAreEqual, isQuiet, repeatedUids } from '../support/deliveries.ts';
-import { auditLines, type DeliveryPlace, deliveryKey, directoryPlace, s3Place } from '../support/delivery-place.ts';
+import {
+  type DeadLetter,
+  expectNothingLost,
+  expectRepeatsAreEqual,
+  isQuiet,
+  readDeadLetters,
+  repeatedUids,
+} from '../support/deliveries.ts';
+import {
+  auditLines,
+  type DeliveryPlace,
+  type DeliveryScene,
+  deliveryKey,
+  deliveryScene,
+  directoryPlace,
+  receiverForTest,
+  s3Place,
+  smallBatches,
+} from '../support/delivery-place.ts';
 import { answers, type OtlpReceiver, type ReceivedRequest, startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { type S3Server, startS3Server } from '../support/s3-server.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -414,14 +431,11 @@ describe('a secret in a line', () => {
   });
 });
 
-const batchRecords = 3;
+const batchRecords = smallBatches.records;
 /** Of SQLite. */
 const pageBytes = 4096;
 
-interface Scene {
-  readonly place: DeliveryPlace;
-  readonly receiver: OtlpReceiver;
-  readonly environment: Environment;
+interface Scene extends DeliveryScene {
   /** What lies in the place: one object of twelve lines. */
   readonly lines: readonly string[];
 }
@@ -431,26 +445,9 @@ function directoryScene(more: Environment = {}): Promise<Scene> {
 }
 
 async function scene(place: DeliveryPlace, more: Environment): Promise<Scene> {
-  const receiver = await receiverForTest();
   const lines = auditLines(12);
   await place.deliver(deliveryKey(), lines);
-  const environment = {
-    ...place.environment,
-    DATABRICKS_AUDIT_SOURCE: place.source,
-    DATABRICKS_AUDIT_STATE: temporaryDirectory(),
-    DATABRICKS_AUDIT_LOOKBACK: '36500d',
-    DATABRICKS_AUDIT_BATCH_RECORDS: String(batchRecords),
-    DATABRICKS_AUDIT_MAX_IN_FLIGHT: '2',
-    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
-    ...more,
-  };
-  return { place, receiver, environment, lines };
-}
-
-async function receiverForTest(options: { port?: number } = {}): Promise<OtlpReceiver> {
-  const receiver = await startOtlpReceiver(options);
-  onTestFinished(() => receiver.close());
-  return receiver;
+  return { ...(await deliveryScene(place, more)), lines };
 }
 
 function arrived(agent: AgentProcess, receiver: OtlpReceiver, count: number): Promise<void> {
@@ -461,13 +458,8 @@ function holds(line: string): (request: ReceivedRequest) => boolean {
   return ({ records }) => records.some(({ body }) => body === line);
 }
 
-function deadLetters(environment: Environment): unknown[] {
-  return globSync(join(environment.DATABRICKS_AUDIT_STATE ?? '', 'dead-letters', '*.jsonl')).flatMap((path) =>
-    readFileSync(path, 'utf8')
-      .trimEnd()
-      .split('\n')
-      .map((line): unknown => JSON.parse(line)),
-  );
+function deadLetters({ DATABRICKS_AUDIT_STATE = '' }: Environment): readonly DeadLetter[] {
+  return readDeadLetters(join(DATABRICKS_AUDIT_STATE, 'dead-letters'));
 }
 
 /** A file system of 2 MiB, or undefined where that is not allowed. */

@@ -48,6 +48,8 @@ export interface AgentProcessOptions {
   readonly stdin?: string | Uint8Array | undefined;
   /** What to run instead of the command line interface. */
   readonly script?: string | undefined;
+  /** A module that runs before it. */
+  readonly preload?: string | undefined;
 }
 
 export type Environment = Readonly<Record<string, string>>;
@@ -59,10 +61,14 @@ const pollMs = 10;
 export function startAgent(
   commandLine: readonly string[],
   environment: Environment,
-  { stdin, script = cli }: AgentProcessOptions = {},
+  { stdin, script = cli, preload }: AgentProcessOptions = {},
 ): AgentProcess {
   const env = { PATH: process.env.PATH ?? '', DATABRICKS_AUDIT_POLL_INTERVAL: '1s', ...environment };
-  const child = spawn(process.execPath, [script, ...commandLine], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+  const preloads = preload === undefined ? [] : ['--import', preload];
+  const child = spawn(process.execPath, [...preloads, script, ...commandLine], {
+    env,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
   child.stdin.on('error', () => {}); // It need not read what it is given.
   child.stdin.end(stdin);
   const log: LogEntry[] = [];

@@ -1,9 +1,12 @@
 /**
- * Where deliveries lie, for tests that are to hold in a directory as well as in a bucket.
+ * Where deliveries lie, for tests that are to hold in a directory as well as in a bucket, and an agent's environment there.
  */
 import { mkdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { onTestFinished } from 'vitest';
+import type { Environment } from './agent-process.ts';
+import { type OtlpReceiver, type OtlpReceiverOptions, startOtlpReceiver } from './otlp-receiver.ts';
 import type { S3Server } from './s3-server.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
@@ -13,6 +16,41 @@ export interface DeliveryPlace {
   readonly environment: Readonly<Record<string, string>>;
   /** Writes or overwrites an object as a whole. A key that ends in `.gz` is compressed. */
   deliver(key: string, lines: readonly string[]): Promise<void>;
+}
+
+/** A place, a collector, and the environment of an agent that ships from one to the other. */
+export interface DeliveryScene {
+  readonly place: DeliveryPlace;
+  readonly receiver: OtlpReceiver;
+  readonly stateDirectory: string;
+  readonly environment: Environment;
+}
+
+/** Small, so that few lines are several batches and requests. */
+export const smallBatches = { records: 3, inFlight: 2 };
+
+export async function deliveryScene(place: DeliveryPlace, more: Environment = {}): Promise<DeliveryScene> {
+  const receiver = await receiverForTest();
+  const stateDirectory = temporaryDirectory();
+  const environment = {
+    ...place.environment,
+    DATABRICKS_AUDIT_SOURCE: place.source,
+    DATABRICKS_AUDIT_STATE: stateDirectory,
+    // The dates in these tests are fixed. Behind the look-back the state forgets lines, and a rewritten object is sent again.
+    DATABRICKS_AUDIT_LOOKBACK: '36500d',
+    DATABRICKS_AUDIT_BATCH_RECORDS: String(smallBatches.records),
+    DATABRICKS_AUDIT_MAX_IN_FLIGHT: String(smallBatches.inFlight),
+    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+    ...more,
+  };
+  return { place, receiver, stateDirectory, environment };
+}
+
+/** A collector that is gone after the test. */
+export async function receiverForTest(options: OtlpReceiverOptions = {}): Promise<OtlpReceiver> {
+  const receiver = await startOtlpReceiver(options);
+  onTestFinished(() => receiver.close());
+  return receiver;
 }
 
 /** Objects appear by a rename, each with a modification time of its own, an hour behind the one before. */
