@@ -3,7 +3,7 @@
  * power cut. Changes are collected and committed together once per turn of the event loop, which makes one disk write of
  * the announcements and settlements of all objects that are being shipped.
  */
-import { DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite';
+import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
 import type {
   Announcement,
   AnnouncementId,
@@ -20,10 +20,14 @@ import { backoffMs } from '../runtime/backoff.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { reached } from '../runtime/step.ts';
+import { verifyHeader } from './file-header.ts';
+import { metaText, readMeta } from './meta.ts';
+import { checksumOf, verified } from './row-checksum.ts';
 import { migrate } from './schema.ts';
 import { Scratch } from './scratch.ts';
-import { isDamaged, isSqliteError } from './sqlite-errors.ts';
+import { DamageFound, isDamaged, isSqliteError } from './sqlite-errors.ts';
 import { databasePath, lockStateDirectory, moveAside } from './state-directory.ts';
+import { prepareStatements, type Statements } from './statements.ts';
 
 export interface StateOptions {
   readonly directory: string;
@@ -59,17 +63,21 @@ function openOrBeginAgain(options: StateOptions, unlock: () => void): DeliverySt
 /** Reads enough of the database to notice most damages here already. */
 function openState(options: StateOptions, unlock: () => void): DeliveryState {
   const { directory, clock } = options;
+  verifyHeader(databasePath(directory));
   const database = new DatabaseSync(databasePath(directory));
   try {
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
     migrate(database, utcDate(clock.nowMs()));
-    database.prepare('SELECT count(*) FROM meta').get();
+    database.exec(writeNothing);
     return new SqliteState(database, unlock, options);
   } catch (error) {
     database.close();
     throw error;
   }
 }
+
+/** Fails when the file is read-only, which would show at the first batch otherwise. */
+const writeNothing = 'BEGIN IMMEDIATE; UPDATE meta SET value = value; ROLLBACK';
 
 function explainOpenFailure(error: unknown, directory: string): unknown {
   if (isAgentError(error)) return error;
@@ -113,13 +121,13 @@ class SqliteState implements DeliveryState {
     this.#options = options;
     this.#statements = prepareStatements(database);
     this.#scratch = new Scratch(options.directory);
-    this.hashSecret = bytes(this.#statements.meta.get('hash_secret')?.value);
-    this.createdOn = Buffer.from(bytes(this.#statements.meta.get('created_on')?.value)).toString();
+    this.hashSecret = readMeta(database, 'hash_secret');
+    this.createdOn = metaText(database, 'created_on');
     this.#lastAnnouncementId = Number(this.#statements.lastAnnouncement.get()?.id ?? 0);
   }
 
   find(id: ObjectId): ObjectState | undefined {
-    const row = this.#read(() => this.#statements.find.get(id));
+    const row = this.#read(() => this.#findRow(id));
     if (row === undefined) return undefined;
     return {
       settledVersion:
@@ -133,15 +141,22 @@ class SqliteState implements DeliveryState {
       settled: {
         offsetBytes: Number(row.settled_offset_bytes),
         lineCount: Number(row.settled_line_count),
-        digest: bytes(row.settled_digest),
-        atLineEnd: row.settled_at_line_end === 1,
+        digest: row.settled_digest instanceof Uint8Array ? row.settled_digest : new Uint8Array(),
       },
       hasLineHashes: row.has_line_hashes === 1,
     };
   }
 
+  /** What the index leads to has to be the object that was asked for. */
+  #findRow(id: ObjectId): Record<string, SQLOutputValue> | undefined {
+    const row = this.#statements.find.get(id);
+    if (row !== undefined && row.uri !== id) throw new DamageFound('the index of the objects is damaged');
+    return row;
+  }
+
   *settledLineHashes(id: ObjectId): Iterable<LineHashes> {
-    for (const row of this.#read(() => this.#statements.lineHashes.all(id))) yield toHashes(row.hashes);
+    const rows = this.#read(() => this.#statements.lineHashes.all(id));
+    for (const { hashes, checksum } of rows) yield this.#read(() => toHashes(id, hashes, checksum));
   }
 
   createLineIndex(): LineIndex {
@@ -149,10 +164,13 @@ class SqliteState implements DeliveryState {
   }
 
   announcements(id: ObjectId): Iterable<Announcement> {
-    return this.#read(() => this.#statements.announcements.all(id)).map((row) => ({
-      observedAtMs: Number(row.observed_at_ms),
-      occurrenceHashes: toHashes(row.occurrence_hashes),
-    }));
+    return this.#read(() =>
+      this.#statements.announcements.all(id).map((row) => {
+        const observedAtMs = Number(row.observed_at_ms);
+        const owner = announcementOwner(id, observedAtMs);
+        return { observedAtMs, occurrenceHashes: toHashes(owner, row.occurrence_hashes, row.checksum) };
+      }),
+    );
   }
 
   announce(origin: ObjectOrigin, announcement: Announcement): AnnouncementId {
@@ -171,7 +189,8 @@ class SqliteState implements DeliveryState {
       if (announcementId !== undefined) this.#statements.forgetAnnouncement.run(announcementId);
       if (position !== undefined) this.#movePosition(origin, position);
       this.#statements.count.run(acceptedCount, deadLetteredCount, origin.id);
-      this.#statements.addLineHashes.run(toBlob(lineHashes), origin.id);
+      const hashes = toBlob(lineHashes);
+      this.#statements.addLineHashes.run(hashes, checksumOf(origin.id, hashes), origin.id);
     });
   }
 
@@ -225,11 +244,13 @@ class SqliteState implements DeliveryState {
   }
 
   #insertAnnouncement(id: number, origin: ObjectOrigin, { observedAtMs, occurrenceHashes }: Announcement): void {
-    this.#statements.announce.run(id, origin.id, observedAtMs, toBlob(occurrenceHashes));
+    const hashes = toBlob(occurrenceHashes);
+    const checksum = checksumOf(announcementOwner(origin.id, observedAtMs), hashes);
+    this.#statements.announce.run(id, origin.id, observedAtMs, hashes, checksum);
   }
 
-  #movePosition({ id }: ObjectOrigin, { offsetBytes, lineCount, digest, atLineEnd }: Position): void {
-    this.#statements.movePosition.run(offsetBytes, lineCount, digest, atLineEnd ? 1 : 0, id);
+  #movePosition({ id }: ObjectOrigin, { offsetBytes, lineCount, digest }: Position): void {
+    this.#statements.movePosition.run(offsetBytes, lineCount, digest, id);
   }
 
   /** The change is durable with the commit that this turn of the event loop starts. */
@@ -318,58 +339,17 @@ class SqliteState implements DeliveryState {
   }
 }
 
-type Statements = ReturnType<typeof prepareStatements>;
-
-function prepareStatements(database: DatabaseSync) {
-  const ofObject = 'object_id = (SELECT object_id FROM object WHERE uri = ?)';
-  const isOld = `has_line_hashes = 1 AND settled_etag IS NOT NULL AND
-    (date < ? OR (date IS NULL AND settled_modified_at_ms < ?))`;
-  const prepare = (sql: string): StatementSync => database.prepare(sql);
-  return {
-    meta: prepare('SELECT value FROM meta WHERE name = ?'),
-    lastAnnouncement: prepare('SELECT max(announcement_id) AS id FROM announcement'),
-    find: prepare('SELECT * FROM object WHERE uri = ?'),
-    lineHashes: prepare(`SELECT hashes FROM line_hashes WHERE ${ofObject}`),
-    announcements: prepare(`SELECT observed_at_ms, occurrence_hashes FROM announcement WHERE ${ofObject}`),
-    insertObject: prepare(
-      `INSERT INTO object (uri, workspace_id, date, settled_offset_bytes, settled_line_count, settled_digest, settled_at_line_end)
-       VALUES (?, ?, ?, 0, 0, x'${sha256OfNothing}', 1) ON CONFLICT (uri) DO NOTHING`,
-    ),
-    announce: prepare(
-      `INSERT INTO announcement (announcement_id, object_id, observed_at_ms, occurrence_hashes)
-       VALUES (?, (SELECT object_id FROM object WHERE uri = ?), ?, ?)`,
-    ),
-    forgetAnnouncement: prepare('DELETE FROM announcement WHERE announcement_id = ?'),
-    forgetAnnouncements: prepare(`DELETE FROM announcement WHERE ${ofObject}`),
-    movePosition: prepare(
-      `UPDATE object SET settled_offset_bytes = ?, settled_line_count = ?, settled_digest = ?, settled_at_line_end = ?
-       WHERE uri = ?`,
-    ),
-    count: prepare(
-      'UPDATE object SET accepted_count = accepted_count + ?, dead_lettered_count = dead_lettered_count + ? WHERE uri = ?',
-    ),
-    addLineHashes: prepare(
-      'INSERT INTO line_hashes (object_id, hashes) SELECT object_id, ? FROM object WHERE uri = ? AND has_line_hashes = 1',
-    ),
-    finish: prepare(
-      'UPDATE object SET settled_etag = ?, settled_size_bytes = ?, settled_modified_at_ms = ? WHERE uri = ?',
-    ),
-    forgetLineHashes: prepare(`DELETE FROM line_hashes WHERE ${ofObject}`),
-    forgetObject: prepare('DELETE FROM object WHERE uri = ?'),
-    dropLineHashes: prepare(`DELETE FROM line_hashes WHERE object_id IN (SELECT object_id FROM object WHERE ${isOld})`),
-    markDropped: prepare(`UPDATE object SET has_line_hashes = 0 WHERE ${isOld}`),
-  };
+/** Hashes in a row of the object, once they are known to be those that were written. */
+function toHashes(
+  owner: string,
+  content: SQLOutputValue | undefined,
+  checksum: SQLOutputValue | undefined,
+): LineHashes {
+  return new Uint32Array(verified(owner, content, checksum).slice().buffer);
 }
 
-const sha256OfNothing = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
-
-function bytes(value: SQLOutputValue | undefined): Uint8Array {
-  if (!(value instanceof Uint8Array)) throw new Error('the state database holds no bytes where they belong');
-  return value;
-}
-
-function toHashes(value: SQLOutputValue | undefined): LineHashes {
-  return new Uint32Array(bytes(value).slice().buffer);
+function announcementOwner(id: ObjectId, observedAtMs: number): string {
+  return `${id}\n${observedAtMs}`;
 }
 
 function toBlob(hashes: LineHashes): Uint8Array {

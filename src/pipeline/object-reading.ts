@@ -134,7 +134,7 @@ export class ObjectReading {
     if (!equalBytes(this.#digest.mark(0).position().digest, settled.digest)) return undefined;
     const lastLine = splitter?.end();
     if (lastLine !== undefined) this.#recountSettled([lastLine]);
-    return settled.atLineEnd ? rest : await this.#verifyLineEnd(rest, chunks);
+    return this.#digest.atLineEnd ? rest : await this.#verifyLineEnd(rest, chunks);
   }
 
   /** The settled part ends without a newline: when something else follows now, its last line was not whole. */
