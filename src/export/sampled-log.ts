@@ -21,7 +21,8 @@ export class SampledLog {
   write(level: 'warn' | 'error', fields: object, message: string): void {
     const nowMs = this.#clock.nowMs();
     const kind = this.#kinds.get(message);
-    if (kind !== undefined && nowMs - kind.toldAtMs < intervalMs) {
+    // A clock that is set back must not make it silent for as long.
+    if (kind !== undefined && Math.abs(nowMs - kind.toldAtMs) < intervalMs) {
       kind.omitted++;
       return;
     }
