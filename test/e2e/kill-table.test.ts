@@ -3,8 +3,8 @@
  * last batch; then whatever may happen to the object happens, each fate for itself on the files that the process left, and
  * another agent goes on. What arrived is compared with the bucket; nothing else is trusted.
  *
- * `npm run kill-table` runs the whole product and writes the table of docs/delivery.md. Without it, every row runs on plain
- * files, and a selection with gzip, a bucket and rewritten objects that meets each pair.
+ * `npm run kill-table` runs the whole product and writes the table of docs/delivery.md. `npm test` takes every point and batch on
+ * plain files, and of gzip, buckets and rewritten objects a selection that meets each pair.
  */
 import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -44,7 +44,8 @@ import { answers } from '../support/otlp-receiver.ts';
 import { type S3Server, startS3Server } from '../support/s3-server.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
-const wholeProduct = process.env.KILL_TABLE === 'all';
+const { KILL_TABLE } = process.env;
+const wholeProduct = KILL_TABLE === 'all';
 const killAtStep = new URL('../support/kill-at-step.ts', import.meta.url).href;
 
 let s3: S3Server;
@@ -89,7 +90,7 @@ interface Row {
 
 const results: KillResult[] = [];
 afterAll(() => {
-  if (wholeProduct && results.length === rows().length) writeTable(results);
+  if (KILL_TABLE !== undefined && results.length === rows().length) writeTable(results);
 });
 
 describe('killed', () => {

@@ -26,6 +26,7 @@ export interface Exit {
 }
 
 export interface AgentProcess {
+  readonly pid: number;
   /** What was logged so far. */
   readonly log: readonly LogEntry[];
   readonly stdout: string;
@@ -98,6 +99,7 @@ export function startAgent(
   }
 
   return {
+    pid: child.pid ?? 0,
     log,
     get stdout() {
       return output.stdout;
