@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import type { DeliveryReader } from '../delivery-state.ts';
 import { AgentError, messageOf } from '../model/agent-error.ts';
-import { refuseNewer } from './schema.ts';
+import { refuseOtherVersion } from './schema.ts';
 import { Scratch } from './scratch.ts';
 import { isDamaged } from './sqlite-errors.ts';
 import { databasePath } from './state-directory.ts';
@@ -26,7 +26,7 @@ export function openDeliveryReader(directory: string): DeliveryReader | undefine
     createdOn: rows.createdOn,
     find: (id) => explained(() => rows.find(id)),
     counts: (id) => explained(() => rows.counts(id)),
-    settledLineHashes: (id) => explained(() => rows.settledLineHashes(id)),
+    settledLineHashes: (id) => explained(() => [...rows.settledLineHashes(id)]),
     announcements: (id) => explained(() => rows.announcements(id)),
     createLineIndex: () => scratch.createLineIndex(),
     inSnapshot: (look) =>
@@ -66,7 +66,7 @@ export function openReadOnly(directory: string): ReadOnlyState | undefined {
     }
   };
   const database = new DatabaseSync(path, { readOnly: true });
-  closingOnFailure(database, () => explained(() => refuseNewer(database)));
+  closingOnFailure(database, () => explained(() => refuseOtherVersion(database)));
   return { database, explained };
 }
 

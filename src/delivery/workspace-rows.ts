@@ -1,8 +1,9 @@
 /**
  * The table of workspaces: when each had its last event, and whether it has fallen silent.
  */
-import type { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import type { WorkspaceEvents } from '../delivery-state.ts';
+import { DamageFound } from './sqlite-errors.ts';
 
 export class WorkspaceRows {
   readonly #statements: ReturnType<typeof prepareStatements>;
@@ -11,18 +12,19 @@ export class WorkspaceRows {
     this.#statements = prepareStatements(database);
   }
 
+  /** @throws DamageFound when a time cannot be one. */
   all(): WorkspaceEvents[] {
     return this.#statements.all.all().map((row) => ({
       workspaceId: row.workspace_id === '' ? undefined : String(row.workspace_id),
-      lastEventMs: Number(row.last_event_ms),
+      lastEventMs: toTime(row.last_event_ms),
       silence:
         row.silent_since_ms === null
           ? undefined
           : {
-              sinceMs: Number(row.silent_since_ms),
-              thresholdMs: Number(row.silence_threshold_ms),
+              sinceMs: toTime(row.silent_since_ms),
+              thresholdMs: toTime(row.silence_threshold_ms),
               isTold: row.silence_told === 1,
-              endedByMs: row.silence_ended_by_ms === null ? undefined : Number(row.silence_ended_by_ms),
+              endedByMs: row.silence_ended_by_ms === null ? undefined : toTime(row.silence_ended_by_ms),
             },
     }));
   }
@@ -44,6 +46,15 @@ export class WorkspaceRows {
   endSilence(workspaceId: string | undefined): void {
     this.#statements.endSilence.run(workspaceId ?? '');
   }
+}
+
+/** What a mapped record can have, and a duration of it. */
+const timeMaxMs = 9_223_372_036_854;
+
+function toTime(value: SQLOutputValue | undefined): number {
+  const timeMs = Number(value);
+  if (timeMs >= 0 && timeMs <= timeMaxMs) return timeMs;
+  throw new DamageFound('a time of a workspace cannot be one');
 }
 
 function prepareStatements(database: DatabaseSync) {

@@ -11,6 +11,7 @@ import type { ObjectState } from '../delivery-state.ts';
 import { AgentError, isAgentError } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
 import { toFault } from '../observer.ts';
+import { reached } from '../runtime/step.ts';
 import { LineHasher } from './line-hash.ts';
 import type { ObjectEnd } from './object-end.ts';
 import { ObjectReading } from './object-reading.ts';
@@ -43,6 +44,7 @@ export class ObjectShipper {
     });
     // Whatever ended is on disk before the object is visited again: the next visit reads the state.
     await state.flush(this.#parts.abandon);
+    if (end.status === 'settled') reached('object settled', object.origin.id);
     return end;
   }
 
@@ -52,6 +54,8 @@ export class ObjectShipper {
     if (known.hasLineHashes) return await this.#reading(object, known, signal).compareWithSettled();
     this.#reportRewrittenAfterLookback(object);
     this.#parts.state.forget(object.origin.id);
+    // The next reading looks into the state, and must not find there what is to be forgotten.
+    await this.#parts.state.flush(this.#parts.abandon);
     return mustMatch(await this.#reading(object, neverSeen, signal).continueBehindSettled());
   }
 
