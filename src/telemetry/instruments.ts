@@ -75,6 +75,13 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     (it) => it.deadLetteredCount,
   ),
   ofWorkspace('upDownCounter', 'lines.in_flight', '{line}', 'Lines without an end yet.', (it) => it.inFlightCount),
+  ofWorkspace(
+    'counter',
+    'events.late',
+    '{event}',
+    'Events delivered later than `DATABRICKS_AUDIT_LATE_AFTER` after they took place, by the LastModified of their object.',
+    (it) => it.lateCount,
+  ),
   {
     name: 'databricks.audit.dead_letters',
     type: 'counter',
