@@ -83,7 +83,7 @@ describe('the metrics', () => {
   it('have the age of the oldest event that is under way, and 0 when none is', async () => {
     const { observe, scrape } = await setUp();
     const age = async () => sumOf(await scrape(), 'databricks_audit_unsettled_oldest_age_seconds');
-    const older = { eventTimes: { oldestMs: startMs - 500_000, newestMs: startMs } };
+    const older = { eventTimes: { oldestMs: startMs - 500_000, newestMs: startMs, lateCount: 0 } };
     observe(linesRead(1), linesRead(2, older), linesRead(3, older));
     expect(await age()).toBe(500);
     observe(batchEnded(2, 0, older));
