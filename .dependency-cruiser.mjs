@@ -39,7 +39,7 @@ export default {
     {
       name: 'level-4-the-agent-meets-parts-by-their-index',
       severity: 'error',
-      from: { path: '^src/(agent|checks|preview|monitoring|reconcile|replay|index)\\.ts$' },
+      from: { path: '^src/(agent|checks|preview|reconcile|replay|mapping-trial|monitoring|index)\\.ts$' },
       to: {
         path: part,
         pathNot: '/index\\.ts$',

@@ -10,13 +10,17 @@ import type { DeliveryState } from './delivery-state.ts';
 import { createConsoleExporter, createOtlpExporter, type HttpTransport, type LetterFiles } from './export/index.ts';
 import type { Exporter } from './exporter.ts';
 import type { Mapper, OtlpEncoding } from './mapper.ts';
-import { createMapper } from './mapping/index.ts';
+import { createMapper, encodeOtlpJson } from './mapping/index.ts';
+import type { IdentifiedLine } from './model/line.ts';
 import type { DeliveredObject } from './model/object.ts';
+import { otlpLogs } from './model/otlp-json.ts';
+import { recordLine, recordOf } from './model/record-line.ts';
 import type { AgentEvent, Observer } from './observer.ts';
 import { BatchMemoryPool } from './pipeline/batch-memory.ts';
 import type { ObjectEnd } from './pipeline/object-end.ts';
 import { ObjectShipper } from './pipeline/object-shipper.ts';
 import { type Backlog, Shipping } from './pipeline/shipping.ts';
+import { SilenceWatch } from './pipeline/silence-watch.ts';
 import { startDate } from './pipeline/start-date.ts';
 import { type Clock, systemClock } from './runtime/clock.ts';
 import type { Logger } from './runtime/logger.ts';
@@ -96,6 +100,14 @@ export function createAgent(
     observe,
     openDatabase: outside.openDatabase,
   });
+  const silence = new SilenceWatch({
+    state,
+    send: (notice, signal) => sendNotice(mapper.toNoticeLine(notice), exporter, encodingOf(configuration), signal),
+    observe,
+    logger,
+    thresholdMs: configuration.silenceAfterMs,
+    lookbackMs: configuration.lookbackDays * 86_400_000,
+  });
   const abandon = new AbortController();
   const shipper = new ObjectShipper({
     decoder: outside.decoder ?? createDecoder(),
@@ -124,6 +136,7 @@ export function createAgent(
     logger,
     onFailure: (error) => abandon.abort(error),
     onPoll: (lookbackStart) => state.dropLineHashes(lookbackStart),
+    onCaughtUp: configuration.silenceAfterMs === 0 ? undefined : (atMs, stop) => silence.look(atMs, stop),
   });
   const { graceMs = graceMsDefault } = surroundings;
   return {
@@ -147,7 +160,7 @@ function createExporter(
   { logger, stdout }: AgentSurroundings,
   { clock, observe, outside }: { readonly clock: Clock; readonly observe: Observer; readonly outside: Outside },
 ): Exporter {
-  const toJsonLine = mapper.toJsonLine.bind(mapper);
+  const toJsonLine = (line: IdentifiedLine) => recordOf(line) ?? mapper.toJsonLine(line);
   if (configuration.logsExporter === 'console') return createConsoleExporter({ output: stdout, toJsonLine });
   const encoder = mapper.createEncoder(encodingOf(configuration));
   return createOtlpExporter(
@@ -166,6 +179,17 @@ function createExporter(
       letterFiles: outside.letterFiles,
     },
   );
+}
+
+/** A notice is a batch of its own: one record is never cut in half, so nobody maps it again. */
+async function sendNotice(
+  jsonLine: string,
+  exporter: Exporter,
+  encoding: OtlpEncoding,
+  signal: AbortSignal,
+): Promise<void> {
+  const request = encodeOtlpJson([otlpLogs.parse(JSON.parse(jsonLine))], encoding);
+  await exporter.export({ lineCount: 1, lines: [recordLine(jsonLine)], request }, signal);
 }
 
 function encodingOf({ otlp }: Configuration): OtlpEncoding {

@@ -5,6 +5,7 @@
 import { Command } from 'commander';
 import { check } from './commands/check.ts';
 import { type CommandContext, type ExitCode, exitCodes } from './commands/command.ts';
+import { type MappingShowOptions, type MappingTestOptions, mappingShow, mappingTest } from './commands/mapping.ts';
 import { preview } from './commands/preview.ts';
 import { type ReconcileCommandOptions, reconcile } from './commands/reconcile.ts';
 import { type ReplayCommandOptions, replay } from './commands/replay.ts';
@@ -54,6 +55,8 @@ program
     if (unknown !== undefined)
       program.error(`error: unknown command '${unknown}'; --help lists them`, { exitCode: exitCodes.misconfigured });
     await end(run(context));
+    // OpenTelemetry's exporters may still wait for a collector that is gone; everything of ours is closed.
+    setTimeout(() => process.exit(), 0).unref();
   });
 program
   .command('ship')
@@ -109,6 +112,25 @@ Works while an agent runs; the file that the agent is writing is left alone. Rec
 so a backend that stored one already drops it. What is refused again is kept, with the new reason, and the exit code is 1.`,
   )
   .action((options: ReplayCommandOptions) => end(replay(options, context)));
+const mapping = program.command('mapping').description('see and try the mapping, for layers of your own');
+mapping
+  .command('show')
+  .description('print the table that comes out of all layers')
+  .option('--mapping <layers>', 'instead of DATABRICKS_AUDIT_MAPPING, such as databricks-audit,./ours.yaml')
+  .option('--json', 'as JSON')
+  .action((options: MappingShowOptions) => end(mappingShow(options, context)));
+mapping
+  .command('test')
+  .description('show what becomes of each field of sample lines, and check golden pairs')
+  .argument('[sample]', 'a file with delivered lines')
+  .option('--mapping <layers>', 'instead of DATABRICKS_AUDIT_MAPPING, such as databricks-audit,./ours.yaml')
+  .option(
+    '--golden <directory>',
+    'a folder with input.jsonl and expected.json, or a folder of such; exit code 1 when one differs',
+  )
+  .option('--update', 'write expected.json instead of comparing with it')
+  .option('--json', 'as JSON')
+  .action((sample: string | undefined, options: MappingTestOptions) => end(mappingTest(sample, options, context)));
 
 await program.parseAsync();
 

@@ -48,6 +48,27 @@ export interface Settlement {
   readonly lineHashes: LineHashes;
   readonly acceptedCount: number;
   readonly deadLetteredCount: number;
+  /** Of the batch; undefined when none of its lines has a time. */
+  readonly newestEventMs?: number | undefined;
+}
+
+/** What was settled last of a workspace. */
+export interface WorkspaceEvents {
+  /** From the path; undefined in layouts that have none. */
+  readonly workspaceId: string | undefined;
+  readonly lastEventMs: number;
+  /** Set from when it was noticed until its end was told. */
+  readonly silence: Silence | undefined;
+}
+
+export interface Silence {
+  /** The last event before it. */
+  readonly sinceMs: number;
+  readonly thresholdMs: number;
+  /** The notice of it has come to its end. */
+  readonly isTold: boolean;
+  /** The newest event of the first batch that was settled since. */
+  readonly endedByMs: number | undefined;
 }
 
 /**
@@ -94,6 +115,11 @@ export interface DeliveryState {
    * hashes it goes on behind the settled position.
    */
   reopen(id: ObjectId): void;
+  /** Every workspace that an event was settled of. */
+  workspaces(): readonly WorkspaceEvents[];
+  beginSilence(workspaceId: string | undefined, sinceMs: number, thresholdMs: number): void;
+  silenceTold(workspaceId: string | undefined): void;
+  endSilence(workspaceId: string | undefined): void;
   /** Drops the line hashes of objects of dates before this one (`yyyy-mm-dd`); their positions stay. */
   dropLineHashes(before: string): void;
   /**

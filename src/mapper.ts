@@ -25,6 +25,20 @@ export interface Mapper {
   createEncoder(encoding: OtlpEncoding): RequestEncoder;
   /** The line's record alone, as one line of OTLP/JSON (`{"resourceLogs":[...]}`), without a line ending. */
   toJsonLine(line: IdentifiedLine): string;
+  /** The notice as one line of OTLP/JSON, with what the mapping gives every record. */
+  toNoticeLine(notice: Notice): string;
+}
+
+/** An event of the agent's own about a workspace. */
+export interface Notice {
+  readonly eventName: string;
+  /** Nothing read from the clock, so that a notice which is sent again is the same. */
+  readonly timeMs: number;
+  readonly uid: string;
+  readonly workspaceId: string | undefined;
+  readonly severity: 'INFO' | 'WARN';
+  readonly body: string;
+  readonly attributes: Readonly<Record<string, string | number>>;
 }
 
 export type OtlpEncoding = 'protobuf' | 'json';

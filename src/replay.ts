@@ -16,8 +16,8 @@ import {
 import type { Exporter } from './exporter.ts';
 import { encodeOtlpJson } from './mapping/index.ts';
 import type { IdentifiedLine } from './model/line.ts';
-import type { ObjectId } from './model/object.ts';
 import { otlpLogs } from './model/otlp-json.ts';
+import { recordLine, recordOf } from './model/record-line.ts';
 import { systemClock } from './runtime/clock.ts';
 import type { Logger } from './runtime/logger.ts';
 import { packageVersion } from './runtime/package-version.ts';
@@ -192,26 +192,13 @@ function batchOf(letters: readonly LetterLine[], configuration: Configuration) {
   const jsonLines = letters.flatMap(({ letter }) => letter?.jsonLine ?? []);
   return {
     lineCount: jsonLines.length,
-    lines: jsonLines.map(toLine),
+    lines: jsonLines.map(recordLine),
     request: encode(jsonLines, configuration),
   };
 }
 
-function toLine(jsonLine: string): IdentifiedLine {
-  const bytes = Buffer.from(jsonLine);
-  const origin = {
-    id: 'dead-letters:' as ObjectId,
-    fileName: '',
-    bucket: undefined,
-    key: undefined,
-    workspaceId: undefined,
-    date: undefined,
-  };
-  return { bytes, sizeBytes: bytes.length, origin, digest: '', occurrence: 1, observedAtMs: 0 };
-}
-
-function toJsonLine({ bytes }: IdentifiedLine): string {
-  return Buffer.from(bytes).toString();
+function toJsonLine(line: IdentifiedLine): string {
+  return recordOf(line) ?? '';
 }
 
 function encode(jsonLines: readonly string[], { otlp }: Configuration): Uint8Array {

@@ -3,6 +3,7 @@
  */
 import type { Environment } from '../config/index.ts';
 import { AgentError } from '../model/agent-error.ts';
+import { printableJson } from '../runtime/printable.ts';
 
 export interface CommandContext {
   readonly environment: Environment;
@@ -42,4 +43,9 @@ export function count(value: number): string {
 
 export function some(value: number, noun: string): string {
   return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
+}
+
+/** For machines, and harmless on a terminal. */
+export function jsonLine(value: unknown): string {
+  return `${printableJson(JSON.stringify(value))}\n`;
 }

@@ -8,7 +8,7 @@ import type { Reconciliation } from '../model/reconciliation.ts';
 import { reconcile as compare, type ReconcileOptions, reconcileBytes } from '../reconcile.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
-import { type CommandContext, count, dateOption, type ExitCode, exitCodes, some } from './command.ts';
+import { type CommandContext, count, dateOption, type ExitCode, exitCodes, jsonLine, some } from './command.ts';
 import { createProgressBar, type ProgressBar } from './progress-bar.ts';
 import { renderTable } from './table.ts';
 
@@ -38,7 +38,7 @@ export async function reconcile(options: ReconcileCommandOptions, context: Comma
     };
     const found = await compare(configuration, comparison, stop);
     progress?.end();
-    stdout.write(options.json ? `${JSON.stringify(found)}\n` : render(found));
+    stdout.write(options.json ? jsonLine(found) : render(found));
     return found.isWhole ? exitCodes.success : exitCodes.failure;
   } finally {
     progress?.end();

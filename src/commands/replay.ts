@@ -12,7 +12,7 @@ import {
 } from '../replay.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
-import { type CommandContext, count, dateOption, type ExitCode, exitCodes, some } from './command.ts';
+import { type CommandContext, count, dateOption, type ExitCode, exitCodes, jsonLine, some } from './command.ts';
 import { renderTable } from './table.ts';
 
 export interface ReplayCommandOptions {
@@ -30,7 +30,7 @@ export async function replay(options: ReplayCommandOptions, context: CommandCont
   const selection = readSelection(options);
   if (options.dryRun) {
     const overview = await readDeadLetters(configuration.deadLetterDirectory, selection);
-    stdout.write(options.json ? `${JSON.stringify(overview)}\n` : renderOverview(overview));
+    stdout.write(options.json ? jsonLine(overview) : renderOverview(overview));
     return exitCodes.success;
   }
   const logger = createLogger(configuration.logLevel, stderr);
@@ -41,7 +41,7 @@ export async function replay(options: ReplayCommandOptions, context: CommandCont
   if (stderr.isTTY) stderr.write('\r\u001b[K');
   // With OTEL_LOGS_EXPORTER=console, standard output is for the records.
   const report = configuration.logsExporter === 'console' ? stderr : stdout;
-  report.write(options.json ? `${JSON.stringify(result)}\n` : renderResult(result));
+  report.write(options.json ? jsonLine(result) : renderResult(result));
   const isComplete = result.refusedCount + result.unreadableCount + result.filesInUse.length === 0;
   return isComplete ? exitCodes.success : exitCodes.failure;
 }

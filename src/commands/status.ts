@@ -3,8 +3,7 @@
  */
 import { type DeliverySummary, readDeliverySummary } from '../agent.ts';
 import { loadConfiguration } from '../config/index.ts';
-import { printableJson } from '../runtime/printable.ts';
-import { type CommandContext, count, type ExitCode, exitCodes } from './command.ts';
+import { type CommandContext, count, type ExitCode, exitCodes, jsonLine } from './command.ts';
 import { renderTable } from './table.ts';
 
 export async function status(
@@ -17,7 +16,7 @@ export async function status(
     stderr.write(`There is no state in ${stateDirectory} yet: nothing was shipped with it.\n`);
     return exitCodes.failure;
   }
-  stdout.write(options.json ? `${printableJson(JSON.stringify(summary))}\n` : render(summary));
+  stdout.write(options.json ? jsonLine(summary) : render(summary));
   return exitCodes.success;
 }
 

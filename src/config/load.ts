@@ -21,11 +21,15 @@ export interface Configuration {
     readonly layers: Values['DATABRICKS_AUDIT_MAPPING'];
     readonly redact: Values['DATABRICKS_AUDIT_REDACT'];
     readonly resourceAttributes: Readonly<Record<string, string>>;
+    /** Undefined: off. */
+    readonly lateAfterMs: number | undefined;
   };
   readonly start: Values['DATABRICKS_AUDIT_START'];
   readonly pollIntervalMs: number;
   readonly lookbackDays: number;
   readonly sweepIntervalMs: number;
+  /** 0: off. */
+  readonly silenceAfterMs: number;
   readonly batchLimits: { readonly recordsMax: number; readonly bytesMax: number };
   readonly logsExporter: Values['OTEL_LOGS_EXPORTER'];
   readonly otlp: OtlpOptions;
@@ -33,6 +37,7 @@ export interface Configuration {
   readonly againstHeaders: Readonly<Record<string, string>>;
   readonly logLevel: Values['OTEL_LOG_LEVEL'];
   readonly telemetry: {
+    readonly selfLogs: Values['DATABRICKS_AUDIT_SELF_LOGS'];
     readonly http: Values['DATABRICKS_AUDIT_HTTP'];
     readonly metrics: {
       readonly exporters: Values['OTEL_METRICS_EXPORTER'];
@@ -56,6 +61,7 @@ export function loadConfiguration(environment: Environment): Configuration {
     mapping: {
       layers: values.DATABRICKS_AUDIT_MAPPING,
       redact: values.DATABRICKS_AUDIT_REDACT,
+      lateAfterMs: values.DATABRICKS_AUDIT_LATE_AFTER === 0 ? undefined : values.DATABRICKS_AUDIT_LATE_AFTER,
       resourceAttributes: {
         ...values.OTEL_RESOURCE_ATTRIBUTES,
         ...(values.OTEL_SERVICE_NAME === undefined ? {} : { 'service.name': values.OTEL_SERVICE_NAME }),
@@ -65,6 +71,7 @@ export function loadConfiguration(environment: Environment): Configuration {
     pollIntervalMs: values.DATABRICKS_AUDIT_POLL_INTERVAL,
     lookbackDays: Math.ceil(values.DATABRICKS_AUDIT_LOOKBACK / millisecondsPerDay),
     sweepIntervalMs: values.DATABRICKS_AUDIT_SWEEP_INTERVAL,
+    silenceAfterMs: values.DATABRICKS_AUDIT_SILENCE_AFTER,
     batchLimits: {
       recordsMax: values.DATABRICKS_AUDIT_BATCH_RECORDS,
       bytesMax: values.DATABRICKS_AUDIT_BATCH_BYTES,
@@ -74,6 +81,7 @@ export function loadConfiguration(environment: Environment): Configuration {
     againstHeaders: values.DATABRICKS_AUDIT_AGAINST_HEADERS ?? {},
     logLevel: values.OTEL_LOG_LEVEL,
     telemetry: {
+      selfLogs: values.DATABRICKS_AUDIT_SELF_LOGS,
       http: values.DATABRICKS_AUDIT_HTTP,
       metrics: {
         exporters: values.OTEL_METRICS_EXPORTER,
@@ -118,7 +126,7 @@ function shown(name: string, text: string | undefined): string {
 /** The value as it was given, without what may be secret in a URL; of headers only that there is one. */
 function masked(name: string, text: string): string {
   if (name.endsWith('_HEADERS')) return 'a value that is not shown here';
-  return printable(text.replace(/\/\/.*@/, '//***@').replace(/\?.*/s, '?***'), 200);
+  return printable(text.replace(/^(\w*:\/\/)?.*@/s, '$1***@').replace(/\?.*/s, '?***'), 200);
 }
 
 /**

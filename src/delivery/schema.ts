@@ -56,6 +56,19 @@ const migrations: readonly ((database: DatabaseSync, createdOn: string) => void)
     insert.run('hash_secret', randomBytes(hashSecretBytes));
     insert.run('created_on', Buffer.from(createdOn));
   },
+  (database) => {
+    database.exec(`
+      -- The newest event that was settled of each workspace ('' for a tree without), and its silence if it has one.
+      CREATE TABLE workspace (
+        workspace_id          TEXT    PRIMARY KEY,
+        last_event_ms         INTEGER NOT NULL,
+        silent_since_ms       INTEGER,
+        silence_threshold_ms  INTEGER,
+        silence_told          INTEGER NOT NULL DEFAULT 0,
+        silence_ended_by_ms   INTEGER
+      ) STRICT, WITHOUT ROWID;
+    `);
+  },
 ];
 
 const hashSecretBytes = 80;

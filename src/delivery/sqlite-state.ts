@@ -13,6 +13,7 @@ import type {
   ObjectState,
   Position,
   Settlement,
+  WorkspaceEvents,
 } from '../delivery-state.ts';
 import { AgentError, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { ObjectId, ObjectOrigin, ObjectVersion } from '../model/object.ts';
@@ -25,6 +26,7 @@ import { Scratch } from './scratch.ts';
 import { isDamaged, isSqliteError, writeFault } from './sqlite-errors.ts';
 import { databasePath, lockStateDirectory, moveAside } from './state-directory.ts';
 import { ofObject, StateRows } from './state-rows.ts';
+import { WorkspaceRows } from './workspace-rows.ts';
 
 export interface StateOptions {
   readonly directory: string;
@@ -84,12 +86,13 @@ function explainOpenFailure(error: unknown, directory: string): unknown {
   });
 }
 
-function beginAgain({ directory, clock, logger }: StateOptions, cause: unknown): void {
+function beginAgain({ directory, clock, logger, observe }: StateOptions, cause: unknown): void {
   const aside = moveAside(directory, clock.nowMs());
   const err = new AgentError('ERR_STATE_DAMAGED', `The state database was damaged and moved to ${aside}`, {
     cause,
     hint: 'All lines from DATABRICKS_AUDIT_START on are sent again with the same log.record.uid; docs/delivery.md says what backends do with them.',
   });
+  observe?.({ kind: 'faultMet', fault: toFault(err) });
   logger.error({ err }, 'State begins again');
 }
 
@@ -103,6 +106,7 @@ class SqliteState implements DeliveryState {
   readonly #database: DatabaseSync;
   readonly #statements: Statements;
   readonly #rows: StateRows;
+  readonly #workspaces: WorkspaceRows;
   readonly #unlock: () => void;
   readonly #options: StateOptions;
   readonly #scratch: Scratch;
@@ -120,6 +124,7 @@ class SqliteState implements DeliveryState {
     this.#statements = prepareStatements(database);
     this.#scratch = new Scratch(options.directory);
     this.#rows = new StateRows(database);
+    this.#workspaces = new WorkspaceRows(database);
     this.hashSecret = this.#rows.hashSecret;
     this.createdOn = this.#rows.createdOn;
     this.#lastAnnouncementId = Number(this.#statements.lastAnnouncement.get()?.id ?? 0);
@@ -151,13 +156,14 @@ class SqliteState implements DeliveryState {
   }
 
   settle(origin: ObjectOrigin, settlement: Settlement): void {
-    const { announcementId, position, lineHashes, acceptedCount, deadLetteredCount } = settlement;
+    const { announcementId, position, lineHashes, acceptedCount, deadLetteredCount, newestEventMs } = settlement;
     this.#changeLater(() => {
       this.#insertObject(origin);
       if (announcementId !== undefined) this.#statements.forgetAnnouncement.run(announcementId);
       if (position !== undefined) this.#movePosition(origin, position);
       this.#statements.count.run(acceptedCount, deadLetteredCount, origin.id);
       this.#statements.addLineHashes.run(toBlob(lineHashes), origin.id);
+      if (newestEventMs !== undefined) this.#workspaces.noteEvent(origin.workspaceId, newestEventMs);
     });
   }
 
@@ -186,6 +192,22 @@ class SqliteState implements DeliveryState {
       this.#statements.reopen.run(id);
       this.#statements.rewind.run(id);
     });
+  }
+
+  workspaces(): readonly WorkspaceEvents[] {
+    return this.#read(() => this.#workspaces.all());
+  }
+
+  beginSilence(workspaceId: string | undefined, sinceMs: number, thresholdMs: number): void {
+    this.#change(() => this.#workspaces.beginSilence(workspaceId, sinceMs, thresholdMs));
+  }
+
+  silenceTold(workspaceId: string | undefined): void {
+    this.#change(() => this.#workspaces.silenceTold(workspaceId));
+  }
+
+  endSilence(workspaceId: string | undefined): void {
+    this.#change(() => this.#workspaces.endSilence(workspaceId));
   }
 
   dropLineHashes(before: string): void {

@@ -1,5 +1,5 @@
 /**
- * Renders docs/mapping.md from the mapping itself. Used by `npm run docs`, not by the agent.
+ * A mapping in words: docs/mapping.md (`npm run docs`), and the table of `mapping show`.
  */
 import { conversions } from './conversions.ts';
 import { loadMapping, type Mapping } from './mapping-file.ts';
@@ -63,6 +63,35 @@ export function renderMappingReference(): string {
     ...layerSection('loki', mapping),
     ...formatSection,
   ].join('\n');
+}
+
+/** One rule for one target, in words. */
+export interface MappingRow {
+  readonly target: string;
+  readonly from: string;
+  readonly type: string;
+  readonly when: string;
+}
+
+/** What a mapping makes, rule by rule: fields of the record, the resource, attributes. */
+export function mappingRows(mapping: Mapping): MappingRow[] {
+  const plain = (text: string) => text.replaceAll('`', '').replaceAll('\\|', '|');
+  const row = (target: string, from: string, type: string, when = ''): MappingRow => ({
+    target,
+    from: plain(from),
+    type: plain(type),
+    when: plain(when),
+  });
+  return [
+    row('Timestamp', source(mapping.timestampPaths, undefined), 'time (unix_ms)'),
+    ...mapping.severity.map(({ value, when }) => row('Severity', `the value ${value}`, 'severity', condition(when))),
+    ...[...mapping.resource].map(([target, { from, value }]) =>
+      row(`resource ${target}`, source(from, value), 'string'),
+    ),
+    ...[...mapping.attributes].flatMap(([target, rules]) =>
+      rules.map((rule) => row(target, source(rule.from, rule.value), typeOf(rule), condition(rule.when))),
+    ),
+  ];
 }
 
 function recordTable(mapping: Mapping): string[] {
@@ -159,6 +188,26 @@ const formatSection = [
   '`as` converts; a value that is not of that kind gives nothing. `when` compares facts, which are named values of the record',
   '(`facts`), with `present`, `absent`, a range (`400..599`) or a list. A list of rules is tried in order. In a map,',
   '`distinctNames: true` puts a number behind names that are the same once everything but letters and digits is `_`.',
+  '',
+  '### Write one',
+  '',
+  'Take some lines of your own, and look at what becomes of each field, and at what stays in the body alone:',
+  '',
+  '```sh',
+  'databricks-audit-otel mapping test sample.jsonl --mapping databricks-audit,./ours.yaml',
+  'databricks-audit-otel mapping show --mapping databricks-audit,./ours.yaml',
+  '```',
+  '',
+  'Then keep it right with golden pairs: a folder for each case, with `input.jsonl` and the records that have to come of it,',
+  '`expected.json`. `--update` writes those, to be read before they are kept. Without it the exit code is 1 when a record is another one:',
+  '',
+  '```sh',
+  'databricks-audit-otel mapping test --golden ./pairs --mapping databricks-audit,./ours.yaml --update',
+  'databricks-audit-otel mapping test --golden ./pairs --mapping databricks-audit,./ours.yaml',
+  '```',
+  '',
+  'An `options.json` beside them may choose `layers` and `redact` for its case. Lines of a pair count as lines of an S3 object of workspace',
+  '1234567890123456, so that the records do not depend on where the folder lies.',
   '',
   `Conversions: ${Object.keys(conversions).map(code).join(', ')}, ${code('map')}.`,
   '',

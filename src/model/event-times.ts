@@ -6,4 +6,6 @@
 export interface EventTimes {
   readonly oldestMs: number;
   readonly newestMs: number;
+  /** Of these lines, first met later than `DATABRICKS_AUDIT_LATE_AFTER` after their event. */
+  readonly lateCount: number;
 }

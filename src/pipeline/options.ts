@@ -31,6 +31,16 @@ export const pipelineOptions = {
     .describe(
       'Time between two listings of everything from the start on; `0` lists it once, at the start. Default `24h`.',
     ),
+  DATABRICKS_AUDIT_SILENCE_AFTER: variable(duration(0, '24h'))
+    .transform((value) => value ?? 86_400_000)
+    .describe(
+      'A workspace without an event for so long raises `databricks.audit.silence` and a metric; `0` turns it off. Default `24h`.',
+    ),
+  DATABRICKS_AUDIT_LATE_AFTER: variable(duration(0, '24h'))
+    .transform((value) => value ?? 86_400_000)
+    .describe(
+      'Events delivered later than this after they took place are counted as late; `0` turns it off. Default `24h`.',
+    ),
   DATABRICKS_AUDIT_BATCH_RECORDS: variable(wholeNumber(1, 100_000))
     .transform((value) => value ?? 512)
     .describe('Records in a request at most. Default `512`.'),

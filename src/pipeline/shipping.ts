@@ -36,6 +36,8 @@ export interface ShippingContext {
   readonly onFailure?: ((error: unknown) => void) | undefined;
   /** Called at every poll with the first date that it lists. */
   readonly onPoll?: ((lookbackStart: string) => void) | undefined;
+  /** Called when everything of the look-back that was there at this time is settled. */
+  readonly onCaughtUp?: ((atMs: number, signal: AbortSignal) => Promise<void>) | undefined;
 }
 
 /** What lies ahead: listed, not settled yet. */
@@ -65,6 +67,9 @@ export class Shipping {
   readonly #context: ShippingContext;
   /** Objects being visited, so that overlapping listings never ship one twice at a time. */
   readonly #visited = new Set<ObjectId>();
+  /** When the last listing began whose objects are all settled. */
+  readonly #caughtUpAtMs = new Map<Source, number>();
+  #tellings: Promise<unknown> = Promise.resolve();
   #fail: (error: unknown) => void = () => {};
 
   constructor(context: ShippingContext) {
@@ -142,12 +147,29 @@ export class Shipping {
       await this.#poll(source, recent, signal);
     }
     await Promise.all([sweeping, ...recent.busy.values()]);
+    await this.#tellings;
   }
 
   async #poll(source: Source, lane: Lane, signal: AbortSignal): Promise<void> {
     const from = this.#lookbackStart();
     this.#context.onPoll?.(from);
-    await this.#list(source, { from, before: undefined }, lane, signal);
+    const startedAtMs = this.#context.clock.nowMs();
+    const releasedBefore = lane.releasedCount;
+    const isComplete = await this.#list(source, { from, before: undefined }, lane, signal);
+    void Promise.all(lane.busy.values()).then(() => {
+      if (isComplete && lane.releasedCount === releasedBefore && !signal.aborted)
+        this.#tellCaughtUp(source, startedAtMs, signal);
+    });
+  }
+
+  /** All that the sources showed at this time is settled. */
+  #tellCaughtUp(source: Source, atMs: number, signal: AbortSignal): void {
+    const { sources, onCaughtUp } = this.#context;
+    this.#caughtUpAtMs.set(source, atMs);
+    if (this.#caughtUpAtMs.size === sources.length) {
+      const told = onCaughtUp?.(Math.min(...this.#caughtUpAtMs.values()), signal).catch(this.#fail);
+      this.#tellings = Promise.all([this.#tellings, told]);
+    }
   }
 
   /** Older dates: the backfill first, then every sweep interval whatever was delivered late. */
@@ -192,11 +214,15 @@ export class Shipping {
     return lane.releasedCount === 0;
   }
 
-  /** Starts what a listing shows. Workspaces that are busy still are left to the next listing. */
-  async #list(source: Source, dates: DateRange, lane: Lane, signal: AbortSignal): Promise<void> {
+  /**
+   * Starts what a listing shows. Workspaces that are busy still are left to the next listing.
+   * @returns true when none was left.
+   */
+  async #list(source: Source, dates: DateRange, lane: Lane, signal: AbortSignal): Promise<boolean> {
     const { clock, logger, observe } = this.#context;
     const faults = new FaultLog(logger, observe, source.name);
     let firstFault: AgentError | undefined;
+    let isComplete = true;
     const onFault = (fault: AgentError) => {
       firstFault ??= fault;
       if (fault.code !== 'ERR_SOURCE_LAYOUT') lane.releasedCount++;
@@ -205,7 +231,10 @@ export class Shipping {
     try {
       for await (const workspace of source.list({ dates, signal, onFault })) {
         const name = workspace.workspaceId ?? '';
-        if (lane.busy.has(name)) continue;
+        if (lane.busy.has(name)) {
+          isComplete = false;
+          continue;
+        }
         const shipped = this.#shipWorkspace(source, workspace, lane, faults, signal)
           .catch(this.#fail)
           .finally(() => lane.busy.delete(name));
@@ -225,6 +254,7 @@ export class Shipping {
       atMs: clock.nowMs(),
       fault: firstFault && toFault(firstFault),
     });
+    return isComplete;
   }
 
   /** Objects of one date side by side; the next date begins when all of them have ended, so that time moves forward. */

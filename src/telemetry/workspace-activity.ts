@@ -13,6 +13,8 @@ export class WorkspaceActivity {
   alreadyShippedCount = 0;
   acceptedCount = 0;
   deadLetteredCount = 0;
+  /** Events that were delivered late. */
+  lateCount = 0;
   /** Of the newest event that was accepted. */
   lastEventMs: number | undefined;
   /** From the newest event of a batch to its acceptance, of the last batch. */
@@ -49,6 +51,7 @@ export class WorkspaceActivity {
     this.deadLetteredCount += event.deadLetteredCount;
     this.#countUnderWay(event.eventTimes, -1);
     if (event.date !== undefined) this.countOnDate(event.date, event.lineCount);
+    this.lateCount += event.eventTimes?.lateCount ?? 0;
     if (event.eventTimes === undefined || event.acceptedCount === 0) return;
     const { newestMs } = event.eventTimes;
     this.lastEventMs = Math.max(this.lastEventMs ?? newestMs, newestMs);

@@ -65,6 +65,8 @@ export function startAgent(
     PATH: process.env.PATH ?? '',
     DATABRICKS_AUDIT_POLL_INTERVAL: '1s',
     DATABRICKS_AUDIT_HTTP: 'off',
+    // The events of tests are of fixed days: every workspace has been silent for long.
+    DATABRICKS_AUDIT_SILENCE_AFTER: '0',
     ...environment,
   };
   const child = spawn(process.execPath, [script, ...commandLine], { env, stdio: ['pipe', 'pipe', 'pipe'] });

@@ -1,32 +1,12 @@
 /**
  * Lines as the mapping gets them, for tests and benchmarks.
  */
-import { createHash } from 'node:crypto';
+import { goldenLine } from '../../src/mapping/golden.ts';
 import type { IdentifiedLine } from '../../src/model/line.ts';
-import type { ObjectId } from '../../src/model/object.ts';
-
-const observedAtMs = Date.UTC(2025, 9, 7, 0, 15);
 
 /** A line of an S3 object of workspace 1234567890123456. */
 export function identifiedLine(content: string | Uint8Array, changes: Partial<IdentifiedLine> = {}): IdentifiedLine {
-  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
-  const key = 'audit/workspaceId=1234567890123456/date=2025-10-07/auditlogs_0001.json';
-  return {
-    bytes,
-    sizeBytes: bytes.length,
-    origin: {
-      id: `s3://logs/${key}` as ObjectId,
-      fileName: 'auditlogs_0001.json',
-      bucket: 'logs',
-      key,
-      workspaceId: '1234567890123456',
-      date: '2025-10-07',
-    },
-    digest: createHash('sha256').update(bytes).digest('hex'),
-    occurrence: 1,
-    observedAtMs,
-    ...changes,
-  };
+  return { ...goldenLine(typeof content === 'string' ? Buffer.from(content) : content), ...changes };
 }
 
 /** Records of the shapes and about the size (830 bytes) that deliveries have, each with ids of its own. */

@@ -21,7 +21,7 @@ export function linesRead(newCount: number, changes: Partial<AgentEvent & { kind
     readCount: newCount + alreadyShippedCount,
     alreadyShippedCount,
     newCount,
-    eventTimes: { oldestMs: startMs - 120_000, newestMs: startMs - 60_000 },
+    eventTimes: { oldestMs: startMs - 120_000, newestMs: startMs - 60_000, lateCount: 0 },
     decodedBytes: newCount * 100,
     ...changes,
   };
@@ -39,7 +39,7 @@ export function batchEnded(
     lineCount: acceptedCount + deadLetteredCount,
     acceptedCount,
     deadLetteredCount,
-    eventTimes: { oldestMs: startMs - 120_000, newestMs: startMs - 60_000 },
+    eventTimes: { oldestMs: startMs - 120_000, newestMs: startMs - 60_000, lateCount: 0 },
     modifiedAtMs: startMs - 30_000,
     requestBytes: acceptedCount * 200,
     ...changes,

@@ -1,0 +1,88 @@
+/**
+ * `mapping show` and `mapping test`: for whoever writes a layer of their own.
+ */
+import { styleText } from 'node:util';
+import { loadConfiguration } from '../config/index.ts';
+import { checkGolden, effectiveMapping, type GoldenResult, type MappingTrial, tryMapping } from '../mapping-trial.ts';
+import { AgentError } from '../model/agent-error.ts';
+import { printable } from '../runtime/printable.ts';
+import { type CommandContext, count, type ExitCode, exitCodes, jsonLine, some } from './command.ts';
+import { renderTable } from './table.ts';
+
+export interface MappingShowOptions {
+  readonly mapping?: string;
+  readonly json?: boolean;
+}
+
+export interface MappingTestOptions extends MappingShowOptions {
+  readonly golden?: string;
+  readonly update?: boolean;
+}
+
+export async function mappingShow(options: MappingShowOptions, context: CommandContext): Promise<ExitCode> {
+  const { rows } = effectiveMapping(mappingOf(options, context));
+  const table = () => {
+    const cells = rows.map(({ target, from, type, when }) =>
+      [target, from, type, when].map((cell) => printable(cell, 200)),
+    );
+    return renderTable(['target', 'from', 'type', 'when'], cells);
+  };
+  context.stdout.write(options.json ? jsonLine(rows) : table());
+  return exitCodes.success;
+}
+
+export async function mappingTest(
+  samplePath: string | undefined,
+  options: MappingTestOptions,
+  context: CommandContext,
+): Promise<ExitCode> {
+  const { golden, update = false, json = false } = options;
+  if (samplePath === undefined && golden === undefined) {
+    throw new AgentError(
+      'ERR_CONFIGURATION',
+      'mapping test: expected a file with sample lines, or --golden <directory>',
+    );
+  }
+  const mapping = mappingOf(options, context);
+  const trial = samplePath === undefined ? undefined : tryMapping(mapping, samplePath);
+  const pairs = golden === undefined ? [] : checkGolden(mapping, golden, update);
+  const text = json
+    ? jsonLine({ ...trial, golden: pairs })
+    : [trial && renderTrial(trial), ...pairs.map((pair) => renderPair(pair, context.stdout))]
+        .filter(Boolean)
+        .join('\n');
+  context.stdout.write(text);
+  return pairs.some(({ status }) => status === 'different') ? exitCodes.failure : exitCodes.success;
+}
+
+function mappingOf({ mapping }: MappingShowOptions, { environment }: CommandContext) {
+  const layers = mapping === undefined ? {} : { DATABRICKS_AUDIT_MAPPING: mapping };
+  return loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...environment, ...layers }).mapping;
+}
+
+function renderTrial({ lineCount, unparsedCount, fields, unusedTargets }: MappingTrial): string {
+  const named = (target: string) =>
+    unusedTargets.includes(target.replace(/^resource /, '')) ? `${target} (no value)` : target;
+  const rows = fields.flatMap(({ field, targets, recordCount, example }) => {
+    // The space keeps the table from taking an example for a number.
+    const cells = [count(recordCount), `${printable(example, 40)} `];
+    const [first = '(in the body only)', ...others] = targets.map(named);
+    return [[printable(field, 80), first, ...cells], ...others.map((target) => ['', target, '', ''])];
+  });
+  const unused = fields.filter(({ targets }) => targets.length === 0).length;
+  const lines = [
+    `${some(lineCount, 'line')}, ${count(unparsedCount)} unparsed; ${some(fields.length, 'field')}, ${count(unused)} in the body only`,
+    ...(unusedTargets.length === 0 ? [] : [`Targets without a value here: ${unusedTargets.join(', ')}`]),
+  ];
+  return `${renderTable(['field', 'target', 'lines', 'example'], rows)}\n${lines.join('\n')}\n`;
+}
+
+function renderPair({ name, status, differences }: GoldenResult, stream: NodeJS.WriteStream): string {
+  if (status !== 'different') return `${styleText('green', status.padEnd(9), { stream })} ${printable(name)}\n`;
+  const lines = differences.map(({ expected, actual }) =>
+    expected === undefined
+      ? styleText('green', `  + ${printable(actual?.trim() ?? '', 500)}`, { stream })
+      : styleText('red', `  - ${printable(expected.trim(), 500)}`, { stream }),
+  );
+  return [`${styleText('red', 'different', { stream })} ${printable(name)}`, ...lines, ''].join('\n');
+}
