@@ -21,6 +21,8 @@ export interface Loki extends ServerProcess {
   readonly otlpUrl: string;
   /** All entries that a LogQL query returns, in the order of time. */
   query(logql: string, range?: TimeRange): Promise<LokiEntry[]>;
+  /** Starts it again with other settings, on the same data. */
+  restartWith(limits: Settings, ingester?: Settings): Promise<void>;
 }
 
 /** Loki looks into every day of it, so it is as short as the test allows. */
@@ -32,6 +34,8 @@ export interface TimeRange {
 /** Of what `auditLines` makes, and of the sample delivery but for one old object. */
 const januaryAndFebruary: TimeRange = { from: new Date('2026-01-01'), to: new Date('2026-03-01') };
 
+type Settings = Readonly<Record<string, unknown>>;
+
 /** What docs/delivery.md recommends for a first start with days or years ahead. */
 export const recommendedLimits = {
   reject_old_samples: false,
@@ -40,22 +44,42 @@ export const recommendedLimits = {
   per_stream_rate_limit_burst: '200MB',
 };
 
+/**
+ * What it recommends after a first start without that: records stay in the stream that they would have been in, so what was
+ * stored before is recognised.
+ */
+export const recommendedAfterwards = {
+  limits: { reject_old_samples: false, shard_streams: { enabled: false } },
+  ingester: { max_chunk_age: '8760h' },
+};
+
 /** @param limits `limits_config`, on top of Loki's defaults. */
-export async function startLoki(limits: Readonly<Record<string, unknown>> = {}): Promise<Loki> {
+export async function startLoki(limits: Settings = {}): Promise<Loki> {
   const data = temporaryDirectory();
   const [port, grpcPort] = [await freePort(), await freePort()];
   const configFile = join(data, 'loki.yaml');
-  writeFileSync(configFile, stringify(configuration(data, port, grpcPort, limits)));
+  const configure = (newLimits: Settings, ingester: Settings = {}) =>
+    writeFileSync(configFile, stringify(configuration(data, port, grpcPort, newLimits, ingester)));
+  configure(limits);
   const url = `http://127.0.0.1:${port}`;
   const server = await startServer({
     command: join(serverDirectory('loki'), 'loki'),
     arguments: [`-config.file=${configFile}`],
     readyUrl: `${url}/ready`,
   });
-  return Object.assign(server, { url, otlpUrl: `${url}/otlp`, query: query.bind(undefined, url) });
+  return Object.assign(server, {
+    url,
+    otlpUrl: `${url}/otlp`,
+    query: query.bind(undefined, url),
+    async restartWith(newLimits: Settings, ingester?: Settings) {
+      await server.stop();
+      configure(newLimits, ingester);
+      await server.start();
+    },
+  });
 }
 
-function configuration(data: string, port: number, grpcPort: number, limits: Readonly<Record<string, unknown>>) {
+function configuration(data: string, port: number, grpcPort: number, limits: Settings, ingester: Settings) {
   const ring = { kvstore: { store: 'inmemory' } };
   return {
     auth_enabled: false,
@@ -88,6 +112,7 @@ function configuration(data: string, port: number, grpcPort: number, limits: Rea
     ingester: {
       query_store_max_look_back_period: '87600h',
       lifecycler: { min_ready_duration: '0s', final_sleep: '0s' },
+      ...ingester,
     },
     querier: { query_ingesters_within: 0 },
     query_range: { cache_results: false },
