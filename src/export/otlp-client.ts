@@ -5,12 +5,11 @@
  * or an Error only, and it turns a partial success into success and a diagnostic line. All that it would do here is call
  * `send`. What is used of the official packages is what reads a server's answer.
  */
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
 import type { IExportLogsServiceResponse } from '@opentelemetry/otlp-transformer';
 import { messageOf } from '../model/agent-error.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { connectionFault, httpFault, type OtlpResponse } from './collector-faults.ts';
+import { compress } from './compression.ts';
 import type { ExportOutcome } from './export-outcome.ts';
 import { createHttpTransport, type HttpTransport } from './http-transport.ts';
 import type { OtlpOptions } from './options.ts';
@@ -23,10 +22,6 @@ export interface OtlpClient {
   close(): Promise<void>;
 }
 
-/** The default level, 6, takes twice the time, and the processor is scarcer here than the network. */
-const gzipLevel = 1;
-const compress = promisify(gzip);
-
 /** Throws ERR_CONFIGURATION when a certificate or key cannot be used. */
 export function createOtlpClient(
   options: OtlpOptions,
@@ -38,7 +33,7 @@ export function createOtlpClient(
   return {
     async send(body, signal) {
       signal.throwIfAborted();
-      const payload = options.compression === 'gzip' ? await compress(body, { level: gzipLevel }) : body;
+      const payload = await compress(body, options.compression);
       try {
         const response = await transport.post(headers, payload, signal);
         return response.status < 300

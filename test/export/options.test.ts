@@ -111,7 +111,7 @@ test('every mistake is told at once, with what was expected', () => {
     OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: expect.stringContaining('without user and password'),
     OTEL_EXPORTER_OTLP_PROTOCOL: expect.stringContaining('4318'),
     OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: 'expected http/protobuf or http/json',
-    OTEL_EXPORTER_OTLP_COMPRESSION: 'expected none or gzip',
+    OTEL_EXPORTER_OTLP_COMPRESSION: 'expected none, gzip or zstd',
     OTEL_EXPORTER_OTLP_TIMEOUT: 'expected a whole number from 1 to 2147483647',
     OTEL_EXPORTER_OTLP_LOGS_TIMEOUT: 'expected a whole number from 1 to 2147483647',
     DATABRICKS_AUDIT_MAX_IN_FLIGHT: 'expected a whole number from 1 to 64',

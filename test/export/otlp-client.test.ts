@@ -67,6 +67,17 @@ describe('the request', () => {
     });
   });
 
+  test.each(['gzip', 'zstd'] as const)('goes out as protobuf, compressed with %s', async (compression) => {
+    const collector = await receiver();
+    const options = optionsOf({
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_EXPORTER_OTLP_COMPRESSION: compression,
+    });
+    await client(options).send(encodeProtobuf(manyLines(2)), never);
+    expect(collector.acceptedUids()).toEqual(['line0', 'line1']);
+    expect(collector.requests[0]?.headers['content-encoding']).toBe(compression);
+  });
+
   test('of the same records is the same, record by record, in a larger and in a smaller request', async () => {
     const collector = await receiver();
     const sender = client(optionsOf({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }));

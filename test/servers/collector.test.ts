@@ -17,6 +17,7 @@ describe('a real Collector', () => {
   it.each([
     ['http/protobuf', 'none'],
     ['http/protobuf', 'gzip'],
+    ['http/protobuf', 'zstd'],
     ['http/json', 'none'],
     ['http/json', 'gzip'],
   ])('gets every field of every record (%s, %s)', async (protocol, compression) => {

@@ -9,7 +9,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
+import { gunzip, zstdDecompress } from 'node:zlib';
 import protobuf from 'protobufjs';
 import { decodeLogsRequest, type OtlpLogRecord, type OtlpLogsRequest, type OtlpResource } from './otlp-decode.ts';
 
@@ -151,8 +151,7 @@ export async function startOtlpReceiver(options: OtlpReceiverOptions = {}): Prom
 
   async function handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const wire = await readBody(incoming);
-    const encoding = incoming.headers['content-encoding'];
-    const body = encoding === 'gzip' ? await promisify(gunzip)(wire) : wire;
+    const body = await decompressed(wire, incoming.headers['content-encoding']);
     const isJson = incoming.headers['content-type'] === 'application/json';
     const records = receivedRecords(body, isJson);
     const request: ReceivedRequest = {
@@ -376,4 +375,9 @@ function canonicalJson(value: unknown): string {
       ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
       : inner,
   );
+}
+
+async function decompressed(wire: Buffer, encoding: string | undefined): Promise<Buffer> {
+  if (encoding === 'gzip') return await promisify(gunzip)(wire);
+  return encoding === 'zstd' ? await promisify(zstdDecompress)(wire) : wire;
 }
