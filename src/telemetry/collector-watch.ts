@@ -10,8 +10,8 @@ import type { CollectorAnswer } from './health.ts';
 const freshMs = 60_000;
 /** Probes of Kubernetes come every few seconds, from several sides. */
 const askedAgainAfterMs = 15_000;
-/** A probe has a timeout of its own, one second unless told otherwise. */
-const answerTimeoutMs = 5_000;
+/** Shorter than the timeout of a patient probe, so that it gets to hear the reason. */
+const answerTimeoutMs = 3_000;
 
 export class CollectorWatch {
   readonly #ask: ((signal: AbortSignal) => Promise<CollectorAnswer>) | undefined;
