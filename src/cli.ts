@@ -55,6 +55,8 @@ program
     if (unknown !== undefined)
       program.error(`error: unknown command '${unknown}'; --help lists them`, { exitCode: exitCodes.misconfigured });
     await end(run(context));
+    // OpenTelemetry's exporters may still wait for a collector that is gone; everything of ours is closed.
+    setTimeout(() => process.exit(), 0).unref();
   });
 program
   .command('ship')

@@ -6,10 +6,26 @@ import { readDeliverySummary, stateSizeBytes } from './delivery/index.ts';
 import { probeCollector } from './export/index.ts';
 import { isAgentError } from './model/agent-error.ts';
 import { type Clock, systemClock } from './runtime/clock.ts';
-import type { Logger } from './runtime/logger.ts';
-import { type DeliveredBefore, startTelemetry, type Telemetry } from './telemetry/index.ts';
+import { createLogger, type Logger } from './runtime/logger.ts';
+import { type DeliveredBefore, startOwnLogs, startTelemetry, type Telemetry } from './telemetry/index.ts';
 
 export type { Telemetry } from './telemetry/index.ts';
+
+export interface AgentLog {
+  readonly logger: Logger;
+  /** Sends what is left to send. */
+  close(): Promise<void>;
+}
+
+/** The agent's own log on `destination`, and to the collector when that is wanted. */
+export async function openLog(
+  { logLevel, telemetry: { selfLogs, metrics } }: Configuration,
+  destination: NodeJS.WriteStream,
+): Promise<AgentLog> {
+  if (selfLogs === 'stderr') return { logger: createLogger(logLevel, destination), close: async () => {} };
+  const ownLogs = await startOwnLogs(metrics.resourceAttributes, systemClock);
+  return { logger: createLogger(logLevel, destination, ownLogs.write), close: ownLogs.close };
+}
 
 export interface MonitoringSurroundings {
   readonly logger: Logger;

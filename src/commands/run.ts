@@ -4,14 +4,28 @@
 import { createAgent } from '../agent.ts';
 import { type Configuration, loadConfiguration, unknownVariables } from '../config/index.ts';
 import { isAgentError } from '../model/agent-error.ts';
-import { startMonitoring } from '../monitoring.ts';
-import { createLogger, type Logger } from '../runtime/logger.ts';
+import { openLog, startMonitoring } from '../monitoring.ts';
+import type { Logger } from '../runtime/logger.ts';
 import { packageVersion } from '../runtime/package-version.ts';
 import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
 
 export async function run({ environment, stdout, stderr, stop }: CommandContext): Promise<ExitCode> {
   const configuration = loadConfiguration(environment);
-  const logger = createLogger(configuration.logLevel, stderr);
+  const log = await openLog(configuration, stderr);
+  try {
+    await follow(configuration, { environment, stdout, stop }, log.logger);
+    log.logger.info({}, 'Stopped; the state is written');
+    return exitCodes.success;
+  } finally {
+    await log.close();
+  }
+}
+
+async function follow(
+  configuration: Configuration,
+  { environment, stdout, stop }: Pick<CommandContext, 'environment' | 'stdout' | 'stop'>,
+  logger: Logger,
+): Promise<void> {
   stop.addEventListener('abort', () =>
     logger.info({}, 'Stopping: requests under way are given some seconds to be answered'),
   );
@@ -32,8 +46,6 @@ export async function run({ environment, stdout, stderr, stop }: CommandContext)
   } finally {
     await monitoring.close();
   }
-  logger.info({}, 'Stopped; the state is written');
-  return exitCodes.success;
 }
 
 function reportStart(configuration: Configuration, unknown: readonly string[], logger: Logger): void {

@@ -37,6 +37,7 @@ export interface Configuration {
   readonly againstHeaders: Readonly<Record<string, string>>;
   readonly logLevel: Values['OTEL_LOG_LEVEL'];
   readonly telemetry: {
+    readonly selfLogs: Values['DATABRICKS_AUDIT_SELF_LOGS'];
     readonly http: Values['DATABRICKS_AUDIT_HTTP'];
     readonly metrics: {
       readonly exporters: Values['OTEL_METRICS_EXPORTER'];
@@ -80,6 +81,7 @@ export function loadConfiguration(environment: Environment): Configuration {
     againstHeaders: values.DATABRICKS_AUDIT_AGAINST_HEADERS ?? {},
     logLevel: values.OTEL_LOG_LEVEL,
     telemetry: {
+      selfLogs: values.DATABRICKS_AUDIT_SELF_LOGS,
       http: values.DATABRICKS_AUDIT_HTTP,
       metrics: {
         exporters: values.OTEL_METRICS_EXPORTER,
@@ -124,7 +126,7 @@ function shown(name: string, text: string | undefined): string {
 /** The value as it was given, without what may be secret in a URL; of headers only that there is one. */
 function masked(name: string, text: string): string {
   if (name.endsWith('_HEADERS')) return 'a value that is not shown here';
-  return printable(text.replace(/\/\/.*@/, '//***@').replace(/\?.*/s, '?***'), 200);
+  return printable(text.replace(/^(\w*:\/\/)?.*@/s, '$1***@').replace(/\?.*/s, '?***'), 200);
 }
 
 /**

@@ -94,12 +94,13 @@ function explainOpenFailure(error: unknown, directory: string): unknown {
   });
 }
 
-function beginAgain({ directory, clock, logger }: StateOptions, cause: unknown): void {
+function beginAgain({ directory, clock, logger, observe }: StateOptions, cause: unknown): void {
   const aside = moveAside(directory, clock.nowMs());
   const err = new AgentError('ERR_STATE_DAMAGED', `The state database was damaged and moved to ${aside}`, {
     cause,
     hint: 'All lines from DATABRICKS_AUDIT_START on are sent again with the same log.record.uid; docs/delivery.md says what backends do with them.',
   });
+  observe?.({ kind: 'faultMet', fault: toFault(err) });
   logger.error({ err }, 'State begins again');
 }
 

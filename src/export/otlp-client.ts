@@ -83,8 +83,8 @@ async function outcomeOfSuccess(response: OtlpResponse, options: OtlpOptions): P
 function outcomeOfAnswer(answer: IExportLogsServiceResponse | null): ExportOutcome {
   const { rejectedLogRecords, errorMessage } = answer?.partialSuccess ?? {};
   const reason = typeof errorMessage === 'string' ? readableText(errorMessage) : '';
-  // In JSON a 64-bit number is a string.
-  const rejectedCount = Number(rejectedLogRecords ?? 0);
+  // In JSON a 64-bit number is a string. Part of a record is a record: the counts of lines have to add up.
+  const rejectedCount = Math.ceil(Number(rejectedLogRecords ?? 0));
   if (rejectedCount > 0) return { status: 'partial', rejectedCount, reason };
   return { status: 'accepted', warning: reason === '' ? undefined : reason };
 }

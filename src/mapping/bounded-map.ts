@@ -2,8 +2,11 @@
  * An object of a record as a map attribute: original keys and types, within limits, and valid whatever it holds.
  */
 import { Buffer } from 'node:buffer';
-import { type AttributeKey, type AttributeKeyCache, arrayElement } from './attribute-key.ts';
-import { exactNumber, isJsonObject, type JsonObject, type JsonValue } from './exact-json.ts';
+import { type AttributeKey, arrayElement, attributeKey } from './attribute-key.ts';
+import { exactNumber } from './exact-json.ts';
+import { FlatNames } from './flat-names.ts';
+import { type JsonTape, kinds } from './json-tape.ts';
+import type { RecordKey } from './key-table.ts';
 import type { LogRecordWriter } from './log-record-writer.ts';
 
 export interface MapLimits {
@@ -20,81 +23,96 @@ const scalarSizeBytes = 8;
 /** Writes maps of one attribute; holds the state of the map that is being written. */
 export class BoundedMapWriter {
   readonly #limits: MapLimits;
-  readonly #keys: AttributeKeyCache;
+  readonly #flatNames: FlatNames | undefined;
   #leavesLeft = 0;
   #bytesLeft = 0;
   #complete = true;
   #insideArray = false;
 
-  constructor(limits: MapLimits, keys: AttributeKeyCache) {
+  /** @param distinctNames see the rule of the mapping file. */
+  constructor(limits: MapLimits, distinctNames = false) {
     this.#limits = limits;
-    this.#keys = keys;
+    this.#flatNames = distinctNames ? new FlatNames() : undefined;
   }
 
   /**
    * Writes the object without its nulls and empty texts. What exceeds a limit is left out, smaller values behind it are
    * not; a text is never cut, because a part of it could be taken for the whole.
-   * @param sizeBytesMax a bound of the object's UTF-8: when it is within the limit, nothing needs to be measured.
    * @returns false when something was left out.
    */
-  write(key: AttributeKey, object: JsonObject, sizeBytesMax: number, out: LogRecordWriter): boolean {
-    this.#leavesLeft = this.#limits.leaves;
-    this.#bytesLeft = sizeBytesMax <= this.#limits.bytes ? Number.POSITIVE_INFINITY : this.#limits.bytes;
+  write(key: AttributeKey, tape: JsonTape, object: number, out: LogRecordWriter): boolean {
+    const { leaves, bytes } = this.#limits;
+    this.#leavesLeft = leaves;
+    // Two bytes of the record (`1,`) count as eight at most, so a small object need not be measured.
+    const sizeBytesMax = 4 * (tape.end(object) - tape.start(object));
+    this.#bytesLeft = sizeBytesMax <= bytes ? Number.POSITIVE_INFINITY : bytes;
     this.#complete = true;
-    this.#writeMap(key, object, 1, out);
+    this.#flatNames?.clear();
+    this.#writeMap(key, tape, object, 1, out);
     return this.#complete;
   }
 
-  #writeMap(key: AttributeKey, object: JsonObject, depth: number, out: LogRecordWriter): void {
+  #writeMap(key: AttributeKey, tape: JsonTape, object: number, depth: number, out: LogRecordWriter): void {
     out.beginMap(key);
-    let repairedKeys: Set<string> | undefined;
-    for (const name in object) {
-      const value = object[name];
-      if (value === null || value === undefined || value === '') continue;
-      let usedName = name;
-      if (!name.isWellFormed()) {
-        // Two keys may become the same when their lone surrogates are replaced.
-        usedName = name.toWellFormed();
-        repairedKeys ??= new Set();
-        if (Object.hasOwn(object, usedName) || repairedKeys.has(usedName)) usedName = '';
-        repairedKeys.add(usedName);
-      }
-      if (usedName === '' || !this.#fits(usedName, value, depth)) this.#complete = false;
-      else this.#writeValue(this.#keys.get(usedName), value, depth, out);
+    const end = tape.next(object);
+    for (let entry = tape.first(object); entry < end; entry = tape.next(entry)) {
+      if (!tape.hasValue(entry)) continue;
+      const name = tape.key(entry);
+      if (name.text === '' || !this.#fits(name, tape, entry, depth)) this.#complete = false;
+      else if (this.#flatNames === undefined || this.#insideArray)
+        this.#writeValue(name.attribute, tape, entry, depth, out);
+      else this.#writeDistinct(this.#flatNames, name, tape, entry, depth, out);
     }
     out.endContainer();
   }
 
-  #writeValue(key: AttributeKey, value: JsonValue, depth: number, out: LogRecordWriter): void {
-    if (typeof value === 'string') out.string(key, value);
-    else if (typeof value === 'boolean') out.boolean(key, value);
-    else if (typeof value === 'number') writeNumber(key, value, out);
-    else if (Array.isArray(value)) this.#writeArray(key, value, depth + 1, out);
-    else if (isJsonObject(value)) this.#writeMap(key, value, depth + 1, out);
-    else writeExactNumber(key, value, out);
+  #writeDistinct(
+    flatNames: FlatNames,
+    { text, attribute }: RecordKey,
+    tape: JsonTape,
+    entry: number,
+    depth: number,
+    out: LogRecordWriter,
+  ): void {
+    const distinctName = flatNames.distinct(text);
+    flatNames.enter(distinctName);
+    this.#writeValue(distinctName === text ? attribute : attributeKey(distinctName), tape, entry, depth, out);
+    flatNames.leave();
   }
 
-  #writeArray(key: AttributeKey, values: readonly JsonValue[], depth: number, out: LogRecordWriter): void {
+  #writeValue(key: AttributeKey, tape: JsonTape, entry: number, depth: number, out: LogRecordWriter): void {
+    const kind = tape.kind(entry);
+    if (kind === kinds.text) out.utf8(key, tape, tape.start(entry), tape.end(entry));
+    else if (kind === kinds.escapedText) out.string(key, tape.text(entry));
+    else if (kind === kinds.integer) out.integer(key, tape.integer(entry));
+    else if (kind === kinds.number) writeNumber(key, tape, entry, out);
+    else if (kind === kinds.object) this.#writeMap(key, tape, entry, depth + 1, out);
+    else if (kind === kinds.array) this.#writeArray(key, tape, entry, depth + 1, out);
+    else out.boolean(key, kind === kinds.true);
+  }
+
+  #writeArray(key: AttributeKey, tape: JsonTape, array: number, depth: number, out: LogRecordWriter): void {
     const wasInsideArray = this.#insideArray;
     this.#insideArray = true;
     out.beginArray(key);
-    for (const value of values) {
-      if (value === null || value === '') continue;
-      if (isContainer(value) && depth >= this.#limits.depth) this.#complete = false;
-      else this.#writeValue(arrayElement, value, depth, out);
+    const end = tape.next(array);
+    for (let entry = tape.first(array); entry < end; entry = tape.next(entry)) {
+      if (!tape.hasValue(entry)) continue;
+      if (isContainer(tape, entry) && depth >= this.#limits.depth) this.#complete = false;
+      else this.#writeValue(arrayElement, tape, entry, depth, out);
     }
     out.endContainer();
     this.#insideArray = wasInsideArray;
   }
 
   /** Takes the value from what is left of the limits: maps entry by entry, arrays as a whole. */
-  #fits(name: string, value: JsonValue, depth: number): boolean {
-    const isMap = isJsonObject(value);
-    if (isContainer(value) && depth >= this.#limits.depth) return false;
+  #fits(key: RecordKey, tape: JsonTape, entry: number, depth: number): boolean {
+    if (isContainer(tape, entry) && depth >= this.#limits.depth) return false;
     if (this.#insideArray) return true;
+    const isMap = tape.kind(entry) === kinds.object;
     if (!isMap && this.#leavesLeft === 0) return false;
     if (this.#bytesLeft !== Number.POSITIVE_INFINITY) {
-      const sizeBytes = Buffer.byteLength(name) + (isMap ? 0 : sizeOf(value, this.#limits.depth));
+      const sizeBytes = Buffer.byteLength(key.text) + (isMap ? 0 : sizeOf(tape, entry, this.#limits.depth));
       if (sizeBytes > this.#bytesLeft) return false;
       this.#bytesLeft -= sizeBytes;
     }
@@ -103,30 +121,29 @@ export class BoundedMapWriter {
   }
 }
 
-function isContainer(value: JsonValue): boolean {
-  return Array.isArray(value) || isJsonObject(value);
+function isContainer(tape: JsonTape, entry: number): boolean {
+  return tape.kind(entry) >= kinds.object;
 }
 
 /** Of what is written at most: nothing deeper than the limit is. */
-function sizeOf(value: JsonValue, depthLeft: number): number {
-  if (typeof value === 'string') return Buffer.byteLength(value);
-  if (!isContainer(value) || depthLeft === 0) return scalarSizeBytes;
+function sizeOf(tape: JsonTape, entry: number, depthLeft: number): number {
+  const kind = tape.kind(entry);
+  if (kind === kinds.text) return tape.end(entry) - tape.start(entry);
+  if (kind === kinds.escapedText) return Buffer.byteLength(tape.text(entry));
+  if (!isContainer(tape, entry) || depthLeft === 0) return scalarSizeBytes;
   let sizeBytes = 0;
-  const isMap = isJsonObject(value);
-  const entries = value as JsonObject;
-  for (const name in entries) {
-    sizeBytes += (isMap ? Buffer.byteLength(name) : 0) + sizeOf(entries[name] ?? null, depthLeft - 1);
+  const end = tape.next(entry);
+  for (let inner = tape.first(entry); inner < end; inner = tape.next(inner)) {
+    const keySizeBytes = kind === kinds.object ? Buffer.byteLength(tape.key(inner).text) : 0;
+    sizeBytes += keySizeBytes + sizeOf(tape, inner, depthLeft - 1);
   }
   return sizeBytes;
 }
 
-function writeNumber(key: AttributeKey, value: number, out: LogRecordWriter): void {
-  if (Number.isSafeInteger(value)) out.integer(key, value);
-  else out.double(key, value);
-}
-
-function writeExactNumber(key: AttributeKey, value: JsonValue, out: LogRecordWriter): void {
-  const number = exactNumber(value);
-  if (typeof number === 'bigint') out.integer(key, number);
-  else if (number !== undefined) out.string(key, number);
+function writeNumber(key: AttributeKey, tape: JsonTape, entry: number, out: LogRecordWriter): void {
+  const value = tape.value(entry);
+  const exact = typeof value === 'number' ? value : exactNumber(value);
+  if (typeof exact === 'string') out.string(key, exact);
+  else if (typeof exact === 'bigint' || Number.isSafeInteger(exact)) out.integer(key, exact as number | bigint);
+  else out.double(key, exact as number);
 }

@@ -3,14 +3,16 @@
  */
 import { Buffer } from 'node:buffer';
 import type { IdentifiedLine } from '../model/line.ts';
-import { type AttributeKey, AttributeKeyCache, attributeKey } from './attribute-key.ts';
+import { type AttributeKey, attributeKey } from './attribute-key.ts';
 import { BoundedMapWriter } from './bounded-map.ts';
-import { conversions, type Scalar, toObject } from './conversions.ts';
-import type { JsonObject, JsonValue } from './exact-json.ts';
+import { conversions, type Scalar } from './conversions.ts';
+import type { JsonValue } from './exact-json.ts';
+import { type JsonTape, kinds, none } from './json-tape.ts';
 import { type LogRecordWriter, type Severity, severities } from './log-record-writer.ts';
 import type { Mapping } from './mapping-file.ts';
 import type { Condition, Fact, LineField, ResourceRule, Rule } from './mapping-schema.ts';
-import { type PathValues, RecordPaths } from './record-paths.ts';
+import type { RecordPaths, RecordValues } from './record-paths.ts';
+import type { RecordReader } from './record-reader.ts';
 
 /** What the closures look at. */
 export interface MappingInput {
@@ -19,8 +21,10 @@ export interface MappingInput {
   readonly isCut: boolean;
   /** A constant text without content of the record. */
   unparsedReason: string | undefined;
+  /** Of the record that is being written. */
+  eventName: string;
   /** Of the record's paths. */
-  readonly values: PathValues;
+  readonly values: RecordValues;
   /** By the index of the fact. */
   readonly facts: (Scalar | undefined)[];
   /** Set when a text was cut whose rule has no flag of its own. */
@@ -38,9 +42,6 @@ export interface ResourceAttribute {
 }
 
 export interface CompiledMapping {
-  readonly readRecord: (record: JsonObject, input: MappingInput) => void;
-  /** The service that the record is about, for rules of redaction. */
-  readonly readService: Read;
   readonly readTimestamp: Read;
   readonly readFacts: (input: MappingInput) => void;
   readonly severityOf: (input: MappingInput) => Severity;
@@ -50,35 +51,34 @@ export interface CompiledMapping {
   readonly writeLineAttributes: (input: MappingInput, out: LogRecordWriter) => void;
 }
 
-export function compileMapping(mapping: Mapping): CompiledMapping {
+/** @param reader learns the paths of the mapping. */
+export function compileMapping(mapping: Mapping, { paths, objectIn }: RecordReader): CompiledMapping {
   const factNames = [...mapping.facts.keys()];
-  const paths = new RecordPaths();
   const facts = [...mapping.facts.values()].map((fact) => compileFact(fact, paths));
   const context: CompileContext = {
     factNames,
     textBytesMax: mapping.limits.textBytes,
-    keys: new AttributeKeyCache(),
     paths,
+    objectIn,
   };
   const severityRules = mapping.severity.map(({ value, when }) => ({
     severity: severities[value],
     test: compileTest(when, factNames),
   }));
   const attributes = [...mapping.attributes].map(([target, rules]) => ({
-    readsLine: rules.some((rule) => rule.from?.some((path) => path.startsWith('$')) === true),
+    readsLine: rules.some((rule) => rule.from?.some(isOfLine) === true),
     write: compileRules(target, rules, context),
   }));
   const writeFlag = flagWriter(mapping.limits.flag);
 
   return {
-    readRecord: (record, { values }) => paths.read(record, values),
-    readService: readFirst(mapping.facts.get('service')?.from ?? [], paths),
     readTimestamp: readFirst(mapping.timestampPaths, paths),
     readFacts(input) {
-      for (const readFact of facts) input.facts.push(readFact(input));
+      for (let fact = 0; fact < facts.length; fact++) input.facts[fact] = facts[fact]?.(input);
     },
     severityOf(input) {
-      return severityRules.find(({ test }) => test(input))?.severity ?? severities.INFO;
+      for (const { test, severity } of severityRules) if (test(input)) return severity;
+      return severities.INFO;
     },
     resource: [...mapping.resource].map(([key, rule]) => ({
       key,
@@ -107,8 +107,8 @@ function compileFact({ from, as }: Fact, paths: RecordPaths): (input: MappingInp
 interface CompileContext {
   readonly factNames: readonly string[];
   readonly textBytesMax: number;
-  readonly keys: AttributeKeyCache;
   readonly paths: RecordPaths;
+  readonly objectIn: (text: string) => JsonTape | undefined;
 }
 
 function writeAll(
@@ -126,7 +126,11 @@ function writeAll(
 function compileRules(target: string, rules: readonly Rule[], context: CompileContext): Write {
   const writes = rules.map((rule) => compileRule(attributeKey(target), rule, context));
   const [only] = writes;
-  return writes.length === 1 && only !== undefined ? only : (input, out) => writes.some((write) => write(input, out));
+  if (writes.length === 1 && only !== undefined) return only;
+  return (input, out) => {
+    for (const write of writes) if (write(input, out)) return true;
+    return false;
+  };
 }
 
 function compileRule(key: AttributeKey, rule: Rule, context: CompileContext): Write {
@@ -137,19 +141,21 @@ function compileRule(key: AttributeKey, rule: Rule, context: CompileContext): Wr
 }
 
 function compileValue(key: AttributeKey, rule: Rule, context: CompileContext): Write {
-  const { value, from = [], as, limits, flag } = rule;
+  const { value, from = [], as, limits, flag, distinctNames } = rule;
   if (value !== undefined) {
     return (_input, out) => {
       writeScalar(key, value, out);
       return true;
     };
   }
-  const read = readFirst(from, context.paths);
   const shortened = flag === undefined ? markShortened : flagWriter(flag);
-  if (as === 'map') return compileMap(key, read, limits, shortened, context);
+  if (as === 'map') return compileMap(key, from, { limits, distinctNames }, shortened, context);
+  const read = readFirst(from, context.paths);
   const { type, convert } = conversions[as];
   if (type === 'string') {
-    return compileText(key, read, convert, limits?.bytes ?? context.textBytesMax, shortened);
+    const bytesMax = limits?.bytes ?? context.textBytesMax;
+    const writeText = compileText(key, read, convert, bytesMax, shortened);
+    return as === 'string' ? compileCopy(key, from, bytesMax, writeText, context) : writeText;
   }
   return (input, out) => {
     const source = read(input);
@@ -161,6 +167,31 @@ function compileValue(key: AttributeKey, rule: Rule, context: CompileContext): W
 }
 
 type Shortened = (out: LogRecordWriter, input: MappingInput) => void;
+
+/** A text that is sent as it stands in the line is copied from there. */
+function compileCopy(
+  key: AttributeKey,
+  from: readonly string[],
+  bytesMax: number,
+  writeText: Write,
+  { paths }: CompileContext,
+): Write {
+  if (from.some(isOfLine)) return writeText;
+  const candidates = from.map((path) => paths.indexOf(path));
+  const [first, second] = candidates;
+  return (input, out) => {
+    const { values } = input;
+    const path = second === undefined ? first : candidates.find((candidate) => values.entry(candidate) !== none);
+    if (path === undefined) return false;
+    const entry = values.entry(path);
+    if (entry === none) return false;
+    const tape = values.tape(path);
+    const [start, end] = [tape.start(entry), tape.end(entry)];
+    if (tape.kind(entry) !== kinds.text || end - start > bytesMax) return writeText(input, out);
+    out.utf8(key, tape, start, end);
+    return true;
+  };
+}
 
 function compileText(
   key: AttributeKey,
@@ -186,19 +217,27 @@ function compileText(
 
 function compileMap(
   key: AttributeKey,
-  read: Read,
-  limits: Rule['limits'],
+  from: readonly string[],
+  { limits, distinctNames }: Pick<Rule, 'limits' | 'distinctNames'>,
   shortened: Shortened,
-  context: CompileContext,
+  { paths, objectIn }: CompileContext,
 ): Write {
   const { leaves = 64, bytes = 32_768, depth = 8 } = limits ?? {};
-  const map = new BoundedMapWriter({ leaves, bytes, depth }, context.keys);
+  const map = new BoundedMapWriter({ leaves, bytes, depth }, distinctNames);
+  const candidates = from.map((path) => paths.indexOf(path));
   return (input, out) => {
-    const object = toObject(read(input));
-    if (object === undefined) return false;
-    // An invalid byte becomes three; anything else gets no longer than it is in the line.
-    const sizeBytesMax = input.line.bytes.length * 3;
-    if (!map.write(key, object, sizeBytesMax, out)) shortened(out, input);
+    const { values } = input;
+    const path = candidates.find((candidate) => values.entry(candidate) !== none);
+    if (path === undefined) return false;
+    const [tape, entry] = [values.tape(path), values.entry(path)];
+    if (tape.kind(entry) === kinds.object) {
+      if (!map.write(key, tape, entry, out)) shortened(out, input);
+      return true;
+    }
+    const text = values.value(path);
+    const inner = typeof text === 'string' ? objectIn(text) : undefined;
+    if (inner === undefined) return false;
+    if (!map.write(key, inner, 0, out)) shortened(out, input);
     return true;
   };
 }
@@ -271,9 +310,14 @@ function readFirst(from: readonly string[], paths: RecordPaths): Read {
 }
 
 function compilePath(path: string, paths: RecordPaths): Read {
-  if (path.startsWith('$')) return lineReaders[path.slice(1) as LineField];
+  if (isOfLine(path)) return lineReaders[path.slice(1) as LineField];
   const index = paths.indexOf(path);
-  return ({ values }) => values[index];
+  return ({ values }) => values.value(index);
+}
+
+/** Such as `$digest`: what is known of the line, and not from its record. */
+function isOfLine(path: string): boolean {
+  return path.startsWith('$');
 }
 
 const lineReaders: Readonly<Record<LineField, Read>> = {
@@ -284,6 +328,7 @@ const lineReaders: Readonly<Record<LineField, Read>> = {
   workspaceId: ({ line }) => line.origin.workspaceId,
   date: ({ line }) => line.origin.date,
   unparsedReason: ({ unparsedReason }) => unparsedReason,
+  eventName: ({ eventName }) => eventName,
   lineSize: ({ line, isCut }) => (isCut ? line.sizeBytes : undefined),
   lineCut: ({ isCut }) => (isCut ? true : undefined),
 };

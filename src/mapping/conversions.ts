@@ -4,7 +4,7 @@
  */
 import { isIP } from 'node:net';
 import { BoundedMemo } from './bounded-memo.ts';
-import { exactNumber, type JsonObject, type JsonValue, parseJsonObject } from './exact-json.ts';
+import { exactNumber, type JsonValue } from './exact-json.ts';
 
 export type Scalar = string | number | bigint | boolean;
 
@@ -77,12 +77,6 @@ export function toText(value: JsonValue): string | undefined {
     default:
       return exactNumber(value)?.toString();
   }
-}
-
-/** The object, also when it is in a string, as Azure writes it. */
-export function toObject(value: JsonValue | undefined): JsonObject | undefined {
-  if (typeof value === 'string') return parseJsonObject(value);
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
 }
 
 function toInteger(value: JsonValue): number | bigint | undefined {

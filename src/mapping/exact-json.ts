@@ -43,6 +43,12 @@ export function parseJsonObject(text: string): JsonObject | undefined {
   }
 }
 
+/** The object, also when it is in a text, as Azure writes it. */
+export function toObject(value: JsonValue | undefined): JsonObject | undefined {
+  if (typeof value === 'string') return parseJsonObject(value);
+  return isJsonObject(value) ? value : undefined;
+}
+
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !isExactNumber(value);
 }

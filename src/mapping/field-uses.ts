@@ -1,8 +1,7 @@
 /**
  * Which fields of records a mapping makes attributes of, and which stay in the body alone.
  */
-import { toObject } from './conversions.ts';
-import type { JsonObject, JsonValue } from './exact-json.ts';
+import { type JsonObject, type JsonValue, toObject } from './exact-json.ts';
 import type { Mapping } from './mapping-file.ts';
 
 export interface FieldUse {

@@ -6,6 +6,7 @@ import { Buffer } from 'node:buffer';
 import type { AttributeKey } from './attribute-key.ts';
 import type { EncodedResource, Envelope } from './envelope.ts';
 import type { LogRecordWriter, RecordHead } from './log-record-writer.ts';
+import type { ByteSource } from './protobuf-buffer.ts';
 
 /** A map or an array that is being written. */
 interface OpenContainer {
@@ -38,13 +39,17 @@ export class JsonWriter implements LogRecordWriter {
     const time = head.timestampMs === 0 ? '' : `"timeUnixNano":"${nanosecondsOf(head.timestampMs)}",`;
     const observed = `"observedTimeUnixNano":"${nanosecondsOf(head.observedAtMs)}"`;
     const severity = `"severityNumber":${head.severity.number},"severityText":"${head.severity.text}"`;
-    this.#head = `{${time}${observed},${severity},"body":{"stringValue":${quoted(head.body)}},"attributes":[`;
+    this.#head = `{${time}${observed},${severity},"body":{"stringValue":${quoted(head.body.toString())}},"attributes":[`;
     this.#tail = `],"eventName":${quoted(head.eventName)}}`;
     this.#entries = '';
   }
 
   string(key: AttributeKey, value: string): void {
     this.#entry(key, `{"stringValue":${quoted(value)}}`);
+  }
+
+  utf8(key: AttributeKey, { bytes }: ByteSource, start: number, end: number): void {
+    this.string(key, bytes.toString('utf8', start, end));
   }
 
   integer(key: AttributeKey, value: number | bigint): void {

@@ -9,14 +9,13 @@ import type { IdentifiedLine } from '../model/line.ts';
 import { type CompiledMapping, compileMapping, type MappingInput } from './compile.ts';
 import { toUnixMs } from './conversions.ts';
 import { type Envelope, encodeEnvelope } from './envelope.ts';
-import { isJsonObject, type JsonObject, type JsonValue, parseJson } from './exact-json.ts';
 import { JsonWriter } from './json-writer.ts';
 import { type LogRecordWriter, type Severity, severities } from './log-record-writer.ts';
 import { loadMapping, type Mapping } from './mapping-file.ts';
 import { NoticeWriter } from './notice.ts';
 import type { RedactionClass } from './options.ts';
 import { ProtobufWriter } from './protobuf-writer.ts';
-import { Redactor } from './redaction.ts';
+import { RecordReader } from './record-reader.ts';
 import { ResourceCache } from './resource-cache.ts';
 import { SensitiveKeys } from './sensitive-keys.ts';
 
@@ -40,7 +39,7 @@ export function createMapper(options: MapperOptions): Mapper {
 
 class LineMapper implements Mapper {
   readonly #compiled: CompiledMapping;
-  readonly #redactor: Redactor | undefined;
+  readonly #reader: RecordReader;
   readonly #resources: ResourceCache;
   readonly #envelope: Envelope;
   readonly #notices: NoticeWriter;
@@ -48,11 +47,14 @@ class LineMapper implements Mapper {
   readonly #eventName: string;
   readonly #unparsedEventName: string;
   readonly #unparsedSeverity: Severity;
+  /** Serve line after line. */
+  readonly #facts: MappingInput['facts'] = [];
 
   constructor(mapping: Mapping, { redact, resourceAttributes, lateAfterMs }: MapperOptions) {
-    this.#compiled = compileMapping(mapping);
     const rules = redact.map((name) => mapping.redact[name]);
-    this.#redactor = rules.length === 0 ? undefined : new Redactor(new SensitiveKeys(rules));
+    const sensitiveKeys = rules.length === 0 ? undefined : new SensitiveKeys(rules);
+    this.#reader = new RecordReader(mapping.facts.get('service')?.from ?? [], sensitiveKeys);
+    this.#compiled = compileMapping(mapping, this.#reader);
     this.#resources = new ResourceCache(this.#compiled.resource, resourceAttributes);
     const { scopeName: name, version, scopeAttributes, schemaUrl } = mapping;
     this.#envelope = encodeEnvelope({ name, version, attributes: [...scopeAttributes] }, schemaUrl);
@@ -101,61 +103,50 @@ class LineMapper implements Mapper {
 
   /** Returns the record's timestamp, if it has one. */
   #write(line: IdentifiedLine, out: LogRecordWriter): number | undefined {
+    const bytes = Buffer.from(line.bytes.buffer, line.bytes.byteOffset, line.bytes.byteLength);
     const isCut = line.sizeBytes > line.bytes.length;
-    const bytes = isCut ? withoutHalfCharacter(line.bytes) : line.bytes;
-    const text = decode(bytes);
-    const parsed = isCut ? unparsedReasons.cut : parseLine(text);
-    if (typeof parsed !== 'string') return this.#writeRecord(line, text, parsed, out);
-    this.#writeUnparsed(line, isCut, bytes, text, parsed, out);
+    const body = isCut ? cutReason : this.#reader.read(bytes);
+    const { values } = this.#reader.paths;
+    const facts = this.#facts.fill(undefined);
+    const { occurrence } = line;
+    const eventName = this.#eventName;
+    const input = { line, occurrence, isCut, unparsedReason: undefined, eventName, values, facts, wasShortened: false };
+    if (typeof body !== 'string') return this.#writeRecord(input, body, out);
+    this.#writeUnparsed(input, isCut ? withoutHalfCharacter(bytes) : bytes, body, out);
     return undefined;
   }
 
-  #writeRecord(line: IdentifiedLine, text: string, record: JsonObject, out: LogRecordWriter): number | undefined {
+  #writeRecord(input: MappingInput, body: Buffer, out: LogRecordWriter): number | undefined {
     const compiled = this.#compiled;
-    const input = inputOf(line, false);
-    compiled.readRecord(record, input);
-    const wasRedacted = this.#redactor?.redact(record, text, compiled.readService(input)) === true;
-    if (wasRedacted) compiled.readRecord(record, input);
-    const body = wasRedacted ? JSON.stringify(record) : text;
-    const bodyUtf8 = wasRedacted ? undefined : utf8Of(line.bytes, text);
     compiled.readFacts(input);
-
     const timestamp = compiled.readTimestamp(input);
     const timestampMs = toUnixMs(timestamp);
     if (timestampMs === undefined) {
-      input.unparsedReason = timestamp === undefined ? unparsedReasons.noTimestamp : unparsedReasons.badTimestamp;
+      input.unparsedReason = timestamp === undefined ? timestampReasons.missing : timestampReasons.outOfRange;
+      input.eventName = this.#unparsedEventName;
     }
     out.begin(this.#resources.of(input), {
       timestampMs: timestampMs ?? 0,
-      observedAtMs: toObservedMs(line.observedAtMs),
+      observedAtMs: toObservedMs(input.line.observedAtMs),
       severity: timestampMs === undefined ? this.#unparsedSeverity : compiled.severityOf(input),
-      eventName: timestampMs === undefined ? this.#unparsedEventName : this.#eventName,
+      eventName: input.eventName,
       body,
-      bodyUtf8,
     });
     compiled.writeAttributes(input, out);
     out.end();
     return timestampMs;
   }
 
-  #writeUnparsed(
-    line: IdentifiedLine,
-    isCut: boolean,
-    bytes: Uint8Array,
-    text: string,
-    reason: string,
-    out: LogRecordWriter,
-  ): void {
-    const input = inputOf(line, isCut);
+  #writeUnparsed(input: MappingInput, bytes: Buffer, reason: string, out: LogRecordWriter): void {
     input.unparsedReason = reason;
-    const body = this.#redactor?.maskText(text) ?? text;
+    input.eventName = this.#unparsedEventName;
+    input.values.clear();
     out.begin(this.#resources.of(input), {
       timestampMs: 0,
-      observedAtMs: toObservedMs(line.observedAtMs),
+      observedAtMs: toObservedMs(input.line.observedAtMs),
       severity: this.#unparsedSeverity,
-      eventName: this.#unparsedEventName,
-      body,
-      bodyUtf8: body === text ? utf8Of(bytes, text) : undefined,
+      eventName: input.eventName,
+      body: Buffer.from(this.#reader.maskText(bytes.toString())),
     });
     this.#compiled.writeLineAttributes(input, out);
     out.end();
@@ -163,13 +154,10 @@ class LineMapper implements Mapper {
 }
 
 /** Constant texts: what could not be parsed is in the body, and only there, where redaction has been over it. */
-const unparsedReasons = {
-  cut: 'longer than the limit of a line',
-  notJson: 'not JSON',
-  notAnObject: 'not a JSON object',
-  tooDeep: 'nested too deeply',
-  noTimestamp: 'no timestamp',
-  badTimestamp: 'timestamp is not in Unix milliseconds from 1990 to 2262',
+const cutReason = 'longer than the limit of a line';
+const timestampReasons = {
+  missing: 'no timestamp',
+  outOfRange: 'timestamp is not in Unix milliseconds from 1990 to 2262',
 } as const;
 
 function extended(times: EventTimes | undefined, timeMs: number, isLate: boolean): EventTimes {
@@ -179,34 +167,8 @@ function extended(times: EventTimes | undefined, timeMs: number, isLate: boolean
   return { oldestMs: Math.min(times.oldestMs, timeMs), newestMs: Math.max(times.newestMs, timeMs), lateCount };
 }
 
-/** The record, or why there is none. */
-function parseLine(text: string): JsonObject | string {
-  let value: JsonValue;
-  try {
-    value = parseJson(text);
-  } catch (error) {
-    return error instanceof RangeError ? unparsedReasons.tooDeep : unparsedReasons.notJson;
-  }
-  return isJsonObject(value) ? value : unparsedReasons.notAnObject;
-}
-
-function inputOf(line: IdentifiedLine, isCut: boolean): MappingInput {
-  const { occurrence } = line;
-  return { line, occurrence, isCut, unparsedReason: undefined, values: [], facts: [], wasShortened: false };
-}
-
-/** Invalid UTF-8 becomes U+FFFD. */
-function decode(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
-}
-
-/** The bytes, when they are the UTF-8 of their text: nothing had to be replaced. */
-function utf8Of(bytes: Uint8Array, text: string): Uint8Array | undefined {
-  return text.includes('\uFFFD') ? undefined : bytes;
-}
-
 /** Without the beginning of a character at the end: of at most four bytes, the first says how many there are. */
-function withoutHalfCharacter(bytes: Uint8Array): Uint8Array {
+function withoutHalfCharacter(bytes: Buffer): Buffer {
   let start = bytes.length - 1;
   while (start > bytes.length - 4 && ((bytes[start] ?? 0) & 0xc0) === 0x80) start--;
   const first = bytes[start] ?? 0;

@@ -6,6 +6,7 @@
  */
 import type { AttributeKey } from './attribute-key.ts';
 import type { EncodedResource } from './envelope.ts';
+import type { ByteSource } from './protobuf-buffer.ts';
 
 export interface LogRecordWriter {
   readonly recordCount: number;
@@ -17,6 +18,8 @@ export interface LogRecordWriter {
   /** Starts a record in the group of its resource. */
   begin(resource: EncodedResource, head: RecordHead): void;
   string(key: AttributeKey, value: string): void;
+  /** A text whose valid UTF-8 stands in some bytes from start to end. */
+  utf8(key: AttributeKey, text: ByteSource, start: number, end: number): void;
   /** A safe integer, or a bigint within 64 bits with sign. */
   integer(key: AttributeKey, value: number | bigint): void;
   double(key: AttributeKey, value: number): void;
@@ -35,9 +38,8 @@ export interface RecordHead {
   readonly observedAtMs: number;
   readonly severity: Severity;
   readonly eventName: string;
-  readonly body: string;
-  /** The UTF-8 of the body when it is at hand. */
-  readonly bodyUtf8: Uint8Array | undefined;
+  /** Valid UTF-8. */
+  readonly body: Buffer;
 }
 
 /** SeverityNumber and its short name (specification, logs/data-model.md). */

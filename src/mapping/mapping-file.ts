@@ -2,12 +2,13 @@
  * Reads the layers of a mapping, checks them, and puts them on top of each other. Every mistake of every layer is
  * reported at once, with its place.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isCollection, isMap, isNode, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { AgentError, messageOf } from '../model/agent-error.ts';
+import { printable } from '../runtime/printable.ts';
 import {
   type Condition,
   type Fact,
@@ -40,6 +41,10 @@ export interface Mapping {
 /** The package has its mappings at its root, one level above both src/ and dist/. */
 const builtInDirectory = fileURLToPath(new URL('../../mappings/', import.meta.url));
 const builtInName = /^[a-z0-9-]+$/;
+/** The built-in ones have 10 KiB. */
+const fileBytesMax = 1_048_576;
+/** Of one layer; whoever has more begins with these. */
+const mistakesMax = 50;
 
 const hint = 'docs/mapping.md describes the format; `mappings/` in the package holds the built-in files.';
 
@@ -65,8 +70,9 @@ export function loadMapping(names: readonly string[], workingDirectory: string):
 function readLayer(name: string, workingDirectory: string, mistakes: string[]): Layer | undefined {
   const isBuiltIn = builtInName.test(name);
   const file = isBuiltIn ? `${builtInDirectory}${name}.yaml` : resolve(workingDirectory, name);
+  let text: string;
   try {
-    return parseLayer(isBuiltIn ? `${name}.yaml` : name, readFileSync(file, 'utf8'), mistakes);
+    text = readText(file);
   } catch (error) {
     mistakes.push(
       isBuiltIn
@@ -75,6 +81,22 @@ function readLayer(name: string, workingDirectory: string, mistakes: string[]): 
     );
     return undefined;
   }
+  const fileName = isBuiltIn ? `${name}.yaml` : name;
+  try {
+    return parseLayer(fileName, text, mistakes);
+  } catch (error) {
+    // The parser throws for aliases that lead nowhere or multiply, and V8 for nesting beyond its stack.
+    const got = error instanceof RangeError ? 'more nesting than can be read' : printable(messageOf(error));
+    mistakes.push(`${printable(fileName)}: expected YAML, got: ${got}`);
+    return undefined;
+  }
+}
+
+function readText(file: string): string {
+  const stats = statSync(file);
+  if (!stats.isFile()) throw new Error('it is no regular file');
+  if (stats.size > fileBytesMax) throw new Error(`it is longer than ${fileBytesMax} bytes`);
+  return readFileSync(file, 'utf8');
 }
 
 export function builtInNames(): string[] {
@@ -92,21 +114,30 @@ function parseLayer(fileName: string, text: string, mistakes: string[]): Layer |
     return `${printable(fileName)}:${line}:${col}`;
   };
   if (document.errors.length > 0) {
+    // Once the stack is full, every level that was open is an error too.
+    const exhausted = document.errors.filter(({ code }) => code === 'RESOURCE_EXHAUSTION');
+    const errors = exhausted.length > 0 ? exhausted : document.errors;
     mistakes.push(
-      ...document.errors.map(({ message, pos }) => `${place(pos[0])}: expected YAML, got: ${printable(message)}`),
+      ...errors.slice(0, mistakesMax).map(({ code, message, pos }) => {
+        const got = code === 'RESOURCE_EXHAUSTION' ? 'more nesting than can be read' : printable(message);
+        return `${place(pos[0])}: expected YAML, got: ${got}`;
+      }),
     );
     return undefined;
   }
   const content: unknown = document.toJS();
   const result = layerSchema.safeParse(withRuleLists(content));
   if (result.success) return result.data;
-  const found = result.error.issues.flatMap(mistakesOf).map(({ path, expected }) => {
+  const all = result.error.issues.flatMap(mistakesOf);
+  const found = all.slice(0, mistakesMax).map(({ path, expected }) => {
     const { offset, value, writtenPath } = locate(document.contents, path);
     const where = printable(writtenPath.map(String).join('.')) || 'the file';
     const got = value === undefined ? 'nothing' : quote(value);
     return { offset, text: `${place(offset)}: ${where}: expected ${expected}, got ${got}` };
   });
   mistakes.push(...found.sort((one, other) => one.offset - other.offset).map(({ text: mistake }) => mistake));
+  const more = all.length - found.length;
+  if (more > 0) mistakes.push(`${printable(fileName)}: expected no more mistakes, got ${more} more`);
   return undefined;
 }
 
@@ -291,9 +322,5 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 function quote(value: unknown): string {
   const lengthMax = 80;
   const text = JSON.stringify(value) ?? String(value);
-  return text.length > lengthMax ? `${text.slice(0, lengthMax)}…` : text;
-}
-
-function printable(text: string): string {
-  return JSON.stringify(text).slice(1, -1);
+  return printable(text.length > lengthMax ? `${text.slice(0, lengthMax)}…` : text);
 }

@@ -16,6 +16,7 @@ export const lineFields = [
   'workspaceId',
   'date',
   'unparsedReason',
+  'eventName',
   'lineSize',
   'lineCut',
 ] as const;
@@ -25,8 +26,14 @@ export type LineField = (typeof lineFields)[number];
 export const severityNames = Object.keys(severities) as (keyof typeof severities)[];
 export const attributeConversionNames = [...conversionNames, 'map'] as const;
 
-const text = z.string('a text').min(1, 'a text that is not empty');
+/** YAML can write half of a surrogate pair (`"\\ud800"`), and two keys of such become the same in UTF-8. */
+const text = z
+  .string('a text')
+  .min(1, 'a text that is not empty')
+  .refine((value) => value.isWellFormed(), 'a text of whole characters');
 const wholeNumber = z.int('a whole number of at least 1').min(1, 'a whole number of at least 1');
+/** A character takes up to four: with less, nothing would be left of some texts. */
+const byteLimit = z.int('a whole number of at least 4').min(4, 'a whole number of at least 4');
 const textList = z.array(text, 'a list of texts');
 const why = text.optional();
 
@@ -60,20 +67,21 @@ const when = z.record(z.string(), condition, 'conditions by the name of a fact')
 
 const fact = z.strictObject({ from: paths, as: textConversion.default('string'), why }, 'a fact: from, as');
 const limits = z.strictObject(
-  { leaves: wholeNumber.optional(), bytes: wholeNumber.optional(), depth: wholeNumber.max(8, 'at most 8').optional() },
+  { leaves: wholeNumber.optional(), bytes: byteLimit.optional(), depth: wholeNumber.max(8, 'at most 8').optional() },
   'limits: leaves, bytes, depth',
 );
 
-const ruleExpected = 'a rule (from, as, value, when, limits, flag, why) or a list of rules';
+const ruleExpected = 'a rule (from, as, value, when, limits, flag, distinctNames, why) or a list of rules';
 const rule = z
   .strictObject(
     {
       from: paths.optional(),
       as: conversion.default('string'),
-      value: z.union([text, z.int(), z.boolean()], 'a text, a whole number, true or false').optional(),
+      value: z.union([text, z.int('a whole number'), z.boolean()], 'a text, a whole number, true or false').optional(),
       when,
       limits: limits.optional(),
       flag: text.optional(),
+      distinctNames: z.boolean('true or false').optional(),
       why,
     },
     ruleExpected,
@@ -123,7 +131,7 @@ export const layerSchema = z.strictObject(
     facts: z.record(text, fact, 'facts by name').default({}),
     resource: z.record(text, resourceRule.nullable(), 'rules by attribute name').default({}),
     severity: z.array(severityRule, 'a list of severity rules').min(1, 'at least one rule').optional(),
-    limits: z.strictObject({ textBytes: wholeNumber, flag: text }, 'limits: textBytes, flag').optional(),
+    limits: z.strictObject({ textBytes: byteLimit, flag: text }, 'limits: textBytes, flag').optional(),
     attributes: z.record(text, rules.nullable(), 'rules by attribute name').default({}),
     redact: z.partialRecord(z.enum(redactionClasses), redaction, `${redactionClasses.join(', ')}`).default({}),
   },

@@ -28,8 +28,7 @@ export class NoticeWriter {
       observedAtMs: notice.timeMs,
       severity: severities[notice.severity],
       eventName: notice.eventName,
-      body: notice.body,
-      bodyUtf8: undefined,
+      body: Buffer.from(notice.body),
     });
     for (const [key, value] of this.#attributesOf(notice)) writeValue(key, value, writer);
     writer.end();

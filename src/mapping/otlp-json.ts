@@ -50,8 +50,7 @@ function writeRecord(record: OtlpLogRecord, resource: EncodedResource, out: LogR
     observedAtMs: milliseconds(record.observedTimeUnixNano),
     severity: { number: record.severityNumber, text: record.severityText },
     eventName: record.eventName,
-    body: record.body.stringValue,
-    bodyUtf8: undefined,
+    body: Buffer.from(record.body.stringValue),
   });
   for (const { key, value } of record.attributes) writeValue(attributeKey(key), value, out);
   out.end();

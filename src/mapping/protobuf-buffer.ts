@@ -8,6 +8,7 @@ import { Buffer } from 'node:buffer';
 
 const defaultSizeBytes = 1024;
 const largestOneByteVarint = 0x7f;
+const largestAscii = 0x7f;
 /** KeyValue.value = 2 */
 const valueTag = 0x12;
 /** AnyValue.string_value = 1 */
@@ -15,15 +16,29 @@ const stringValueTag = 0x0a;
 /** A varint of 64 bits. */
 const varintBytesMax = 10;
 /** Up to here a loop over the characters is faster than the call into native code. */
-const loopedCharactersMax = 10;
+const loopedCharactersMax = 24;
+/** Up to here a loop over eight bytes at a time is faster. */
+const loopedBytesMax = 96;
+
+/** Bytes to copy from, and a view of the same bytes, by which eight are copied at a time. */
+export interface ByteSource {
+  readonly bytes: Buffer;
+  readonly view: DataView;
+}
+
+export function byteSource(bytes: Buffer): ByteSource {
+  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) };
+}
 
 export class ProtobufBuffer {
   /** Where the next byte goes; only ever set back. */
   at = 0;
   #bytes: Buffer;
+  #view: DataView;
 
   constructor(sizeBytes: number = defaultSizeBytes) {
     this.#bytes = Buffer.allocUnsafeSlow(sizeBytes);
+    this.#view = new DataView(this.#bytes.buffer);
   }
 
   view(start: number, end: number): Uint8Array {
@@ -93,55 +108,47 @@ export class ProtobufBuffer {
   }
 
   /**
-   * What stands in front of an AnyValue: tag and length of its KeyValue, the key, and its own tag and length. An element
-   * of an array has no KeyValue; its key is empty.
+   * What stands in front of an AnyValue: tag and length of its KeyValue, the key, and its own tag and length.
+   * @param key the field KeyValue.key, encoded. An element of an array has no KeyValue; its key is empty.
    */
-  valueHeader(tag: number, key: Uint8Array, anyValueSize: number): void {
-    const keySize = key.length;
+  valueHeader(tag: number, key: ByteSource, anyValueSize: number): void {
+    const keySize = key.bytes.length;
     this.#reserve(keySize + 2 * varintBytesMax + 2);
     const bytes = this.#bytes;
-    let at = this.at;
-    bytes[at++] = tag;
+    bytes[this.at++] = tag;
     if (keySize > 0) {
-      at = putVarint(bytes, at, keySize + 1 + varintSize(anyValueSize) + anyValueSize);
-      bytes.set(key, at);
-      at += keySize;
-      bytes[at++] = valueTag;
+      this.at = putVarint(bytes, this.at, keySize + 1 + varintSize(anyValueSize) + anyValueSize);
+      this.at = this.#copy(key, 0, keySize);
+      bytes[this.at++] = valueTag;
     }
-    this.at = putVarint(bytes, at, anyValueSize);
+    this.at = putVarint(bytes, this.at, anyValueSize);
   }
 
   /**
-   * A KeyValue with a short text, at once: all of its lengths take one byte. False, with nothing written, when the text
-   * is not ASCII or too long for that.
-   * @param key the field KeyValue.key, encoded.
+   * A KeyValue with a text.
+   * @param key see `valueHeader`.
    */
-  shortTextEntry(tag: number, key: Uint8Array, text: string): boolean {
-    const keySize = key.length;
+  textEntry(tag: number, key: ByteSource, text: ByteSource, start: number, end: number): void {
+    const textSize = end - start;
+    this.#textHeader(tag, key, textSize);
+    this.at = this.#copy(text, start, end);
+  }
+
+  /** The same for a short ASCII text. False, with nothing written, when it is anything else. */
+  shortTextEntry(tag: number, key: ByteSource, text: string): boolean {
     const textSize = text.length;
-    const entrySize = keySize + textSize + 4;
-    if (entrySize > largestOneByteVarint) return false;
-    this.#reserve(keySize + textSize * 3 + 6);
+    if (textSize > loopedCharactersMax) return false;
+    const start = this.at;
+    this.#textHeader(tag, key, textSize);
     const bytes = this.#bytes;
-    let at = this.at;
-    bytes[at++] = tag;
-    bytes[at++] = entrySize;
-    bytes.set(key, at);
-    at += keySize;
-    bytes[at++] = valueTag;
-    bytes[at++] = textSize + 2;
-    bytes[at++] = stringValueTag;
-    bytes[at++] = textSize;
-    if (textSize <= loopedCharactersMax) {
-      for (let index = 0; index < textSize; index++) {
-        const code = text.charCodeAt(index);
-        if (code > 0x7f) return false;
-        bytes[at++] = code;
+    let { at } = this;
+    for (let index = 0; index < textSize; index++) {
+      const code = text.charCodeAt(index);
+      if (code > largestAscii) {
+        this.at = start;
+        return false;
       }
-    } else {
-      const written = bytes.write(text, at);
-      if (written !== textSize) return false;
-      at += written;
+      bytes[at++] = code;
     }
     this.at = at;
     return true;
@@ -164,6 +171,27 @@ export class ProtobufBuffer {
     putVarint(this.#bytes, position, length);
   }
 
+  /** All of a KeyValue but its text, for which there is room afterwards. */
+  #textHeader(tag: number, key: ByteSource, textSize: number): void {
+    const anyValueSize = 1 + varintSize(textSize) + textSize;
+    this.#reserve(key.bytes.length + 3 * varintBytesMax + 4 + textSize);
+    this.valueHeader(tag, key, anyValueSize);
+    this.#bytes[this.at++] = stringValueTag;
+    this.at = putVarint(this.#bytes, this.at, textSize);
+  }
+
+  /** Copies to where the next byte goes and returns the end of it; there has to be room. */
+  #copy(from: ByteSource, start: number, end: number): number {
+    const bytes = this.#bytes;
+    if (end - start > loopedBytesMax) return this.at + from.bytes.copy(bytes, this.at, start, end);
+    const [view, fromView] = [this.#view, from.view];
+    let { at } = this;
+    let index = start;
+    for (; index + 8 <= end; index += 8, at += 8) view.setBigUint64(at, fromView.getBigUint64(index));
+    for (; index < end; index++, at++) bytes[at] = from.bytes[index] as number;
+    return at;
+  }
+
   #varintOfBigint(value: bigint): void {
     this.#reserve(varintBytesMax);
     let rest = value;
@@ -180,6 +208,7 @@ export class ProtobufBuffer {
     const larger = Buffer.allocUnsafeSlow(Math.max(neededBytes, this.#bytes.length * 2));
     larger.set(this.#bytes.subarray(0, this.at));
     this.#bytes = larger;
+    this.#view = new DataView(larger.buffer);
   }
 }
 
@@ -196,10 +225,10 @@ export function varint64Size(value: number | bigint): number {
 }
 
 /** A field of text as bytes of its own. */
-export function encodeStringField(fieldNumber: number, text: string): Uint8Array {
+export function encodeStringField(fieldNumber: number, text: string): Buffer {
   const utf8 = Buffer.from(text);
   const headerSize = 1 + varintSize(utf8.length);
-  const field = new Uint8Array(headerSize + utf8.length);
+  const field = Buffer.alloc(headerSize + utf8.length);
   field[0] = (fieldNumber << 3) | 2;
   putVarint(field, 1, utf8.length);
   field.set(utf8, headerSize);

@@ -6,7 +6,7 @@ import { Buffer } from 'node:buffer';
 import { type AttributeKey, arrayElement } from './attribute-key.ts';
 import type { EncodedResource, Envelope } from './envelope.ts';
 import type { LogRecordWriter, RecordHead } from './log-record-writer.ts';
-import { ProtobufBuffer, varint64Size, varintSize } from './protobuf-buffer.ts';
+import { type ByteSource, ProtobufBuffer, varint64Size, varintSize } from './protobuf-buffer.ts';
 
 /** ScopeLogs.log_records = 2 */
 const logRecordTag = 0x12;
@@ -85,12 +85,16 @@ export class ProtobufWriter implements LogRecordWriter {
 
   string(key: AttributeKey, value: string): void {
     const buffer = this.#buffer;
-    if (key !== arrayElement && buffer.shortTextEntry(this.#tag, key.protobuf, value)) return;
+    if (buffer.shortTextEntry(this.#tag, key.protobuf, value)) return;
     const sizeBytes = Buffer.byteLength(value);
     this.#buffer.valueHeader(this.#tag, key.protobuf, 1 + varintSize(sizeBytes) + sizeBytes);
     buffer.byte(anyValue.string);
     buffer.varint(sizeBytes);
     buffer.utf8(value);
+  }
+
+  utf8(key: AttributeKey, text: ByteSource, start: number, end: number): void {
+    this.#buffer.textEntry(this.#tag, key.protobuf, text, start, end);
   }
 
   integer(key: AttributeKey, value: number | bigint): void {
@@ -166,15 +170,13 @@ export class ProtobufWriter implements LogRecordWriter {
     return this.#request.subarray(0, sizeBytes);
   }
 
-  #body(head: RecordHead): void {
+  #body({ body }: RecordHead): void {
     const buffer = this.#buffer;
-    const sizeBytes = head.bodyUtf8?.length ?? Buffer.byteLength(head.body);
     buffer.byte(0x2a);
-    buffer.varint(1 + varintSize(sizeBytes) + sizeBytes);
+    buffer.varint(1 + varintSize(body.length) + body.length);
     buffer.byte(anyValue.string);
-    buffer.varint(sizeBytes);
-    if (head.bodyUtf8 === undefined) buffer.utf8(head.body);
-    else buffer.bytes(head.bodyUtf8);
+    buffer.varint(body.length);
+    buffer.bytes(body);
   }
 
   #beginContainer(key: AttributeKey, tag: number): void {
@@ -185,7 +187,7 @@ export class ProtobufWriter implements LogRecordWriter {
     buffer.byte(outerTag);
     if (key !== arrayElement) {
       keyValueLength = buffer.beginLength();
-      buffer.bytes(key.protobuf);
+      buffer.bytes(key.protobuf.bytes);
       buffer.byte(valueTag);
     }
     const anyValueLength = buffer.beginLength();

@@ -1,95 +1,197 @@
 /**
- * Reads all paths of a mapping from a record in one go: every key of the record is looked at once, and every path is
- * followed once, however many attributes and conditions are made from it.
+ * Where the values of a mapping's paths stand in a record. Every path is followed once, however many attributes and conditions
+ * are made from it.
  */
-import { toObject } from './conversions.ts';
-import type { JsonObject, JsonValue } from './exact-json.ts';
+import { Buffer } from 'node:buffer';
+import type { JsonValue } from './exact-json.ts';
+import { type JsonTape, kinds, none } from './json-tape.ts';
+import type { KeyTable, RecordKey } from './key-table.ts';
 
-export type PathValues = (JsonValue | undefined)[];
+/** A segment of paths: `identityMetadata|identity_metadata`. The first spelling with a value counts. */
+interface Member {
+  readonly segment: string;
+  readonly spellings: readonly RecordKey[];
+  /** Of each spelling, while a record is read. */
+  readonly entries: number[];
+  /** The path that ends here. */
+  path: number | undefined;
+  /** What paths that go on look for in the value. */
+  readonly members: Member[];
+}
 
-type ReadObject = (object: JsonObject) => JsonValue | undefined;
+type ReadText = (text: string) => JsonTape | undefined;
 
-interface ParentReader {
-  /** Spellings of the top-level key, as slots. */
-  readonly slots: readonly number[];
-  readonly children: { readonly path: number; readonly read: ReadObject }[];
+/** Texts up to this length are compared with that of the record before. */
+const comparedBytesMax = 64;
+
+/** The value of one path, in the record that was read last. */
+class PathValue {
+  tape: JsonTape | undefined;
+  entry = none;
+  #isCurrent = false;
+  #value: JsonValue | undefined;
+  /** The bytes of the last short text: the next record often has the same one, which then need not be made again. */
+  readonly #bytes = Buffer.alloc(comparedBytesMax);
+  #size = none;
+
+  clear(): void {
+    this.entry = none;
+    this.#isCurrent = false;
+  }
+
+  get(): JsonValue | undefined {
+    if (this.entry === none || this.tape === undefined) return undefined;
+    if (!this.#isCurrent) {
+      if (!this.#isSameText(this.tape)) this.#value = this.#read(this.tape);
+      this.#isCurrent = true;
+    }
+    return this.#value;
+  }
+
+  #isSameText(tape: JsonTape): boolean {
+    if (tape.kind(this.entry) !== kinds.text) return false;
+    const start = tape.start(this.entry);
+    if (tape.end(this.entry) - start !== this.#size) return false;
+    for (let index = 0; index < this.#size; index++) {
+      if (this.#bytes[index] !== tape.bytes[start + index]) return false;
+    }
+    return true;
+  }
+
+  #read(tape: JsonTape): JsonValue {
+    const [start, end] = [tape.start(this.entry), tape.end(this.entry)];
+    const isShortText = tape.kind(this.entry) === kinds.text && end - start <= comparedBytesMax;
+    this.#size = isShortText ? end - start : none;
+    for (let index = 0; index < this.#size; index++) this.#bytes[index] = tape.bytes[start + index] as number;
+    return tape.value(this.entry);
+  }
+}
+
+/** The values of the record that was read last. */
+export class RecordValues {
+  readonly #values: PathValue[] = [];
+
+  clear(): void {
+    for (const value of this.#values) value.clear();
+  }
+
+  add(): void {
+    this.#values.push(new PathValue());
+  }
+
+  set(path: number, tape: JsonTape, entry: number): void {
+    const value = this.#values[path] as PathValue;
+    value.tape = tape;
+    value.entry = entry;
+  }
+
+  /** The entry on the path's tape, or `none`. Nulls and empty texts are no values. */
+  entry(path: number): number {
+    return (this.#values[path] as PathValue).entry;
+  }
+
+  /** Of a path that has a value. */
+  tape(path: number): JsonTape {
+    return (this.#values[path] as PathValue).tape as JsonTape;
+  }
+
+  value(path: number): JsonValue | undefined {
+    return (this.#values[path] as PathValue).get();
+  }
+
+  /** Of the first path that has one. */
+  firstValue(paths: readonly number[]): JsonValue | undefined {
+    const path = paths.find((candidate) => this.entry(candidate) !== none);
+    return path === undefined ? undefined : this.value(path);
+  }
 }
 
 export class RecordPaths {
-  readonly #paths = new Map<string, number>();
-  /** Where the values of top-level keys are kept while one record is read. */
-  readonly #slotOfKey = new Map<string, number>();
-  readonly #slots: PathValues = [];
-  readonly #topLevel: { readonly path: number; readonly slots: readonly number[] }[] = [];
-  readonly #parents = new Map<string, ParentReader>();
+  readonly values = new RecordValues();
+  readonly #keyTable: KeyTable;
+  readonly #pathOf = new Map<string, number>();
+  readonly #members: Member[] = [];
 
-  /** The index of the path's value. All paths have to be known before the first record is read. */
+  constructor(keyTable: KeyTable) {
+    this.#keyTable = keyTable;
+  }
+
+  /** The number of the path. All paths have to be known before the first record is read. */
   indexOf(path: string): number {
-    return this.#paths.get(path) ?? this.#add(path);
-  }
-
-  /** Nulls and empty texts are no values. */
-  read(record: JsonObject, values: PathValues): void {
-    const slots = this.#slots.fill(undefined);
-    for (const key in record) {
-      const slot = this.#slotOfKey.get(key);
-      if (slot !== undefined) slots[slot] = presentOrNothing(record[key]);
-    }
-    for (const { path, slots: spellings } of this.#topLevel) values[path] = firstOf(spellings, slots);
-    for (const parent of this.#parents.values()) {
-      const object = toObject(firstOf(parent.slots, slots));
-      for (const { path, read } of parent.children) values[path] = object === undefined ? undefined : read(object);
-    }
-  }
-
-  #add(path: string): number {
-    const index = this.#paths.size;
-    this.#paths.set(path, index);
-    const [first = '', ...rest] = path.split('.');
-    const slots = first.split('|').map((key) => this.#slotFor(key));
-    if (rest.length === 0) {
-      this.#topLevel.push({ path: index, slots });
-    } else {
-      const parent = this.#parents.get(first) ?? { slots, children: [] };
-      this.#parents.set(first, parent);
-      parent.children.push({ path: index, read: readInside(rest) });
-    }
+    const known = this.#pathOf.get(path);
+    if (known !== undefined) return known;
+    const index = this.#pathOf.size;
+    this.#pathOf.set(path, index);
+    this.values.add();
+    this.#add(this.#members, path.split('.'), index);
     return index;
   }
 
-  #slotFor(key: string): number {
-    const slot = this.#slotOfKey.get(key) ?? this.#slots.push(undefined) - 1;
-    this.#slotOfKey.set(key, slot);
-    return slot;
-  }
-}
-
-/** Follows the rest of a path, through objects in strings too. */
-function readInside([segment = '', ...rest]: readonly string[]): ReadObject {
-  const keys = segment.split('|');
-  const readHere: ReadObject = (object) => {
-    for (const key of keys) {
-      const value = presentOrNothing(object[key]);
-      if (value !== undefined) return value;
+  /**
+   * Finds the paths of the record on the tape.
+   * @param readText gives the tape of an object that stands in a text, as Azure writes it; undefined when there is none.
+   */
+  read(tape: JsonTape, readText: ReadText): void {
+    this.values.clear();
+    // First all members of the record itself: their keys know where they stand until another record is scanned.
+    for (const { spellings, entries } of this.#members) {
+      for (let index = 0; index < spellings.length; index++) {
+        entries[index] = tape.memberOfRecord(spellings[index] as RecordKey);
+      }
     }
-    return undefined;
-  };
-  if (rest.length === 0) return readHere;
-  const readDeeper = readInside(rest);
-  return (object) => {
-    const inner = toObject(readHere(object));
-    return inner === undefined ? undefined : readDeeper(inner);
-  };
-}
-
-function firstOf(spellings: readonly number[], slots: PathValues): JsonValue | undefined {
-  for (const slot of spellings) {
-    const value = slots[slot];
-    if (value !== undefined) return value;
+    this.#take(this.#members, tape, readText);
   }
-  return undefined;
+
+  #readObject(members: readonly Member[], tape: JsonTape, object: number, readText: ReadText): void {
+    for (const { entries } of members) entries.fill(none);
+    const end = tape.next(object);
+    for (let entry = tape.first(object); entry < end; entry = tape.next(entry)) {
+      const key = tape.key(entry);
+      for (const { spellings, entries } of members) {
+        const spelling = spellings.indexOf(key);
+        if (spelling !== -1) entries[spelling] = entry;
+      }
+    }
+    this.#take(members, tape, readText);
+  }
+
+  #take(members: readonly Member[], tape: JsonTape, readText: ReadText): void {
+    for (const member of members) {
+      const entry = firstWithValue(member.entries, tape);
+      if (entry === none) continue;
+      if (member.path !== undefined) this.values.set(member.path, tape, entry);
+      if (member.members.length > 0) this.#readInside(member.members, tape, entry, readText);
+    }
+  }
+
+  #readInside(members: readonly Member[], tape: JsonTape, entry: number, readText: ReadText): void {
+    const inner = tape.kind(entry) === kinds.object ? { tape, entry } : objectInText(tape, entry, readText);
+    if (inner !== undefined) this.#readObject(members, inner.tape, inner.entry, readText);
+  }
+
+  #add(members: Member[], [segment = '', ...rest]: readonly string[], path: number): void {
+    let member = members.find((other) => other.segment === segment);
+    if (member === undefined) {
+      const spellings = segment.split('|').map((name) => this.#keyTable.pin(name));
+      member = { segment, spellings, entries: spellings.map(() => none), path: undefined, members: [] };
+      members.push(member);
+    }
+    if (rest.length === 0) member.path = path;
+    else this.#add(member.members, rest, path);
+  }
 }
 
-function presentOrNothing(value: JsonValue | undefined): JsonValue | undefined {
-  return value === null || value === '' ? undefined : value;
+function objectInText(
+  tape: JsonTape,
+  entry: number,
+  readText: ReadText,
+): { tape: JsonTape; entry: number } | undefined {
+  const kind = tape.kind(entry);
+  const inner = kind === kinds.text || kind === kinds.escapedText ? readText(tape.text(entry)) : undefined;
+  return inner === undefined ? undefined : { tape: inner, entry: 0 };
+}
+
+function firstWithValue(entries: readonly number[], tape: JsonTape): number {
+  for (const entry of entries) if (entry !== none && tape.hasValue(entry)) return entry;
+  return none;
 }

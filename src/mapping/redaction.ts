@@ -38,6 +38,15 @@ export class Redactor {
   }
 
   /**
+   * True when redaction would change the text as a value of a record.
+   * @param depth of containers that the value is in, at least.
+   */
+  changesText(text: string, depth: number, service: unknown): boolean {
+    this.#namesInService = this.#keys.namesIn(service);
+    return this.#redactLeaf(text, depth, 0) !== text;
+  }
+
+  /**
    * The text without the values behind sensitive keys, for what is no JSON or was cut. It needs no structure: whatever
    * stands quoted in front of a colon is a key, on any level of JSON in strings, and its value ends where the quotes or
    * brackets that it begins with end, or with the text.

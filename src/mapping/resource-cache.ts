@@ -24,17 +24,17 @@ export class ResourceCache {
   }
 
   of(input: MappingInput): EncodedResource {
-    const attributes = this.#attributes;
-    for (const [index, { read }] of attributes.entries()) {
-      if (read(input) !== this.#lastValues[index]) {
-        this.#last = undefined;
-        break;
-      }
+    if (this.#last === undefined || !this.#isLast(input)) {
+      this.#lastValues = this.#attributes.map(({ read }) => read(input));
+      this.#last = this.#find(this.#lastValues);
     }
-    if (this.#last !== undefined) return this.#last;
-    this.#lastValues = attributes.map(({ read }) => read(input));
-    this.#last = this.#find(this.#lastValues);
     return this.#last;
+  }
+
+  #isLast(input: MappingInput): boolean {
+    let index = 0;
+    for (const { read } of this.#attributes) if (read(input) !== this.#lastValues[index++]) return false;
+    return true;
   }
 
   #find(values: readonly (string | undefined)[]): EncodedResource {

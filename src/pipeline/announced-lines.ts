@@ -23,6 +23,10 @@ export class AnnouncedLines {
     }
   }
 
+  get isEmpty(): boolean {
+    return this.#lines.size === 0;
+  }
+
   /** The line was met in the object. Returns the observed time that it was announced with, if it was. */
   take(occurrence: LineHash): number | undefined {
     if (this.#lines.size === 0) return undefined;

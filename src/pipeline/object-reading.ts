@@ -17,6 +17,8 @@ import { SettlementQueue } from './settlement-queue.ts';
 import type { ShippingParts } from './shipping-parts.ts';
 
 const lineEndings = [0x0a, 0x0d];
+/** How much is read at most without a word to the observer: whoever watches has to see that something moves. */
+const toldAtOnceBytes = 64 * 1_048_576;
 
 export class ObjectReading {
   readonly #object: DeliveredObject;
@@ -123,18 +125,21 @@ export class ObjectReading {
   async #verifyPrefix(chunks: AsyncIterator<Uint8Array>): Promise<Uint8Array | undefined> {
     const { settled } = this.#known;
     let rest: Uint8Array = new Uint8Array(0);
-    const splitter = this.#known.hasLineHashes ? undefined : this.#parts.decoder.createLineSplitter(0);
+    const looksAtLines = !this.#known.hasLineHashes || !this.#announced.isEmpty;
+    const splitter = looksAtLines ? this.#parts.decoder.createLineSplitter(0) : undefined;
     while (this.#digest.offsetBytes < settled.offsetBytes) {
       const next = await chunks.next();
       if (next.done) return undefined;
       const settledPart = next.value.subarray(0, settled.offsetBytes - this.#digest.offsetBytes);
       this.#digest.update(settledPart);
-      if (splitter !== undefined) this.#recountSettled(splitter.push(settledPart));
+      if (splitter !== undefined) this.#passSettled(splitter.push(settledPart));
       rest = next.value.subarray(settledPart.length);
+      this.#decodedBytes += settledPart.length;
+      if (this.#decodedBytes >= toldAtOnceBytes) this.#tellRead(undefined);
     }
     if (!equalBytes(this.#digest.mark(0).position().digest, settled.digest)) return undefined;
     const lastLine = splitter?.end();
-    if (lastLine !== undefined) this.#recountSettled([lastLine]);
+    if (lastLine !== undefined) this.#passSettled([lastLine]);
     return this.#digest.atLineEnd ? rest : await this.#verifyLineEnd(rest, chunks);
   }
 
@@ -149,11 +154,16 @@ export class ObjectReading {
     return lineEndings.includes(following[0] as number) ? following : undefined;
   }
 
-  /** After the look-back the state has no line hashes: those of the settled part are made again as it passes by. */
-  #recountSettled(lines: readonly DeliveredLine[]): void {
+  /**
+   * After the look-back the state has no line hashes: those of the settled part are made again as it passes by. After a crash
+   * it may name announced lines that were settled later on: nothing is in flight any more for those.
+   */
+  #passSettled(lines: readonly DeliveredLine[]): void {
     for (const line of lines) {
-      const { high, low } = this.#hasher.ofLine(digestOf(line));
-      this.#ledger.addSettled(Uint32Array.of(high, low));
+      const lineHash = this.#hasher.ofLine(digestOf(line));
+      if (!this.#known.hasLineHashes) this.#ledger.addSettled(Uint32Array.of(lineHash.high, lineHash.low));
+      if (this.#announced.isEmpty) continue;
+      this.#announced.take(this.#hasher.ofOccurrence(lineHash, this.#ledger.meet(lineHash).occurrence));
     }
   }
 
@@ -176,6 +186,7 @@ export class ObjectReading {
       this.#lastLineEnd = this.#digest.mark(this.#lineCount);
     }
     hashUpTo(chunkStartBytes + chunk.length);
+    if (this.#batch.isEmpty && this.#decodedBytes >= toldAtOnceBytes) this.#tellRead(undefined);
   }
 
   #add(line: DeliveredLine): void {

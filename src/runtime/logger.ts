@@ -27,7 +27,12 @@ const pinoLevels = {
 export type LogLevel = keyof typeof pinoLevels;
 export const logLevels = Object.keys(pinoLevels) as readonly LogLevel[];
 
-export function createLogger(level: LogLevel, destination: NodeJS.WriteStream): Logger {
+/** @param also is given each line as JSON. */
+export function createLogger(
+  level: LogLevel,
+  destination: NodeJS.WriteStream,
+  also?: ((line: string) => void) | undefined,
+): Logger {
   const stream: DestinationStream = destination.isTTY
     ? pretty({ destination, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss', sync: true })
     : destination;
@@ -40,8 +45,17 @@ export function createLogger(level: LogLevel, destination: NodeJS.WriteStream): 
       // It is described already, and pino's own serializer would take it for an error once more.
       serializers: { err: (described: unknown) => described },
     },
-    stream,
+    also === undefined ? stream : both(stream, also),
   );
+}
+
+function both(stream: DestinationStream, also: (line: string) => void): DestinationStream {
+  return {
+    write(line) {
+      stream.write(line);
+      also(line);
+    },
+  };
 }
 
 /** Fields quote names, keys and answers, and a log is read on terminals: JSON alone lets through what terminals obey. */

@@ -81,7 +81,7 @@ function parseS3(entry: string): Parsed<S3Location> {
   const [, bucket = '', path = ''] = /^s3:\/\/([^/]*)\/*(.*)$/i.exec(entry) ?? [];
   if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket) || bucket.includes('..')) {
     return bad(
-      `expected a bucket name of 3 to 63 lower-case letters, digits, dots and hyphens in s3://bucket/prefix, not "${printable(bucket)}"`,
+      `expected a bucket name of 3 to 63 lower-case letters, digits, dots and hyphens in s3://bucket/prefix, not "${printable(bucket.replace(/^.*@/s, '***@'))}"`,
     );
   }
   if (/[*?]/.test(path)) return bad('expected s3://bucket/prefix without wildcards: all workspaces below it are found');

@@ -67,8 +67,9 @@ export class Activity {
     this.#nowMs = nowMs;
     this.lastSignOfLifeMs = nowMs();
     this.sources = new Map(sourceNames.map((name) => [name, newSource()]));
-    for (const { workspaceId, date, lineCount } of deliveredBefore) {
-      if (date !== undefined) this.#workspace(workspaceId).countOnDate(date, lineCount);
+    // The newest first: workspaces that are gone must not take the names of those that deliver.
+    for (const { workspaceId, date = '', lineCount } of deliveredBefore.toSorted(byDateDescending)) {
+      if (date !== '') this.#workspace(workspaceId).countOnDate(date, lineCount);
     }
   }
 
@@ -176,6 +177,10 @@ export class Activity {
     source.listingFault = fault;
     if (fault === undefined) source.completelyPolledAtMs = atMs;
   }
+}
+
+function byDateDescending({ date: a = '' }: DeliveredBefore, { date: b = '' }: DeliveredBefore): number {
+  return a < b ? 1 : a > b ? -1 : 0;
 }
 
 function newSource(): SourceActivity {

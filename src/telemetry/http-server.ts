@@ -19,6 +19,8 @@ export interface HttpContent {
   readonly pageFiles: ReadonlyMap<string, LivePageFile>;
   /** What the live page shows, as JSON. */
   readonly snapshot: () => string;
+  /** No connection could be accepted (too many open files, say); those that are there go on. */
+  readonly onError: (error: Error) => void;
 }
 
 const updateIntervalMs = 1000;
@@ -55,6 +57,7 @@ export class HttpServer {
   async listen({ host, port }: HttpAddress): Promise<string> {
     this.#server.listen({ host, port });
     await once(this.#server, 'listening');
+    this.#server.on('error', this.#content.onError);
     this.#server.unref();
     const address = this.#server.address() as AddressInfo;
     this.#loopbackOnly = isLoopback(address.address);

@@ -1,3 +1,3 @@
 export type { DeliveredBefore } from './activity.ts';
 export { Counters } from './counters.ts';
-export { startTelemetry, type Telemetry } from './telemetry.ts';
+export { startOwnLogs, startTelemetry, type Telemetry } from './telemetry.ts';

@@ -3,6 +3,7 @@
  * OpenTelemetry's where its semantic conventions have one (`http.client.request.duration`, `process.*`).
  */
 import type { Attributes } from '@opentelemetry/api';
+import { errorCodes } from '../model/agent-error.ts';
 import type { AgentEvent } from '../observer.ts';
 import { packageVersion } from '../runtime/package-version.ts';
 import { nodeVersion, type ProcessFigures } from '../runtime/process-figures.ts';
@@ -168,7 +169,8 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     unit: '{fault}',
     attributes: [errorType],
     meaning: 'Faults by code; errors.md tells of each.',
-    read: ({ activity }) => [...activity.faults].map(([code, { count }]) => [count, { [errorType]: code }]),
+    // Also those that never happened: a series that begins at 1 has not increased, as Prometheus sees it.
+    read: ({ activity }) => errorCodes.map((code) => [activity.faults.get(code)?.count ?? 0, { [errorType]: code }]),
   },
   {
     name: 'databricks.audit.waiting',

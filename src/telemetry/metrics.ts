@@ -3,10 +3,10 @@
  * from one place, so the sums of one scrape agree with each other.
  */
 import type { ObservableCounter, ObservableGauge, ObservableUpDownCounter } from '@opentelemetry/api';
-import { resourceFromAttributes } from '@opentelemetry/resources';
 import { type IMetricReader, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
 import type { AgentEvent } from '../observer.ts';
 import { packageVersion } from '../runtime/package-version.ts';
+import { agentResource } from './agent-resource.ts';
 import { histograms, type MetricSources, observedInstruments } from './instruments.ts';
 import type { MetricsExporter } from './options.ts';
 import { PrometheusReader } from './prometheus.ts';
@@ -36,11 +36,7 @@ export async function createMetrics(
   const readers: IMetricReader[] = prometheus === undefined ? [] : [prometheus];
   if (options.exporters.includes('otlp')) readers.push(await createPushReader(options, onPushFailure));
   const provider = new MeterProvider({
-    resource: resourceFromAttributes({
-      ...options.resourceAttributes,
-      'service.name': 'databricks-audit-otel',
-      'service.version': packageVersion,
-    }),
+    resource: agentResource(options.resourceAttributes),
     readers,
   });
   return {

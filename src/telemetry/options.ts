@@ -30,6 +30,13 @@ export const telemetryOptions = {
   OTEL_METRIC_EXPORT_TIMEOUT: variable(wholeNumber(1, 2 ** 31 - 1))
     .transform((value) => value ?? 30_000)
     .describe('Milliseconds that one push may take; not longer than the interval. Default `30000`.'),
+  DATABRICKS_AUDIT_SELF_LOGS: variable((text) =>
+    text === 'stderr' || text === 'otlp' ? good<'stderr' | 'otlp'>(text) : bad('expected stderr or otlp'),
+  )
+    .transform((value) => value ?? 'stderr')
+    .describe(
+      'Where the log of `run` goes: `stderr`, or `otlp` for the collector as well, as protobuf and as the service `databricks-audit-otel`. Default `stderr`.',
+    ),
 };
 
 function parseAddress(text: string): Parsed<HttpAddress> {

@@ -55,4 +55,9 @@ For each workspace and in sum, because all of it is read at the same moment:
 
 \`databricks.workspace.id\` is the workspace in the path of the object; series of the legacy layout, which has none, go without.
 The first 200 workspaces that the agent meets have series of their own. All others share \`_OTHER\`.
+
+## Alerts
+
+[examples/prometheus/alerts.yaml](../examples/prometheus/alerts.yaml) has rules for Prometheus, and the [runbook](runbook.md) a section for
+each.
 `;

@@ -12,8 +12,10 @@ import { Activity, type DeliveredBefore } from './activity.ts';
 import { CollectorWatch } from './collector-watch.ts';
 import { type CollectorAnswer, liveness, readiness } from './health.ts';
 import type { HttpServer } from './http-server.ts';
+import { waitForLastPush } from './last-push.ts';
 import type { Metrics, MetricsOptions } from './metrics.ts';
 import type { HttpAddress } from './options.ts';
+import type { OwnLogs } from './own-logs.ts';
 import { type Setting, takeSnapshot } from './snapshot.ts';
 
 export interface TelemetryOptions {
@@ -44,6 +46,16 @@ export async function startTelemetry(
   const telemetry = new Telemetry(options, dependencies);
   await telemetry.start();
   return telemetry;
+}
+
+/** See own-logs.ts. */
+export async function startOwnLogs(
+  resourceAttributes: Readonly<Record<string, string>>,
+  clock: Clock,
+): Promise<OwnLogs> {
+  const { createOwnLogs } = await import('./own-logs.ts');
+  const ownLogs = createOwnLogs(resourceAttributes);
+  return { ...ownLogs, close: () => waitForLastPush(ownLogs.close(), clock) };
 }
 
 export class Telemetry {
@@ -81,10 +93,12 @@ export class Telemetry {
 
   /**
    * An agent begins. What a former one had in flight is nobody's any more, so all counts begin again, as after a restart of
-   * the process.
+   * the process. The faults stay: one of them is why it begins again.
    */
   watch(): Observer {
+    const { faults } = this.#activity;
     this.#activity = this.#newActivity(this.#dependencies.deliveredBefore());
+    for (const [code, fault] of faults) this.#activity.faults.set(code, fault);
     return (event: AgentEvent) => {
       this.#activity.observe(event);
       this.#metrics?.observe(event, this.#dependencies.clock.nowMs());
@@ -93,7 +107,9 @@ export class Telemetry {
 
   async close(): Promise<void> {
     await this.#server?.close();
-    await this.#metrics?.close().catch((error: unknown) => this.#reportPushFailure(error));
+    if (this.#metrics === undefined) return;
+    const lastPush = this.#metrics.close().catch((error: unknown) => this.#reportPushFailure(error));
+    await waitForLastPush(lastPush, this.#dependencies.clock);
   }
 
   #reportPushFailure(error: unknown): void {
@@ -118,6 +134,10 @@ export class Telemetry {
         metrics: this.#metrics?.render,
         pageFiles: readLivePage(),
         snapshot: () => JSON.stringify(this.#snapshot()),
+        onError: (error) => {
+          const reason = printable(messageOf(error));
+          this.#log.write('warn', { reason }, 'A connection to health, metrics or live page could not be accepted');
+        },
       },
       clock,
     );

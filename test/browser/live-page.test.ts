@@ -5,7 +5,8 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { type AgentProcess, startAgent } from '../support/agent-process.ts';
+import { urlOf } from '../support/agent-http.ts';
+import { startAgent } from '../support/agent-process.ts';
 import { auditLines, deliveryKey, directoryPlace } from '../support/delivery-place.ts';
 import { answers, startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { parsePrometheus, sumOf } from '../support/prometheus-text.ts';
@@ -178,10 +179,6 @@ async function scene(options: BrowserContextOptions = {}) {
   const page = await context.newPage();
   await page.goto(url);
   return { agent, page, url, receiver, place };
-}
-
-async function urlOf(agent: AgentProcess): Promise<string> {
-  return String((await agent.logged('Health, metrics and the live page are served')).url);
 }
 
 function shows(page: Page, selector: string): Promise<void> {

@@ -2,7 +2,8 @@
  * Promise 6 on the real process: what the metrics say adds up at every moment, and is what the collector got.
  */
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { type AgentProcess, type Environment, startAgent } from '../support/agent-process.ts';
+import { urlOf } from '../support/agent-http.ts';
+import { type Environment, startAgent } from '../support/agent-process.ts';
 import { auditLines, deliveryKey, directoryPlace } from '../support/delivery-place.ts';
 import { answers, type OtlpReceiver, startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { parsePrometheus, type Sample, sumOf } from '../support/prometheus-text.ts';
@@ -117,10 +118,6 @@ async function scene(): Promise<Scene> {
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
   };
   return { receiver, place, environment };
-}
-
-async function urlOf(agent: AgentProcess): Promise<string> {
-  return String((await agent.logged('Health, metrics and the live page are served')).url);
 }
 
 async function scrape(url: string): Promise<Sample[]> {

@@ -21,7 +21,7 @@ export function hostileLine(random: Random): Buffer {
   if (shape < 8) return Buffer.from(extremeLine(random));
   let tree = random.pick(seeds);
   for (let count = random.size(6); count > 0; count--) tree = mutate(tree, random);
-  if (shape < 25) return plantedLine(tree, random);
+  if (shape < 25) return plantedLine(random, tree);
   const line = Buffer.from(printTree(tree, random.chance(0.1) ? random.pick([' ', '\t', '\r', '  ']) : ''));
   return shape < 40 ? damage(line, random) : line;
 }
@@ -154,7 +154,7 @@ const secretKeys = [
 const commandKeys = ['commandText', 'query_text', 'sqlText', 'notebook_params', 'pythonParams'];
 
 /** A line with something to redact in it, perhaps cut at its end. */
-function plantedLine(tree: JsonTree, random: Random): Buffer {
+export function plantedLine(random: Random, tree: JsonTree = random.pick(seeds)): Buffer {
   const root: JsonTree = tree.kind === 'object' ? tree : { kind: 'object', entries: [] };
   if (root.kind !== 'object') return Buffer.alloc(0);
   const planted: JsonEntry = [quotedText(hostileKey(random), random), hidden(random, 1 + random.below(5), 0)];

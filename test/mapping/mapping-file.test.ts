@@ -97,7 +97,7 @@ attributes:
 limits: { textBytes: 0, flag: x }
 redact: { passwords: {} }
 `);
-    const keysOfRule = 'a key of a rule (from, as, value, when, limits, flag, why) or a list of rules';
+    const keysOfRule = 'a key of a rule (from, as, value, when, limits, flag, distinctNames, why) or a list of rules';
     expect(message.split('\n')).toEqual([
       'The mapping has 11 mistakes:',
       expect.stringMatching(
@@ -115,7 +115,7 @@ redact: { passwords: {} }
       '  ours.yaml:11:3: attributes.c.d: expected either from or value, got {"form":"x"}',
       `  ours.yaml:11:10: attributes.c.d.form: expected ${keysOfRule}, got "x"`,
       '  ours.yaml:12:3: attributes.e.f: expected either from or value, got {"from":"x","value":1}',
-      '  ours.yaml:13:11: limits.textBytes: expected a whole number of at least 1, got 0',
+      '  ours.yaml:13:11: limits.textBytes: expected a whole number of at least 4, got 0',
       '  ours.yaml:14:11: redact.passwords: expected a key of secrets, commands, got {}',
     ]);
   });
@@ -143,7 +143,7 @@ redact: { passwords: {} }
     writeFileSync(join(workingDirectory, 'ours.yaml'), 'verion: 1\n');
     const message = messageOf(['databricks-audit', 'elastik', './missing.yaml', 'ours.yaml']);
     expect(message).toContain(
-      'expected one of the built-in mappings databricks-audit, elastic, or a path with a / or a ., got "elastik"',
+      'expected one of the built-in mappings databricks-audit, elastic, loki, or a path with a / or a ., got "elastik"',
     );
     expect(message).toContain('"./missing.yaml": expected a readable file');
     expect(message).toContain('verion');
@@ -152,6 +152,17 @@ redact: { passwords: {} }
   it('include what no layer says', () => {
     writeFileSync(join(workingDirectory, 'ours.yaml'), 'attributes: {}\n');
     expect(messageOf(['./ours.yaml'])).toContain('timestamp: expected in one of the layers, got nothing');
+  });
+
+  it('include keys and values that are no Unicode, which would become the same key', () => {
+    const message = mistakesIn('attributes: { "\\ud800": { from: a }, "\\udfff": { from: a } }\nevent: "a\\ud800"\n');
+    expect(message.match(/whole characters/g)).toHaveLength(3);
+  });
+
+  it('include values that are no integer in JavaScript', () => {
+    expect(mistakesIn('attributes: { a: { value: -9007199254740993 } }')).toMatch(
+      /attributes\.a\.value: expected a (text, )?.*whole number/,
+    );
   });
 
   it('never put control characters into the message', () => {

@@ -28,7 +28,7 @@ export interface Entry {
 
 export class ModelBucket {
   readonly #etags: Settings['etags'];
-  readonly #names = new Map<string, readonly string[]>();
+  readonly #names = new Map<string, { readonly now: readonly string[]; readonly before: readonly string[] }>();
   readonly #versions = new Map<string, Version[]>();
   #etagCount = 0;
 
@@ -51,11 +51,12 @@ export class ModelBucket {
 
   /** Writes or deletes what the step says. */
   deliver(step: Delivery, nowMs: number): void {
-    const before = this.versions(step.key).at(-1);
-    if (before?.untilMs === Number.POSITIVE_INFINITY) before.untilMs = nowMs;
+    const overwritten = this.versions(step.key).at(-1);
+    if (overwritten?.untilMs === Number.POSITIVE_INFINITY) overwritten.untilMs = nowMs;
     if (step.change === 'delete') return;
-    const names = changed(this.#names.get(step.key) ?? [], step);
-    this.#names.set(step.key, names);
+    const { now, before } = this.#names.get(step.key) ?? { now: [], before: [] };
+    const names = changed(now, before, step);
+    this.#names.set(step.key, { now: names, before: now });
     this.#write(step.key, names, 'newline' in step ? step.newline : true, nowMs);
   }
 
@@ -80,7 +81,11 @@ export class ModelBucket {
   }
 }
 
-function changed(names: readonly string[], step: Exclude<Delivery, { change: 'delete' }>): readonly string[] {
+function changed(
+  names: readonly string[],
+  before: readonly string[],
+  step: Exclude<Delivery, { change: 'delete' }>,
+): readonly string[] {
   switch (step.change) {
     case 'extend':
       return [...names, ...step.lines];
@@ -94,6 +99,8 @@ function changed(names: readonly string[], step: Exclude<Delivery, { change: 'de
       return names.toReversed();
     case 'shrink':
       return names.slice(0, step.keep);
+    case 'restore':
+      return before;
     case 'same':
       return names;
   }

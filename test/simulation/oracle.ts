@@ -107,25 +107,23 @@ export class Oracle implements CollectorListener {
   ): void {
     this.#stateWasLost ||= stateIsLost;
     const sent = [...this.#occurrences.values()].filter((occurrence) => occurrence.life === life);
-    const open = sent.filter(({ ended }) => ended?.life !== life);
-    const inFlightMax = this.#limits.batchRecords * this.#limits.requestsInFlight;
-    if (open.length > inFlightMax) this.#problem(`${open.length} lines were in flight, and ${inFlightMax} may be`);
+    const isOpen = ({ ended }: Occurrence) => ended?.life !== life;
     const isUncommitted = ({ ended }: Occurrence) => ended?.life === life && ended.commitCount === this.commitCount;
-    const behindOpen = behindOldest(open);
-    const behindUnsettled = behindOldest(
-      sent.filter((occurrence) => open.includes(occurrence) || isUncommitted(occurrence)),
-    );
-    for (const occurrence of sent) {
-      occurrence.mayRepeat = behindUnsettled(occurrence);
-      const { ended } = occurrence;
-      if (ended === undefined || !isUncommitted(occurrence) || behindOpen(occurrence) || diskIsFull) continue;
-      const waitedMs = this.#nowMs() - ended.atMs;
-      if (waitedMs > settlementDelayMs)
-        this.#problem(`${nameOf(occurrence)} ended ${waitedMs} ms ago and is not settled`);
-    }
-    const waiting = sent.filter((occurrence) => behindOpen(occurrence) && !isUncommitted(occurrence));
+    const inFlightMax = this.#limits.batchRecords * this.#limits.requestsInFlight;
+    const isLate = ({ ended }: Occurrence) => this.#nowMs() - (ended?.atMs ?? 0) > settlementDelayMs;
+    const mayBeUnsettled = behindOldest(sent.filter((line) => isOpen(line) || isUncommitted(line)));
+    for (const line of sent) line.mayRepeat = mayBeUnsettled(line);
+
+    const openCount = sent.filter(isOpen).length;
+    if (openCount > inFlightMax) this.#problem(`${openCount} lines were in flight, and ${inFlightMax} may be`);
+    const waits = behindOldest(sent.filter((line) => isOpen(line) || (isUncommitted(line) && !isLate(line))));
+    const late = sent.find((line) => isUncommitted(line) && isLate(line) && !waits(line));
+    if (late !== undefined && !diskIsFull && !this.#isExcused(late.key))
+      this.#problem(`${nameOf(late)} ended long ago and is not settled`);
+    const waiting = sent.filter((line) => waits(line) && !isOpen(line) && !isUncommitted(line));
     for (const [key, lines] of Map.groupBy(waiting, ({ key }) => key)) {
-      if (lines.length > inFlightMax) this.#problem(`${lines.length} lines of ${key} are not settled`);
+      if (lines.length > inFlightMax && !this.#isExcused(key))
+        this.#problem(`${lines.length} lines of ${key} are not settled`);
     }
     this.acknowledgedCount = 0;
   }
@@ -171,8 +169,8 @@ export class Oracle implements CollectorListener {
     }
   }
 
-  /** Lines that came to an end and may not be known to the state: they were in flight, and the object has changed since. */
-  get inFlightLeftCount(): number {
+  /** Lines that were in flight when a process died: when they are missing in the object since, the state does not know their end. */
+  get mayRepeatCount(): number {
     return [...this.#occurrences.values()].filter(({ mayRepeat }) => mayRepeat).length;
   }
 

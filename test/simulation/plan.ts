@@ -40,7 +40,8 @@ export type Step = Delivery | Fault | Death;
 export type Delivery = { readonly kind: 'deliver'; readonly atMs: number; readonly key: string } & (
   | { readonly change: 'extend' | 'rewrite' | 'insert'; readonly lines: readonly string[]; readonly newline: boolean }
   | { readonly change: 'shrink'; readonly keep: number }
-  | { readonly change: 'same' | 'reorder' }
+  /** `restore`: as it was before the latest change. */
+  | { readonly change: 'same' | 'reorder' | 'restore' }
   | { readonly change: 'delete' }
 );
 
@@ -87,7 +88,6 @@ const dayMs = 24 * hourMs;
 
 export function planOf(seed: number): Plan {
   const chance = new Chance(`plan ${seed}`);
-  const bucket = chance.happens(0.05) ? 'sdk' : 'calls';
   const [pollIntervalMs, durationMs] = chance.pick([
     [minuteMs, 2 * hourMs],
     [5 * minuteMs, 10 * hourMs],
@@ -105,125 +105,90 @@ export function planOf(seed: number): Plan {
     pageKeys: chance.pick([1, 3, 1000]),
     etags: chance.pick(['content', 'unique']),
     refusal: chance.pick(['atomic', 'storesTheRest']),
-    bucket,
+    bucket: chance.happens(0.02) ? 'sdk' : 'calls',
   };
-  const story = new Story(chance, durationMs, pollIntervalMs);
-  const steps = [...story.deliveries(), ...story.faults(), ...story.deaths()];
+  const steps = new Story(chance, durationMs, pollIntervalMs).steps();
   return { seed, settings, steps: steps.toSorted((left, right) => left.atMs - right.atMs) };
 }
 
+/** Makes up what happens. Times are close together where it is interesting: around the listings, and around deaths. */
 class Story {
   readonly #chance: Chance;
   readonly #durationMs: number;
   readonly #pollIntervalMs: number;
+  readonly #keys: readonly [string, ...string[]];
+  readonly #hasBadRecords: boolean;
   #lineCount = 0;
 
   constructor(chance: Chance, durationMs: number, pollIntervalMs: number) {
     this.#chance = chance;
     this.#durationMs = durationMs;
     this.#pollIntervalMs = pollIntervalMs;
+    this.#keys = [this.#key(0), ...Array.from({ length: chance.between(0, 4) }, (_, index) => this.#key(index + 1))];
+    this.#hasBadRecords = chance.happens(0.3);
   }
 
-  deliveries(): Delivery[] {
+  steps(): Step[] {
     const chance = this.#chance;
-    const keys = Array.from({ length: chance.between(1, 5) }, (_, index) => this.#key(index)) as [string, ...string[]];
-    const hasBadRecords = chance.happens(0.3);
-    return Array.from({ length: chance.between(2, 14) }, (_, index) => {
-      const at = { kind: 'deliver' as const, atMs: index === 0 ? 0 : this.#time(), key: chance.pick(keys) };
-      const change = chance.pick([
-        'extend',
-        'extend',
-        'extend',
-        'same',
-        'rewrite',
-        'insert',
-        'reorder',
-        'shrink',
-        'delete',
-      ]);
-      if (change === 'shrink') return { ...at, change, keep: chance.between(0, 12) };
-      if (change === 'same' || change === 'reorder') return { ...at, change };
-      if (change === 'delete') return { ...at, change };
-      return { ...at, change, lines: this.#lines(hasBadRecords), newline: chance.happens(0.9) };
-    });
+    const times = <Made>(count: number, make: () => Made) => Array.from({ length: count }, make);
+    return [
+      this.#delivery(0),
+      ...times(chance.between(1, 10), () => this.#delivery(this.#time())),
+      ...times(chance.between(0, 5), () => this.#fault(this.#time())),
+      ...times(chance.between(0, 3), () => this.#death(this.#time(), this.#downMs())),
+      ...times(chance.between(0, 3), () => this.#deathAmidDeliveries(this.#time())).flat(),
+    ];
   }
 
-  faults(): Fault[] {
+  /** An object is delivered, the process that ships it dies, and before the next one starts the object is overwritten. */
+  #deathAmidDeliveries(atMs: number): Step[] {
     const chance = this.#chance;
-    return Array.from({ length: chance.between(0, 6) }, (): Fault => {
-      const at = { atMs: this.#time(), forMs: this.#faultDurationMs() };
-      switch (chance.pick(['collector', 'collector', 'collector', 'bucket', 'bucket', 'disk'])) {
-        case 'collector':
-          return { kind: 'collector', ...at, ...this.#collectorFault() };
-        case 'bucket':
-          return { kind: 'bucket', ...at, fault: chance.pick(['throttled', 'failing', 'denied', 'cut', 'stale']) };
-        default:
-          return { kind: 'disk', ...at, of: chance.pick(['state', 'letters']) };
-      }
-    });
+    const key = chance.pick(this.#keys);
+    const pollMs = this.#pollIntervalMs;
+    const death = this.#death(atMs, Math.round(pollMs * (0.5 + chance.next())));
+    return [this.#delivery(atMs, key), death, this.#delivery(atMs + chance.between(pollMs, 1.5 * pollMs), key)];
   }
 
-  deaths(): Death[] {
+  #delivery(atMs: number, key = this.#chance.pick(this.#keys)): Delivery {
     const chance = this.#chance;
-    return Array.from({ length: chance.between(0, 6) }, (): Death => {
-      const at = { kind: 'death' as const, atMs: this.#time(), downMs: this.#downMs() };
-      if (chance.happens(0.15)) return { ...at, how: 'stop' };
-      return {
-        ...at,
-        how: chance.pick(['kill', 'powerLoss']),
-        at: chance.pick([
-          'any',
-          'list',
-          'open',
-          'read',
-          'arrive',
-          'arrive',
-          'answer',
-          'answer',
-          'letters',
-          'commit',
-          'commit',
-        ]),
-        skip: chance.pick([0, 0, 0, 1, 2, 5]),
-        microtasks: chance.pick([0, 0, 1, 2, 3, 5, 8, 13, 30]),
-        requestsArrive: chance.happens(0.5),
-        state: chance.happens(0.03) ? chance.pick(['lost', 'damaged']) : 'kept',
-      };
-    });
-  }
-
-  /** Mostly right after something was delivered or before it is looked at: the interesting moments are close together. */
-  #time(): number {
-    const { next } = { next: this.#chance.next() };
-    const polls = Math.floor((next * this.#durationMs) / this.#pollIntervalMs);
-    return this.#chance.happens(0.5)
-      ? polls * this.#pollIntervalMs + this.#chance.between(-3000, 3000) + 3000
-      : Math.floor(next * this.#durationMs);
-  }
-
-  #faultDurationMs(): number {
-    const chance = this.#chance;
-    return chance.pick([
-      chance.between(1000, 60_000),
-      chance.between(minuteMs, 30 * minuteMs),
-      chance.between(hourMs, 4 * hourMs),
-      chance.happens(0.2) ? chance.between(dayMs, 3 * dayMs) : chance.between(minuteMs, 2 * hourMs),
+    const at = { kind: 'deliver' as const, atMs, key };
+    const change = chance.pick([
+      'extend',
+      'extend',
+      'extend',
+      'same',
+      'rewrite',
+      'insert',
+      'reorder',
+      'shrink',
+      'restore',
+      'delete',
     ]);
+    if (change === 'shrink') return { ...at, change, keep: chance.between(0, 12) };
+    if (change === 'same' || change === 'reorder' || change === 'restore') return { ...at, change };
+    if (change === 'delete') return { ...at, change };
+    return { ...at, change, lines: this.#lines(), newline: chance.happens(0.9) };
   }
 
-  #downMs(): number {
+  #fault(atMs: number): Fault {
     const chance = this.#chance;
-    return chance.pick([1000, 1000, chance.between(1000, 60_000), chance.between(minuteMs, 3 * hourMs)]);
+    const at = { atMs, forMs: this.#faultDurationMs() };
+    switch (chance.pick(['collector', 'collector', 'collector', 'bucket', 'bucket', 'disk'])) {
+      case 'collector':
+        return { kind: 'collector', ...at, ...this.#collectorFault() };
+      case 'bucket':
+        return { kind: 'bucket', ...at, fault: chance.pick(['throttled', 'failing', 'denied', 'cut', 'stale']) };
+      case 'disk':
+        return { kind: 'disk', ...at, of: chance.pick(['state', 'letters']) };
+    }
   }
 
   #collectorFault(): CollectorFault {
     const chance = this.#chance;
     const fault = chance.pick([
       'status',
-      'status',
       'refusesConnections',
       'cuts',
-      'losesAnswers',
       'losesAnswers',
       'hangs',
       'slow',
@@ -238,6 +203,56 @@ class Story {
     };
   }
 
+  #death(atMs: number, downMs: number): Death {
+    const chance = this.#chance;
+    const at = { kind: 'death' as const, atMs, downMs };
+    if (chance.happens(0.1)) return { ...at, how: 'stop' };
+    return {
+      ...at,
+      how: chance.pick(['kill', 'powerLoss']),
+      at: chance.pick([
+        'any',
+        'list',
+        'open',
+        'read',
+        'arrive',
+        'arrive',
+        'answer',
+        'answer',
+        'letters',
+        'commit',
+        'commit',
+      ]),
+      skip: chance.pick([0, 0, 0, 1, 2, 5]),
+      microtasks: chance.pick([0, 0, 1, 2, 3, 5, 8, 13, 30]),
+      requestsArrive: chance.happens(0.5),
+      state: chance.happens(0.03) ? chance.pick(['lost', 'damaged']) : 'kept',
+    };
+  }
+
+  #time(): number {
+    const chance = this.#chance;
+    const atMs = Math.floor(chance.next() * this.#durationMs);
+    if (chance.happens(0.5)) return atMs;
+    return atMs - (atMs % this.#pollIntervalMs) + chance.between(0, 6000);
+  }
+
+  /** An outage of days is thousands of attempts, so there are few of them. */
+  #faultDurationMs(): number {
+    const chance = this.#chance;
+    if (chance.happens(0.02)) return chance.between(dayMs, 3 * dayMs);
+    return chance.pick([
+      chance.between(1000, minuteMs),
+      chance.between(minuteMs, 20 * minuteMs),
+      chance.between(minuteMs, 2 * hourMs),
+    ]);
+  }
+
+  #downMs(): number {
+    const chance = this.#chance;
+    return chance.pick([1000, 1000, chance.between(1000, minuteMs), chance.between(minuteMs, 3 * hourMs)]);
+  }
+
   #key(index: number): string {
     const chance = this.#chance;
     const dayOfRun = Math.floor((chance.next() * this.#durationMs) / dayMs);
@@ -246,14 +261,14 @@ class Story {
     return `audit/workspaceId=${chance.between(0, 2)}/date=${date}/auditlogs_${index}.${ending}`;
   }
 
-  #lines(hasBadRecords: boolean): string[] {
+  #lines(): string[] {
     const chance = this.#chance;
     const count = chance.pick([chance.between(0, 3), chance.between(1, 12), chance.between(10, 40)]);
     return Array.from({ length: count }, () => {
       // Equal lines in one object are two events.
       if (chance.happens(0.15)) return `${chance.between(0, 2)}`;
       const name = `${100 + this.#lineCount++}`;
-      return hasBadRecords && chance.happens(0.1) ? `${chance.pick(['p', 'b', 'x'])}${name}` : name;
+      return this.#hasBadRecords && chance.happens(0.1) ? `${chance.pick(['p', 'b', 'x'])}${name}` : name;
     });
   }
 }

@@ -1,6 +1,7 @@
 /**
- * `npm run simulate -- --seeds 10000 [--first 1]`: histories from seeds, side by side. The first that breaks a promise ends
- * it, with its seed and the smallest plan that still breaks one. `--seed N --trace` tells one history call by call.
+ * `npm run simulate -- --seeds 10000 [--first 1]`, or `-- --seconds 180` with seeds that nobody tried before: histories from
+ * seeds, two side by side. The first that breaks a promise ends it, with its seed and the smallest plan that still breaks one.
+ * `--seed 17 --trace` tells one history call by call.
  */
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
@@ -13,15 +14,22 @@ const workersCount = 2;
 
 const { values } = parseArgs({
   options: {
-    seeds: { type: 'string', default: '100' },
-    first: { type: 'string', default: '1' },
+    seeds: { type: 'string' },
+    seconds: { type: 'string' },
+    first: { type: 'string' },
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
   },
 });
 
-if (values.seed !== undefined) await runOne(Number(values.seed), values.trace);
-else await runMany(Number(values.first), Number(values.seeds));
+if (values.seed !== undefined) {
+  await runOne(Number(values.seed), values.trace);
+} else if (values.seconds !== undefined) {
+  const unusedSeed = Math.floor(Date.now() / 1000);
+  await runMany(Number(values.first ?? unusedSeed), Number(values.seeds ?? 1_000_000), Number(values.seconds) * 1000);
+} else {
+  await runMany(Number(values.first ?? 1), Number(values.seeds ?? 100), undefined);
+}
 
 async function runOne(seed: number, trace: boolean): Promise<void> {
   const plan = planOf(seed);
@@ -31,13 +39,13 @@ async function runOne(seed: number, trace: boolean): Promise<void> {
   if (outcome.problems.length > 0) await explain(seed);
 }
 
-async function runMany(first: number, count: number): Promise<void> {
+async function runMany(first: number, count: number, limitMs: number | undefined): Promise<void> {
   const startedMs = performance.now();
   const sums = emptySums();
   const failed: number[] = [];
-  await runSideBySide(first, count, ({ seed, outcome }, stop) => {
+  await runSideBySide(first, count, limitMs, ({ seed, outcome }, stop) => {
     addTo(sums, outcome);
-    if (sums.seeds % 500 === 0) console.log(`${sums.seeds} of ${count} seeds`);
+    if (sums.seeds % 500 === 0) console.log(describeSums(sums));
     if (outcome.problems.length === 0) return;
     failed.push(seed);
     console.log(`seed ${seed}: ${outcome.problems[0]}`);
@@ -53,27 +61,28 @@ type Finding = { readonly seed: number; readonly outcome: Outcome };
 async function runSideBySide(
   first: number,
   count: number,
+  limitMs: number | undefined,
   onFinding: (finding: Finding, stop: () => void) => void,
 ): Promise<void> {
   const workers = Array.from({ length: workersCount }, (_, index) => {
-    const seeds = Array.from({ length: count }, (_, offset) => first + offset);
-    return new Worker(new URL('worker.ts', import.meta.url), {
-      workerData: seeds.filter((seed) => seed % workersCount === index),
-    });
+    const workerData = { first: first + index, step: workersCount, end: first + count };
+    return new Worker(new URL('worker.ts', import.meta.url), { workerData });
   });
   const stop = () => {
     for (const worker of workers) worker.postMessage('stop');
   };
+  const timer = limitMs === undefined ? undefined : setTimeout(stop, limitMs);
   const ends = workers.map((worker) => {
     worker.on('message', (finding: Finding) => onFinding(finding, stop));
     return new Promise<void>((resolve, reject) => worker.on('error', reject).on('exit', () => resolve()));
   });
   await Promise.all(ends);
+  clearTimeout(timer);
 }
 
 async function explain(seed: number): Promise<void> {
   const plan = await minimise(planOf(seed), async (candidate) => (await simulate(candidate)).problems.length > 0);
-  console.log(`\nSeed ${seed}; the smallest plan that still fails:\n${JSON.stringify(plan, undefined, 1)}\n`);
+  console.log(`\nSeed ${seed}; the smallest plan that still fails:\n${JSON.stringify(plan)}\n`);
   const { problems } = await simulate(plan, console.log);
   console.log(problems);
   process.exitCode = 1;

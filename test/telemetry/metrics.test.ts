@@ -114,6 +114,18 @@ describe('the metrics', () => {
     expect(sumOf(accepted, 'databricks_audit_lines_accepted_total', { databricks_workspace_id: '_OTHER' })).toBe(50);
   });
 
+  it('give names of their own to the workspaces that delivered last, whatever the state remembers', () => {
+    const gone = Array.from({ length: 300 }, (_, id) => ({
+      workspaceId: `gone-${id}`,
+      date: '2024-01-01',
+      lineCount: 1,
+    }));
+    const before = [...gone, { workspaceId: 'live', date: '2026-03-09', lineCount: 7 }];
+    const { workspaces } = new Activity([sourceName], before, () => startMs);
+    expect(workspaces.get('live')?.linesByDate).toEqual([['2026-03-09', 7]]);
+    expect(workspaces.size).toBe(201);
+  });
+
   it('begin again when the agent does, as after a restart of the process', async () => {
     const { observe, scrape, beginAgain } = await setUp();
     observe(linesRead(5));

@@ -1,0 +1,445 @@
+/**
+ * Reads one JSON text (RFC 8259) from its bytes without making a string, an object or a number of it: every value becomes an
+ * entry on a tape that says what it is and where it stands. Most of what a record holds is only copied from the line into
+ * the request, so most of it never has to be anything but bytes.
+ */
+import { Buffer, isUtf8 } from 'node:buffer';
+import { type JsonValue, parseJson } from './exact-json.ts';
+import type { KeyTable, RecordKey } from './key-table.ts';
+import type { ByteSource } from './protobuf-buffer.ts';
+
+/** What an entry is. */
+export const kinds = {
+  null: 0,
+  false: 1,
+  true: 2,
+  /** So few digits that a JavaScript number holds them. */
+  integer: 3,
+  /** Any other number. */
+  number: 4,
+  /** A text whose UTF-8 stands there as it is. */
+  text: 5,
+  /** A text with backslashes. */
+  escapedText: 6,
+  object: 7,
+  array: 8,
+} as const;
+
+export type Kind = (typeof kinds)[keyof typeof kinds];
+
+/** In place of an entry where there is none. */
+export const none = -1;
+/** In place of where a value ends: it is no JSON, or nothing that can be scanned. */
+const malformed = -1;
+
+const [quote, backslash, comma, colon, minus, plus, point] = [0x22, 0x5c, 0x2c, 0x3a, 0x2d, 0x2b, 0x2e];
+const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
+const [zero, nine, lowerE, upperE] = [0x30, 0x39, 0x65, 0x45];
+const [space, tab, lineFeed, carriageReturn] = [0x20, 0x09, 0x0a, 0x0d];
+const lowerU = 0x75;
+const isSimpleEscape = Uint8Array.from({ length: 256 }, (_, byte) =>
+  '"\\\\/bfnrt'.includes(String.fromCharCode(byte)) ? 1 : 0,
+);
+const exactDigitsMax = 15;
+const initialEntryCount = 256;
+/** Long enough for nearly all lines; it grows. */
+const initialTextBytes = 16_384;
+
+/** Bytes that stand for themselves in a text: all but quotes, backslashes and control characters. */
+const isPlain = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte >= space && byte !== quote && byte !== backslash ? 1 : 0,
+);
+
+interface Word {
+  readonly bytes: Uint8Array;
+  readonly kind: Kind;
+}
+
+/** By their first byte. */
+const words: readonly (Word | undefined)[] = Array.from({ length: 256 }, (_, first) =>
+  [
+    { bytes: Buffer.from('null'), kind: kinds.null },
+    { bytes: Buffer.from('true'), kind: kinds.true },
+    { bytes: Buffer.from('false'), kind: kinds.false },
+  ].find(({ bytes }) => bytes[0] === first),
+);
+
+export class JsonTape implements ByteSource {
+  /** The text, which is valid UTF-8 after a successful scan, and a zero behind it, so that nothing reads beyond the end. */
+  bytes = Buffer.allocUnsafeSlow(initialTextBytes);
+  view = new DataView(this.bytes.buffer);
+  /** A key of the record is sensitive and has a value. */
+  hasSensitiveKey = false;
+  /** The same, for keys that are sensitive in some services only. */
+  hasKeySensitiveInService = false;
+  /** Entries of the kind escapedText, in order. */
+  readonly escapedTexts: number[] = [];
+
+  readonly #keyTable: KeyTable;
+  #depthLeft = 0;
+  #keysAreUnique = false;
+  #isAscii = true;
+  #endedWithEscapes = false;
+  #record = 0;
+  #count = 0;
+  #kinds = new Uint8Array(initialEntryCount);
+  /** Of a text, what stands between its quotes. */
+  #starts = new Int32Array(initialEntryCount);
+  #ends = new Int32Array(initialEntryCount);
+  /** The first entry behind the value and all that is in it. */
+  #nexts = new Int32Array(initialEntryCount);
+  readonly #keys: (RecordKey | undefined)[] = [];
+  #lastTextEntry = none;
+  #lastText = '';
+
+  constructor(keyTable: KeyTable) {
+    this.#keyTable = keyTable;
+  }
+
+  /**
+   * Puts the object on the tape; entry 0 is the object itself.
+   * @param depthMax containers in each other.
+   * @param keysAreUnique within each object. If that is not known, it is looked at.
+   * @returns false for anything that is no object in valid JSON, and for what JSON.parse has to look at first: perhaps equal
+   * keys within one object, keys that are no Unicode, and what is nested too deeply.
+   */
+  scanObject(text: Uint8Array, depthMax: number, keysAreUnique: boolean): boolean {
+    this.#keyTable.trim();
+    this.#load(text);
+    this.hasSensitiveKey = false;
+    this.hasKeySensitiveInService = false;
+    this.escapedTexts.length = 0;
+    this.#depthLeft = depthMax;
+    this.#keysAreUnique = keysAreUnique;
+    this.#isAscii = true;
+    this.#count = 0;
+    this.#lastTextEntry = none;
+    const start = this.#skipBlanks(0);
+    if (this.bytes[start] !== openBrace) return false;
+    const end = this.#object(start, undefined);
+    return end !== malformed && this.#skipBlanks(end) === text.length && (this.#isAscii || isUtf8(text));
+  }
+
+  kind(entry: number): Kind {
+    return this.#kinds[entry] as Kind;
+  }
+
+  /** Where the bytes of a text begin and end. */
+  start(entry: number): number {
+    return this.#starts[entry] as number;
+  }
+
+  end(entry: number): number {
+    return this.#ends[entry] as number;
+  }
+
+  /** The first entry in a container; it is none of them when it is `next(container)`. */
+  first(container: number): number {
+    return container + 1;
+  }
+
+  /** The entry behind the value and all that is in it. */
+  next(entry: number): number {
+    return this.#nexts[entry] as number;
+  }
+
+  /** Of a member of an object. */
+  key(entry: number): RecordKey {
+    return this.#keys[entry] as RecordKey;
+  }
+
+  /** The member of the record itself, or `none`. */
+  memberOfRecord(key: RecordKey): number {
+    return key.seenIn === this.#record ? key.seenAt : none;
+  }
+
+  /** False for null and for an empty text. */
+  hasValue(entry: number): boolean {
+    const kind = this.#kinds[entry];
+    return kind !== kinds.null && (kind !== kinds.text || this.#starts[entry] !== this.#ends[entry]);
+  }
+
+  /** Of an entry of the kind integer. */
+  integer(entry: number): number {
+    const end = this.end(entry);
+    let at = this.start(entry);
+    const isNegative = this.bytes[at] === minus;
+    if (isNegative) at++;
+    let value = 0;
+    for (; at < end; at++) value = value * 10 + (this.bytes[at] as number) - zero;
+    return isNegative && value !== 0 ? -value : value;
+  }
+
+  text(entry: number): string {
+    if (entry !== this.#lastTextEntry) {
+      this.#lastTextEntry = entry;
+      this.#lastText = this.#readText(this.kind(entry), this.start(entry), this.end(entry));
+    }
+    return this.#lastText;
+  }
+
+  /** The entry as what JSON.parse makes of it; numbers keep their digits. */
+  value(entry: number): JsonValue {
+    switch (this.kind(entry)) {
+      case kinds.null:
+        return null;
+      case kinds.false:
+        return false;
+      case kinds.true:
+        return true;
+      case kinds.integer:
+        return this.integer(entry);
+      case kinds.text:
+      case kinds.escapedText:
+        return this.text(entry);
+      default:
+        return parseJson(this.bytes.toString('utf8', this.start(entry), this.end(entry)));
+    }
+  }
+
+  #load(text: Uint8Array): void {
+    if (text.length >= this.bytes.length) {
+      this.bytes = Buffer.allocUnsafeSlow(text.length * 2);
+      this.view = new DataView(this.bytes.buffer);
+    }
+    this.bytes.set(text);
+    this.bytes[text.length] = 0;
+  }
+
+  #readText(kind: Kind, start: number, end: number): string {
+    if (kind === kinds.escapedText) return JSON.parse(this.bytes.toString('utf8', start - 1, end + 1)) as string;
+    return this.bytes.toString(this.#isAscii ? 'latin1' : 'utf8', start, end);
+  }
+
+  // Each of what follows takes where something begins and returns where it ends, or `malformed`.
+
+  #value(start: number, key: RecordKey | undefined): number {
+    const byte = this.bytes[start] as number;
+    if (byte === quote) return this.#text(start + 1, key);
+    if (byte === openBrace) return this.#object(start, key);
+    if (byte === openBracket) return this.#array(start, key);
+    if (byte === minus || (byte >= zero && byte <= nine)) return this.#number(start, key);
+    return this.#word(start, key);
+  }
+
+  #object(start: number, key: RecordKey | undefined): number {
+    const { bytes } = this;
+    const object = this.#add(kinds.object, start, key);
+    if (this.#depthLeft-- === 0) return malformed;
+    let at = this.#skipBlanks(start + 1);
+    for (let isFirst = true; bytes[at] !== closeBrace; isFirst = false) {
+      if (!isFirst) {
+        if (bytes[at] !== comma) return malformed;
+        at = this.#skipBlanks(at + 1);
+      }
+      at = this.#member(at);
+      if (at === malformed) return malformed;
+      at = this.#skipBlanks(at);
+    }
+    this.#endContainer(object, at + 1);
+    const isWhole = object === 0 || !this.#keysAreUnique ? this.#indexMembers(object) : true;
+    return isWhole ? at + 1 : malformed;
+  }
+
+  #member(start: number): number {
+    const { bytes } = this;
+    if (bytes[start] !== quote) return malformed;
+    let key = this.#keyTable.expected(bytes, start + 1);
+    let end = start + 2;
+    if (key !== undefined) {
+      end += key.bytes.length;
+    } else {
+      const endOfKey = this.#endOfText(start + 1);
+      if (endOfKey === malformed) return malformed;
+      key = this.#findKey(start + 1, endOfKey);
+      if (key === undefined) return malformed;
+      end = endOfKey + 1;
+    }
+    const at = this.#skipBlanks(end);
+    return bytes[at] === colon ? this.#value(this.#skipBlanks(at + 1), key) : malformed;
+  }
+
+  /** Undefined for a key that has to be looked at by JSON.parse first. */
+  #findKey(start: number, end: number): RecordKey | undefined {
+    if (!this.#endedWithEscapes) {
+      const key = this.#keyTable.ofBytes(this.bytes, start, end);
+      return key.isKept || this.#keysAreUnique ? key : undefined;
+    }
+    const text = this.#readText(kinds.escapedText, start, end);
+    if (!text.isWellFormed()) return undefined;
+    const key = this.#keyTable.ofText(text);
+    return key.isKept || this.#keysAreUnique ? key : undefined;
+  }
+
+  #array(start: number, key: RecordKey | undefined): number {
+    const { bytes } = this;
+    const array = this.#add(kinds.array, start, key);
+    if (this.#depthLeft-- === 0) return malformed;
+    let at = this.#skipBlanks(start + 1);
+    for (let isFirst = true; bytes[at] !== closeBracket; isFirst = false) {
+      if (!isFirst) {
+        if (bytes[at] !== comma) return malformed;
+        at = this.#skipBlanks(at + 1);
+      }
+      at = this.#value(at, undefined);
+      if (at === malformed) return malformed;
+      at = this.#skipBlanks(at);
+    }
+    this.#endContainer(array, at + 1);
+    return at + 1;
+  }
+
+  #endContainer(container: number, end: number): void {
+    this.#depthLeft++;
+    this.#ends[container] = end;
+    this.#nexts[container] = this.#count;
+  }
+
+  /** Notes in each key where it stands in the object; false when one stands there twice. */
+  #indexMembers(object: number): boolean {
+    const serial = this.#keyTable.nextObject();
+    if (object === 0) this.#record = serial;
+    const end = this.next(object);
+    for (let member = this.first(object); member < end; member = this.next(member)) {
+      const key = this.key(member);
+      if (key.seenIn === serial) return false;
+      key.seenIn = serial;
+      key.seenAt = member;
+    }
+    return true;
+  }
+
+  #text(start: number, key: RecordKey | undefined): number {
+    const end = this.#endOfText(start);
+    if (end === malformed) return malformed;
+    const entry = this.#addScalar(this.#endedWithEscapes ? kinds.escapedText : kinds.text, start, end, key);
+    if (this.#endedWithEscapes) this.escapedTexts.push(entry);
+    return end + 1;
+  }
+
+  /** Where the closing quote stands. */
+  #endOfText(start: number): number {
+    const { bytes } = this;
+    let at = start;
+    let allBytes = 0;
+    this.#endedWithEscapes = false;
+    for (;;) {
+      let byte = bytes[at] as number;
+      while (isPlain[byte] === 1) {
+        allBytes |= byte;
+        byte = bytes[++at] as number;
+      }
+      if (byte === quote) {
+        if (allBytes >= 0x80) this.#isAscii = false;
+        return at;
+      }
+      if (byte !== backslash) return malformed;
+      this.#endedWithEscapes = true;
+      const escapeSize = escapeSizeAt(bytes, at);
+      if (escapeSize === 0) return malformed;
+      at += escapeSize;
+    }
+  }
+
+  #number(start: number, key: RecordKey | undefined): number {
+    const { bytes } = this;
+    const firstDigit = bytes[start] === minus ? start + 1 : start;
+    let at = skipDigits(bytes, firstDigit);
+    const digitCount = at - firstDigit;
+    if (digitCount === 0 || (digitCount > 1 && bytes[firstDigit] === zero)) return malformed;
+    let kind: Kind = digitCount <= exactDigitsMax ? kinds.integer : kinds.number;
+    if (bytes[at] === point) {
+      kind = kinds.number;
+      const firstDecimal = at + 1;
+      at = skipDigits(bytes, firstDecimal);
+      if (at === firstDecimal) return malformed;
+    }
+    if (bytes[at] === lowerE || bytes[at] === upperE) {
+      kind = kinds.number;
+      const firstOfExponent = bytes[at + 1] === plus || bytes[at + 1] === minus ? at + 2 : at + 1;
+      at = skipDigits(bytes, firstOfExponent);
+      if (at === firstOfExponent) return malformed;
+    }
+    this.#addScalar(kind, start, at, key);
+    return at;
+  }
+
+  #word(start: number, key: RecordKey | undefined): number {
+    const { bytes } = this;
+    const word = words[bytes[start] as number];
+    if (word === undefined) return malformed;
+    const size = word.bytes.length;
+    for (let index = 1; index < size; index++) if (bytes[start + index] !== word.bytes[index]) return malformed;
+    this.#addScalar(word.kind, start, start + size, key);
+    return start + size;
+  }
+
+  #skipBlanks(start: number): number {
+    const { bytes } = this;
+    let at = start;
+    for (let byte = bytes[at] as number; byte <= space; byte = bytes[++at] as number) {
+      if (byte !== space && byte !== tab && byte !== lineFeed && byte !== carriageReturn) return at;
+    }
+    return at;
+  }
+
+  #addScalar(kind: Kind, start: number, end: number, key: RecordKey | undefined): number {
+    const entry = this.#add(kind, start, key);
+    this.#ends[entry] = end;
+    this.#nexts[entry] = entry + 1;
+    if (key !== undefined && kind > kinds.true && end > start) this.#noteSensitive(key);
+    return entry;
+  }
+
+  #add(kind: Kind, start: number, key: RecordKey | undefined): number {
+    const entry = this.#count++;
+    if (entry === this.#kinds.length) this.#grow();
+    this.#kinds[entry] = kind;
+    this.#starts[entry] = start;
+    this.#keys[entry] = key;
+    if (key !== undefined && kind >= kinds.object) this.#noteSensitive(key);
+    return entry;
+  }
+
+  #noteSensitive(key: RecordKey): void {
+    if (this.#keysAreUnique) return; // The redactor has been here.
+    const { isSensitive, isSensitiveInService } = key.sensitivity;
+    if (isSensitive) this.hasSensitiveKey = true;
+    if (isSensitiveInService) this.hasKeySensitiveInService = true;
+  }
+
+  #grow(): void {
+    const entryCount = this.#kinds.length * 2;
+    const kindsBefore = this.#kinds;
+    this.#kinds = new Uint8Array(entryCount);
+    this.#kinds.set(kindsBefore);
+    this.#starts = grown(this.#starts, entryCount);
+    this.#ends = grown(this.#ends, entryCount);
+    this.#nexts = grown(this.#nexts, entryCount);
+  }
+}
+
+function grown(before: Int32Array, entryCount: number): Int32Array<ArrayBuffer> {
+  const after = new Int32Array(entryCount);
+  after.set(before);
+  return after;
+}
+
+function skipDigits(bytes: Uint8Array, start: number): number {
+  let at = start;
+  for (let byte = bytes[at] as number; byte >= zero && byte <= nine; byte = bytes[at] as number) at++;
+  return at;
+}
+
+/** How long the escape is that begins here; 0 when it is none. */
+function escapeSizeAt(bytes: Uint8Array, at: number): number {
+  const letter = bytes[at + 1] as number;
+  if (letter !== lowerU) return isSimpleEscape[letter] === 1 ? 2 : 0;
+  for (let digit = at + 2; digit < at + 6; digit++) if (!isHexDigit(bytes[digit] as number)) return 0;
+  return 6;
+}
+
+function isHexDigit(byte: number): boolean {
+  const lowerCase = byte | 0x20;
+  return (byte >= zero && byte <= nine) || (lowerCase >= 0x61 && lowerCase <= 0x66);
+}
