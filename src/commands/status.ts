@@ -3,6 +3,8 @@
  */
 import { type DeliverySummary, readDeliverySummary } from '../agent.ts';
 import { loadConfiguration } from '../config/index.ts';
+import { type LetterGroup, readDeadLetters } from '../replay.ts';
+import { printable } from '../runtime/printable.ts';
 import { type CommandContext, count, type ExitCode, exitCodes, jsonLine } from './command.ts';
 import { renderTable } from './table.ts';
 
@@ -10,13 +12,18 @@ export async function status(
   options: { json?: boolean },
   { environment, stdout, stderr }: CommandContext,
 ): Promise<ExitCode> {
-  const { stateDirectory } = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...environment });
+  const { stateDirectory, deadLetterDirectory } = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...environment });
   const summary = readDeliverySummary(stateDirectory);
   if (summary === undefined) {
     stderr.write(`There is no state in ${stateDirectory} yet: nothing was shipped with it.\n`);
     return exitCodes.failure;
   }
-  stdout.write(options.json ? jsonLine(summary) : render(summary));
+  const deadLetters = (await readDeadLetters(deadLetterDirectory)).groups;
+  stdout.write(
+    options.json
+      ? jsonLine({ ...summary, deadLetters })
+      : render(summary) + renderWorkspaces(summary) + renderLetters(deadLetters),
+  );
   return exitCodes.success;
 }
 
@@ -38,4 +45,27 @@ function render({ createdOn, databaseBytes, announcedBatchCount, partitions }: D
 ${total((each) => each.acceptedCount)} lines accepted, ${total((each) => each.deadLetteredCount)} dead-lettered, ${count(announcedBatchCount)} batches under way or to be sent again
 state since ${createdOn}, ${(databaseBytes / 1_048_576).toFixed(1)} MiB
 `;
+}
+
+/** When each workspace was heard of last. */
+function renderWorkspaces({ workspaces }: DeliverySummary): string {
+  if (workspaces.length === 0) return '';
+  const rows = workspaces.map(({ workspaceId, lastEventMs, silence }) => [
+    workspaceId ?? '-',
+    new Date(lastEventMs).toISOString(),
+    silence === undefined ? '' : 'silent',
+  ]);
+  return `\n${renderTable(['workspace', 'last event', ''], rows)}`;
+}
+
+/** What waits in the dead-letter files for a replay. */
+function renderLetters(groups: readonly LetterGroup[]): string {
+  if (groups.length === 0) return '';
+  const rows = groups.map(({ date, httpStatus, reason, count: letters }) => [
+    date,
+    String(httpStatus),
+    count(letters),
+    printable(reason, 100),
+  ]);
+  return `\n${renderTable(['refused', 'status', 'dead letters', 'reason'], rows)}`;
 }

@@ -2,7 +2,9 @@
  * What the state says was delivered, in sums.
  */
 import type { DatabaseSync } from 'node:sqlite';
+import type { WorkspaceEvents } from '../delivery-state.ts';
 import { openReadOnly } from './state-reader.ts';
+import { WorkspaceRows } from './workspace-rows.ts';
 
 /** One workspace and date. */
 export interface PartitionSummary {
@@ -20,7 +22,10 @@ export interface DeliverySummary {
   readonly databaseBytes: number;
   /** Batches that were announced and not settled: under way, or to be sent again after a crash. */
   readonly announcedBatchCount: number;
+  /** Lines in these batches. */
+  readonly announcedLineCount: number;
   readonly partitions: readonly PartitionSummary[];
+  readonly workspaces: readonly WorkspaceEvents[];
 }
 
 /**
@@ -50,6 +55,10 @@ function summarise(database: DatabaseSync): DeliverySummary {
     createdOn: one("SELECT CAST(value AS TEXT) AS value FROM meta WHERE name = 'created_on'")?.toString() ?? '',
     databaseBytes: Number(one('SELECT page_count * page_size AS value FROM pragma_page_count(), pragma_page_size()')),
     announcedBatchCount: Number(one('SELECT count(*) AS value FROM announcement')),
+    announcedLineCount: Number(
+      one('SELECT coalesce(sum(length(occurrence_hashes)), 0) / 8 AS value FROM announcement'),
+    ),
+    workspaces: new WorkspaceRows(database).all(),
     partitions: rows.map((row) => ({
       workspaceId: row.workspace_id?.toString(),
       date: row.date?.toString(),

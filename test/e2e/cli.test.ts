@@ -262,6 +262,12 @@ describe('status', () => {
     const { stdout } = await runAgent(['status', '--json'], environment);
     expect(JSON.parse(stdout)).toMatchObject({
       announcedBatchCount: 0,
+      announcedLineCount: 0,
+      deadLetters: [],
+      workspaces: [
+        { workspaceId: '1', lastEventMs: 1_769_817_600_004 },
+        { workspaceId: '2', lastEventMs: 1_769_817_600_202 },
+      ],
       partitions: [
         {
           workspaceId: '1',
