@@ -59,7 +59,7 @@ export function durableQueue(): { extensions: Readonly<Record<string, unknown>>;
   const directory = temporaryDirectory();
   return {
     extensions: { file_storage: { directory } },
-    sendingQueue: { enabled: true, storage: 'file_storage', queue_size: 10_000 },
+    sendingQueue: { enabled: true, storage: 'file_storage', queue_size: 10_000, num_consumers: 2 },
   };
 }
 

@@ -61,7 +61,75 @@ it('a real Elasticsearch has every field of a record, under the id of the line',
   await ship(place.source, (await startElasticCollector(elasticsearch)).url);
   const [document] = await elasticsearch.search({ match_all: {} });
   // The name of the index has the date of today in it.
-  expect(document).toMatchInlineSnapshot({ _index: expect.stringContaining(dataStream) });
+  expect(document).toMatchInlineSnapshot(
+    { _index: expect.stringContaining(dataStream) },
+    `
+    {
+      "_id": "c33e13da69d75aa9779942a81b4105b445c26880bc4f4094f0d87781502e3ca7",
+      "_index": StringContaining "logs-databricks.audit.otel-default",
+      "_score": 1,
+      "_source": {
+        "@timestamp": "1769817600000.0",
+        "attributes": {
+          "client.address": "203.0.113.7",
+          "client.port": 4711,
+          "databricks.audit.action.name": "start",
+          "databricks.audit.outcome": "denied",
+          "databricks.audit.service.name": "clusters",
+          "databricks.audit.version": "2.0",
+          "databricks.error.message": "no",
+          "databricks.principal.name": "analyst@example.com",
+          "databricks.principal.type": "user",
+          "databricks.request.params": {
+            "nested": {
+              "key": 1,
+            },
+            "scope": "etl",
+          },
+          "databricks.request_id": "request-0",
+          "error.type": "403",
+          "event.action": "start",
+          "event.outcome": "failure",
+          "event.provider": "clusters",
+          "http.response.status_code": 403,
+          "log.file.name": "auditlogs_1.json",
+          "log.record.uid": "c33e13da69d75aa9779942a81b4105b445c26880bc4f4094f0d87781502e3ca7",
+          "source.ip": "203.0.113.7",
+          "user.email": "analyst@example.com",
+        },
+        "body": {
+          "text": "{"version":"2.0","timestamp":1769817600000,"workspaceId":"1","serviceName":"clusters","actionName":"start","requestId":"request-0","requestParams":{"scope":"etl","nested":{"key":1}},"sourceIPAddress":"203.0.113.7:4711","userIdentity":{"email":"analyst@example.com"},"response":{"statusCode":403,"errorMessage":"no"}}",
+        },
+        "data_stream": {
+          "dataset": "databricks.audit.otel",
+          "namespace": "default",
+          "type": "logs",
+        },
+        "event_name": "databricks.audit",
+        "observed_timestamp": "1769821200000.0",
+        "resource": {
+          "attributes": {
+            "databricks.workspace.id": "1",
+            "service.instance.id": "1",
+            "service.name": "databricks",
+          },
+          "schema_url": "https://opentelemetry.io/schemas/1.44.0",
+        },
+        "scope": {
+          "attributes": {
+            "elastic.mapping.mode": "otel",
+            "encoding.format": "databricks.audit",
+          },
+          "name": "databricks-audit-otel",
+          "schema_url": "https://opentelemetry.io/schemas/1.44.0",
+          "version": "1",
+        },
+        "severity_number": 13,
+        "severity_text": "WARN",
+      },
+    }
+  `,
+  );
 });
 
 async function ship(source: string, endpoint: string): Promise<void> {

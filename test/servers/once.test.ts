@@ -36,6 +36,8 @@ it.each([
     const otlp_http = { endpoint: backend.otlpUrl, sending_queue: sendingQueue, retry_on_failure: retry };
     const collector = await startCollector({ extensions, exporters: { otlp_http } });
 
+    const queueSize = () => collector.metric('otelcol_exporter_queue_size');
+
     const s3 = await startS3Server();
     onTestFinished(() => s3.stop());
     const place = await s3Place(s3);
@@ -67,21 +69,33 @@ it.each([
         ['a', 'b'].map((name) => [deliveryKey(id, `auditlogs_${name}.json`), [] as readonly string[]] as const),
       ),
     );
-    const rounds = 4;
-    for (let round = 0; round < rounds; round++) {
+    async function deliver(round: number): Promise<void> {
       for (const [index, [key, lines]] of [...contents].entries()) {
         const content = overwritten(lines, auditLines(40, 1_000 * index + 100 * round, { key }), index + round);
         contents.set(key, content);
         await place.deliver(key, content);
       }
+    }
+
+    for (let round = 0; round < 6; round += 2) {
+      await deliver(round);
       for (const restart of shuffled(restarts, random)) {
         await delay(1_500 * random());
         await restart();
       }
+      // The Collector dies with what it has accepted and could not pass on, and the agent knows that it was accepted.
+      await Promise.all(backend.servers.map((server) => server.kill()));
+      await deliver(round + 1);
+      await agent.until('the Collector holds records', async () => (await queueSize()) > 0, 60_000);
+      await agent.stop();
+      await collector.kill();
+      await collector.start();
+      agent = startBuiltAgent(['run'], environment);
+      for (const server of backend.servers) await server.start();
     }
     await agent.kill();
     await shipAll(environment);
-    await expect.poll(() => collector.metric('otelcol_exporter_queue_size'), { timeout: 120_000 }).toBe(0);
+    await expect.poll(queueSize, { timeout: 120_000 }).toBe(0);
     const wanted = [...contents.values()].flat().toSorted();
     await expect.poll(async () => new Set(await backend.lines()).size, { timeout: 60_000 }).toBe(wanted.length);
     expect((await backend.lines()).toSorted()).toEqual(wanted);
