@@ -90,7 +90,7 @@ export class Oracle implements CollectorListener {
 
   /** Lines of a dead-letter file that are safe from now on. */
   deadLettered(text: string, life: number): void {
-    for (const record of lettersIn(text)) {
+    for (const record of this.#lettersIn(text)) {
       const occurrence = this.#occurrences.get(`${record.key} ${record.uid}`);
       if (occurrence === undefined) this.#problem(`${record.key} ${record.uid} is a dead letter and was never sent`);
       else this.#end(occurrence, life);
@@ -162,7 +162,7 @@ export class Oracle implements CollectorListener {
 
   noteDeadLetters(files: readonly string[]): void {
     for (const text of files) {
-      for (const { key, uid } of lettersIn(text)) {
+      for (const { key, uid } of this.#lettersIn(text)) {
         const occurrence = this.#occurrences.get(`${key} ${uid}`);
         if (occurrence !== undefined) occurrence.deadLettered = true;
       }
@@ -176,6 +176,15 @@ export class Oracle implements CollectorListener {
 
   isExcused(key: string): boolean {
     return this.#isExcused(key);
+  }
+
+  #lettersIn(text: string): readonly Letter[] {
+    try {
+      return lettersIn(text);
+    } catch {
+      this.#problem('a dead-letter file holds a torn line in front of others');
+      return [];
+    }
   }
 
   #end(occurrence: Occurrence, life: number): void {
