@@ -248,6 +248,8 @@ export class JsonTape implements ByteSource {
     let end = start + 2;
     if (key !== undefined) {
       end += key.bytes.length;
+      // Nobody has looked at its bytes this time, and the same invalid ones may be expected again.
+      if (!key.isAscii) this.#isAscii = false;
     } else {
       const endOfKey = this.#endOfText(start + 1);
       if (endOfKey === malformed) return malformed;
