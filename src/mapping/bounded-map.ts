@@ -55,7 +55,7 @@ export class BoundedMapWriter {
   #writeMap(key: AttributeKey, tape: JsonTape, object: number, depth: number, out: LogRecordWriter): void {
     out.beginMap(key);
     const end = tape.next(object);
-    for (let entry = tape.first(object); entry < end; entry = tape.next(entry)) {
+    for (let entry = object + 1; entry < end; entry = tape.next(entry)) {
       if (!tape.hasValue(entry)) continue;
       const name = tape.key(entry);
       if (name.text === '' || !this.#fits(name, tape, entry, depth)) this.#complete = false;
@@ -96,7 +96,7 @@ export class BoundedMapWriter {
     this.#insideArray = true;
     out.beginArray(key);
     const end = tape.next(array);
-    for (let entry = tape.first(array); entry < end; entry = tape.next(entry)) {
+    for (let entry = array + 1; entry < end; entry = tape.next(entry)) {
       if (!tape.hasValue(entry)) continue;
       if (isContainer(tape, entry) && depth >= this.#limits.depth) this.#complete = false;
       else this.#writeValue(arrayElement, tape, entry, depth, out);
@@ -133,7 +133,7 @@ function sizeOf(tape: JsonTape, entry: number, depthLeft: number): number {
   if (!isContainer(tape, entry) || depthLeft === 0) return scalarSizeBytes;
   let sizeBytes = 0;
   const end = tape.next(entry);
-  for (let inner = tape.first(entry); inner < end; inner = tape.next(inner)) {
+  for (let inner = entry + 1; inner < end; inner = tape.next(inner)) {
     const keySizeBytes = kind === kinds.object ? Buffer.byteLength(tape.key(inner).text) : 0;
     sizeBytes += keySizeBytes + sizeOf(tape, inner, depthLeft - 1);
   }
