@@ -197,9 +197,10 @@ describe('lines that are made to hurt', () => {
 
   it.each(hostile)('take no more than a moment: %s', (_name, content) => {
     const line = identifiedLine(content);
-    const start = performance.now();
+    // Processor time: a machine that is busy with other things takes long for everything.
+    const start = process.threadCpuUsage();
     const body = encode([line], 'protobuf');
-    expect(performance.now() - start).toBeLessThan(2_000);
+    expect(process.threadCpuUsage(start).user).toBeLessThan(2_000_000);
     expect(recordsOf(decodeLogsRequest(body))).toHaveLength(1);
   });
 });
