@@ -12,8 +12,6 @@ export interface Position {
   readonly lineCount: number;
   /** SHA-256 of the decoded bytes before the offset. */
   readonly digest: Uint8Array;
-  /** False only behind a last line without a newline: bytes that follow may belong to that line. */
-  readonly atLineEnd: boolean;
 }
 
 export interface ObjectState {

@@ -2,6 +2,7 @@
  * What the state says was delivered, in sums.
  */
 import type { DatabaseSync } from 'node:sqlite';
+import { metaText } from './meta.ts';
 import { openReadOnly } from './state-reader.ts';
 
 /** One workspace and date. */
@@ -25,7 +26,7 @@ export interface DeliverySummary {
 
 /**
  * @returns undefined when there is no state in the directory yet.
- * @throws AgentError ERR_STATE_DAMAGED or ERR_STATE_NEWER
+ * @throws AgentError ERR_STATE_DAMAGED, ERR_STATE_NEWER or ERR_STATE_OLDER
  */
 export function readDeliverySummary(directory: string): DeliverySummary | undefined {
   const state = openReadOnly(directory);
@@ -47,7 +48,7 @@ function summarise(database: DatabaseSync): DeliverySummary {
     )
     .all();
   return {
-    createdOn: one("SELECT CAST(value AS TEXT) AS value FROM meta WHERE name = 'created_on'")?.toString() ?? '',
+    createdOn: metaText(database, 'created_on'),
     databaseBytes: Number(one('SELECT page_count * page_size AS value FROM pragma_page_count(), pragma_page_size()')),
     announcedBatchCount: Number(one('SELECT count(*) AS value FROM announcement')),
     partitions: rows.map((row) => ({

@@ -2,9 +2,14 @@
  * The tables of the state database and the way from each older version of them to the next.
  * Lengths in a row: about 400 bytes an object, 8 bytes a settled line for as long as the look-back lasts.
  */
+import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
-import type { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync } from 'node:sqlite';
 import { AgentError } from '../model/agent-error.ts';
+import { reached } from '../runtime/step.ts';
+import { metaText, writeMeta } from './meta.ts';
+import { checksumOf } from './row-checksum.ts';
+import { DamageFound } from './sqlite-errors.ts';
 
 /** Each entry leads from the version before it (PRAGMA user_version) to its own. Entries are never changed once released. */
 const migrations: readonly ((database: DatabaseSync, createdOn: string) => void)[] = [
@@ -56,7 +61,11 @@ const migrations: readonly ((database: DatabaseSync, createdOn: string) => void)
     insert.run('hash_secret', randomBytes(hashSecretBytes));
     insert.run('created_on', Buffer.from(createdOn));
   },
+  // Whether the settled part ends with a newline follows from its digest.
   (database) => {
+    database.function('row_checksum', { deterministic: true }, (owner, content) =>
+      checksumOf(String(owner), content instanceof Uint8Array ? content : new Uint8Array()),
+    );
     database.exec(`
       -- The newest event that was settled of each workspace ('' for a tree without), and its silence if it has one.
       CREATE TABLE workspace (
@@ -64,9 +73,21 @@ const migrations: readonly ((database: DatabaseSync, createdOn: string) => void)
         last_event_ms         INTEGER NOT NULL,
         silent_since_ms       INTEGER,
         silence_threshold_ms  INTEGER,
-        silence_told          INTEGER NOT NULL DEFAULT 0,
-        silence_ended_by_ms   INTEGER
+        silence_told          INTEGER NOT NULL,
+        silence_ended_by_ms   INTEGER,
+        checksum              INTEGER NOT NULL
       ) STRICT, WITHOUT ROWID;
+
+      -- Rows of object have no checksum: what they say is held against the object itself.
+      ALTER TABLE object DROP COLUMN settled_at_line_end;
+      ALTER TABLE meta ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE announcement ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE line_hashes ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+      UPDATE meta SET checksum = row_checksum(name, value);
+      UPDATE announcement SET checksum = row_checksum(
+        (SELECT uri FROM object WHERE object_id = announcement.object_id) || char(10) || observed_at_ms, occurrence_hashes);
+      UPDATE line_hashes SET checksum = row_checksum(
+        (SELECT uri FROM object WHERE object_id = line_hashes.object_id), hashes);
     `);
   },
 ];
@@ -78,26 +99,51 @@ export const schemaVersion = migrations.length;
 /**
  * Brings the database to the current version, in one transaction.
  * @param createdOn the date to remember when the database is new.
- * @throws AgentError ERR_STATE_NEWER when a newer agent wrote it.
+ * @throws as verifiedVersion does.
  */
 export function migrate(database: DatabaseSync, createdOn: string): void {
-  const version = refuseNewer(database);
+  const version = verifiedVersion(database);
   if (version === schemaVersion) return;
   database.exec('BEGIN IMMEDIATE');
   for (const step of migrations.slice(version)) step(database, createdOn);
-  database.exec(`PRAGMA user_version = ${schemaVersion}; COMMIT`);
+  writeMeta(database, 'schema_version', Buffer.from(String(schemaVersion)));
+  database.exec(`PRAGMA user_version = ${schemaVersion}`);
+  reached('schema written');
+  database.exec('COMMIT');
 }
 
 /**
- * @returns the version of the database.
- * @throws AgentError ERR_STATE_NEWER when a newer agent wrote it.
+ * @returns the version of the database, whose tables are those of this version; 0 when it is new.
+ * @throws AgentError ERR_STATE_NEWER when a newer agent wrote it, and DamageFound when no version of the agent did.
  */
-export function refuseNewer(database: DatabaseSync): number {
+export function verifiedVersion(database: DatabaseSync): number {
   const version = Number(database.prepare('PRAGMA user_version').get()?.user_version ?? 0);
-  if (version <= schemaVersion) return version;
-  throw new AgentError(
+  if (version > schemaVersion) throw explainNewer(database, version);
+  if (schemaOf(database) !== schemaOfVersion(version)) throw new DamageFound('the tables are not those of the agent');
+  return version;
+}
+
+function explainNewer(database: DatabaseSync, version: number): Error {
+  if (metaText(database, 'schema_version') !== String(version)) return new DamageFound('the version is damaged');
+  return new AgentError(
     'ERR_STATE_NEWER',
     `The state has version ${version}, and this agent knows versions up to ${schemaVersion}`,
     { hint: 'Run the agent version that wrote the state, or a newer one. Nothing was changed.' },
   );
+}
+
+/** The statements that made the tables, as SQLite keeps them. */
+function schemaOf(database: DatabaseSync): string {
+  const rows = database.prepare('SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name').all();
+  return JSON.stringify(rows);
+}
+
+function schemaOfVersion(version: number): string {
+  const database = new DatabaseSync(':memory:');
+  try {
+    for (const step of migrations.slice(0, version)) step(database, '');
+    return schemaOf(database);
+  } finally {
+    database.close();
+  }
 }

@@ -1,11 +1,13 @@
 /**
  * Line counts of objects too large for memory, in a database of their own that nobody waits for and that begins empty with
- * each process.
+ * each process. When its disk refuses, the objects that use it are given up with ERR_STATE_WRITE and offered again; nothing
+ * else stops, and the next object begins a new one.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { LineIndex } from '../delivery-state.ts';
+import { AgentError, messageOf } from '../model/agent-error.ts';
 
 const pageCacheKibibytes = 4096;
 
@@ -21,13 +23,40 @@ export class Scratch {
   }
 
   createLineIndex(): LineIndex {
-    this.#database ??= openScratch(this.#path);
-    return createLineIndex(this.#database, `line_${++this.#indexCount}`);
+    const index = this.#orGiveUp(this.#database, () => {
+      this.#database ??= openScratch(this.#path);
+      return createLineIndex(this.#database, `line_${++this.#indexCount}`);
+    });
+    const database = this.#database;
+    return {
+      get: (high, low) => this.#orGiveUp(database, () => index.get(high, low)),
+      put: (slots) => this.#orGiveUp(database, () => index.put(slots)),
+      skipSettled: () => index.skipSettled(),
+      close: () => {
+        // A database that was given up is gone with all of its tables.
+        if (this.#database === database) this.#orGiveUp(database, () => index.close());
+      },
+    };
   }
 
   close(): void {
     this.#database?.close();
+    this.#database = undefined;
     this.#remove();
+  }
+
+  /** Without a journal nothing can be rolled back: after an error the whole database is worth nothing. */
+  #orGiveUp<Result>(database: DatabaseSync | undefined, work: () => Result): Result {
+    try {
+      return work();
+    } catch (cause) {
+      if (database === undefined || this.#database === database) this.close();
+      const name = this.#path === '' ? 'a temporary file of SQLite' : this.#path;
+      throw new AgentError('ERR_STATE_WRITE', `Could not count lines in ${name}: ${messageOf(cause)}`, {
+        cause,
+        hint: 'Free space on the volume. Nothing is lost: the object is offered again, and other objects go on.',
+      });
+    }
   }
 
   #remove(): void {

@@ -3,7 +3,7 @@
  * power cut. Changes are collected and committed together once per turn of the event loop, which makes one disk write of
  * the announcements and settlements of all objects that are being shipped.
  */
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { DatabaseSync } from 'node:sqlite';
 import type {
   Announcement,
   AnnouncementId,
@@ -21,11 +21,15 @@ import { type Observer, toFault } from '../observer.ts';
 import { backoffMs } from '../runtime/backoff.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { reached } from '../runtime/step.ts';
+import { verifyHeader } from './file-header.ts';
+import { checksumOf } from './row-checksum.ts';
 import { migrate } from './schema.ts';
 import { Scratch } from './scratch.ts';
 import { isDamaged, isSqliteError, writeFault } from './sqlite-errors.ts';
 import { databasePath, lockStateDirectory, moveAside } from './state-directory.ts';
-import { ofObject, StateRows } from './state-rows.ts';
+import { announcementOwner, StateRows } from './state-rows.ts';
+import { prepareStatements, type Statements } from './statements.ts';
 import { WorkspaceRows } from './workspace-rows.ts';
 
 export interface StateOptions {
@@ -66,17 +70,21 @@ function openOrBeginAgain(options: StateOptions, unlock: () => void): DeliverySt
 /** Reads enough of the database to notice most damages here already. */
 function openState(options: StateOptions, unlock: () => void): DeliveryState {
   const { directory, clock, openDatabase = (path) => new DatabaseSync(path) } = options;
+  verifyHeader(databasePath(directory));
   const database = openDatabase(databasePath(directory));
   try {
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
     migrate(database, utcDate(clock.nowMs()));
-    database.prepare('SELECT count(*) FROM meta').get();
+    database.exec(writeNothing);
     return new SqliteState(database, unlock, options);
   } catch (error) {
     database.close();
     throw error;
   }
 }
+
+/** Fails when the file is read-only, which would show at the first batch otherwise. */
+const writeNothing = 'BEGIN IMMEDIATE; UPDATE meta SET value = value; ROLLBACK';
 
 function explainOpenFailure(error: unknown, directory: string): unknown {
   if (isAgentError(error)) return error;
@@ -162,7 +170,8 @@ class SqliteState implements DeliveryState {
       if (announcementId !== undefined) this.#statements.forgetAnnouncement.run(announcementId);
       if (position !== undefined) this.#movePosition(origin, position);
       this.#statements.count.run(acceptedCount, deadLetteredCount, origin.id);
-      this.#statements.addLineHashes.run(toBlob(lineHashes), origin.id);
+      const hashes = toBlob(lineHashes);
+      this.#statements.addLineHashes.run(hashes, checksumOf(origin.id, hashes), origin.id);
       if (newestEventMs !== undefined) this.#workspaces.noteEvent(origin.workspaceId, newestEventMs);
     });
   }
@@ -240,11 +249,13 @@ class SqliteState implements DeliveryState {
   }
 
   #insertAnnouncement(id: number, origin: ObjectOrigin, { observedAtMs, occurrenceHashes }: Announcement): void {
-    this.#statements.announce.run(id, origin.id, observedAtMs, toBlob(occurrenceHashes));
+    const hashes = toBlob(occurrenceHashes);
+    const checksum = checksumOf(announcementOwner(origin.id, observedAtMs), hashes);
+    this.#statements.announce.run(id, origin.id, observedAtMs, hashes, checksum);
   }
 
-  #movePosition({ id }: ObjectOrigin, { offsetBytes, lineCount, digest, atLineEnd }: Position): void {
-    this.#statements.movePosition.run(offsetBytes, lineCount, digest, atLineEnd ? 1 : 0, id);
+  #movePosition({ id }: ObjectOrigin, { offsetBytes, lineCount, digest }: Position): void {
+    this.#statements.movePosition.run(offsetBytes, lineCount, digest, id);
   }
 
   /** The change is durable with the commit that this turn of the event loop starts. */
@@ -308,9 +319,11 @@ class SqliteState implements DeliveryState {
 
   #commitChanges(): void {
     const { length } = this.#changes;
+    reached('commit begun');
     this.#database.exec('BEGIN IMMEDIATE');
     try {
       for (const apply of this.#changes) apply();
+      reached('commit written');
       this.#database.exec('COMMIT');
     } catch (error) {
       // SQLite has rolled back by itself after some errors, a full disk among them.
@@ -318,6 +331,7 @@ class SqliteState implements DeliveryState {
       throw error;
     }
     this.#changes = this.#changes.slice(length);
+    reached('commit durable');
   }
 
   #read<Result>(read: () => Result): Result {
@@ -334,51 +348,6 @@ class SqliteState implements DeliveryState {
     return this.#damage;
   }
 }
-
-type Statements = ReturnType<typeof prepareStatements>;
-
-function prepareStatements(database: DatabaseSync) {
-  const isOld = `has_line_hashes = 1 AND settled_etag IS NOT NULL AND
-    (date < ? OR (date IS NULL AND settled_modified_at_ms < ?))`;
-  const prepare = (sql: string): StatementSync => database.prepare(sql);
-  return {
-    lastAnnouncement: prepare('SELECT max(announcement_id) AS id FROM announcement'),
-    insertObject: prepare(
-      `INSERT INTO object (uri, workspace_id, date, settled_offset_bytes, settled_line_count, settled_digest, settled_at_line_end)
-       VALUES (?, ?, ?, 0, 0, x'${sha256OfNothing}', 1) ON CONFLICT (uri) DO NOTHING`,
-    ),
-    announce: prepare(
-      `INSERT INTO announcement (announcement_id, object_id, observed_at_ms, occurrence_hashes)
-       VALUES (?, (SELECT object_id FROM object WHERE uri = ?), ?, ?)`,
-    ),
-    forgetAnnouncement: prepare('DELETE FROM announcement WHERE announcement_id = ?'),
-    forgetAnnouncements: prepare(`DELETE FROM announcement WHERE ${ofObject}`),
-    movePosition: prepare(
-      `UPDATE object SET settled_offset_bytes = ?, settled_line_count = ?, settled_digest = ?, settled_at_line_end = ?
-       WHERE uri = ?`,
-    ),
-    count: prepare(
-      'UPDATE object SET accepted_count = accepted_count + ?, dead_lettered_count = dead_lettered_count + ? WHERE uri = ?',
-    ),
-    addLineHashes: prepare(
-      'INSERT INTO line_hashes (object_id, hashes) SELECT object_id, ? FROM object WHERE uri = ? AND has_line_hashes = 1',
-    ),
-    finish: prepare(
-      'UPDATE object SET settled_etag = ?, settled_size_bytes = ?, settled_modified_at_ms = ? WHERE uri = ?',
-    ),
-    reopen: prepare('UPDATE object SET settled_etag = NULL WHERE uri = ?'),
-    rewind: prepare(
-      `UPDATE object SET settled_offset_bytes = 0, settled_line_count = 0, settled_digest = x'${sha256OfNothing}', settled_at_line_end = 1
-       WHERE uri = ? AND has_line_hashes = 1`,
-    ),
-    forgetLineHashes: prepare(`DELETE FROM line_hashes WHERE ${ofObject}`),
-    forgetObject: prepare('DELETE FROM object WHERE uri = ?'),
-    dropLineHashes: prepare(`DELETE FROM line_hashes WHERE object_id IN (SELECT object_id FROM object WHERE ${isOld})`),
-    markDropped: prepare(`UPDATE object SET has_line_hashes = 0 WHERE ${isOld}`),
-  };
-}
-
-const sha256OfNothing = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
 function toBlob(hashes: LineHashes): Uint8Array {
   return new Uint8Array(hashes.buffer, hashes.byteOffset, hashes.byteLength);

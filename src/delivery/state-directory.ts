@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { AgentError, messageOf } from '../model/agent-error.ts';
 import { makeDirectory } from '../runtime/make-directory.ts';
+import { reached } from '../runtime/step.ts';
 import { isBusy } from './sqlite-errors.ts';
 
 export function databasePath(directory: string): string {
@@ -52,7 +53,9 @@ export function moveAside(directory: string, nowMs: number): string {
   const path = databasePath(directory);
   const aside = `${path}.damaged-${new Date(nowMs).toISOString().replaceAll(':', '')}`;
   for (const ending of ['', '-wal', '-shm']) {
-    if (existsSync(path + ending)) renameSync(path + ending, aside + ending);
+    if (!existsSync(path + ending)) continue;
+    renameSync(path + ending, aside + ending);
+    reached('damaged file set aside');
   }
   return aside;
 }

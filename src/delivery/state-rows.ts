@@ -1,10 +1,15 @@
 /**
- * What the rows of the state database say, for the agent that writes them and for commands that only look.
+ * What the rows of the state database say, for the agent that writes them and for commands that only look. What a row says is
+ * believed only when its checksum agrees.
  */
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import type { Announcement, LineHashes, ObjectState } from '../delivery-state.ts';
 import type { ObjectId } from '../model/object.ts';
+import { metaText, readMeta } from './meta.ts';
+import { verified } from './row-checksum.ts';
+import { DamageFound } from './sqlite-errors.ts';
 
+/** Its functions throw DamageFound where SQLite itself finds no fault. */
 export class StateRows {
   readonly hashSecret: Uint8Array;
   readonly createdOn: string;
@@ -12,12 +17,12 @@ export class StateRows {
 
   constructor(database: DatabaseSync) {
     this.#statements = prepareReading(database);
-    this.hashSecret = bytes(this.#statements.meta.get('hash_secret')?.value);
-    this.createdOn = Buffer.from(bytes(this.#statements.meta.get('created_on')?.value)).toString();
+    this.hashSecret = readMeta(database, 'hash_secret');
+    this.createdOn = metaText(database, 'created_on');
   }
 
   find(id: ObjectId): ObjectState | undefined {
-    const row = this.#statements.find.get(id);
+    const row = this.#findRow(id);
     if (row === undefined) return undefined;
     return {
       settledVersion:
@@ -31,32 +36,44 @@ export class StateRows {
       settled: {
         offsetBytes: Number(row.settled_offset_bytes),
         lineCount: Number(row.settled_line_count),
-        digest: bytes(row.settled_digest),
-        atLineEnd: row.settled_at_line_end === 1,
+        digest: row.settled_digest instanceof Uint8Array ? row.settled_digest : new Uint8Array(),
       },
       hasLineHashes: row.has_line_hashes === 1,
     };
   }
 
   settledLineHashes(id: ObjectId): LineHashes[] {
-    return this.#statements.lineHashes.all(id).map((row) => toHashes(row.hashes));
+    return this.#statements.lineHashes.all(id).map((row) => toHashes(id, row.hashes, row.checksum));
   }
 
   announcements(id: ObjectId): Announcement[] {
-    return this.#statements.announcements.all(id).map((row) => ({
-      observedAtMs: Number(row.observed_at_ms),
-      occurrenceHashes: toHashes(row.occurrence_hashes),
-    }));
+    return this.#statements.announcements.all(id).map((row) => {
+      const observedAtMs = Number(row.observed_at_ms);
+      const owner = announcementOwner(id, observedAtMs);
+      return { observedAtMs, occurrenceHashes: toHashes(owner, row.occurrence_hashes, row.checksum) };
+    });
   }
 
   /** How often lines of the object were settled, by how they ended. */
   counts(id: ObjectId): { readonly acceptedCount: number; readonly deadLetteredCount: number } {
-    const row = this.#statements.find.get(id);
+    const row = this.#findRow(id);
     return {
       acceptedCount: Number(row?.accepted_count ?? 0),
       deadLetteredCount: Number(row?.dead_lettered_count ?? 0),
     };
   }
+
+  /** What the index leads to has to be the object that was asked for. */
+  #findRow(id: ObjectId): Record<string, SQLOutputValue> | undefined {
+    const row = this.#statements.find.get(id);
+    if (row !== undefined && row.uri !== id) throw new DamageFound('the index of the objects is damaged');
+    return row;
+  }
+}
+
+/** What the checksum of an announcement counts as its owner, so that it covers the time as well. */
+export function announcementOwner(id: ObjectId, observedAtMs: number): string {
+  return `${id}\n${observedAtMs}`;
 }
 
 /** The object of a row in another table, by its name. */
@@ -64,18 +81,18 @@ export const ofObject = 'object_id = (SELECT object_id FROM object WHERE uri = ?
 
 function prepareReading(database: DatabaseSync) {
   return {
-    meta: database.prepare('SELECT value FROM meta WHERE name = ?'),
     find: database.prepare('SELECT * FROM object WHERE uri = ?'),
-    lineHashes: database.prepare(`SELECT hashes FROM line_hashes WHERE ${ofObject}`),
-    announcements: database.prepare(`SELECT observed_at_ms, occurrence_hashes FROM announcement WHERE ${ofObject}`),
+    lineHashes: database.prepare(`SELECT hashes, checksum FROM line_hashes WHERE ${ofObject}`),
+    announcements: database.prepare(
+      `SELECT observed_at_ms, occurrence_hashes, checksum FROM announcement WHERE ${ofObject}`,
+    ),
   };
 }
 
-function bytes(value: SQLOutputValue | undefined): Uint8Array {
-  if (!(value instanceof Uint8Array)) throw new Error('the state database holds no bytes where they belong');
-  return value;
-}
-
-function toHashes(value: SQLOutputValue | undefined): LineHashes {
-  return new Uint32Array(bytes(value).slice().buffer);
+function toHashes(
+  owner: string,
+  content: SQLOutputValue | undefined,
+  checksum: SQLOutputValue | undefined,
+): LineHashes {
+  return new Uint32Array(verified(owner, content, checksum).slice().buffer);
 }

@@ -18,6 +18,7 @@ import type { Logger } from '../runtime/logger.ts';
 import { makeDirectory } from '../runtime/make-directory.ts';
 import { SampledLog } from '../runtime/sampled-log.ts';
 import { Semaphore } from '../runtime/semaphore.ts';
+import { reached } from '../runtime/step.ts';
 import { lockPathOf } from './dead-letter-files.ts';
 
 export interface DeadLetterReason {
@@ -116,8 +117,11 @@ export class DeadLetters {
   async #tryAppend(bytes: Uint8Array): Promise<AgentError | undefined> {
     try {
       const file = await this.#fileFor(bytes.length);
+      reached('dead letter begun');
       await file.handle.appendFile(bytes);
+      reached('dead letter written');
       await file.handle.sync();
+      reached('dead letter durable');
       file.sizeBytes += bytes.length;
       return undefined;
     } catch (cause) {

@@ -13,6 +13,7 @@ import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { SampledLog } from '../runtime/sampled-log.ts';
+import { reached } from '../runtime/step.ts';
 import type { DeadLetterReason, DeadLetters } from './dead-letters.ts';
 import type { ExportOutcome, MisconfiguredOutcome, UnavailableOutcome } from './export-outcome.ts';
 import type { OtlpClient } from './otlp-client.ts';
@@ -99,8 +100,10 @@ export class OtlpExporter implements Exporter {
     const { client, clock } = this.#parts;
     let refusals = 0;
     for (let attempt = 0; ; attempt++) {
+      reached('request begun');
       const sentAtMs = clock.nowMs();
       const outcome = await client.send(batch.request, signal);
+      reached('request answered');
       this.#tellRequest(batch, outcome, clock.nowMs() - sentAtMs);
       if (outcome.status !== 'unavailable' && outcome.status !== 'misconfigured') {
         if (this.#outageWatch.answered()) this.#observe({ kind: 'resumed', for: 'collector' });
@@ -134,6 +137,7 @@ export class OtlpExporter implements Exporter {
   async #deliverHalves(lines: readonly IdentifiedLine[], signal: AbortSignal): Promise<BatchEnd> {
     const middle = Math.ceil(lines.length / 2);
     const first = await this.#deliverPart(lines.slice(0, middle), signal);
+    reached('half of a batch ended');
     const second = await this.#deliverPart(lines.slice(middle), signal);
     return {
       acceptedCount: first.acceptedCount + second.acceptedCount,

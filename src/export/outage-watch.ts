@@ -39,7 +39,7 @@ export class OutageWatch {
 
   #tell(outcome: UnavailableOutcome | MisconfiguredOutcome, outage: Outage, nowMs: number): void {
     // One request that fails between others that pass must not fill the log, so a new outage soon after the last is quiet too.
-    if (nowMs - this.#toldAtMs < reminderIntervalMs && this.#toldCode === outcome.error.code) return;
+    if (Math.abs(nowMs - this.#toldAtMs) < reminderIntervalMs && this.#toldCode === outcome.error.code) return;
     this.#toldAtMs = nowMs;
     this.#toldCode = outcome.error.code;
     this.#toldOfOutage = true;

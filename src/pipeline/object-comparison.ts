@@ -179,10 +179,10 @@ class Look {
   }
 
   #result(damage: AgentError | undefined): ObjectComparison {
-    const { acceptedCount, deadLetteredCount, hasLineHashes, settled } = this.#known;
+    const { acceptedCount, deadLetteredCount, hasLineHashes } = this.#known;
     const { settled: settledCount, inFlight: inFlightCount, missing: missingCount } = this.#counts;
     const counts = { lineCount: this.#lineCount, acceptedCount, deadLetteredCount, damage };
-    if (!hasLineHashes && !(this.#isRecognised && this.#endsWhereSettled(settled))) {
+    if (!hasLineHashes && !(this.#isRecognised && this.#endsWhereSettled())) {
       const unverifiedCount = this.#lineCount;
       const none = { settledCount: 0, inFlightCount: 0, missingCount: 0, goneCount: 0, firstMissing: undefined };
       return { ...counts, ...none, unverifiedCount };
@@ -193,7 +193,7 @@ class Look {
   }
 
   /** A settled last line without a newline was whole when nothing but a line ending follows it now. */
-  #endsWhereSettled({ atLineEnd }: Position): boolean {
-    return atLineEnd || [undefined, 0x0a, 0x0d].includes(this.#byteBehindSettled);
+  #endsWhereSettled(): boolean {
+    return this.#digest.atLineEnd || [undefined, 0x0a, 0x0d].includes(this.#byteBehindSettled);
   }
 }

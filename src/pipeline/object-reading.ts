@@ -6,6 +6,7 @@ import type { ObjectState, Position } from '../delivery-state.ts';
 import { isAgentError } from '../model/agent-error.ts';
 import { type DeliveredLine, digestOf } from '../model/line.ts';
 import type { DeliveredObject } from '../model/object.ts';
+import { reached } from '../runtime/step.ts';
 import { AnnouncedLines } from './announced-lines.ts';
 import { BatchBuilder, type BuiltBatch } from './batch-builder.ts';
 import type { LineHasher } from './line-hash.ts';
@@ -74,12 +75,14 @@ export class ObjectReading {
       this.#readCount = this.#lineCount;
       this.#alreadyShippedCount = this.#lineCount;
       this.#lastLineEnd = this.#digest.mark(this.#lineCount);
+      reached('prefix verified', this.#object.origin.id);
       return rest;
     });
   }
 
   /** The object was rewritten: a line is new unless it was settled before, wherever it stood. */
   async compareWithSettled(): Promise<ObjectEnd> {
+    reached('prefix refused', this.#object.origin.id);
     this.#comparing = true;
     this.#loadSettledLines();
     const end = await this.#read(async () => new Uint8Array(0));
@@ -97,6 +100,7 @@ export class ObjectReading {
     begin: (chunks: AsyncIterator<Uint8Array>) => Promise<Uint8Array | 'prefixMismatch'>,
   ): Promise<ObjectEnd | 'prefixMismatch'> {
     const bytes = this.#parts.decoder.decompress(await this.#object.open(this.#signal));
+    reached('object opened', this.#object.origin.id);
     const chunks = bytes[Symbol.asyncIterator]();
     try {
       const first = await begin(chunks);
@@ -136,7 +140,7 @@ export class ObjectReading {
     if (!equalBytes(this.#digest.mark(0).position().digest, settled.digest)) return undefined;
     const lastLine = splitter?.end();
     if (lastLine !== undefined) this.#passSettled([lastLine]);
-    return settled.atLineEnd ? rest : await this.#verifyLineEnd(rest, chunks);
+    return this.#digest.atLineEnd ? rest : await this.#verifyLineEnd(rest, chunks);
   }
 
   /** The settled part ends without a newline: when something else follows now, its last line was not whole. */
@@ -234,6 +238,7 @@ export class ObjectReading {
     await this.#dispatch({ position: () => position });
     await this.#allEnded();
     this.#parts.state.finish(this.#object.origin, this.#object.version, position, this.#announced.remaining());
+    reached('object finished', this.#object.origin.id);
   }
 
   /** Announces the batch and sends it, as soon as one of the requests under way has ended. */
@@ -247,6 +252,7 @@ export class ObjectReading {
     }
     const release = await requestSlots.acquire(this.#signal);
     const batch = this.#batch.take();
+    reached('batch collected', this.#object.origin.id);
     this.#tellRead(batch);
     const position = this.#comparing ? undefined : end.position();
     const sending = this.#send(batch, position)
@@ -284,8 +290,11 @@ export class ObjectReading {
       batch.unannouncedHashes.length === 0
         ? undefined
         : state.announce(origin, { observedAtMs: version.modifiedAtMs, occurrenceHashes: batch.unannouncedHashes });
+    reached('batch announced', origin.id);
     await state.flush(abandon);
+    reached('announcement durable', origin.id);
     const { acceptedCount, deadLetteredCount } = await exporter.export(batch, abandon);
+    reached('batch ended', origin.id);
     observe({
       kind: 'batchEnded',
       workspaceId: origin.workspaceId,
@@ -305,6 +314,7 @@ export class ObjectReading {
       deadLetteredCount,
       newestEventMs: batch.eventTimes?.newestMs,
     });
+    reached('batch settled', origin.id);
   }
 
   async #allEnded(): Promise<void> {

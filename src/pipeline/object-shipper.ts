@@ -11,6 +11,7 @@ import type { ObjectState } from '../delivery-state.ts';
 import { AgentError, isAgentError } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
 import { toFault } from '../observer.ts';
+import { reached } from '../runtime/step.ts';
 import { LineHasher } from './line-hash.ts';
 import type { ObjectEnd } from './object-end.ts';
 import { ObjectReading } from './object-reading.ts';
@@ -43,6 +44,7 @@ export class ObjectShipper {
     });
     // Whatever ended is on disk before the object is visited again: the next visit reads the state.
     await state.flush(this.#parts.abandon);
+    if (end.status === 'settled') reached('object settled', object.origin.id);
     return end;
   }
 

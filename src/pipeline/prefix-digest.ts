@@ -15,6 +15,11 @@ export class PrefixDigest {
     return this.#offsetBytes;
   }
 
+  /** False only behind a last line without a newline: bytes that follow may belong to that line. */
+  get atLineEnd(): boolean {
+    return this.#lastByte === newline;
+  }
+
   update(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.#hash.update(bytes);
@@ -26,8 +31,7 @@ export class PrefixDigest {
   mark(lineCount: number): PositionMark {
     const hash = this.#hash.copy();
     const { offsetBytes } = this;
-    const atLineEnd = this.#lastByte === newline;
-    return { position: () => ({ offsetBytes, lineCount, digest: hash.digest(), atLineEnd }) };
+    return { position: () => ({ offsetBytes, lineCount, digest: hash.digest() }) };
   }
 }
 

@@ -9,6 +9,7 @@ import { type Observer, toFault } from '../observer.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { Semaphore } from '../runtime/semaphore.ts';
+import { reached } from '../runtime/step.ts';
 import type { DateRange, Source, WorkspaceListing } from '../source.ts';
 import { FaultLog } from './fault-log.ts';
 import type { ObjectEnd } from './object-end.ts';
@@ -326,6 +327,7 @@ export class Shipping {
     const { id, workspaceId } = object.origin;
     if (this.#visited.has(id)) return;
     this.#visited.add(id);
+    reached('object listed', id);
     try {
       const end = await this.#context.shipper.ship(object, signal);
       if (end.status === 'released') lane.releasedCount++;

@@ -23,7 +23,8 @@ export class SampledLog {
     const nowMs = this.#clock.nowMs();
     const kindName = `${message} ${variant}`;
     const kind = this.#kinds.get(kindName);
-    if (kind !== undefined && nowMs - kind.toldAtMs < intervalMs) {
+    // A clock that is set back must not make it silent for as long.
+    if (kind !== undefined && Math.abs(nowMs - kind.toldAtMs) < intervalMs) {
       kind.omitted++;
       return;
     }

@@ -12,7 +12,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const { origin, version } = memoryObject('{}\n');
 const never = new AbortController().signal;
-const position = { offsetBytes: 3, lineCount: 1, digest: new Uint8Array(32).fill(7), atLineEnd: true };
+const position = { offsetBytes: 3, lineCount: 1, digest: new Uint8Array(32).fill(7) };
 const settlement: Settlement = {
   announcementId: undefined,
   position,
@@ -130,15 +130,6 @@ describe('SqliteState', () => {
     expect(second.hashSecret).toEqual(first.hashSecret);
     expect(second.createdOn).toBe(new Date().toISOString().slice(0, 10));
     await second.close();
-  });
-
-  it('refuses a state that a newer agent wrote, and changes nothing in it', async () => {
-    const directory = temporaryDirectory();
-    await open(directory).close();
-    const database = new DatabaseSync(join(directory, 'delivery.db'));
-    database.exec('PRAGMA user_version = 999');
-    database.close();
-    expect(() => open(directory)).toThrow(expect.objectContaining({ code: 'ERR_STATE_NEWER' }));
   });
 
   it('moves a file that is no database aside, says so, and begins again', async () => {

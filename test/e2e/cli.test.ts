@@ -7,11 +7,10 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import packageJson from '../../package.json' with { type: 'json' };
-import { type Environment, runAgent, startAgent } from '../support/agent-process.ts';
-import { auditLines, deliveryKey, directoryPlace, s3Place } from '../support/delivery-place.ts';
-import { answers, type OtlpReceiver, startOtlpReceiver } from '../support/otlp-receiver.ts';
+import { runAgent, startAgent } from '../support/agent-process.ts';
+import { auditLines, deliveryKey, deliveryScene, directoryPlace, s3Place } from '../support/delivery-place.ts';
+import { answers } from '../support/otlp-receiver.ts';
 import { startS3Server } from '../support/s3-server.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const fromRoot = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
@@ -331,26 +330,12 @@ describe('the sample delivery of npm start', () => {
   });
 });
 
-interface Scene {
-  readonly place: ReturnType<typeof directoryPlace>;
-  readonly root: string;
-  readonly receiver: OtlpReceiver;
-  readonly environment: Environment;
-}
-
 /** Two workspaces with five lines and three. */
-async function scene(): Promise<Scene> {
-  const receiver = await startOtlpReceiver();
-  onTestFinished(() => receiver.close());
+async function scene() {
   const place = directoryPlace();
   await place.deliver(deliveryKey('1'), auditLines(5));
   await place.deliver(deliveryKey('2', 'auditlogs_2.json.gz'), auditLines(3, 200));
-  const environment = {
-    DATABRICKS_AUDIT_SOURCE: place.source,
-    DATABRICKS_AUDIT_STATE: temporaryDirectory(),
-    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
-  };
-  return { place, root: place.source, receiver, environment };
+  return { ...(await deliveryScene(place)), root: place.source };
 }
 
 function write(path: string, content: Uint8Array): void {

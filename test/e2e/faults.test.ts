@@ -1,17 +1,27 @@
-/**
- * Promises 1 and 4, on the real process: collectors, buckets, disks and operators that fail. Nothing is lost, nothing vanishes
- * in silence, and the log says what to do.
- */
-import { execFileSync } from 'node:child_process';
-import { globSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AgentProcess, type Environment, runAgent, startAgent } from '../support/agent-process.ts';
-import { expectNothingLost, expectRepeatsAreEqual, isQuiet, repeatedUids } from '../support/deliveries.ts';
-import { auditLines, type DeliveryPlace, deliveryKey, directoryPlace, s3Place } from '../support/delivery-place.ts';
+import {
+  type DeadLetter,
+  expectNothingLost,
+  expectRepeatsAreEqual,
+  readDeadLetters,
+  repeatedUids,
+} from '../support/deliveries.ts';
+import {
+  auditLines,
+  type DeliveryPlace,
+  type DeliveryScene,
+  deliveryKey,
+  deliveryScene,
+  directoryScene,
+  receiverForTest,
+  s3Place,
+  smallBatches,
+} from '../support/delivery-place.ts';
 import { answers, type OtlpReceiver, type ReceivedRequest, startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { type S3Server, startS3Server } from '../support/s3-server.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 describe('a collector', () => {
   it('that is down at the start gets everything once it is up', async () => {
@@ -251,82 +261,6 @@ describe('a bucket', () => {
   });
 });
 
-describe('the state', () => {
-  it.each([
-    ['is overwritten with something else', () => Buffer.from('this is no database\n'.repeat(1000))],
-    ['has a hole in its middle', (database: Buffer) => database.fill(0, 2 * pageBytes)],
-    // Found out only when the agent is at work already.
-    ['has lost its table of objects', (database: Buffer) => database.fill(0, 2 * pageBytes, 3 * pageBytes)],
-    ['is cut', (database: Buffer) => database.subarray(0, 10_000)],
-  ])('that %s is moved aside, loudly, and everything is sent again with the same uids', async (_damage, damage) => {
-    const { receiver, environment, lines } = await directoryScene();
-    expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
-    const directory = environment.DATABRICKS_AUDIT_STATE ?? '';
-    writeFileSync(join(directory, 'delivery.db'), damage(readFileSync(join(directory, 'delivery.db'))));
-    const agent = startAgent(['run'], environment);
-    const error = await agent.logged('State begins again');
-    expect(error).toMatchObject({
-      level: 'error',
-      err: {
-        code: 'ERR_STATE_DAMAGED',
-        message: expect.stringMatching(/damaged and moved to .*delivery\.db\.damaged-/),
-        hint: expect.stringContaining('same log.record.uid'),
-      },
-    });
-    await arrived(agent, receiver, 2 * lines.length);
-    expect(repeatedUids(receiver)).toHaveLength(lines.length);
-    expectRepeatsAreEqual(receiver);
-    expect(readdirSync(directory).filter((name) => name.includes('.damaged-'))).not.toEqual([]);
-  });
-
-  it('belongs to one process: a second one ends with a clear error and changes nothing', async () => {
-    const { receiver, environment, lines } = await directoryScene();
-    const agent = startAgent(['run'], environment);
-    await arrived(agent, receiver, lines.length);
-    const { code, stderr } = await runAgent(['ship'], environment);
-    expect(code).toBe(1);
-    expect(stderr).toMatch(
-      /^ERR_STATE_LOCKED: Another process ships with the state directory .*\n.*DATABRICKS_AUDIT_STATE/m,
-    );
-    await agent.kill();
-    // The lock dies with its process.
-    expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
-    expect(receiver.accepted).toHaveLength(lines.length);
-  });
-
-  it('on a full disk pauses the shipping, and all arrives once there is room', async (context) => {
-    const mounted = smallDisk();
-    if (mounted === undefined) return context.skip('needs the right to mount a tmpfs');
-    const { place, receiver, environment, lines } = await directoryScene({
-      DATABRICKS_AUDIT_STATE: join(mounted, 'state'),
-      OTEL_LOG_LEVEL: 'debug',
-    });
-    const agent = startAgent(['run'], environment);
-    // Settled and on disk, so that the next thing to be written is an announcement.
-    await agent.logged('Object visited');
-    const filler = join(mounted, 'filler');
-    expect(() => writeFileSync(filler, Buffer.alloc(4 * 1024 * 1024))).toThrow(/ENOSPC/);
-
-    const more = auditLines(300, 1000);
-    await place.deliver(deliveryKey('2'), more);
-    const error = await agent.logged('State cannot be written; shipping pauses');
-    expect(error).toMatchObject({
-      level: 'error',
-      err: { code: 'ERR_STATE_WRITE', hint: expect.stringContaining('Free space') },
-    });
-    // What cannot be announced is not sent.
-    await agent.until('no more requests are sent', () => isQuiet(receiver));
-    expect(receiver.accepted).toHaveLength(lines.length);
-
-    rmSync(filler);
-    await agent.logged('State is written again; shipping goes on');
-    await arrived(agent, receiver, lines.length + more.length);
-    expectNothingLost(receiver, [...lines, ...more]);
-    expect(repeatedUids(receiver)).toEqual([]);
-    expect(await agent.stop()).toMatchObject({ code: 0 });
-  });
-});
-
 describe('SIGTERM', () => {
   it('lets what is in flight be answered, writes the state and ends with 0: nothing is repeated after the restart', async () => {
     const { receiver, environment, lines } = await directoryScene();
@@ -414,43 +348,17 @@ describe('a secret in a line', () => {
   });
 });
 
-const batchRecords = 3;
-/** Of SQLite. */
-const pageBytes = 4096;
+const batchRecords = smallBatches.records;
 
-interface Scene {
-  readonly place: DeliveryPlace;
-  readonly receiver: OtlpReceiver;
-  readonly environment: Environment;
+interface Scene extends DeliveryScene {
   /** What lies in the place: one object of twelve lines. */
   readonly lines: readonly string[];
 }
 
-function directoryScene(more: Environment = {}): Promise<Scene> {
-  return scene(directoryPlace(), more);
-}
-
 async function scene(place: DeliveryPlace, more: Environment): Promise<Scene> {
-  const receiver = await receiverForTest();
   const lines = auditLines(12);
   await place.deliver(deliveryKey(), lines);
-  const environment = {
-    ...place.environment,
-    DATABRICKS_AUDIT_SOURCE: place.source,
-    DATABRICKS_AUDIT_STATE: temporaryDirectory(),
-    DATABRICKS_AUDIT_LOOKBACK: '36500d',
-    DATABRICKS_AUDIT_BATCH_RECORDS: String(batchRecords),
-    DATABRICKS_AUDIT_MAX_IN_FLIGHT: '2',
-    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
-    ...more,
-  };
-  return { place, receiver, environment, lines };
-}
-
-async function receiverForTest(options: { port?: number } = {}): Promise<OtlpReceiver> {
-  const receiver = await startOtlpReceiver(options);
-  onTestFinished(() => receiver.close());
-  return receiver;
+  return { ...(await deliveryScene(place, more)), lines };
 }
 
 function arrived(agent: AgentProcess, receiver: OtlpReceiver, count: number): Promise<void> {
@@ -461,23 +369,6 @@ function holds(line: string): (request: ReceivedRequest) => boolean {
   return ({ records }) => records.some(({ body }) => body === line);
 }
 
-function deadLetters(environment: Environment): unknown[] {
-  return globSync(join(environment.DATABRICKS_AUDIT_STATE ?? '', 'dead-letters', '*.jsonl')).flatMap((path) =>
-    readFileSync(path, 'utf8')
-      .trimEnd()
-      .split('\n')
-      .map((line): unknown => JSON.parse(line)),
-  );
-}
-
-/** A file system of 2 MiB, or undefined where that is not allowed. */
-function smallDisk(): string | undefined {
-  const path = temporaryDirectory();
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', path], { stdio: 'ignore' });
-  } catch {
-    return undefined;
-  }
-  onTestFinished(() => void execFileSync('umount', [path]));
-  return path;
+function deadLetters({ DATABRICKS_AUDIT_STATE = '' }: Environment): readonly DeadLetter[] {
+  return readDeadLetters(join(DATABRICKS_AUDIT_STATE, 'dead-letters'));
 }

@@ -4,13 +4,19 @@
 import { appendFileSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AgentProcess, runAgent, startAgent } from '../support/agent-process.ts';
 import { bodiesOf, repeatedUids } from '../support/deliveries.ts';
-import { auditLines, deliveryKey, directoryPlace, s3Place } from '../support/delivery-place.ts';
-import { type OtlpReceiver, startOtlpReceiver } from '../support/otlp-receiver.ts';
+import {
+  auditLines,
+  type DeliveryPlace,
+  deliveryKey,
+  deliveryScene,
+  directoryPlace,
+  s3Place,
+} from '../support/delivery-place.ts';
+import type { OtlpReceiver } from '../support/otlp-receiver.ts';
 import { type S3Server, startS3Server } from '../support/s3-server.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 let s3: S3Server;
 beforeAll(async () => {
@@ -128,19 +134,9 @@ describe('a file that is written in place', () => {
   });
 });
 
-async function setting(place: { readonly source: string; readonly environment: Readonly<Record<string, string>> }) {
-  const receiver = await startOtlpReceiver();
-  onTestFinished(() => receiver.close());
-  const environment = {
-    ...place.environment,
-    DATABRICKS_AUDIT_SOURCE: place.source,
-    DATABRICKS_AUDIT_STATE: temporaryDirectory(),
-    // The dates in these tests are fixed, and belong to what every poll lists.
-    DATABRICKS_AUDIT_LOOKBACK: '36500d',
-    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
-    OTEL_LOG_LEVEL: 'debug',
-  };
-  return { receiver, environment };
+function setting(place: DeliveryPlace) {
+  // Everything in one request, so that lines arrive in the order of the object.
+  return deliveryScene(place, { DATABRICKS_AUDIT_BATCH_RECORDS: '512', OTEL_LOG_LEVEL: 'debug' });
 }
 
 interface Run {
@@ -150,7 +146,7 @@ interface Run {
   arrivals(count: number): Promise<(string | undefined)[]>;
 }
 
-async function startRun(place: Parameters<typeof setting>[0]): Promise<Run> {
+async function startRun(place: DeliveryPlace): Promise<Run> {
   const { receiver, environment } = await setting(place);
   const agent = startAgent(['run'], environment);
   let taken = 0;
@@ -170,10 +166,11 @@ const marker = '{"serviceName":"marker"}';
 
 /** An agent on a directory in which one file is being written. */
 async function startOnFile() {
-  const root = temporaryDirectory();
+  const place = directoryPlace();
+  const root = place.source;
   const path = join(root, deliveryKey());
   mkdirSync(dirname(path), { recursive: true });
-  const run = await startRun({ source: root, environment: {} });
+  const run = await startRun(place);
   const append = (text: string) => appendFileSync(path, text);
   /** Seen by files that the agent ships meanwhile. */
   const twoPolls = async () => {

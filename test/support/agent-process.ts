@@ -26,6 +26,7 @@ export interface Exit {
 }
 
 export interface AgentProcess {
+  readonly pid: number;
   /** What was logged so far. */
   readonly log: readonly LogEntry[];
   readonly stdout: string;
@@ -48,6 +49,8 @@ export interface AgentProcessOptions {
   readonly stdin?: string | Uint8Array | undefined;
   /** What to run instead of the command line interface. */
   readonly script?: string | undefined;
+  /** A module that runs before it. */
+  readonly preload?: string | undefined;
 }
 
 export type Environment = Readonly<Record<string, string>>;
@@ -59,7 +62,7 @@ const pollMs = 10;
 export function startAgent(
   commandLine: readonly string[],
   environment: Environment,
-  { stdin, script = cli }: AgentProcessOptions = {},
+  { stdin, script = cli, preload }: AgentProcessOptions = {},
 ): AgentProcess {
   const env = {
     PATH: process.env.PATH ?? '',
@@ -69,7 +72,11 @@ export function startAgent(
     DATABRICKS_AUDIT_SILENCE_AFTER: '0',
     ...environment,
   };
-  const child = spawn(process.execPath, [script, ...commandLine], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+  const preloads = preload === undefined ? [] : ['--import', preload];
+  const child = spawn(process.execPath, [...preloads, script, ...commandLine], {
+    env,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
   child.stdin.on('error', () => {}); // It need not read what it is given.
   child.stdin.end(stdin);
   const log: LogEntry[] = [];
@@ -99,6 +106,7 @@ export function startAgent(
   }
 
   return {
+    pid: child.pid ?? 0,
     log,
     get stdout() {
       return output.stdout;

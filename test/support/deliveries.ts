@@ -1,27 +1,33 @@
 /**
  * Compares what a receiver got with what lies in the bucket. It knows nothing of offsets, hashes and state.
  */
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
+import type { OtlpLogsRequest } from './otlp-decode.ts';
 import type { OtlpReceiver, ReceivedRecord, ReceivedRequest } from './otlp-receiver.ts';
 
+/** Of a receiver, or of a part of its life. */
+export type Arrivals = Pick<OtlpReceiver, 'requests' | 'accepted'>;
+
 /** Every line arrived, as often as it stands in the object and with a uid of its own each time. */
-export function expectNothingLost(receiver: OtlpReceiver, lines: readonly string[]): void {
+export function expectNothingLost(arrivals: Pick<Arrivals, 'accepted'>, lines: readonly string[]): void {
+  expect(lostLines(arrivals, lines), 'lines that never arrived').toEqual([]);
+}
+
+export function lostLines({ accepted }: Pick<Arrivals, 'accepted'>, lines: readonly string[]): readonly string[] {
   const uidsByBody = new Map<string, Set<string>>();
-  for (const { body = '', uid = '' } of receiver.accepted) {
+  for (const { body = '', uid = '' } of accepted) {
     uidsByBody.set(body, (uidsByBody.get(body) ?? new Set()).add(uid));
   }
   const wanted = Map.groupBy(lines, (line) => line);
-  const lost = [...wanted].filter(([line, copies]) => (uidsByBody.get(line)?.size ?? 0) < copies.length);
-  expect(
-    lost.map(([line]) => line),
-    'lines that never arrived',
-  ).toEqual([]);
+  return [...wanted].filter(([line, copies]) => (uidsByBody.get(line)?.size ?? 0) < copies.length).map(first);
 }
 
 /** Whatever was sent twice, answered or not, was the same record with the same resource, byte for byte. */
-export function expectRepeatsAreEqual(receiver: OtlpReceiver): void {
-  const sent = receiver.requests.flatMap(({ records }) => records);
+export function expectRepeatsAreEqual({ requests }: Pick<Arrivals, 'requests'>): void {
+  const sent = requests.flatMap(({ records }) => records);
   for (const [uid, [first, ...others]] of Map.groupBy(sent, ({ uid = '' }) => uid)) {
     for (const other of others) {
       expect(other.json, `the record ${uid} when it was sent again`).toBe(first?.json);
@@ -34,8 +40,10 @@ export function expectRepeatsAreEqual(receiver: OtlpReceiver): void {
 }
 
 /** Uids that were stored more than once. */
-export function repeatedUids(receiver: OtlpReceiver): string[] {
-  return [...Map.groupBy(receiver.acceptedUids(), (uid) => uid)].filter(([, sends]) => sends.length > 1).map(first);
+export function repeatedUids({ accepted }: Pick<Arrivals, 'accepted'>): string[] {
+  return [...Map.groupBy(uidsOf([{ records: accepted }]), (uid) => uid)]
+    .filter(([, sends]) => sends.length > 1)
+    .map(first);
 }
 
 export function uidsOf(requests: readonly { readonly records: readonly ReceivedRecord[] }[]): string[] {
@@ -46,11 +54,31 @@ export function bodiesOf(requests: readonly ReceivedRequest[]): (string | undefi
   return requests.flatMap(({ records }) => records.map(({ body }) => body));
 }
 
+/** The line that a dead letter holds. */
+export function bodyOf({ resourceLogs }: DeadLetter): string {
+  return resourceLogs?.[0]?.scopeLogs?.[0]?.logRecords?.[0]?.body?.stringValue ?? '';
+}
+
 /** No request arrived for a while: long enough for hundreds. */
 export async function isQuiet(receiver: OtlpReceiver): Promise<boolean> {
   const { length } = receiver.requests;
   await delay(300);
   return receiver.requests.length === length;
+}
+
+/** A line of a dead-letter file. */
+export interface DeadLetter extends OtlpLogsRequest {
+  readonly deadLetter: Readonly<Record<string, unknown>>;
+}
+
+/** Every line of every dead-letter file. */
+export function readDeadLetters(directory: string): readonly DeadLetter[] {
+  return globSync(join(directory, '*.jsonl')).flatMap((path) =>
+    readFileSync(path, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line): DeadLetter => JSON.parse(line)),
+  );
 }
 
 function first<Value>([value]: readonly [Value, ...unknown[]]): Value {

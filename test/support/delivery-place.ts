@@ -46,6 +46,14 @@ export async function deliveryScene(place: DeliveryPlace, more: Environment = {}
   return { place, receiver, stateDirectory, environment };
 }
 
+/** With one object of twelve lines in a directory. */
+export async function directoryScene(more: Environment = {}): Promise<DeliveryScene & { lines: readonly string[] }> {
+  const place = directoryPlace();
+  const lines = auditLines(12);
+  await place.deliver(deliveryKey(), lines);
+  return { ...(await deliveryScene(place, more)), lines };
+}
+
 /** A collector that is gone after the test. */
 export async function receiverForTest(options: OtlpReceiverOptions = {}): Promise<OtlpReceiver> {
   const receiver = await startOtlpReceiver(options);

@@ -1,0 +1,141 @@
+/**
+ * A state that passes from one agent to another: a newer version, an older one, another machine, nobody.
+ */
+
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, it } from 'vitest';
+import { openDeliveryState } from '../../src/delivery/index.ts';
+import { writeMeta } from '../../src/delivery/meta.ts';
+import { schemaVersion } from '../../src/delivery/schema.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
+import { silentLogger } from '../../src/runtime/logger.ts';
+import { type StepReached, stepChannelName } from '../../src/runtime/step.ts';
+import {
+  changedCount,
+  checkpointed,
+  inFlightLines,
+  killed,
+  liveOn,
+  problemsOf,
+  repeatedCount,
+} from '../support/lives.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const open = (directory: string) => openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
+
+describe('a state', () => {
+  const versions = readdirSync(new URL('states/', import.meta.url)).map((name) => Number(/\d+/.exec(name)));
+
+  it('of every version before this one is at hand', () => {
+    expect(versions.sort()).toEqual(Array.from({ length: schemaVersion - 1 }, (_, index) => index + 1));
+  });
+
+  it.each(versions)(
+    'of version %i is brought up to date, and the agent goes on where the old one was',
+    async (version) => {
+      const { sent } = await killed();
+      const directory = stateOfVersion(version);
+      await liveOn(directory, sent);
+      expect(problemsOf(sent)).toEqual([]);
+      expect(repeatedCount(sent)).toBe(inFlightLines);
+      expect(changedCount(sent)).toBe(0);
+      expect(userVersion(directory)).toBe(schemaVersion);
+      expect(readdirSync(directory).filter((name) => name.includes('damaged'))).toEqual([]);
+    },
+  );
+
+  it.each(versions)(
+    'of version %i stays one when the process dies before it is brought up to date',
+    async (version) => {
+      const directory = stateOfVersion(version);
+      const left = join(directory, '..', 'left');
+      const die = (message: unknown) => {
+        if ((message as StepReached).step === 'schema written') cpSync(directory, left, { recursive: true });
+      };
+      subscribe(stepChannelName, die);
+      await open(directory).close();
+      unsubscribe(stepChannelName, die);
+      expect(userVersion(left)).toBe(version);
+
+      const { sent } = await killed();
+      await liveOn(left, sent);
+      expect(problemsOf(sent)).toEqual([]);
+      expect(repeatedCount(sent)).toBe(inFlightLines);
+      expect(changedCount(sent)).toBe(0);
+    },
+  );
+
+  it('of a newer agent is refused, and nothing in it is changed', async () => {
+    const { directory } = await checkpointed();
+    const database = new DatabaseSync(join(directory, 'delivery.db'));
+    database.exec('CREATE TABLE of_the_future (name TEXT) STRICT; PRAGMA user_version = 999');
+    writeMeta(database, 'schema_version', Buffer.from('999'));
+    database.close();
+    const before = readFileSync(join(directory, 'delivery.db'));
+    expect(() => open(directory)).toThrow(
+      expect.objectContaining({ code: 'ERR_STATE_NEWER', message: expect.stringContaining('999') }),
+    );
+    expect(readFileSync(join(directory, 'delivery.db'))).toEqual(before);
+    expect(readdirSync(directory).filter((name) => name.includes('damaged'))).toEqual([]);
+  });
+
+  it('that was copied to another machine while no agent ran repeats what was in flight and nothing else', async () => {
+    const { directory, sent } = await killed();
+    const moved = join(temporaryDirectory(), 'moved');
+    cpSync(directory, moved, { recursive: true });
+    await liveOn(moved, sent);
+    expect(problemsOf(sent)).toEqual([]);
+    expect(repeatedCount(sent)).toBe(inFlightLines);
+    expect(changedCount(sent)).toBe(0);
+  });
+
+  it('that was copied with VACUUM INTO beside a running agent is whole', async () => {
+    const { directory, sent } = await killed();
+    const moved = temporaryDirectory();
+    const database = new DatabaseSync(join(directory, 'delivery.db'));
+    database.prepare('VACUUM INTO ?').run(join(moved, 'delivery.db'));
+    database.close();
+    await liveOn(moved, sent);
+    expect(problemsOf(sent)).toEqual([]);
+    expect(repeatedCount(sent)).toBe(inFlightLines);
+    expect(changedCount(sent)).toBe(0);
+  });
+
+  it('that was copied without its log is an older one: what was settled since is repeated, and nothing lost', async () => {
+    const { directory, sent } = await killed();
+    for (const name of readdirSync(directory)) if (/-(wal|shm)$/.test(name)) rmSync(join(directory, name));
+    await liveOn(directory, sent);
+    expect(problemsOf(sent)).toEqual([]);
+    expect(repeatedCount(sent)).toBe(2 * inFlightLines);
+  });
+
+  it('that is gone is begun again: all is repeated under the same uids, and nothing lost', async () => {
+    const { sent } = await killed();
+    const { size } = sent;
+    await liveOn(join(temporaryDirectory(), 'new'), sent);
+    expect(problemsOf(sent)).toEqual([]);
+    // All but one: a line that ended without a newline then is another one now.
+    expect(repeatedCount(sent)).toBe(size - 1);
+  });
+});
+
+function stateOfVersion(version: number): string {
+  const directory = temporaryDirectory();
+  const sql = readFileSync(new URL(`states/version-${version}.sql`, import.meta.url), 'utf8');
+  const database = new DatabaseSync(join(directory, 'delivery.db'));
+  database.exec(sql);
+  database.close();
+  return directory;
+}
+
+function userVersion(directory: string): unknown {
+  const database = new DatabaseSync(join(directory, 'delivery.db'));
+  try {
+    return database.prepare('PRAGMA user_version').get()?.user_version;
+  } finally {
+    database.close();
+  }
+}

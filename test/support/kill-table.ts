@@ -1,0 +1,185 @@
+/**
+ * What is expected of a kill at each named point, and the table that docs/delivery.md shows of a run: `npm run kill-table`
+ * measures it and writes it there.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { Step } from '../../src/runtime/step.ts';
+
+/** Points that only the collector can tell: the request arrived and nothing was stored; all was stored and not answered. */
+export const moments = ['request arrived', 'records stored'] as const;
+export type Moment = (typeof moments)[number];
+export type KillPoint = Step | Moment;
+
+/** What the state knew before the process that is killed began. */
+export type History =
+  /** Six lines were shipped, and nine were added. */
+  | 'extended'
+  /** Six lines were shipped; they stand in another order now, with nine new ones around them. */
+  | 'rewritten'
+  /** There was no state. */
+  | 'none'
+  /** All of the object was shipped, and then the database was damaged. */
+  | 'damaged';
+
+export interface KillPointFacts {
+  /** Which times of reaching it belong to the first, the middle and the last batch of three; one number where it is reached once. */
+  readonly passings: readonly number[];
+  readonly histories: readonly History[];
+  /** The collector refuses the middle line of each batch. */
+  readonly refusing?: boolean;
+  /** Lines that may arrive twice. A batch has three lines, and one request is under way at a time. */
+  readonly sentAgainMax: number;
+  readonly lettersAgainMax?: number;
+  /** For the reader of the table. */
+  readonly why: string;
+}
+
+const batchByBatch = { passings: [1, 2, 3], histories: ['extended', 'rewritten'] } as const;
+const once = { passings: [1], histories: ['extended', 'rewritten'] } as const;
+/** Three announcements, the last two with the settlement of the batch before; then the last settlement with the end. */
+const commitByCommit = { passings: [1, 3, 4], histories: ['extended', 'rewritten'] } as const;
+const aBatch = 3;
+const everything = 15;
+
+const facts: Readonly<Record<KillPoint, KillPointFacts>> = {
+  'damaged file set aside': {
+    passings: [1],
+    histories: ['damaged'],
+    sentAgainMax: everything,
+    why: 'the damage costs this, not the kill: a new state begins, and all is sent again',
+  },
+  'schema written': { passings: [1], histories: ['none'], sentAgainMax: 0, why: 'the transaction never was; again' },
+  'object listed': { ...once, sentAgainMax: 0, why: 'listed again' },
+  'object opened': { ...once, sentAgainMax: 0, why: 'opened again' },
+  'prefix verified': { ...once, histories: ['extended'], sentAgainMax: 0, why: 'verified again' },
+  'prefix refused': { ...once, histories: ['rewritten'], sentAgainMax: 0, why: 'verified, refused and compared again' },
+  'batch collected': {
+    ...batchByBatch,
+    sentAgainMax: aBatch,
+    why: 'read again; the batch before, if its settlement was still in memory, is sent again',
+  },
+  'batch announced': {
+    ...batchByBatch,
+    sentAgainMax: aBatch,
+    why: 'the announcement is lost and nothing was sent under it; the batch before as above',
+  },
+  'commit begun': { ...commitByCommit, sentAgainMax: aBatch, why: 'nothing of the commit is on the disk: as above' },
+  'commit written': { ...commitByCommit, sentAgainMax: aBatch, why: 'a transaction without its end is none: as above' },
+  'commit durable': { ...commitByCommit, sentAgainMax: 0, why: 'what is announced is sent with the announced time' },
+  'announcement durable': { ...batchByBatch, sentAgainMax: 0, why: 'sent, with the announced observed time' },
+  'request begun': { ...batchByBatch, sentAgainMax: 0, why: 'sent, with the announced observed time' },
+  'request arrived': { ...batchByBatch, sentAgainMax: 0, why: 'sent again; the collector had not stored it' },
+  'records stored': { ...batchByBatch, sentAgainMax: aBatch, why: 'sent again; the collector had stored it' },
+  'request answered': { ...batchByBatch, sentAgainMax: aBatch, why: 'sent again' },
+  'half of a batch ended': {
+    ...batchByBatch,
+    passings: [2, 4, 6],
+    refusing: true,
+    sentAgainMax: aBatch - 1,
+    lettersAgainMax: 1,
+    why: 'the whole batch is sent again, and halved again',
+  },
+  'dead letter begun': {
+    ...batchByBatch,
+    refusing: true,
+    sentAgainMax: aBatch - 1,
+    why: 'sent again, refused again, and then written',
+  },
+  'dead letter written': {
+    ...batchByBatch,
+    refusing: true,
+    sentAgainMax: aBatch - 1,
+    lettersAgainMax: 1,
+    why: 'refused again, written again, to a new file: this one may end in a torn line',
+  },
+  'dead letter durable': {
+    ...batchByBatch,
+    refusing: true,
+    sentAgainMax: aBatch - 1,
+    lettersAgainMax: 1,
+    why: 'refused again, written again',
+  },
+  'batch ended': { ...batchByBatch, sentAgainMax: aBatch, why: 'sent again' },
+  'batch settled': { ...batchByBatch, sentAgainMax: aBatch, why: 'sent again: the settlement was not on the disk' },
+  'object finished': { ...once, sentAgainMax: aBatch, why: 'the last batch is sent again, as its settlement was lost' },
+  'object settled': { ...once, sentAgainMax: 0, why: 'not opened again until it changes' },
+};
+
+/** In the order of a life. */
+export const killPoints = Object.entries(facts) as readonly [KillPoint, KillPointFacts][];
+
+/** What was found on the disk behind a kill. */
+export interface OnDisk {
+  readonly announcedLines: number;
+  /** New ones. */
+  readonly settledLines: number;
+  readonly letters: number;
+}
+
+export interface KillResult {
+  readonly point: KillPoint;
+  readonly passing: number;
+  readonly onDisk: OnDisk;
+  /** Of all fates of the object. */
+  readonly lostMax: number;
+  readonly sentAgainMax: number;
+  readonly lettersAgainMax: number;
+  readonly restarts: number;
+}
+
+const document = new URL('../../docs/delivery.md', import.meta.url);
+const [begin, end] = ['<!-- kill table: written by npm run kill-table -->\n', '<!-- end of the kill table -->'];
+
+/** The table as it stands in the document. */
+export function committedTable(): string {
+  const text = readFileSync(document, 'utf8');
+  return text.slice(text.indexOf(begin) + begin.length, text.indexOf(end));
+}
+
+export function writeTable(results: readonly KillResult[]): void {
+  const text = readFileSync(document, 'utf8');
+  const [head, tail] = [text.slice(0, text.indexOf(begin) + begin.length), text.slice(text.indexOf(end))];
+  writeFileSync(document, head + renderTable(results) + tail);
+}
+
+/** Names in the first column, in their order. */
+export function pointsOfTable(table: string): readonly string[] {
+  return [...table.matchAll(/^\| \*\*(.+?)\*\* \|/gm)].map(([, name = '']) => name);
+}
+
+function renderTable(results: readonly KillResult[]): string {
+  const restarts = results.reduce((sum, result) => sum + result.restarts, 0);
+  return [
+    `${results.length} processes were killed, and ${restarts} restarts compared.\n`,
+    '| killed at | announced | settled | letters | lost | sent again | letters again | after the restart |',
+    '|---|---|---|---|---|---|---|---|',
+    ...killPoints.map(([point, { why }]) => renderRow(point, why, results)),
+    '',
+  ].join('\n');
+}
+
+function renderRow(point: KillPoint, why: string, all: readonly KillResult[]): string {
+  const results = all.filter((result) => result.point === point);
+  const passings = [...new Set(results.map(({ passing }) => passing))].sort((left, right) => left - right);
+  const each = (value: (onDisk: OnDisk) => number) =>
+    passings
+      .map((passing) => results.filter((result) => result.passing === passing).map(({ onDisk }) => value(onDisk)))
+      .map((values) => range(Math.min(...values), Math.max(...values)))
+      .join(', ');
+  const most = (value: (result: KillResult) => number) => String(Math.max(...results.map(value)));
+  const cells = [
+    `**${point}**`,
+    each(({ announcedLines }) => announcedLines),
+    each(({ settledLines }) => settledLines),
+    each(({ letters }) => letters),
+    most(({ lostMax }) => lostMax),
+    most(({ sentAgainMax }) => sentAgainMax),
+    most(({ lettersAgainMax }) => lettersAgainMax),
+    why,
+  ];
+  return `| ${cells.join(' | ')} |`;
+}
+
+function range(least: number, most: number): string {
+  return least === most ? String(least) : `${least} to ${most}`;
+}

@@ -1,0 +1,206 @@
+/**
+ * Lives of the delivery core on one state directory, with objects in memory: a first one that is killed over a batch while other
+ * objects are settled, and those that come after it, when objects have been overwritten in every way. And what an auditor
+ * would find.
+ */
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { expect } from 'vitest';
+import { createDecoder } from '../../src/decoders/index.ts';
+import { openDeliveryState } from '../../src/delivery/index.ts';
+import type { DeliveryState } from '../../src/delivery-state.ts';
+import type { Exporter } from '../../src/exporter.ts';
+import { isAgentError } from '../../src/model/agent-error.ts';
+import type { DeliveredObject, ObjectId } from '../../src/model/object.ts';
+import { unobserved } from '../../src/observer.ts';
+import { BatchMemoryPool } from '../../src/pipeline/batch-memory.ts';
+import { ObjectShipper } from '../../src/pipeline/object-shipper.ts';
+import type { Clock } from '../../src/runtime/clock.ts';
+import { silentLogger } from '../../src/runtime/logger.ts';
+import { Semaphore } from '../../src/runtime/semaphore.ts';
+import { memoryObject } from './memory-object.ts';
+import { createPlainEncoder, plainRecord, plainUid } from './plain-encoder.ts';
+import { identifiedLine } from './sample-lines.ts';
+import { temporaryDirectory } from './temporary-directory.ts';
+
+/** An object as the first process shipped it, and as it is when the damage is met. */
+interface Delivery {
+  readonly before: readonly string[];
+  readonly after: readonly string[];
+}
+
+const lines = (name: string, count: number, from = 0) =>
+  Array.from({ length: count }, (_, index) => `{"of":"${name}","line":${from + index}}`);
+
+const deliveries: Readonly<Record<string, Delivery>> = {
+  unchanged: { before: lines('u', 9), after: lines('u', 9) },
+  extended: { before: lines('e', 9), after: lines('e', 13) },
+  reordered: { before: lines('r', 9), after: [...lines('r', 2, 50), ...lines('r', 9).toReversed()] },
+  // Lines come a second time, and have to come under uids of their own.
+  doubled: { before: lines('d', 9), after: [...lines('d', 9), ...lines('d', 3)] },
+  // Its last line has no newline, and is another one when more follows.
+  unended: { before: [...lines('n', 3), '{"half":1'], after: [...lines('n', 3), '{"half":12}', ...lines('n', 1, 9)] },
+  // The first process dies over it.
+  interrupted: { before: lines('i', 9), after: lines('i', 12) },
+  new: { before: [], after: lines('w', 4) },
+};
+const interrupted = 'interrupted';
+const modifiedAtMs = { before: 1_760_000_000_000, after: 1_760_000_100_000 };
+const createdOn = '2026-01-31';
+/** Of every batch. */
+const eventTimes = { oldestMs: 1_759_999_000_000, newestMs: 1_759_999_100_000, lateCount: 0 };
+
+/** uid → the records that came under it. */
+export type Sent = Map<string, string[]>;
+
+/** Lines that were in flight when the first process was killed. */
+export const inFlightLines = 3;
+
+/** What a process leaves that is killed while a batch is under way: a database, and a log that is not yet part of it. */
+export async function killed(): Promise<{ directory: string; sent: Sent }> {
+  const root = temporaryDirectory();
+  const directory = join(root, 'left');
+  const running = join(root, 'running');
+  const sent: Sent = new Map();
+  const settled = Object.keys(deliveries).filter((name) => name !== interrupted && name !== 'new');
+  await live(running, sent, 'before', settled);
+  await live(running, sent, 'before', [interrupted], () => cpSync(running, directory, { recursive: true }));
+  return { directory, sent };
+}
+
+/** The same with everything in the database. */
+export async function checkpointed(): Promise<{ directory: string; sent: Sent }> {
+  const { directory, sent } = await killed();
+  new DatabaseSync(join(directory, 'delivery.db')).exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  return { directory, sent };
+}
+
+/** As `run` does: a state that is found to be damaged is closed, which moves it aside, and the next life begins. */
+export async function liveOn(directory: string, sent: Sent): Promise<void> {
+  const livesMax = 3;
+  for (let life = 1; life <= livesMax; life++) {
+    try {
+      return await live(directory, sent, 'after', Object.keys(deliveries));
+    } catch (error) {
+      if (!isAgentError(error, 'ERR_STATE_DAMAGED')) throw error;
+    }
+  }
+  throw new Error('it ends again and again');
+}
+
+/** @param dies called over the second batch, which arrives and is not settled. */
+async function live(
+  directory: string,
+  sent: Sent,
+  time: keyof Delivery,
+  names: readonly string[],
+  dies?: () => void,
+): Promise<void> {
+  const death = new AbortController();
+  const clock = restlessClock(death);
+  const state = openDeliveryState({ directory, clock, logger: silentLogger });
+  let batchCount = 0;
+  const exporter: Exporter = {
+    async export(batch, signal) {
+      for (const line of batch.lines)
+        sent.set(plainUid(line), [...(sent.get(plainUid(line)) ?? []), plainRecord(line)]);
+      if (dies !== undefined && ++batchCount === 2) {
+        dies();
+        death.abort(new Error('dead'));
+      }
+      signal.throwIfAborted();
+      return { acceptedCount: batch.lineCount, deadLetteredCount: 0 };
+    },
+    async close() {},
+  };
+  const shipper = shipperOn(state, exporter, death.signal);
+  try {
+    expect(state.createdOn).toBe(createdOn);
+    for (const { lastEventMs } of state.workspaces()) expect(lastEventMs).toBe(eventTimes.newestMs);
+    for (const name of names) await shipper.ship(objectOf(name, time), death.signal);
+  } catch (error) {
+    if (dies === undefined || error !== death.signal.reason) throw error;
+  } finally {
+    await state.close();
+  }
+}
+
+/** A shipper of small batches, one after the other. */
+export function shipperOn(
+  state: DeliveryState,
+  exporter: Exporter,
+  abandon: AbortSignal,
+  recordsMax = 3,
+): ObjectShipper {
+  return new ObjectShipper({
+    decoder: createDecoder(),
+    batchMemory: new BatchMemoryPool(() => createPlainEncoder(eventTimes)),
+    exporter,
+    state,
+    batchLimits: { recordsMax, bytesMax: 1_000_000 },
+    requestSlots: new Semaphore(1),
+    unsettledBatchesMax: 1,
+    abandon,
+    observe: unobserved,
+    logger: silentLogger,
+  });
+}
+
+/** Nothing is waited for. Where the state waits for a disk to become better, the life ends: this one does not. */
+function restlessClock(death: AbortController): Clock {
+  const patienceMs = 100;
+  return {
+    nowMs: () => Date.parse(createdOn),
+    random: () => 0.5,
+    async sleep(delayMs, signal) {
+      if (delayMs > patienceMs) death.abort(new Error('it waits for ever'));
+      await new Promise((resolve) => setImmediate(resolve));
+      signal.throwIfAborted();
+      death.signal.throwIfAborted();
+    },
+  };
+}
+
+function objectOf(name: string, time: keyof Delivery): DeliveredObject {
+  const content = deliveries[name]?.[time] ?? [];
+  const isUnended = name === 'unended' && time === 'before';
+  const text = content.join('\n') + (isUnended || content.length === 0 ? '' : '\n');
+  // An object that was not overwritten has its time still.
+  const object = memoryObject(text, { modifiedAtMs: modifiedAtMs[name === 'unchanged' ? 'before' : time] });
+  return { ...object, origin: { ...object.origin, id: `s3://audit/${name}` as ObjectId } };
+}
+
+/** What an auditor would find. */
+export function problemsOf(sent: Sent): string[] {
+  const allowed = new Map<string, Set<string>>();
+  const problems: string[] = [];
+  for (const [name, delivery] of Object.entries(deliveries)) {
+    for (const time of ['before', 'after'] as const) {
+      const observedAtMs = objectOf(name, time).version.modifiedAtMs;
+      const seen = new Map<string, number>();
+      for (const text of delivery[time]) {
+        const occurrence = (seen.get(text) ?? 0) + 1;
+        seen.set(text, occurrence);
+        const line = identifiedLine(text, { occurrence, observedAtMs });
+        const uid = plainUid(line);
+        allowed.set(uid, (allowed.get(uid) ?? new Set()).add(plainRecord(line)));
+        if (time === 'after' && !sent.has(uid)) problems.push(`lost: ${text}, occurrence ${occurrence}`);
+      }
+    }
+  }
+  for (const [uid, records] of sent) {
+    for (const record of records) if (allowed.get(uid)?.has(record) !== true) problems.push(`never was: ${record}`);
+  }
+  return problems;
+}
+
+/** How many lines came again in another form. */
+export function changedCount(sent: Sent): number {
+  return [...sent.values()].filter((records) => new Set(records).size > 1).length;
+}
+
+/** How many lines came more than once. */
+export function repeatedCount(sent: Sent): number {
+  return [...sent.values()].filter(({ length }) => length > 1).length;
+}

@@ -1,0 +1,56 @@
+/**
+ * A file system of a test's own, small enough to be filled. It takes the right to mount one; without it the test is skipped.
+ */
+import { execFileSync } from 'node:child_process';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { onTestFinished, type TestContext } from 'vitest';
+import { temporaryDirectory } from './temporary-directory.ts';
+
+export interface SmallDisk {
+  readonly path: string;
+  /** Leaves no byte free. */
+  fill(): void;
+  /** Takes back what `fill` did. */
+  makeRoom(): void;
+  makeReadOnly(): void;
+  makeWritable(): void;
+}
+
+const sizeBytes = 4 * 1024 * 1024;
+
+export function smallDisk(context: TestContext): SmallDisk {
+  const path = temporaryDirectory();
+  const filler = join(path, 'filler');
+  mount(context, ['-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'tmpfs', path]);
+  return {
+    path,
+    fill() {
+      try {
+        writeFileSync(filler, Buffer.alloc(2 * sizeBytes));
+      } catch (error) {
+        if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') return;
+        throw error;
+      }
+      throw new Error('the disk is larger than it should be');
+    },
+    makeRoom: () => rmSync(filler),
+    makeReadOnly: () => void execFileSync('mount', ['-o', 'remount,ro', path]),
+    makeWritable: () => void execFileSync('mount', ['-o', 'remount,rw', path]),
+  };
+}
+
+/** A file that cannot be written, not by root either. */
+export function mountReadOnly(context: TestContext, file: string): void {
+  mount(context, ['--bind', file, file]);
+  execFileSync('mount', ['-o', 'remount,ro,bind', file]);
+}
+
+function mount(context: TestContext, commandLine: readonly string[]): void {
+  try {
+    execFileSync('mount', commandLine, { stdio: 'ignore' });
+  } catch {
+    context.skip('needs the right to mount a file system');
+  }
+  onTestFinished(() => void execFileSync('umount', ['-l', commandLine.at(-1) ?? '']));
+}
