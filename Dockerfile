@@ -6,6 +6,7 @@ WORKDIR /build
 COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY LICENSE tsconfig.json ./
+COPY live-page ./live-page
 COPY mappings ./mappings
 COPY scripts ./scripts
 COPY src ./src
@@ -26,6 +27,7 @@ LABEL org.opencontainers.image.title="databricks-audit-otel" \
       org.opencontainers.image.revision="${REVISION}"
 WORKDIR /app
 COPY --from=build /build/package.json /build/LICENSE /build/THIRD-PARTY-LICENSES /build/databricks-audit-otel.cdx.json ./
+COPY --from=build /build/live-page ./live-page
 COPY --from=build /build/mappings ./mappings
 COPY --from=build /build/dist/bundle ./dist/bundle
 COPY --from=build --chown=65532:65532 /build/state /state

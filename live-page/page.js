@@ -141,7 +141,7 @@ function showWorkspaces({ workspaces, atMs }) {
       const cells = [...row.children];
       const { id, lastEventMs, lagMs, accepted, deadLettered, inFlight, silentSinceMs } = workspace;
       setText(cells[0], id === '' ? 'without a folder of its own' : id === '_OTHER' ? 'all others' : id);
-      showTime(cells[1].firstChild.firstChild, lastEventMs, atMs, 'none since the start');
+      showTime(cells[1].firstChild.firstChild, lastEventMs, atMs, 'none yet');
       cells[1].firstChild.lastChild.hidden = silentSinceMs === undefined;
       setText(cells[2].firstChild, lagMs === undefined ? '' : duration(lagMs));
       setCount(cells[3], accepted);

@@ -100,6 +100,9 @@ export function createAgent(
     observe,
     openDatabase: outside.openDatabase,
   });
+  for (const { workspaceId, lastEventMs } of state.workspaces()) {
+    observe({ kind: 'workspaceKnown', workspaceId, lastEventMs });
+  }
   const silence = new SilenceWatch({
     state,
     send: (notice, signal) => sendNotice(mapper.toNoticeLine(notice), exporter, encodingOf(configuration), signal),

@@ -3,7 +3,7 @@
  * From argv and environment to an exit code: the only file that knows `process`.
  */
 import { Command } from 'commander';
-import { check } from './commands/check.ts';
+import { type CheckCommandOptions, check } from './commands/check.ts';
 import { type CommandContext, type ExitCode, exitCodes } from './commands/command.ts';
 import { type MappingShowOptions, type MappingTestOptions, mappingShow, mappingTest } from './commands/mapping.ts';
 import { preview } from './commands/preview.ts';
@@ -71,7 +71,11 @@ program
 program
   .command('check')
   .description('try configuration, sources, state and collector, and say what to do about what fails')
-  .action(() => end(check(context)));
+  .option(
+    '--send-record',
+    'send one record through the collector too, event name databricks.audit.check; it stays in the backend',
+  )
+  .action((options: CheckCommandOptions) => end(check(options, context)));
 program
   .command('status')
   .description('print what was delivered, per workspace and date')

@@ -12,6 +12,7 @@ import type { ObjectId } from './model/object.ts';
 export type Observer = (event: AgentEvent) => void;
 
 export type AgentEvent =
+  | WorkspaceKnown
   | LinesRead
   | BatchEnded
   | RequestEnded
@@ -29,6 +30,13 @@ export interface Fault {
   readonly code: ErrorCode;
   readonly message: string;
   readonly hint: string | undefined;
+}
+
+/** The state knows a workspace from earlier processes. Told when the agent begins. */
+export interface WorkspaceKnown {
+  readonly kind: 'workspaceKnown';
+  readonly workspaceId: string | undefined;
+  readonly lastEventMs: number;
 }
 
 /** Lines of an object were read. Those that are new go to the exporter as one batch: from here on they are in flight. */

@@ -7,13 +7,25 @@ import { loadConfiguration } from '../config/index.ts';
 import { printableLines } from '../runtime/printable.ts';
 import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
 
-const marks = { ok: ['green', 'ok     '], warning: ['yellow', 'warning'], failed: ['red', 'FAILED '] } as const;
+const marks = {
+  ok: ['green', 'ok     '],
+  warning: ['yellow', 'warning'],
+  failed: ['red', 'FAILED '],
+  skipped: ['dim', '-      '],
+} as const;
 
-export async function check({ environment, stdout, stop }: CommandContext): Promise<ExitCode> {
+export interface CheckCommandOptions {
+  readonly sendRecord?: boolean;
+}
+
+export async function check(
+  options: CheckCommandOptions,
+  { environment, stdout, stop }: CommandContext,
+): Promise<ExitCode> {
   const configuration = loadConfiguration(environment);
   stdout.write(render({ status: 'ok', message: 'configuration is complete' }, stdout));
   let failed = false;
-  for await (const result of runChecks(configuration, stop)) {
+  for await (const result of runChecks(configuration, stop, options)) {
     stdout.write(render(result, stdout));
     failed ||= result.status === 'failed';
   }

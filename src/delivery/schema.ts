@@ -61,7 +61,7 @@ const migrations: readonly ((database: DatabaseSync, createdOn: string) => void)
     insert.run('hash_secret', randomBytes(hashSecretBytes));
     insert.run('created_on', Buffer.from(createdOn));
   },
-  // Whether the settled part ends with a newline follows from its digest.
+  // Whether the settled part ends with a newline follows from its digest. Other rows are checked when they are read.
   (database) => {
     database.function('row_checksum', { deterministic: true }, (owner, content) =>
       checksumOf(String(owner), content instanceof Uint8Array ? content : new Uint8Array()),
@@ -78,7 +78,6 @@ const migrations: readonly ((database: DatabaseSync, createdOn: string) => void)
         checksum              INTEGER NOT NULL
       ) STRICT, WITHOUT ROWID;
 
-      -- Rows of object have no checksum: what they say is held against the object itself.
       ALTER TABLE object DROP COLUMN settled_at_line_end;
       ALTER TABLE meta ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
       ALTER TABLE announcement ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;

@@ -31,10 +31,10 @@ export class Scratch {
     return {
       get: (high, low) => this.#orGiveUp(database, () => index.get(high, low)),
       put: (slots) => this.#orGiveUp(database, () => index.put(slots)),
-      skipSettled: () => index.skipSettled(),
+      skipSettled: () => this.#orGiveUp(database, () => index.skipSettled()),
       close: () => {
         // A database that was given up is gone with all of its tables.
-        if (this.#database === database) this.#orGiveUp(database, () => index.close());
+        if (this.#database === database) index.close();
       },
     };
   }
@@ -45,22 +45,21 @@ export class Scratch {
     this.#remove();
   }
 
+  #remove(): void {
+    if (this.#path !== '') rmSync(this.#path, { force: true });
+  }
+
   /** Without a journal nothing can be rolled back: after an error the whole database is worth nothing. */
   #orGiveUp<Result>(database: DatabaseSync | undefined, work: () => Result): Result {
     try {
       return work();
     } catch (cause) {
       if (database === undefined || this.#database === database) this.close();
-      const name = this.#path === '' ? 'a temporary file of SQLite' : this.#path;
-      throw new AgentError('ERR_STATE_WRITE', `Could not count lines in ${name}: ${messageOf(cause)}`, {
+      throw new AgentError('ERR_STATE_WRITE', `Could not count lines in ${this.#path}: ${messageOf(cause)}`, {
         cause,
         hint: 'Free space on the volume. Nothing is lost: the object is offered again, and other objects go on.',
       });
     }
-  }
-
-  #remove(): void {
-    if (this.#path !== '') rmSync(this.#path, { force: true });
   }
 }
 

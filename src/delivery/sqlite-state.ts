@@ -143,7 +143,8 @@ class SqliteState implements DeliveryState {
   }
 
   *settledLineHashes(id: ObjectId): Iterable<LineHashes> {
-    yield* this.#read(() => this.#rows.settledLineHashes(id));
+    const rows = this.#rows.settledLineHashes(id);
+    for (let row = this.#read(() => rows.next()); !row.done; row = this.#read(() => rows.next())) yield row.value;
   }
 
   createLineIndex(): LineIndex {

@@ -27,7 +27,7 @@ export function openDeliveryReader(directory: string): DeliveryReader | undefine
     createdOn: rows.createdOn,
     find: (id) => explained(() => rows.find(id)),
     counts: (id) => explained(() => rows.counts(id)),
-    settledLineHashes: (id) => explained(() => rows.settledLineHashes(id)),
+    settledLineHashes: (id) => explained(() => [...rows.settledLineHashes(id)]),
     announcements: (id) => explained(() => rows.announcements(id)),
     createLineIndex: () => scratch.createLineIndex(),
     inSnapshot: (look) => explained(() => inSnapshot(database, look)),
@@ -74,8 +74,8 @@ function refuseOlder(version: number): number {
   if (version === 0 || version === schemaVersion) return version;
   throw new AgentError(
     'ERR_STATE_OLDER',
-    `The state has version ${version}, and this command reads version ${schemaVersion}`,
-    { hint: 'Start the agent of this version with it: that brings the state up to date.' },
+    `The state has version ${version}, and this version of the command reads version ${schemaVersion}`,
+    { hint: 'Start the agent of this version once: it brings the state up to date.' },
   );
 }
 

@@ -1,6 +1,6 @@
 /**
- * What the rows of the state database say, for the agent that writes them and for commands that only look. What a row says is
- * believed only when its checksum agrees.
+ * What the rows of the state database say, for the agent that writes them and for commands that only look. Whatever is not as
+ * it was written is DamageFound.
  */
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import type { Announcement, LineHashes, ObjectState } from '../delivery-state.ts';
@@ -9,7 +9,6 @@ import { metaText, readMeta } from './meta.ts';
 import { verified } from './row-checksum.ts';
 import { DamageFound } from './sqlite-errors.ts';
 
-/** Its functions throw DamageFound where SQLite itself finds no fault. */
 export class StateRows {
   readonly hashSecret: Uint8Array;
   readonly createdOn: string;
@@ -42,8 +41,8 @@ export class StateRows {
     };
   }
 
-  settledLineHashes(id: ObjectId): LineHashes[] {
-    return this.#statements.lineHashes.all(id).map((row) => toHashes(id, row.hashes, row.checksum));
+  *settledLineHashes(id: ObjectId): Generator<LineHashes> {
+    for (const { hashes, checksum } of this.#statements.lineHashes.all(id)) yield toHashes(id, hashes, checksum);
   }
 
   announcements(id: ObjectId): Announcement[] {
@@ -54,7 +53,7 @@ export class StateRows {
     });
   }
 
-  /** How often lines of the object were settled, by how they ended. */
+  /** How many lines of the object were settled, by how they ended. */
   counts(id: ObjectId): { readonly acceptedCount: number; readonly deadLetteredCount: number } {
     const row = this.#findRow(id);
     return {
@@ -71,13 +70,12 @@ export class StateRows {
   }
 }
 
-/** What the checksum of an announcement counts as its owner, so that it covers the time as well. */
+/** The object of a row in another table, by its name. */
+export const ofObject = 'object_id = (SELECT object_id FROM object WHERE uri = ?)';
+
 export function announcementOwner(id: ObjectId, observedAtMs: number): string {
   return `${id}\n${observedAtMs}`;
 }
-
-/** The object of a row in another table, by its name. */
-export const ofObject = 'object_id = (SELECT object_id FROM object WHERE uri = ?)';
 
 function prepareReading(database: DatabaseSync) {
   return {
@@ -89,6 +87,7 @@ function prepareReading(database: DatabaseSync) {
   };
 }
 
+/** Hashes in a row of the object, once they are known to be those that were written. */
 function toHashes(
   owner: string,
   content: SQLOutputValue | undefined,

@@ -100,8 +100,8 @@ export class OtlpExporter implements Exporter {
     const { client, clock } = this.#parts;
     let refusals = 0;
     for (let attempt = 0; ; attempt++) {
-      reached('request begun');
       const sentAtMs = clock.nowMs();
+      reached('request begun');
       const outcome = await client.send(batch.request, signal);
       reached('request answered');
       this.#tellRequest(batch, outcome, clock.nowMs() - sentAtMs);

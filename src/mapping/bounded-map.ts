@@ -2,8 +2,9 @@
  * An object of a record as a map attribute: original keys and types, within limits, and valid whatever it holds.
  */
 import { Buffer } from 'node:buffer';
-import { type AttributeKey, arrayElement } from './attribute-key.ts';
+import { type AttributeKey, arrayElement, attributeKey } from './attribute-key.ts';
 import { exactNumber } from './exact-json.ts';
+import { FlatNames } from './flat-names.ts';
 import { type JsonTape, kinds } from './json-tape.ts';
 import type { RecordKey } from './key-table.ts';
 import type { LogRecordWriter } from './log-record-writer.ts';
@@ -22,13 +23,16 @@ const scalarSizeBytes = 8;
 /** Writes maps of one attribute; holds the state of the map that is being written. */
 export class BoundedMapWriter {
   readonly #limits: MapLimits;
+  readonly #flatNames: FlatNames | undefined;
   #leavesLeft = 0;
   #bytesLeft = 0;
   #complete = true;
   #insideArray = false;
 
-  constructor(limits: MapLimits) {
+  /** @param distinctNames see the rule of the mapping file. */
+  constructor(limits: MapLimits, distinctNames = false) {
     this.#limits = limits;
+    this.#flatNames = distinctNames ? new FlatNames() : undefined;
   }
 
   /**
@@ -43,6 +47,7 @@ export class BoundedMapWriter {
     const sizeBytesMax = 4 * (tape.end(object) - tape.start(object));
     this.#bytesLeft = sizeBytesMax <= bytes ? Number.POSITIVE_INFINITY : bytes;
     this.#complete = true;
+    this.#flatNames?.clear();
     this.#writeMap(key, tape, object, 1, out);
     return this.#complete;
   }
@@ -50,13 +55,29 @@ export class BoundedMapWriter {
   #writeMap(key: AttributeKey, tape: JsonTape, object: number, depth: number, out: LogRecordWriter): void {
     out.beginMap(key);
     const end = tape.next(object);
-    for (let entry = tape.first(object); entry < end; entry = tape.next(entry)) {
+    for (let entry = object + 1; entry < end; entry = tape.next(entry)) {
       if (!tape.hasValue(entry)) continue;
       const name = tape.key(entry);
       if (name.text === '' || !this.#fits(name, tape, entry, depth)) this.#complete = false;
-      else this.#writeValue(name.attribute, tape, entry, depth, out);
+      else if (this.#flatNames === undefined || this.#insideArray)
+        this.#writeValue(name.attribute, tape, entry, depth, out);
+      else this.#writeDistinct(this.#flatNames, name, tape, entry, depth, out);
     }
     out.endContainer();
+  }
+
+  #writeDistinct(
+    flatNames: FlatNames,
+    { text, attribute }: RecordKey,
+    tape: JsonTape,
+    entry: number,
+    depth: number,
+    out: LogRecordWriter,
+  ): void {
+    const distinctName = flatNames.distinct(text);
+    flatNames.enter(distinctName);
+    this.#writeValue(distinctName === text ? attribute : attributeKey(distinctName), tape, entry, depth, out);
+    flatNames.leave();
   }
 
   #writeValue(key: AttributeKey, tape: JsonTape, entry: number, depth: number, out: LogRecordWriter): void {
@@ -75,7 +96,7 @@ export class BoundedMapWriter {
     this.#insideArray = true;
     out.beginArray(key);
     const end = tape.next(array);
-    for (let entry = tape.first(array); entry < end; entry = tape.next(entry)) {
+    for (let entry = array + 1; entry < end; entry = tape.next(entry)) {
       if (!tape.hasValue(entry)) continue;
       if (isContainer(tape, entry) && depth >= this.#limits.depth) this.#complete = false;
       else this.#writeValue(arrayElement, tape, entry, depth, out);
@@ -112,7 +133,7 @@ function sizeOf(tape: JsonTape, entry: number, depthLeft: number): number {
   if (!isContainer(tape, entry) || depthLeft === 0) return scalarSizeBytes;
   let sizeBytes = 0;
   const end = tape.next(entry);
-  for (let inner = tape.first(entry); inner < end; inner = tape.next(inner)) {
+  for (let inner = entry + 1; inner < end; inner = tape.next(inner)) {
     const keySizeBytes = kind === kinds.object ? Buffer.byteLength(tape.key(inner).text) : 0;
     sizeBytes += keySizeBytes + sizeOf(tape, inner, depthLeft - 1);
   }

@@ -21,6 +21,8 @@ export interface MappingInput {
   readonly isCut: boolean;
   /** A constant text without content of the record. */
   unparsedReason: string | undefined;
+  /** Of the record that is being written. */
+  eventName: string;
   /** Of the record's paths. */
   readonly values: RecordValues;
   /** By the index of the fact. */
@@ -139,7 +141,7 @@ function compileRule(key: AttributeKey, rule: Rule, context: CompileContext): Wr
 }
 
 function compileValue(key: AttributeKey, rule: Rule, context: CompileContext): Write {
-  const { value, from = [], as, limits, flag } = rule;
+  const { value, from = [], as, limits, flag, distinctNames } = rule;
   if (value !== undefined) {
     return (_input, out) => {
       writeScalar(key, value, out);
@@ -147,7 +149,7 @@ function compileValue(key: AttributeKey, rule: Rule, context: CompileContext): W
     };
   }
   const shortened = flag === undefined ? markShortened : flagWriter(flag);
-  if (as === 'map') return compileMap(key, from, limits, shortened, context);
+  if (as === 'map') return compileMap(key, from, { limits, distinctNames }, shortened, context);
   const read = readFirst(from, context.paths);
   const { type, convert } = conversions[as];
   if (type === 'string') {
@@ -216,12 +218,12 @@ function compileText(
 function compileMap(
   key: AttributeKey,
   from: readonly string[],
-  limits: Rule['limits'],
+  { limits, distinctNames }: Pick<Rule, 'limits' | 'distinctNames'>,
   shortened: Shortened,
   { paths, objectIn }: CompileContext,
 ): Write {
   const { leaves = 64, bytes = 32_768, depth = 8 } = limits ?? {};
-  const map = new BoundedMapWriter({ leaves, bytes, depth });
+  const map = new BoundedMapWriter({ leaves, bytes, depth }, distinctNames);
   const candidates = from.map((path) => paths.indexOf(path));
   return (input, out) => {
     const { values } = input;
@@ -326,6 +328,7 @@ const lineReaders: Readonly<Record<LineField, Read>> = {
   workspaceId: ({ line }) => line.origin.workspaceId,
   date: ({ line }) => line.origin.date,
   unparsedReason: ({ unparsedReason }) => unparsedReason,
+  eventName: ({ eventName }) => eventName,
   lineSize: ({ line, isCut }) => (isCut ? line.sizeBytes : undefined),
   lineCut: ({ isCut }) => (isCut ? true : undefined),
 };

@@ -5,6 +5,16 @@
  */
 import { Buffer, isUtf8 } from 'node:buffer';
 import { type JsonValue, parseJson } from './exact-json.ts';
+import {
+  backslash,
+  endOfNumber,
+  escapeSizeAt,
+  isPlain,
+  malformed,
+  quote,
+  skipBlanks,
+  skipDigits,
+} from './json-grammar.ts';
 import type { KeyTable, RecordKey } from './key-table.ts';
 import type { ByteSource } from './protobuf-buffer.ts';
 
@@ -29,26 +39,13 @@ export type Kind = (typeof kinds)[keyof typeof kinds];
 
 /** In place of an entry where there is none. */
 export const none = -1;
-/** In place of where a value ends: it is no JSON, or nothing that can be scanned. */
-const malformed = -1;
 
-const [quote, backslash, comma, colon, minus, plus, point] = [0x22, 0x5c, 0x2c, 0x3a, 0x2d, 0x2b, 0x2e];
+const [comma, colon, minus, zero, nine] = [0x2c, 0x3a, 0x2d, 0x30, 0x39];
 const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
-const [zero, nine, lowerE, upperE] = [0x30, 0x39, 0x65, 0x45];
-const [space, tab, lineFeed, carriageReturn] = [0x20, 0x09, 0x0a, 0x0d];
-const lowerU = 0x75;
-const isSimpleEscape = Uint8Array.from({ length: 256 }, (_, byte) =>
-  '"\\\\/bfnrt'.includes(String.fromCharCode(byte)) ? 1 : 0,
-);
 const exactDigitsMax = 15;
 const initialEntryCount = 256;
 /** Long enough for nearly all lines; it grows. */
 const initialTextBytes = 16_384;
-
-/** Bytes that stand for themselves in a text: all but quotes, backslashes and control characters. */
-const isPlain = Uint8Array.from({ length: 256 }, (_, byte) =>
-  byte >= space && byte !== quote && byte !== backslash ? 1 : 0,
-);
 
 interface Word {
   readonly bytes: Uint8Array;
@@ -114,10 +111,11 @@ export class JsonTape implements ByteSource {
     this.#isAscii = true;
     this.#count = 0;
     this.#lastTextEntry = none;
-    const start = this.#skipBlanks(0);
-    if (this.bytes[start] !== openBrace) return false;
+    const { bytes } = this;
+    const start = skipBlanks(bytes, 0);
+    if (bytes[start] !== openBrace) return false;
     const end = this.#object(start, undefined);
-    return end !== malformed && this.#skipBlanks(end) === text.length && (this.#isAscii || isUtf8(text));
+    return end !== malformed && skipBlanks(bytes, end) === text.length && (this.#isAscii || isUtf8(text));
   }
 
   kind(entry: number): Kind {
@@ -133,12 +131,7 @@ export class JsonTape implements ByteSource {
     return this.#ends[entry] as number;
   }
 
-  /** The first entry in a container; it is none of them when it is `next(container)`. */
-  first(container: number): number {
-    return container + 1;
-  }
-
-  /** The entry behind the value and all that is in it. */
+  /** The entry behind the value and all that is in it. What is in a container begins with the entry behind its own. */
   next(entry: number): number {
     return this.#nexts[entry] as number;
   }
@@ -226,15 +219,15 @@ export class JsonTape implements ByteSource {
     const { bytes } = this;
     const object = this.#add(kinds.object, start, key);
     if (this.#depthLeft-- === 0) return malformed;
-    let at = this.#skipBlanks(start + 1);
+    let at = skipBlanks(bytes, start + 1);
     for (let isFirst = true; bytes[at] !== closeBrace; isFirst = false) {
       if (!isFirst) {
         if (bytes[at] !== comma) return malformed;
-        at = this.#skipBlanks(at + 1);
+        at = skipBlanks(bytes, at + 1);
       }
       at = this.#member(at);
       if (at === malformed) return malformed;
-      at = this.#skipBlanks(at);
+      at = skipBlanks(bytes, at);
     }
     this.#endContainer(object, at + 1);
     const isWhole = object === 0 || !this.#keysAreUnique ? this.#indexMembers(object) : true;
@@ -248,6 +241,7 @@ export class JsonTape implements ByteSource {
     let end = start + 2;
     if (key !== undefined) {
       end += key.bytes.length;
+      if (!key.isAscii) this.#isAscii = false;
     } else {
       const endOfKey = this.#endOfText(start + 1);
       if (endOfKey === malformed) return malformed;
@@ -255,8 +249,8 @@ export class JsonTape implements ByteSource {
       if (key === undefined) return malformed;
       end = endOfKey + 1;
     }
-    const at = this.#skipBlanks(end);
-    return bytes[at] === colon ? this.#value(this.#skipBlanks(at + 1), key) : malformed;
+    const at = skipBlanks(bytes, end);
+    return bytes[at] === colon ? this.#value(skipBlanks(bytes, at + 1), key) : malformed;
   }
 
   /** Undefined for a key that has to be looked at by JSON.parse first. */
@@ -275,15 +269,15 @@ export class JsonTape implements ByteSource {
     const { bytes } = this;
     const array = this.#add(kinds.array, start, key);
     if (this.#depthLeft-- === 0) return malformed;
-    let at = this.#skipBlanks(start + 1);
+    let at = skipBlanks(bytes, start + 1);
     for (let isFirst = true; bytes[at] !== closeBracket; isFirst = false) {
       if (!isFirst) {
         if (bytes[at] !== comma) return malformed;
-        at = this.#skipBlanks(at + 1);
+        at = skipBlanks(bytes, at + 1);
       }
       at = this.#value(at, undefined);
       if (at === malformed) return malformed;
-      at = this.#skipBlanks(at);
+      at = skipBlanks(bytes, at);
     }
     this.#endContainer(array, at + 1);
     return at + 1;
@@ -300,7 +294,7 @@ export class JsonTape implements ByteSource {
     const serial = this.#keyTable.nextObject();
     if (object === 0) this.#record = serial;
     const end = this.next(object);
-    for (let member = this.first(object); member < end; member = this.next(member)) {
+    for (let member = object + 1; member < end; member = this.next(member)) {
       const key = this.key(member);
       if (key.seenIn === serial) return false;
       key.seenIn = serial;
@@ -342,26 +336,13 @@ export class JsonTape implements ByteSource {
   }
 
   #number(start: number, key: RecordKey | undefined): number {
-    const { bytes } = this;
-    const firstDigit = bytes[start] === minus ? start + 1 : start;
-    let at = skipDigits(bytes, firstDigit);
-    const digitCount = at - firstDigit;
-    if (digitCount === 0 || (digitCount > 1 && bytes[firstDigit] === zero)) return malformed;
-    let kind: Kind = digitCount <= exactDigitsMax ? kinds.integer : kinds.number;
-    if (bytes[at] === point) {
-      kind = kinds.number;
-      const firstDecimal = at + 1;
-      at = skipDigits(bytes, firstDecimal);
-      if (at === firstDecimal) return malformed;
-    }
-    if (bytes[at] === lowerE || bytes[at] === upperE) {
-      kind = kinds.number;
-      const firstOfExponent = bytes[at + 1] === plus || bytes[at + 1] === minus ? at + 2 : at + 1;
-      at = skipDigits(bytes, firstOfExponent);
-      if (at === firstOfExponent) return malformed;
-    }
-    this.#addScalar(kind, start, at, key);
-    return at;
+    const firstDigit = this.bytes[start] === minus ? start + 1 : start;
+    const endOfInteger = skipDigits(this.bytes, firstDigit);
+    const end = endOfNumber(this.bytes, firstDigit, endOfInteger);
+    if (end === malformed) return malformed;
+    const isExact = end === endOfInteger && end - firstDigit <= exactDigitsMax;
+    this.#addScalar(isExact ? kinds.integer : kinds.number, start, end, key);
+    return end;
   }
 
   #word(start: number, key: RecordKey | undefined): number {
@@ -372,15 +353,6 @@ export class JsonTape implements ByteSource {
     for (let index = 1; index < size; index++) if (bytes[start + index] !== word.bytes[index]) return malformed;
     this.#addScalar(word.kind, start, start + size, key);
     return start + size;
-  }
-
-  #skipBlanks(start: number): number {
-    const { bytes } = this;
-    let at = start;
-    for (let byte = bytes[at] as number; byte <= space; byte = bytes[++at] as number) {
-      if (byte !== space && byte !== tab && byte !== lineFeed && byte !== carriageReturn) return at;
-    }
-    return at;
   }
 
   #addScalar(kind: Kind, start: number, end: number, key: RecordKey | undefined): number {
@@ -423,23 +395,4 @@ function grown(before: Int32Array, entryCount: number): Int32Array<ArrayBuffer> 
   const after = new Int32Array(entryCount);
   after.set(before);
   return after;
-}
-
-function skipDigits(bytes: Uint8Array, start: number): number {
-  let at = start;
-  for (let byte = bytes[at] as number; byte >= zero && byte <= nine; byte = bytes[at] as number) at++;
-  return at;
-}
-
-/** How long the escape is that begins here; 0 when it is none. */
-function escapeSizeAt(bytes: Uint8Array, at: number): number {
-  const letter = bytes[at + 1] as number;
-  if (letter !== lowerU) return isSimpleEscape[letter] === 1 ? 2 : 0;
-  for (let digit = at + 2; digit < at + 6; digit++) if (!isHexDigit(bytes[digit] as number)) return 0;
-  return 6;
-}
-
-function isHexDigit(byte: number): boolean {
-  const lowerCase = byte | 0x20;
-  return (byte >= zero && byte <= nine) || (lowerCase >= 0x61 && lowerCase <= 0x66);
 }

@@ -2,7 +2,7 @@
  * The keys of records, found by their bytes: a delivery has few different keys and millions of records, so what there is to
  * know of a key is found out once.
  */
-import { Buffer } from 'node:buffer';
+import { Buffer, isAscii } from 'node:buffer';
 import { type AttributeKey, attributeKey } from './attribute-key.ts';
 
 export interface Sensitivity {
@@ -15,6 +15,7 @@ export interface Sensitivity {
 export class RecordKey {
   readonly bytes: Uint8Array;
   readonly text: string;
+  readonly isAscii: boolean;
   /** False when the same key may come as another object the next time, because the table had no room for it. */
   readonly isKept: boolean;
   /** The object that it was last seen in, and which entry it is there. */
@@ -29,6 +30,7 @@ export class RecordKey {
   constructor(bytes: Uint8Array, sensitivityOf: (key: string) => Sensitivity, isKept: boolean) {
     this.bytes = bytes;
     this.text = Buffer.from(bytes).toString();
+    this.isAscii = isAscii(bytes);
     this.#sensitivityOf = sensitivityOf;
     this.isKept = isKept;
   }

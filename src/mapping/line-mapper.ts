@@ -109,7 +109,8 @@ class LineMapper implements Mapper {
     const { values } = this.#reader.paths;
     const facts = this.#facts.fill(undefined);
     const { occurrence } = line;
-    const input = { line, occurrence, isCut, unparsedReason: undefined, values, facts, wasShortened: false };
+    const eventName = this.#eventName;
+    const input = { line, occurrence, isCut, unparsedReason: undefined, eventName, values, facts, wasShortened: false };
     if (typeof body !== 'string') return this.#writeRecord(input, body, out);
     this.#writeUnparsed(input, isCut ? withoutHalfCharacter(bytes) : bytes, body, out);
     return undefined;
@@ -122,12 +123,13 @@ class LineMapper implements Mapper {
     const timestampMs = toUnixMs(timestamp);
     if (timestampMs === undefined) {
       input.unparsedReason = timestamp === undefined ? timestampReasons.missing : timestampReasons.outOfRange;
+      input.eventName = this.#unparsedEventName;
     }
     out.begin(this.#resources.of(input), {
       timestampMs: timestampMs ?? 0,
       observedAtMs: toObservedMs(input.line.observedAtMs),
       severity: timestampMs === undefined ? this.#unparsedSeverity : compiled.severityOf(input),
-      eventName: timestampMs === undefined ? this.#unparsedEventName : this.#eventName,
+      eventName: input.eventName,
       body,
     });
     compiled.writeAttributes(input, out);
@@ -137,12 +139,13 @@ class LineMapper implements Mapper {
 
   #writeUnparsed(input: MappingInput, bytes: Buffer, reason: string, out: LogRecordWriter): void {
     input.unparsedReason = reason;
+    input.eventName = this.#unparsedEventName;
     input.values.clear();
     out.begin(this.#resources.of(input), {
       timestampMs: 0,
       observedAtMs: toObservedMs(input.line.observedAtMs),
       severity: this.#unparsedSeverity,
-      eventName: this.#unparsedEventName,
+      eventName: input.eventName,
       body: Buffer.from(this.#reader.maskText(bytes.toString())),
     });
     this.#compiled.writeLineAttributes(input, out);

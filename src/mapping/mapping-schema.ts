@@ -16,6 +16,7 @@ export const lineFields = [
   'workspaceId',
   'date',
   'unparsedReason',
+  'eventName',
   'lineSize',
   'lineCut',
 ] as const;
@@ -70,7 +71,7 @@ const limits = z.strictObject(
   'limits: leaves, bytes, depth',
 );
 
-const ruleExpected = 'a rule (from, as, value, when, limits, flag, why) or a list of rules';
+const ruleExpected = 'a rule (from, as, value, when, limits, flag, distinctNames, why) or a list of rules';
 const rule = z
   .strictObject(
     {
@@ -80,6 +81,7 @@ const rule = z
       when,
       limits: limits.optional(),
       flag: text.optional(),
+      distinctNames: z.boolean('true or false').optional(),
       why,
     },
     ruleExpected,

@@ -17,7 +17,7 @@ export const mappingOptions = {
     .transform(listOf)
     .refine((layers) => layers.length > 0, 'expected a comma-separated list of built-in names and paths')
     .describe(
-      'Layers of the mapping: built-in names (`databricks-audit`, `elastic`) or paths of YAML files. Later ones extend or override earlier ones.',
+      'Layers of the mapping: built-in names (`databricks-audit`, `elastic`, `loki`) or paths of YAML files. Later ones extend or override earlier ones.',
     ),
   DATABRICKS_AUDIT_REDACT: z
     .string()

@@ -8,6 +8,20 @@
 const backslash = 0x5c;
 const keyEscapePattern = /\\+(?:u([0-9a-fA-F]{4}))?/g;
 
+/**
+ * The text with every `\u0022`, as .NET writes quotes in strings, as the escaped quote that it stands for on its level:
+ * `\u0022` is `\"`, and `\\u0022` within another string is `\\\"`.
+ */
+export function withPlainQuotes(text: string): string {
+  if (!text.includes('u0022')) return text;
+  return text.replaceAll(/(\\+)u0022/g, (_quote, escapes: string) => `${'\\'.repeat(escapesOfQuote(escapes.length))}"`);
+}
+
+/** An even number of backslashes is half as many one level up. */
+function escapesOfQuote(count: number): number {
+  return count % 2 === 1 ? count : 2 * escapesOfQuote(count / 2) + 1;
+}
+
 /** Where a value that begins here ends: behind its closing quote or bracket, in front of what ends a bare word, or at the end. */
 export function endOfMaskedValue(text: string, start: number): number {
   const quote = skipBackslashes(text, start);

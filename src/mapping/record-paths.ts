@@ -145,7 +145,7 @@ export class RecordPaths {
   #readObject(members: readonly Member[], tape: JsonTape, object: number, readText: ReadText): void {
     for (const { entries } of members) entries.fill(none);
     const end = tape.next(object);
-    for (let entry = tape.first(object); entry < end; entry = tape.next(entry)) {
+    for (let entry = object + 1; entry < end; entry = tape.next(entry)) {
       const key = tape.key(entry);
       for (const { spellings, entries } of members) {
         const spelling = spellings.indexOf(key);

@@ -9,7 +9,7 @@ import {
   parseJson,
   startsLikeJson,
 } from './exact-json.ts';
-import { endOfMaskedValue, escapesBefore, skipBlanks, unescapedKey } from './quoted-text.ts';
+import { endOfMaskedValue, escapesBefore, skipBlanks, unescapedKey, withPlainQuotes } from './quoted-text.ts';
 import type { SensitiveKeys } from './sensitive-keys.ts';
 
 export const redacted = '[redacted]';
@@ -114,7 +114,8 @@ export class Redactor {
     return this.#redactParsed(value, text, depth + 1, embeddedLevel) ? JSON.stringify(value) : text;
   }
 
-  #mask(text: string): string {
+  #mask(delivered: string): string {
+    const text = withPlainQuotes(delivered);
     let masked = '';
     let copiedTo = 0;
     let open = text.indexOf('"');
@@ -130,7 +131,7 @@ export class Redactor {
       copiedTo = end;
       close = text.indexOf('"', end);
     }
-    return masked + text.slice(copiedTo);
+    return masked === '' ? delivered : masked + text.slice(copiedTo);
   }
 }
 

@@ -57,6 +57,10 @@ export function renderMappingReference(): string {
     '',
     ...redactionSection('secrets', mapping.redact.secrets),
     ...redactionSection('commands', mapping.redact.commands),
+    '## Built-in layers',
+    '',
+    ...layerSection('elastic', mapping),
+    ...layerSection('loki', mapping),
     ...formatSection,
   ].join('\n');
 }
@@ -140,6 +144,27 @@ function redactionSection(name: string, { phrases, harmlessLastWords, fields }: 
   ];
 }
 
+/** What the layer changes. */
+function layerSection(name: string, base: Mapping): string[] {
+  const layered = loadMapping(['databricks-audit', name], '.');
+  const attributes = [...layered.attributes].filter(
+    ([target, rules]) => JSON.stringify(rules) !== JSON.stringify(base.attributes.get(target)),
+  );
+  const scopeAttributes = [...layered.scopeAttributes].filter(([key]) => !base.scopeAttributes.has(key));
+  const scopeText = scopeAttributes.map(([key, value]) => `${code(key)} = ${code(value)}`).join(', ');
+  return [
+    `### ${name}`,
+    '',
+    `${code(`DATABRICKS_AUDIT_MAPPING=databricks-audit,${name}`)} adds or changes:`,
+    '',
+    '| Attribute | From | Type | When | Notes |',
+    '|---|---|---|---|---|',
+    ...attributes.flatMap(([target, rules]) => rules.map((rule) => attributeRow(target, rule))),
+    '',
+    ...(scopeText === '' ? [] : [`Attributes of the scope: ${scopeText}.`, '']),
+  ];
+}
+
 const formatSection = [
   '## Your own layer',
   '',
@@ -161,7 +186,8 @@ const formatSection = [
   'A rule has either `value` or `from`: a path or a list of paths, of which the first with a value counts. `.` goes into an',
   'object, `|` separates spellings of one key, and a path that begins with `$` is known of the line and not in the record.',
   '`as` converts; a value that is not of that kind gives nothing. `when` compares facts, which are named values of the record',
-  '(`facts`), with `present`, `absent`, a range (`400..599`) or a list. A list of rules is tried in order.',
+  '(`facts`), with `present`, `absent`, a range (`400..599`) or a list. A list of rules is tried in order. In a map,',
+  '`distinctNames: true` puts a number behind names that are the same once everything but letters and digits is `_`.',
   '',
   '### Write one',
   '',

@@ -37,7 +37,9 @@ export class ResourceCache {
     return true;
   }
 
-  #find(values: readonly (string | undefined)[]): EncodedResource {
+  #find(delivered: readonly (string | undefined)[]): EncodedResource {
+    // As they are sent: two broken texts may become the same one, and its records belong together.
+    const values = delivered.map((value) => value?.toWellFormed());
     const identity = JSON.stringify(values);
     const known = this.#resources.get(identity);
     if (known !== undefined) return known;

@@ -54,6 +54,8 @@ export class ObjectShipper {
     if (known.hasLineHashes) return await this.#reading(object, known, signal).compareWithSettled();
     this.#reportRewrittenAfterLookback(object);
     this.#parts.state.forget(object.origin.id);
+    // The next reading looks into the state, and must not find there what is to be forgotten.
+    await this.#parts.state.flush(this.#parts.abandon);
     return mustMatch(await this.#reading(object, neverSeen, signal).continueBehindSettled());
   }
 

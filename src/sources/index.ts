@@ -7,6 +7,7 @@ import type { SourceLocation } from './options.ts';
 import { createS3Client, type S3Api } from './s3-client.ts';
 import { S3ListingSource } from './s3-listing.ts';
 
+export { type BucketFacts, inspectBucket } from './bucket-inspection.ts';
 export { readLayout } from './layout.ts';
 export type { SourceLocation } from './options.ts';
 export type { S3Api } from './s3-client.ts';

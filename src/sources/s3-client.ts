@@ -87,8 +87,8 @@ interface Sdk {
 }
 
 /** Loaded when the first call is made: it is large, and whoever reads a directory does without it. */
-async function loadSdk(timeouts: S3Timeouts, overrides: S3ClientConfig): Promise<Sdk> {
-  const { GetObjectCommand, ListObjectsV2Command, S3Client } = await import('@aws-sdk/client-s3');
+export async function loadS3Client(timeouts: S3Timeouts, overrides: S3ClientConfig): Promise<S3Client> {
+  const { S3Client } = await import('@aws-sdk/client-s3');
   const agentOptions = { keepAlive: true, maxSockets: connectionsMax };
   const client = new S3Client({
     // The other setting collects the whole body to check it: multi-GB objects ran out of memory (aws-sdk-js-v3 issue 7657).
@@ -108,6 +108,12 @@ async function loadSdk(timeouts: S3Timeouts, overrides: S3ClientConfig): Promise
   // Set by AWS_ENDPOINT_URL(_S3) or a profile: MinIO and the like have no host name for each bucket.
   const customEndpoint = await client.config.serviceConfiguredEndpoint?.();
   client.config.forcePathStyle = customEndpoint !== undefined;
+  return client;
+}
+
+async function loadSdk(timeouts: S3Timeouts, overrides: S3ClientConfig): Promise<Sdk> {
+  const client = await loadS3Client(timeouts, overrides);
+  const { GetObjectCommand, ListObjectsV2Command } = await import('@aws-sdk/client-s3');
   return {
     client,
     listPage: ({ bucket, prefix, delimiter, startAfter }, token, signal) =>

@@ -78,6 +78,9 @@ export class Activity {
     this.lastSignOfLifeMs = nowMs;
     this.counters.observe(event);
     switch (event.kind) {
+      case 'workspaceKnown':
+        this.#workspace(event.workspaceId).lastEventMs = event.lastEventMs;
+        break;
       case 'linesRead':
         this.#workspace(event.workspaceId).linesRead(event);
         break;

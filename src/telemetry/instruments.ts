@@ -196,7 +196,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     'gauge',
     'last_event.timestamp',
     's',
-    'Unix time of the newest event that was accepted since the start. Absent before the first one.',
+    'Unix time of the newest event that was accepted. Absent before the first one.',
     (it) => toSeconds(it.lastEventMs),
   ),
   {

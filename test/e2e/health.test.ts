@@ -90,7 +90,8 @@ it('the charts know after a restart what was delivered before it, and the page m
   await first.stop();
   const second = startAgent(['run'], secret);
   const after = await shown(await urlOf(second));
-  expect(after).toMatchObject({ lines: { accepted: 0 }, workspaces: [{ id: '7', accepted: 0, dates }] });
+  const lastEventMs = 1_769_817_600_004;
+  expect(after).toMatchObject({ lines: { accepted: 0 }, workspaces: [{ id: '7', accepted: 0, lastEventMs, dates }] });
   expect(JSON.stringify(after)).not.toContain('s3cr3t');
   expect(receiver.requests[0]?.headers.authorization).toBe('s3cr3t');
 });

@@ -192,8 +192,14 @@ function hidden(random: Random, levels: number, texts: number): JsonTree {
             ],
       };
     default:
-      return textTree(JSON.stringify(printTree({ kind: 'object', entries: [[key, inner(1)]] })));
+      return textTree(jsonText(printTree({ kind: 'object', entries: [[key, inner(1)]] }), random));
   }
+}
+
+/** With its quotes as `\"`, or as .NET writes them. */
+function jsonText(json: string, random: Random): string {
+  const text = JSON.stringify(json);
+  return random.chance(0.3) ? text.replaceAll(/\\(.)/g, (pair, escaped) => (escaped === '"' ? '\\u0022' : pair)) : text;
 }
 
 function markedText(marker: string, random: Random): JsonTree {

@@ -70,6 +70,20 @@ describe('redaction of secrets', () => {
     expect(mapped(`{"timestamp":1759795200000,"requestParams":{"hidden":${hidden}}}`)).not.toContain('hunter');
   });
 
+  it.each([
+    ['one level', String.raw`{"a":"{\u0022password\u0022:\u0022hunter2\u0022,`],
+    ['two levels', String.raw`{"a":"{\u0022b\u0022:\u0022{\\u0022password\\u0022:\\u0022hunter2\\u0022`],
+    ['two levels, mixed', String.raw`{"a":"{\"b\":\"{\\u0022password\\u0022:\\u0022hunter2\\u0022`],
+    ['three levels', String.raw`{"a":"\u0022\\u0022{\\\\u0022password\\\\u0022:\\\\u0022hunter2\\\\u0022`],
+  ])('leaves no trace in a cut line that writes quotes as .NET does: %s', (_name, beginning) => {
+    expect(mapped(beginning, { sizeBytes: 1_000 })).not.toContain('hunter');
+  });
+
+  it('leaves a cut line as it is when there is nothing to redact in it', () => {
+    const beginning = String.raw`{"a":"{\u0022b\u0022:\\u0022 C:\\u0022`;
+    expect(recordsOf(JSON.parse(mapped(beginning, { sizeBytes: 1_000 })))[0]?.record.body?.stringValue).toBe(beginning);
+  });
+
   it('keeps the hash of the line as delivered', () => {
     const plain = '{"timestamp":1759795200000,"requestParams":{"password":"hunter2"}}';
     const line = identifiedLine(plain);

@@ -21,7 +21,7 @@ const keys = [
   'line\nbreak\r\n.json',
   '\x1b[2J\x1b]0;owned\x07.json',
   '\u202egnp\u2066\u009b2J.json',
-  '"quoted" \'and\' `ticked` $(id) ${HOME} ;&|.json',
+  '"quoted" \'and\' `ticked` $(id) $HOME ;&|.json',
   '<&>"\'.json',
   ' spaces  and + plus.json',
   'é\u{1f600}\u0301.json',

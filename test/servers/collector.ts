@@ -63,7 +63,8 @@ export function durableQueue(): { extensions: Readonly<Record<string, unknown>>;
   };
 }
 
-async function readMetric(url: string, name: string): Promise<number> {
+/** The sum over all of a metric's series. */
+export async function readMetric(url: string, name: string): Promise<number> {
   const text = await (await fetch(url)).text();
   const samples = text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
   return samples.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);

@@ -19,9 +19,22 @@ export interface Loki extends ServerProcess {
   readonly url: string;
   /** For OTEL_EXPORTER_OTLP_ENDPOINT and a Collector's `otlp_http`. */
   readonly otlpUrl: string;
-  /** All entries of the last ten years that a LogQL query returns, in the order of time. */
-  query(logql: string): Promise<LokiEntry[]>;
+  /** All entries that a LogQL query returns, in the order of time. */
+  query(logql: string, range?: TimeRange): Promise<LokiEntry[]>;
+  /** Starts it again with other settings, on the same data. */
+  restartWith(limits: Settings, ingester?: Settings): Promise<void>;
 }
+
+/** Loki looks into every day of it, so it is as short as the test allows. */
+export interface TimeRange {
+  readonly from: Date;
+  readonly to: Date;
+}
+
+/** Of what `auditLines` makes, and of the sample delivery but for one old object. */
+const januaryAndFebruary: TimeRange = { from: new Date('2026-01-01'), to: new Date('2026-03-01') };
+
+type Settings = Readonly<Record<string, unknown>>;
 
 /** What docs/delivery.md recommends for a first start with days or years ahead. */
 export const recommendedLimits = {
@@ -31,22 +44,42 @@ export const recommendedLimits = {
   per_stream_rate_limit_burst: '200MB',
 };
 
+/**
+ * What it recommends after a first start without that: records stay in the stream that they would have been in, so what was
+ * stored before is recognised.
+ */
+export const recommendedAfterwards = {
+  limits: { reject_old_samples: false, shard_streams: { enabled: false } },
+  ingester: { max_chunk_age: '8760h' },
+};
+
 /** @param limits `limits_config`, on top of Loki's defaults. */
-export async function startLoki(limits: Readonly<Record<string, unknown>> = {}): Promise<Loki> {
+export async function startLoki(limits: Settings = {}): Promise<Loki> {
   const data = temporaryDirectory();
   const [port, grpcPort] = [await freePort(), await freePort()];
   const configFile = join(data, 'loki.yaml');
-  writeFileSync(configFile, stringify(configuration(data, port, grpcPort, limits)));
+  const configure = (newLimits: Settings, ingester: Settings = {}) =>
+    writeFileSync(configFile, stringify(configuration(data, port, grpcPort, newLimits, ingester)));
+  configure(limits);
   const url = `http://127.0.0.1:${port}`;
   const server = await startServer({
     command: join(serverDirectory('loki'), 'loki'),
     arguments: [`-config.file=${configFile}`],
     readyUrl: `${url}/ready`,
   });
-  return Object.assign(server, { url, otlpUrl: `${url}/otlp`, query: (logql: string) => query(url, logql) });
+  return Object.assign(server, {
+    url,
+    otlpUrl: `${url}/otlp`,
+    query: query.bind(undefined, url),
+    async restartWith(newLimits: Settings, ingester?: Settings) {
+      await server.stop();
+      configure(newLimits, ingester);
+      await server.start();
+    },
+  });
 }
 
-function configuration(data: string, port: number, grpcPort: number, limits: Readonly<Record<string, unknown>>) {
+function configuration(data: string, port: number, grpcPort: number, limits: Settings, ingester: Settings) {
   const ring = { kvstore: { store: 'inmemory' } };
   return {
     auth_enabled: false,
@@ -79,23 +112,29 @@ function configuration(data: string, port: number, grpcPort: number, limits: Rea
     ingester: {
       query_store_max_look_back_period: '87600h',
       lifecycler: { min_ready_duration: '0s', final_sleep: '0s' },
+      ...ingester,
     },
     querier: { query_ingesters_within: 0 },
     query_range: { cache_results: false },
     query_scheduler: { use_scheduler_ring: false },
     frontend: { encoding: 'protobuf' },
     // Only so that one query of a test returns everything.
-    limits_config: { max_entries_limit_per_query: 1_000_000, max_query_length: 0, max_query_lookback: 0, ...limits },
+    limits_config: {
+      max_entries_limit_per_query: 1_000_000,
+      max_query_length: 0,
+      max_query_lookback: 0,
+      split_queries_by_interval: 0,
+      ...limits,
+    },
     analytics: { reporting_enabled: false },
   };
 }
 
-async function query(url: string, logql: string): Promise<LokiEntry[]> {
-  const now = Date.now();
+async function query(url: string, logql: string, range = januaryAndFebruary): Promise<LokiEntry[]> {
   const parameters = new URLSearchParams({
     query: logql,
-    start: `${now - 3650 * 86_400_000}000000`,
-    end: `${now + 86_400_000}000000`,
+    start: range.from.toISOString(),
+    end: range.to.toISOString(),
     limit: '1000000',
     direction: 'forward',
   });

@@ -49,6 +49,15 @@ export class ModelBucket {
     return this.versions(key).findLast(({ fromMs, untilMs }) => fromMs <= atMs && (atMs < untilMs || untilMs === atMs));
   }
 
+  /** True when the object does not hold any more what it once held. */
+  lostLines(key: string): boolean {
+    const versions = this.versions(key);
+    const now = versions.at(-1);
+    if (now === undefined || now.untilMs < Number.POSITIVE_INFINITY) return true;
+    const countOf = ({ lines }: Version, line: string) => lines.filter((other) => other === line).length;
+    return versions.some((version) => version.lines.some((line) => countOf(version, line) > countOf(now, line)));
+  }
+
   /** Writes or deletes what the step says. */
   deliver(step: Delivery, nowMs: number): void {
     const overwritten = this.versions(step.key).at(-1);

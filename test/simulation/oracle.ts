@@ -69,8 +69,8 @@ export class Oracle implements CollectorListener {
         if (occurrence.ended.life === life.number) this.#problem(`${nameOf(occurrence)} was sent again by one process`);
         else if (!occurrence.mayRepeat) this.#problem(`${nameOf(occurrence)} was settled, and sent again`);
       }
-      if (occurrence.ended !== undefined) this.repeatCount++;
       if (occurrence.life !== life.number) {
+        if (occurrence.ended !== undefined) this.repeatCount++;
         occurrence.life = life.number;
         occurrence.firstRequest = number;
       }

@@ -20,7 +20,7 @@ const limitMs = 1000 * Number(process.env.SIMULATION_SECONDS ?? 20);
 const firstSeed = Number(process.env.SIMULATION_FIRST_SEED ?? Math.floor(Date.now() / 1000));
 
 describe('The agent in a simulated world', () => {
-  it.each(corpus)('keeps its promises where they were broken once: $found', async ({ plan }) => {
+  it.each(corpus)('keeps its promises in a history that $found', async ({ plan }) => {
     expect((await simulate(plan)).problems).toEqual([]);
   });
 

@@ -80,6 +80,20 @@ describe('the metrics', () => {
     expect(expected.map(([name, , ...labels]) => [name, sumOf(samples, name, ...labels), ...labels])).toEqual(expected);
   });
 
+  it('have the age of the oldest event that is under way, and 0 when none is', async () => {
+    const { observe, scrape } = await setUp();
+    const age = async () => sumOf(await scrape(), 'databricks_audit_unsettled_oldest_age_seconds');
+    const older = { eventTimes: { oldestMs: startMs - 500_000, newestMs: startMs, lateCount: 0 } };
+    observe(linesRead(1), linesRead(2, older), linesRead(3, older));
+    expect(await age()).toBe(500);
+    observe(batchEnded(2, 0, older));
+    expect(await age()).toBe(500);
+    observe(batchEnded(0, 3, older));
+    expect(await age()).toBe(120);
+    observe(batchEnded(1));
+    expect(await age()).toBe(0);
+  });
+
   it('have exactly the attributes that the table, and so the documentation, says', async () => {
     const { observe, scrape } = await setUp();
     observe(

@@ -9,6 +9,7 @@ import { z } from 'zod';
 import type { Environment } from '../../support/agent-process.ts';
 import { auditLines, deliveryKey } from '../../support/delivery-place.ts';
 import { startOtlpReceiver } from '../../support/otlp-receiver.ts';
+import { startS3Server } from '../../support/s3-server.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { runBuiltAgent } from '../built-agent.ts';
 import { enforcePolicy, startMoto } from '../s3-servers.ts';
@@ -67,7 +68,7 @@ describe('with permissions enforced', () => {
     expect(receiver.accepted).toHaveLength(4);
   });
 
-  // What is encrypted by a key of one's own moto hands out without kms:Decrypt; test/sources/s3-errors.test.ts has that.
+  // moto hands out what is encrypted without asking for kms:Decrypt.
   test.each(['s3:ListBucket', 's3:GetObject'])('check names %s when that is taken away', async (action) => {
     const statements = await policyStatements();
     const others = statements.filter(({ Action }) => !Action.includes(action));
@@ -77,6 +78,25 @@ describe('with permissions enforced', () => {
     expect(check.code).toBe(1);
     expect(check.stdout).toContain(action);
   });
+});
+
+test('every listing stays below the prefix, which the policy has as a condition', async () => {
+  const server = await startS3Server();
+  onTestFinished(() => server.stop());
+  await server.createBucket(bucket);
+  await server.put(bucket, `${prefix}${deliveryKey()}`, `${auditLines(4).join('\n')}\n`);
+  const environment = {
+    ...server.environment,
+    DATABRICKS_AUDIT_SOURCE: `s3://${bucket}/${prefix}`,
+    DATABRICKS_AUDIT_STATE: temporaryDirectory(),
+    OTEL_LOGS_EXPORTER: 'console',
+  };
+  expect(await runBuiltAgent(['ship'], environment)).toMatchObject({ code: 0 });
+  const listed = server.requests
+    .filter(({ operation }) => operation === 'ListObjectsV2')
+    .map((request) => request.prefix);
+  expect(listed.length).toBeGreaterThan(0);
+  expect(listed.filter((each) => !each.startsWith(prefix))).toEqual([]);
 });
 
 test('the policy holds these actions, and no more', async () => {

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import type { Environment } from '../../support/agent-process.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { readMetric } from '../collector.ts';
 import { serverDirectory } from '../recipes.ts';
 import { freePort, type ServerProcess, startServer } from '../server-process.ts';
 
@@ -16,6 +17,8 @@ const service = z.object({
   image: z.string(),
   command: z.array(z.string()).nullish(),
   environment: z.record(z.string(), z.string().nullable()).default({}),
+  entrypoint: z.array(z.string()).nullish(),
+  ports: z.array(z.object({ host_ip: z.string(), published: z.string() })).default([]),
   volumes: z.array(z.object({ type: z.string(), source: z.string(), target: z.string() })).default([]),
 });
 const model = z.object({ services: z.record(z.string(), service), volumes: z.record(z.string(), z.unknown()) });
@@ -50,49 +53,57 @@ export function mountedFile({ volumes }: Service, target: string): string {
   return mount.source;
 }
 
-/** The file that a service is given by an option such as `--config=`, with the texts replaced. Each has to be in it. */
-export function rewrittenConfiguration(of: Service, replacements: Readonly<Record<string, string>>): string {
+/** The file that a service is given by an option such as `--config=`. */
+export function configurationOf(of: Service): string {
   const path = of.command
     ?.map((word) => /config(?:\.file)?=(.+)$/.exec(word)?.[1])
     .find((found) => found !== undefined);
   if (path === undefined) throw new Error('no option names a configuration');
-  const text = Object.entries(replacements).reduce(
-    (before, [from, to]) => {
-      if (!before.includes(from)) throw new Error(`${path} does not hold ${from}`);
-      return before.replaceAll(from, to);
-    },
-    readFileSync(mountedFile(of, path), 'utf8'),
-  );
-  const rewritten = join(temporaryDirectory(), 'configuration.yaml');
-  writeFileSync(rewritten, text);
-  return rewritten;
+  return mountedFile(of, path);
 }
 
-/** @param more settings on top of the example's, for what is not the same in the version that is at hand. */
+/** A copy of the file with the texts replaced. Each has to be in it. */
+export function rewritten(file: string, replacements: Readonly<Record<string, string>>): string {
+  const text = Object.entries(replacements).reduce(
+    (before, [from, to]) => {
+      if (!before.includes(from)) throw new Error(`${file} does not hold ${from}`);
+      return before.replaceAll(from, to);
+    },
+    readFileSync(file, 'utf8'),
+  );
+  const copy = join(temporaryDirectory(), 'configuration.yaml');
+  writeFileSync(copy, text);
+  return copy;
+}
+
+/**
+ * @param file its configuration, which takes OTLP at 0.0.0.0:4318.
+ * @param more settings on top of the file's, for what is not the same in the version that is at hand.
+ */
 export async function startExampleCollector(
-  of: Service,
   program: 'collector' | 'collector-elastic',
-  backend: Readonly<Record<string, string>>,
+  file: string,
+  replacements: Readonly<Record<string, string>>,
   more: readonly string[] = [],
-): Promise<ServerProcess & { readonly url: string }> {
+): Promise<ServerProcess & { readonly url: string; sentCount(): Promise<number> }> {
   const [port, metricsPort] = [await freePort(), await freePort()];
-  const configuration = rewrittenConfiguration(of, {
-    '0.0.0.0:4318': `127.0.0.1:${port}`,
-    '/var/lib/otelcol': temporaryDirectory(),
-    ...backend,
-  });
+  const configuration = rewritten(file, { '0.0.0.0:4318': `127.0.0.1:${port}`, ...replacements });
   const reader = `{pull: {exporter: {prometheus: {host: 127.0.0.1, port: ${metricsPort}}}}}`;
   const settings = [`yaml:service::telemetry::metrics::readers: [${reader}]`, ...more];
+  const metricsUrl = `http://127.0.0.1:${metricsPort}/metrics`;
   const server = await startServer({
     command: join(serverDirectory(program), 'otelcol'),
     arguments: ['--config', configuration, ...settings.flatMap((setting) => ['--config', setting])],
-    readyUrl: `http://127.0.0.1:${metricsPort}/metrics`,
+    readyUrl: metricsUrl,
   });
-  return Object.assign(server, { url: `http://127.0.0.1:${port}` });
+  return Object.assign(server, {
+    url: `http://127.0.0.1:${port}`,
+    sentCount: () => readMetric(metricsUrl, 'otelcol_exporter_sent_log_records'),
+  });
 }
 
 /** Throws what the Collector has to say against the file. */
-export function validateCollector(file: string, program: 'collector' | 'collector-elastic'): void {
+export function validateCollector(program: 'collector' | 'collector-elastic', file: string): void {
   const collector = join(serverDirectory(program), 'otelcol');
   execFileSync(collector, ['validate', '--config', file], { stdio: 'pipe' });
 }

@@ -3,6 +3,7 @@
  * in a root of its own, as a user who may write to the state and to nothing else.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, cpSync, globSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import { startOtlpReceiver } from '../../support/otlp-receiver.ts';
 import { startS3Server } from '../../support/s3-server.ts';
 import { sampleDelivery } from '../built-agent.ts';
+import { freePort } from '../server-process.ts';
 import { addNode, followDockerfile, type Image } from './image.ts';
 
 const ignoreFile = fileURLToPath(new URL('../../../.dockerignore', import.meta.url));
@@ -101,11 +103,20 @@ describe.skipIf(!isRoot)('in a root of its own', () => {
     console.log(`First listing after ${listedAfterMs.toFixed(0)} ms, ${memoryMegabytes.toFixed(0)} MB beyond Node.js.`);
   });
 
-  test('its health check fails while nothing answers', async () => {
-    expect(await execute(image.healthCheck, {})).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining('/livez: '),
-    });
+  test('its health check passes while the agent runs, and fails when nothing answers', async () => {
+    const port = await freePort();
+    const environment = { DATABRICKS_AUDIT_HTTP: `0.0.0.0:${port}` };
+    const source = { DATABRICKS_AUDIT_SOURCE: '/delivered', OTEL_LOGS_EXPORTER: 'console' };
+    const agent = start([...image.entryPoint, ...image.command], { ...environment, ...source });
+    const check = () => execute(image.healthCheck, environment);
+    await vi.waitFor(async () => expect(await check()).toMatchObject({ code: 0, stderr: '' }), { timeout: 60_000 });
+    for (const path of ['/', '/metrics', '/readyz']) {
+      expect((await fetch(`http://127.0.0.1:${port}${path}`)).status, path).toBe(200);
+    }
+    agent.kill('SIGTERM');
+    await once(agent, 'close');
+    expect(agent.exitCode).toBe(0);
+    expect(await check()).toMatchObject({ code: 1, stderr: expect.stringContaining('/livez: ') });
   });
 });
 

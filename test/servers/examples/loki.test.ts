@@ -12,14 +12,16 @@ import { runBuiltAgent, sampleDelivery } from '../built-agent.ts';
 import { serverDirectory } from '../recipes.ts';
 import { freePort, startServer } from '../server-process.ts';
 import {
+  configurationOf,
   environmentOf,
   exampleDirectory,
   loadCompose,
   mountedFile,
-  rewrittenConfiguration,
+  rewritten,
   startExampleCollector,
   validateCollector,
 } from './compose.ts';
+import { commandsOf, linesOf as linesOfGuide, runCommand } from './guide.ts';
 
 const { services } = loadCompose('loki');
 const { agent, collector, loki, grafana } = services;
@@ -42,7 +44,7 @@ const dashboard = z
 const days = { from: '2026-01-30T00:00:00Z', to: '2026-02-01T00:00:00Z', range: '2d' };
 
 test('the Collector takes its file', () => {
-  validateCollector(mountedFile(collector, '/etc/otelcol/config.yaml'), 'collector');
+  validateCollector('collector', configurationOf(collector));
 });
 
 describe('Grafana', () => {
@@ -82,7 +84,10 @@ describe('Grafana', () => {
 
 test('the sample delivery arrives once, and each panel of the dashboard has something to show', async () => {
   const url = await startExampleLoki();
-  const { url: collectorUrl } = await startExampleCollector(collector, 'collector', { 'http://loki:3100': url });
+  const { url: collectorUrl, sentCount } = await startExampleCollector('collector', configurationOf(collector), {
+    'http://loki:3100': url,
+    '/var/lib/otelcol': temporaryDirectory(),
+  });
   const environment = environmentOf(agent);
   expect(mountedFile(agent, environment.DATABRICKS_AUDIT_SOURCE ?? '')).toBe(sampleDelivery);
   const ship = () =>
@@ -96,8 +101,16 @@ test('the sample delivery arrives once, and each panel of the dashboard has some
   expect(await ship()).toMatchObject({ code: 0 });
   expect(await ship()).toMatchObject({ code: 0 });
 
+  await expect.poll(sentCount, { timeout: 60_000 }).toBe(30);
   await expect.poll(() => linesOf(url, '2018-01-01T00:00:00Z', '2018-02-01T00:00:00Z'), { timeout: 60_000 }).toBe(2);
   await expect.poll(() => linesOf(url, days.from, days.to), { timeout: 60_000 }).toBe(13);
+
+  const [curl = ''] = commandsOf('getting-started-loki').filter((command) => command.startsWith('curl'));
+  const { data } = JSON.parse(runCommand(curl, 'examples/loki', 'http://localhost:3100', url));
+  expect(data.result.map((stream: { values: unknown[] }) => stream.values.length)).toEqual([1]);
+  const queries = linesOfGuide('getting-started-loki', 'logql');
+  expect(queries).toHaveLength(3);
+  for (const query of queries) await ask(url, query, 'range');
 
   const empty: string[] = [];
   for (const { title, targets } of dashboard.panels) {
@@ -114,7 +127,7 @@ async function startExampleLoki(): Promise<string> {
   if (loki === undefined) throw new Error('unreachable');
   const data = temporaryDirectory();
   const [port, grpcPort] = [await freePort(), await freePort()];
-  const configuration = rewrittenConfiguration(loki, {
+  const configuration = rewritten(configurationOf(loki), {
     'http_listen_port: 3100': `http_listen_address: 127.0.0.1\n  http_listen_port: ${port}`,
     'grpc_listen_address: 127.0.0.1': `grpc_listen_address: 127.0.0.1\n  grpc_listen_port: ${grpcPort}`,
     'path_prefix: /loki': `path_prefix: ${data}`,
