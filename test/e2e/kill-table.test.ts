@@ -104,6 +104,7 @@ describe('killed', () => {
       const leftBehind = join(temporaryDirectory(), 'state');
       cpSync(scene.stateDirectory, leftBehind, { recursive: true });
       const found = onDisk(leftBehind, row);
+      if (row.facts.announced !== undefined) expect(found.announcedLines).toBe(row.facts.announced);
 
       const worst = { lostMax: 0, sentAgainMax: 0, lettersAgainMax: 0, restarts: 0 };
       for (const [fate, deliveries] of fatesOf(row)) {

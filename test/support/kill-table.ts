@@ -30,6 +30,8 @@ export interface KillPointFacts {
   /** Lines that may arrive twice. A batch has three lines, and one request is under way at a time. */
   readonly sentAgainMax: number;
   readonly lettersAgainMax?: number;
+  /** Lines that have to be announced on the disk. */
+  readonly announced?: number;
   /** For the reader of the table. */
   readonly why: string;
 }
@@ -40,6 +42,8 @@ const once = { passings: [1], histories: ['extended', 'rewritten'] } as const;
 const commitByCommit = { passings: [1, 3, 4], histories: ['extended', 'rewritten'] } as const;
 const aBatch = 3;
 const everything = 15;
+/** What may be with the collector is announced on the disk. */
+const inFlight = { announced: aBatch } as const;
 
 const facts: Readonly<Record<KillPoint, KillPointFacts>> = {
   'damaged file set aside': {
@@ -66,10 +70,25 @@ const facts: Readonly<Record<KillPoint, KillPointFacts>> = {
   'commit begun': { ...commitByCommit, sentAgainMax: aBatch, why: 'nothing of the commit is on the disk: as above' },
   'commit written': { ...commitByCommit, sentAgainMax: aBatch, why: 'a transaction without its end is none: as above' },
   'commit durable': { ...commitByCommit, sentAgainMax: 0, why: 'what is announced is sent with the announced time' },
-  'announcement durable': { ...batchByBatch, sentAgainMax: 0, why: 'sent, with the announced observed time' },
-  'request begun': { ...batchByBatch, sentAgainMax: 0, why: 'sent, with the announced observed time' },
-  'request arrived': { ...batchByBatch, sentAgainMax: 0, why: 'sent again; the collector had not stored it' },
-  'records stored': { ...batchByBatch, sentAgainMax: aBatch, why: 'sent again; the collector had stored it' },
+  'announcement durable': {
+    ...batchByBatch,
+    ...inFlight,
+    sentAgainMax: 0,
+    why: 'sent, with the announced observed time',
+  },
+  'request begun': { ...batchByBatch, ...inFlight, sentAgainMax: 0, why: 'sent, with the announced observed time' },
+  'request arrived': {
+    ...batchByBatch,
+    ...inFlight,
+    sentAgainMax: 0,
+    why: 'sent again; the collector had not stored it',
+  },
+  'records stored': {
+    ...batchByBatch,
+    ...inFlight,
+    sentAgainMax: aBatch,
+    why: 'sent again; the collector had stored it',
+  },
   'request answered': { ...batchByBatch, sentAgainMax: aBatch, why: 'sent again' },
   'half of a batch ended': {
     ...batchByBatch,
