@@ -47,7 +47,7 @@ const namedMax = 1_000;
 const secondWalksMax = 2;
 
 /**
- * @throws AgentError ERR_STATE_NOT_FOUND, ERR_STATE_DAMAGED, ERR_STATE_NEWER, ERR_BACKEND_READ, ERR_DEAD_LETTER_READ or
+ * @throws AgentError ERR_STATE_NOT_FOUND, ERR_STATE_DAMAGED, ERR_STATE_NEWER, ERR_STATE_OLDER, ERR_BACKEND_READ, ERR_DEAD_LETTER_READ or
  * ERR_CONFIGURATION.
  */
 export async function reconcile(

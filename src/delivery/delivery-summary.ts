@@ -3,6 +3,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite';
 import type { WorkspaceEvents } from '../delivery-state.ts';
+import { metaText } from './meta.ts';
 import { openReadOnly } from './state-reader.ts';
 import { WorkspaceRows } from './workspace-rows.ts';
 
@@ -30,7 +31,7 @@ export interface DeliverySummary {
 
 /**
  * @returns undefined when there is no state in the directory yet.
- * @throws AgentError ERR_STATE_DAMAGED or ERR_STATE_NEWER
+ * @throws AgentError ERR_STATE_DAMAGED, ERR_STATE_NEWER or ERR_STATE_OLDER
  */
 export function readDeliverySummary(directory: string): DeliverySummary | undefined {
   const state = openReadOnly(directory);
@@ -52,7 +53,7 @@ function summarise(database: DatabaseSync): DeliverySummary {
     )
     .all();
   return {
-    createdOn: one("SELECT CAST(value AS TEXT) AS value FROM meta WHERE name = 'created_on'")?.toString() ?? '',
+    createdOn: metaText(database, 'created_on'),
     databaseBytes: Number(one('SELECT page_count * page_size AS value FROM pragma_page_count(), pragma_page_size()')),
     announcedBatchCount: Number(one('SELECT count(*) AS value FROM announcement')),
     announcedLineCount: Number(

@@ -67,6 +67,17 @@ const migrations: readonly ((database: DatabaseSync, createdOn: string) => void)
       checksumOf(String(owner), content instanceof Uint8Array ? content : new Uint8Array()),
     );
     database.exec(`
+      -- The newest event that was settled of each workspace ('' for a tree without), and its silence if it has one.
+      CREATE TABLE workspace (
+        workspace_id          TEXT    PRIMARY KEY,
+        last_event_ms         INTEGER NOT NULL,
+        silent_since_ms       INTEGER,
+        silence_threshold_ms  INTEGER,
+        silence_told          INTEGER NOT NULL,
+        silence_ended_by_ms   INTEGER,
+        checksum              INTEGER NOT NULL
+      ) STRICT, WITHOUT ROWID;
+
       ALTER TABLE object DROP COLUMN settled_at_line_end;
       ALTER TABLE meta ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
       ALTER TABLE announcement ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
@@ -76,16 +87,6 @@ const migrations: readonly ((database: DatabaseSync, createdOn: string) => void)
         (SELECT uri FROM object WHERE object_id = announcement.object_id) || char(10) || observed_at_ms, occurrence_hashes);
       UPDATE line_hashes SET checksum = row_checksum(
         (SELECT uri FROM object WHERE object_id = line_hashes.object_id), hashes);
-
-      -- The newest event that was settled of each workspace ('' for a tree without), and its silence if it has one.
-      CREATE TABLE workspace (
-        workspace_id          TEXT    PRIMARY KEY,
-        last_event_ms         INTEGER NOT NULL,
-        silent_since_ms       INTEGER,
-        silence_threshold_ms  INTEGER,
-        silence_told          INTEGER NOT NULL DEFAULT 0,
-        silence_ended_by_ms   INTEGER
-      ) STRICT, WITHOUT ROWID;
     `);
   },
 ];
@@ -97,12 +98,10 @@ export const schemaVersion = migrations.length;
 /**
  * Brings the database to the current version, in one transaction.
  * @param createdOn the date to remember when the database is new.
- * @throws AgentError ERR_STATE_NEWER when a newer agent wrote it, and DamageFound when no version of the agent did.
+ * @throws as verifiedVersion does.
  */
 export function migrate(database: DatabaseSync, createdOn: string): void {
-  const version = versionOf(database);
-  if (version > schemaVersion) throw explainNewer(database, version);
-  if (schemaOf(database) !== schemaOfVersion(version)) throw new DamageFound('the tables are not those of the agent');
+  const version = verifiedVersion(database);
   if (version === schemaVersion) return;
   database.exec('BEGIN IMMEDIATE');
   for (const step of migrations.slice(version)) step(database, createdOn);
@@ -110,6 +109,17 @@ export function migrate(database: DatabaseSync, createdOn: string): void {
   database.exec(`PRAGMA user_version = ${schemaVersion}`);
   reached('schema written');
   database.exec('COMMIT');
+}
+
+/**
+ * @returns the version of the database, whose tables are those of this version; 0 when it is new.
+ * @throws AgentError ERR_STATE_NEWER when a newer agent wrote it, and DamageFound when no version of the agent did.
+ */
+export function verifiedVersion(database: DatabaseSync): number {
+  const version = Number(database.prepare('PRAGMA user_version').get()?.user_version ?? 0);
+  if (version > schemaVersion) throw explainNewer(database, version);
+  if (schemaOf(database) !== schemaOfVersion(version)) throw new DamageFound('the tables are not those of the agent');
+  return version;
 }
 
 function explainNewer(database: DatabaseSync, version: number): Error {
@@ -135,23 +145,4 @@ function schemaOfVersion(version: number): string {
   } finally {
     database.close();
   }
-}
-
-/**
- * For commands that only look.
- * @throws AgentError ERR_STATE_NEWER or ERR_STATE_OLDER, and DamageFound.
- */
-export function refuseOtherVersion(database: DatabaseSync): void {
-  const version = versionOf(database);
-  if (version > schemaVersion) throw explainNewer(database, version);
-  if (version === schemaVersion) return;
-  throw new AgentError(
-    'ERR_STATE_OLDER',
-    `The state has version ${version}, and this version of the command reads version ${schemaVersion}`,
-    { hint: 'Start the agent of this version once: it brings the state up to date.' },
-  );
-}
-
-function versionOf(database: DatabaseSync): number {
-  return Number(database.prepare('PRAGMA user_version').get()?.user_version ?? 0);
 }

@@ -5,7 +5,8 @@ import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import type { DeliveryReader } from '../delivery-state.ts';
 import { AgentError, messageOf } from '../model/agent-error.ts';
-import { refuseOtherVersion } from './schema.ts';
+import { verifyHeader } from './file-header.ts';
+import { schemaVersion, verifiedVersion } from './schema.ts';
 import { Scratch } from './scratch.ts';
 import { isDamaged } from './sqlite-errors.ts';
 import { databasePath } from './state-directory.ts';
@@ -13,7 +14,7 @@ import { StateRows } from './state-rows.ts';
 
 /**
  * @returns undefined when there is no state in the directory yet.
- * @throws AgentError ERR_STATE_DAMAGED or ERR_STATE_NEWER, as the reader's functions do.
+ * @throws AgentError ERR_STATE_NEWER or ERR_STATE_OLDER, and ERR_STATE_DAMAGED, as the reader's functions do.
  */
 export function openDeliveryReader(directory: string): DeliveryReader | undefined {
   const opened = openReadOnly(directory);
@@ -29,15 +30,7 @@ export function openDeliveryReader(directory: string): DeliveryReader | undefine
     settledLineHashes: (id) => explained(() => [...rows.settledLineHashes(id)]),
     announcements: (id) => explained(() => rows.announcements(id)),
     createLineIndex: () => scratch.createLineIndex(),
-    inSnapshot: (look) =>
-      explained(() => {
-        database.exec('BEGIN');
-        try {
-          return look();
-        } finally {
-          database.exec('COMMIT');
-        }
-      }),
+    inSnapshot: (look) => explained(() => inSnapshot(database, look)),
     close() {
       scratch.close();
       database.close();
@@ -51,6 +44,7 @@ export interface ReadOnlyState {
   explained<Result>(read: () => Result): Result;
 }
 
+/** @returns undefined when there is none, or one that no agent has written to yet. */
 export function openReadOnly(directory: string): ReadOnlyState | undefined {
   const path = databasePath(directory);
   if (!existsSync(path)) return undefined;
@@ -65,9 +59,33 @@ export function openReadOnly(directory: string): ReadOnlyState | undefined {
       });
     }
   };
+  explained(() => verifyHeader(path));
   const database = new DatabaseSync(path, { readOnly: true });
-  closingOnFailure(database, () => explained(() => refuseOtherVersion(database)));
-  return { database, explained };
+  const version = closingOnFailure(database, () =>
+    explained(() => inSnapshot(database, () => refuseOlder(verifiedVersion(database)))),
+  );
+  if (version > 0) return { database, explained };
+  database.close();
+  return undefined;
+}
+
+/** Who only looks cannot bring a state up to date. */
+function refuseOlder(version: number): number {
+  if (version === 0 || version === schemaVersion) return version;
+  throw new AgentError(
+    'ERR_STATE_OLDER',
+    `The state has version ${version}, and this version of the command reads version ${schemaVersion}`,
+    { hint: 'Start the agent of this version once: it brings the state up to date.' },
+  );
+}
+
+function inSnapshot<Result>(database: DatabaseSync, look: () => Result): Result {
+  database.exec('BEGIN');
+  try {
+    return look();
+  } finally {
+    database.exec('COMMIT');
+  }
 }
 
 function closingOnFailure<Result>(database: DatabaseSync, work: () => Result): Result {

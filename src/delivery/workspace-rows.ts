@@ -1,10 +1,13 @@
 /**
- * The table of workspaces: when each had its last event, and whether it has fallen silent.
+ * The table of workspaces: when each had its last event, and whether it has fallen silent. A row that rots must not hide a
+ * silence, so none is changed before its checksum agrees.
  */
+import { Buffer } from 'node:buffer';
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
-import type { WorkspaceEvents } from '../delivery-state.ts';
-import { DamageFound } from './sqlite-errors.ts';
+import type { Silence, WorkspaceEvents } from '../delivery-state.ts';
+import { checksumOf, verified } from './row-checksum.ts';
 
+/** Its functions throw DamageFound where SQLite itself finds no fault. */
 export class WorkspaceRows {
   readonly #statements: ReturnType<typeof prepareStatements>;
 
@@ -12,68 +15,97 @@ export class WorkspaceRows {
     this.#statements = prepareStatements(database);
   }
 
-  /** @throws DamageFound when a time cannot be one. */
   all(): WorkspaceEvents[] {
-    return this.#statements.all.all().map((row) => ({
-      workspaceId: row.workspace_id === '' ? undefined : String(row.workspace_id),
-      lastEventMs: toTime(row.last_event_ms),
-      silence:
-        row.silent_since_ms === null
-          ? undefined
-          : {
-              sinceMs: toTime(row.silent_since_ms),
-              thresholdMs: toTime(row.silence_threshold_ms),
-              isTold: row.silence_told === 1,
-              endedByMs: row.silence_ended_by_ms === null ? undefined : toTime(row.silence_ended_by_ms),
-            },
-    }));
+    return this.#statements.all.all().map(fromRow);
   }
 
   /** An event was settled; it ends a silence when it is newer than the last one before that. */
   noteEvent(workspaceId: string | undefined, eventMs: number): void {
-    this.#statements.noteEvent.run(workspaceId ?? '', eventMs);
+    const { lastEventMs = eventMs, silence } = this.#find(workspaceId) ?? {};
+    const ended = silence === undefined ? undefined : endedBy(eventMs, silence);
+    this.#write({ workspaceId, lastEventMs: Math.max(lastEventMs, eventMs), silence: ended });
   }
 
+  /** An event that was settled between the look at the workspace and this change ends it at once. */
   beginSilence(workspaceId: string | undefined, sinceMs: number, thresholdMs: number): void {
-    this.#statements.beginSilence.run(sinceMs, thresholdMs, workspaceId ?? '');
-    this.#statements.endAtOnce.run(workspaceId ?? '');
+    const begun = { sinceMs, thresholdMs, isTold: false, endedByMs: undefined };
+    this.#change(workspaceId, (events) => ({ ...events, silence: endedBy(events.lastEventMs, begun) }));
   }
 
   silenceTold(workspaceId: string | undefined): void {
-    this.#statements.silenceTold.run(workspaceId ?? '');
+    this.#change(workspaceId, (events) => ({
+      ...events,
+      silence: events.silence && { ...events.silence, isTold: true },
+    }));
   }
 
   endSilence(workspaceId: string | undefined): void {
-    this.#statements.endSilence.run(workspaceId ?? '');
+    this.#change(workspaceId, (events) => ({ ...events, silence: undefined }));
+  }
+
+  #change(workspaceId: string | undefined, change: (events: WorkspaceEvents) => WorkspaceEvents): void {
+    const events = this.#find(workspaceId);
+    if (events !== undefined) this.#write(change(events));
+  }
+
+  #find(workspaceId: string | undefined): WorkspaceEvents | undefined {
+    const row = this.#statements.find.get(keyOf(workspaceId));
+    return row === undefined ? undefined : fromRow(row);
+  }
+
+  #write(events: WorkspaceEvents): void {
+    const { workspaceId, lastEventMs, silence } = events;
+    this.#statements.write.run(
+      keyOf(workspaceId),
+      lastEventMs,
+      silence?.sinceMs ?? null,
+      silence?.thresholdMs ?? null,
+      silence?.isTold ? 1 : 0,
+      silence?.endedByMs ?? null,
+      checksumOf(keyOf(workspaceId), contentOf(events)),
+    );
   }
 }
 
-/** What a mapped record can have, and a duration of it. */
-const timeMaxMs = 9_223_372_036_854;
+function endedBy(eventMs: number, silence: Silence): Silence {
+  return { ...silence, endedByMs: silence.endedByMs ?? (eventMs > silence.sinceMs ? eventMs : undefined) };
+}
 
-function toTime(value: SQLOutputValue | undefined): number {
-  const timeMs = Number(value);
-  if (timeMs >= 0 && timeMs <= timeMaxMs) return timeMs;
-  throw new DamageFound('a time of a workspace cannot be one');
+function fromRow(row: Record<string, SQLOutputValue>): WorkspaceEvents {
+  const key = String(row.workspace_id);
+  const events = {
+    workspaceId: key === '' ? undefined : key,
+    lastEventMs: Number(row.last_event_ms),
+    silence:
+      row.silent_since_ms === null
+        ? undefined
+        : {
+            sinceMs: Number(row.silent_since_ms),
+            thresholdMs: Number(row.silence_threshold_ms),
+            isTold: row.silence_told === 1,
+            endedByMs: row.silence_ended_by_ms === null ? undefined : Number(row.silence_ended_by_ms),
+          },
+  };
+  verified(key, contentOf(events), row.checksum);
+  return events;
+}
+
+/** Of a tree without workspaces, too. */
+function keyOf(workspaceId: string | undefined): string {
+  return workspaceId ?? '';
+}
+
+function contentOf({ lastEventMs, silence }: WorkspaceEvents): Uint8Array {
+  const { sinceMs, thresholdMs, isTold, endedByMs } = silence ?? {};
+  return Buffer.from(JSON.stringify([lastEventMs, sinceMs, thresholdMs, isTold, endedByMs]));
 }
 
 function prepareStatements(database: DatabaseSync) {
   return {
     all: database.prepare('SELECT * FROM workspace ORDER BY workspace_id'),
-    noteEvent: database.prepare(`
-      INSERT INTO workspace (workspace_id, last_event_ms) VALUES (?, ?) ON CONFLICT (workspace_id) DO UPDATE SET
-        silence_ended_by_ms = coalesce(silence_ended_by_ms, iif(excluded.last_event_ms > silent_since_ms, excluded.last_event_ms, NULL)),
-        last_event_ms = max(last_event_ms, excluded.last_event_ms)`),
-    beginSilence: database.prepare(`
-      UPDATE workspace SET silent_since_ms = ?, silence_threshold_ms = ?, silence_told = 0, silence_ended_by_ms = NULL
-      WHERE workspace_id = ?`),
-    /** Of an event that was settled between the look at the workspace and this change. */
-    endAtOnce: database.prepare(
-      'UPDATE workspace SET silence_ended_by_ms = last_event_ms WHERE workspace_id = ? AND last_event_ms > silent_since_ms',
-    ),
-    silenceTold: database.prepare('UPDATE workspace SET silence_told = 1 WHERE workspace_id = ?'),
-    endSilence: database.prepare(`
-      UPDATE workspace SET silent_since_ms = NULL, silence_threshold_ms = NULL, silence_told = 0, silence_ended_by_ms = NULL
-      WHERE workspace_id = ?`),
+    find: database.prepare('SELECT * FROM workspace WHERE workspace_id = ?'),
+    write: database.prepare(`
+      INSERT OR REPLACE INTO workspace (workspace_id, last_event_ms, silent_since_ms, silence_threshold_ms, silence_told,
+        silence_ended_by_ms, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)`),
   };
 }

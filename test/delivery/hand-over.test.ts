@@ -7,7 +7,7 @@ import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
-import { openDeliveryState } from '../../src/delivery/index.ts';
+import { openDeliveryReader, openDeliveryState, readDeliverySummary } from '../../src/delivery/index.ts';
 import { writeMeta } from '../../src/delivery/meta.ts';
 import { schemaVersion } from '../../src/delivery/schema.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
@@ -67,6 +67,21 @@ describe('a state', () => {
       expect(changedCount(sent)).toBe(0);
     },
   );
+
+  it.each(versions)('of version %i is refused by who only looks, and nothing in it is changed', (version) => {
+    const directory = stateOfVersion(version);
+    const older = expect.objectContaining({ code: 'ERR_STATE_OLDER', message: expect.stringContaining(`${version}`) });
+    expect(() => openDeliveryReader(directory)).toThrow(older);
+    expect(() => readDeliverySummary(directory)).toThrow(older);
+    expect(userVersion(directory)).toBe(version);
+  });
+
+  it('that no agent has written to yet is none for who only looks', () => {
+    const directory = temporaryDirectory();
+    new DatabaseSync(join(directory, 'delivery.db')).exec('PRAGMA journal_mode = WAL');
+    expect(openDeliveryReader(directory)).toBeUndefined();
+    expect(readDeliverySummary(directory)).toBeUndefined();
+  });
 
   it('of a newer agent is refused, and nothing in it is changed', async () => {
     const { directory } = await checkpointed();

@@ -2,7 +2,7 @@ import { closeSync, cpSync, existsSync, openSync, readdirSync, writeFileSync, wr
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
-import { openDeliveryState, readDeliverySummary } from '../../src/delivery/index.ts';
+import { openDeliveryReader, openDeliveryState, readDeliverySummary } from '../../src/delivery/index.ts';
 import type { DeliveryState, Settlement } from '../../src/delivery-state.ts';
 import { startOfObject } from '../../src/pipeline/prefix-digest.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
@@ -38,6 +38,13 @@ function damage(path: string): void {
   const file = openSync(path, 'r+');
   for (let page = 1; page < 8; page++) writeSync(file, Buffer.alloc(4000, 0x5a), 0, 4000, page * 4096);
   closeSync(file);
+}
+
+/** Behind the back of whoever has it open. */
+function change(directory: string, sql: string): void {
+  const database = new DatabaseSync(join(directory, 'delivery.db'));
+  database.exec(sql);
+  database.close();
 }
 
 describe('SqliteState', () => {
@@ -187,6 +194,45 @@ describe('SqliteState', () => {
     other.close();
     await state.flush(never);
     expect(state.find(origin.id)?.settled).toEqual(position);
+    await state.close();
+  });
+
+  it.each([
+    { what: 'hash of a line', rots: "UPDATE line_hashes SET hashes = x'0000000000000000'" },
+    { what: 'time of an announcement', rots: 'UPDATE announcement SET observed_at_ms = 7' },
+    { what: 'day on which it began', rots: "UPDATE meta SET value = x'31' WHERE name = 'created_on'" },
+  ])('whose $what rots is believed neither by the agent nor by who only looks', async ({ rots }) => {
+    const directory = temporaryDirectory();
+    const state = open(directory);
+    state.announce(origin, { observedAtMs: 6, occurrenceHashes: Uint32Array.of(5, 6) });
+    state.settle(origin, settlement);
+    await state.close();
+    const look = (reader: Pick<DeliveryState, 'settledLineHashes' | 'announcements'> | undefined) => [
+      ...(reader?.settledLineHashes(origin.id) ?? []),
+      ...(reader?.announcements(origin.id) ?? []),
+    ];
+    expect(look(openDeliveryReader(directory))).toHaveLength(2);
+    change(directory, rots);
+    const damaged = expect.objectContaining({ code: 'ERR_STATE_DAMAGED' });
+    expect(() => look(openDeliveryReader(directory))).toThrow(damaged);
+    const logged: object[] = [];
+    const found = open(directory, logged);
+    if (logged.length === 0) expect(() => look(found)).toThrow(damaged);
+    await found.close();
+    expect(logged).toEqual([expect.objectContaining({ err: damaged })]);
+  });
+
+  it('whose last event of a workspace rots is damaged, and no later event hides that', async () => {
+    const directory = temporaryDirectory();
+    const state = open(directory);
+    state.settle(origin, { ...settlement, newestEventMs: 1000 });
+    await state.flush(never);
+    expect(state.workspaces()).toEqual([{ workspaceId: '1', lastEventMs: 1000, silence: undefined }]);
+    change(directory, 'UPDATE workspace SET last_event_ms = 9000');
+    state.settle(origin, { ...settlement, newestEventMs: 10_000 });
+    const damaged = expect.objectContaining({ code: 'ERR_STATE_DAMAGED' });
+    await expect(state.flush(never)).rejects.toThrow(damaged);
+    expect(() => state.workspaces()).toThrow(damaged);
     await state.close();
   });
 

@@ -48,6 +48,8 @@ const deliveries: Readonly<Record<string, Delivery>> = {
 const interrupted = 'interrupted';
 const modifiedAtMs = { before: 1_760_000_000_000, after: 1_760_000_100_000 };
 const createdOn = '2026-01-31';
+/** Of every batch. */
+const eventTimes = { oldestMs: 1_759_999_000_000, newestMs: 1_759_999_100_000, lateCount: 0 };
 
 /** uid → the records that came under it. */
 export type Sent = Map<string, string[]>;
@@ -115,6 +117,7 @@ async function live(
   const shipper = shipperOn(state, exporter, death.signal);
   try {
     expect(state.createdOn).toBe(createdOn);
+    for (const { lastEventMs } of state.workspaces()) expect(lastEventMs).toBe(eventTimes.newestMs);
     for (const name of names) await shipper.ship(objectOf(name, time), death.signal);
   } catch (error) {
     if (dies === undefined || error !== death.signal.reason) throw error;
@@ -132,7 +135,7 @@ export function shipperOn(
 ): ObjectShipper {
   return new ObjectShipper({
     decoder: createDecoder(),
-    batchMemory: new BatchMemoryPool(createPlainEncoder),
+    batchMemory: new BatchMemoryPool(() => createPlainEncoder(eventTimes)),
     exporter,
     state,
     batchLimits: { recordsMax, bytesMax: 1_000_000 },

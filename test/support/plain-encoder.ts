@@ -2,9 +2,10 @@
  * A mapper's stand-in for tests of delivery: a record is its uid, its observed time and its body.
  */
 import type { RequestEncoder } from '../../src/mapper.ts';
+import type { EventTimes } from '../../src/model/event-times.ts';
 import type { IdentifiedLine } from '../../src/model/line.ts';
 
-export function createPlainEncoder(): RequestEncoder {
+export function createPlainEncoder(eventTimes?: EventTimes): RequestEncoder {
   let records: string[] = [];
   return {
     append: (line) => records.push(plainRecord(line)),
@@ -14,7 +15,7 @@ export function createPlainEncoder(): RequestEncoder {
     get sizeBytes() {
       return records.reduce((sum, record) => sum + record.length, 0);
     },
-    eventTimes: undefined,
+    eventTimes,
     finish() {
       const request = Buffer.from(records.join('\n'));
       records = [];
