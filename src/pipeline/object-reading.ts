@@ -41,7 +41,10 @@ export class ObjectReading {
   #readCount = 0;
   #alreadyShippedCount = 0;
   #decodedBytes = 0;
-  #lastLineEnd: PositionMark;
+  /** What stands behind the last line so far. It is hashed with what follows, so that until then the digest ends with the line. */
+  #held: Uint8Array = new Uint8Array(0);
+  /** The end of the last line, once the digest is beyond it: within a line that is longer than a chunk. */
+  #passedLineEnd: PositionMark | undefined;
 
   constructor(
     object: DeliveredObject,
@@ -58,7 +61,6 @@ export class ObjectReading {
     this.#ledger = new LineLedger(() => parts.state.createLineIndex());
     this.#batch = new BatchBuilder(object.origin, parts.batchMemory, parts.batchLimits);
     this.#settlements = new SettlementQueue((settlement) => parts.state.settle(object.origin, settlement));
-    this.#lastLineEnd = this.#digest.mark(0);
     this.#announced = new AnnouncedLines(parts.state.announcements(object.origin.id));
   }
 
@@ -74,7 +76,6 @@ export class ObjectReading {
       this.#lineCount = this.#known.settled.lineCount;
       this.#readCount = this.#lineCount;
       this.#alreadyShippedCount = this.#lineCount;
-      this.#lastLineEnd = this.#digest.mark(this.#lineCount);
       reached('prefix verified', this.#object.origin.id);
       return rest;
     });
@@ -113,7 +114,7 @@ export class ObjectReading {
     } catch (error) {
       if (!isAgentError(error, 'ERR_OBJECT_DAMAGED')) throw error;
       if (this.#object.growing) return await this.#pause();
-      await this.#end(this.#lastLineEnd);
+      await this.#end(this.#lineEnd());
       return { status: 'damaged', error };
     } finally {
       await Promise.allSettled([chunks.return?.(), ...this.#underWay]);
@@ -169,23 +170,23 @@ export class ObjectReading {
 
   /** Takes the next bytes of the object. Waits, and so stops the reading, while all requests are under way. */
   async #take(chunk: Uint8Array, splitter: LineSplitter): Promise<void> {
-    const chunkStartBytes = this.#digest.offsetBytes;
     this.#decodedBytes += chunk.length;
+    const lines = splitter.push(chunk);
+    const lastLine = lines.at(-1);
+    if (lastLine === undefined) this.#passedLineEnd ??= this.#digest.mark(this.#lineCount);
+    else this.#passedLineEnd = undefined;
+    this.#digest.update(this.#held);
+    const chunkStartBytes = this.#digest.offsetBytes;
     const hashUpTo = (endOffsetBytes: number) =>
       this.#digest.update(chunk.subarray(this.#digest.offsetBytes - chunkStartBytes, endOffsetBytes - chunkStartBytes));
-    const lines = splitter.push(chunk);
     for (const line of lines) {
       this.#add(line);
       if (!this.#batch.isFull) continue;
       hashUpTo(line.endOffsetBytes);
       await this.#dispatch(this.#digest.mark(this.#lineCount));
     }
-    const lastLine = lines.at(-1);
-    if (lastLine !== undefined) {
-      hashUpTo(lastLine.endOffsetBytes);
-      this.#lastLineEnd = this.#digest.mark(this.#lineCount);
-    }
-    hashUpTo(chunkStartBytes + chunk.length);
+    hashUpTo(lastLine?.endOffsetBytes ?? chunkStartBytes + chunk.length);
+    this.#held = chunk.subarray(this.#digest.offsetBytes - chunkStartBytes);
     if (this.#batch.isEmpty && this.#decodedBytes >= toldAtOnceBytes) this.#tellRead(undefined);
   }
 
@@ -221,15 +222,21 @@ export class ObjectReading {
   }
 
   async #settled(): Promise<ObjectEnd> {
+    this.#digest.update(this.#held);
     await this.#end(this.#digest.mark(this.#lineCount));
     return { status: 'settled' };
   }
 
   /** Brings what was read to its end, without an end of the version. */
   async #pause(): Promise<ObjectEnd> {
-    await this.#dispatch(this.#lastLineEnd);
+    await this.#dispatch(this.#lineEnd());
     await this.#allEnded();
     return { status: 'growing' };
+  }
+
+  /** Where the last line ends. */
+  #lineEnd(): PositionMark {
+    return this.#passedLineEnd ?? this.#digest.mark(this.#lineCount);
   }
 
   /** The version ends here: once all of it is settled, it need not be looked at again. */
