@@ -14,7 +14,11 @@ const keyEscapePattern = /\\+(?:u([0-9a-fA-F]{4}))?/g;
  */
 export function withPlainQuotes(text: string): string {
   if (!text.includes('u0022')) return text;
-  return text.replaceAll(/(\\+)u0022/g, (_quote, escapes: string) => `${'\\'.repeat(escapesOfQuote(escapes.length))}"`);
+  // From the first backslash of a run on only: from each of them, a long run would take its length squared.
+  return text.replaceAll(
+    /(?<!\\)(\\+)u0022/g,
+    (_quote, escapes: string) => `${'\\'.repeat(escapesOfQuote(escapes.length))}"`,
+  );
 }
 
 /** An even number of backslashes is half as many one level up. */

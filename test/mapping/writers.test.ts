@@ -186,6 +186,7 @@ describe('lines that are made to hurt', () => {
     ['open brackets behind keys', '"token":['.repeat(sizeBytes / 9)],
     ['backslashes', `{"token":"${'\\'.repeat(sizeBytes)}`],
     ['backslashes and quotes', '"token":\\"\\\\\\"'.repeat(sizeBytes / 14)],
+    ['backslashes in front of no quote', `{"token":"\\u0022${'\\'.repeat(sizeBytes)}`],
     ['blanks', `{"token"${' '.repeat(sizeBytes)}`],
     ['one long key', `{"timestamp":1759795200000,"requestParams":{"${'aB'.repeat(sizeBytes / 2)}":1}}`],
     [
