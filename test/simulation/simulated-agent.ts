@@ -85,6 +85,8 @@ function configurationOf(settings: Settings, stateDirectory: string, letters: st
     DATABRICKS_AUDIT_POLL_INTERVAL: seconds(settings.pollIntervalMs),
     DATABRICKS_AUDIT_LOOKBACK: `${settings.lookbackDays}d`,
     DATABRICKS_AUDIT_SWEEP_INTERVAL: seconds(settings.sweepIntervalMs),
+    // The oracle knows of lines alone.
+    DATABRICKS_AUDIT_SILENCE_AFTER: '0',
     DATABRICKS_AUDIT_BATCH_RECORDS: `${settings.batchRecords}`,
     DATABRICKS_AUDIT_MAX_IN_FLIGHT: `${settings.requestsInFlight}`,
     OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector.test:4318',
