@@ -2,12 +2,12 @@
  * An object of a record as a map attribute: original keys and types, within limits, and valid whatever it holds.
  */
 import { Buffer } from 'node:buffer';
-import { type AttributeKey, arrayElement, attributeKey } from './attribute-key.ts';
-import { exactNumber } from './exact-json.ts';
 import { FlatNames } from './flat-names.ts';
-import { type JsonTape, kinds } from './json-tape.ts';
-import type { RecordKey } from './key-table.ts';
-import type { LogRecordWriter } from './log-record-writer.ts';
+import { exactNumber } from './record/exact-json.ts';
+import { type JsonTape, kinds } from './record/json-tape.ts';
+import type { RecordKey } from './record/key-table.ts';
+import { type AttributeKey, arrayElement, attributeKey } from './writers/attribute-key.ts';
+import type { LogRecordWriter } from './writers/log-record-writer.ts';
 
 export interface MapLimits {
   /** Values that are no map; Loki makes an entry of each, and of an array as a whole. */

@@ -3,16 +3,16 @@
  */
 import { Buffer } from 'node:buffer';
 import type { IdentifiedLine } from '../model/line.ts';
-import { type AttributeKey, attributeKey } from './attribute-key.ts';
 import { BoundedMapWriter } from './bounded-map.ts';
 import { conversions, type Scalar } from './conversions.ts';
-import type { JsonValue } from './exact-json.ts';
-import { type JsonTape, kinds, none } from './json-tape.ts';
-import { type LogRecordWriter, type Severity, severities } from './log-record-writer.ts';
 import type { Mapping } from './mapping-file.ts';
 import type { Condition, Fact, LineField, ResourceRule, Rule } from './mapping-schema.ts';
-import type { RecordPaths, RecordValues } from './record-paths.ts';
-import type { RecordReader } from './record-reader.ts';
+import type { JsonValue } from './record/exact-json.ts';
+import { type JsonTape, kinds, none } from './record/json-tape.ts';
+import type { RecordPaths, RecordValues } from './record/record-paths.ts';
+import type { RecordReader } from './record/record-reader.ts';
+import { type AttributeKey, attributeKey } from './writers/attribute-key.ts';
+import { type LogRecordWriter, type Severity, severities } from './writers/log-record-writer.ts';
 
 /** What the closures look at. */
 export interface MappingInput {

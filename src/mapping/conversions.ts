@@ -4,7 +4,7 @@
  */
 import { isIP } from 'node:net';
 import { BoundedMemo } from './bounded-memo.ts';
-import { exactNumber, type JsonValue } from './exact-json.ts';
+import { exactNumber, type JsonValue } from './record/exact-json.ts';
 
 export type Scalar = string | number | bigint | boolean;
 

@@ -1,8 +1,9 @@
 /**
  * Which fields of records a mapping makes attributes of, and which stay in the body alone.
  */
-import { type JsonObject, type JsonValue, toObject } from './exact-json.ts';
+
 import type { Mapping } from './mapping-file.ts';
+import { type JsonObject, type JsonValue, toObject } from './record/exact-json.ts';
 
 export interface FieldUse {
   /** A path such as `userIdentity.email`; `requestParams.*` stands for all that is below. */

@@ -1,11 +1,12 @@
 /**
  * The mapping: from lines of Databricks audit logs to OpenTelemetry log records.
  */
-export { isJsonObject, parseJson } from './exact-json.ts';
+
 export { type FieldUse, fieldUsesOf } from './field-uses.ts';
 export { goldenLines, goldenOptions, goldenRecords, goldenText } from './golden.ts';
 export { createMapper, type MapperOptions } from './line-mapper.ts';
 export { loadMapping, type Mapping } from './mapping-file.ts';
 export type { RedactionClass } from './options.ts';
 export { encodeOtlpJson } from './otlp-json.ts';
+export { isJsonObject, parseJson } from './record/exact-json.ts';
 export { type MappingRow, mappingRows } from './reference.ts';

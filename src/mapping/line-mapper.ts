@@ -8,16 +8,16 @@ import type { EventTimes } from '../model/event-times.ts';
 import type { IdentifiedLine } from '../model/line.ts';
 import { type CompiledMapping, compileMapping, type MappingInput } from './compile.ts';
 import { toUnixMs } from './conversions.ts';
-import { type Envelope, encodeEnvelope } from './envelope.ts';
-import { JsonWriter } from './json-writer.ts';
-import { type LogRecordWriter, type Severity, severities } from './log-record-writer.ts';
 import { loadMapping, type Mapping } from './mapping-file.ts';
 import { NoticeWriter } from './notice.ts';
 import type { RedactionClass } from './options.ts';
-import { ProtobufWriter } from './protobuf-writer.ts';
-import { RecordReader } from './record-reader.ts';
+import { RecordReader } from './record/record-reader.ts';
+import { SensitiveKeys } from './record/sensitive-keys.ts';
 import { ResourceCache } from './resource-cache.ts';
-import { SensitiveKeys } from './sensitive-keys.ts';
+import { type Envelope, encodeEnvelope } from './writers/envelope.ts';
+import { JsonWriter } from './writers/json-writer.ts';
+import { type LogRecordWriter, type Severity, severities } from './writers/log-record-writer.ts';
+import { ProtobufWriter } from './writers/protobuf-writer.ts';
 
 export interface MapperOptions {
   /** Built-in names or paths of mapping files; later ones extend or override earlier ones. */

@@ -4,8 +4,8 @@
  */
 import { z } from 'zod';
 import { conversionNames } from './conversions.ts';
-import { severities } from './log-record-writer.ts';
 import { redactionClasses } from './options.ts';
+import { severities } from './writers/log-record-writer.ts';
 
 /** What can be said of a line besides its record; in a path, behind a `$`. */
 export const lineFields = [

@@ -3,11 +3,11 @@
  */
 import { Buffer } from 'node:buffer';
 import type { Notice } from '../mapper.ts';
-import { attributeKey } from './attribute-key.ts';
-import { type EncodedResource, type Envelope, encodeResource } from './envelope.ts';
-import { JsonWriter } from './json-writer.ts';
-import { type LogRecordWriter, severities } from './log-record-writer.ts';
 import type { Mapping } from './mapping-file.ts';
+import { attributeKey } from './writers/attribute-key.ts';
+import { type EncodedResource, type Envelope, encodeResource } from './writers/envelope.ts';
+import { JsonWriter } from './writers/json-writer.ts';
+import { type LogRecordWriter, severities } from './writers/log-record-writer.ts';
 
 export class NoticeWriter {
   readonly #mapping: Mapping;

@@ -4,11 +4,11 @@
 import { Buffer } from 'node:buffer';
 import type { OtlpEncoding } from '../mapper.ts';
 import type { OtlpKeyValue, OtlpLogRecord, OtlpLogs, OtlpValue } from '../model/otlp-json.ts';
-import { type AttributeKey, arrayElement, attributeKey } from './attribute-key.ts';
-import { type EncodedResource, encodeEnvelope, encodeResource } from './envelope.ts';
-import { JsonWriter } from './json-writer.ts';
-import type { LogRecordWriter } from './log-record-writer.ts';
-import { ProtobufWriter } from './protobuf-writer.ts';
+import { type AttributeKey, arrayElement, attributeKey } from './writers/attribute-key.ts';
+import { type EncodedResource, encodeEnvelope, encodeResource } from './writers/envelope.ts';
+import { JsonWriter } from './writers/json-writer.ts';
+import type { LogRecordWriter } from './writers/log-record-writer.ts';
+import { ProtobufWriter } from './writers/protobuf-writer.ts';
 
 type Scope = OtlpLogs['resourceLogs'][number]['scopeLogs'][number];
 

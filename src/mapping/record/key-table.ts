@@ -3,7 +3,7 @@
  * know of a key is found out once.
  */
 import { Buffer, isAscii } from 'node:buffer';
-import { type AttributeKey, attributeKey } from './attribute-key.ts';
+import { type AttributeKey, attributeKey } from '../writers/attribute-key.ts';
 
 export interface Sensitivity {
   /** Its value may have to be redacted. */

@@ -4,6 +4,7 @@
  * the request, so most of it never has to be anything but bytes.
  */
 import { Buffer, isUtf8 } from 'node:buffer';
+import type { ByteSource } from '../writers/protobuf-buffer.ts';
 import { type JsonValue, parseJson } from './exact-json.ts';
 import {
   backslash,
@@ -16,7 +17,6 @@ import {
   skipDigits,
 } from './json-grammar.ts';
 import type { KeyTable, RecordKey } from './key-table.ts';
-import type { ByteSource } from './protobuf-buffer.ts';
 
 /** What an entry is. */
 export const kinds = {
