@@ -12,7 +12,7 @@ import { createLogger } from '../../src/runtime/logger.ts';
 import { printable, printableJson, printableLines } from '../../src/runtime/printable.ts';
 import { type Exit, runAgent } from '../support/agent-process.ts';
 import { auditLines } from '../support/delivery-place.ts';
-import { startOtlpReceiver } from '../support/otlp-receiver.ts';
+import { answers, startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { startS3Server } from '../support/s3-server.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -52,6 +52,48 @@ describe.each([
     const preview = await runAgent(['preview', root], environment, { script });
     expect(preview.stdout).toMatch(/\\u\{?0*1b/);
     expectNothingRaw(preview);
+  });
+
+  it('from `reconcile`', async () => {
+    const { root, environment } = await scene();
+    await runAgent(['ship', root], environment);
+    write(join(root, `workspaceId=2${hostile.replaceAll('/', '')}`, 'date=2026-01-31', hostileFile), `${hostile}\n`);
+    const source = { ...environment, DATABRICKS_AUDIT_SOURCE: root };
+    for (const command of [['reconcile'], ['reconcile', '--json']]) {
+      const reconcile = await runAgent(command, source, { script });
+      expect(reconcile).toMatchObject({ code: 1, stdout: expect.stringMatching(/\\u\{?0*1b/) });
+      expectNothingRaw(reconcile);
+    }
+  });
+
+  it('from `replay`, when the collector refused in words that are as bad', async () => {
+    const { root, environment, receiver } = await scene();
+    receiver.answerWhen(() => true, answers.status(400, hostile));
+    await runAgent(['ship', root], environment);
+    for (const command of [['replay', '--dry-run'], ['status']]) {
+      const report = await runAgent(command, environment, { script });
+      expect(report.stdout).toMatch(/\\u\{?0*1b/);
+      expectNothingRaw(report);
+    }
+    for (const command of [['replay', '--json'], ['replay']]) {
+      const replay = await runAgent(command, environment, { script });
+      expect(replay.code).toBe(1);
+      expectNothingRaw(replay);
+    }
+  });
+
+  it('from `mapping test`', async () => {
+    const { root, environment } = await scene();
+    const sample = join(root, hostileFile);
+    write(sample, `${auditLines(1, 0, { ...hostileRecord, [`field${hostile}`]: hostile }).join('')}\n`);
+    for (const command of [
+      ['mapping', 'test', sample],
+      ['mapping', 'test', '--json', sample],
+    ]) {
+      const mapping = await runAgent(command, environment, { script });
+      expect(mapping.stdout).toContain('userIdentity.email');
+      expectNothingRaw(mapping);
+    }
   });
 
   it('from `check`', async () => {
@@ -164,7 +206,7 @@ async function scene() {
     DATABRICKS_AUDIT_STATE: join(temporaryDirectory(), 'state'),
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
   };
-  return { root, environment };
+  return { root, environment, receiver };
 }
 
 function write(path: string, content: string | Uint8Array): void {
