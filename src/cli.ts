@@ -15,6 +15,9 @@ import { status } from './commands/status.ts';
 import { isAgentError } from './model/agent-error.ts';
 import { packageVersion } from './runtime/package-version.ts';
 import { printableLines } from './runtime/printable.ts';
+import { keepHeapSmall } from './runtime/small-heap.ts';
+
+keepHeapSmall();
 
 const stop = new AbortController();
 const context: CommandContext = {

@@ -18,8 +18,6 @@ import { identifiedLine, sampleRecords } from '../support/sample-lines.ts';
 
 const quick = process.argv.includes('--quick');
 const jsonPath = process.argv[process.argv.indexOf('--json') + 1];
-/** As the image starts it: see the Dockerfile. */
-const nodeOptions = '--max-semi-space-size=2';
 const lineCount = 300_000;
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -150,7 +148,6 @@ async function ship(
   const { stdout } = await promisify(execFile)(process.execPath, [here('measured-ship.mjs')], {
     env: {
       ...process.env,
-      NODE_OPTIONS: nodeOptions,
       ...environment,
       DATABRICKS_AUDIT_SOURCE: source,
       DATABRICKS_AUDIT_STATE: state,

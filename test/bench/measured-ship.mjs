@@ -4,6 +4,9 @@
  * never spend.
  */
 import { createAgent, loadConfiguration, silentLogger } from '../../dist/index.js';
+import { keepHeapSmall } from '../../dist/runtime/small-heap.js';
+
+keepHeapSmall();
 
 const agent = createAgent(loadConfiguration(process.env), { logger: silentLogger, stdout: process.stdout }, 'oneShot');
 const startedAtMs = performance.now();
