@@ -1,6 +1,7 @@
 /**
  * A sidecar is paid for by the mebibyte: V8 lets its heap grow well beyond what is alive, which buys little here. The
- * young generation stays at 16 MiB with this and goes to 32 without; at 4 the collections take a quarter more of the processor.
+ * young generation stays at 16 MiB with this and goes to 32 without; docs/performance.md
+ * says what a smaller one saves and costs.
  */
 import { setFlagsFromString } from 'node:v8';
 
