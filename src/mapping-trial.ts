@@ -17,7 +17,7 @@ import {
   type Mapping,
   type MappingRow,
   mappingRows,
-  parseJson,
+  parseOrNothing,
 } from './mapping/index.ts';
 import { AgentError, messageOf } from './model/agent-error.ts';
 
@@ -112,14 +112,6 @@ function readInput(path: string): Buffer {
     return readFileSync(path);
   } catch (cause) {
     throw new AgentError('ERR_SOURCE_READ', `Could not read ${path}: ${messageOf(cause)}`, { cause });
-  }
-}
-
-function parseOrNothing(text: string) {
-  try {
-    return parseJson(text);
-  } catch {
-    return undefined;
   }
 }
 

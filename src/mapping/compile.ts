@@ -8,7 +8,7 @@ import { conversions, type Scalar } from './conversions.ts';
 import type { Mapping } from './mapping-file.ts';
 import type { Condition, Fact, LineField, ResourceRule, Rule } from './mapping-schema.ts';
 import type { JsonValue } from './record/exact-json.ts';
-import { type JsonTape, kinds, none } from './record/json-tape.ts';
+import { type JsonTape, kinds } from './record/json-tape.ts';
 import type { RecordPaths, RecordValues } from './record/record-paths.ts';
 import type { RecordReader } from './record/record-reader.ts';
 import { type AttributeKey, attributeKey } from './writers/attribute-key.ts';
@@ -178,14 +178,11 @@ function compileCopy(
 ): Write {
   if (from.some(isOfLine)) return writeText;
   const candidates = from.map((path) => paths.indexOf(path));
-  const [first, second] = candidates;
   return (input, out) => {
     const { values } = input;
-    const path = second === undefined ? first : candidates.find((candidate) => values.entry(candidate) !== none);
+    const path = values.firstPath(candidates);
     if (path === undefined) return false;
-    const entry = values.entry(path);
-    if (entry === none) return false;
-    const tape = values.tape(path);
+    const [tape, entry] = [values.tape(path), values.entry(path)];
     const [start, end] = [tape.start(entry), tape.end(entry)];
     if (tape.kind(entry) !== kinds.text || end - start > bytesMax) return writeText(input, out);
     out.utf8(key, tape, start, end);
@@ -227,7 +224,7 @@ function compileMap(
   const candidates = from.map((path) => paths.indexOf(path));
   return (input, out) => {
     const { values } = input;
-    const path = candidates.find((candidate) => values.entry(candidate) !== none);
+    const path = values.firstPath(candidates);
     if (path === undefined) return false;
     const [tape, entry] = [values.tape(path), values.entry(path)];
     if (tape.kind(entry) === kinds.object) {

@@ -8,5 +8,5 @@ export { createMapper, type MapperOptions } from './line-mapper.ts';
 export { loadMapping, type Mapping } from './mapping-file.ts';
 export type { RedactionClass } from './options.ts';
 export { encodeOtlpJson } from './otlp-json.ts';
-export { isJsonObject, parseJson } from './record/exact-json.ts';
+export { isJsonObject, parseOrNothing } from './record/exact-json.ts';
 export { type MappingRow, mappingRows } from './reference.ts';

@@ -4,7 +4,7 @@
  */
 import type { LineHash } from './line-hash.ts';
 
-/** 4 MiB. With a million hashes one answer in 800 is a wrong "perhaps", with ten million one in five. */
+/** 4 MiB. By calculation one answer in 1,600 is a wrong "perhaps" with a million hashes, one in five with ten million. */
 const sizeBits = 2 ** 25;
 const probesPerHash = 3;
 

@@ -27,7 +27,7 @@ export class PrefixDigest {
     this.#lastByte = bytes[bytes.length - 1] as number;
   }
 
-  /** A frozen copy of where the digest stands; cheap enough to take at every chunk. */
+  /** A frozen copy of where the digest stands. It lives outside of the heap until it is collected, so one a batch is enough. */
   mark(lineCount: number): PositionMark {
     const hash = this.#hash.copy();
     const { offsetBytes } = this;

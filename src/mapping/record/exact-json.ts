@@ -32,15 +32,19 @@ export function parseJson(text: string): JsonValue {
   return hasInexactNumber(value, 0) ? parseExactly(text) : value;
 }
 
-/** The object in the text, or undefined when there is none. */
-export function parseJsonObject(text: string): JsonObject | undefined {
-  if (!startsLikeJson(text)) return undefined;
+/** Undefined for what is no JSON, or too deep. */
+export function parseOrNothing(text: string): JsonValue | undefined {
   try {
-    const value = parseJson(text);
-    return isJsonObject(value) ? value : undefined;
+    return parseJson(text);
   } catch {
     return undefined;
   }
+}
+
+/** The object in the text, or undefined when there is none. */
+export function parseJsonObject(text: string): JsonObject | undefined {
+  const value = startsLikeJson(text) ? parseOrNothing(text) : undefined;
+  return isJsonObject(value) ? value : undefined;
 }
 
 /** The object, also when it is in a text, as Azure writes it. */

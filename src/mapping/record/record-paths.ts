@@ -99,9 +99,14 @@ export class RecordValues {
     return (this.#values[path] as PathValue).get();
   }
 
-  /** Of the first path that has one. */
+  /** The first path that has a value. */
+  firstPath(paths: readonly number[]): number | undefined {
+    for (const path of paths) if (this.entry(path) !== none) return path;
+    return undefined;
+  }
+
   firstValue(paths: readonly number[]): JsonValue | undefined {
-    const path = paths.find((candidate) => this.entry(candidate) !== none);
+    const path = this.firstPath(paths);
     return path === undefined ? undefined : this.value(path);
   }
 }

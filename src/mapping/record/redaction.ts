@@ -6,7 +6,7 @@ import {
   isExactNumber,
   type JsonObject,
   type JsonValue,
-  parseJson,
+  parseOrNothing,
   startsLikeJson,
 } from './exact-json.ts';
 import { endOfMaskedValue, escapesBefore, skipBlanks, unescapedKey, withPlainQuotes } from './quoted-text.ts';
@@ -132,14 +132,6 @@ export class Redactor {
       close = text.indexOf('"', end);
     }
     return masked === '' ? delivered : masked + text.slice(copiedTo);
-  }
-}
-
-function parseOrNothing(text: string): JsonValue | undefined {
-  try {
-    return parseJson(text);
-  } catch {
-    return undefined;
   }
 }
 
