@@ -69,11 +69,11 @@ class LineMapper implements Mapper {
     const writer = encoding === 'protobuf' ? new ProtobufWriter(this.#envelope) : new JsonWriter(this.#envelope);
     const write = (line: IdentifiedLine) => this.#write(line, writer);
     const lateAfterMs = this.#lateAfterMs;
-    let eventTimes: EventTimes | undefined;
+    const times = new EventTimeRange();
     return {
       append(line) {
         const timeMs = write(line);
-        if (timeMs !== undefined) eventTimes = extended(eventTimes, timeMs, line.observedAtMs - timeMs > lateAfterMs);
+        if (timeMs !== undefined) times.add(timeMs, line.observedAtMs - timeMs > lateAfterMs);
       },
       get recordCount() {
         return writer.recordCount;
@@ -82,10 +82,10 @@ class LineMapper implements Mapper {
         return writer.sizeBytes;
       },
       get eventTimes() {
-        return eventTimes;
+        return times.get();
       },
       finish() {
-        eventTimes = undefined;
+        times.clear();
         return writer.finish();
       },
     };
@@ -160,11 +160,28 @@ const timestampReasons = {
   outOfRange: 'timestamp is not in Unix milliseconds from 1990 to 2262',
 } as const;
 
-function extended(times: EventTimes | undefined, timeMs: number, isLate: boolean): EventTimes {
-  const lateCount = (times?.lateCount ?? 0) + (isLate ? 1 : 0);
-  if (times === undefined) return { oldestMs: timeMs, newestMs: timeMs, lateCount };
-  if (timeMs >= times.oldestMs && timeMs <= times.newestMs && !isLate) return times;
-  return { oldestMs: Math.min(times.oldestMs, timeMs), newestMs: Math.max(times.newestMs, timeMs), lateCount };
+/** Of the records of a request; plain numbers, because nearly every record moves one of them. */
+class EventTimeRange {
+  #oldestMs = Number.POSITIVE_INFINITY;
+  #newestMs = Number.NEGATIVE_INFINITY;
+  #lateCount = 0;
+
+  add(timeMs: number, isLate: boolean): void {
+    if (timeMs < this.#oldestMs) this.#oldestMs = timeMs;
+    if (timeMs > this.#newestMs) this.#newestMs = timeMs;
+    if (isLate) this.#lateCount++;
+  }
+
+  get(): EventTimes | undefined {
+    if (this.#oldestMs > this.#newestMs) return undefined;
+    return { oldestMs: this.#oldestMs, newestMs: this.#newestMs, lateCount: this.#lateCount };
+  }
+
+  clear(): void {
+    this.#oldestMs = Number.POSITIVE_INFINITY;
+    this.#newestMs = Number.NEGATIVE_INFINITY;
+    this.#lateCount = 0;
+  }
 }
 
 /** Without the beginning of a character at the end: of at most four bytes, the first says how many there are. */
