@@ -61,10 +61,11 @@ async function* readVersion(
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   try {
+    const buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, version.sizeBytes));
     let offsetBytes = 0;
     while (offsetBytes < version.sizeBytes) {
       signal.throwIfAborted();
-      const chunk = await readChunk(file, path, offsetBytes, version.sizeBytes - offsetBytes);
+      const chunk = await readChunk(file, path, offsetBytes, buffer);
       if (chunk.length === 0) throw changed(path);
       offsetBytes += chunk.length;
       yield chunk;
@@ -75,14 +76,7 @@ async function* readVersion(
   }
 }
 
-/** A fresh buffer every time, as lines are views of it. */
-async function readChunk(
-  file: FileHandle,
-  path: string,
-  offsetBytes: number,
-  remainingBytes: number,
-): Promise<Uint8Array> {
-  const buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, remainingBytes));
+async function readChunk(file: FileHandle, path: string, offsetBytes: number, buffer: Buffer): Promise<Uint8Array> {
   try {
     const { bytesRead } = await file.read(buffer, 0, buffer.length, offsetBytes);
     return buffer.subarray(0, bytesRead);

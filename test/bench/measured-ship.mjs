@@ -3,10 +3,9 @@
  * uses is all its own. Of the built package and in plain JavaScript, because stripping types would cost memory that users
  * never spend.
  */
-import { createAgent, loadConfiguration, silentLogger } from '../../dist/index.js';
-import { keepHeapSmall } from '../../dist/runtime/small-heap.js';
+import '../../dist/runtime/small-heap.js';
 
-keepHeapSmall();
+import { createAgent, loadConfiguration, silentLogger } from '../../dist/index.js';
 
 const agent = createAgent(loadConfiguration(process.env), { logger: silentLogger, stdout: process.stdout }, 'oneShot');
 const startedAtMs = performance.now();

@@ -16,7 +16,7 @@ const position = { offsetBytes: 3, lineCount: 1, digest: new Uint8Array(32).fill
 const settlement: Settlement = {
   announcementId: undefined,
   position,
-  lineHashes: Uint32Array.of(1, 0xffff_ffff),
+  lineHashes: Int32Array.of(1, -1),
   acceptedCount: 1,
   deadLetteredCount: 0,
 };
@@ -58,21 +58,21 @@ describe('SqliteState', () => {
   it('keeps after a death what was flushed, and nothing else', async () => {
     const directory = temporaryDirectory();
     const state = open(directory);
-    state.announce(origin, { observedAtMs: 5, occurrenceHashes: Uint32Array.of(3, 4) });
+    state.announce(origin, { observedAtMs: 5, occurrenceHashes: Int32Array.of(3, 4) });
     state.settle(origin, settlement);
     await state.flush(never);
-    state.announce(origin, { observedAtMs: 6, occurrenceHashes: Uint32Array.of(5, 6) });
+    state.announce(origin, { observedAtMs: 6, occurrenceHashes: Int32Array.of(5, 6) });
     const found = open(asAfterDeath(directory));
     expect(found.find(origin.id)).toEqual({ settledVersion: undefined, settled: position, hasLineHashes: true });
-    expect([...found.settledLineHashes(origin.id)]).toEqual([Uint32Array.of(1, 0xffff_ffff)]);
-    expect([...found.announcements(origin.id)]).toEqual([{ observedAtMs: 5, occurrenceHashes: Uint32Array.of(3, 4) }]);
+    expect([...found.settledLineHashes(origin.id)]).toEqual([Int32Array.of(1, -1)]);
+    expect([...found.announcements(origin.id)]).toEqual([{ observedAtMs: 5, occurrenceHashes: Int32Array.of(3, 4) }]);
     await found.close();
     await state.close();
   });
 
   it('forgets an announcement with the settlement of its batch', async () => {
     const state = open(temporaryDirectory());
-    const announcementId = state.announce(origin, { observedAtMs: 5, occurrenceHashes: Uint32Array.of(3, 4) });
+    const announcementId = state.announce(origin, { observedAtMs: 5, occurrenceHashes: Int32Array.of(3, 4) });
     state.settle(origin, { ...settlement, announcementId });
     await state.flush(never);
     expect([...state.announcements(origin.id)]).toEqual([]);
@@ -81,8 +81,8 @@ describe('SqliteState', () => {
 
   it('keeps the announcements that a finished version leaves over', async () => {
     const state = open(temporaryDirectory());
-    const left = { observedAtMs: 5, occurrenceHashes: Uint32Array.of(3, 4) };
-    state.announce(origin, { observedAtMs: 5, occurrenceHashes: Uint32Array.of(1, 2, 3, 4) });
+    const left = { observedAtMs: 5, occurrenceHashes: Int32Array.of(3, 4) };
+    state.announce(origin, { observedAtMs: 5, occurrenceHashes: Int32Array.of(1, 2, 3, 4) });
     state.finish(origin, version, position, [left]);
     await state.flush(never);
     expect([...state.announcements(origin.id)]).toEqual([left]);
@@ -96,7 +96,7 @@ describe('SqliteState', () => {
     state.forget(origin.id);
     await state.flush(never);
     expect(state.find(origin.id)).toBeUndefined();
-    state.announce(origin, { observedAtMs: 1, occurrenceHashes: Uint32Array.of(1, 2) });
+    state.announce(origin, { observedAtMs: 1, occurrenceHashes: Int32Array.of(1, 2) });
     await state.flush(never);
     expect(state.find(origin.id)?.settled).toEqual({ ...startOfObject, digest: new Uint8Array(startOfObject.digest) });
     await state.close();
@@ -157,7 +157,7 @@ describe('SqliteState', () => {
     const directory = temporaryDirectory();
     const before = open(directory);
     for (let i = 0; i < 200; i++)
-      before.settle(memoryObject(`${i}`).origin, { ...settlement, lineHashes: new Uint32Array(1000) });
+      before.settle(memoryObject(`${i}`).origin, { ...settlement, lineHashes: new Int32Array(1000) });
     await before.flush(never);
     await before.close();
     const state = open(directory);
@@ -204,7 +204,7 @@ describe('SqliteState', () => {
   ])('whose $what rots is believed neither by the agent nor by who only looks', async ({ rots }) => {
     const directory = temporaryDirectory();
     const state = open(directory);
-    state.announce(origin, { observedAtMs: 6, occurrenceHashes: Uint32Array.of(5, 6) });
+    state.announce(origin, { observedAtMs: 6, occurrenceHashes: Int32Array.of(5, 6) });
     state.settle(origin, settlement);
     await state.close();
     const look = (reader: Pick<DeliveryState, 'settledLineHashes' | 'announcements'> | undefined) => [
@@ -241,7 +241,7 @@ describe('SqliteState', () => {
     const state = open(directory);
     expect(readDeliverySummary(temporaryDirectory())).toBeUndefined();
     state.settle(origin, { ...settlement, acceptedCount: 5, deadLetteredCount: 2 });
-    state.announce(origin, { observedAtMs: 6, occurrenceHashes: Uint32Array.of(5, 6) });
+    state.announce(origin, { observedAtMs: 6, occurrenceHashes: Int32Array.of(5, 6) });
     await state.flush(never);
     expect(readDeliverySummary(directory)).toMatchObject({
       announcedBatchCount: 1,

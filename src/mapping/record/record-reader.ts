@@ -15,8 +15,8 @@ import {
   startsLikeJson,
 } from './exact-json.ts';
 import { JsonTape } from './json-tape.ts';
-import { KeyTable } from './key-table.ts';
 import { RecordPaths } from './record-paths.ts';
+import { kinds, type RecordShape, ShapeTree } from './record-shape.ts';
 import { Redactor } from './redaction.ts';
 import type { SensitiveKeys } from './sensitive-keys.ts';
 
@@ -32,44 +32,61 @@ export type UnreadableReason = (typeof unreadableReasons)[keyof typeof unreadabl
 /** Of containers in each other. No real record comes near; what is deeper is looked at by JSON.parse first. */
 const scannedDepthMax = 32;
 
+/** What follows from the shape of a record for its redaction. */
+interface Inspection {
+  /** Which of two equal keys counts, and what keys become that are no Unicode, only JSON.parse can tell. */
+  readonly hasOddKeys: boolean;
+  readonly hasSensitiveKey: boolean;
+  /** A key that is sensitive in some services only. */
+  readonly hasKeySensitiveInService: boolean;
+  readonly escapedTexts: readonly number[];
+  readonly readService: () => JsonValue | undefined;
+}
+
 export class RecordReader {
-  /** Of the records; whoever wants to know one adds it before the first record is read. */
-  readonly paths: RecordPaths;
-  readonly #servicePaths: readonly number[];
+  readonly #servicePaths: readonly string[];
   readonly #sensitiveKeys: SensitiveKeys | undefined;
   readonly #redactor: Redactor | undefined;
-  readonly #keyTable: KeyTable;
-  readonly #tape: JsonTape;
+  readonly #shapes = new ShapeTree();
+  readonly #inspections = new WeakMap<RecordShape, Inspection>();
+  /** Of the record that was read last. */
+  readonly tape = new JsonTape(this.#shapes);
+  #shape: RecordShape | undefined;
 
   /** @param servicePaths of the service that a record is about, for rules of redaction. */
   constructor(servicePaths: readonly string[], sensitiveKeys: SensitiveKeys | undefined) {
     this.#sensitiveKeys = sensitiveKeys;
     this.#redactor = sensitiveKeys === undefined ? undefined : new Redactor(sensitiveKeys);
-    this.#keyTable = new KeyTable((key) => ({
-      isSensitive: sensitiveKeys?.matches(key) === true,
-      isSensitiveInService: sensitiveKeys?.namesIn(undefined)?.has(key) === true,
-    }));
-    this.paths = new RecordPaths(this.#keyTable);
-    this.#servicePaths = servicePaths.map((path) => this.paths.indexOf(path));
-    this.#tape = new JsonTape(this.#keyTable);
+    this.#servicePaths = servicePaths;
   }
 
-  /** Reads the paths of the record. Returns its body, in valid UTF-8 and redacted, or why there is no record. */
+  /** Of the record that was read last. */
+  get shape(): RecordShape {
+    return this.#shape as RecordShape;
+  }
+
+  /** Puts the record on the tape. Returns its body, in valid UTF-8 and redacted, or why there is no record. */
   read(line: Buffer): Buffer | UnreadableReason {
-    if (this.#tape.scanObject(line, scannedDepthMax, false)) {
-      this.#readPaths();
-      if (!this.#needsRedaction()) return line;
-    }
-    return this.#readByParsing(line);
+    this.#shape = this.tape.scanObject(line, scannedDepthMax);
+    if (this.#shape === undefined) return this.#readByParsing(line);
+    const inspection = this.#inspectionOf(this.#shape);
+    return inspection.hasOddKeys || this.#needsRedaction(inspection) ? this.#readByParsing(line) : line;
+  }
+
+  /** Looks for paths in the record that was read last. */
+  findPaths(): RecordPaths {
+    return new RecordPaths(this.tape, this.objectIn);
   }
 
   /** The object in a text, as Azure writes objects; undefined when there is none. */
   readonly objectIn = (text: string): JsonTape | undefined => {
     if (!startsLikeJson(text)) return undefined;
-    const tape = new JsonTape(this.#keyTable);
-    if (tape.scanObject(Buffer.from(text), scannedDepthMax, false)) return tape;
+    const tape = new JsonTape(this.#shapes);
+    if (tape.scanObject(Buffer.from(text), scannedDepthMax) !== undefined && !hasOddKeys(tape)) return tape;
     const object = parseJsonObject(text);
-    return object === undefined ? undefined : scanTidied(object, tape);
+    if (object === undefined) return undefined;
+    scanTidied(object, tape);
+    return tape;
   };
 
   /** What is no record, without the values of sensitive keys. */
@@ -81,36 +98,72 @@ export class RecordReader {
     const text = line.toString();
     const record = parseRecord(text);
     if (typeof record === 'string') return record;
-    scanTidied(record, this.#tape);
-    this.#readPaths();
-    const wasRedacted = this.#redactor?.redact(record, text, this.#service()) === true;
+    this.#shape = scanTidied(record, this.tape);
+    const wasRedacted = this.#redactor?.redact(record, text, this.#inspectionOf(this.#shape).readService()) === true;
     if (!wasRedacted) return Buffer.from(text);
-    scanTidied(record, this.#tape);
-    this.#readPaths();
+    this.#shape = scanTidied(record, this.tape);
     return Buffer.from(JSON.stringify(record));
   }
 
-  #readPaths(): void {
-    this.paths.read(this.#tape, this.objectIn);
-  }
-
-  #service(): JsonValue | undefined {
-    return this.paths.values.firstValue(this.#servicePaths);
-  }
-
   /** Never false for a record that the redactor would change. */
-  #needsRedaction(): boolean {
-    const tape = this.#tape;
+  #needsRedaction({ hasSensitiveKey, hasKeySensitiveInService, escapedTexts, readService }: Inspection): boolean {
     if (this.#sensitiveKeys === undefined || this.#redactor === undefined) return false;
-    if (tape.hasSensitiveKey) return true;
-    if (!tape.hasKeySensitiveInService && tape.escapedTexts.length === 0) return false;
-    const service = this.#service();
-    if (tape.hasKeySensitiveInService && this.#sensitiveKeys.namesIn(service) !== undefined) return true;
-    for (const entry of tape.escapedTexts) {
-      if (this.#redactor.changesText(tape.text(entry), scannedDepthMax, service)) return true;
+    if (hasSensitiveKey) return true;
+    if (!hasKeySensitiveInService && escapedTexts.length === 0) return false;
+    const service = readService();
+    if (hasKeySensitiveInService && this.#sensitiveKeys.namesIn(service) !== undefined) return true;
+    for (const entry of escapedTexts) {
+      if (this.#redactor.changesText(this.tape.text(entry), scannedDepthMax, service)) return true;
     }
     return false;
   }
+
+  #inspectionOf(shape: RecordShape): Inspection {
+    const known = this.#inspections.get(shape);
+    if (known !== undefined) return known;
+    const paths = this.findPaths();
+    const inspection = this.#inspect(paths);
+    if (!paths.lookedIntoText) this.#inspections.set(shape, inspection);
+    return inspection;
+  }
+
+  #inspect(paths: RecordPaths): Inspection {
+    const { tape } = this;
+    const service = this.#servicePaths.map((path) => paths.find(path)).find((found) => found !== undefined);
+    const anyService = this.#sensitiveKeys?.namesIn(undefined);
+    const escapedTexts: number[] = [];
+    let [hasSensitiveKey, hasKeySensitiveInService] = [false, false];
+    for (let entry = 1; entry < tape.entryCount; entry++) {
+      const kind = tape.kind(entry);
+      if (kind === kinds.escapedText) escapedTexts.push(entry);
+      const key = tape.keyIfAny(entry)?.text;
+      if (key === undefined || kind < kinds.integer) continue;
+      if (this.#sensitiveKeys?.matches(key) === true) hasSensitiveKey = true;
+      if (anyService?.has(key) === true) hasKeySensitiveInService = true;
+    }
+    return {
+      hasOddKeys: hasOddKeys(tape),
+      hasSensitiveKey,
+      hasKeySensitiveInService,
+      escapedTexts,
+      readService: () => service?.tape.value(service.entry),
+    };
+  }
+}
+
+/** Equal ones within an object, or such as are no Unicode. */
+function hasOddKeys(tape: JsonTape): boolean {
+  for (let object = 0; object < tape.entryCount; object++) {
+    if (tape.kind(object) !== kinds.object) continue;
+    const keys = new Set<string>();
+    const end = tape.next(object);
+    for (let entry = object + 1; entry < end; entry = tape.next(entry)) {
+      const { text } = tape.key(entry);
+      if (keys.has(text) || !text.isWellFormed()) return true;
+      keys.add(text);
+    }
+  }
+  return false;
 }
 
 /** The record, or why there is none. */
@@ -124,10 +177,11 @@ function parseRecord(text: string): JsonObject | UnreadableReason {
   return isJsonObject(value) ? value : unreadableReasons.notAnObject;
 }
 
-function scanTidied(object: JsonObject, tape: JsonTape): JsonTape {
+function scanTidied(object: JsonObject, tape: JsonTape): RecordShape {
   const json = JSON.stringify(tidied(object, inspectedDepthMax));
-  if (!tape.scanObject(Buffer.from(json), inspectedDepthMax + 1, true)) throw new Error('JSON.stringify wrote no JSON');
-  return tape;
+  const shape = tape.scanObject(Buffer.from(json), inspectedDepthMax + 1);
+  if (shape === undefined) throw new Error('JSON.stringify wrote no JSON');
+  return shape;
 }
 
 /** With keys that are Unicode, and without what is nested deeper. */
