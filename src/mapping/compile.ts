@@ -9,7 +9,8 @@ import type { Mapping } from './mapping-file.ts';
 import type { LineField, ResourceRule, Rule, SeverityRule } from './mapping-schema.ts';
 import { type FactRule, isOfLine, Planning } from './planning.ts';
 import type { JsonTape } from './record/json-tape.ts';
-import type { RecordPaths } from './record/record-paths.ts';
+import type { FoundPaths } from './record/record-paths.ts';
+import type { RecordReader } from './record/record-reader.ts';
 import { kinds } from './record/record-shape.ts';
 import type { MappingInput, Read, RecordPlan, Step, Write } from './record-plan.ts';
 import { type AttributeKey, attributeKey, type RepeatedText, repeatedText } from './writers/attribute-key.ts';
@@ -17,7 +18,7 @@ import { type LogRecordWriter, type Severity, severities } from './writers/log-r
 
 export interface CompiledMapping {
   /** For records that have the values of these paths where this one has them. */
-  planRecord(paths: RecordPaths): RecordPlan;
+  planRecord(paths: FoundPaths): RecordPlan;
   /** For a line without a record. */
   planLine(): RecordPlan;
 }
@@ -36,9 +37,10 @@ interface CompileContext {
   readonly objectIn: (text: string) => JsonTape | undefined;
 }
 
-/** @param objectIn gives the tape of an object that stands in a text. */
-export function compileMapping(mapping: Mapping, objectIn: (text: string) => JsonTape | undefined): CompiledMapping {
-  const context = { textBytesMax: mapping.limits.textBytes, objectIn };
+/** @param reader learns the paths of the mapping. */
+export function compileMapping(mapping: Mapping, reader: RecordReader): CompiledMapping {
+  reader.addPaths(pathsOf(mapping));
+  const context = { textBytesMax: mapping.limits.textBytes, objectIn: reader.objectIn };
   const facts = new Map(
     [...mapping.facts].map(([name, { from, as }], index): [string, FactRule] => [
       name,
@@ -52,7 +54,7 @@ export function compileMapping(mapping: Mapping, objectIn: (text: string) => Jso
   const resource = [...mapping.resource.values()].map((rule) => compileResourceRule(rule, context));
   const writeFlag = flagWriter(mapping.limits.flag);
 
-  const plan = (paths: RecordPaths | undefined, planned: readonly PlanRule[]): RecordPlan => {
+  const plan = (paths: FoundPaths | undefined, planned: readonly PlanRule[]): RecordPlan => {
     const planning = new Planning(paths, lineReaders, facts);
     return {
       readTimestamp: planning.read(mapping.timestampPaths)?.read,
@@ -75,6 +77,12 @@ export function compileMapping(mapping: Mapping, objectIn: (text: string) => Jso
         attributes.flatMap((attribute) => (attribute.readsLine ? [attribute.plan] : [])),
       ),
   };
+}
+
+/** Of all rules, without those of lines. */
+function pathsOf({ timestampPaths, facts, resource, attributes }: Mapping): string[] {
+  const rules = [...facts.values(), ...resource.values(), ...[...attributes.values()].flat()];
+  return [...timestampPaths, ...rules.flatMap(({ from }) => from ?? [])].filter((path) => !isOfLine(path));
 }
 
 function planSeverity(rules: readonly SeverityRule[], planning: Planning): RecordPlan['severityOf'] {

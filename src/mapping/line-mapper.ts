@@ -11,6 +11,7 @@ import { toUnixMs } from './conversions.ts';
 import { loadMapping, type Mapping } from './mapping-file.ts';
 import { NoticeWriter } from './notice.ts';
 import type { RedactionClass } from './options.ts';
+import type { FoundPaths } from './record/record-paths.ts';
 import { RecordReader } from './record/record-reader.ts';
 import type { RecordShape } from './record/record-shape.ts';
 import { SensitiveKeys } from './record/sensitive-keys.ts';
@@ -42,6 +43,7 @@ export function createMapper(options: MapperOptions): Mapper {
 class LineMapper implements Mapper {
   readonly #compiled: CompiledMapping;
   readonly #plans = new WeakMap<RecordShape, RecordPlan>();
+  readonly #planBySignature = new Map<string, RecordPlan>();
   readonly #linePlan: RecordPlan;
   readonly #reader: RecordReader;
   readonly #resources: ResourceCache;
@@ -58,7 +60,7 @@ class LineMapper implements Mapper {
     const rules = redact.map((name) => mapping.redact[name]);
     const sensitiveKeys = rules.length === 0 ? undefined : new SensitiveKeys(rules);
     this.#reader = new RecordReader(mapping.facts.get('service')?.from ?? [], sensitiveKeys);
-    this.#compiled = compileMapping(mapping, this.#reader.objectIn);
+    this.#compiled = compileMapping(mapping, this.#reader);
     this.#linePlan = this.#compiled.planLine();
     this.#resources = new ResourceCache([...mapping.resource.keys()], resourceAttributes);
     const { scopeName: name, version, scopeAttributes, schemaUrl } = mapping;
@@ -112,7 +114,7 @@ class LineMapper implements Mapper {
     const isCut = line.sizeBytes > line.bytes.length;
     const body = isCut ? cutReason : this.#reader.read(bytes);
     const { tape } = this.#reader;
-    const facts = this.#facts.fill(undefined);
+    const facts = this.#facts;
     const { occurrence } = line;
     const eventName = this.#eventName;
     const input = { line, occurrence, isCut, unparsedReason: undefined, eventName, tape, facts, wasShortened: false };
@@ -146,8 +148,17 @@ class LineMapper implements Mapper {
     const known = this.#plans.get(shape);
     if (known !== undefined) return known;
     const paths = this.#reader.findPaths();
+    if (paths.signature === undefined) return this.#compiled.planRecord(paths);
+    const plan = this.#planBySignature.get(paths.signature) ?? this.#plan(paths, paths.signature);
+    this.#plans.set(shape, plan);
+    return plan;
+  }
+
+  /** Shapes that differ where the mapping does not look share a plan. */
+  #plan(paths: FoundPaths, signature: string): RecordPlan {
+    if (this.#planBySignature.size >= plansMax) this.#planBySignature.clear();
     const plan = this.#compiled.planRecord(paths);
-    if (!paths.lookedIntoText) this.#plans.set(shape, plan);
+    this.#planBySignature.set(signature, plan);
     return plan;
   }
 
@@ -165,6 +176,9 @@ class LineMapper implements Mapper {
     out.end();
   }
 }
+
+/** More than deliveries have; records can make up ever more. */
+const plansMax = 256;
 
 /** Constant texts: what could not be parsed is in the body, and only there, where redaction has been over it. */
 const cutReason = 'longer than the limit of a line';

@@ -3,7 +3,7 @@
  */
 import type { Conversion, Scalar } from './conversions.ts';
 import type { Condition, LineField } from './mapping-schema.ts';
-import type { FoundValue, RecordPaths } from './record/record-paths.ts';
+import type { FoundPaths, FoundValue } from './record/record-paths.ts';
 import { isContainer, type Kind } from './record/record-shape.ts';
 import type { PlannedFact, Read, Test } from './record-plan.ts';
 
@@ -24,14 +24,14 @@ export interface PlannedRead {
 type PlannedTest = Test | 'always' | 'never';
 
 export class Planning {
-  readonly #paths: RecordPaths | undefined;
+  readonly #paths: FoundPaths | undefined;
   readonly #lineReaders: Readonly<Record<LineField, Read>>;
   readonly #facts: ReadonlyMap<string, FactRule>;
   readonly #usedFacts = new Map<number, PlannedFact>();
 
   /** @param paths of a record of the shape; undefined for lines without a record. */
   constructor(
-    paths: RecordPaths | undefined,
+    paths: FoundPaths | undefined,
     lineReaders: Readonly<Record<LineField, Read>>,
     facts: ReadonlyMap<string, FactRule>,
   ) {

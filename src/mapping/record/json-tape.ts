@@ -118,14 +118,9 @@ export class JsonTape implements ByteSource {
     return isContainer(this.kind(entry)) ? (this.#nexts[entry] as number) : entry + 1;
   }
 
-  /** Elements of arrays have none. */
-  keyIfAny(entry: number): RecordKey | undefined {
-    return (this.#shapes[entry] as RecordShape).key;
-  }
-
-  /** Of a member of an object. */
+  /** Of a member of an object; else `noKey`. */
   key(entry: number): RecordKey {
-    return (this.#shapes[entry] as RecordShape).key as RecordKey;
+    return (this.#shapes[entry] as RecordShape).key;
   }
 
   /** Of an entry of the kind integer. */
@@ -214,8 +209,8 @@ export class JsonTape implements ByteSource {
   #member(start: number): number {
     const branch = (this.#shape as RecordShape).likelyBranchAt(this.view, start);
     if (branch === undefined) return this.#otherMember(skipBlanks(this.bytes, start));
-    if (!branch.isAscii) this.#isAscii = false;
-    const startOfValue = start + branch.prefixSizeBytes;
+    if (!branch.key.isAscii) this.#isAscii = false;
+    const startOfValue = start + branch.key.prefixSizeBytes;
     return this.bytes[startOfValue] === quote
       ? this.#text(startOfValue + 1, branch)
       : this.#value(skipBlanks(this.bytes, startOfValue), branch);
@@ -227,7 +222,7 @@ export class JsonTape implements ByteSource {
     const endOfKey = this.#endOfText(start + 1);
     if (endOfKey === malformed) return malformed;
     const branch = this.#branch(start + 1, endOfKey);
-    if (!branch.isAscii) this.#isAscii = false;
+    if (!branch.key.isAscii) this.#isAscii = false;
     const at = skipBlanks(bytes, endOfKey + 1);
     return bytes[at] === colon ? this.#value(skipBlanks(bytes, at + 1), branch) : malformed;
   }

@@ -15,7 +15,7 @@ import {
   startsLikeJson,
 } from './exact-json.ts';
 import { JsonTape } from './json-tape.ts';
-import { RecordPaths } from './record-paths.ts';
+import { type FoundPaths, RecordPaths } from './record-paths.ts';
 import { kinds, type RecordShape, ShapeTree } from './record-shape.ts';
 import { Redactor } from './redaction.ts';
 import type { SensitiveKeys } from './sensitive-keys.ts';
@@ -48,16 +48,24 @@ export class RecordReader {
   readonly #sensitiveKeys: SensitiveKeys | undefined;
   readonly #redactor: Redactor | undefined;
   readonly #shapes = new ShapeTree();
+  readonly #paths = new RecordPaths();
   readonly #inspections = new WeakMap<RecordShape, Inspection>();
   /** Of the record that was read last. */
   readonly tape = new JsonTape(this.#shapes);
   #shape: RecordShape | undefined;
+  #found: FoundPaths | undefined;
 
   /** @param servicePaths of the service that a record is about, for rules of redaction. */
   constructor(servicePaths: readonly string[], sensitiveKeys: SensitiveKeys | undefined) {
     this.#sensitiveKeys = sensitiveKeys;
     this.#redactor = sensitiveKeys === undefined ? undefined : new Redactor(sensitiveKeys);
     this.#servicePaths = servicePaths;
+    this.addPaths(servicePaths);
+  }
+
+  /** Whoever wants to know where something stands says so before the first record is read. */
+  addPaths(paths: Iterable<string>): void {
+    for (const path of paths) this.#paths.add(path);
   }
 
   /** Of the record that was read last. */
@@ -67,15 +75,17 @@ export class RecordReader {
 
   /** Puts the record on the tape. Returns its body, in valid UTF-8 and redacted, or why there is no record. */
   read(line: Buffer): Buffer | UnreadableReason {
+    this.#found = undefined;
     this.#shape = this.tape.scanObject(line, scannedDepthMax);
     if (this.#shape === undefined) return this.#readByParsing(line);
     const inspection = this.#inspectionOf(this.#shape);
     return inspection.hasOddKeys || this.#needsRedaction(inspection) ? this.#readByParsing(line) : line;
   }
 
-  /** Looks for paths in the record that was read last. */
-  findPaths(): RecordPaths {
-    return new RecordPaths(this.tape, this.objectIn);
+  /** Looks for the paths in the record that was read last. */
+  findPaths(): FoundPaths {
+    this.#found ??= this.#paths.findIn(this.tape, this.objectIn);
+    return this.#found;
   }
 
   /** The object in a text, as Azure writes objects; undefined when there is none. */
@@ -98,9 +108,11 @@ export class RecordReader {
     const text = line.toString();
     const record = parseRecord(text);
     if (typeof record === 'string') return record;
+    this.#found = undefined;
     this.#shape = scanTidied(record, this.tape);
     const wasRedacted = this.#redactor?.redact(record, text, this.#inspectionOf(this.#shape).readService()) === true;
     if (!wasRedacted) return Buffer.from(text);
+    this.#found = undefined;
     this.#shape = scanTidied(record, this.tape);
     return Buffer.from(JSON.stringify(record));
   }
@@ -123,11 +135,11 @@ export class RecordReader {
     if (known !== undefined) return known;
     const paths = this.findPaths();
     const inspection = this.#inspect(paths);
-    if (!paths.lookedIntoText) this.#inspections.set(shape, inspection);
+    if (paths.signature !== undefined) this.#inspections.set(shape, inspection);
     return inspection;
   }
 
-  #inspect(paths: RecordPaths): Inspection {
+  #inspect(paths: FoundPaths): Inspection {
     const { tape } = this;
     const service = this.#servicePaths.map((path) => paths.find(path)).find((found) => found !== undefined);
     const anyService = this.#sensitiveKeys?.namesIn(undefined);
@@ -136,8 +148,8 @@ export class RecordReader {
     for (let entry = 1; entry < tape.entryCount; entry++) {
       const kind = tape.kind(entry);
       if (kind === kinds.escapedText) escapedTexts.push(entry);
-      const key = tape.keyIfAny(entry)?.text;
-      if (key === undefined || kind < kinds.integer) continue;
+      const { text: key } = tape.key(entry);
+      if (kind < kinds.integer) continue;
       if (this.#sensitiveKeys?.matches(key) === true) hasSensitiveKey = true;
       if (anyService?.has(key) === true) hasKeySensitiveInService = true;
     }

@@ -5,7 +5,7 @@
  * Shapes form a tree: a record begins at its root, and every key with its value is a step to the shape behind it. The next
  * key of a record is nearly always the one that came at this place the last time.
  */
-import { Buffer, isAscii } from 'node:buffer';
+import { type Buffer, isAscii } from 'node:buffer';
 import { type AttributeKey, attributeKey } from '../writers/attribute-key.ts';
 
 /** What an entry of a record is. */
@@ -26,8 +26,6 @@ export const kinds = {
   array: 9,
 } as const;
 
-const kindCount = Object.keys(kinds).length;
-
 export type Kind = (typeof kinds)[keyof typeof kinds];
 
 /** False for null and for an empty text. */
@@ -40,87 +38,45 @@ export function isContainer(kind: Kind): boolean {
 }
 
 /** Beyond that the tree starts over: records can make up keys without end. */
-const shapesMax = 32_768;
+const shapesMax = 16_384;
 const keyBytesMax = 262_144;
 /** Shapes of longer records serve once. */
 const keptEntriesMax = 256;
 const wordBytes = 4;
+const [quote, colon] = [0x22, 0x3a];
 const likelyMax = 16;
 
-/** A key as a name for an attribute. */
+/** A key, whatever object it is in. */
 export class RecordKey {
   /** With lone surrogates, if the record has them. */
   readonly text: string;
-  #attribute: AttributeKey | undefined;
-
-  constructor(text: string) {
-    this.text = text;
-  }
-
-  /** Of a key that is not empty and well-formed. */
-  get attribute(): AttributeKey {
-    this.#attribute ??= attributeKey(this.text);
-    return this.#attribute;
-  }
-}
-
-/** A shape, and what may come behind it. */
-export class RecordShape {
-  /** Of a member of an object. */
-  readonly key: RecordKey | undefined;
-  readonly kind: Kind;
-  /** The keys that came here before, some of the latest ones. */
-  readonly likely: ShapeBranch[] = [];
-  /** What comes in an array. */
-  element: ShapeBranch | undefined;
-  /** Behind the end of the innermost container. */
-  end: RecordShape | undefined;
-  /** By the bytes of the key, each as a character. */
-  branches: Map<string, ShapeBranch> | undefined;
-
-  constructor(key: RecordKey | undefined, kind: Kind) {
-    this.key = key;
-    this.kind = kind;
-  }
-
-  /** The key that stands there, if it is one of the likely ones, as it is usually written. */
-  likelyBranchAt(view: DataView, start: number): ShapeBranch | undefined {
-    const { likely } = this;
-    for (let index = 0; index < likely.length; index++) {
-      const branch = likely[index] as ShapeBranch;
-      if (!branch.isAt(view, start)) continue;
-      if (index > 0) {
-        likely[index] = likely[index - 1] as ShapeBranch;
-        likely[index - 1] = branch;
-      }
-      return branch;
-    }
-    return undefined;
-  }
-}
-
-/** A key behind a shape: its value makes the next shape. */
-export class ShapeBranch {
-  readonly key: RecordKey | undefined;
   readonly isAscii: boolean;
-  /** By the kind of the value. */
-  readonly shapes: (RecordShape | undefined)[] = new Array<undefined>(kindCount).fill(undefined);
   /** Of `"key":`, as it usually stands in a record. */
   readonly prefixSizeBytes: number;
   /** The prefix, four bytes each. */
   readonly #words: Int32Array;
   readonly #lastWordMask: number;
+  #attribute: AttributeKey | undefined;
 
   /** @param rawKey the bytes between the quotes. */
-  constructor(key: RecordKey | undefined, rawKey: Uint8Array) {
-    this.key = key;
+  constructor(text: string, rawKey: Uint8Array) {
+    this.text = text;
     this.isAscii = isAscii(rawKey);
-    const prefix = Buffer.concat([Buffer.from('"'), rawKey, Buffer.from('":')]);
-    this.prefixSizeBytes = prefix.length;
-    const wordCount = Math.ceil(prefix.length / wordBytes);
-    const padded = Buffer.concat([prefix], wordCount * wordBytes);
-    this.#words = Int32Array.from({ length: wordCount }, (_, index) => padded.readInt32LE(index * wordBytes));
-    this.#lastWordMask = -1 >>> (8 * (padded.length - prefix.length));
+    this.prefixSizeBytes = rawKey.length + 3;
+    const wordCount = Math.ceil(this.prefixSizeBytes / wordBytes);
+    this.#words = new Int32Array(wordCount);
+    const prefix = new Uint8Array(this.#words.buffer);
+    prefix[0] = quote;
+    prefix.set(rawKey, 1);
+    prefix[rawKey.length + 1] = quote;
+    prefix[rawKey.length + 2] = colon;
+    this.#lastWordMask = -1 >>> (8 * (prefix.length - this.prefixSizeBytes));
+  }
+
+  /** As the name of an attribute, of a key that is not empty and well-formed. */
+  get attribute(): AttributeKey {
+    this.#attribute ??= attributeKey(this.text);
+    return this.#attribute;
   }
 
   /** True when the prefix stands there. */
@@ -135,17 +91,66 @@ export class ShapeBranch {
   }
 }
 
+/** A shape, and what may come behind it. */
+export class RecordShape {
+  readonly key: RecordKey;
+  readonly kind: Kind;
+  /** The keys that came here before, some of the latest ones. */
+  readonly likely: ShapeBranch[] = [];
+  /** What comes in an array. */
+  element: ShapeBranch | undefined;
+  /** Behind the end of the innermost container. */
+  end: RecordShape | undefined;
+  /** By the bytes of the key, each as a character. */
+  branches: Map<string, ShapeBranch> | undefined;
+
+  constructor(key: RecordKey, kind: Kind) {
+    this.key = key;
+    this.kind = kind;
+  }
+
+  /** The key that stands there, if it is one of the likely ones, as it is usually written. */
+  likelyBranchAt(view: DataView, start: number): ShapeBranch | undefined {
+    const { likely } = this;
+    for (let index = 0; index < likely.length; index++) {
+      const branch = likely[index] as ShapeBranch;
+      if (!branch.key.isAt(view, start)) continue;
+      if (index > 0) {
+        likely[index] = likely[index - 1] as ShapeBranch;
+        likely[index - 1] = branch;
+      }
+      return branch;
+    }
+    return undefined;
+  }
+}
+
+/** What comes behind a shape: a key, or an element of an array. Its value makes the next shape. */
+export class ShapeBranch {
+  readonly key: RecordKey;
+  /** By the kind of the value. */
+  readonly shapes: (RecordShape | undefined)[] = [];
+
+  constructor(key: RecordKey) {
+    this.key = key;
+  }
+}
+
+/** In place of a key where there is none: in an array, and in front of the record. */
+export const noKey = new RecordKey('', new Uint8Array());
+
 export class ShapeTree {
   /** Where records begin. */
-  root = new ShapeBranch(undefined, new Uint8Array());
+  root = new ShapeBranch(noKey);
   #shapeCount = 0;
   #keyBytes = 0;
+  /** By their bytes, each as a character. */
   #keys = new Map<string, RecordKey>();
 
   /** Forgets all shapes when there are too many. */
   trim(): void {
     if (this.#shapeCount < shapesMax && this.#keyBytes < keyBytesMax) return;
-    this.root = new ShapeBranch(undefined, new Uint8Array());
+    this.root = new ShapeBranch(noKey);
     this.#shapeCount = 0;
     this.#keyBytes = 0;
     this.#keys = new Map();
@@ -156,14 +161,13 @@ export class ShapeTree {
    * @param rawKey the bytes between the quotes.
    * @param readText what they mean.
    */
-  branch(shape: RecordShape, rawKey: Uint8Array, readText: () => string): ShapeBranch {
-    const name = Buffer.from(rawKey.buffer, rawKey.byteOffset, rawKey.length).toString('latin1');
+  branch(shape: RecordShape, rawKey: Buffer, readText: () => string): ShapeBranch {
+    const name = rawKey.toString('latin1');
     shape.branches ??= new Map();
     let branch = shape.branches.get(name);
     if (branch === undefined) {
-      branch = new ShapeBranch(this.#keyOf(readText()), rawKey);
+      branch = new ShapeBranch(this.#keys.get(name) ?? this.#addKey(name, rawKey, readText()));
       shape.branches.set(name, branch);
-      this.#keyBytes += rawKey.length;
     }
     const { likely } = shape;
     if (likely.length < likelyMax) likely.push(branch);
@@ -172,7 +176,7 @@ export class ShapeTree {
   }
 
   element(array: RecordShape): ShapeBranch {
-    array.element ??= new ShapeBranch(undefined, new Uint8Array());
+    array.element ??= new ShapeBranch(noKey);
     return array.element;
   }
 
@@ -187,15 +191,14 @@ export class ShapeTree {
   }
 
   growEnd(last: RecordShape): RecordShape {
-    last.end = new RecordShape(undefined, kinds.null);
+    last.end = new RecordShape(noKey, kinds.null);
     return last.end;
   }
 
-  #keyOf(text: string): RecordKey {
-    const known = this.#keys.get(text);
-    if (known !== undefined) return known;
-    const key = new RecordKey(text);
-    this.#keys.set(text, key);
+  #addKey(name: string, rawKey: Buffer, text: string): RecordKey {
+    const key = new RecordKey(text, rawKey);
+    this.#keys.set(name, key);
+    this.#keyBytes += rawKey.length;
     return key;
   }
 }

@@ -68,7 +68,8 @@ export class ProtobufBuffer {
 
   double(value: number): void {
     this.#reserve(8);
-    this.at = this.#bytes.writeDoubleLE(value, this.at);
+    this.#view.setFloat64(this.at, value, true);
+    this.at += 8;
   }
 
   /** Milliseconds as fixed64 nanoseconds: more than 2^53, so computed in halves that are exact. */
@@ -77,8 +78,9 @@ export class ProtobufBuffer {
     const upper = Math.floor(timeMs / 0x10000) * 1e6;
     const lower = (upper % 0x10000) * 0x10000 + (timeMs % 0x10000) * 1e6;
     const high = Math.floor(upper / 0x10000) + Math.floor(lower / 0x1_0000_0000);
-    this.at = this.#bytes.writeUInt32LE(lower % 0x1_0000_0000, this.at);
-    this.at = this.#bytes.writeUInt32LE(high, this.at);
+    this.#view.setUint32(this.at, lower % 0x1_0000_0000, true);
+    this.#view.setUint32(this.at + 4, high, true);
+    this.at += 8;
   }
 
   bytes(value: Uint8Array): void {

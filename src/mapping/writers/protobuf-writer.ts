@@ -6,7 +6,14 @@ import { Buffer } from 'node:buffer';
 import { type AttributeKey, arrayElement, type RepeatedText } from './attribute-key.ts';
 import type { EncodedResource, Envelope } from './envelope.ts';
 import type { LogRecordWriter, RecordHead, Severity } from './log-record-writer.ts';
-import { type ByteSource, encodePart, ProtobufBuffer, varint64Size, varintSize } from './protobuf-buffer.ts';
+import {
+  type ByteSource,
+  type EncodedPart,
+  encodePart,
+  ProtobufBuffer,
+  varint64Size,
+  varintSize,
+} from './protobuf-buffer.ts';
 
 /** ScopeLogs.log_records = 2 */
 const logRecordTag = 0x12;
@@ -56,9 +63,8 @@ export class ProtobufWriter implements LogRecordWriter {
   readonly #containers: OpenContainer[] = [];
   #tag = attributeTag;
   #recordLength = 0;
+  readonly #severityParts = new Map<Severity, EncodedPart>();
   /** Of the last record; mostly the same in the next one. */
-  #severity: Severity | undefined;
-  #severityPart = encodePart(() => {});
   #observedAtMs = 0;
   #eventName: string | undefined;
   #endPart = encodePart(() => {});
@@ -85,8 +91,7 @@ export class ProtobufWriter implements LogRecordWriter {
       buffer.byte(0x09);
       buffer.nanosecondsOf(head.timestampMs);
     }
-    if (head.severity !== this.#severity) this.#encodeSeverity(head.severity);
-    buffer.part(this.#severityPart);
+    buffer.part(this.#severityParts.get(head.severity) ?? this.#encodeSeverity(head.severity));
     this.#body(head);
     if (head.observedAtMs !== this.#observedAtMs || head.eventName !== this.#eventName) this.#encodeEnd(head);
   }
@@ -193,13 +198,14 @@ export class ProtobufWriter implements LogRecordWriter {
     return Buffer.concat([...this.#groups.values()].flatMap((group) => resourceLogs(group, this.#envelope)));
   }
 
-  #encodeSeverity(severity: Severity): void {
-    this.#severity = severity;
-    this.#severityPart = encodePart((buffer) => {
+  #encodeSeverity(severity: Severity): EncodedPart {
+    const part = encodePart((buffer) => {
       buffer.byte(0x10);
       buffer.byte(severity.number);
       buffer.stringField(0x1a, severity.text);
     });
+    this.#severityParts.set(severity, part);
+    return part;
   }
 
   #encodeEnd({ observedAtMs, eventName }: RecordHead): void {
