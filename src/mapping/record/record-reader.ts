@@ -40,7 +40,6 @@ interface Inspection {
   /** A key that is sensitive in some services only. */
   readonly hasKeySensitiveInService: boolean;
   readonly escapedTexts: readonly number[];
-  readonly readService: () => JsonValue | undefined;
 }
 
 export class RecordReader {
@@ -50,6 +49,9 @@ export class RecordReader {
   readonly #shapes = new ShapeTree();
   readonly #paths = new RecordPaths();
   readonly #inspections = new WeakMap<RecordShape, Inspection>();
+  /** Where the service stands in records of the shape. */
+  readonly #serviceEntries = new WeakMap<RecordShape, number | undefined>();
+  readonly #textTape = new JsonTape(this.#shapes);
   /** Of the record that was read last. */
   readonly tape = new JsonTape(this.#shapes);
   #shape: RecordShape | undefined;
@@ -78,7 +80,7 @@ export class RecordReader {
     this.#found = undefined;
     this.#shape = this.tape.scanObject(line, scannedDepthMax);
     if (this.#shape === undefined) return this.#readByParsing(line);
-    const inspection = this.#inspectionOf(this.#shape);
+    const inspection = this.#inspectionOf(this.#shape, this.tape);
     return inspection.hasOddKeys || this.#needsRedaction(inspection) ? this.#readByParsing(line) : line;
   }
 
@@ -110,57 +112,71 @@ export class RecordReader {
     if (typeof record === 'string') return record;
     this.#found = undefined;
     this.#shape = scanTidied(record, this.tape);
-    const wasRedacted = this.#redactor?.redact(record, text, this.#inspectionOf(this.#shape).readService()) === true;
+    const wasRedacted = this.#redactor?.redact(record, text, this.#service()) === true;
     if (!wasRedacted) return Buffer.from(text);
     this.#found = undefined;
     this.#shape = scanTidied(record, this.tape);
     return Buffer.from(JSON.stringify(record));
   }
 
+  #service(): JsonValue | undefined {
+    const { shape, tape } = this;
+    if (this.#serviceEntries.has(shape)) {
+      const entry = this.#serviceEntries.get(shape);
+      return entry === undefined ? undefined : tape.value(entry);
+    }
+    const paths = this.findPaths();
+    const found = this.#servicePaths.map((path) => paths.find(path)).find((service) => service !== undefined);
+    if (paths.signature !== undefined) this.#serviceEntries.set(shape, found?.entry);
+    return found?.tape.value(found.entry);
+  }
+
   /** Never false for a record that the redactor would change. */
-  #needsRedaction({ hasSensitiveKey, hasKeySensitiveInService, escapedTexts, readService }: Inspection): boolean {
+  #needsRedaction({ hasSensitiveKey, hasKeySensitiveInService, escapedTexts }: Inspection): boolean {
     if (this.#sensitiveKeys === undefined || this.#redactor === undefined) return false;
     if (hasSensitiveKey) return true;
     if (!hasKeySensitiveInService && escapedTexts.length === 0) return false;
-    const service = readService();
+    const service = this.#service();
     if (hasKeySensitiveInService && this.#sensitiveKeys.namesIn(service) !== undefined) return true;
     for (const entry of escapedTexts) {
-      if (this.#redactor.changesText(this.tape.text(entry), scannedDepthMax, service)) return true;
+      const text = this.tape.text(entry);
+      if (!this.#isHarmless(text) && this.#redactor.changesText(text, scannedDepthMax, service)) return true;
     }
     return false;
   }
 
-  #inspectionOf(shape: RecordShape): Inspection {
-    const known = this.#inspections.get(shape);
-    if (known !== undefined) return known;
-    const paths = this.findPaths();
-    const inspection = this.#inspect(paths);
-    if (paths.signature !== undefined) this.#inspections.set(shape, inspection);
-    return inspection;
+  /** Most texts with escapes are JSON, and one look at its keys tells that there is nothing to redact. */
+  #isHarmless(text: string): boolean {
+    const tape = this.#textTape;
+    const shape = tape.scanObject(Buffer.from(text), scannedDepthMax);
+    if (shape === undefined) return false;
+    const { hasOddKeys, hasSensitiveKey, hasKeySensitiveInService, escapedTexts } = this.#inspectionOf(shape, tape);
+    return !hasOddKeys && !hasSensitiveKey && !hasKeySensitiveInService && escapedTexts.length === 0;
   }
 
-  #inspect(paths: FoundPaths): Inspection {
-    const { tape } = this;
-    const service = this.#servicePaths.map((path) => paths.find(path)).find((found) => found !== undefined);
-    const anyService = this.#sensitiveKeys?.namesIn(undefined);
-    const escapedTexts: number[] = [];
-    let [hasSensitiveKey, hasKeySensitiveInService] = [false, false];
-    for (let entry = 1; entry < tape.entryCount; entry++) {
-      const kind = tape.kind(entry);
-      if (kind === kinds.escapedText) escapedTexts.push(entry);
-      const { text: key } = tape.key(entry);
-      if (kind < kinds.integer) continue;
-      if (this.#sensitiveKeys?.matches(key) === true) hasSensitiveKey = true;
-      if (anyService?.has(key) === true) hasKeySensitiveInService = true;
-    }
-    return {
-      hasOddKeys: hasOddKeys(tape),
-      hasSensitiveKey,
-      hasKeySensitiveInService,
-      escapedTexts,
-      readService: () => service?.tape.value(service.entry),
-    };
+  /** @param tape that the shape was just scanned to. */
+  #inspectionOf(shape: RecordShape, tape: JsonTape): Inspection {
+    const known = this.#inspections.get(shape);
+    if (known !== undefined) return known;
+    const inspection = inspect(tape, this.#sensitiveKeys);
+    this.#inspections.set(shape, inspection);
+    return inspection;
   }
+}
+
+function inspect(tape: JsonTape, sensitiveKeys: SensitiveKeys | undefined): Inspection {
+  const namesInAnyService = sensitiveKeys?.namesIn(undefined);
+  const escapedTexts: number[] = [];
+  let [hasSensitiveKey, hasKeySensitiveInService] = [false, false];
+  for (let entry = 1; entry < tape.entryCount; entry++) {
+    const kind = tape.kind(entry);
+    if (kind === kinds.escapedText) escapedTexts.push(entry);
+    const { text: key } = tape.key(entry);
+    if (kind < kinds.integer) continue;
+    if (sensitiveKeys?.matches(key) === true) hasSensitiveKey = true;
+    if (namesInAnyService?.has(key) === true) hasKeySensitiveInService = true;
+  }
+  return { hasOddKeys: hasOddKeys(tape), hasSensitiveKey, hasKeySensitiveInService, escapedTexts };
 }
 
 /** Equal ones within an object, or such as are no Unicode. */
