@@ -40,7 +40,7 @@ describe('the request', () => {
     const collector = await receiver();
     const options = optionsOf({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
     const outcome = await client(options).send(encodeProtobuf(manyLines(2)), never);
-    expect(outcome).toEqual({ status: 'accepted', warning: undefined });
+    expect(outcome).toEqual({ status: 'accepted', httpStatus: 200, warning: undefined });
     expect(collector.acceptedUids()).toEqual(['line0', 'line1']);
     expect(collector.requests[0]?.headers).toMatchObject({
       'content-type': 'application/x-protobuf',
@@ -100,10 +100,10 @@ describe('the request', () => {
 
 describe('the answer', () => {
   test.each([
-    [answers.accept(), { status: 'accepted', warning: undefined }],
-    [answers.accept('slow down, please'), { status: 'accepted', warning: 'slow down, please' }],
-    [answers.partial(1, 'too old'), { status: 'partial', rejectedCount: 1, reason: 'too old' }],
-    [answers.plain(204, ''), { status: 'accepted', warning: undefined }],
+    [answers.accept(), { status: 'accepted', httpStatus: 200, warning: undefined }],
+    [answers.accept('slow down, please'), { status: 'accepted', httpStatus: 200, warning: 'slow down, please' }],
+    [answers.partial(1, 'too old'), { status: 'partial', httpStatus: 200, rejectedCount: 1, reason: 'too old' }],
+    [answers.plain(204, ''), { status: 'accepted', httpStatus: 204, warning: undefined }],
     [answers.status(400, 'line too long'), { status: 'rejected', httpStatus: 400, reason: 'HTTP 400: line too long' }],
     [answers.plain(422, ''), { status: 'rejected', httpStatus: 422, reason: 'HTTP 422' }],
     [answers.plain(413, 'too big'), { status: 'tooLarge', httpStatus: 413, reason: 'HTTP 413: too big' }],
