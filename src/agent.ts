@@ -8,7 +8,7 @@ import { createDecoder } from './decoders/index.ts';
 import { type OpenDatabase, openDeliveryState } from './delivery/index.ts';
 import type { DeliveryState } from './delivery-state.ts';
 import { createConsoleExporter, createOtlpExporter, type HttpTransport, type LetterFiles } from './export/index.ts';
-import type { Exporter } from './exporter.ts';
+import type { BatchEnd, Exporter } from './exporter.ts';
 import type { Mapper, OtlpEncoding } from './mapper.ts';
 import { createMapper, encodeOtlpJson } from './mapping/index.ts';
 import type { IdentifiedLine } from './model/line.ts';
@@ -105,7 +105,10 @@ export function createAgent(
   }
   const silence = new SilenceWatch({
     state,
-    send: (notice, signal) => sendNotice(mapper.toNoticeLine(notice), exporter, encodingOf(configuration), signal),
+    async send(notice, signal) {
+      const end = await sendNotice(mapper.toNoticeLine(notice), exporter, encodingOf(configuration), signal);
+      observe({ kind: 'noticeEnded', outcome: end.acceptedCount > 0 ? 'accepted' : 'deadLettered' });
+    },
     observe,
     logger,
     thresholdMs: configuration.silenceAfterMs,
@@ -190,9 +193,9 @@ async function sendNotice(
   exporter: Exporter,
   encoding: OtlpEncoding,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<BatchEnd> {
   const request = encodeOtlpJson([otlpLogs.parse(JSON.parse(jsonLine))], encoding);
-  await exporter.export({ lineCount: 1, lines: [recordLine(jsonLine)], request }, signal);
+  return await exporter.export({ lineCount: 1, lines: [recordLine(jsonLine)], request }, signal);
 }
 
 function encodingOf({ otlp }: Configuration): OtlpEncoding {

@@ -51,6 +51,10 @@ For each workspace and in sum, because all of it is read at the same moment:
 - \`lines.read\` = \`lines.new\` + \`lines.already_shipped\`
 - \`lines.new\` = \`lines.accepted\` + \`lines.dead_lettered\` + \`lines.in_flight\`
 
+And in sum, while no batch and no notice is under way:
+
+- \`dead_letters\` = \`lines.dead_lettered\` + \`notices\` with the outcome \`dead_lettered\`
+
 ## Workspaces
 
 \`databricks.workspace.id\` is the workspace in the path of the object; series of the legacy layout, which has none, go without.
