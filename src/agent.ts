@@ -27,7 +27,7 @@ import type { Logger } from './runtime/logger.ts';
 import { packageVersion } from './runtime/package-version.ts';
 import { Semaphore } from './runtime/semaphore.ts';
 import type { Source } from './source.ts';
-import { createSources, type S3Api } from './sources/index.ts';
+import { createSources, type DeliveryFiles, type S3Api } from './sources/index.ts';
 import { Counters } from './telemetry/index.ts';
 
 export { type DeliverySummary, readDeliverySummary } from './delivery/index.ts';
@@ -61,6 +61,7 @@ export interface Agent {
 /** What surrounds the process, and what is costly to make: the simulation brings its own, and everybody else takes the real things. */
 export interface Outside {
   readonly createS3?: (() => S3Api) | undefined;
+  readonly deliveryFiles?: DeliveryFiles | undefined;
   readonly transport?: HttpTransport | undefined;
   readonly letterFiles?: LetterFiles | undefined;
   readonly openDatabase?: OpenDatabase | undefined;
@@ -95,6 +96,7 @@ export function createAgent(
     sources: configuration.sources,
     stillAfterPolls: mode === 'oneShot' ? 0 : stillAfterPolls,
     createS3: outside.createS3,
+    files: outside.deliveryFiles,
   });
   const state = openDeliveryState({
     directory: configuration.stateDirectory,
