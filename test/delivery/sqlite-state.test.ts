@@ -154,6 +154,21 @@ describe('SqliteState', () => {
     await state.close();
   });
 
+  it('says what to do when there is no room for a new one after a damaged one was moved aside', async () => {
+    const directory = temporaryDirectory();
+    const path = join(directory, 'delivery.db');
+    writeFileSync(path, 'this is no database\n'.repeat(500));
+    const openWithoutRoom = () => {
+      if (!existsSync(path)) throw Object.assign(new Error('database or disk is full'), { errcode: 13 });
+      return new DatabaseSync(path);
+    };
+    const options = { directory, clock: systemClock, logger: silentLogger };
+    expect(() => openDeliveryState({ ...options, openDatabase: openWithoutRoom })).toThrow(
+      expect.objectContaining({ code: 'ERR_STATE_WRITE', message: expect.stringContaining('disk is full') }),
+    );
+    await openDeliveryState(options).close();
+  });
+
   it('notices damage while it runs, and moves the database aside when it is closed', async () => {
     const directory = temporaryDirectory();
     const before = open(directory);
