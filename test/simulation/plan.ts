@@ -56,6 +56,8 @@ export type Fault = { readonly atMs: number; readonly forMs: number } & (
   | ({ readonly kind: 'collector' } & CollectorFault)
   | { readonly kind: 'bucket'; readonly fault: 'throttled' | 'failing' | 'denied' | 'cut' | 'stale' }
   | { readonly kind: 'disk'; readonly of: 'state' | 'letters' }
+  /** The clock of the machine is ahead by so much, or behind. */
+  | { readonly kind: 'clock'; readonly byMs: number }
 );
 
 export type CollectorFault =
@@ -176,7 +178,7 @@ class Story {
     if (change === 'same' || change === 'reorder' || change === 'restore') return { ...at, change };
     if (change === 'delete') return { ...at, change };
     const content = { lines: this.#lines(), newline: chance.happens(0.9) };
-    const isTorn = this.#isInPlace && change === 'extend' && chance.happens(0.5);
+    const isTorn = this.#isInPlace && change === 'extend' && !key.endsWith('.gz') && chance.happens(0.5);
     return { ...at, change, ...content, ...(isTorn ? { torn: this.#torn() } : {}) };
   }
 
@@ -191,13 +193,19 @@ class Story {
   #fault(atMs: number): Fault {
     const chance = this.#chance;
     const at = { atMs, forMs: this.#faultDurationMs() };
-    switch (chance.pick(['collector', 'collector', 'collector', 'bucket', 'bucket', 'disk'])) {
+    switch (chance.pick(['collector', 'collector', 'collector', 'bucket', 'bucket', 'disk', 'clock'])) {
       case 'collector':
         return { kind: 'collector', ...at, ...this.#collectorFault() };
       case 'bucket':
         return { kind: 'bucket', ...at, fault: chance.pick(['throttled', 'failing', 'denied', 'cut', 'stale']) };
       case 'disk':
         return { kind: 'disk', ...at, of: chance.pick(['state', 'letters']) };
+      case 'clock':
+        return {
+          kind: 'clock',
+          ...at,
+          byMs: chance.pick([-1, 1]) * chance.pick([minuteMs, hourMs, dayMs, 10 * dayMs]),
+        };
     }
   }
 

@@ -55,13 +55,13 @@ const mapper: Mapper = createMapper({ layers: ['databricks-audit'], redact: ['se
 
 /** @throws what `createAgent` throws. */
 export function createSimulatedAgent(models: Models, life: Life, options: SimulatedAgentOptions): Agent {
-  const { plan, root, world, s3, files, collector, letters, state } = models;
+  const { plan, root, world, faults, s3, files, collector, letters, state } = models;
   return createAgent(
     configurationOf(plan.settings, state.directory(life.number), join(root, 'letters')),
     {
       logger: loggerOf(life, world, options.onSentAgain),
       stdout: process.stdout,
-      clock: world.clockOf(life),
+      clock: world.clockOf(life, () => faults.clockAheadMs),
       observer: (event) => {
         if (life.alive && event.kind === 'objectVisited') world.note(`${event.objectId} visited: ${event.status}`);
       },

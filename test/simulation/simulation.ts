@@ -153,10 +153,11 @@ class Simulation {
     if (this.#isRecent(key)) this.#models.oracle.problems.push(`${key} is sent again within the look-back`);
   }
 
+  /** What was beyond the look-back once, by a clock that was ahead, is forgotten. */
   #isRecent(key: string): boolean {
-    const { world, plan } = this.#models;
+    const { faults, plan } = this.#models;
     const date = /date=([\d-]+)/.exec(key)?.[1] ?? '';
-    return date >= utcDate(world.nowMs, plan.settings.lookbackDays);
+    return date >= utcDate(faults.latestClockMs, plan.settings.lookbackDays);
   }
 
   /** What has to hold at every moment. */
