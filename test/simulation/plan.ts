@@ -177,7 +177,9 @@ class Story {
     if (change === 'shrink') return { ...at, change, keep: chance.between(0, 12) };
     if (change === 'same' || change === 'reorder' || change === 'restore') return { ...at, change };
     if (change === 'delete') return { ...at, change };
-    const content = { lines: this.#lines(), newline: chance.happens(0.9) };
+    const lines = this.#lines();
+    // Without lines and newline it would take the last newline away: an object that shrinks.
+    const content = { lines, newline: lines.length === 0 || chance.happens(0.9) };
     const isTorn = this.#isInPlace && change === 'extend' && !key.endsWith('.gz') && chance.happens(0.5);
     return { ...at, change, ...content, ...(isTorn ? { torn: this.#torn() } : {}) };
   }
