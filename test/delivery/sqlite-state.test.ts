@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { openDeliveryReader, openDeliveryState, readDeliverySummary } from '../../src/delivery/index.ts';
 import type { DeliveryState, Settlement } from '../../src/delivery-state.ts';
+import type { ObjectId } from '../../src/model/object.ts';
 import { startOfObject } from '../../src/pipeline/prefix-digest.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
@@ -153,6 +154,21 @@ describe('SqliteState', () => {
     await state.close();
   });
 
+  it('says what to do when there is no room for a new one after a damaged one was moved aside', async () => {
+    const directory = temporaryDirectory();
+    const path = join(directory, 'delivery.db');
+    writeFileSync(path, 'this is no database\n'.repeat(500));
+    const openWithoutRoom = () => {
+      if (!existsSync(path)) throw Object.assign(new Error('database or disk is full'), { errcode: 13 });
+      return new DatabaseSync(path);
+    };
+    const options = { directory, clock: systemClock, logger: silentLogger };
+    expect(() => openDeliveryState({ ...options, openDatabase: openWithoutRoom })).toThrow(
+      expect.objectContaining({ code: 'ERR_STATE_WRITE', message: expect.stringContaining('disk is full') }),
+    );
+    await openDeliveryState(options).close();
+  });
+
   it('notices damage while it runs, and moves the database aside when it is closed', async () => {
     const directory = temporaryDirectory();
     const before = open(directory);
@@ -240,12 +256,22 @@ describe('SqliteState', () => {
     const directory = temporaryDirectory();
     const state = open(directory);
     expect(readDeliverySummary(temporaryDirectory())).toBeUndefined();
-    state.settle(origin, { ...settlement, acceptedCount: 5, deadLetteredCount: 2 });
+    state.settle(origin, { ...settlement, acceptedCount: 5, deadLetteredCount: 2, newestEventMs: 1000 });
+    for (const [workspaceId, date, modifiedAtMs] of [
+      ['1', '2026-02-01', 3000],
+      ['1', '2026-02-01', 2000],
+      ['1', '2026-02-02', 1000],
+      [undefined, '2026-02-01', 9000],
+    ] as const) {
+      const other = { ...origin, id: `s3://audit/${modifiedAtMs}` as ObjectId, workspaceId, date };
+      state.settle(other, settlement);
+      state.finish(other, { etag: 'e', sizeBytes: 1, modifiedAtMs }, startOfObject, []);
+    }
     state.announce(origin, { observedAtMs: 6, occurrenceHashes: Int32Array.of(5, 6) });
     await state.flush(never);
     expect(readDeliverySummary(directory)).toMatchObject({
       announcedBatchCount: 1,
-      partitions: [
+      partitions: expect.arrayContaining([
         {
           workspaceId: '1',
           date: '2026-01-31',
@@ -253,7 +279,12 @@ describe('SqliteState', () => {
           openObjectCount: 1,
           acceptedCount: 5,
           deadLetteredCount: 2,
+          newestObjectMs: undefined,
         },
+      ]),
+      workspaces: [
+        { workspaceId: undefined, lastEventMs: undefined, newestObjectMs: 9000, silence: undefined },
+        { workspaceId: '1', lastEventMs: 1000, newestObjectMs: 3000, silence: undefined },
       ],
     });
     await state.close();
