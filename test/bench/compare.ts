@@ -1,5 +1,6 @@
 /**
- * Whole processes beside JSON.parse: in every round each process has a turn, and JSON.parse one right before it.
+ * Whole processes beside JSON.parse: in every round each process has a turn, and JSON.parse has one before it and one behind it,
+ * because a machine that is shared is not equally fast for long.
  */
 import type { Cost } from './child.ts';
 import { jsonParseLinesPerCpuSecond } from './json-parse.ts';
@@ -23,9 +24,13 @@ export async function compareWithJsonParse(
   { rounds, lineCount }: Sizes,
 ): Promise<Row[]> {
   const results = contenders.map(({ name }) => ({ name, rounds: [] as Round[] }));
+  let parsedBefore = jsonParseLinesPerCpuSecond(lineCount);
   for (let round = 1; round <= rounds; round++) {
     for (const [index, contender] of contenders.entries()) {
-      const result = await measure(contender, lineCount);
+      const run = await contender.run();
+      const parsedBehind = jsonParseLinesPerCpuSecond(lineCount);
+      const result = resultOf(run, (parsedBefore + parsedBehind) / 2);
+      parsedBefore = parsedBehind;
       results[index]?.rounds.push(result);
       console.error(
         `  round ${round} of ${rounds}, ${contender.name}: ${result.toJsonParse.toPrecision(3)} of JSON.parse`,
@@ -37,9 +42,8 @@ export async function compareWithJsonParse(
 
 type Round = Required<Pick<Figures, 'linesPerCpuSecond' | 'toJsonParse' | 'cpuSeconds' | 'wallSeconds' | 'peakMiB'>>;
 
-async function measure(contender: Contender, parsedLineCount: number): Promise<Round> {
-  const parsedPerCpuSecond = jsonParseLinesPerCpuSecond(parsedLineCount);
-  const { lineCount, cpuSeconds, workCpuSeconds = cpuSeconds, wallSeconds, peakMiB } = await contender.run();
+function resultOf(run: ContenderRun, parsedPerCpuSecond: number): Round {
+  const { lineCount, cpuSeconds, workCpuSeconds = cpuSeconds, wallSeconds, peakMiB } = run;
   const linesPerCpuSecond = lineCount / workCpuSeconds;
   return { linesPerCpuSecond, toJsonParse: linesPerCpuSecond / parsedPerCpuSecond, cpuSeconds, wallSeconds, peakMiB };
 }
