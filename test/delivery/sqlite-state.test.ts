@@ -2,9 +2,15 @@ import { closeSync, cpSync, existsSync, openSync, readdirSync, writeFileSync, wr
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
-import { openDeliveryReader, openDeliveryState, readDeliverySummary } from '../../src/delivery/index.ts';
+import {
+  openDeliveryReader,
+  openDeliveryState,
+  readDeliverySummary,
+  readNewestPartitions,
+} from '../../src/delivery/index.ts';
 import { prepareStatements } from '../../src/delivery/statements.ts';
 import type { DeliveryState, Settlement } from '../../src/delivery-state.ts';
+import type { ObjectId } from '../../src/model/object.ts';
 import { startOfObject } from '../../src/pipeline/prefix-digest.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
@@ -289,6 +295,34 @@ describe('SqliteState', () => {
         },
       ],
     });
+    await state.close();
+  });
+
+  it('sums up the newest dates alone, whether their line hashes are there or not', async () => {
+    const directory = temporaryDirectory();
+    const state = open(directory);
+    const datesOf = () => readNewestPartitions(directory, 14).map(({ date }) => date);
+    expect(readNewestPartitions(temporaryDirectory(), 14)).toEqual([]);
+    for (const date of [undefined, '2025-12-31', '2026-01-17', '2026-01-18', '2026-01-31']) {
+      const dated = { ...origin, id: `s3://audit/${date}` as ObjectId, date };
+      state.settle(dated, settlement);
+      state.finish(dated, version, position, []);
+    }
+    await state.flush(never);
+    expect(datesOf()).toEqual(['2026-01-18', '2026-01-31']);
+    state.dropLineHashes('2026-02-01');
+    await state.flush(never);
+    expect(datesOf()).toEqual(['2026-01-18', '2026-01-31']);
+    expect(readNewestPartitions(directory, 1)).toEqual([
+      {
+        workspaceId: '1',
+        date: '2026-01-31',
+        objectCount: 1,
+        openObjectCount: 0,
+        acceptedCount: 1,
+        deadLetteredCount: 0,
+      },
+    ]);
     await state.close();
   });
 });
