@@ -29,41 +29,26 @@ const runs: readonly Run[] = [
 /** @returns nothing when no Collector was built on this machine. */
 export async function measureCollector(workshop: Workshop): Promise<readonly Table[]> {
   const { sizes } = workshop;
-  const program = join(serverDirectory('collector'), 'otelcol');
-  if (!existsSync(program)) {
+  if (!existsSync(collectorProgram())) {
     console.log('\nNo Collector to compare with: node test/servers/recipes.ts collector builds it, in some minutes.');
     return [];
   }
   const contenders = runs.map(([name, objectCount, compression, isDurable]) => ({
     name,
-    run: () => runCollector(program, workshop, { objectCount, compression, isDurable }),
+    run: () => runCollector(workshop, { objectCount, compression, isDurable }),
   }));
   const title = `OpenTelemetry Collector, ${sizes.lineCount.toLocaleString('en')} lines from the same files to the same receiver`;
   return [{ name: 'collector', title, rows: await compareWithJsonParse(contenders, sizes) }];
 }
 
-async function runCollector(
-  program: string,
-  workshop: Workshop,
-  {
-    objectCount,
-    compression,
-    isDurable,
-  }: { objectCount: number; compression: CollectorJob['compression']; isDurable: boolean },
-): Promise<ContenderRun> {
+type Job = Pick<CollectorJob, 'compression'> & { readonly objectCount: number; readonly isDurable: boolean };
+
+async function runCollector(workshop: Workshop, { objectCount, compression, isDurable }: Job): Promise<ContenderRun> {
   const source = workshop.delivery(objectCount);
   const receiver = await startReceiver();
   const storage = isDurable ? workshop.newDirectory() : undefined;
-  const configurationFile = join(workshop.newDirectory(), 'collector.yaml');
-  writeFileSync(
-    configurationFile,
-    stringify(collectorConfiguration({ source, receiverUrl: receiver.url, compression, storage })),
-  );
   const startedAtMs = performance.now();
-  const child = spawn(program, ['--config', configurationFile], {
-    env: { GOGC: '400' }, // Less garbage collection: a fifth more lines a second, and more memory.
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
+  const child = startCollector({ source, receiverUrl: receiver.url, compression, storage }, workshop.newDirectory());
   try {
     const lineCount = await allReceived(workshop.sizes.lineCount, receiver, child);
     return { ...costOf(child), lineCount, wallSeconds: (performance.now() - startedAtMs) / 1000 };
@@ -71,6 +56,20 @@ async function runCollector(
     await end(child);
     await receiver.close();
   }
+}
+
+/** @param directory for its configuration file. */
+export function startCollector(job: CollectorJob, directory: string): ChildProcess {
+  const configurationFile = join(directory, 'collector.yaml');
+  writeFileSync(configurationFile, stringify(collectorConfiguration(job)));
+  return spawn(collectorProgram(), ['--config', configurationFile], {
+    env: { GOGC: '400' }, // Less garbage collection: a fifth more lines a second, and more memory.
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+}
+
+function collectorProgram(): string {
+  return join(serverDirectory('collector'), 'otelcol');
 }
 
 const pollMs = 50;
