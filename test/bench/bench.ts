@@ -2,7 +2,7 @@
  * `npm run bench`: how fast the agent and its parts are beside JSON.parse and beside the OpenTelemetry Collector, and what it
  * takes of memory and disk. docs/performance.md says what each row means.
  *
- *     npm run bench                          all of it, some minutes
+ *     npm run bench                          all of it, a quarter of an hour
  *     npm run bench -- --only whole          one section; may be given several times
  *     npm run bench -- --quick               one round, and without the gigabyte
  *     npm run bench -- --lines 20000         smaller deliveries
@@ -51,6 +51,12 @@ const sizes = {
   objectMegabytes: values.quick ? [1, 100] : [1, 100, 1_000],
 };
 const workshop = new Workshop(sizes);
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    workshop.remove();
+    process.exit(1);
+  });
+}
 const tables: Table[] = [];
 try {
   for (const name of values.only) {

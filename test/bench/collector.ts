@@ -73,7 +73,7 @@ function collectorProgram(): string {
 }
 
 const pollMs = 50;
-const patienceMs = 60_000;
+const patienceMs = 300_000;
 
 /** Resolves once so many records have arrived. */
 async function allReceived(count: number, receiver: Receiver, child: ChildProcess): Promise<number> {

@@ -1,6 +1,7 @@
 /**
  * An object that was shipped and is overwritten with a few lines more: what its settled lines cost when they are read again.
  */
+import { rmSync } from 'node:fs';
 import { compareWithJsonParse } from './compare.ts';
 import type { Table } from './report.ts';
 import { ship } from './ship.ts';
@@ -26,6 +27,7 @@ export async function measureOverwrites(workshop: Workshop): Promise<readonly Ta
       await ship({ source, state });
       writeObject(objectPath(source, '0'), ...ranges);
       const run = await ship({ source, state });
+      rmSync(source, { recursive: true });
       if (run.linesAccepted !== newLines)
         throw new Error(`${run.linesAccepted} lines were sent instead of ${newLines}`);
       return { ...run, lineCount: run.linesRead, workCpuSeconds: run.cpuSeconds - run.startCpuSeconds };

@@ -25,6 +25,7 @@ export async function measureWholeAgent(workshop: Workshop): Promise<readonly Ta
     run: async () => {
       const source = workshop.delivery(objectCount);
       const run = await ship({ source, state: workshop.newDirectory(), environment });
+      if (run.linesAccepted !== sizes.lineCount) throw new Error(`${run.linesAccepted} lines were sent`);
       return { ...run, lineCount: run.linesAccepted };
     },
   }));
