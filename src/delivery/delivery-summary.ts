@@ -55,25 +55,30 @@ export function readDeliverySummary(directory: string): DeliverySummary | undefi
   }
 }
 
+/**
+ * The newest dates only: a start can wait for it, because years of history are not summed up.
+ * @param days that the dates span, the newest one included.
+ * @throws as readDeliverySummary does.
+ */
+export function readNewestPartitions(directory: string, days: number): readonly PartitionSummary[] {
+  const state = openReadOnly(directory);
+  if (state === undefined) return [];
+  try {
+    return state.explained(() => partitionsOf(state.database, `WHERE date > ${dateBefore(days)}`));
+  } finally {
+    state.database.close();
+  }
+}
+
+/** A subquery, so that it is worked out once and not for each object. The newest date stands in an index while it has line hashes. */
+function dateBefore(days: number): string {
+  const newest = 'coalesce((SELECT max(date) FROM object WHERE has_line_hashes = 1), (SELECT max(date) FROM object))';
+  return `(SELECT date(${newest}, '-${days} days'))`;
+}
+
 function summarise(database: DatabaseSync): DeliverySummary {
   const one = (sql: string) => database.prepare(sql).get()?.value ?? null;
-  const rows = database
-    .prepare(
-      `SELECT workspace_id, date, count(*) AS objects, sum(settled_etag IS NULL) AS open,
-              sum(accepted_count) AS accepted, sum(dead_lettered_count) AS dead_lettered,
-              max(settled_modified_at_ms) AS newest_object_ms
-       FROM object GROUP BY workspace_id, date ORDER BY workspace_id, date`,
-    )
-    .all();
-  const partitions = rows.map((row) => ({
-    workspaceId: row.workspace_id?.toString(),
-    date: row.date?.toString(),
-    objectCount: Number(row.objects),
-    openObjectCount: Number(row.open),
-    acceptedCount: Number(row.accepted),
-    deadLetteredCount: Number(row.dead_lettered),
-    newestObjectMs: row.newest_object_ms === null ? undefined : Number(row.newest_object_ms),
-  }));
+  const partitions = partitionsOf(database);
   return {
     createdOn: metaText(database, 'created_on'),
     databaseBytes: Number(one('SELECT page_count * page_size AS value FROM pragma_page_count(), pragma_page_size()')),
@@ -100,4 +105,24 @@ function summariseWorkspaces(
       silence: eventsById.get(workspaceId)?.silence,
     };
   });
+}
+
+function partitionsOf(database: DatabaseSync, where = ''): readonly PartitionSummary[] {
+  const rows = database
+    .prepare(
+      `SELECT workspace_id, date, count(*) AS objects, sum(settled_etag IS NULL) AS open,
+              sum(accepted_count) AS accepted, sum(dead_lettered_count) AS dead_lettered,
+              max(settled_modified_at_ms) AS newest_object_ms
+       FROM object ${where} GROUP BY workspace_id, date ORDER BY workspace_id, date`,
+    )
+    .all();
+  return rows.map((row) => ({
+    workspaceId: row.workspace_id?.toString(),
+    date: row.date?.toString(),
+    objectCount: Number(row.objects),
+    openObjectCount: Number(row.open),
+    acceptedCount: Number(row.accepted),
+    deadLetteredCount: Number(row.dead_lettered),
+    newestObjectMs: row.newest_object_ms === null ? undefined : Number(row.newest_object_ms),
+  }));
 }

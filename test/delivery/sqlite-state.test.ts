@@ -2,7 +2,13 @@ import { closeSync, cpSync, existsSync, openSync, readdirSync, writeFileSync, wr
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
-import { openDeliveryReader, openDeliveryState, readDeliverySummary } from '../../src/delivery/index.ts';
+import {
+  openDeliveryReader,
+  openDeliveryState,
+  readDeliverySummary,
+  readNewestPartitions,
+} from '../../src/delivery/index.ts';
+import { prepareStatements } from '../../src/delivery/statements.ts';
 import type { DeliveryState, Settlement } from '../../src/delivery-state.ts';
 import type { ObjectId } from '../../src/model/object.ts';
 import { startOfObject } from '../../src/pipeline/prefix-digest.ts';
@@ -120,6 +126,38 @@ describe('SqliteState', () => {
     expect([...state.settledLineHashes(origin.id)]).toEqual([]);
     expect(state.find(origin.id)?.settled).toEqual(position);
     await state.close();
+  });
+
+  it('drops the line hashes of a finished object without a date by its modification time', async () => {
+    const state = open(temporaryDirectory());
+    const dateless = { ...origin, date: undefined };
+    state.settle(dateless, settlement);
+    state.finish(dateless, { ...version, modifiedAtMs: Date.parse('2026-01-31T23:59:59Z') }, position, []);
+    state.dropLineHashes('2026-01-31');
+    await state.flush(never);
+    expect(state.find(origin.id)?.hasLineHashes).toBe(true);
+    state.dropLineHashes('2026-02-01');
+    await state.flush(never);
+    expect(state.find(origin.id)?.hasLineHashes).toBe(false);
+    await state.close();
+  });
+
+  it('looks at no object but those that a change is about, however many there are', async () => {
+    const directory = temporaryDirectory();
+    await open(directory).close();
+    const database = new DatabaseSync(join(directory, 'delivery.db'));
+    for (const { sourceSQL } of Object.values(prepareStatements(database))) {
+      const parameters = sourceSQL
+        .split('?')
+        .slice(1)
+        .map(() => 0);
+      const steps = database.prepare(`EXPLAIN QUERY PLAN ${sourceSQL}`).all(...parameters);
+      expect(
+        steps.filter(({ detail }) => String(detail).startsWith('SCAN')),
+        sourceSQL,
+      ).toEqual([]);
+    }
+    database.close();
   });
 
   it('lets one process use a state directory, and the next as soon as the first is gone', async () => {
@@ -287,6 +325,34 @@ describe('SqliteState', () => {
         { workspaceId: '1', lastEventMs: 1000, newestObjectMs: 3000, silence: undefined },
       ],
     });
+    await state.close();
+  });
+
+  it('sums up the newest dates alone, whether their line hashes are there or not', async () => {
+    const directory = temporaryDirectory();
+    const state = open(directory);
+    const datesOf = () => readNewestPartitions(directory, 14).map(({ date }) => date);
+    expect(readNewestPartitions(temporaryDirectory(), 14)).toEqual([]);
+    for (const date of [undefined, '2025-12-31', '2026-01-17', '2026-01-18', '2026-01-31']) {
+      const dated = { ...origin, id: `s3://audit/${date}` as ObjectId, date };
+      state.settle(dated, settlement);
+      state.finish(dated, version, position, []);
+    }
+    await state.flush(never);
+    expect(datesOf()).toEqual(['2026-01-18', '2026-01-31']);
+    state.dropLineHashes('2026-02-01');
+    await state.flush(never);
+    expect(datesOf()).toEqual(['2026-01-18', '2026-01-31']);
+    expect(readNewestPartitions(directory, 1)).toEqual([
+      {
+        workspaceId: '1',
+        date: '2026-01-31',
+        objectCount: 1,
+        openObjectCount: 0,
+        acceptedCount: 1,
+        deadLetteredCount: 0,
+      },
+    ]);
     await state.close();
   });
 });
