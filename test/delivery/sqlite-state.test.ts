@@ -351,6 +351,7 @@ describe('SqliteState', () => {
         openObjectCount: 0,
         acceptedCount: 1,
         deadLetteredCount: 0,
+        newestObjectMs: 1_760_000_000_000,
       },
     ]);
     await state.close();
