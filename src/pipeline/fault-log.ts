@@ -50,7 +50,9 @@ export class FaultLog {
     const { source, observe, logger } = this.#parts;
     observe({ kind: 'faultMet', source, fault: toFault(fault) });
     const kind = this.#count(fault.code);
-    if (this.#other?.hasTold(fault) || !isNews(kind, fault)) return;
+    // A damaged object says the same as the next one, and is another story.
+    const story = JSON.stringify([fault.message, fields]);
+    if (this.#other?.hasTold(fault.code, story) || !isNews(kind, story)) return;
     const sums = kind.count > loggedInFull ? { occurrences: kind.count, since: isoTime(kind.sinceMs) } : {};
     const all = { source, ...fields, err: fault, ...sums };
     if (everyday.has(fault.code)) logger.debug(all, message);
@@ -58,8 +60,8 @@ export class FaultLog {
     else logger.warn(all, message);
   }
 
-  hasTold({ code, message }: AgentError): boolean {
-    return this.#kinds.get(code)?.told.has(message) ?? false;
+  hasTold(code: ErrorCode, story: string): boolean {
+    return this.#kinds.get(code)?.told.has(story) ?? false;
   }
 
   #count(code: ErrorCode): Kind {
@@ -104,10 +106,10 @@ const needsPerson: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /** Also notes that it is told now. */
-function isNews({ told, count }: Kind, { message }: AgentError): boolean {
-  if (told.has(message)) return false;
+function isNews({ told, count }: Kind, story: string): boolean {
+  if (told.has(story)) return false;
   if (told.size >= loggedInFull) return isRound(count);
-  told.add(message);
+  told.add(story);
   return true;
 }
 

@@ -85,6 +85,13 @@ describe('FaultLog', () => {
     expect(news()).toEqual(['error damaged', 'debug changed']);
   });
 
+  it('tells of each object, also when the same is wrong with all of them', () => {
+    const { log, news } = setUp();
+    const damaged = fault('the stream is cut', 'ERR_OBJECT_DAMAGED');
+    for (const object of ['a', 'b', 'a']) log.report(damaged, 'Object is damaged', { object });
+    expect(news()).toHaveLength(2);
+  });
+
   it('logs the first of a code in full and then the count at round numbers', () => {
     const { list, news } = setUp();
     list(Array.from({ length: 1000 }, (_, i) => fault(`denied ${i + 1}`)));
