@@ -7,7 +7,13 @@ import type { Decoder } from './decoder.ts';
 import { createDecoder } from './decoders/index.ts';
 import { type OpenDatabase, openDeliveryState } from './delivery/index.ts';
 import type { DeliveryState } from './delivery-state.ts';
-import { createConsoleExporter, createOtlpExporter, type HttpTransport, type LetterFiles } from './export/index.ts';
+import {
+  createConsoleExporter,
+  createFaultDesk,
+  createOtlpExporter,
+  type HttpTransport,
+  type LetterFiles,
+} from './export/index.ts';
 import type { Exporter } from './exporter.ts';
 import type { Mapper, OtlpEncoding } from './mapper.ts';
 import { createMapper, encodeOtlpJson } from './mapping/index.ts';
@@ -174,12 +180,16 @@ function createExporter(
         return Uint8Array.from(encoder.finish()); // Parts of several batches may be under way.
       },
       toJsonLine,
-      deadLettersDirectory: configuration.deadLetterDirectory,
+      desk: createFaultDesk({
+        deadLettersDirectory: configuration.deadLetterDirectory,
+        clock,
+        logger,
+        observe,
+        letterFiles: outside.letterFiles,
+      }),
       clock,
-      logger,
       observe,
       transport: outside.transport,
-      letterFiles: outside.letterFiles,
     },
   );
 }
