@@ -29,6 +29,8 @@ export interface Schedule {
 export interface ShippingContext {
   readonly sources: readonly Source[];
   readonly shipper: Pick<ObjectShipper, 'isSettled' | 'ship'>;
+  /** Threads that the shipper ships with: each is given something to do. */
+  readonly workers?: number | undefined;
   readonly schedule: Schedule;
   readonly observe: Observer;
   readonly clock: Clock;
@@ -91,7 +93,7 @@ export class Shipping {
     const complete = await this.#untilFailure(signal, async (source, stopping) => {
       for (let attempt = 1; attempt <= attemptsMax; attempt++) {
         if (attempt > 1) await this.#context.clock.sleep(1000 * attempt, stopping);
-        if (await this.#walk(source, this.#allDates(), createLane(recentObjectsAtOnce), stopping)) return true;
+        if (await this.#walk(source, this.#allDates(), this.#createLane(recentObjectsAtOnce), stopping)) return true;
       }
       return false;
     });
@@ -139,7 +141,7 @@ export class Shipping {
   }
 
   async #followSource(source: Source, signal: AbortSignal): Promise<void> {
-    const recent = createLane(recentObjectsAtOnce);
+    const recent = this.#createLane(recentObjectsAtOnce);
     await this.#poll(source, recent, signal);
     const sweeping = this.#sweep(source, recent, signal).catch(this.#fail);
     for (;;) {
@@ -180,7 +182,7 @@ export class Shipping {
     await this.#announceBackfill(source, signal);
     for (;;) {
       const dates = { from: schedule.startDate, before: this.#lookbackStart() };
-      const complete = await this.#walk(source, dates, createLane(olderObjectsAtOnce), signal);
+      const complete = await this.#walk(source, dates, this.#createLane(olderObjectsAtOnce), signal);
       if (complete && schedule.sweepIntervalMs === 0) return;
       await clock.sleep(complete ? schedule.sweepIntervalMs : 10 * schedule.pollIntervalMs, signal);
     }
@@ -371,13 +373,15 @@ export class Shipping {
   #allDates(): DateRange {
     return { from: this.#context.schedule.startDate, before: undefined };
   }
-}
 
-function createLane(objectsAtOnce: number): Lane {
-  return {
-    workspaces: new Semaphore(workspacesAtOnce),
-    objects: new Semaphore(objectsAtOnce),
-    busy: new Map(),
-    releasedCount: 0,
-  };
+  /** While a worker waits for the end of one object it has another. */
+  #createLane(objectsAtOnce: number): Lane {
+    const forWorkers = 2 * (this.#context.workers ?? 1);
+    return {
+      workspaces: new Semaphore(Math.max(workspacesAtOnce, forWorkers)),
+      objects: new Semaphore(Math.max(objectsAtOnce, forWorkers)),
+      busy: new Map(),
+      releasedCount: 0,
+    };
+  }
 }

@@ -123,15 +123,17 @@ class Walk {
   file(path: string, stats: BigIntStats): DeliveredObject {
     this.foundCount++;
     const version = fileVersion(stats);
+    const onOpened = () => this.#stillness.opened(path, version.etag, this.#listing);
     return {
       origin: fileOrigin(path),
       version,
       growing: this.#stillness.isGrowing(path, version.etag, this.#listing),
       open: async (signal) => {
         const bytes = await openFileVersion(path, version, signal);
-        this.#stillness.opened(path, version.etag, this.#listing);
+        onOpened();
         return bytes;
       },
+      onOpened,
     };
   }
 

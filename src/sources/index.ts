@@ -3,12 +3,14 @@
  */
 import type { Source } from '../source.ts';
 import { DirectorySource } from './directory.ts';
+import { type ObjectOpener, openerOf } from './object-opener.ts';
 import type { SourceLocation } from './options.ts';
 import { createS3Client, type S3Api } from './s3-client.ts';
 import { S3ListingSource } from './s3-listing.ts';
 
 export { type BucketFacts, inspectBucket } from './bucket-inspection.ts';
 export { readLayout } from './layout.ts';
+export type { ObjectOpener } from './object-opener.ts';
 export type { SourceLocation } from './options.ts';
 export type { S3Api } from './s3-client.ts';
 
@@ -31,4 +33,8 @@ export function createSources({
   return sources.map((location) =>
     location.kind === 's3' ? new S3ListingSource(location, createS3()) : new DirectorySource(location, stillAfterPolls),
   );
+}
+
+export function createObjectOpener(): ObjectOpener {
+  return openerOf(createS3Client());
 }
