@@ -55,7 +55,12 @@ export class ObjectShipper {
   async #shipNewLines(object: DeliveredObject, known: ObjectState, signal: AbortSignal): Promise<ObjectEnd> {
     const end = await this.#reading(object, known, signal).continueBehindSettled();
     if (end !== 'prefixMismatch') return end;
-    if (known.hasLineHashes) return await this.#reading(object, known, signal).compareWithSettled();
+    if (known.hasLineHashes) {
+      // When the date of the object left the look-back meanwhile, its line hashes are gone: without them no line would be settled.
+      const now = this.#parts.state.find(object.origin.id) ?? neverSeen;
+      if (!now.hasLineHashes) return await this.#shipNewLines(object, now, signal);
+      return await this.#reading(object, known, signal).compareWithSettled();
+    }
     this.#reportRewrittenAfterLookback(object);
     this.#parts.state.forget(object.origin.id);
     // The next reading looks into the state, and must not find there what is to be forgotten.
