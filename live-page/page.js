@@ -70,6 +70,7 @@ function show(snapshot) {
     count,
     detail: code,
   }));
+  showDeadNotices(snapshot.notices.deadLettered);
   showCounts('faults', snapshot.faults, ({ code, message, hint, count, atMs }) => ({
     key: code,
     name: code,
@@ -256,6 +257,15 @@ function showCounts(id, entries, describe) {
       setText(item.children[1], numbers.format(count));
       setText(item.children[2], detail);
     },
+  );
+}
+
+/** The figures above count lines, and a notice is none. */
+function showDeadNotices(count) {
+  byId('dead-notices').hidden = count === 0;
+  setText(
+    byId('dead-notices'),
+    `${numbers.format(count)} of them ${count === 1 ? 'is a notice' : 'are notices'} of silence, which the figures of lines do not count.`,
   );
 }
 

@@ -7,7 +7,7 @@ import type { Decoder } from './decoder.ts';
 import { type OpenDatabase, openDeliveryState } from './delivery/index.ts';
 import type { DeliveryState } from './delivery-state.ts';
 import { createConsoleExporter, createFaultDesk, type HttpTransport, type LetterFiles } from './export/index.ts';
-import type { Exporter } from './exporter.ts';
+import type { BatchEnd, Exporter } from './exporter.ts';
 import type { Mapper, OtlpEncoding } from './mapper.ts';
 import { createMapper, encodeOtlpJson } from './mapping/index.ts';
 import type { DeliveredObject } from './model/object.ts';
@@ -19,11 +19,11 @@ import { ObjectShipper } from './pipeline/object-shipper.ts';
 import { type Backlog, Shipping } from './pipeline/shipping.ts';
 import { SilenceWatch } from './pipeline/silence-watch.ts';
 import { startDate } from './pipeline/start-date.ts';
-import { type Clock, systemClock } from './runtime/clock.ts';
+import { type Clock, clockUntil, systemClock } from './runtime/clock.ts';
 import type { Logger } from './runtime/logger.ts';
 import { Semaphore } from './runtime/semaphore.ts';
 import type { Source } from './source.ts';
-import { createSources, type S3Api } from './sources/index.ts';
+import { createSources, type DeliveryFiles, type S3Api } from './sources/index.ts';
 import { Counters } from './telemetry/index.ts';
 import { createCollectorExporter, encodingOf, shippingParts, toJsonLine } from './wiring.ts';
 import { WorkerPool } from './workers/index.ts';
@@ -38,7 +38,7 @@ export interface AgentSurroundings {
   readonly clock?: Clock | undefined;
   /** Told what the agent does while it does it. */
   readonly observer?: Observer | undefined;
-  /** How long requests under way may take to be answered once the agent is told to stop. */
+  /** How long requests on the wire may take to be answered once the agent is told to stop. */
   readonly graceMs?: number | undefined;
 }
 
@@ -59,6 +59,7 @@ export interface Agent {
 /** What surrounds the process, and what is costly to make: the simulation brings its own, and everybody else takes the real things. */
 export interface Outside {
   readonly createS3?: (() => S3Api) | undefined;
+  readonly deliveryFiles?: DeliveryFiles | undefined;
   readonly transport?: HttpTransport | undefined;
   readonly letterFiles?: LetterFiles | undefined;
   readonly openDatabase?: OpenDatabase | undefined;
@@ -85,9 +86,12 @@ export function createAgent(
     counters.observe(event);
     surroundings.observer?.(event);
   };
+  const [stopping, abandon] = [new AbortController(), new AbortController()];
+  // What waits for its next attempt is not under way: it is left announced, and sent again by the next process.
+  const retryClock = clockUntil(stopping.signal, clock);
   const desk = createFaultDesk({
     deadLettersDirectory: configuration.deadLetterDirectory,
-    clock,
+    clock: retryClock,
     logger,
     observe,
     letterFiles: outside.letterFiles,
@@ -95,11 +99,18 @@ export function createAgent(
   const exporter: Exporter =
     configuration.logsExporter === 'console'
       ? createConsoleExporter({ output: surroundings.stdout, toJsonLine: toJsonLine(mapper) })
-      : createCollectorExporter(configuration, { mapper, desk, clock, observe, transport: outside.transport });
+      : createCollectorExporter(configuration, {
+          mapper,
+          desk,
+          clock: retryClock,
+          observe,
+          transport: outside.transport,
+        });
   const sources = createSources({
     sources: configuration.sources,
     stillAfterPolls: mode === 'oneShot' ? 0 : stillAfterPolls,
     createS3: outside.createS3,
+    files: outside.deliveryFiles,
   });
   const state = openDeliveryState({
     directory: configuration.stateDirectory,
@@ -113,14 +124,16 @@ export function createAgent(
   }
   const silence = new SilenceWatch({
     state,
-    send: (notice, signal) => sendNotice(mapper.toNoticeLine(notice), exporter, encodingOf(configuration), signal),
+    async send(notice, signal) {
+      const end = await sendNotice(mapper.toNoticeLine(notice), exporter, encodingOf(configuration), signal);
+      observe({ kind: 'noticeEnded', outcome: end.acceptedCount > 0 ? 'accepted' : 'deadLettered' });
+    },
     observe,
     logger,
     thresholdMs: configuration.silenceAfterMs,
     lookbackMs: configuration.lookbackDays * 86_400_000,
   });
-  const abandon = new AbortController();
-  const services = { state, desk, abandon: abandon.signal, observe, logger };
+  const services = { state, desk, stopping: stopping.signal, abandon: abandon.signal, observe, logger };
   const workers = configuration.workers > 1 ? new WorkerPool(configuration, services) : undefined;
   const shipper =
     workers ??
@@ -153,13 +166,13 @@ export function createAgent(
     onPoll: (lookbackStart) => state.dropLineHashes(lookbackStart),
     onCaughtUp: configuration.silenceAfterMs === 0 ? undefined : (atMs, stop) => silence.look(atMs, stop),
   });
-  const { graceMs = graceMsDefault } = surroundings;
+  const grace = { stopping, abandon, graceMs: surroundings.graceMs ?? graceMsDefault, clock };
   return {
     counters,
-    run: (stop) => withGrace(stop, abandon, graceMs, clock, () => shipping.follow(stop)),
-    shipOnce: (stop) => withGrace(stop, abandon, graceMs, clock, () => shipping.shipOnce(stop)),
+    run: (stop) => withGrace(stop, grace, () => shipping.follow(stop)),
+    shipOnce: (stop) => withGrace(stop, grace, () => shipping.shipOnce(stop)),
     shipAgain: (object, stop) =>
-      withGrace(stop, abandon, graceMs, clock, async () => {
+      withGrace(stop, grace, async () => {
         state.reopen(object.origin.id);
         await state.flush(stop);
         return await shipper.ship(object, stop);
@@ -175,21 +188,28 @@ async function sendNotice(
   exporter: Exporter,
   encoding: OtlpEncoding,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<BatchEnd> {
   const request = encodeOtlpJson([otlpLogs.parse(JSON.parse(jsonLine))], encoding);
-  await exporter.export({ lineCount: 1, lines: [recordLine(jsonLine)], request }, signal);
+  return await exporter.export({ lineCount: 1, lines: [recordLine(jsonLine)], request }, signal);
 }
 
-/** Reading ends with `stop`; requests under way have the grace period on top of it. */
+interface Grace {
+  readonly stopping: AbortController;
+  /** Ends requests on the wire. */
+  readonly abandon: AbortController;
+  readonly graceMs: number;
+  readonly clock: Clock;
+}
+
+/** Reading and waiting end with `stop`; requests on the wire have the grace period on top of it. */
 async function withGrace<Result>(
   stop: AbortSignal,
-  abandon: AbortController,
-  graceMs: number,
-  clock: Clock,
+  { stopping, abandon, graceMs, clock }: Grace,
   work: () => Promise<Result>,
 ): Promise<Result> {
   const ended = new AbortController();
   const onStop = () => {
+    stopping.abort(stop.reason);
     clock.sleep(graceMs, ended.signal).then(
       () => abandon.abort(stop.reason),
       () => {}, // The work ended first.

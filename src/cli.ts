@@ -2,6 +2,8 @@
 /**
  * From argv and environment to an exit code: the only file that knows `process`.
  */
+import './runtime/small-heap.ts';
+
 import { Command } from 'commander';
 import { type CheckCommandOptions, check } from './commands/check.ts';
 import { type CommandContext, type ExitCode, exitCodes } from './commands/command.ts';
@@ -15,9 +17,6 @@ import { status } from './commands/status.ts';
 import { isAgentError } from './model/agent-error.ts';
 import { packageVersion } from './runtime/package-version.ts';
 import { printableLines } from './runtime/printable.ts';
-import { keepHeapSmall } from './runtime/small-heap.ts';
-
-keepHeapSmall();
 
 const stop = new AbortController();
 const context: CommandContext = {

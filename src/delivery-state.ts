@@ -26,7 +26,7 @@ export interface ObjectState {
  * Hashes of lines, eight bytes each as two words: [high 0, low 0, high 1, low 1, ...]. They are made with the secret of
  * the state (pipeline/line-hash.ts).
  */
-export type LineHashes = Uint32Array;
+export type LineHashes = Int32Array;
 
 /** Lines about to be sent, and the observed time that they take now and whenever they are sent again. */
 export interface Announcement {
@@ -80,7 +80,7 @@ export interface LineIndex {
    * @param slots four words each: high and low word of a line's hash, how often it was settled, how often it was met. Where
    * both counts are 0 there is no line.
    */
-  put(slots: Uint32Array): void;
+  put(slots: Int32Array): void;
   /** Each settled line counts as met as often as it was settled. */
   skipSettled(): void;
   close(): void;

@@ -2,12 +2,18 @@
  * Wires what watches a running agent: metrics, health and the live page.
  */
 import type { Configuration } from './config/index.ts';
-import { readDeliverySummary, stateSizeBytes } from './delivery/index.ts';
+import { readNewestPartitions, stateSizeBytes } from './delivery/index.ts';
 import { probeCollector } from './export/index.ts';
 import { isAgentError } from './model/agent-error.ts';
 import { type Clock, systemClock } from './runtime/clock.ts';
 import { createLogger, type Logger } from './runtime/logger.ts';
-import { type DeliveredBefore, startOwnLogs, startTelemetry, type Telemetry } from './telemetry/index.ts';
+import {
+  chartDatesMax,
+  type DeliveredBefore,
+  startOwnLogs,
+  startTelemetry,
+  type Telemetry,
+} from './telemetry/index.ts';
 
 export type { Telemetry } from './telemetry/index.ts';
 
@@ -57,10 +63,11 @@ export function startMonitoring(
 
 function deliveredBefore(stateDirectory: string): readonly DeliveredBefore[] {
   try {
-    const partitions = readDeliverySummary(stateDirectory)?.partitions ?? [];
-    return partitions.map(({ workspaceId, date, acceptedCount, deadLetteredCount }) => {
-      return { workspaceId, date, lineCount: acceptedCount + deadLetteredCount };
-    });
+    return readNewestPartitions(stateDirectory, chartDatesMax).map(
+      ({ workspaceId, date, acceptedCount, deadLetteredCount }) => {
+        return { workspaceId, date, lineCount: acceptedCount + deadLetteredCount };
+      },
+    );
   } catch (error) {
     // The agent meets the same damage and deals with it.
     if (!isAgentError(error, 'ERR_STATE_DAMAGED')) throw error;

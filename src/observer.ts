@@ -23,7 +23,8 @@ export type AgentEvent =
   | ListingEnded
   | ObjectVisited
   | FaultMet
-  | SilenceChanged;
+  | SilenceChanged
+  | NoticeEnded;
 
 /** What an AgentError says, as plain data. Never a secret. */
 export interface Fault {
@@ -82,7 +83,7 @@ export interface RequestEnded {
   readonly requestBytes: number;
 }
 
-/** Records were written to the dead letters, durably. */
+/** Records, of lines or notices, were written to the dead letters, durably. */
 export interface DeadLettered {
   readonly kind: 'deadLettered';
   readonly code: ErrorCode;
@@ -159,6 +160,12 @@ export interface SilenceChanged {
   readonly silent: boolean;
   readonly lastEventMs: number;
   readonly thresholdMs: number;
+}
+
+/** A notice of the agent's own came to its end, as the record that it is. It is no line, so no count of lines has it. */
+export interface NoticeEnded {
+  readonly kind: 'noticeEnded';
+  readonly outcome: 'accepted' | 'deadLettered';
 }
 
 export const unobserved: Observer = () => {};

@@ -4,6 +4,8 @@
 import { type DeliverySummary, readDeliverySummary } from '../agent.ts';
 import { loadConfiguration } from '../config/index.ts';
 import { type LetterGroup, readDeadLetters } from '../replay.ts';
+import { type Clock, systemClock } from '../runtime/clock.ts';
+import { durationText } from '../runtime/duration.ts';
 import { printable } from '../runtime/printable.ts';
 import { type CommandContext, count, type ExitCode, exitCodes, jsonLine } from './command.ts';
 import { renderTable } from './table.ts';
@@ -11,6 +13,7 @@ import { renderTable } from './table.ts';
 export async function status(
   options: { json?: boolean },
   { environment, stdout, stderr }: CommandContext,
+  clock: Clock = systemClock,
 ): Promise<ExitCode> {
   const { stateDirectory, deadLetterDirectory } = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...environment });
   const summary = readDeliverySummary(stateDirectory);
@@ -18,11 +21,12 @@ export async function status(
     stderr.write(`There is no state in ${stateDirectory} yet: nothing was shipped with it.\n`);
     return exitCodes.failure;
   }
+  const nowMs = clock.nowMs();
   const deadLetters = (await readDeadLetters(deadLetterDirectory)).groups;
   stdout.write(
     options.json
-      ? jsonLine({ ...summary, deadLetters })
-      : render(summary) + renderWorkspaces(summary) + renderLetters(deadLetters),
+      ? jsonLine({ ...summary, workspaces: withAges(summary, nowMs), deadLetters })
+      : render(summary) + renderWorkspaces(summary, nowMs) + renderLetters(deadLetters),
   );
   return exitCodes.success;
 }
@@ -47,15 +51,29 @@ state since ${createdOn}, ${(databaseBytes / 1_048_576).toFixed(1)} MiB
 `;
 }
 
-/** When each workspace was heard of last. */
-function renderWorkspaces({ workspaces }: DeliverySummary): string {
+/** How far behind each workspace is. */
+function withAges({ workspaces }: DeliverySummary, nowMs: number) {
+  const ageMs = (timeMs: number | undefined) => (timeMs === undefined ? undefined : nowMs - timeMs);
+  return workspaces.map((workspace) => ({
+    ...workspace,
+    lastEventAgeMs: ageMs(workspace.lastEventMs),
+    newestObjectAgeMs: ageMs(workspace.newestObjectMs),
+  }));
+}
+
+function renderWorkspaces({ workspaces }: DeliverySummary, nowMs: number): string {
   if (workspaces.length === 0) return '';
-  const rows = workspaces.map(({ workspaceId, lastEventMs, silence }) => [
+  const isoTime = (timeMs: number | undefined) => (timeMs === undefined ? '-' : new Date(timeMs).toISOString());
+  const age = (timeMs: number | undefined) => (timeMs === undefined ? '' : `${durationText(nowMs - timeMs)} ago`);
+  const rows = workspaces.map(({ workspaceId, lastEventMs, newestObjectMs, silence }) => [
     workspaceId ?? '-',
-    new Date(lastEventMs).toISOString(),
+    isoTime(lastEventMs),
+    age(lastEventMs),
+    isoTime(newestObjectMs),
+    age(newestObjectMs),
     silence === undefined ? '' : 'silent',
   ]);
-  return `\n${renderTable(['workspace', 'last event', ''], rows)}`;
+  return `\n${renderTable(['workspace', 'last event', '', 'newest object', '', ''], rows)}`;
 }
 
 /** What waits in the dead-letter files for a replay. */

@@ -28,7 +28,8 @@ export class ByteReader {
     while (missingBytes > 0) {
       const chunk = await this.next();
       if (chunk === undefined) break;
-      taken.push(chunk.subarray(0, missingBytes));
+      // The chunk is not valid any more once the next one is asked for.
+      taken.push(Uint8Array.from(chunk.subarray(0, missingBytes)));
       this.unread(chunk.subarray(missingBytes));
       missingBytes -= Math.min(missingBytes, chunk.length);
     }

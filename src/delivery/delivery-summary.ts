@@ -2,7 +2,7 @@
  * What the state says was delivered, in sums.
  */
 import type { DatabaseSync } from 'node:sqlite';
-import type { WorkspaceEvents } from '../delivery-state.ts';
+import type { Silence, WorkspaceEvents } from '../delivery-state.ts';
 import { metaText } from './meta.ts';
 import { openReadOnly } from './state-reader.ts';
 import { WorkspaceRows } from './workspace-rows.ts';
@@ -16,6 +16,18 @@ export interface PartitionSummary {
   readonly openObjectCount: number;
   readonly acceptedCount: number;
   readonly deadLetteredCount: number;
+  /** LastModified of the newest object version that was settled to its end; undefined when none was. */
+  readonly newestObjectMs: number | undefined;
+}
+
+/** When one workspace was heard of last. */
+export interface WorkspaceSummary {
+  readonly workspaceId: string | undefined;
+  /** Undefined when none of its lines has a time. */
+  readonly lastEventMs: number | undefined;
+  /** As that of its dates. */
+  readonly newestObjectMs: number | undefined;
+  readonly silence: Silence | undefined;
 }
 
 export interface DeliverySummary {
@@ -26,7 +38,7 @@ export interface DeliverySummary {
   /** Lines in these batches. */
   readonly announcedLineCount: number;
   readonly partitions: readonly PartitionSummary[];
-  readonly workspaces: readonly WorkspaceEvents[];
+  readonly workspaces: readonly WorkspaceSummary[];
 }
 
 /**
@@ -43,15 +55,30 @@ export function readDeliverySummary(directory: string): DeliverySummary | undefi
   }
 }
 
+/**
+ * The newest dates only: a start can wait for it, because years of history are not summed up.
+ * @param days that the dates span, the newest one included.
+ * @throws as readDeliverySummary does.
+ */
+export function readNewestPartitions(directory: string, days: number): readonly PartitionSummary[] {
+  const state = openReadOnly(directory);
+  if (state === undefined) return [];
+  try {
+    return state.explained(() => partitionsOf(state.database, `WHERE date > ${dateBefore(days)}`));
+  } finally {
+    state.database.close();
+  }
+}
+
+/** A subquery, so that it is worked out once and not for each object. The newest date stands in an index while it has line hashes. */
+function dateBefore(days: number): string {
+  const newest = 'coalesce((SELECT max(date) FROM object WHERE has_line_hashes = 1), (SELECT max(date) FROM object))';
+  return `(SELECT date(${newest}, '-${days} days'))`;
+}
+
 function summarise(database: DatabaseSync): DeliverySummary {
   const one = (sql: string) => database.prepare(sql).get()?.value ?? null;
-  const rows = database
-    .prepare(
-      `SELECT workspace_id, date, count(*) AS objects, sum(settled_etag IS NULL) AS open,
-              sum(accepted_count) AS accepted, sum(dead_lettered_count) AS dead_lettered
-       FROM object GROUP BY workspace_id, date ORDER BY workspace_id, date`,
-    )
-    .all();
+  const partitions = partitionsOf(database);
   return {
     createdOn: metaText(database, 'created_on'),
     databaseBytes: Number(one('SELECT page_count * page_size AS value FROM pragma_page_count(), pragma_page_size()')),
@@ -59,14 +86,43 @@ function summarise(database: DatabaseSync): DeliverySummary {
     announcedLineCount: Number(
       one('SELECT coalesce(sum(length(occurrence_hashes)), 0) / 8 AS value FROM announcement'),
     ),
-    workspaces: new WorkspaceRows(database).all(),
-    partitions: rows.map((row) => ({
-      workspaceId: row.workspace_id?.toString(),
-      date: row.date?.toString(),
-      objectCount: Number(row.objects),
-      openObjectCount: Number(row.open),
-      acceptedCount: Number(row.accepted),
-      deadLetteredCount: Number(row.dead_lettered),
-    })),
+    workspaces: summariseWorkspaces(partitions, new WorkspaceRows(database).all()),
+    partitions,
   };
+}
+
+function summariseWorkspaces(
+  partitions: readonly PartitionSummary[],
+  events: readonly WorkspaceEvents[],
+): WorkspaceSummary[] {
+  const eventsById = new Map(events.map((each) => [each.workspaceId, each]));
+  return [...Map.groupBy(partitions, ({ workspaceId }) => workspaceId)].map(([workspaceId, dates]) => {
+    const objectTimes = dates.flatMap(({ newestObjectMs }) => newestObjectMs ?? []);
+    return {
+      workspaceId,
+      lastEventMs: eventsById.get(workspaceId)?.lastEventMs,
+      newestObjectMs: objectTimes.length === 0 ? undefined : Math.max(...objectTimes),
+      silence: eventsById.get(workspaceId)?.silence,
+    };
+  });
+}
+
+function partitionsOf(database: DatabaseSync, where = ''): readonly PartitionSummary[] {
+  const rows = database
+    .prepare(
+      `SELECT workspace_id, date, count(*) AS objects, sum(settled_etag IS NULL) AS open,
+              sum(accepted_count) AS accepted, sum(dead_lettered_count) AS dead_lettered,
+              max(settled_modified_at_ms) AS newest_object_ms
+       FROM object ${where} GROUP BY workspace_id, date ORDER BY workspace_id, date`,
+    )
+    .all();
+  return rows.map((row) => ({
+    workspaceId: row.workspace_id?.toString(),
+    date: row.date?.toString(),
+    objectCount: Number(row.objects),
+    openObjectCount: Number(row.open),
+    acceptedCount: Number(row.accepted),
+    deadLetteredCount: Number(row.dead_lettered),
+    newestObjectMs: row.newest_object_ms === null ? undefined : Number(row.newest_object_ms),
+  }));
 }

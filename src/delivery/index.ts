@@ -1,4 +1,9 @@
-export { type DeliverySummary, type PartitionSummary, readDeliverySummary } from './delivery-summary.ts';
+export {
+  type DeliverySummary,
+  type PartitionSummary,
+  readDeliverySummary,
+  readNewestPartitions,
+} from './delivery-summary.ts';
 export { Scratch, scratchPath } from './scratch.ts';
 export { type OpenDatabase, openDeliveryState, type StateOptions } from './sqlite-state.ts';
 export { stateSizeBytes } from './state-directory.ts';

@@ -94,7 +94,7 @@ function createLineIndex(database: DatabaseSync, table: string): LineIndex {
   let skippedRunCount = 0;
   return {
     get(high, low) {
-      for (const { run, slots } of select.iterate(low % bucketCount)) {
+      for (const { run, slots } of select.iterate(low & (bucketCount - 1))) {
         const counts = findCounts(slots as Uint8Array, high, low);
         if (counts === undefined) continue; // Counts of a later run replace those of an earlier one.
         return Number(run) < skippedRunCount && counts.settled > 0 ? { ...counts, met: counts.settled } : counts;
@@ -117,17 +117,17 @@ function createLineIndex(database: DatabaseSync, table: string): LineIndex {
 }
 
 /** The slots that hold a line, as bytes bucket by bucket. */
-function intoBuckets(slots: Uint32Array): Uint8Array[] {
+function intoBuckets(slots: Int32Array): Uint8Array[] {
   const sizes = new Uint32Array(bucketCount);
   const eachUsed = (visit: (at: number, bucket: number) => void) => {
     for (let at = 0; at < slots.length; at += slotWords) {
-      if (slots[at + 2] !== 0 || slots[at + 3] !== 0) visit(at, (slots[at + 1] as number) % bucketCount);
+      if (slots[at + 2] !== 0 || slots[at + 3] !== 0) visit(at, (slots[at + 1] as number) & (bucketCount - 1));
     }
   };
   eachUsed((_at, bucket) => {
     sizes[bucket] = (sizes[bucket] as number) + slotWords;
   });
-  const buckets = Array.from(sizes, (size) => new Uint32Array(size));
+  const buckets = Array.from(sizes, (size) => new Int32Array(size));
   const filled = new Uint32Array(bucketCount);
   eachUsed((at, bucket) => {
     buckets[bucket]?.set(slots.subarray(at, at + slotWords), filled[bucket]);
@@ -137,7 +137,7 @@ function intoBuckets(slots: Uint32Array): Uint8Array[] {
 }
 
 function findCounts(bytes: Uint8Array, high: number, low: number): { settled: number; met: number } | undefined {
-  const slots = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+  const slots = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
   for (let at = 0; at < slots.length; at += slotWords) {
     if (slots[at + 1] !== low || slots[at] !== high) continue;
     return { settled: slots[at + 2] as number, met: slots[at + 3] as number };

@@ -54,7 +54,7 @@ export function openDeliveryState(options: StateOptions): DeliveryState {
     return openOrBeginAgain(options, unlock);
   } catch (error) {
     unlock();
-    throw error;
+    throw explainOpenFailure(error, options.directory);
   }
 }
 
@@ -62,7 +62,7 @@ function openOrBeginAgain(options: StateOptions, unlock: () => void): DeliverySt
   try {
     return openState(options, unlock);
   } catch (error) {
-    if (!isDamaged(error)) throw explainOpenFailure(error, options.directory);
+    if (!isDamaged(error)) throw error;
     beginAgain(options, error);
     return openState(options, unlock);
   }

@@ -93,5 +93,5 @@ function toHashes(
   content: SQLOutputValue | undefined,
   checksum: SQLOutputValue | undefined,
 ): LineHashes {
-  return new Uint32Array(verified(owner, content, checksum).slice().buffer);
+  return new Int32Array(verified(owner, content, checksum).slice().buffer);
 }

@@ -5,7 +5,7 @@
  * because of a setting or a crash over there, so only answers that are about the content of a request (400, 422, 413) are
  * final here; everything else is tried again until it is accepted.
  */
-import { AgentError } from '../model/agent-error.ts';
+import { AgentError, isAgentError } from '../model/agent-error.ts';
 import type { ExportOutcome, MisconfiguredOutcome, UnavailableOutcome } from './export-outcome.ts';
 import type { OtlpOptions } from './options.ts';
 import { readableText } from './readable-text.ts';
@@ -50,6 +50,7 @@ export function httpFault(response: OtlpResponse, options: OtlpOptions, nowMs: n
 
 /** What it means when there was no answer. */
 export function connectionFault(error: unknown, options: OtlpOptions): UnavailableOutcome | MisconfiguredOutcome {
+  if (isAgentError(error, 'ERR_CONFIGURATION')) return certificateFault(error);
   const code = codeOf(error);
   const words = readableText(wordsOf(error, options));
   const message = `${targetOf(options)} could not be reached: ${words}`;
@@ -68,6 +69,15 @@ export function connectionFault(error: unknown, options: OtlpOptions): Unavailab
     waitAtLeastMs: 0,
     requestSeen,
   };
+}
+
+/** A certificate or key was replaced by what cannot be used. It may be half written, so this can pass by itself. */
+function certificateFault(cause: AgentError): UnavailableOutcome {
+  const error = new AgentError('ERR_EXPORT_UNAVAILABLE', `A certificate has changed; ${cause.message}`, {
+    cause,
+    hint: `${cause.hint} It is read again at the next attempt.`,
+  });
+  return { status: 'unavailable', error, httpStatus: undefined, waitAtLeastMs: 0, requestSeen: false };
 }
 
 /** Scheme, host and path: user, password and query can be secrets. */

@@ -6,9 +6,9 @@ import type { AgentError } from '../model/agent-error.ts';
 
 export type ExportOutcome =
   /** Everything was taken; a warning is what the server wanted to say all the same. */
-  | { readonly status: 'accepted'; readonly warning: string | undefined }
+  | { readonly status: 'accepted'; readonly httpStatus: number; readonly warning: string | undefined }
   /** OTLP partial success: some records were dropped, OTLP cannot say which, and the request must not be sent again. */
-  | { readonly status: 'partial'; readonly rejectedCount: number; readonly reason: string }
+  | { readonly status: 'partial'; readonly httpStatus: number; readonly rejectedCount: number; readonly reason: string }
   /** The same bytes will be refused again: something in them is wrong. */
   | { readonly status: 'rejected'; readonly httpStatus: number; readonly reason: string }
   | { readonly status: 'tooLarge'; readonly httpStatus: number; readonly reason: string }

@@ -1,7 +1,7 @@
 /**
  * The connections to the collector: kept alive, with the certificates that the configuration names.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { AgentError, messageOf } from '../model/agent-error.ts';
@@ -10,8 +10,63 @@ import type { NamedFile, OtlpOptions } from './options.ts';
 /** A host that takes longer to open a connection is not there. */
 const connectTimeoutLimitMs = 5_000;
 
-/** Throws ERR_CONFIGURATION when a certificate or key cannot be used. */
-export function createHttpDispatcher(options: OtlpOptions): Dispatcher {
+/**
+ * The dispatcher of the certificates as they are on the disk: cert-manager, SPIFFE and the like replace them while we run.
+ * Connections are opened anew when they changed; a request that is under way keeps its connection.
+ */
+export class HttpDispatchers {
+  readonly #options: OtlpOptions;
+  #current: Dispatcher;
+  /** Of the files that the current one was made from. */
+  #fileVersions: string;
+  /** Still busy with their last requests. */
+  readonly #retired = new Set<Dispatcher>();
+
+  /** Throws ERR_CONFIGURATION when a certificate or key cannot be used. */
+  constructor(options: OtlpOptions) {
+    this.#options = options;
+    this.#fileVersions = fileVersions(options);
+    this.#current = createHttpDispatcher(options);
+  }
+
+  /** Throws ERR_CONFIGURATION when one has changed into what cannot be used: it may be half written. */
+  current(): Dispatcher {
+    const versions = fileVersions(this.#options);
+    if (versions === this.#fileVersions) return this.#current;
+    const renewed = createHttpDispatcher(this.#options);
+    this.#retire(this.#current);
+    this.#current = renewed;
+    this.#fileVersions = versions;
+    return renewed;
+  }
+
+  /** Cuts what is under way. */
+  async destroy(): Promise<void> {
+    await Promise.all([this.#current, ...this.#retired].map((dispatcher) => dispatcher.destroy()));
+  }
+
+  #retire(dispatcher: Dispatcher): void {
+    this.#retired.add(dispatcher);
+    const forget = () => void this.#retired.delete(dispatcher);
+    dispatcher.close().then(forget, forget);
+  }
+}
+
+function fileVersions({ caFile, clientCertificateFile, clientKeyFile }: OtlpOptions): string {
+  return [caFile, clientCertificateFile, clientKeyFile].map(fileVersion).join();
+}
+
+function fileVersion(file: NamedFile | undefined): string {
+  if (file === undefined) return '';
+  try {
+    const { dev, ino, size, mtimeNs } = statSync(file.path, { bigint: true });
+    return [dev, ino, size, mtimeNs].join('-');
+  } catch {
+    return 'none'; // Reading it says why.
+  }
+}
+
+function createHttpDispatcher(options: OtlpOptions): Dispatcher {
   const timeout = Math.min(options.requestTimeoutMs, connectTimeoutLimitMs);
   const connect = { timeout, ...readCertificates(options) };
   // One deadline covers the whole attempt (OTEL_EXPORTER_OTLP_TIMEOUT), so undici's own, one for each phase, are off.

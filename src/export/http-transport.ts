@@ -3,12 +3,12 @@
  */
 import { request } from 'undici';
 import type { OtlpResponse } from './collector-faults.ts';
-import { createHttpDispatcher } from './http-dispatcher.ts';
+import { HttpDispatchers } from './http-dispatcher.ts';
 import type { OtlpOptions } from './options.ts';
 
 export interface HttpTransport {
   /**
-   * Rejects with what the network says, with a DOMException called TimeoutError when the attempt takes longer than
+   * Rejects with what the network says, with ERR_CONFIGURATION when a certificate has changed into what cannot be used, with a DOMException called TimeoutError when the attempt takes longer than
    * `requestTimeoutMs`, or with the signal's reason.
    */
   post(headers: Readonly<Record<string, string>>, body: Uint8Array, signal: AbortSignal): Promise<OtlpResponse>;
@@ -21,14 +21,15 @@ const responseBytesMax = 4 * 1024 * 1024;
 
 /** Throws ERR_CONFIGURATION when a certificate or key cannot be used. */
 export function createHttpTransport(options: OtlpOptions): HttpTransport {
-  const dispatcher = createHttpDispatcher(options);
+  const dispatchers = new HttpDispatchers(options);
   return {
     async post(headers, body, signal) {
+      const dispatcher = dispatchers.current();
       const deadline = AbortSignal.any([signal, AbortSignal.timeout(options.requestTimeoutMs)]);
       const response = await request(options.url, { method: 'POST', headers, body, dispatcher, signal: deadline });
       return { status: response.statusCode, headers: response.headers, body: await readLimited(response.body) };
     },
-    close: () => dispatcher.destroy(),
+    close: () => dispatchers.destroy(),
   };
 }
 

@@ -102,7 +102,9 @@ export const exportOptions = {
     'Milliseconds that one attempt may take; attempts go on until it is accepted. Default `10000`.',
   ),
   OTEL_EXPORTER_OTLP_LOGS_TIMEOUT: timeout.describe('The same for logs; wins.'),
-  OTEL_EXPORTER_OTLP_CERTIFICATE: file.describe("PEM file of the authority that signed the collector's certificate."),
+  OTEL_EXPORTER_OTLP_CERTIFICATE: file.describe(
+    "PEM file of the authority that signed the collector's certificate. Read again when it changes, as are certificate and key of the client.",
+  ),
   OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE: file.describe('The same for logs; wins.'),
   OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: file.describe('PEM file of the client certificate (chain) for mutual TLS.'),
   OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE: file.describe('The same for logs; wins.'),

@@ -63,23 +63,24 @@ async function outcomeOfSuccess(response: OtlpResponse, options: OtlpOptions): P
   // A portal or a wrong path that greets everyone with a page: no OTLP server answers so, and nothing was stored.
   if (/^text\/html/i.test(contentType)) return httpFault(response, options, 0);
   // Empty is what Loki (204) and others send.
-  if (response.body.length === 0) return { status: 'accepted', warning: undefined };
+  if (response.body.length === 0) return { status: 'accepted', httpStatus: response.status, warning: undefined };
   try {
     // Most answers are empty, and the package takes eight megabytes.
     const { JsonLogsSerializer, ProtobufLogsSerializer } = await import('@opentelemetry/otlp-transformer');
     const serializer = /json/i.test(contentType) ? JsonLogsSerializer : ProtobufLogsSerializer;
-    return outcomeOfAnswer(serializer.deserializeResponse(response.body));
+    return outcomeOfAnswer(response.status, serializer.deserializeResponse(response.body));
   } catch (error) {
-    return { status: 'accepted', warning: `the answer is no OTLP response: ${readableText(messageOf(error), 100)}` };
+    const warning = `the answer is no OTLP response: ${readableText(messageOf(error), 100)}`;
+    return { status: 'accepted', httpStatus: response.status, warning };
   }
 }
 
 /** A partial success that rejects nothing is a warning (opentelemetry-proto, docs/specification.md, "Partial Success"). */
-function outcomeOfAnswer(answer: IExportLogsServiceResponse | null): ExportOutcome {
+function outcomeOfAnswer(httpStatus: number, answer: IExportLogsServiceResponse | null): ExportOutcome {
   const { rejectedLogRecords, errorMessage } = answer?.partialSuccess ?? {};
   const reason = typeof errorMessage === 'string' ? readableText(errorMessage) : '';
   // In JSON a 64-bit number is a string. Part of a record is a record: the counts of lines have to add up.
   const rejectedCount = Math.ceil(Number(rejectedLogRecords ?? 0));
-  if (rejectedCount > 0) return { status: 'partial', rejectedCount, reason };
-  return { status: 'accepted', warning: reason === '' ? undefined : reason };
+  if (rejectedCount > 0) return { status: 'partial', httpStatus, rejectedCount, reason };
+  return { status: 'accepted', httpStatus, warning: reason === '' ? undefined : reason };
 }

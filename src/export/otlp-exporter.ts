@@ -118,7 +118,7 @@ export class OtlpExporter implements Exporter {
     this.#observe({
       kind: 'requestEnded',
       outcome: outcome.status,
-      httpStatus: 'httpStatus' in outcome ? outcome.httpStatus : 200,
+      httpStatus: outcome.httpStatus,
       durationMs,
       recordCount: batch.lineCount,
       requestBytes: batch.request.length,
@@ -167,9 +167,8 @@ export class OtlpExporter implements Exporter {
   ): Promise<BatchEnd> {
     const ofRecords = batch.lineCount;
     const rejectedRecords = Math.min(verdict.rejectedCount, ofRecords);
-    const { reason } = verdict;
+    const { httpStatus, reason } = verdict;
     const hint = refusalHint(reason);
-    const httpStatus = 200;
     await this.#writeDeadLetters(batch, { httpStatus, reason, rejectedRecords, ofRecords }, signal);
     this.#observe({
       kind: 'deadLettered',

@@ -4,8 +4,8 @@
 import { Buffer } from 'node:buffer';
 import { FlatNames } from './flat-names.ts';
 import { exactNumber } from './record/exact-json.ts';
-import { type JsonTape, kinds } from './record/json-tape.ts';
-import type { RecordKey } from './record/key-table.ts';
+import type { JsonTape } from './record/json-tape.ts';
+import { isContainer, isValue, kinds, type RecordKey } from './record/record-shape.ts';
 import { type AttributeKey, arrayElement, attributeKey } from './writers/attribute-key.ts';
 import type { LogRecordWriter } from './writers/log-record-writer.ts';
 
@@ -56,7 +56,7 @@ export class BoundedMapWriter {
     out.beginMap(key);
     const end = tape.next(object);
     for (let entry = object + 1; entry < end; entry = tape.next(entry)) {
-      if (!tape.hasValue(entry)) continue;
+      if (!isValue(tape.kind(entry))) continue;
       const name = tape.key(entry);
       if (name.text === '' || !this.#fits(name, tape, entry, depth)) this.#complete = false;
       else if (this.#flatNames === undefined || this.#insideArray)
@@ -97,8 +97,8 @@ export class BoundedMapWriter {
     out.beginArray(key);
     const end = tape.next(array);
     for (let entry = array + 1; entry < end; entry = tape.next(entry)) {
-      if (!tape.hasValue(entry)) continue;
-      if (isContainer(tape, entry) && depth >= this.#limits.depth) this.#complete = false;
+      if (!isValue(tape.kind(entry))) continue;
+      if (isContainer(tape.kind(entry)) && depth >= this.#limits.depth) this.#complete = false;
       else this.#writeValue(arrayElement, tape, entry, depth, out);
     }
     out.endContainer();
@@ -107,7 +107,7 @@ export class BoundedMapWriter {
 
   /** Takes the value from what is left of the limits: maps entry by entry, arrays as a whole. */
   #fits(key: RecordKey, tape: JsonTape, entry: number, depth: number): boolean {
-    if (isContainer(tape, entry) && depth >= this.#limits.depth) return false;
+    if (isContainer(tape.kind(entry)) && depth >= this.#limits.depth) return false;
     if (this.#insideArray) return true;
     const isMap = tape.kind(entry) === kinds.object;
     if (!isMap && this.#leavesLeft === 0) return false;
@@ -121,16 +121,12 @@ export class BoundedMapWriter {
   }
 }
 
-function isContainer(tape: JsonTape, entry: number): boolean {
-  return tape.kind(entry) >= kinds.object;
-}
-
 /** Of what is written at most: nothing deeper than the limit is. */
 function sizeOf(tape: JsonTape, entry: number, depthLeft: number): number {
   const kind = tape.kind(entry);
-  if (kind === kinds.text) return tape.end(entry) - tape.start(entry);
+  if (kind === kinds.text || kind === kinds.emptyText) return tape.end(entry) - tape.start(entry);
   if (kind === kinds.escapedText) return Buffer.byteLength(tape.text(entry));
-  if (!isContainer(tape, entry) || depthLeft === 0) return scalarSizeBytes;
+  if (!isContainer(tape.kind(entry)) || depthLeft === 0) return scalarSizeBytes;
   let sizeBytes = 0;
   const end = tape.next(entry);
   for (let inner = entry + 1; inner < end; inner = tape.next(inner)) {

@@ -1,212 +1,223 @@
 /**
- * From the mapping as data to straight closures: paths, names and conditions are resolved once, here.
+ * From the mapping as data to plans for the shapes of records: names and conversions are resolved once, here, and paths and
+ * conditions once for each shape.
  */
 import { Buffer } from 'node:buffer';
-import type { IdentifiedLine } from '../model/line.ts';
 import { BoundedMapWriter } from './bounded-map.ts';
-import { conversions, type Scalar } from './conversions.ts';
+import { type Conversion, conversions, type Scalar } from './conversions.ts';
 import type { Mapping } from './mapping-file.ts';
-import type { Condition, Fact, LineField, ResourceRule, Rule } from './mapping-schema.ts';
-import type { JsonValue } from './record/exact-json.ts';
-import { type JsonTape, kinds } from './record/json-tape.ts';
-import type { RecordPaths, RecordValues } from './record/record-paths.ts';
+import type { LineField, ResourceRule, Rule, SeverityRule } from './mapping-schema.ts';
+import { type FactRule, isOfLine, Planning } from './planning.ts';
+import type { JsonTape } from './record/json-tape.ts';
+import type { FoundPaths } from './record/record-paths.ts';
 import type { RecordReader } from './record/record-reader.ts';
-import { type AttributeKey, attributeKey } from './writers/attribute-key.ts';
+import { kinds } from './record/record-shape.ts';
+import type { MappingInput, Read, RecordPlan, Step, Write } from './record-plan.ts';
+import { type AttributeKey, attributeKey, type RepeatedText, repeatedText } from './writers/attribute-key.ts';
 import { type LogRecordWriter, type Severity, severities } from './writers/log-record-writer.ts';
 
-/** What the closures look at. */
-export interface MappingInput {
-  readonly line: IdentifiedLine;
-  readonly occurrence: number;
-  readonly isCut: boolean;
-  /** A constant text without content of the record. */
-  unparsedReason: string | undefined;
-  /** Of the record that is being written. */
-  eventName: string;
-  /** Of the record's paths. */
-  readonly values: RecordValues;
-  /** By the index of the fact. */
-  readonly facts: (Scalar | undefined)[];
-  /** Set when a text was cut whose rule has no flag of its own. */
-  wasShortened: boolean;
-}
-
-type Read = (input: MappingInput) => JsonValue | undefined;
-type Test = (input: MappingInput) => boolean;
-/** Writes the attribute; true when there was something to write. */
-type Write = (input: MappingInput, out: LogRecordWriter) => boolean;
-
-export interface ResourceAttribute {
-  readonly key: string;
-  readonly read: (input: MappingInput) => string | undefined;
-}
-
 export interface CompiledMapping {
-  readonly readTimestamp: Read;
-  readonly readFacts: (input: MappingInput) => void;
-  readonly severityOf: (input: MappingInput) => Severity;
-  readonly resource: readonly ResourceAttribute[];
-  readonly writeAttributes: (input: MappingInput, out: LogRecordWriter) => void;
-  /** What is known of a line without its record. */
-  readonly writeLineAttributes: (input: MappingInput, out: LogRecordWriter) => void;
+  /** For records that have the values of these paths where this one has them. */
+  planRecord(paths: FoundPaths): RecordPlan;
+  /** For a line without a record. */
+  planLine(): RecordPlan;
 }
 
-/** @param reader learns the paths of the mapping. */
-export function compileMapping(mapping: Mapping, { paths, objectIn }: RecordReader): CompiledMapping {
-  const factNames = [...mapping.facts.keys()];
-  const facts = [...mapping.facts.values()].map((fact) => compileFact(fact, paths));
-  const context: CompileContext = {
-    factNames,
-    textBytesMax: mapping.limits.textBytes,
-    paths,
-    objectIn,
-  };
-  const severityRules = mapping.severity.map(({ value, when }) => ({
-    severity: severities[value],
-    test: compileTest(when, factNames),
-  }));
-  const attributes = [...mapping.attributes].map(([target, rules]) => ({
-    readsLine: rules.some((rule) => rule.from?.some(isOfLine) === true),
-    write: compileRules(target, rules, context),
-  }));
-  const writeFlag = flagWriter(mapping.limits.flag);
-
-  return {
-    readTimestamp: readFirst(mapping.timestampPaths, paths),
-    readFacts(input) {
-      for (let fact = 0; fact < facts.length; fact++) input.facts[fact] = facts[fact]?.(input);
-    },
-    severityOf(input) {
-      for (const { test, severity } of severityRules) if (test(input)) return severity;
-      return severities.INFO;
-    },
-    resource: [...mapping.resource].map(([key, rule]) => ({
-      key,
-      read: compileResourceRule(rule, context),
-    })),
-    writeAttributes: writeAll(
-      attributes.map(({ write }) => write),
-      writeFlag,
-    ),
-    writeLineAttributes: writeAll(
-      attributes.flatMap(({ readsLine, write }) => (readsLine ? [write] : [])),
-      writeFlag,
-    ),
-  };
+/** A step, and whether it always writes something. */
+interface PlannedStep {
+  readonly step: Step;
+  readonly isCertain: boolean;
 }
 
-function compileFact({ from, as }: Fact, paths: RecordPaths): (input: MappingInput) => Scalar | undefined {
-  const read = readFirst(from, paths);
-  const { convert } = conversions[as];
-  return (input) => {
-    const value = read(input);
-    return value === undefined ? undefined : convert(value, input);
-  };
-}
+/** Undefined when there is nothing to write for the shape. */
+type PlanRule = (planning: Planning) => PlannedStep | undefined;
 
 interface CompileContext {
-  readonly factNames: readonly string[];
   readonly textBytesMax: number;
-  readonly paths: RecordPaths;
   readonly objectIn: (text: string) => JsonTape | undefined;
 }
 
-function writeAll(
-  writes: readonly Write[],
-  writeFlag: (out: LogRecordWriter) => void,
-): CompiledMapping['writeAttributes'] {
-  return (input, out) => {
-    input.wasShortened = false;
-    for (const write of writes) write(input, out);
-    if (input.wasShortened) writeFlag(out);
+/** @param reader learns the paths of the mapping. */
+export function compileMapping(mapping: Mapping, reader: RecordReader): CompiledMapping {
+  reader.addPaths(pathsOf(mapping));
+  const context = { textBytesMax: mapping.limits.textBytes, objectIn: reader.objectIn };
+  const facts = new Map(
+    [...mapping.facts].map(([name, { from, as }], index): [string, FactRule] => [
+      name,
+      { index, from, conversion: conversions[as], isText: as === 'string' },
+    ]),
+  );
+  const attributes = [...mapping.attributes].map(([target, rules]) => ({
+    readsLine: rules.some((rule) => rule.from?.some(isOfLine) === true),
+    plan: compileRules(attributeKey(target), rules, context),
+  }));
+  const resource = [...mapping.resource.values()].map((rule) => compileResourceRule(rule, context));
+  const writeFlag = flagWriter(mapping.limits.flag);
+
+  const plan = (paths: FoundPaths | undefined, planned: readonly PlanRule[]): RecordPlan => {
+    const planning = new Planning(paths, lineReaders, facts);
+    return {
+      readTimestamp: planning.read(mapping.timestampPaths)?.read,
+      severityOf: planSeverity(mapping.severity, planning),
+      resource: resource.map((planRead) => planRead(planning)),
+      steps: planned.flatMap((planRule) => planRule(planning)?.step ?? []),
+      facts: planning.usedFacts(),
+      writeFlag,
+    };
+  };
+  return {
+    planRecord: (paths) =>
+      plan(
+        paths,
+        attributes.map((attribute) => attribute.plan),
+      ),
+    planLine: () =>
+      plan(
+        undefined,
+        attributes.flatMap((attribute) => (attribute.readsLine ? [attribute.plan] : [])),
+      ),
+  };
+}
+
+/** Of all rules, without those of lines. */
+function pathsOf({ timestampPaths, facts, resource, attributes }: Mapping): string[] {
+  const rules = [...facts.values(), ...resource.values(), ...[...attributes.values()].flat()];
+  return [...timestampPaths, ...rules.flatMap(({ from }) => from ?? [])].filter((path) => !isOfLine(path));
+}
+
+function planSeverity(rules: readonly SeverityRule[], planning: Planning): RecordPlan['severityOf'] {
+  const possible = rules.flatMap(({ value, when }) => {
+    const test = planning.test(when);
+    return test === 'never' ? [] : [{ severity: severities[value], test }];
+  });
+  return (input): Severity => {
+    for (const { test, severity } of possible) if (test === 'always' || test(input)) return severity;
+    return severities.INFO;
   };
 }
 
 /** The first rule that gives something is the attribute. */
-function compileRules(target: string, rules: readonly Rule[], context: CompileContext): Write {
-  const writes = rules.map((rule) => compileRule(attributeKey(target), rule, context));
-  const [only] = writes;
-  if (writes.length === 1 && only !== undefined) return only;
-  return (input, out) => {
-    for (const write of writes) if (write(input, out)) return true;
-    return false;
+function compileRules(key: AttributeKey, rules: readonly Rule[], context: CompileContext): PlanRule {
+  const planRules = rules.map((rule) => compileRule(key, rule, context));
+  return (planning) => {
+    const candidates: PlannedStep[] = [];
+    for (const planRule of planRules) {
+      const planned = planRule(planning);
+      if (planned !== undefined) candidates.push(planned);
+      if (planned?.isCertain === true) break;
+    }
+    const [first, second] = candidates;
+    if (second === undefined) return first;
+    const writes = candidates.map(({ step }) => step.write);
+    return possibly(key, (input, out) => {
+      for (const write of writes) if (write(input, out)) return true;
+      return false;
+    });
   };
 }
 
-function compileRule(key: AttributeKey, rule: Rule, context: CompileContext): Write {
-  const write = compileValue(key, rule, context);
-  if (rule.when === undefined) return write;
-  const test = compileTest(rule.when, context.factNames);
-  return (input, out) => test(input) && write(input, out);
+function compileRule(key: AttributeKey, rule: Rule, context: CompileContext): PlanRule {
+  const planValue = compileValue(key, rule, context);
+  const { when } = rule;
+  if (when === undefined) return planValue;
+  return (planning) => {
+    const test = planning.test(when);
+    const planned = test === 'never' ? undefined : planValue(planning);
+    if (planned === undefined || test === 'never' || test === 'always') return planned;
+    const { write } = planned.step;
+    return possibly(key, (input, out) => test(input) && write(input, out));
+  };
 }
 
-function compileValue(key: AttributeKey, rule: Rule, context: CompileContext): Write {
+function compileValue(key: AttributeKey, rule: Rule, context: CompileContext): PlanRule {
   const { value, from = [], as, limits, flag, distinctNames } = rule;
-  if (value !== undefined) {
-    return (_input, out) => {
-      writeScalar(key, value, out);
-      return true;
-    };
-  }
+  if (value !== undefined) return () => ({ step: writeStep(key, constantWriter(key, value)), isCertain: true });
   const shortened = flag === undefined ? markShortened : flagWriter(flag);
   if (as === 'map') return compileMap(key, from, { limits, distinctNames }, shortened, context);
-  const read = readFirst(from, context.paths);
-  const { type, convert } = conversions[as];
-  if (type === 'string') {
+  const conversion = conversions[as];
+  if (conversion.type === 'string') {
     const bytesMax = limits?.bytes ?? context.textBytesMax;
-    const writeText = compileText(key, read, convert, bytesMax, shortened);
-    return as === 'string' ? compileCopy(key, from, bytesMax, writeText, context) : writeText;
+    const isRepeated = as !== 'record_uid' && as !== 'json_text';
+    return compileText(key, from, { conversion, isCopy: as === 'string', bytesMax, shortened, isRepeated });
   }
-  return (input, out) => {
-    const source = read(input);
-    const converted = source === undefined ? undefined : convert(source, input);
-    if (converted === undefined) return false;
-    writeScalar(key, converted, out);
-    return true;
+  const { convert } = conversion;
+  return (planning) => {
+    const planned = planning.read(from);
+    if (planned === undefined) return undefined;
+    const { read } = planned;
+    return possibly(key, (input, out) => {
+      const source = read(input);
+      const converted = source === undefined ? undefined : convert(source, input);
+      if (converted === undefined) return false;
+      writeScalar(key, converted, out);
+      return true;
+    });
   };
 }
 
 type Shortened = (out: LogRecordWriter, input: MappingInput) => void;
 
-/** A text that is sent as it stands in the line is copied from there. */
-function compileCopy(
-  key: AttributeKey,
-  from: readonly string[],
-  bytesMax: number,
-  writeText: Write,
-  { paths }: CompileContext,
-): Write {
-  if (from.some(isOfLine)) return writeText;
-  const candidates = from.map((path) => paths.indexOf(path));
+interface TextRule {
+  readonly conversion: Conversion;
+  /** The text is sent as it stands in the record. */
+  readonly isCopy: boolean;
+  readonly bytesMax: number;
+  readonly shortened: Shortened;
+  /** The next record often has the same one. */
+  readonly isRepeated: boolean;
+}
+
+function compileText(key: AttributeKey, from: readonly string[], rule: TextRule): PlanRule {
+  return (planning) => {
+    const planned = planning.read(from);
+    if (planned === undefined) return undefined;
+    const { entry } = planned;
+    const copiedEntry = entry !== undefined && planning.kind(entry) === kinds.text ? entry : undefined;
+    const write = textWriter(key, planned.read, rule, copiedEntry);
+    if (!rule.isCopy || entry === undefined || copiedEntry === undefined) return possibly(key, write);
+    return {
+      step: { copiedEntry: entry, key, bytesMax: rule.bytesMax, write: copyWriter(key, entry, rule.bytesMax, write) },
+      isCertain: true,
+    };
+  };
+}
+
+/** For where a copied text is one of several candidates. */
+function copyWriter(key: AttributeKey, entry: number, bytesMax: number, writeText: Write): Write {
   return (input, out) => {
-    const { values } = input;
-    const path = values.firstPath(candidates);
-    if (path === undefined) return false;
-    const [tape, entry] = [values.tape(path), values.entry(path)];
+    const { tape } = input;
     const [start, end] = [tape.start(entry), tape.end(entry)];
-    if (tape.kind(entry) !== kinds.text || end - start > bytesMax) return writeText(input, out);
+    if (end - start > bytesMax) return writeText(input, out);
     out.utf8(key, tape, start, end);
     return true;
   };
 }
 
-function compileText(
-  key: AttributeKey,
-  read: Read,
-  convert: (value: JsonValue, input: MappingInput) => Scalar | undefined,
-  bytesMax: number,
-  shortened: Shortened,
-): Write {
+/** @param copiedEntry of a plain text that is read. */
+function textWriter(key: AttributeKey, read: Read, rule: TextRule, copiedEntry: number | undefined): Write {
+  const { conversion, bytesMax, shortened, isRepeated } = rule;
+  const { convert } = conversion;
+  let last: RepeatedText | undefined;
+  let lastText: string | undefined;
   return (input, out) => {
     const source = read(input);
     if (source === undefined) return false;
     const text = convert(source, input);
     if (typeof text !== 'string') return false;
-    if (text.length * 3 <= bytesMax || Buffer.byteLength(text) <= bytesMax) {
-      out.string(key, text);
-    } else {
+    if (text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax) {
       out.string(key, cutToBytes(text, bytesMax));
       shortened(out, input);
+    } else if (copiedEntry !== undefined && text === source) {
+      out.utf8(key, input.tape, input.tape.start(copiedEntry), input.tape.end(copiedEntry));
+    } else if (!isRepeated) {
+      out.string(key, text);
+    } else if (text === lastText) {
+      last ??= repeatedText(key, text);
+      out.repeated(last);
+    } else {
+      last = undefined;
+      lastText = text;
+      out.string(key, text);
     }
     return true;
   };
@@ -217,25 +228,28 @@ function compileMap(
   from: readonly string[],
   { limits, distinctNames }: Pick<Rule, 'limits' | 'distinctNames'>,
   shortened: Shortened,
-  { paths, objectIn }: CompileContext,
-): Write {
+  { objectIn }: CompileContext,
+): PlanRule {
   const { leaves = 64, bytes = 32_768, depth = 8 } = limits ?? {};
   const map = new BoundedMapWriter({ leaves, bytes, depth }, distinctNames);
-  const candidates = from.map((path) => paths.indexOf(path));
-  return (input, out) => {
-    const { values } = input;
-    const path = values.firstPath(candidates);
-    if (path === undefined) return false;
-    const [tape, entry] = [values.tape(path), values.entry(path)];
-    if (tape.kind(entry) === kinds.object) {
-      if (!map.write(key, tape, entry, out)) shortened(out, input);
-      return true;
+  return (planning) => {
+    const planned = planning.read(from);
+    if (planned === undefined) return undefined;
+    const { entry, read } = planned;
+    if (entry !== undefined && planning.kind(entry) === kinds.object) {
+      const step = writeStep(key, (input, out) => {
+        if (!map.write(key, input.tape, entry, out)) shortened(out, input);
+        return true;
+      });
+      return { step, isCertain: true };
     }
-    const text = values.value(path);
-    const inner = typeof text === 'string' ? objectIn(text) : undefined;
-    if (inner === undefined) return false;
-    if (!map.write(key, inner, 0, out)) shortened(out, input);
-    return true;
+    return possibly(key, (input, out) => {
+      const text = read(input);
+      const inner = typeof text === 'string' ? objectIn(text) : undefined;
+      if (inner === undefined) return false;
+      if (!map.write(key, inner, 0, out)) shortened(out, input);
+      return true;
+    });
   };
 }
 
@@ -248,73 +262,48 @@ function flagWriter(name: string): (out: LogRecordWriter) => void {
   return (out) => out.boolean(key, true);
 }
 
+function writeStep(key: AttributeKey, write: Write): Step {
+  return { copiedEntry: -1, key, bytesMax: 0, write };
+}
+
+function possibly(key: AttributeKey, write: Write): PlannedStep {
+  return { step: writeStep(key, write), isCertain: false };
+}
+
+function constantWriter(key: AttributeKey, value: Scalar): Write {
+  if (typeof value === 'string') {
+    const repeated = repeatedText(key, value);
+    return (_input, out) => {
+      out.repeated(repeated);
+      return true;
+    };
+  }
+  return (_input, out) => {
+    writeScalar(key, value, out);
+    return true;
+  };
+}
+
 function writeScalar(key: AttributeKey, value: Scalar, out: LogRecordWriter): void {
   if (typeof value === 'string') out.string(key, value);
   else if (typeof value === 'boolean') out.boolean(key, value);
   else out.integer(key, value);
 }
 
-function compileTest(when: Readonly<Record<string, Condition>> | undefined, factNames: readonly string[]): Test {
-  const tests = Object.entries(when ?? {}).map(([name, condition]) =>
-    compileCondition(factNames.indexOf(name), condition),
-  );
-  const [first, second] = tests;
-  if (first === undefined) return () => true;
-  if (second === undefined) return first;
-  return (input) => tests.every((test) => test(input));
-}
-
-function compileCondition(fact: number, condition: Condition): Test {
-  if (condition === 'present') return (input) => input.facts[fact] !== undefined;
-  if (condition === 'absent') return (input) => input.facts[fact] === undefined;
-  if (Array.isArray(condition)) {
-    const values = new Set<Scalar>(condition);
-    return (input) => values.has(input.facts[fact] ?? '');
-  }
-  const { from, to } = condition;
-  return (input) => {
-    const value = input.facts[fact];
-    return typeof value === 'number' && value >= from && value <= to;
-  };
-}
-
 function compileResourceRule(
   { from, as, value }: ResourceRule,
-  { paths, textBytesMax }: CompileContext,
-): ResourceAttribute['read'] {
-  if (value !== undefined) return () => value;
-  const read = readFirst(from ?? [], paths);
+  { textBytesMax }: CompileContext,
+): (planning: Planning) => RecordPlan['resource'][number] {
+  if (value !== undefined) return () => () => value;
   const { convert } = conversions[as];
-  return (input) => {
-    const source = read(input);
-    const text = source === undefined ? undefined : convert(source, input)?.toString();
-    return text === undefined || text.length * 3 <= textBytesMax ? text : cutToBytes(text, textBytesMax);
+  return (planning) => {
+    const read = planning.read(from ?? [])?.read ?? (() => undefined);
+    return (input) => {
+      const source = read(input);
+      const text = source === undefined ? undefined : convert(source, input)?.toString();
+      return text === undefined || text.length * 3 <= textBytesMax ? text : cutToBytes(text, textBytesMax);
+    };
   };
-}
-
-/** The first path with a value. */
-function readFirst(from: readonly string[], paths: RecordPaths): Read {
-  const reads = from.map((path) => compilePath(path, paths));
-  const [first, second] = reads;
-  if (first !== undefined && second === undefined) return first;
-  return (input) => {
-    for (const read of reads) {
-      const value = read(input);
-      if (value !== undefined) return value;
-    }
-    return undefined;
-  };
-}
-
-function compilePath(path: string, paths: RecordPaths): Read {
-  if (isOfLine(path)) return lineReaders[path.slice(1) as LineField];
-  const index = paths.indexOf(path);
-  return ({ values }) => values.value(index);
-}
-
-/** Such as `$digest`: what is known of the line, and not from its record. */
-function isOfLine(path: string): boolean {
-  return path.startsWith('$');
 }
 
 const lineReaders: Readonly<Record<LineField, Read>> = {

@@ -6,13 +6,16 @@ import { Buffer } from 'node:buffer';
 import type { Mapper, Notice, OtlpEncoding, RequestEncoder } from '../mapper.ts';
 import type { EventTimes } from '../model/event-times.ts';
 import type { IdentifiedLine } from '../model/line.ts';
-import { type CompiledMapping, compileMapping, type MappingInput } from './compile.ts';
+import { type CompiledMapping, compileMapping } from './compile.ts';
 import { toUnixMs } from './conversions.ts';
 import { loadMapping, type Mapping } from './mapping-file.ts';
 import { NoticeWriter } from './notice.ts';
 import type { RedactionClass } from './options.ts';
+import type { FoundPaths } from './record/record-paths.ts';
 import { RecordReader } from './record/record-reader.ts';
+import type { RecordShape } from './record/record-shape.ts';
 import { SensitiveKeys } from './record/sensitive-keys.ts';
+import { type MappingInput, type RecordPlan, readFacts, writeAttributes } from './record-plan.ts';
 import { ResourceCache } from './resource-cache.ts';
 import { type Envelope, encodeEnvelope } from './writers/envelope.ts';
 import { JsonWriter } from './writers/json-writer.ts';
@@ -39,6 +42,9 @@ export function createMapper(options: MapperOptions): Mapper {
 
 class LineMapper implements Mapper {
   readonly #compiled: CompiledMapping;
+  readonly #plans = new WeakMap<RecordShape, RecordPlan>();
+  readonly #planBySignature = new Map<string, RecordPlan>();
+  readonly #linePlan: RecordPlan;
   readonly #reader: RecordReader;
   readonly #resources: ResourceCache;
   readonly #envelope: Envelope;
@@ -55,7 +61,8 @@ class LineMapper implements Mapper {
     const sensitiveKeys = rules.length === 0 ? undefined : new SensitiveKeys(rules);
     this.#reader = new RecordReader(mapping.facts.get('service')?.from ?? [], sensitiveKeys);
     this.#compiled = compileMapping(mapping, this.#reader);
-    this.#resources = new ResourceCache(this.#compiled.resource, resourceAttributes);
+    this.#linePlan = this.#compiled.planLine();
+    this.#resources = new ResourceCache([...mapping.resource.keys()], resourceAttributes);
     const { scopeName: name, version, scopeAttributes, schemaUrl } = mapping;
     this.#envelope = encodeEnvelope({ name, version, attributes: [...scopeAttributes] }, schemaUrl);
     this.#notices = new NoticeWriter(mapping, this.#envelope, resourceAttributes);
@@ -103,55 +110,75 @@ class LineMapper implements Mapper {
 
   /** Returns the record's timestamp, if it has one. */
   #write(line: IdentifiedLine, out: LogRecordWriter): number | undefined {
-    const bytes = Buffer.from(line.bytes.buffer, line.bytes.byteOffset, line.bytes.byteLength);
+    const bytes = asBuffer(line.bytes);
     const isCut = line.sizeBytes > line.bytes.length;
     const body = isCut ? cutReason : this.#reader.read(bytes);
-    const { values } = this.#reader.paths;
-    const facts = this.#facts.fill(undefined);
+    const { tape } = this.#reader;
+    const facts = this.#facts;
     const { occurrence } = line;
     const eventName = this.#eventName;
-    const input = { line, occurrence, isCut, unparsedReason: undefined, eventName, values, facts, wasShortened: false };
+    const input = { line, occurrence, isCut, unparsedReason: undefined, eventName, tape, facts, wasShortened: false };
     if (typeof body !== 'string') return this.#writeRecord(input, body, out);
     this.#writeUnparsed(input, isCut ? withoutHalfCharacter(bytes) : bytes, body, out);
     return undefined;
   }
 
   #writeRecord(input: MappingInput, body: Buffer, out: LogRecordWriter): number | undefined {
-    const compiled = this.#compiled;
-    compiled.readFacts(input);
-    const timestamp = compiled.readTimestamp(input);
+    const plan = this.#planOf(this.#reader.shape);
+    readFacts(plan, input);
+    const timestamp = plan.readTimestamp?.(input);
     const timestampMs = toUnixMs(timestamp);
     if (timestampMs === undefined) {
       input.unparsedReason = timestamp === undefined ? timestampReasons.missing : timestampReasons.outOfRange;
       input.eventName = this.#unparsedEventName;
     }
-    out.begin(this.#resources.of(input), {
+    out.begin(this.#resources.of(plan.resource, input), {
       timestampMs: timestampMs ?? 0,
       observedAtMs: toObservedMs(input.line.observedAtMs),
-      severity: timestampMs === undefined ? this.#unparsedSeverity : compiled.severityOf(input),
+      severity: timestampMs === undefined ? this.#unparsedSeverity : plan.severityOf(input),
       eventName: input.eventName,
       body,
     });
-    compiled.writeAttributes(input, out);
+    writeAttributes(plan, input, out);
     out.end();
     return timestampMs;
+  }
+
+  #planOf(shape: RecordShape): RecordPlan {
+    const known = this.#plans.get(shape);
+    if (known !== undefined) return known;
+    const paths = this.#reader.findPaths();
+    if (paths.signature === undefined) return this.#compiled.planRecord(paths);
+    const plan = this.#planBySignature.get(paths.signature) ?? this.#plan(paths, paths.signature);
+    this.#plans.set(shape, plan);
+    return plan;
+  }
+
+  /** Shapes that differ where the mapping does not look share a plan. */
+  #plan(paths: FoundPaths, signature: string): RecordPlan {
+    if (this.#planBySignature.size >= plansMax) this.#planBySignature.clear();
+    const plan = this.#compiled.planRecord(paths);
+    this.#planBySignature.set(signature, plan);
+    return plan;
   }
 
   #writeUnparsed(input: MappingInput, bytes: Buffer, reason: string, out: LogRecordWriter): void {
     input.unparsedReason = reason;
     input.eventName = this.#unparsedEventName;
-    input.values.clear();
-    out.begin(this.#resources.of(input), {
+    out.begin(this.#resources.of(this.#linePlan.resource, input), {
       timestampMs: 0,
       observedAtMs: toObservedMs(input.line.observedAtMs),
       severity: this.#unparsedSeverity,
       eventName: input.eventName,
       body: Buffer.from(this.#reader.maskText(bytes.toString())),
     });
-    this.#compiled.writeLineAttributes(input, out);
+    writeAttributes(this.#linePlan, input, out);
     out.end();
   }
 }
+
+/** More than deliveries have; records can make up ever more. */
+const plansMax = 256;
 
 /** Constant texts: what could not be parsed is in the body, and only there, where redaction has been over it. */
 const cutReason = 'longer than the limit of a line';
@@ -182,6 +209,11 @@ class EventTimeRange {
     this.#newestMs = Number.NEGATIVE_INFINITY;
     this.#lateCount = 0;
   }
+}
+
+/** A view for each line would cost more than it does to look. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Without the beginning of a character at the end: of at most four bytes, the first says how many there are. */

@@ -1,55 +1,63 @@
 /**
  * The resources of the records: one for each account and workspace, encoded once.
  */
-import type { MappingInput, ResourceAttribute } from './compile.ts';
+import type { MappingInput, RecordPlan } from './record-plan.ts';
 import { type EncodedResource, encodeResource } from './writers/envelope.ts';
 
 /** Accounts have fewer workspaces; records with made-up ids must not fill the memory. */
 const cachedResourcesMax = 1000;
 
 export class ResourceCache {
-  readonly #attributes: readonly ResourceAttribute[];
+  readonly #keys: readonly string[];
+  readonly #overrides: readonly (readonly [key: string, value: string])[];
   readonly #resources = new Map<string, EncodedResource>();
   /** Of the last record; nearly always those of the next one too. */
   #lastValues: (string | undefined)[] = [];
   #last: EncodedResource | undefined;
 
-  /** @param overrides attributes that are the same for all resources, whatever the record says. */
-  constructor(attributes: readonly ResourceAttribute[], overrides: Readonly<Record<string, string>>) {
-    const fixed = new Map(Object.entries(overrides));
-    this.#attributes = [
-      ...attributes.filter(({ key }) => !fixed.has(key)),
-      ...[...fixed].map(([key, value]) => ({ key, read: () => value })),
-    ];
+  /**
+   * @param keys of the attributes, in the order in which plans read their values.
+   * @param overrides attributes that are the same for all resources, whatever the record says.
+   */
+  constructor(keys: readonly string[], overrides: Readonly<Record<string, string>>) {
+    this.#keys = keys;
+    this.#overrides = Object.entries(overrides);
   }
 
-  of(input: MappingInput): EncodedResource {
-    if (this.#last === undefined || !this.#isLast(input)) {
-      this.#lastValues = this.#attributes.map(({ read }) => read(input));
+  of(reads: RecordPlan['resource'], input: MappingInput): EncodedResource {
+    if (this.#last === undefined || !this.#isLast(reads, input)) {
+      this.#lastValues = reads.map((read) => read(input));
       this.#last = this.#find(this.#lastValues);
     }
     return this.#last;
   }
 
-  #isLast(input: MappingInput): boolean {
+  #isLast(reads: RecordPlan['resource'], input: MappingInput): boolean {
     let index = 0;
-    for (const { read } of this.#attributes) if (read(input) !== this.#lastValues[index++]) return false;
+    for (const read of reads) if (read(input) !== this.#lastValues[index++]) return false;
     return true;
   }
 
   #find(delivered: readonly (string | undefined)[]): EncodedResource {
     // As they are sent: two broken texts may become the same one, and its records belong together.
-    const values = delivered.map((value) => value?.toWellFormed());
+    const values = delivered.map((value, index) => (this.#isOverridden(index) ? undefined : value?.toWellFormed()));
     const identity = JSON.stringify(values);
     const known = this.#resources.get(identity);
     if (known !== undefined) return known;
-    const attributes = this.#attributes.flatMap(({ key }, index) => {
+    const attributes = this.#keys.flatMap((key, index) => {
       const value = values[index];
       return value === undefined || value === '' || key === '' ? [] : [[key, value] as const];
     });
+    for (const [key, value] of this.#overrides) {
+      if (key !== '' && value !== '') attributes.push([key, value.toWellFormed()]);
+    }
     const resource = encodeResource(identity, attributes);
     if (this.#resources.size >= cachedResourcesMax) this.#resources.clear();
     this.#resources.set(identity, resource);
     return resource;
+  }
+
+  #isOverridden(index: number): boolean {
+    return this.#overrides.some(([key]) => key === this.#keys[index]);
   }
 }

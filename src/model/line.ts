@@ -6,7 +6,7 @@ import type { ObjectOrigin } from './object.ts';
 
 /** One line of a decoded object, without its line ending (LF or CR LF) and without a byte order mark. Never empty. */
 export interface DeliveredLine {
-  /** A view, valid for as long as it is held. Cut to the decoder's limit when the line is longer. */
+  /** A view of the chunk that it ends in, and valid for as long. Cut to the decoder's limit when the line is longer. */
   readonly bytes: Uint8Array;
   /** Of the whole line; more than `bytes.length` when the line was cut. */
   readonly sizeBytes: number;

@@ -41,7 +41,7 @@ export interface DeliveredObject {
    */
   readonly growing: boolean;
   /**
-   * Opens exactly this version.
+   * Opens exactly this version. The bytes of a chunk are valid until the next one is asked for.
    * Rejects, also while it is being read, with an AgentError: ERR_OBJECT_CHANGED or ERR_OBJECT_GONE when the listing is
    * out of date, another ERR_SOURCE_ code when it cannot be read.
    */

@@ -41,7 +41,7 @@ export class AnnouncedLines {
     const byTime = Map.groupBy(this.#lines.values(), ({ observedAtMs }) => observedAtMs);
     return [...byTime].map(([observedAtMs, lines]) => ({
       observedAtMs,
-      occurrenceHashes: Uint32Array.from(lines.flatMap(({ occurrence: { high, low } }) => [high, low])),
+      occurrenceHashes: Int32Array.from(lines.flatMap(({ occurrence: { high, low } }) => [high, low])),
     }));
   }
 }

@@ -92,8 +92,8 @@ class FinishedBatch implements BuiltBatch {
     this.lineCount = memory.lines.count;
     this.eventTimes = memory.encoder.eventTimes;
     this.request = memory.encoder.finish();
-    this.lineHashes = Uint32Array.from(lineHashes);
-    this.unannouncedHashes = Uint32Array.from(unannouncedHashes);
+    this.lineHashes = Int32Array.from(lineHashes);
+    this.unannouncedHashes = Int32Array.from(unannouncedHashes);
     this.#origin = origin;
     this.#memory = memory;
     this.#pool = pool;

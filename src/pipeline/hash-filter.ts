@@ -9,7 +9,7 @@ const sizeBits = 2 ** 25;
 const probesPerHash = 3;
 
 export class HashFilter {
-  readonly #words = new Uint32Array(sizeBits / 32);
+  readonly #words = new Int32Array(sizeBits / 32);
 
   add(high: LineHash['high'], low: LineHash['low']): void {
     for (let probe = 0; probe < probesPerHash; probe++) {

@@ -4,10 +4,12 @@
  * bytes would allow after some 2^32 tries (a birthday search that a laptop finishes).
  */
 import assert from 'node:assert';
+import { Buffer } from 'node:buffer';
 
 const digestWords = 8;
-const hexDigitsPerWord = 8;
+const digestHexDigits = 64;
 
+/** Two integers of 32 bits with sign: larger ones would be objects of their own. */
 export interface LineHash {
   readonly high: number;
   readonly low: number;
@@ -15,24 +17,28 @@ export interface LineHash {
 
 export class LineHasher {
   /** For the high half and the low half: one word to start from, one for the occurrence, one for each digest word. */
-  readonly #high: Uint32Array;
-  readonly #low: Uint32Array;
+  readonly #high: Int32Array;
+  readonly #low: Int32Array;
+  /** The digits of a digest: from a string, each would be slow to come by. */
+  readonly #digits = Buffer.allocUnsafeSlow(digestHexDigits);
+  readonly #digitsView = new DataView(this.#digits.buffer);
 
   /** @param secret at least 80 random bytes. */
   constructor(secret: Uint8Array) {
     const keyWords = digestWords + 2;
     assert(secret.length >= 2 * keyWords * 4, 'the secret is too short');
-    const words = new Uint32Array(secret.slice(0, 2 * keyWords * 4).buffer);
+    const words = new Int32Array(secret.slice(0, 2 * keyWords * 4).buffer);
     this.#high = words.subarray(0, keyWords);
     this.#low = words.subarray(keyWords);
   }
 
-  /** @param digest 64 hexadecimal digits. */
+  /** @param digest 64 lower-case hexadecimal digits. */
   ofLine(digest: string): LineHash {
+    this.#digits.write(digest, 'latin1');
     let high = this.#high[0] as number;
     let low = this.#low[0] as number;
     for (let i = 0; i < digestWords; i++) {
-      const word = readWord(digest, i * hexDigitsPerWord);
+      const word = (fourDigits(this.#digitsView, i * 8) << 16) | fourDigits(this.#digitsView, i * 8 + 4);
       high = (high + Math.imul(word, this.#high[i + 2] as number)) | 0;
       low = (low + Math.imul(word, this.#low[i + 2] as number)) | 0;
     }
@@ -48,14 +54,12 @@ export class LineHasher {
   }
 }
 
-function readWord(hex: string, at: number): number {
-  let word = 0;
-  for (let i = at; i < at + hexDigitsPerWord; i++) {
-    const code = hex.charCodeAt(i);
-    // 0 to 9 are 0x30 to 0x39, a to f are 0x61 to 0x66.
-    word = (word << 4) | ((code & 0x0f) + (code > 0x39 ? 9 : 0));
-  }
-  return word;
+/** The value of four hexadecimal digits, all at once: 0 to 9 are 0x30 to 0x39, a to f are 0x61 to 0x66. */
+function fourDigits(view: DataView, at: number): number {
+  const digits = view.getInt32(at);
+  const values = (digits & 0x0f0f0f0f) + 9 * ((digits >>> 6) & 0x01010101);
+  const pairs = (values >>> 4) | values;
+  return ((pairs >>> 8) & 0xff00) | (pairs & 0xff);
 }
 
 /** MurmurHash3's finalizer, a bijection: spreads what multiplication leaves in the upper bits. */
@@ -64,5 +68,5 @@ function mix(word: number): number {
   mixed = Math.imul(mixed, 0x85ebca6b);
   mixed ^= mixed >>> 13;
   mixed = Math.imul(mixed, 0xc2b2ae35);
-  return (mixed ^ (mixed >>> 16)) >>> 0;
+  return mixed ^ (mixed >>> 16);
 }

@@ -26,7 +26,7 @@ export class LineLedger {
   readonly #linesInMemoryMax: number;
   /** On disk, and what says without asking the disk that a line is not there: nearly all lines are met once. */
   #index: { readonly lines: LineIndex; readonly filter: HashFilter } | undefined;
-  #slots = new Uint32Array(1024 * slotWords);
+  #slots = new Int32Array(1024 * slotWords);
   #used = 0;
   #settledCount = 0;
 
@@ -101,7 +101,7 @@ export class LineLedger {
 
   #grow(): void {
     const before = this.#slots;
-    this.#slots = new Uint32Array(before.length * 2);
+    this.#slots = new Int32Array(before.length * 2);
     for (let from = 0; from < before.length; from += slotWords) {
       if (before[from + settledAt] === 0 && before[from + metAt] === 0) continue;
       const to = this.#find(before[from + highAt] as number, before[from + lowAt] as number);

@@ -162,7 +162,7 @@ export class ObjectReading {
   #passSettled(lines: readonly DeliveredLine[]): void {
     for (const line of lines) {
       const lineHash = this.#hasher.ofLine(digestOf(line));
-      if (!this.#known.hasLineHashes) this.#ledger.addSettled(Uint32Array.of(lineHash.high, lineHash.low));
+      if (!this.#known.hasLineHashes) this.#ledger.addSettled(Int32Array.of(lineHash.high, lineHash.low));
       if (this.#announced.isEmpty) continue;
       this.#announced.take(this.#hasher.ofOccurrence(lineHash, this.#ledger.meet(lineHash).occurrence));
     }
@@ -186,7 +186,7 @@ export class ObjectReading {
       await this.#dispatch(this.#digest.mark(this.#lineCount));
     }
     hashUpTo(lastLine?.endOffsetBytes ?? chunkStartBytes + chunk.length);
-    this.#held = chunk.subarray(this.#digest.offsetBytes - chunkStartBytes);
+    this.#held = Uint8Array.from(chunk.subarray(this.#digest.offsetBytes - chunkStartBytes));
     if (this.#batch.isEmpty && this.#decodedBytes >= toldAtOnceBytes) this.#tellRead(undefined);
   }
 

@@ -58,6 +58,7 @@ interface Lane {
   readonly busy: Map<string, Promise<void>>;
   /** What was not listed or read to its end, and has to be tried again. */
   releasedCount: number;
+  readonly faults: FaultLog;
 }
 
 /** Objects of a listing between two events that tell how far it is: a page of S3. */
@@ -91,9 +92,10 @@ export class Shipping {
   async shipOnce(signal: AbortSignal): Promise<boolean> {
     const attemptsMax = 3;
     const complete = await this.#untilFailure(signal, async (source, stopping) => {
+      const lane = this.#createLane(source, recentObjectsAtOnce);
       for (let attempt = 1; attempt <= attemptsMax; attempt++) {
         if (attempt > 1) await this.#context.clock.sleep(1000 * attempt, stopping);
-        if (await this.#walk(source, this.#allDates(), this.#createLane(recentObjectsAtOnce), stopping)) return true;
+        if (await this.#walk(source, this.#allDates(), lane, stopping)) return true;
       }
       return false;
     });
@@ -141,7 +143,7 @@ export class Shipping {
   }
 
   async #followSource(source: Source, signal: AbortSignal): Promise<void> {
-    const recent = this.#createLane(recentObjectsAtOnce);
+    const recent = this.#createLane(source, recentObjectsAtOnce);
     await this.#poll(source, recent, signal);
     const sweeping = this.#sweep(source, recent, signal).catch(this.#fail);
     for (;;) {
@@ -158,10 +160,12 @@ export class Shipping {
     this.#context.onPoll?.(from);
     const startedAtMs = this.#context.clock.nowMs();
     const releasedBefore = lane.releasedCount;
+    const endFaults = lane.faults.beginListing();
     const isComplete = await this.#list(source, { from, before: undefined }, lane, signal);
     void Promise.all(lane.busy.values()).then(() => {
-      if (isComplete && lane.releasedCount === releasedBefore && !signal.aborted)
-        this.#tellCaughtUp(source, startedAtMs, signal);
+      if (!isComplete || lane.releasedCount > releasedBefore || signal.aborted) return;
+      endFaults();
+      this.#tellCaughtUp(source, startedAtMs, signal);
     });
   }
 
@@ -180,9 +184,10 @@ export class Shipping {
     const { clock, schedule } = this.#context;
     await Promise.all(recent.busy.values());
     await this.#announceBackfill(source, signal);
+    const older = this.#createLane(source, olderObjectsAtOnce, recent.faults);
     for (;;) {
       const dates = { from: schedule.startDate, before: this.#lookbackStart() };
-      const complete = await this.#walk(source, dates, this.#createLane(olderObjectsAtOnce), signal);
+      const complete = await this.#walk(source, dates, older, signal);
       if (complete && schedule.sweepIntervalMs === 0) return;
       await clock.sleep(complete ? schedule.sweepIntervalMs : 10 * schedule.pollIntervalMs, signal);
     }
@@ -211,10 +216,14 @@ export class Shipping {
 
   /** One listing, and everything that it shows shipped. False when something of it has to be tried again. */
   async #walk(source: Source, dates: DateRange, lane: Lane, signal: AbortSignal): Promise<boolean> {
+    const releasedBefore = lane.releasedCount;
+    const endFaults = lane.faults.beginListing();
     await this.#list(source, dates, lane, signal);
     await Promise.all(lane.busy.values());
     signal.throwIfAborted();
-    return lane.releasedCount === 0;
+    const isComplete = lane.releasedCount === releasedBefore;
+    if (isComplete) endFaults();
+    return isComplete;
   }
 
   /**
@@ -222,14 +231,13 @@ export class Shipping {
    * @returns true when none was left.
    */
   async #list(source: Source, dates: DateRange, lane: Lane, signal: AbortSignal): Promise<boolean> {
-    const { clock, logger, observe } = this.#context;
-    const faults = new FaultLog(logger, observe, source.name);
+    const { clock, observe } = this.#context;
     let firstFault: AgentError | undefined;
     let isComplete = true;
     const onFault = (fault: AgentError) => {
       firstFault ??= fault;
       if (fault.code !== 'ERR_SOURCE_LAYOUT') lane.releasedCount++;
-      faults.report(fault, 'Listing is not complete');
+      lane.faults.report(fault, 'Listing is not complete');
     };
     try {
       for await (const workspace of source.list({ dates, signal, onFault })) {
@@ -238,7 +246,7 @@ export class Shipping {
           isComplete = false;
           continue;
         }
-        const shipped = this.#shipWorkspace(source, workspace, lane, faults, signal)
+        const shipped = this.#shipWorkspace(source, workspace, lane, signal)
           .catch(this.#fail)
           .finally(() => lane.busy.delete(name));
         lane.busy.set(name, shipped);
@@ -248,7 +256,7 @@ export class Shipping {
       if (!isAgentError(error)) throw error;
       firstFault = error;
       lane.releasedCount++;
-      faults.report(error, 'Source could not be listed; it is tried again');
+      lane.faults.report(error, 'Source could not be listed; it is tried again');
     }
     observe({
       kind: 'listingEnded',
@@ -261,22 +269,16 @@ export class Shipping {
   }
 
   /** Objects of one date side by side; the next date begins when all of them have ended, so that time moves forward. */
-  async #shipWorkspace(
-    source: Source,
-    workspace: WorkspaceListing,
-    lane: Lane,
-    faults: FaultLog,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #shipWorkspace(source: Source, workspace: WorkspaceListing, lane: Lane, signal: AbortSignal): Promise<void> {
     const release = await lane.workspaces.acquire(signal);
     const visits = new Set<Promise<void>>();
     let date: string | undefined;
-    for await (const object of this.#changed(source, workspace, lane, faults, signal)) {
+    for await (const object of this.#changed(source, workspace, lane, signal)) {
       if (object.origin.date !== date) await Promise.all(visits);
       date = object.origin.date;
       const place = await lane.objects.acquire(signal).catch(() => undefined);
       if (place === undefined) break;
-      const visit = this.#visit(source, object, lane, faults, signal).finally(() => {
+      const visit = this.#visit(source, object, lane, signal).finally(() => {
         place();
         visits.delete(visit);
       });
@@ -290,7 +292,6 @@ export class Shipping {
     source: Source,
     workspace: WorkspaceListing,
     lane: Lane,
-    faults: FaultLog,
     signal: AbortSignal,
   ): AsyncIterable<DeliveredObject> {
     const { shipper, observe } = this.#context;
@@ -313,19 +314,13 @@ export class Shipping {
       if (signal.aborted) return;
       if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') return this.#fail(error);
       lane.releasedCount++;
-      faults.report(error, 'Workspace could not be listed; others go on', { workspace: workspaceId });
+      lane.faults.report(error, 'Workspace could not be listed; others go on', { workspace: workspaceId });
     } finally {
       tellListed();
     }
   }
 
-  async #visit(
-    source: Source,
-    object: DeliveredObject,
-    lane: Lane,
-    faults: FaultLog,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #visit(source: Source, object: DeliveredObject, lane: Lane, signal: AbortSignal): Promise<void> {
     const { id, workspaceId } = object.origin;
     if (this.#visited.has(id)) return;
     this.#visited.add(id);
@@ -333,7 +328,7 @@ export class Shipping {
     try {
       const end = await this.#context.shipper.ship(object, signal);
       if (end.status === 'released') lane.releasedCount++;
-      this.#report(object, end, faults);
+      this.#report(object, end, lane.faults);
       this.#context.observe({
         kind: 'objectVisited',
         source: source.name,
@@ -364,6 +359,19 @@ export class Shipping {
     }
   }
 
+  /** @param otherFaults of a lane that finds the same wrong with the source itself. */
+  #createLane(source: Source, objectsAtOnce: number, otherFaults?: FaultLog): Lane {
+    const { observe, clock, logger, workers = 1 } = this.#context;
+    const forWorkers = 2 * workers; // While a worker waits for the end of one object it has another.
+    return {
+      workspaces: new Semaphore(Math.max(workspacesAtOnce, forWorkers)),
+      objects: new Semaphore(Math.max(objectsAtOnce, forWorkers)),
+      busy: new Map(),
+      releasedCount: 0,
+      faults: new FaultLog({ source: source.name, observe, clock, logger }, otherFaults),
+    };
+  }
+
   #lookbackStart(): string {
     const { clock, schedule } = this.#context;
     const date = utcDate(clock.nowMs(), schedule.lookbackDays);
@@ -372,16 +380,5 @@ export class Shipping {
 
   #allDates(): DateRange {
     return { from: this.#context.schedule.startDate, before: undefined };
-  }
-
-  /** While a worker waits for the end of one object it has another. */
-  #createLane(objectsAtOnce: number): Lane {
-    const forWorkers = 2 * (this.#context.workers ?? 1);
-    return {
-      workspaces: new Semaphore(Math.max(workspacesAtOnce, forWorkers)),
-      objects: new Semaphore(Math.max(objectsAtOnce, forWorkers)),
-      busy: new Map(),
-      releasedCount: 0,
-    };
   }
 }

@@ -25,6 +25,15 @@ export const systemClock: Clock = {
   },
 };
 
+/** The same clock, on which nobody sleeps any more once the signal is aborted. */
+export function clockUntil(signal: AbortSignal, clock: Clock): Clock {
+  return {
+    nowMs: () => clock.nowMs(),
+    random: () => clock.random(),
+    sleep: (delayMs, other) => clock.sleep(delayMs, AbortSignal.any([signal, other])),
+  };
+}
+
 /** The UTC date, `yyyy-mm-dd`, that is `daysBefore` days before the time. */
 export function utcDate(timeMs: number, daysBefore = 0): string {
   const millisecondsPerDay = 86_400_000;

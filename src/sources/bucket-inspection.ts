@@ -26,7 +26,9 @@ const archives = ['GLACIER', 'DEEP_ARCHIVE'];
 /** Rejects with the signal's reason only. */
 export async function inspectBucket(location: S3Location, signal: AbortSignal, clock: Clock): Promise<BucketFacts> {
   const { GetBucketLifecycleConfigurationCommand, GetBucketVersioningCommand } = await import('@aws-sdk/client-s3');
-  const client = await loadS3Client(s3Timeouts, { maxAttempts: 1 });
+  const client = await loadS3Client(s3Timeouts, { maxAttempts: 1 }).catch(() => undefined);
+  // Listing the bucket has failed of the same, and says so.
+  if (client === undefined) return { versioning: undefined, lifecycle: undefined, clockAheadMs: undefined };
   const serverDate = noteServerDate(client, clock);
   const { bucket: Bucket, prefix } = location;
   const options = { abortSignal: signal };

@@ -3,13 +3,12 @@
  *
  * Folders are read one at a time and files are looked at one by one, so a listing is never held in memory.
  */
-import type { BigIntStats } from 'node:fs';
-import { readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AgentError } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
 import { printable } from '../runtime/printable.ts';
 import type { ListingRequest, Source, WorkspaceListing } from '../source.ts';
+import { type DeliveryFiles, type FileStats, realFiles } from './delivery-files.ts';
 import { describeFileError, describeRootError } from './file-errors.ts';
 import { fileOrigin, fileVersion, openFileVersion } from './file-object.ts';
 import { FileStillness } from './file-stillness.ts';
@@ -21,13 +20,15 @@ export class DirectorySource implements Source {
   readonly name: string;
   readonly #path: string;
   readonly #stillness: FileStillness;
+  readonly #files: DeliveryFiles;
   #listingCount = 0;
 
   /** @param stillAfterPolls for how many listings a file must not change before it counts as whole; 0 for no wait. */
-  constructor(location: DirectoryLocation, stillAfterPolls: number) {
+  constructor(location: DirectoryLocation, stillAfterPolls: number, files = realFiles) {
     this.name = location.name;
     this.#path = location.path;
     this.#stillness = new FileStillness(stillAfterPolls);
+    this.#files = files;
   }
 
   /** Each `workspaceId=` folder right below the root is a listing of its own; the rest of the tree is one more. */
@@ -35,7 +36,7 @@ export class DirectorySource implements Source {
     const { workspaceId, date } = readLayout(this.#path);
     if (!isInRange(date, request.dates)) return;
     const root = await this.#readRoot();
-    const walk = new Walk(request, this.#stillness, ++this.#listingCount);
+    const walk = new Walk(request, this.#files, this.#stillness, ++this.#listingCount);
     if (root.kind === 'file') {
       yield {
         workspaceId,
@@ -68,9 +69,10 @@ export class DirectorySource implements Source {
   async #readRoot(): Promise<Root> {
     const path = this.#path;
     try {
-      const stats = await stat(path, { bigint: true });
+      const stats = await this.#files.stat(path);
       if (stats.isFile()) return { kind: 'file', path, stats };
-      return { kind: 'directory', path, names: await readNames(path), realPath: await realpath(path) };
+      const names = await readNames(this.#files, path);
+      return { kind: 'directory', path, names, realPath: await this.#files.realpath(path) };
     } catch (error) {
       throw describeRootError(error, path);
     }
@@ -78,7 +80,7 @@ export class DirectorySource implements Source {
 }
 
 type Root =
-  | { readonly kind: 'file'; readonly path: string; readonly stats: BigIntStats }
+  | { readonly kind: 'file'; readonly path: string; readonly stats: FileStats }
   | { readonly kind: 'directory'; readonly path: string; readonly names: readonly string[]; readonly realPath: string };
 
 function noDeliveries(path: string, ignored: NameSample): AgentError {
@@ -93,11 +95,13 @@ class Walk {
   readonly ignored = new NameSample();
   foundCount = 0;
   readonly #request: ListingRequest;
+  readonly #files: DeliveryFiles;
   readonly #stillness: FileStillness;
   readonly #listing: number;
 
-  constructor(request: ListingRequest, stillness: FileStillness, listing: number) {
+  constructor(request: ListingRequest, files: DeliveryFiles, stillness: FileStillness, listing: number) {
     this.#request = request;
+    this.#files = files;
     this.#stillness = stillness;
     this.#listing = listing;
   }
@@ -112,7 +116,7 @@ class Walk {
       this.#request.signal.throwIfAborted();
       if (isHiddenName(name) || !isInRange(readDate(name), this.#request.dates)) continue;
       const path = join(folder, name);
-      const stats = await this.#attempt('look at', path, () => stat(path, { bigint: true }));
+      const stats = await this.#attempt('look at', path, () => this.#files.stat(path));
       if (stats?.isDirectory()) yield* this.#folder(path, ancestors);
       else if (stats?.isFile() && isDeliveryName(name)) yield this.file(path, stats);
       else if (stats !== undefined) this.ignored.add(name);
@@ -120,7 +124,7 @@ class Walk {
   }
 
   /** The version of the file that the stats show. */
-  file(path: string, stats: BigIntStats): DeliveredObject {
+  file(path: string, stats: FileStats): DeliveredObject {
     this.foundCount++;
     const version = fileVersion(stats);
     const onOpened = () => this.#stillness.opened(path, version.etag, this.#listing);
@@ -129,7 +133,7 @@ class Walk {
       version,
       growing: this.#stillness.isGrowing(path, version.etag, this.#listing),
       open: async (signal) => {
-        const bytes = await openFileVersion(path, version, signal);
+        const bytes = await openFileVersion(this.#files, path, version, signal);
         onOpened();
         return bytes;
       },
@@ -138,13 +142,13 @@ class Walk {
   }
 
   async *#folder(path: string, ancestors: readonly string[]): AsyncGenerator<DeliveredObject, void, undefined> {
-    const realPath = await this.#attempt('list', path, () => realpath(path));
+    const realPath = await this.#attempt('list', path, () => this.#files.realpath(path));
     if (realPath === undefined) return;
     if (ancestors.includes(realPath)) {
       this.#request.onFault(describeFileError({ code: 'ELOOP' }, 'list', path));
       return;
     }
-    const names = await this.#attempt('list', path, () => readNames(path));
+    const names = await this.#attempt('list', path, () => readNames(this.#files, path));
     if (names !== undefined) yield* this.entries(path, names, [...ancestors, realPath]);
   }
 
@@ -159,6 +163,6 @@ class Walk {
 }
 
 /** In an order in which dates ascend. */
-async function readNames(folder: string): Promise<readonly string[]> {
-  return (await readdir(folder)).sort();
+async function readNames(files: DeliveryFiles, folder: string): Promise<readonly string[]> {
+  return (await files.readdir(folder)).toSorted();
 }

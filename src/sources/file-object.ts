@@ -1,13 +1,12 @@
 /**
  * One version of a file, read from an open handle: what is renamed over it meanwhile is another version.
  */
-import type { BigIntStats } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { AgentError } from '../model/agent-error.ts';
 import type { ObjectId, ObjectOrigin, ObjectVersion } from '../model/object.ts';
 import { printable } from '../runtime/printable.ts';
+import type { DeliveryFile, DeliveryFiles, FileStats } from './delivery-files.ts';
 import { describeFileError } from './file-errors.ts';
 import { readLayout } from './layout.ts';
 
@@ -23,7 +22,7 @@ export function fileOrigin(path: string): ObjectOrigin {
   };
 }
 
-export function fileVersion(stats: BigIntStats): ObjectVersion {
+export function fileVersion(stats: FileStats): ObjectVersion {
   return {
     etag: `${stats.ino}-${stats.size}-${stats.mtimeNs}`,
     sizeBytes: Number(stats.size),
@@ -37,12 +36,13 @@ export function fileVersion(stats: BigIntStats): ObjectVersion {
  * last byte: a file that was written while it was read may have given a mixture.
  */
 export async function openFileVersion(
+  files: DeliveryFiles,
   path: string,
   version: ObjectVersion,
   signal: AbortSignal,
 ): Promise<AsyncIterable<Uint8Array>> {
   signal.throwIfAborted();
-  const file = await open(path).catch((error: unknown) => {
+  const file = await files.open(path).catch((error: unknown) => {
     throw describeFileError(error, 'open', path);
   });
   try {
@@ -55,16 +55,17 @@ export async function openFileVersion(
 }
 
 async function* readVersion(
-  file: FileHandle,
+  file: DeliveryFile,
   path: string,
   version: ObjectVersion,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   try {
+    const buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, version.sizeBytes));
     let offsetBytes = 0;
     while (offsetBytes < version.sizeBytes) {
       signal.throwIfAborted();
-      const chunk = await readChunk(file, path, offsetBytes, version.sizeBytes - offsetBytes);
+      const chunk = await readChunk(file, path, offsetBytes, buffer);
       if (chunk.length === 0) throw changed(path);
       offsetBytes += chunk.length;
       yield chunk;
@@ -75,24 +76,16 @@ async function* readVersion(
   }
 }
 
-/** A fresh buffer every time, as lines are views of it. */
-async function readChunk(
-  file: FileHandle,
-  path: string,
-  offsetBytes: number,
-  remainingBytes: number,
-): Promise<Uint8Array> {
-  const buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, remainingBytes));
+async function readChunk(file: DeliveryFile, path: string, offsetBytes: number, buffer: Buffer): Promise<Uint8Array> {
   try {
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, offsetBytes);
-    return buffer.subarray(0, bytesRead);
+    return buffer.subarray(0, await file.read(buffer, offsetBytes));
   } catch (error) {
     throw describeFileError(error, 'read', path);
   }
 }
 
-async function checkUnchanged(file: FileHandle, path: string, version: ObjectVersion): Promise<void> {
-  const stats = await file.stat({ bigint: true }).catch((error: unknown) => {
+async function checkUnchanged(file: DeliveryFile, path: string, version: ObjectVersion): Promise<void> {
+  const stats = await file.stat().catch((error: unknown) => {
     throw describeFileError(error, 'read', path);
   });
   if (fileVersion(stats).etag !== version.etag) throw changed(path);

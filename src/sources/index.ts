@@ -2,6 +2,7 @@
  * The part that finds delivered objects.
  */
 import type { Source } from '../source.ts';
+import type { DeliveryFiles } from './delivery-files.ts';
 import { DirectorySource } from './directory.ts';
 import { type ObjectOpener, openerOf } from './object-opener.ts';
 import type { SourceLocation } from './options.ts';
@@ -9,6 +10,7 @@ import { createS3Client, type S3Api } from './s3-client.ts';
 import { S3ListingSource } from './s3-listing.ts';
 
 export { type BucketFacts, inspectBucket } from './bucket-inspection.ts';
+export type { DeliveryFile, DeliveryFiles, FileStats } from './delivery-files.ts';
 export { readLayout } from './layout.ts';
 export type { ObjectOpener } from './object-opener.ts';
 export type { SourceLocation } from './options.ts';
@@ -22,6 +24,7 @@ export interface SourcesOptions {
    */
   readonly stillAfterPolls: number;
   readonly createS3?: (() => S3Api) | undefined;
+  readonly files?: DeliveryFiles | undefined;
 }
 
 /** Nothing is contacted before the first listing. */
@@ -29,9 +32,12 @@ export function createSources({
   sources,
   stillAfterPolls,
   createS3 = createS3Client,
+  files,
 }: SourcesOptions): readonly Source[] {
   return sources.map((location) =>
-    location.kind === 's3' ? new S3ListingSource(location, createS3()) : new DirectorySource(location, stillAfterPolls),
+    location.kind === 's3'
+      ? new S3ListingSource(location, createS3())
+      : new DirectorySource(location, stillAfterPolls, files),
   );
 }
 

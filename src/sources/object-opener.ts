@@ -3,6 +3,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import type { DeliveredObject } from '../model/object.ts';
+import { realFiles } from './delivery-files.ts';
 import { openFileVersion } from './file-object.ts';
 import type { S3Api } from './s3-client.ts';
 
@@ -18,7 +19,8 @@ export interface ObjectOpener {
 export function openerOf(s3: S3Api): ObjectOpener {
   return {
     open({ origin: { id, bucket, key }, version }, signal) {
-      if (bucket === undefined || key === undefined) return openFileVersion(fileURLToPath(id), version, signal);
+      if (bucket === undefined || key === undefined)
+        return openFileVersion(realFiles, fileURLToPath(id), version, signal);
       return s3.read({ bucket, key, ...version }, signal);
     },
     close: () => s3.close(),

@@ -70,12 +70,19 @@ const connectionsMax = 256;
 /** @param overrides of the SDK's settings; the simulation has a network of its own. */
 export function createS3Client(timeouts: S3Timeouts = s3Timeouts, overrides: S3ClientConfig = {}): S3Api {
   let sdk: Promise<Sdk> | undefined;
-  const load = () => (sdk ??= loadSdk(timeouts, overrides));
+  const load = () => {
+    sdk ??= loadSdk(timeouts, overrides).catch((error: unknown) => {
+      sdk = undefined; // The next call tries again: files of the configuration may be readable by then.
+      throw error;
+    });
+    return sdk;
+  };
   return {
     list: (request, signal) => list(load, request, signal),
     read: (request, signal) => read(load, request, signal),
     async close() {
-      if (sdk !== undefined) (await sdk).client.destroy();
+      const loaded = await sdk?.catch(() => undefined);
+      loaded?.client.destroy();
     },
   };
 }

@@ -97,6 +97,13 @@ function describeSetup({ name, message, status, bucketRegion }: Signs): Descript
       hint: "Set AWS_REGION to the bucket's region; for other servers that speak S3 any will do, such as us-east-1.",
     };
   }
+  if (message.includes('uv_os_homedir')) {
+    return {
+      code: 'ERR_CONFIGURATION',
+      reason: 'the AWS SDK finds no home directory (HOME is not set, and the user id has no entry in /etc/passwd)',
+      hint: 'Set HOME to any directory, such as /tmp: the SDK looks for its files there, and need not find any.',
+    };
+  }
   const wrongRegion = ['PermanentRedirect', 'AuthorizationHeaderMalformed', 'IllegalLocationConstraintException'];
   if (status === 301 || wrongRegion.includes(name)) {
     const region = bucketRegion ?? /expecting '([a-z0-9-]+)'/.exec(message)?.[1];

@@ -56,6 +56,7 @@ export class Activity {
   readonly faults = new Map<string, { count: number; last: Fault; atMs: number }>();
   readonly deadLetters = new Map<string, DeadLetterCount>();
   readonly batches = { accepted: 0, deadLettered: 0, mixed: 0 };
+  readonly notices = { accepted: 0, deadLettered: 0 };
   readonly visits = { unchanged: 0, settled: 0, damaged: 0, growing: 0, released: 0 };
   sentBytes = 0;
   lastSignOfLifeMs: number;
@@ -121,6 +122,9 @@ export class Activity {
         break;
       case 'silenceChanged':
         this.#workspace(event.workspaceId).silence = event.silent ? event : undefined;
+        break;
+      case 'noticeEnded':
+        this.notices[event.outcome]++;
         break;
     }
   }

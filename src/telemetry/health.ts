@@ -3,6 +3,7 @@
  * ready means that everything would go through.
  */
 import type { WaitsFor } from '../observer.ts';
+import { durationText } from '../runtime/duration.ts';
 import type { Activity } from './activity.ts';
 
 export interface Health {
@@ -40,7 +41,7 @@ export const stuckAfterMs = 3_600_000;
 export function liveness(activity: Activity, pollIntervalMs: number, nowMs: number): Health {
   const quietMs = nowMs - activity.lastSignOfLifeMs;
   if (quietMs > stuckAfterMs + 2 * pollIntervalMs) {
-    const reason = `Nothing has moved for ${words(quietMs)}: no listing, no request, no object`;
+    const reason = `Nothing has moved for ${durationText(quietMs)}: no listing, no request, no object`;
     return { ok: false, status: 'stuck', reason, checks: [] };
   }
   return { ...doing(activity), ok: true, checks: [] };
@@ -52,7 +53,7 @@ export function readiness(activity: Activity, collector: CollectorAnswer | undef
     ...[...activity.sources].map(([name, source]): HealthCheck => {
       const subject = `source ${name}`;
       if (source.completelyPolledAtMs !== undefined && source.listingFault === undefined) {
-        return { name: subject, ok: true, message: `listed ${words(nowMs - source.completelyPolledAtMs)} ago` };
+        return { name: subject, ok: true, message: `listed ${durationText(nowMs - source.completelyPolledAtMs)} ago` };
       }
       if (source.listingFault === undefined) return { name: subject, ok: false, message: 'not listed yet' };
       const { message, hint } = source.listingFault;
@@ -82,7 +83,7 @@ function checkWait(activity: Activity, what: WaitsFor, nowMs: number): HealthChe
   const { message, hint } = wait.fault;
   const name = { collector: 'collector', deadLetterFile: 'dead letters', state: 'state' }[what];
   const waitedMs = nowMs - wait.sinceMs;
-  return { name, ok: waitedMs <= waitBoundMs, message: `${message} (for ${words(waitedMs)})`, hint };
+  return { name, ok: waitedMs <= waitBoundMs, message: `${message} (for ${durationText(waitedMs)})`, hint };
 }
 
 function doing(activity: Activity): Pick<Health, 'status' | 'reason'> {
@@ -93,11 +94,4 @@ function doing(activity: Activity): Pick<Health, 'status' | 'reason'> {
   const isListed = [...activity.sources.values()].every(({ polledAtMs }) => polledAtMs !== undefined);
   if (!isListed) return { status: 'starting', reason: 'The first listing is under way' };
   return { status: 'idle', reason: 'There is nothing to do: what was listed is shipped' };
-}
-
-function words(durationMs: number): string {
-  const seconds = Math.max(0, Math.round(durationMs / 1000));
-  if (seconds < 120) return `${seconds} s`;
-  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
-  return `${Math.round(seconds / 3600)} h`;
 }

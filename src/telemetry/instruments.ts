@@ -87,12 +87,24 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     type: 'counter',
     unit: '{record}',
     attributes: [errorType, httpStatusCode],
-    meaning: 'Records that were refused for good, by how. The reasons in words are on the live page and in the files.',
+    meaning:
+      'Records that were refused for good, of lines and of notices, by how. The reasons in words are on the live page and in the files.',
     read: ({ activity }) =>
       sumBy(activity.deadLetters.values(), ({ code, httpStatus, count }) => [
         count,
         { [errorType]: code, [httpStatusCode]: httpStatus },
       ]),
+  },
+  {
+    name: 'databricks.audit.notices',
+    type: 'counter',
+    unit: '{record}',
+    attributes: ['databricks.audit.outcome'],
+    meaning: 'Notices of silence and of its end that came to theirs: `accepted` or `dead_lettered`. They are no lines.',
+    read: ({ activity: { notices } }) => [
+      [notices.accepted, { 'databricks.audit.outcome': 'accepted' }],
+      [notices.deadLettered, { 'databricks.audit.outcome': 'dead_lettered' }],
+    ],
   },
   {
     name: 'databricks.audit.decoded',

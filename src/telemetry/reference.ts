@@ -34,8 +34,8 @@ const introduction = `# Metrics
 
 What \`run\` counts and measures about itself. \`OTEL_METRICS_EXPORTER\` says where it goes: \`prometheus\`, the default, serves it on
 \`/metrics\` of \`DATABRICKS_AUDIT_HTTP\`; \`otlp\` pushes it to the collector every \`OTEL_METRIC_EXPORT_INTERVAL\` milliseconds, as
-protobuf, to \`/v1/metrics\` below \`OTEL_EXPORTER_OTLP_ENDPOINT\` and with the headers, certificates and compression of the other general
-variables. The \`_METRICS_\` forms of these work as the OpenTelemetry SDK reads them.
+protobuf, to \`/v1/metrics\` below \`OTEL_EXPORTER_OTLP_ENDPOINT\` and with the headers, certificates (as they are at the start) and
+compression of the other general variables. The \`_METRICS_\` forms of these work as the OpenTelemetry SDK reads them.
 
 Each row names the metric as OpenTelemetry has it, and below as Prometheus does. Everything counts from the start of the process.
 
@@ -50,6 +50,10 @@ For each workspace and in sum, because all of it is read at the same moment:
 
 - \`lines.read\` = \`lines.new\` + \`lines.already_shipped\`
 - \`lines.new\` = \`lines.accepted\` + \`lines.dead_lettered\` + \`lines.in_flight\`
+
+And in sum, while no batch and no notice is under way:
+
+- \`dead_letters\` = \`lines.dead_lettered\` + \`notices\` with the outcome \`dead_lettered\`
 
 ## Workspaces
 

@@ -55,6 +55,7 @@ export function takeSnapshot({ activity, nowMs, startedAtMs, stateBytes, residen
     deadLetters: [...activity.deadLetters.values()]
       .map(({ code, httpStatus, reason, count }) => ({ code, httpStatus, reason: printable(reason), count }))
       .sort((a, b) => b.count - a.count),
+    notices: { ...activity.notices },
     faults: [...activity.faults].map(([code, { count, last, atMs }]) => ({
       code,
       count,

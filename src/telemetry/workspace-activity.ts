@@ -5,7 +5,7 @@ import type { EventTimes } from '../model/event-times.ts';
 import type { BatchEnded, LinesRead, SilenceChanged } from '../observer.ts';
 
 /** Dates kept for the chart; older ones are let go, a backfill brings thousands. */
-const datesMax = 14;
+export const chartDatesMax = 14;
 
 export class WorkspaceActivity {
   readCount = 0;
@@ -60,7 +60,7 @@ export class WorkspaceActivity {
 
   countOnDate(date: string, lineCount: number): void {
     this.#linesByDate.set(date, (this.#linesByDate.get(date) ?? 0) + lineCount);
-    if (this.#linesByDate.size <= datesMax) return;
+    if (this.#linesByDate.size <= chartDatesMax) return;
     const [oldest] = [...this.#linesByDate.keys()].sort();
     if (oldest !== undefined) this.#linesByDate.delete(oldest);
   }

@@ -33,6 +33,7 @@ export interface WorkerParts {
 
 export class MainThread {
   readonly #port: Port<ToWorker>;
+  readonly #stopping = new AbortController();
   readonly #abandon = new AbortController();
   readonly #stops = new Map<number, AbortController>();
   readonly #questions = new Map<number, PromiseWithResolvers<void>>();
@@ -43,7 +44,12 @@ export class MainThread {
     this.#port = port;
   }
 
-  /** Aborted when requests under way are to be given up. */
+  /** Aborted when what waits for its next attempt is to be given up. */
+  get stopping(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
+  /** Aborted when requests on the wire are to be given up. */
   get abandon(): AbortSignal {
     return this.#abandon.signal;
   }
@@ -87,11 +93,17 @@ export class MainThread {
       case 'stop':
         this.#stops.get(message.visitId)?.abort(new Error('stopped'));
         break;
+      case 'stopping':
+        this.#stopping.abort(new Error('stopping'));
+        break;
       case 'abandon':
         this.#abandon.abort(new Error('abandoned'));
         break;
       case 'answer':
-        this.#takeAnswer(message);
+        this.#takeAnswer(message.questionId, message.error && fromPlain(message.error));
+        break;
+      case 'givenUp':
+        this.#takeAnswer(message.questionId, new Error('given up'));
         break;
       case 'close':
         void parts.close().then(() => this.#post({ kind: 'closed' }));
@@ -108,7 +120,8 @@ export class MainThread {
       const end = await shipper.ship({ ...object, open: (signal) => this.#open(visit, signal, parts) }, stop.signal);
       this.#post({ kind: 'ended', visitId, end: toPlainEnd(end) });
     } catch (error) {
-      if (stop.signal.aborted || this.abandon.aborted) this.#post({ kind: 'stopped', visitId });
+      const isOver = [stop.signal, this.stopping, this.abandon].some(({ aborted }) => aborted);
+      if (isOver) this.#post({ kind: 'stopped', visitId });
       else if (isAgentError(error)) this.#post({ kind: 'failed', visitId, error: toPlain(error) });
       else throw error;
     } finally {
@@ -152,7 +165,7 @@ export class MainThread {
       },
       finish: (_, __, end, stillAnnounced) => this.#post({ kind: 'finish', visitId, end, stillAnnounced }),
       forget: () => {
-        [known, announcements, settledLineHashes] = [undefined, [], new Uint32Array()];
+        [known, announcements, settledLineHashes] = [undefined, [], new Int32Array()];
         this.#post({ kind: 'forget', visitId });
       },
       flush: (signal) => this.#ask({ kind: 'flush' }, signal),
@@ -168,11 +181,11 @@ export class MainThread {
     await untilAborted(answered.promise, signal);
   }
 
-  #takeAnswer({ questionId, error }: ToWorker & { kind: 'answer' }): void {
+  #takeAnswer(questionId: number, error: Error | undefined): void {
     const answered = this.#questions.get(questionId);
     this.#questions.delete(questionId);
     if (error === undefined) answered?.resolve();
-    else answered?.reject(fromPlain(error));
+    else answered?.reject(error);
   }
 
   #log(level: keyof Logger, fields: object, message: string): void {

@@ -39,9 +39,13 @@ export interface Visit {
 export type ToWorker =
   | { readonly kind: 'visit'; readonly visit: Visit }
   | { readonly kind: 'stop'; readonly visitId: number }
-  /** Requests under way are given up. */
+  /** What waits for its next attempt is given up, */
+  | { readonly kind: 'stopping' }
+  /** and what is on the wire. */
   | { readonly kind: 'abandon' }
   | { readonly kind: 'answer'; readonly questionId: number; readonly error: PlainError | undefined }
+  /** To a question, because the agent stops. */
+  | { readonly kind: 'givenUp'; readonly questionId: number }
   | { readonly kind: 'close' };
 
 export type ToMain = OfVisit | Question | Told | { readonly kind: 'closed' };

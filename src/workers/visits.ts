@@ -26,7 +26,9 @@ import {
 export interface MainServices {
   readonly state: ShippingState;
   readonly desk: FaultDesk;
-  /** Ends requests under way. */
+  /** Ends waiting for the next attempt. */
+  readonly stopping: AbortSignal;
+  /** Ends requests on the wire. */
   readonly abandon: AbortSignal;
   readonly observe: Observer;
   readonly logger: Logger;
@@ -52,7 +54,9 @@ export class Visits {
     this.#port = port;
     this.#services = services;
     port.on('message', (message: ToMain) => this.#take(message));
-    services.abandon.addEventListener('abort', () => this.#post({ kind: 'abandon' }), { once: true });
+    const { stopping, abandon } = services;
+    stopping.addEventListener('abort', () => this.#post({ kind: 'stopping' }), { once: true });
+    abandon.addEventListener('abort', () => this.#post({ kind: 'abandon' }), { once: true });
   }
 
   /** Bytes of the objects being visited, and something for each. */
@@ -144,13 +148,13 @@ export class Visits {
   }
 
   async #answer({ questionId, ...asked }: Question): Promise<void> {
-    const { abandon } = this.#services;
+    const { stopping, abandon } = this.#services;
     try {
       await this.#do(asked);
       this.#post({ kind: 'answer', questionId, error: undefined });
     } catch (error) {
-      if (abandon.aborted) return; // The worker was told so, and waits no longer.
       if (isAgentError(error)) this.#post({ kind: 'answer', questionId, error: toPlain(error) });
+      else if (stopping.aborted || abandon.aborted) this.#post({ kind: 'givenUp', questionId });
       else this.fail(error);
     }
   }
@@ -198,8 +202,8 @@ export class Visits {
 }
 
 /** All in one piece, which changes threads without being copied. */
-function joined(rows: readonly LineHashes[]): Uint32Array<ArrayBuffer> {
-  const all = new Uint32Array(rows.reduce((sum, { length }) => sum + length, 0));
+function joined(rows: readonly LineHashes[]): Int32Array<ArrayBuffer> {
+  const all = new Int32Array(rows.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const row of rows) {
     all.set(row, at);

@@ -6,7 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { Scratch, scratchPath } from '../delivery/index.ts';
 import { createMapper } from '../mapping/index.ts';
 import { ObjectShipper } from '../pipeline/object-shipper.ts';
-import { systemClock } from '../runtime/clock.ts';
+import { clockUntil, systemClock } from '../runtime/clock.ts';
 import { SharedSemaphore } from '../runtime/shared-semaphore.ts';
 import { createObjectOpener } from '../sources/index.ts';
 import { createCollectorExporter, shippingParts } from '../wiring.ts';
@@ -16,9 +16,10 @@ import type { WorkerSetup } from './messages.ts';
 assert(parentPort !== null, 'this is the program of a worker thread');
 const { number, configuration, hashSecret, requestSlots }: WorkerSetup = workerData;
 const main = new MainThread(parentPort);
-const { abandon, observe, logger, desk } = main;
+const { stopping, abandon, observe, logger, desk } = main;
 const mapper = createMapper(configuration.mapping);
-const exporter = createCollectorExporter(configuration, { mapper, desk, clock: systemClock, observe });
+const clock = clockUntil(stopping, systemClock);
+const exporter = createCollectorExporter(configuration, { mapper, desk, clock, observe });
 const parts = shippingParts(configuration, mapper, {
   exporter,
   requestSlots: new SharedSemaphore(requestSlots),

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { urlOf } from '../support/agent-http.ts';
-import { startAgent } from '../support/agent-process.ts';
+import { type Environment, startAgent } from '../support/agent-process.ts';
 import { auditLines, deliveryKey, directoryPlace } from '../support/delivery-place.ts';
 import { answers, startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { parsePrometheus, sumOf } from '../support/prometheus-text.ts';
@@ -77,6 +77,15 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
     await shows(page, '[data-status=idle]');
     expect(await page.locator('.wait').count()).toBe(0);
     expect((await figures(page)).accepted).toBe(10);
+  });
+
+  it('says how many dead letters are notices, which no figure of lines counts', async () => {
+    const { page, receiver, place } = await scene({}, { DATABRICKS_AUDIT_SILENCE_AFTER: '36h' });
+    const isNotice = (eventName: string | undefined) => eventName?.startsWith('databricks.audit.silence') === true;
+    receiver.answerWhen(({ records }) => records.some(({ record }) => isNotice(record.eventName)), answers.status(400));
+    await place.deliver(deliveryKey(), auditLines(3));
+    await page.getByText('1 of them is a notice of silence, which the figures of lines do not count.').waitFor();
+    expect((await figures(page)).deadLettered).toBe(0);
   });
 
   it('shows text of paths and servers as text, whatever is in it', async () => {
@@ -161,7 +170,7 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
   });
 });
 
-async function scene(options: BrowserContextOptions = {}) {
+async function scene(options: BrowserContextOptions = {}, more: Environment = {}) {
   const receiver = await startOtlpReceiver();
   onTestFinished(() => receiver.close());
   const place = directoryPlace();
@@ -172,6 +181,7 @@ async function scene(options: BrowserContextOptions = {}) {
     DATABRICKS_AUDIT_LOOKBACK: '36500d',
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
     OTEL_EXPORTER_OTLP_HEADERS: 'authorization=s3cr3t',
+    ...more,
   });
   const url = await urlOf(agent);
   const context = await browser.newContext(options);

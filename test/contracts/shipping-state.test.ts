@@ -19,12 +19,12 @@ const never = new AbortController().signal;
 const position = { offsetBytes: 3, lineCount: 1, digest: new Uint8Array(32).fill(7) };
 
 function announcement(observedAtMs: number, ...hashes: number[]): Announcement {
-  return { observedAtMs, occurrenceHashes: Uint32Array.from(hashes) };
+  return { observedAtMs, occurrenceHashes: Int32Array.from(hashes) };
 }
 
 /** Of one line. */
 function settlement(more: Partial<Settlement> = {}): Settlement {
-  const lineHashes = Uint32Array.of(1, 0xffff_ffff);
+  const lineHashes = Int32Array.of(1, -1);
   return { announcementId: undefined, position, lineHashes, acceptedCount: 1, deadLetteredCount: 0, ...more };
 }
 
@@ -72,7 +72,7 @@ describe.each(Object.entries(ways))('the state, %s,', (_, work) => {
       state.announce(origin, announcement(6, 5, 6));
     });
     expect(found.find(origin.id)).toEqual({ settledVersion: undefined, settled: position, hasLineHashes: true });
-    expect([...found.settledLineHashes(origin.id)]).toEqual([Uint32Array.of(1, 0xffff_ffff)]);
+    expect([...found.settledLineHashes(origin.id)]).toEqual([Int32Array.of(1, -1)]);
     expect([...found.announcements(origin.id)]).toEqual([announcement(5, 3, 4)]);
     await found.close();
   });
@@ -85,7 +85,7 @@ describe.each(Object.entries(ways))('the state, %s,', (_, work) => {
       expect([...state.settledLineHashes(origin.id)].flatMap((hashes) => [...hashes])).toEqual([]);
       state.announce(origin, announcement(5, 3, 4));
       state.settle(origin, settlement());
-      state.settle(origin, settlement({ lineHashes: Uint32Array.of(8, 9) }));
+      state.settle(origin, settlement({ lineHashes: Int32Array.of(8, 9) }));
       await state.flush(never);
     });
     await found.close();
@@ -93,7 +93,7 @@ describe.each(Object.entries(ways))('the state, %s,', (_, work) => {
       expect(state.find(origin.id)).toEqual({ settledVersion: undefined, settled: position, hasLineHashes: true });
       expect([...state.announcements(origin.id)]).toEqual([announcement(5, 3, 4)]);
       const hashes = [...state.settledLineHashes(origin.id)].flatMap((each) => [...each]);
-      expect(hashes).toEqual([1, 0xffff_ffff, 8, 9]);
+      expect(hashes).toEqual([1, -1, 8, 9]);
     });
     await again.close();
   });
@@ -117,13 +117,13 @@ describe.each(Object.entries(ways))('the state, %s,', (_, work) => {
   });
 
   test('leaves memory that hashes were handed over in to whoever owns it', async () => {
-    const hashes = Uint32Array.of(3, 4);
+    const hashes = Int32Array.of(3, 4);
     const found = await afterVisit(temporaryDirectory(), async (state) => {
       state.announce(origin, { observedAtMs: 5, occurrenceHashes: hashes });
       state.settle(origin, settlement({ lineHashes: hashes }));
       await state.flush(never);
     });
-    expect(hashes).toEqual(Uint32Array.of(3, 4));
+    expect(hashes).toEqual(Int32Array.of(3, 4));
     await found.close();
   });
 
@@ -162,7 +162,7 @@ describe.each(Object.entries(ways))('the state, %s,', (_, work) => {
     const state = open(temporaryDirectory());
     await work(state, async (seen) => {
       const index = seen.createLineIndex();
-      index.put(Uint32Array.of(1, 2, 3, 4));
+      index.put(Int32Array.of(1, 2, 3, 4));
       expect(index.get(1, 2)).toEqual({ settled: 3, met: 4 });
       index.close();
     });

@@ -2,8 +2,15 @@ import { closeSync, cpSync, existsSync, openSync, readdirSync, writeFileSync, wr
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
-import { openDeliveryReader, openDeliveryState, readDeliverySummary } from '../../src/delivery/index.ts';
+import {
+  openDeliveryReader,
+  openDeliveryState,
+  readDeliverySummary,
+  readNewestPartitions,
+} from '../../src/delivery/index.ts';
+import { prepareStatements } from '../../src/delivery/statements.ts';
 import type { DeliveryState, Settlement } from '../../src/delivery-state.ts';
+import type { ObjectId } from '../../src/model/object.ts';
 import { startOfObject } from '../../src/pipeline/prefix-digest.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
@@ -16,7 +23,7 @@ const position = { offsetBytes: 3, lineCount: 1, digest: new Uint8Array(32).fill
 const settlement: Settlement = {
   announcementId: undefined,
   position,
-  lineHashes: Uint32Array.of(1, 0xffff_ffff),
+  lineHashes: Int32Array.of(1, -1),
   acceptedCount: 1,
   deadLetteredCount: 0,
 };
@@ -58,21 +65,21 @@ describe('SqliteState', () => {
   it('keeps after a death what was flushed, and nothing else', async () => {
     const directory = temporaryDirectory();
     const state = open(directory);
-    state.announce(origin, { observedAtMs: 5, occurrenceHashes: Uint32Array.of(3, 4) });
+    state.announce(origin, { observedAtMs: 5, occurrenceHashes: Int32Array.of(3, 4) });
     state.settle(origin, settlement);
     await state.flush(never);
-    state.announce(origin, { observedAtMs: 6, occurrenceHashes: Uint32Array.of(5, 6) });
+    state.announce(origin, { observedAtMs: 6, occurrenceHashes: Int32Array.of(5, 6) });
     const found = open(asAfterDeath(directory));
     expect(found.find(origin.id)).toEqual({ settledVersion: undefined, settled: position, hasLineHashes: true });
-    expect([...found.settledLineHashes(origin.id)]).toEqual([Uint32Array.of(1, 0xffff_ffff)]);
-    expect([...found.announcements(origin.id)]).toEqual([{ observedAtMs: 5, occurrenceHashes: Uint32Array.of(3, 4) }]);
+    expect([...found.settledLineHashes(origin.id)]).toEqual([Int32Array.of(1, -1)]);
+    expect([...found.announcements(origin.id)]).toEqual([{ observedAtMs: 5, occurrenceHashes: Int32Array.of(3, 4) }]);
     await found.close();
     await state.close();
   });
 
   it('forgets an announcement with the settlement of its batch', async () => {
     const state = open(temporaryDirectory());
-    const announcementId = state.announce(origin, { observedAtMs: 5, occurrenceHashes: Uint32Array.of(3, 4) });
+    const announcementId = state.announce(origin, { observedAtMs: 5, occurrenceHashes: Int32Array.of(3, 4) });
     state.settle(origin, { ...settlement, announcementId });
     await state.flush(never);
     expect([...state.announcements(origin.id)]).toEqual([]);
@@ -81,8 +88,8 @@ describe('SqliteState', () => {
 
   it('keeps the announcements that a finished version leaves over', async () => {
     const state = open(temporaryDirectory());
-    const left = { observedAtMs: 5, occurrenceHashes: Uint32Array.of(3, 4) };
-    state.announce(origin, { observedAtMs: 5, occurrenceHashes: Uint32Array.of(1, 2, 3, 4) });
+    const left = { observedAtMs: 5, occurrenceHashes: Int32Array.of(3, 4) };
+    state.announce(origin, { observedAtMs: 5, occurrenceHashes: Int32Array.of(1, 2, 3, 4) });
     state.finish(origin, version, position, [left]);
     await state.flush(never);
     expect([...state.announcements(origin.id)]).toEqual([left]);
@@ -96,7 +103,7 @@ describe('SqliteState', () => {
     state.forget(origin.id);
     await state.flush(never);
     expect(state.find(origin.id)).toBeUndefined();
-    state.announce(origin, { observedAtMs: 1, occurrenceHashes: Uint32Array.of(1, 2) });
+    state.announce(origin, { observedAtMs: 1, occurrenceHashes: Int32Array.of(1, 2) });
     await state.flush(never);
     expect(state.find(origin.id)?.settled).toEqual({ ...startOfObject, digest: new Uint8Array(startOfObject.digest) });
     await state.close();
@@ -119,6 +126,38 @@ describe('SqliteState', () => {
     expect([...state.settledLineHashes(origin.id)]).toEqual([]);
     expect(state.find(origin.id)?.settled).toEqual(position);
     await state.close();
+  });
+
+  it('drops the line hashes of a finished object without a date by its modification time', async () => {
+    const state = open(temporaryDirectory());
+    const dateless = { ...origin, date: undefined };
+    state.settle(dateless, settlement);
+    state.finish(dateless, { ...version, modifiedAtMs: Date.parse('2026-01-31T23:59:59Z') }, position, []);
+    state.dropLineHashes('2026-01-31');
+    await state.flush(never);
+    expect(state.find(origin.id)?.hasLineHashes).toBe(true);
+    state.dropLineHashes('2026-02-01');
+    await state.flush(never);
+    expect(state.find(origin.id)?.hasLineHashes).toBe(false);
+    await state.close();
+  });
+
+  it('looks at no object but those that a change is about, however many there are', async () => {
+    const directory = temporaryDirectory();
+    await open(directory).close();
+    const database = new DatabaseSync(join(directory, 'delivery.db'));
+    for (const { sourceSQL } of Object.values(prepareStatements(database))) {
+      const parameters = sourceSQL
+        .split('?')
+        .slice(1)
+        .map(() => 0);
+      const steps = database.prepare(`EXPLAIN QUERY PLAN ${sourceSQL}`).all(...parameters);
+      expect(
+        steps.filter(({ detail }) => String(detail).startsWith('SCAN')),
+        sourceSQL,
+      ).toEqual([]);
+    }
+    database.close();
   });
 
   it('lets one process use a state directory, and the next as soon as the first is gone', async () => {
@@ -153,11 +192,26 @@ describe('SqliteState', () => {
     await state.close();
   });
 
+  it('says what to do when there is no room for a new one after a damaged one was moved aside', async () => {
+    const directory = temporaryDirectory();
+    const path = join(directory, 'delivery.db');
+    writeFileSync(path, 'this is no database\n'.repeat(500));
+    const openWithoutRoom = () => {
+      if (!existsSync(path)) throw Object.assign(new Error('database or disk is full'), { errcode: 13 });
+      return new DatabaseSync(path);
+    };
+    const options = { directory, clock: systemClock, logger: silentLogger };
+    expect(() => openDeliveryState({ ...options, openDatabase: openWithoutRoom })).toThrow(
+      expect.objectContaining({ code: 'ERR_STATE_WRITE', message: expect.stringContaining('disk is full') }),
+    );
+    await openDeliveryState(options).close();
+  });
+
   it('notices damage while it runs, and moves the database aside when it is closed', async () => {
     const directory = temporaryDirectory();
     const before = open(directory);
     for (let i = 0; i < 200; i++)
-      before.settle(memoryObject(`${i}`).origin, { ...settlement, lineHashes: new Uint32Array(1000) });
+      before.settle(memoryObject(`${i}`).origin, { ...settlement, lineHashes: new Int32Array(1000) });
     await before.flush(never);
     await before.close();
     const state = open(directory);
@@ -204,7 +258,7 @@ describe('SqliteState', () => {
   ])('whose $what rots is believed neither by the agent nor by who only looks', async ({ rots }) => {
     const directory = temporaryDirectory();
     const state = open(directory);
-    state.announce(origin, { observedAtMs: 6, occurrenceHashes: Uint32Array.of(5, 6) });
+    state.announce(origin, { observedAtMs: 6, occurrenceHashes: Int32Array.of(5, 6) });
     state.settle(origin, settlement);
     await state.close();
     const look = (reader: Pick<DeliveryState, 'settledLineHashes' | 'announcements'> | undefined) => [
@@ -240,12 +294,22 @@ describe('SqliteState', () => {
     const directory = temporaryDirectory();
     const state = open(directory);
     expect(readDeliverySummary(temporaryDirectory())).toBeUndefined();
-    state.settle(origin, { ...settlement, acceptedCount: 5, deadLetteredCount: 2 });
-    state.announce(origin, { observedAtMs: 6, occurrenceHashes: Uint32Array.of(5, 6) });
+    state.settle(origin, { ...settlement, acceptedCount: 5, deadLetteredCount: 2, newestEventMs: 1000 });
+    for (const [workspaceId, date, modifiedAtMs] of [
+      ['1', '2026-02-01', 3000],
+      ['1', '2026-02-01', 2000],
+      ['1', '2026-02-02', 1000],
+      [undefined, '2026-02-01', 9000],
+    ] as const) {
+      const other = { ...origin, id: `s3://audit/${modifiedAtMs}` as ObjectId, workspaceId, date };
+      state.settle(other, settlement);
+      state.finish(other, { etag: 'e', sizeBytes: 1, modifiedAtMs }, startOfObject, []);
+    }
+    state.announce(origin, { observedAtMs: 6, occurrenceHashes: Int32Array.of(5, 6) });
     await state.flush(never);
     expect(readDeliverySummary(directory)).toMatchObject({
       announcedBatchCount: 1,
-      partitions: [
+      partitions: expect.arrayContaining([
         {
           workspaceId: '1',
           date: '2026-01-31',
@@ -253,9 +317,43 @@ describe('SqliteState', () => {
           openObjectCount: 1,
           acceptedCount: 5,
           deadLetteredCount: 2,
+          newestObjectMs: undefined,
         },
+      ]),
+      workspaces: [
+        { workspaceId: undefined, lastEventMs: undefined, newestObjectMs: 9000, silence: undefined },
+        { workspaceId: '1', lastEventMs: 1000, newestObjectMs: 3000, silence: undefined },
       ],
     });
+    await state.close();
+  });
+
+  it('sums up the newest dates alone, whether their line hashes are there or not', async () => {
+    const directory = temporaryDirectory();
+    const state = open(directory);
+    const datesOf = () => readNewestPartitions(directory, 14).map(({ date }) => date);
+    expect(readNewestPartitions(temporaryDirectory(), 14)).toEqual([]);
+    for (const date of [undefined, '2025-12-31', '2026-01-17', '2026-01-18', '2026-01-31']) {
+      const dated = { ...origin, id: `s3://audit/${date}` as ObjectId, date };
+      state.settle(dated, settlement);
+      state.finish(dated, version, position, []);
+    }
+    await state.flush(never);
+    expect(datesOf()).toEqual(['2026-01-18', '2026-01-31']);
+    state.dropLineHashes('2026-02-01');
+    await state.flush(never);
+    expect(datesOf()).toEqual(['2026-01-18', '2026-01-31']);
+    expect(readNewestPartitions(directory, 1)).toEqual([
+      {
+        workspaceId: '1',
+        date: '2026-01-31',
+        objectCount: 1,
+        openObjectCount: 0,
+        acceptedCount: 1,
+        deadLetteredCount: 0,
+        newestObjectMs: 1_760_000_000_000,
+      },
+    ]);
     await state.close();
   });
 });

@@ -1,6 +1,7 @@
 /**
  * What `check` finds out beyond "it works": settings of the bucket, rights by prefix, the clock, a record on its way.
  */
+import { getuid } from 'node:process';
 import { expect, it, onTestFinished } from 'vitest';
 import { runChecks } from '../../src/checks.ts';
 import { loadConfiguration } from '../../src/config/index.ts';
@@ -46,6 +47,18 @@ it('does not mind when it may not look at these settings', async () => {
   expect(stdout).toMatch(/^- {7}versioning of .*: not checked \(it takes s3:GetBucketVersioning\)$/m);
   expect(stdout).toMatch(/^- {7}lifecycle of .*: not checked \(it takes s3:GetLifecycleConfiguration\)$/m);
 });
+
+it.skipIf(getuid?.() !== 0)(
+  'says that HOME is missing for a user id without a name, and goes on with the collector',
+  async () => {
+    const { environment } = await bucketScene();
+    const { code, stdout, stderr } = await runAgent(['check'], environment, { uid: 54_321 });
+    expect(code).toBe(1);
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/^FAILED {2}Could not list .*: the AWS SDK finds no home directory \(HOME is not set/m);
+    expect(stdout).toMatch(/^ok {6}http.*takes OTLP logs$/m);
+  },
+);
 
 it('fails when one of the workspaces may not be listed, and when the key of the bucket may not be used', async () => {
   const { s3, environment } = await bucketScene();

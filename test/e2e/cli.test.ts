@@ -253,20 +253,32 @@ describe('status', () => {
       '',
     ]);
     expect(stdout).toContain('8 lines accepted, 0 dead-lettered, 0 batches under way or to be sent again');
+    expect(stdout).toMatch(/^workspace {2}last event +newest object$/m);
+    expect(stdout).toMatch(
+      /^ +2 {2}2026-01-31T00:00:00\.202Z {2}\d+ (d|h|min|s) ago {2}2026-01-31T02:00:00\.000Z {2}\d+ (d|h|min|s) ago$/m,
+    );
     expect(await agent.stop()).toMatchObject({ code: 0 });
   });
 
   it('prints one object with --json', async () => {
     const { environment } = await scene();
     await runAgent(['ship'], environment);
+    const beforeMs = Date.now();
     const { stdout } = await runAgent(['status', '--json'], environment);
+    const { workspaces } = JSON.parse(stdout);
+    for (const { lastEventMs, lastEventAgeMs, newestObjectMs, newestObjectAgeMs } of workspaces) {
+      const atMs = lastEventMs + lastEventAgeMs;
+      expect(atMs).toBeGreaterThanOrEqual(beforeMs);
+      expect(atMs).toBeLessThanOrEqual(Date.now());
+      expect(newestObjectMs + newestObjectAgeMs).toBe(atMs);
+    }
     expect(JSON.parse(stdout)).toMatchObject({
       announcedBatchCount: 0,
       announcedLineCount: 0,
       deadLetters: [],
       workspaces: [
-        { workspaceId: '1', lastEventMs: 1_769_817_600_004 },
-        { workspaceId: '2', lastEventMs: 1_769_817_600_202 },
+        { workspaceId: '1', lastEventMs: 1_769_817_600_004, newestObjectMs: Date.parse('2026-01-31T01:00:00Z') },
+        { workspaceId: '2', lastEventMs: 1_769_817_600_202, newestObjectMs: Date.parse('2026-01-31T02:00:00Z') },
       ],
       partitions: [
         {

@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runHere, shipHere } from '../support/agent-here.ts';
 import { type AgentProcess, type Environment, runAgent, startAgent } from '../support/agent-process.ts';
 import {
   type DeadLetter,
@@ -20,6 +21,7 @@ import {
   s3Place,
   smallBatches,
 } from '../support/delivery-place.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { answers, type OtlpReceiver, type ReceivedRequest, startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { type S3Server, startS3Server } from '../support/s3-server.ts';
 
@@ -276,6 +278,35 @@ describe('SIGTERM', () => {
     expect(log.at(-1)).toMatchObject({ level: 'info', msg: 'Stopped; the state is written' });
     const { length } = receiver.accepted;
     expect(length).toBeLessThan(lines.length);
+    expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
+    expectNothingLost(receiver, lines);
+    expect(repeatedUids(receiver)).toEqual([]);
+  });
+
+  it('waits for no request that waits itself, because the collector did not take it', async () => {
+    const { receiver, environment, lines } = await directoryScene();
+    receiver.answerWhen(() => true, answers.status(503));
+    // On this clock neither the next attempt nor the end of the grace period ever comes.
+    await runHere(environment, new ManualClock('2026-02-01T00:00:00Z'), () => receiver.requests.length === 2);
+    receiver.acceptAgain();
+    await shipHere(environment);
+    expectNothingLost(receiver, lines);
+    expectRepeatsAreEqual(receiver);
+  });
+
+  it('lets one request be answered while another one is given up: that one alone is sent again', async () => {
+    const { receiver, environment, lines } = await directoryScene();
+    const answer = Promise.withResolvers<void>();
+    receiver.answerWhen(({ index }) => index === 0, answers.hold(answer.promise, answers.accept()));
+    receiver.answerWhen(({ index }) => index > 0, answers.status(503));
+    const agent = startAgent(['run'], environment);
+    await agent.logged('The collector does not take records; shipping waits and nothing is lost');
+    agent.signal('SIGTERM');
+    await agent.logged('Stopping: requests under way are given some seconds to be answered');
+    answer.resolve();
+    expect(await agent.exit).toMatchObject({ code: 0 });
+    expect(receiver.accepted).toHaveLength(smallBatches.records);
+    receiver.acceptAgain();
     expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
     expectNothingLost(receiver, lines);
     expect(repeatedUids(receiver)).toEqual([]);

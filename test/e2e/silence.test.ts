@@ -2,11 +2,13 @@
  * A workspace that falls silent, and speaks again, seen by the collector.
  */
 import { expect, it } from 'vitest';
+import { urlOf } from '../support/agent-http.ts';
 import { type AgentProcess, startAgent } from '../support/agent-process.ts';
 import { expectRepeatsAreEqual } from '../support/deliveries.ts';
 import { auditLines, deliveryKey, deliveryScene, directoryPlace } from '../support/delivery-place.ts';
 import { plainAttributes } from '../support/otlp-decode.ts';
 import { answers, type ReceivedRecord, type ReceivedRequest } from '../support/otlp-receiver.ts';
+import { parsePrometheus, sumOf } from '../support/prometheus-text.ts';
 
 const isNotice = ({ record }: ReceivedRecord) => record.eventName?.startsWith('databricks.audit.silence') === true;
 const hasNotice = ({ records }: ReceivedRequest) => records.some(isNotice);
@@ -91,12 +93,18 @@ it('repeats a notice byte for byte when it was killed before it knew the answer'
   expectRepeatsAreEqual(receiver);
 });
 
-it('keeps a notice that the collector refuses among the dead letters, as any record', async () => {
+it('keeps a notice that the collector refuses among the dead letters, as any record, and counts it as no line', async () => {
   const { environment, receiver, stateDirectory } = await silentScene();
   receiver.answerWhen(hasNotice, answers.status(400, 'too old'));
-  const agent = startAgent(['run'], environment);
+  const agent = startAgent(['run'], { ...environment, DATABRICKS_AUDIT_HTTP: '127.0.0.1:0' });
   await agent.logged('The collector refused a record for good; it is in the dead letters');
   await settleDown(agent, () => receiver.requests.length);
+  const samples = parsePrometheus(await (await fetch(`${await urlOf(agent)}/metrics`)).text());
+  const sum = (name: string, labels = {}) => sumOf(samples, `databricks_audit_${name}`, labels);
+  expect(sum('dead_letters_total')).toBe(1);
+  expect(sum('notices_total', { databricks_audit_outcome: 'dead_lettered' })).toBe(1);
+  expect(sum('lines_dead_lettered_total')).toBe(0);
+  expect(sum('lines_new_total')).toBe(sum('lines_accepted_total'));
   await agent.stop();
   const { readdirSync, readFileSync } = await import('node:fs');
   const [file = ''] = readdirSync(`${stateDirectory}/dead-letters`);

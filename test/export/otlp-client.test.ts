@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { ExportOutcome } from '../../src/export/export-outcome.ts';
@@ -7,6 +8,7 @@ import type { OtlpOptions } from '../../src/export/options.ts';
 import { createOtlpClient, type OtlpClient } from '../../src/export/otlp-client.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { answers } from '../support/otlp-receiver.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import {
   encodeJson,
   encodeProtobuf,
@@ -40,7 +42,7 @@ describe('the request', () => {
     const collector = await receiver();
     const options = optionsOf({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
     const outcome = await client(options).send(encodeProtobuf(manyLines(2)), never);
-    expect(outcome).toEqual({ status: 'accepted', warning: undefined });
+    expect(outcome).toEqual({ status: 'accepted', httpStatus: 200, warning: undefined });
     expect(collector.acceptedUids()).toEqual(['line0', 'line1']);
     expect(collector.requests[0]?.headers).toMatchObject({
       'content-type': 'application/x-protobuf',
@@ -100,10 +102,10 @@ describe('the request', () => {
 
 describe('the answer', () => {
   test.each([
-    [answers.accept(), { status: 'accepted', warning: undefined }],
-    [answers.accept('slow down, please'), { status: 'accepted', warning: 'slow down, please' }],
-    [answers.partial(1, 'too old'), { status: 'partial', rejectedCount: 1, reason: 'too old' }],
-    [answers.plain(204, ''), { status: 'accepted', warning: undefined }],
+    [answers.accept(), { status: 'accepted', httpStatus: 200, warning: undefined }],
+    [answers.accept('slow down, please'), { status: 'accepted', httpStatus: 200, warning: 'slow down, please' }],
+    [answers.partial(1, 'too old'), { status: 'partial', httpStatus: 200, rejectedCount: 1, reason: 'too old' }],
+    [answers.plain(204, ''), { status: 'accepted', httpStatus: 204, warning: undefined }],
     [answers.status(400, 'line too long'), { status: 'rejected', httpStatus: 400, reason: 'HTTP 400: line too long' }],
     [answers.plain(422, ''), { status: 'rejected', httpStatus: 422, reason: 'HTTP 422' }],
     [answers.plain(413, 'too big'), { status: 'tooLarge', httpStatus: 413, reason: 'HTTP 413: too big' }],
@@ -321,6 +323,70 @@ describe('TLS', () => {
       OTEL_EXPORTER_OTLP_CLIENT_KEY: pathOf('client-key.pem'),
     });
     expect((await client(withCertificate).send(encodeProtobuf(manyLines(1)), never)).status).toBe('accepted');
+  });
+
+  describe('with files that are replaced meanwhile', () => {
+    const clientTls = { ...tls, clientCa: pem('ca.pem') };
+
+    /** Files of their own, and a client that is to use them. */
+    function setUp(url: string, names: { ca: string; certificate: string; key: string }) {
+      const directory = temporaryDirectory();
+      const files = { ca: join(directory, 'ca'), certificate: join(directory, 'crt'), key: join(directory, 'key') };
+      const replace = (name: keyof typeof files, by: string) => copyFileSync(pathOf(by), files[name]);
+      for (const name of ['ca', 'certificate', 'key'] as const) replace(name, names[name]);
+      const sender = client(
+        optionsOf({
+          OTEL_EXPORTER_OTLP_ENDPOINT: url,
+          OTEL_EXPORTER_OTLP_CERTIFICATE: files.ca,
+          OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: files.certificate,
+          OTEL_EXPORTER_OTLP_CLIENT_KEY: files.key,
+        }),
+      );
+      return { files, replace, send: () => sender.send(encodeProtobuf(manyLines(1)), never) };
+    }
+
+    test('takes the new authority without a restart', async () => {
+      const collector = await receiver({ tls });
+      const names = { ca: 'client.pem', certificate: 'client.pem', key: 'client-key.pem' };
+      const { replace, send } = setUp(collector.url, names);
+      expect((await send()).status).toBe('misconfigured');
+      replace('ca', 'ca.pem');
+      expect((await send()).status).toBe('accepted');
+    });
+
+    test('shows the new client certificate on new connections, and lets what is under way end on the old one', async () => {
+      const collector = await receiver({ tls: clientTls });
+      const names = { ca: 'ca.pem', certificate: 'client.pem', key: 'client-key.pem' };
+      const { replace, send } = setUp(collector.url, names);
+      const answer = Promise.withResolvers<void>();
+      collector.answerNext(answers.hold(answer.promise, answers.accept()));
+      const underWay = send();
+      await collector.requestCount(1);
+      replace('certificate', 'server.pem');
+      replace('key', 'server-key.pem');
+      expect((await send()).status).toBe('accepted');
+      expect((await send()).status).toBe('accepted');
+      answer.resolve();
+      expect((await underWay).status).toBe('accepted');
+      expect(collector.requests.map(({ clientName }) => clientName)).toEqual(['client', 'server', 'server']);
+    });
+
+    test('waits while a key does not fit the certificate yet, and says so', async () => {
+      const collector = await receiver({ tls: clientTls });
+      const names = { ca: 'ca.pem', certificate: 'client.pem', key: 'client-key.pem' };
+      const { files, replace, send } = setUp(collector.url, names);
+      expect((await send()).status).toBe('accepted');
+      replace('certificate', 'server.pem');
+      const outcome = await send();
+      expect(outcome).toMatchObject({ status: 'unavailable', requestSeen: false });
+      expect(errorOf(outcome).message).toMatch(
+        /^A certificate has changed; OTEL_EXPORTER_OTLP_CLIENT_KEY: cannot use .*mismatch$/,
+      );
+      rmSync(files.key);
+      expect(errorOf(await send()).message).toContain('ENOENT');
+      replace('key', 'server-key.pem');
+      expect((await send()).status).toBe('accepted');
+    });
   });
 
   test.each([

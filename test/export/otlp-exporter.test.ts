@@ -149,7 +149,7 @@ describe('while the collector does not take records', () => {
     const collector = await receiver();
     const { exporter, clock, events } = setUp(jsonOptions(collector.url));
     const sinceMs = clock.timeMs;
-    collector.answerNext(answers.status(503), answers.status(503));
+    collector.answerNext(answers.status(503), answers.status(503), answers.plain(204, ''));
     await exporter.export(batchOf(lines('only')), never);
     const waiting = { kind: 'waiting', for: 'collector', fault: { code: 'ERR_EXPORT_UNAVAILABLE' }, sinceMs };
     expect(events).toMatchObject([
@@ -157,7 +157,7 @@ describe('while the collector does not take records', () => {
       { ...waiting, failedAttempts: 1, retryAtMs: sinceMs + (clock.sleepsMs[0] ?? 0) },
       { kind: 'requestEnded', outcome: 'unavailable', httpStatus: 503, recordCount: 1 },
       { ...waiting, failedAttempts: 2 },
-      { kind: 'requestEnded', outcome: 'accepted', recordCount: 1 },
+      { kind: 'requestEnded', outcome: 'accepted', httpStatus: 204, recordCount: 1 },
       { kind: 'resumed', for: 'collector' },
     ]);
   });

@@ -19,13 +19,15 @@ class Bucket implements Source {
   readonly listings: ListingRequest['dates'][] = [];
   readonly failing = new Set<string>();
   sourceFailure: AgentError | undefined;
+  oddity: AgentError | undefined;
 
   constructor(...keys: readonly string[]) {
     for (const key of keys) this.keys.add(key);
   }
 
-  async *list({ dates }: ListingRequest) {
+  async *list({ dates, onFault }: ListingRequest) {
     this.listings.push(dates);
+    if (this.oddity !== undefined) onFault(this.oddity);
     if (this.sourceFailure !== undefined) throw this.sourceFailure;
     const all = [...this.keys].sort().map((key) => key.split('/') as [string, string, string]);
     for (const workspaceId of new Set(all.map(([workspace]) => workspace))) {
@@ -241,6 +243,29 @@ describe('Shipping', () => {
       message: 'Workspace could not be listed; others go on',
       fields: { workspace: '1' },
     });
+  });
+
+  it('tells once that there is nothing to read, and when that is over', async () => {
+    const bucket = new Bucket();
+    bucket.oddity = new AgentError('ERR_SOURCE_LAYOUT', 'nothing yet');
+    const { clock, logged, follow } = setUp(bucket);
+    await follow();
+    for (let i = 0; i < 10; i++) await clock.advance(minute);
+    expect(logged.map(({ message }) => message)).toEqual(['Listing is not complete']);
+    bucket.oddity = undefined;
+    await clock.advance(minute);
+    expect(logged.slice(1)).toMatchObject([{ message: 'A fault of the source is over', fields: { occurrences: 11 } }]);
+  });
+
+  it('takes no fault for over while the source cannot be listed', async () => {
+    const bucket = new Bucket();
+    bucket.oddity = new AgentError('ERR_SOURCE_LAYOUT', 'nothing yet');
+    const { clock, logged, follow } = setUp(bucket);
+    await follow();
+    bucket.oddity = undefined;
+    bucket.sourceFailure = new AgentError('ERR_SOURCE_THROTTLED', 'slow down');
+    await clock.advance(minute);
+    expect(logged.slice(1).map(({ message }) => message)).toEqual(['Source could not be listed; it is tried again']);
   });
 
   it('tries a source again that could not be listed', async () => {

@@ -44,7 +44,7 @@ async function scene() {
     state.settle(origin, {
       announcementId: undefined,
       position: startOfObject,
-      lineHashes: new Uint32Array(0),
+      lineHashes: new Int32Array(0),
       acceptedCount: 1,
       deadLetteredCount: 0,
       newestEventMs,

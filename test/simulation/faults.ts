@@ -6,6 +6,7 @@ import { startMs } from './plan.ts';
 import type { World } from './world.ts';
 
 type CollectorFault = Extract<Fault, { kind: 'collector' }>;
+type ClockFault = Extract<Fault, { kind: 'clock' }>;
 type BucketFault = Extract<Fault, { kind: 'bucket' }>;
 
 export class Faults {
@@ -34,10 +35,26 @@ export class Faults {
     return this.#active().some((fault) => fault.kind === 'disk' && fault.of === of);
   }
 
-  /** True when nothing was wrong since then. */
+  /** How far the clock of the machine is ahead. */
+  get clockAheadMs(): number {
+    return this.#active().findLast((fault): fault is ClockFault => fault.kind === 'clock')?.byMs ?? 0;
+  }
+
+  /** The latest time that the clock of the machine has shown. */
+  get latestClockMs(): number {
+    const { nowMs } = this.#world;
+    const shown = this.#faults.flatMap((fault) => {
+      const fromMs = startMs + fault.atMs;
+      return fault.kind === 'clock' && fromMs <= nowMs ? Math.min(nowMs, fromMs + fault.forMs) + fault.byMs : [];
+    });
+    return Math.max(nowMs, ...shown);
+  }
+
+  /** True when nothing was in the way of shipping since then. A clock is not. */
   noneSince(sinceMs: number): boolean {
     return this.#faults.every(
-      ({ atMs, forMs }) => startMs + atMs + forMs < sinceMs || startMs + atMs > this.#world.nowMs,
+      ({ kind, atMs, forMs }) =>
+        kind === 'clock' || startMs + atMs + forMs < sinceMs || startMs + atMs > this.#world.nowMs,
     );
   }
 

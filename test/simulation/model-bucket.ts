@@ -1,5 +1,5 @@
 /**
- * The bucket: what was written when, version by version, and what a listing shows.
+ * The bucket, or the directory: what was written when, version by version, and what a listing shows.
  */
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
@@ -9,10 +9,14 @@ import type { Delivery, Settings } from './plan.ts';
 export interface Version {
   readonly key: string;
   readonly etag: string;
+  /** The same for as long as a file is written in place. */
+  readonly inode: number;
   readonly body: Buffer;
   /** The texts of its lines. */
   readonly lines: readonly string[];
-  /** Whole seconds, as in S3. */
+  /** The last of them, when no newline ends it. */
+  readonly torn: string | undefined;
+  /** Of objects whole seconds, as in S3. */
   readonly modifiedAtMs: number;
   readonly fromMs: number;
   /** When it was overwritten or deleted. */
@@ -27,13 +31,16 @@ export interface Entry {
 }
 
 export class ModelBucket {
-  readonly #etags: Settings['etags'];
+  readonly #settings: Settings;
   readonly #names = new Map<string, { readonly now: readonly string[]; readonly before: readonly string[] }>();
   readonly #versions = new Map<string, Version[]>();
+  /** The rest of what is being written in place. */
+  readonly #unwritten = new Map<string, Buffer>();
   #etagCount = 0;
+  #inodeCount = 0;
 
-  constructor(etags: Settings['etags']) {
-    this.#etags = etags;
+  constructor(settings: Settings) {
+    this.#settings = settings;
   }
 
   get keys(): string[] {
@@ -60,13 +67,35 @@ export class ModelBucket {
 
   /** Writes or deletes what the step says. */
   deliver(step: Delivery, nowMs: number): void {
-    const overwritten = this.versions(step.key).at(-1);
-    if (overwritten?.untilMs === Number.POSITIVE_INFINITY) overwritten.untilMs = nowMs;
-    if (step.change === 'delete') return;
-    const { now, before } = this.#names.get(step.key) ?? { now: [], before: [] };
+    const { key, change } = step;
+    // One writes in place, and when it is told to write on, it has written before. Whatever is renamed over the file ends that.
+    if (change === 'extend' || change === 'same') this.writeRest(key, nowMs);
+    else this.#unwritten.delete(key);
+    const overwritten = this.#present(key);
+    if (overwritten !== undefined) overwritten.untilMs = nowMs;
+    if (change === 'delete') return;
+    const { now, before } = this.#names.get(key) ?? { now: [], before: [] };
     const names = changed(now, before, step);
-    this.#names.set(step.key, { now: names, before: now });
-    this.#write(step.key, names, 'newline' in step ? step.newline : true, nowMs);
+    this.#names.set(key, { now: names, before: now });
+    const text = textOfAll(names, 'newline' in step ? step.newline : true);
+    const isPlainFile = this.#settings.bucket === 'files' && !key.endsWith('.gz');
+    const inPlace = isPlainFile && (change === 'extend' || change === 'same') ? overwritten : undefined;
+    const keptBytes = inPlace?.body.length ?? 0;
+    const torn = isPlainFile && 'torn' in step ? step.torn : undefined;
+    const writtenBytes =
+      torn === undefined ? text.length : keptBytes + Math.floor(torn.atShare * (text.length - keptBytes));
+    if (writtenBytes < text.length) this.#unwritten.set(key, text);
+    this.#write(key, text.subarray(0, writtenBytes), inPlace?.inode, nowMs);
+  }
+
+  /** What is left of a delivery in place. */
+  writeRest(key: string, nowMs: number): void {
+    const text = this.#unwritten.get(key);
+    if (text === undefined) return;
+    this.#unwritten.delete(key);
+    const begun = this.#present(key);
+    if (begun !== undefined) begun.untilMs = nowMs;
+    this.#write(key, text, begun?.inode, nowMs);
   }
 
   /** The objects as they were at that time, sorted by key. */
@@ -78,16 +107,33 @@ export class ModelBucket {
       .map(({ key, etag, body, modifiedAtMs }) => ({ key, etag, sizeBytes: body.length, modifiedAtMs }));
   }
 
-  #write(key: string, names: readonly string[], newline: boolean, nowMs: number): void {
-    const lines = names.map(textOf);
-    const text = Buffer.from(lines.join('\n') + (newline && lines.length > 0 ? '\n' : ''));
+  #present(key: string): Version | undefined {
+    const version = this.versions(key).at(-1);
+    return version?.untilMs === Number.POSITIVE_INFINITY ? version : undefined;
+  }
+
+  #write(key: string, text: Buffer, inode: number | undefined, nowMs: number): void {
+    const lines = text.toString().split('\n');
+    const torn = lines.pop() || undefined;
     const body = key.endsWith('.gz') ? gzipSync(text) : text;
-    const etag =
-      this.#etags === 'content' ? createHash('md5').update(body).digest('hex') : `${++this.#etagCount}-multipart`;
-    const modifiedAtMs = Math.floor(nowMs / 1000) * 1000;
-    const version = { key, etag, body, lines, modifiedAtMs, fromMs: nowMs, untilMs: Number.POSITIVE_INFINITY };
+    const { etags, bucket } = this.#settings;
+    const version = {
+      key,
+      etag: etags === 'content' ? createHash('md5').update(body).digest('hex') : `${++this.#etagCount}-multipart`,
+      inode: inode ?? ++this.#inodeCount,
+      body,
+      lines: torn === undefined ? lines : [...lines, torn],
+      torn,
+      modifiedAtMs: bucket === 'files' ? Math.floor(nowMs) : Math.floor(nowMs / 1000) * 1000,
+      fromMs: nowMs,
+      untilMs: Number.POSITIVE_INFINITY,
+    };
     this.#versions.set(key, [...this.versions(key), version]);
   }
+}
+
+function textOfAll(names: readonly string[], newline: boolean): Buffer {
+  return Buffer.from(names.map(textOf).join('\n') + (newline && names.length > 0 ? '\n' : ''));
 }
 
 function changed(

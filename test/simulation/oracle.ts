@@ -26,6 +26,8 @@ interface Occurrence {
 export interface OracleLimits {
   readonly batchRecords: number;
   readonly requestsInFlight: number;
+  readonly pollIntervalMs: number;
+  readonly bucket: 'sdk' | 'calls' | 'files';
 }
 
 /** A settlement goes along with the next announcement, or by itself after 10 ms; commits take no time here. */
@@ -180,7 +182,7 @@ export class Oracle implements CollectorListener {
 
   #lettersIn(text: string): readonly Letter[] {
     try {
-      return lettersIn(text);
+      return lettersIn(text, (attributes) => this.#keyOf(attributes));
     } catch {
       this.#problem('a dead-letter file holds a torn line in front of others');
       return [];
@@ -193,7 +195,7 @@ export class Oracle implements CollectorListener {
 
   #occurrence(record: ReceivedRecord): Occurrence {
     const { uid = '', body = '' } = record;
-    const key = attributeOf(record.record.attributes, 'aws.s3.key');
+    const key = this.#keyOf(record.record.attributes);
     const name = `${key} ${uid}`;
     const known = this.#occurrences.get(name);
     if (known !== undefined) {
@@ -222,10 +224,26 @@ export class Oracle implements CollectorListener {
   /** The line stands in a version of the object, and that version's time is its observed time. */
   #expectKnownLine(key: string, body: string, observedTimeUnixNano: string): void {
     const observedAtMs = Number(BigInt(observedTimeUnixNano) / 1_000_000n);
-    const known = this.#bucket
+    const version = this.#bucket
       .versions(key)
-      .some(({ lines, modifiedAtMs }) => modifiedAtMs === observedAtMs && lines.includes(body));
-    if (!known) this.#problem(`${brief(body)} of ${key} was never there at its observed time`);
+      .findLast(({ lines, modifiedAtMs }) => modifiedAtMs === observedAtMs && lines.includes(body));
+    if (version === undefined) this.#problem(`${brief(body)} of ${key} was never there at its observed time`);
+    else if (this.#isHalfWritten(version, body)) this.#problem(`${brief(body)} of ${key} was sent half written`);
+  }
+
+  /** The last line of a file, before two listings can have found that nobody goes on writing it. */
+  #isHalfWritten({ torn, lines, fromMs }: Version, body: string): boolean {
+    const { bucket, pollIntervalMs } = this.#limits;
+    if (bucket !== 'files' || body !== torn || lines.indexOf(body) < lines.length - 1) return false;
+    return this.#nowMs() - fromMs < pollIntervalMs;
+  }
+
+  /** A file is known by its name alone, and no two have the same. */
+  #keyOf(attributes: Attributes): string {
+    const key = attributeOf(attributes, 'aws.s3.key');
+    if (key !== '' || this.#limits.bucket !== 'files') return key;
+    const name = `/${attributeOf(attributes, 'log.file.name')}`;
+    return this.#bucket.keys.find((candidate) => candidate.endsWith(name)) ?? '';
   }
 
   #isExcused(key: string): boolean {
@@ -246,24 +264,26 @@ function behindOldest(occurrences: readonly Occurrence[]): (occurrence: Occurren
   return ({ key, firstRequest }) => firstRequest >= (oldest.get(key) ?? Number.POSITIVE_INFINITY);
 }
 
+type Attributes = readonly { readonly key: string; readonly value: { readonly stringValue?: string } }[];
+
 interface Letter {
   readonly key: string;
   readonly uid: string;
 }
 
 /** Whole lines only: the last one of a file may be torn. */
-function lettersIn(text: string): Letter[] {
+function lettersIn(text: string, keyOf: (attributes: Attributes) => string): Letter[] {
   return text
     .split('\n')
     .slice(0, -1)
     .flatMap((line) => {
       const letter: {
-        resourceLogs: { scopeLogs: { logRecords: { attributes: Parameters<typeof attributeOf>[0] }[] }[] }[];
+        resourceLogs: { scopeLogs: { logRecords: { attributes: Attributes }[] }[] }[];
       } = JSON.parse(line);
       return letter.resourceLogs.flatMap(({ scopeLogs }) =>
         scopeLogs.flatMap(({ logRecords }) =>
           logRecords.map(({ attributes }) => ({
-            key: attributeOf(attributes, 'aws.s3.key'),
+            key: keyOf(attributes),
             uid: attributeOf(attributes, 'log.record.uid'),
           })),
         ),
@@ -271,10 +291,7 @@ function lettersIn(text: string): Letter[] {
     });
 }
 
-function attributeOf(
-  attributes: readonly { readonly key: string; readonly value: { readonly stringValue?: string } }[],
-  name: string,
-): string {
+function attributeOf(attributes: Attributes, name: string): string {
   return attributes.find(({ key }) => key === name)?.value.stringValue ?? '';
 }
 

@@ -27,8 +27,8 @@ export interface Settings {
   readonly etags: 'content' | 'unique';
   /** `atomic` collectors store nothing of a request that they refuse; Loki stores the good records. */
   readonly refusal: 'atomic' | 'storesTheRest';
-  /** The AWS SDK and its HTTP messages, or the calls of `S3Api` (ten times as fast). */
-  readonly bucket: 'sdk' | 'calls';
+  /** The AWS SDK and its HTTP messages, or the calls of `S3Api` (ten times as fast); or no bucket at all and a directory. */
+  readonly bucket: 'sdk' | 'calls' | 'files';
 }
 
 /**
@@ -38,7 +38,13 @@ export interface Settings {
 export type Step = Delivery | Fault | Death;
 
 export type Delivery = { readonly kind: 'deliver'; readonly atMs: number; readonly key: string } & (
-  | { readonly change: 'extend' | 'rewrite' | 'insert'; readonly lines: readonly string[]; readonly newline: boolean }
+  | {
+      readonly change: 'extend' | 'rewrite' | 'insert';
+      readonly lines: readonly string[];
+      readonly newline: boolean;
+      /** A file is written in place: a part of what is added, and after a pause the rest. */
+      readonly torn?: { readonly atShare: number; readonly pauseMs: number } | undefined;
+    }
   | { readonly change: 'shrink'; readonly keep: number }
   /** `restore`: as it was before the latest change. */
   | { readonly change: 'same' | 'reorder' | 'restore' }
@@ -50,6 +56,8 @@ export type Fault = { readonly atMs: number; readonly forMs: number } & (
   | ({ readonly kind: 'collector' } & CollectorFault)
   | { readonly kind: 'bucket'; readonly fault: 'throttled' | 'failing' | 'denied' | 'cut' | 'stale' }
   | { readonly kind: 'disk'; readonly of: 'state' | 'letters' }
+  /** The clock of the machine is ahead by so much, or behind. */
+  | { readonly kind: 'clock'; readonly byMs: number }
 );
 
 export type CollectorFault =
@@ -105,9 +113,9 @@ export function planOf(seed: number): Plan {
     pageKeys: chance.pick([1, 3, 1000]),
     etags: chance.pick(['content', 'unique']),
     refusal: chance.pick(['atomic', 'storesTheRest']),
-    bucket: chance.happens(0.02) ? 'sdk' : 'calls',
+    bucket: chance.happens(0.02) ? 'sdk' : chance.pick(['calls', 'calls', 'files']),
   };
-  const steps = new Story(chance, durationMs, pollIntervalMs).steps();
+  const steps = new Story(chance, durationMs, pollIntervalMs, settings.bucket === 'files').steps();
   return { seed, settings, steps: steps.toSorted((left, right) => left.atMs - right.atMs) };
 }
 
@@ -118,14 +126,16 @@ class Story {
   readonly #pollIntervalMs: number;
   readonly #keys: readonly [string, ...string[]];
   readonly #hasBadRecords: boolean;
+  readonly #isInPlace: boolean;
   #lineCount = 0;
 
-  constructor(chance: Chance, durationMs: number, pollIntervalMs: number) {
+  constructor(chance: Chance, durationMs: number, pollIntervalMs: number, isInPlace: boolean) {
     this.#chance = chance;
     this.#durationMs = durationMs;
     this.#pollIntervalMs = pollIntervalMs;
     this.#keys = [this.#key(0), ...Array.from({ length: chance.between(0, 4) }, (_, index) => this.#key(index + 1))];
     this.#hasBadRecords = chance.happens(0.3);
+    this.#isInPlace = isInPlace;
   }
 
   steps(): Step[] {
@@ -167,19 +177,37 @@ class Story {
     if (change === 'shrink') return { ...at, change, keep: chance.between(0, 12) };
     if (change === 'same' || change === 'reorder' || change === 'restore') return { ...at, change };
     if (change === 'delete') return { ...at, change };
-    return { ...at, change, lines: this.#lines(), newline: chance.happens(0.9) };
+    const lines = this.#lines();
+    // Without lines and newline it would take the last newline away: an object that shrinks.
+    const content = { lines, newline: lines.length === 0 || chance.happens(0.9) };
+    const isTorn = this.#isInPlace && change === 'extend' && !key.endsWith('.gz') && chance.happens(0.5);
+    return { ...at, change, ...content, ...(isTorn ? { torn: this.#torn() } : {}) };
+  }
+
+  /** Around the time that it takes until a file counts as still. */
+  #torn(): { atShare: number; pauseMs: number } {
+    const chance = this.#chance;
+    const pollMs = this.#pollIntervalMs;
+    const pauseMs = chance.pick([100, chance.between(1000, pollMs), chance.between(pollMs, 4 * pollMs), 8 * pollMs]);
+    return { atShare: chance.next(), pauseMs };
   }
 
   #fault(atMs: number): Fault {
     const chance = this.#chance;
     const at = { atMs, forMs: this.#faultDurationMs() };
-    switch (chance.pick(['collector', 'collector', 'collector', 'bucket', 'bucket', 'disk'])) {
+    switch (chance.pick(['collector', 'collector', 'collector', 'bucket', 'bucket', 'disk', 'clock'])) {
       case 'collector':
         return { kind: 'collector', ...at, ...this.#collectorFault() };
       case 'bucket':
         return { kind: 'bucket', ...at, fault: chance.pick(['throttled', 'failing', 'denied', 'cut', 'stale']) };
       case 'disk':
         return { kind: 'disk', ...at, of: chance.pick(['state', 'letters']) };
+      case 'clock':
+        return {
+          kind: 'clock',
+          ...at,
+          byMs: chance.pick([-1, 1]) * chance.pick([minuteMs, hourMs, dayMs, 10 * dayMs]),
+        };
     }
   }
 

@@ -17,6 +17,7 @@ import type { Faults } from './faults.ts';
 import type { ModelBucket } from './model-bucket.ts';
 import { type ModelCollector, requestTimeoutMs } from './model-collector.ts';
 import type { ModelDisk } from './model-disk.ts';
+import { type ModelFiles, rootPath } from './model-files.ts';
 import type { ModelS3 } from './model-s3.ts';
 import type { Oracle } from './oracle.ts';
 import type { Plan, Settings } from './plan.ts';
@@ -33,6 +34,7 @@ export interface Models {
   readonly faults: Faults;
   readonly bucket: ModelBucket;
   readonly s3: ModelS3;
+  readonly files: ModelFiles;
   readonly collector: ModelCollector;
   readonly letters: ModelDisk;
   readonly state: SimulatedState;
@@ -53,13 +55,13 @@ const mapper: Mapper = createMapper({ layers: ['databricks-audit'], redact: ['se
 
 /** @throws what `createAgent` throws. */
 export function createSimulatedAgent(models: Models, life: Life, options: SimulatedAgentOptions): Agent {
-  const { plan, root, world, s3, collector, letters, state } = models;
+  const { plan, root, world, faults, s3, files, collector, letters, state } = models;
   return createAgent(
     configurationOf(plan.settings, state.directory(life.number), join(root, 'letters')),
     {
       logger: loggerOf(life, world, options.onSentAgain),
       stdout: process.stdout,
-      clock: world.clockOf(life),
+      clock: world.clockOf(life, () => faults.clockAheadMs),
       observer: (event) => {
         if (life.alive && event.kind === 'objectVisited') world.note(`${event.objectId} visited: ${event.status}`);
       },
@@ -67,6 +69,7 @@ export function createSimulatedAgent(models: Models, life: Life, options: Simula
     options.mode,
     {
       createS3: () => (plan.settings.bucket === 'sdk' ? sdkApi(s3, world, life) : s3.api(life)),
+      deliveryFiles: files.of(life),
       transport: collector.of(life),
       letterFiles: letters.of(life),
       openDatabase: (path) => state.open(path, life, options.diesAtNextCommit),
@@ -79,7 +82,7 @@ export function createSimulatedAgent(models: Models, life: Life, options: Simula
 function configurationOf(settings: Settings, stateDirectory: string, letters: string): Configuration {
   const seconds = (milliseconds: number) => `${milliseconds / 1000}s`;
   return loadConfiguration({
-    DATABRICKS_AUDIT_SOURCE: `s3://${bucketName}/audit`,
+    DATABRICKS_AUDIT_SOURCE: settings.bucket === 'files' ? rootPath : `s3://${bucketName}/audit`,
     DATABRICKS_AUDIT_STATE: stateDirectory,
     DATABRICKS_AUDIT_DEAD_LETTERS: letters,
     DATABRICKS_AUDIT_POLL_INTERVAL: seconds(settings.pollIntervalMs),
@@ -101,7 +104,7 @@ function loggerOf(life: Life, world: World, onSentAgain: (key: string) => void):
     if (!life.alive || message === 'Object visited' || code === 'ERR_SOURCE_LAYOUT') return;
     world.note(`  log: ${message} ${code}`);
     if (code !== 'ERR_OBJECT_REWRITTEN_AFTER_LOOKBACK') return;
-    onSentAgain('object' in fields ? `${fields.object}`.replace(`s3://${bucketName}/`, '') : '');
+    onSentAgain('object' in fields ? `${fields.object}`.replace(/^(s3:\/\/[^/]+|file:\/\/)\//, '') : '');
   };
   return { debug: note, info: note, warn: note, error: note };
 }

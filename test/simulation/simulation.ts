@@ -12,6 +12,7 @@ import { Lives } from './lives.ts';
 import { ModelBucket } from './model-bucket.ts';
 import { ModelCollector } from './model-collector.ts';
 import { ModelDisk } from './model-disk.ts';
+import { ModelFiles } from './model-files.ts';
 import { ModelS3 } from './model-s3.ts';
 import { Oracle } from './oracle.ts';
 import { type Delivery, type Plan, startMs } from './plan.ts';
@@ -57,14 +58,15 @@ class Simulation {
   constructor(plan: Plan, root: string, log: ((line: string) => void) | undefined) {
     const world = new World(plan.seed, log);
     const faults = new Faults(world, plan);
-    const bucket = new ModelBucket(plan.settings.etags);
+    const bucket = new ModelBucket(plan.settings);
     const isForgotten = (key: string) => this.#rewritten.has(key) && !this.#isRecent(key);
     const oracle = new Oracle(bucket, plan.settings, () => world.nowMs, isForgotten);
     const s3 = new ModelS3(world, bucket, faults, plan.settings);
+    const files = new ModelFiles(world, bucket, faults, plan.settings);
     const collector = new ModelCollector(world, faults, plan.settings, oracle);
     const letters = new ModelDisk(world, faults, (text) => oracle.deadLettered(text, this.#lives.current.number));
     const state = new SimulatedState(root, world, faults, () => this.#lives.committed());
-    this.#models = { plan, root, world, faults, bucket, s3, collector, letters, state, oracle };
+    this.#models = { plan, root, world, faults, bucket, s3, files, collector, letters, state, oracle };
     this.#lives = new Lives(this.#models, (key) => this.#sentAgain(key));
   }
 
@@ -104,15 +106,29 @@ class Simulation {
   }
 
   #deliver(step: Delivery): void {
-    const { world, bucket, oracle, letters } = this.#models;
-    const before = bucket.current(step.key);
-    if (before !== undefined && this.#hadItsTime(before.fromMs, step.key)) {
-      oracle.noteDeadLetters(letters.contents);
-      oracle.expectDelivered(before, 'before it was overwritten');
-    }
+    const { world, bucket } = this.#models;
+    const { key, change } = step;
+    this.#expectDelivered(key);
     bucket.deliver(step, world.nowMs);
-    if (step.change !== 'extend' && step.change !== 'same') this.#rewritten.add(step.key);
-    world.note(`${step.key}: ${step.change}`);
+    if (change !== 'extend' && change !== 'same') this.#rewritten.add(key);
+    world.note(`${key}: ${change}`);
+    if (change !== 'extend' || step.torn === undefined) return;
+    // A line that was taken for whole is another one when it is.
+    this.#rewritten.add(key);
+    world.at(world.nowMs + step.torn.pauseMs, () => {
+      this.#expectDelivered(key);
+      bucket.writeRest(key, world.nowMs);
+      world.note(`${key}: the rest`);
+    });
+  }
+
+  /** What is about to be overwritten, if it was there for long enough. */
+  #expectDelivered(key: string): void {
+    const { bucket, oracle, letters } = this.#models;
+    const before = bucket.current(key);
+    if (before === undefined || !this.#hadItsTime(before.fromMs, key)) return;
+    oracle.noteDeadLetters(letters.contents);
+    oracle.expectDelivered(before, 'before it was overwritten');
   }
 
   /** True when the version was there for so long, with nothing wrong, that every line of it has to be shipped. */
@@ -125,9 +141,11 @@ class Simulation {
 
   /** How long it takes at most until everything is shipped, once nothing is wrong any more. */
   #quietMs(dates: 'recent' | 'older'): number {
-    const { pollIntervalMs, sweepIntervalMs } = this.#models.plan.settings;
+    const { pollIntervalMs, sweepIntervalMs, bucket } = this.#models.plan.settings;
     const recentMs = 3 * pollIntervalMs + 30 * minuteMs;
-    return dates === 'recent' ? recentMs : recentMs + sweepIntervalMs + 10 * pollIntervalMs;
+    // The last line of a file counts as whole when two listings found it still.
+    const sweeps = bucket === 'files' ? 3 : 1;
+    return dates === 'recent' ? recentMs : recentMs + sweeps * sweepIntervalMs + 10 * pollIntervalMs;
   }
 
   /** The agent says that it repeats an object: that is right beyond the look-back only. */
@@ -135,10 +153,11 @@ class Simulation {
     if (this.#isRecent(key)) this.#models.oracle.problems.push(`${key} is sent again within the look-back`);
   }
 
+  /** What was beyond the look-back once, by a clock that was ahead, is forgotten. */
   #isRecent(key: string): boolean {
-    const { world, plan } = this.#models;
+    const { faults, plan } = this.#models;
     const date = /date=([\d-]+)/.exec(key)?.[1] ?? '';
-    return date >= utcDate(world.nowMs, plan.settings.lookbackDays);
+    return date >= utcDate(faults.latestClockMs, plan.settings.lookbackDays);
   }
 
   /** What has to hold at every moment. */
@@ -174,12 +193,13 @@ class Simulation {
 
   /** A process that begins now opens nothing and sends nothing: everything is settled. */
   async #expectNothingLeft(): Promise<void> {
-    const { world, collector, s3, state, oracle } = this.#models;
-    const [requestsBefore, opensBefore] = [collector.requestCount, s3.openCount];
+    const { world, collector, s3, files, state, oracle } = this.#models;
+    const openCount = () => s3.openCount + files.openCount;
+    const [requestsBefore, opensBefore] = [collector.requestCount, openCount()];
     const { isComplete } = await this.#lives.endWithOneShot((durationMs) => this.#runUntil(world.nowMs + durationMs));
     if (!isComplete) oracle.problems.push('the last listing was not complete');
     if (collector.requestCount !== requestsBefore) oracle.problems.push('with nothing to do, something was sent');
-    if (s3.openCount !== opensBefore) oracle.problems.push('with nothing to do, objects were opened');
+    if (openCount() !== opensBefore) oracle.problems.push('with nothing to do, objects were opened');
     this.#judgeState(state.directory(this.#lives.current.number));
   }
 

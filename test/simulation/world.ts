@@ -93,10 +93,11 @@ export class World {
     return 1 + base * chance.next();
   }
 
-  clockOf(life: Life): Clock {
+  /** @param aheadMs how wrong it is; it moves on all the same. */
+  clockOf(life: Life, aheadMs: () => number): Clock {
     const chance = this.chance(`clock of life ${life.number}`);
     return {
-      nowMs: () => Math.floor(this.nowMs),
+      nowMs: () => Math.floor(this.nowMs + aheadMs()),
       random: () => chance.next(),
       sleep: (delayMs, signal) => this.call(life, 'sleep', delayMs, signal),
     };

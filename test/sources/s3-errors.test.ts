@@ -20,6 +20,13 @@ describe('an error of S3', () => {
       'ERR_CONFIGURATION',
       /eu-central-1/,
     ],
+    [
+      nodeError('ERR_SYSTEM_ERROR', {
+        message: 'A system error occurred: uv_os_homedir returned ENOENT (no such file)',
+      }),
+      'ERR_CONFIGURATION',
+      /HOME is not set/,
+    ],
     [sdkError('TooManyRequests', 429), 'ERR_SOURCE_THROTTLED', /slow down/],
     [nodeError('ENOTFOUND', { hostname: 'logs.s3.eu-nowhere-1.amazonaws.com' }), 'ERR_SOURCE_READ', /eu-nowhere-1/],
     [nodeError('CERT_HAS_EXPIRED', {}), 'ERR_SOURCE_READ', /certificate/],

@@ -294,6 +294,23 @@ describe('what goes wrong', () => {
     });
   });
 
+  test('is a client that cannot be made, until it can; closing does not mind', async () => {
+    let failure: Error | undefined = new Error('EMFILE: too many open files');
+    const settings = {
+      get maxAttempts() {
+        if (failure !== undefined) throw failure;
+        return 1;
+      },
+    };
+    const client = createS3Client(s3Timeouts, settings);
+    const list = () => client.list({ bucket, prefix: '' }, signal)[Symbol.asyncIterator]().next();
+    await expect(list()).rejects.toMatchObject({ code: 'ERR_SOURCE_READ' });
+    await client.close();
+    failure = undefined;
+    expect(await list()).toMatchObject({ value: { objects: [] } });
+    await client.close();
+  });
+
   test('is a region that is not set', async () => {
     vi.stubEnv('AWS_REGION', undefined);
     vi.stubEnv('AWS_CONFIG_FILE', '/nonexistent');

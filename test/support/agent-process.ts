@@ -51,6 +51,8 @@ export interface AgentProcessOptions {
   readonly script?: string | undefined;
   /** A module that runs before it. */
   readonly preload?: string | undefined;
+  /** Another user than that of the test, who has to be root for it. */
+  readonly uid?: number | undefined;
 }
 
 export type Environment = Readonly<Record<string, string>>;
@@ -62,7 +64,7 @@ const pollMs = 10;
 export function startAgent(
   commandLine: readonly string[],
   environment: Environment,
-  { stdin, script = cli, preload }: AgentProcessOptions = {},
+  { stdin, script = cli, preload, uid }: AgentProcessOptions = {},
 ): AgentProcess {
   const env = {
     PATH: process.env.PATH ?? '',
@@ -77,6 +79,7 @@ export function startAgent(
   const child = spawn(process.execPath, [...preloads, script, ...commandLine], {
     env,
     stdio: ['pipe', 'pipe', 'pipe'],
+    ...(uid === undefined ? {} : { uid }),
   });
   child.stdin.on('error', () => {}); // It need not read what it is given.
   child.stdin.end(stdin);

@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { type FileHandle, open } from 'node:fs/promises';
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
+import { TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { gunzip, zstdDecompress } from 'node:zlib';
 import protobuf from 'protobufjs';
@@ -31,6 +32,8 @@ export interface ReceivedRequest {
   readonly index: number;
   readonly path: string;
   readonly headers: IncomingMessage['headers'];
+  /** Of the client certificate, if one was shown. */
+  readonly clientName: string | undefined;
   /** Decompressed. */
   readonly body: Buffer;
   /** Empty when the body is not a request. */
@@ -158,6 +161,7 @@ export async function startOtlpReceiver(options: OtlpReceiverOptions = {}): Prom
       index: requests.length,
       path: incoming.url ?? '',
       headers: incoming.headers,
+      clientName: clientNameOf(incoming),
       body,
       records: records ?? [],
       answer: undefined,
@@ -262,6 +266,10 @@ export async function startOtlpReceiver(options: OtlpReceiverOptions = {}): Prom
       await file?.close();
     },
   };
+}
+
+function clientNameOf({ socket }: IncomingMessage): string | undefined {
+  return socket instanceof TLSSocket ? String(socket.getPeerCertificate().subject?.CN) : undefined;
 }
 
 /** What a strict receiver refuses by itself. Loki takes the content type literally: parameters are a 415. */

@@ -35,6 +35,7 @@ export function workerHere(
   });
   const visits = new Visits(port1, {
     desk: main.desk,
+    stopping: new AbortController().signal,
     abandon: new AbortController().signal,
     observe: unobserved,
     logger: silentLogger,

@@ -34,6 +34,9 @@ describe('the metrics', () => {
       objectVisited('settled'),
       listingEnded(),
       { kind: 'silenceChanged', workspaceId: '9', silent: true, lastEventMs: startMs, thresholdMs: 1 },
+      { kind: 'noticeEnded', outcome: 'accepted' },
+      { kind: 'noticeEnded', outcome: 'deadLettered' },
+      { kind: 'noticeEnded', outcome: 'deadLettered' },
     );
     const samples = await scrape();
     const workspace = { databricks_workspace_id: '1' };
@@ -49,6 +52,8 @@ describe('the metrics', () => {
         2,
         { error_type: 'ERR_EXPORT_PARTIAL', http_response_status_code: '200' },
       ],
+      ['databricks_audit_notices_total', 1, { databricks_audit_outcome: 'accepted' }],
+      ['databricks_audit_notices_total', 2, { databricks_audit_outcome: 'dead_lettered' }],
       ['databricks_audit_decoded_bytes_total', 1100],
       ['databricks_audit_sent_bytes_total', 600],
       ['databricks_audit_batches_total', 1, { databricks_audit_outcome: 'mixed' }],

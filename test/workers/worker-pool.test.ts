@@ -42,7 +42,7 @@ function setUp(workers: number) {
   const desk = createFaultDesk({ deadLettersDirectory: directory, clock: systemClock, ...surroundings });
   const pool = new WorkerPool(
     loadConfiguration({ DATABRICKS_AUDIT_SOURCE: directory, DATABRICKS_AUDIT_WORKERS: String(workers) }),
-    { state, desk, abandon: never, ...surroundings },
+    { state, desk, stopping: never, abandon: never, ...surroundings },
     () => {
       const thread = new FakeThread();
       threads.push(thread);

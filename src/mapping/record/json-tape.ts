@@ -16,36 +16,27 @@ import {
   skipBlanks,
   skipDigits,
 } from './json-grammar.ts';
-import type { KeyTable, RecordKey } from './key-table.ts';
+import {
+  isContainer,
+  type Kind,
+  kinds,
+  type RecordKey,
+  type RecordShape,
+  type ShapeBranch,
+  type ShapeTree,
+} from './record-shape.ts';
+import { TextMemo } from './text-memo.ts';
 
-/** What an entry is. */
-export const kinds = {
-  null: 0,
-  false: 1,
-  true: 2,
-  /** So few digits that a JavaScript number holds them. */
-  integer: 3,
-  /** Any other number. */
-  number: 4,
-  /** A text whose UTF-8 stands there as it is. */
-  text: 5,
-  /** A text with backslashes. */
-  escapedText: 6,
-  object: 7,
-  array: 8,
-} as const;
-
-export type Kind = (typeof kinds)[keyof typeof kinds];
-
-/** In place of an entry where there is none. */
-export const none = -1;
-
-const [comma, colon, minus, zero, nine] = [0x2c, 0x3a, 0x2d, 0x30, 0x39];
+const [comma, colon, minus, zero, nine, space] = [0x2c, 0x3a, 0x2d, 0x30, 0x39, 0x20];
 const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
+/** The same byte four times. */
+const [ones, spaces, quotes, backslashes, highBits] = [0x01010101, 0x20202020, 0x22222222, 0x5c5c5c5c, 0x80808080];
 const exactDigitsMax = 15;
 const initialEntryCount = 256;
 /** Long enough for nearly all lines; it grows. */
 const initialTextBytes = 16_384;
+/** Behind the text: a zero, so that nothing reads beyond the end, and room for words that begin within the text. */
+const paddingBytes = 16;
 
 interface Word {
   readonly bytes: Uint8Array;
@@ -62,67 +53,58 @@ const words: readonly (Word | undefined)[] = Array.from({ length: 256 }, (_, fir
 );
 
 export class JsonTape implements ByteSource {
-  /** The text, which is valid UTF-8 after a successful scan, and a zero behind it, so that nothing reads beyond the end. */
-  bytes = Buffer.allocUnsafeSlow(initialTextBytes);
+  /** The text, which is valid UTF-8 after a successful scan, and some bytes behind it. */
+  bytes = Buffer.alloc(initialTextBytes);
   view = new DataView(this.bytes.buffer);
-  /** A key of the record is sensitive and has a value. */
-  hasSensitiveKey = false;
-  /** The same, for keys that are sensitive in some services only. */
-  hasKeySensitiveInService = false;
-  /** Entries of the kind escapedText, in order. */
-  readonly escapedTexts: number[] = [];
 
-  readonly #keyTable: KeyTable;
+  readonly #tree: ShapeTree;
   #depthLeft = 0;
-  #keysAreUnique = false;
   #isAscii = true;
   #endedWithEscapes = false;
-  #record = 0;
+  /** Of what was scanned so far. */
+  #shape: RecordShape | undefined;
   #count = 0;
-  #kinds = new Uint8Array(initialEntryCount);
+  /** How each entry ended the shape of those up to it. */
+  readonly #shapes: RecordShape[] = [];
   /** Of a text, what stands between its quotes. */
   #starts = new Int32Array(initialEntryCount);
   #ends = new Int32Array(initialEntryCount);
-  /** The first entry behind the value and all that is in it. */
+  /** Of a container, the first entry behind all that is in it. */
   #nexts = new Int32Array(initialEntryCount);
-  readonly #keys: (RecordKey | undefined)[] = [];
-  #lastTextEntry = none;
-  #lastText = '';
+  readonly #texts = new TextMemo();
 
-  constructor(keyTable: KeyTable) {
-    this.#keyTable = keyTable;
+  constructor(tree: ShapeTree) {
+    this.#tree = tree;
   }
 
   /**
    * Puts the object on the tape; entry 0 is the object itself.
    * @param depthMax containers in each other.
-   * @param keysAreUnique within each object. If that is not known, it is looked at.
-   * @returns false for anything that is no object in valid JSON, and for what JSON.parse has to look at first: perhaps equal
-   * keys within one object, keys that are no Unicode, and what is nested too deeply.
+   * @returns its shape; undefined for anything that is no object in valid JSON, and for what is nested too deeply.
    */
-  scanObject(text: Uint8Array, depthMax: number, keysAreUnique: boolean): boolean {
-    this.#keyTable.trim();
+  scanObject(text: Uint8Array, depthMax: number): RecordShape | undefined {
+    this.#tree.trim();
     this.#load(text);
-    this.hasSensitiveKey = false;
-    this.hasKeySensitiveInService = false;
-    this.escapedTexts.length = 0;
     this.#depthLeft = depthMax;
-    this.#keysAreUnique = keysAreUnique;
     this.#isAscii = true;
     this.#count = 0;
-    this.#lastTextEntry = none;
     const { bytes } = this;
     const start = skipBlanks(bytes, 0);
-    if (bytes[start] !== openBrace) return false;
-    const end = this.#object(start, undefined);
-    return end !== malformed && skipBlanks(bytes, end) === text.length && (this.#isAscii || isUtf8(text));
+    if (bytes[start] !== openBrace) return undefined;
+    const end = this.#object(start, this.#tree.root);
+    if (end === malformed || skipBlanks(bytes, end) !== text.length) return undefined;
+    return this.#isAscii || isUtf8(text) ? this.#shape : undefined;
+  }
+
+  get entryCount(): number {
+    return this.#count;
   }
 
   kind(entry: number): Kind {
-    return this.#kinds[entry] as Kind;
+    return (this.#shapes[entry] as RecordShape).kind;
   }
 
-  /** Where the bytes of a text begin and end. */
+  /** Where the bytes of a value begin and end. */
   start(entry: number): number {
     return this.#starts[entry] as number;
   }
@@ -133,23 +115,12 @@ export class JsonTape implements ByteSource {
 
   /** The entry behind the value and all that is in it. What is in a container begins with the entry behind its own. */
   next(entry: number): number {
-    return this.#nexts[entry] as number;
+    return isContainer(this.kind(entry)) ? (this.#nexts[entry] as number) : entry + 1;
   }
 
-  /** Of a member of an object. */
+  /** Of a member of an object; else `noKey`. */
   key(entry: number): RecordKey {
-    return this.#keys[entry] as RecordKey;
-  }
-
-  /** The member of the record itself, or `none`. */
-  memberOfRecord(key: RecordKey): number {
-    return key.seenIn === this.#record ? key.seenAt : none;
-  }
-
-  /** False for null and for an empty text. */
-  hasValue(entry: number): boolean {
-    const kind = this.#kinds[entry];
-    return kind !== kinds.null && (kind !== kinds.text || this.#starts[entry] !== this.#ends[entry]);
+    return (this.#shapes[entry] as RecordShape).key;
   }
 
   /** Of an entry of the kind integer. */
@@ -164,11 +135,11 @@ export class JsonTape implements ByteSource {
   }
 
   text(entry: number): string {
-    if (entry !== this.#lastTextEntry) {
-      this.#lastTextEntry = entry;
-      this.#lastText = this.#readText(this.kind(entry), this.start(entry), this.end(entry));
+    const [start, end] = [this.start(entry), this.end(entry)];
+    if (this.kind(entry) === kinds.escapedText) {
+      return JSON.parse(this.bytes.toString('utf8', start - 1, end + 1)) as string;
     }
-    return this.#lastText;
+    return this.#texts.of(this, start, end);
   }
 
   /** The entry as what JSON.parse makes of it; numbers keep their digits. */
@@ -176,6 +147,8 @@ export class JsonTape implements ByteSource {
     switch (this.kind(entry)) {
       case kinds.null:
         return null;
+      case kinds.emptyText:
+        return '';
       case kinds.false:
         return false;
       case kinds.true:
@@ -191,83 +164,80 @@ export class JsonTape implements ByteSource {
   }
 
   #load(text: Uint8Array): void {
-    if (text.length >= this.bytes.length) {
-      this.bytes = Buffer.allocUnsafeSlow(text.length * 2);
+    if (text.length + paddingBytes > this.bytes.length) {
+      this.bytes = Buffer.alloc(text.length * 2 + paddingBytes);
       this.view = new DataView(this.bytes.buffer);
     }
     this.bytes.set(text);
     this.bytes[text.length] = 0;
   }
 
-  #readText(kind: Kind, start: number, end: number): string {
-    if (kind === kinds.escapedText) return JSON.parse(this.bytes.toString('utf8', start - 1, end + 1)) as string;
-    return this.bytes.toString(this.#isAscii ? 'latin1' : 'utf8', start, end);
-  }
-
   // Each of what follows takes where something begins and returns where it ends, or `malformed`.
 
-  #value(start: number, key: RecordKey | undefined): number {
+  #value(start: number, branch: ShapeBranch): number {
     const byte = this.bytes[start] as number;
-    if (byte === quote) return this.#text(start + 1, key);
-    if (byte === openBrace) return this.#object(start, key);
-    if (byte === openBracket) return this.#array(start, key);
-    if (byte === minus || (byte >= zero && byte <= nine)) return this.#number(start, key);
-    return this.#word(start, key);
+    if (byte === quote) return this.#text(start + 1, branch);
+    if (byte === openBrace) return this.#object(start, branch);
+    if (byte === openBracket) return this.#array(start, branch);
+    if (byte === minus || (byte >= zero && byte <= nine)) return this.#number(start, branch);
+    return this.#word(start, branch);
   }
 
-  #object(start: number, key: RecordKey | undefined): number {
+  #object(start: number, branch: ShapeBranch): number {
     const { bytes } = this;
-    const object = this.#add(kinds.object, start, key);
+    const object = this.#add(kinds.object, start, start, branch);
     if (this.#depthLeft-- === 0) return malformed;
     let at = skipBlanks(bytes, start + 1);
-    for (let isFirst = true; bytes[at] !== closeBrace; isFirst = false) {
+    let byte = bytes[at] as number;
+    for (let isFirst = true; byte !== closeBrace; isFirst = false) {
       if (!isFirst) {
-        if (bytes[at] !== comma) return malformed;
-        at = skipBlanks(bytes, at + 1);
+        if (byte !== comma) return malformed;
+        at++;
       }
       at = this.#member(at);
       if (at === malformed) return malformed;
+      byte = bytes[at] as number;
+      if (byte > space) continue;
       at = skipBlanks(bytes, at);
+      byte = bytes[at] as number;
     }
     this.#endContainer(object, at + 1);
-    const isWhole = object === 0 || !this.#keysAreUnique ? this.#indexMembers(object) : true;
-    return isWhole ? at + 1 : malformed;
+    return at + 1;
   }
 
+  /** Records of one shape are written alike, without blanks: nearly always the likely key and its colon stand right here. */
   #member(start: number): number {
+    const branch = (this.#shape as RecordShape).likelyBranchAt(this.view, start);
+    if (branch === undefined) return this.#otherMember(skipBlanks(this.bytes, start));
+    if (!branch.key.isAscii) this.#isAscii = false;
+    const startOfValue = start + branch.key.prefixSizeBytes;
+    return this.bytes[startOfValue] === quote
+      ? this.#text(startOfValue + 1, branch)
+      : this.#value(skipBlanks(this.bytes, startOfValue), branch);
+  }
+
+  #otherMember(start: number): number {
     const { bytes } = this;
     if (bytes[start] !== quote) return malformed;
-    let key = this.#keyTable.expected(bytes, start + 1);
-    let end = start + 2;
-    if (key !== undefined) {
-      end += key.bytes.length;
-      if (!key.isAscii) this.#isAscii = false;
-    } else {
-      const endOfKey = this.#endOfText(start + 1);
-      if (endOfKey === malformed) return malformed;
-      key = this.#findKey(start + 1, endOfKey);
-      if (key === undefined) return malformed;
-      end = endOfKey + 1;
-    }
-    const at = skipBlanks(bytes, end);
-    return bytes[at] === colon ? this.#value(skipBlanks(bytes, at + 1), key) : malformed;
+    const endOfKey = this.#endOfText(start + 1);
+    if (endOfKey === malformed) return malformed;
+    const branch = this.#branch(start + 1, endOfKey);
+    if (!branch.key.isAscii) this.#isAscii = false;
+    const at = skipBlanks(bytes, endOfKey + 1);
+    return bytes[at] === colon ? this.#value(skipBlanks(bytes, at + 1), branch) : malformed;
   }
 
-  /** Undefined for a key that has to be looked at by JSON.parse first. */
-  #findKey(start: number, end: number): RecordKey | undefined {
-    if (!this.#endedWithEscapes) {
-      const key = this.#keyTable.ofBytes(this.bytes, start, end);
-      return key.isKept || this.#keysAreUnique ? key : undefined;
-    }
-    const text = this.#readText(kinds.escapedText, start, end);
-    if (!text.isWellFormed()) return undefined;
-    const key = this.#keyTable.ofText(text);
-    return key.isKept || this.#keysAreUnique ? key : undefined;
+  #branch(start: number, end: number): ShapeBranch {
+    const rawKey = this.bytes.subarray(start, end);
+    const hasEscapes = this.#endedWithEscapes;
+    return this.#tree.branch(this.#shape as RecordShape, rawKey, () =>
+      hasEscapes ? (JSON.parse(this.bytes.toString('utf8', start - 1, end + 1)) as string) : rawKey.toString(),
+    );
   }
 
-  #array(start: number, key: RecordKey | undefined): number {
+  #array(start: number, branch: ShapeBranch): number {
     const { bytes } = this;
-    const array = this.#add(kinds.array, start, key);
+    const array = this.#add(kinds.array, start, start, branch);
     if (this.#depthLeft-- === 0) return malformed;
     let at = skipBlanks(bytes, start + 1);
     for (let isFirst = true; bytes[at] !== closeBracket; isFirst = false) {
@@ -275,7 +245,7 @@ export class JsonTape implements ByteSource {
         if (bytes[at] !== comma) return malformed;
         at = skipBlanks(bytes, at + 1);
       }
-      at = this.#value(at, undefined);
+      at = this.#value(at, this.#tree.element(this.#shape as RecordShape));
       if (at === malformed) return malformed;
       at = skipBlanks(bytes, at);
     }
@@ -287,36 +257,42 @@ export class JsonTape implements ByteSource {
     this.#depthLeft++;
     this.#ends[container] = end;
     this.#nexts[container] = this.#count;
+    const shape = this.#shape as RecordShape;
+    this.#shape = shape.end ?? this.#tree.growEnd(shape);
   }
 
-  /** Notes in each key where it stands in the object; false when one stands there twice. */
-  #indexMembers(object: number): boolean {
-    const serial = this.#keyTable.nextObject();
-    if (object === 0) this.#record = serial;
-    const end = this.next(object);
-    for (let member = object + 1; member < end; member = this.next(member)) {
-      const key = this.key(member);
-      if (key.seenIn === serial) return false;
-      key.seenIn = serial;
-      key.seenAt = member;
-    }
-    return true;
-  }
-
-  #text(start: number, key: RecordKey | undefined): number {
+  #text(start: number, branch: ShapeBranch): number {
     const end = this.#endOfText(start);
     if (end === malformed) return malformed;
-    const entry = this.#addScalar(this.#endedWithEscapes ? kinds.escapedText : kinds.text, start, end, key);
-    if (this.#endedWithEscapes) this.escapedTexts.push(entry);
+    const kind = this.#endedWithEscapes ? kinds.escapedText : end === start ? kinds.emptyText : kinds.text;
+    this.#add(kind, start, end, branch);
     return end + 1;
   }
 
-  /** Where the closing quote stands. */
+  /**
+   * Where the closing quote stands. Goes over four bytes at a time up to where one of them is no ASCII, no character, a
+   * quote or a backslash: a byte that is too small shows by what it borrows when something is taken from it.
+   */
   #endOfText(start: number): number {
+    const { view } = this;
+    this.#endedWithEscapes = false;
+    for (let at = start; ; at += 4) {
+      const word = view.getInt32(at, true);
+      const notQuotes = (word ^ quotes) - ones;
+      const notBackslashes = (word ^ backslashes) - ones;
+      const stops = (word | (word - spaces) | notQuotes | notBackslashes) & highBits;
+      if (stops === 0) continue;
+      // The first of them is right; behind it, what was borrowed may make others.
+      const end = at + ((31 - Math.clz32(stops & -stops)) >> 3);
+      return this.bytes[end] === quote ? end : this.#endOfOtherText(end);
+    }
+  }
+
+  /** The same byte by byte, from a byte on that is not plain ASCII. */
+  #endOfOtherText(start: number): number {
     const { bytes } = this;
     let at = start;
     let allBytes = 0;
-    this.#endedWithEscapes = false;
     for (;;) {
       let byte = bytes[at] as number;
       while (isPlain[byte] === 1) {
@@ -335,56 +311,39 @@ export class JsonTape implements ByteSource {
     }
   }
 
-  #number(start: number, key: RecordKey | undefined): number {
+  #number(start: number, branch: ShapeBranch): number {
     const firstDigit = this.bytes[start] === minus ? start + 1 : start;
     const endOfInteger = skipDigits(this.bytes, firstDigit);
     const end = endOfNumber(this.bytes, firstDigit, endOfInteger);
     if (end === malformed) return malformed;
     const isExact = end === endOfInteger && end - firstDigit <= exactDigitsMax;
-    this.#addScalar(isExact ? kinds.integer : kinds.number, start, end, key);
+    this.#add(isExact ? kinds.integer : kinds.number, start, end, branch);
     return end;
   }
 
-  #word(start: number, key: RecordKey | undefined): number {
+  #word(start: number, branch: ShapeBranch): number {
     const { bytes } = this;
     const word = words[bytes[start] as number];
     if (word === undefined) return malformed;
     const size = word.bytes.length;
     for (let index = 1; index < size; index++) if (bytes[start + index] !== word.bytes[index]) return malformed;
-    this.#addScalar(word.kind, start, start + size, key);
+    this.#add(word.kind, start, start + size, branch);
     return start + size;
   }
 
-  #addScalar(kind: Kind, start: number, end: number, key: RecordKey | undefined): number {
-    const entry = this.#add(kind, start, key);
-    this.#ends[entry] = end;
-    this.#nexts[entry] = entry + 1;
-    if (key !== undefined && kind > kinds.true && end > start) this.#noteSensitive(key);
-    return entry;
-  }
-
-  #add(kind: Kind, start: number, key: RecordKey | undefined): number {
+  #add(kind: Kind, start: number, end: number, branch: ShapeBranch): number {
     const entry = this.#count++;
-    if (entry === this.#kinds.length) this.#grow();
-    this.#kinds[entry] = kind;
+    if (entry === this.#starts.length) this.#grow();
+    const shape = branch.shapes[kind] ?? this.#tree.grow(branch, kind, entry);
+    this.#shape = shape;
+    this.#shapes[entry] = shape;
     this.#starts[entry] = start;
-    this.#keys[entry] = key;
-    if (key !== undefined && kind >= kinds.object) this.#noteSensitive(key);
+    this.#ends[entry] = end;
     return entry;
-  }
-
-  #noteSensitive(key: RecordKey): void {
-    if (this.#keysAreUnique) return; // The redactor has been here.
-    const { isSensitive, isSensitiveInService } = key.sensitivity;
-    if (isSensitive) this.hasSensitiveKey = true;
-    if (isSensitiveInService) this.hasKeySensitiveInService = true;
   }
 
   #grow(): void {
-    const entryCount = this.#kinds.length * 2;
-    const kindsBefore = this.#kinds;
-    this.#kinds = new Uint8Array(entryCount);
-    this.#kinds.set(kindsBefore);
+    const entryCount = this.#starts.length * 2;
     this.#starts = grown(this.#starts, entryCount);
     this.#ends = grown(this.#ends, entryCount);
     this.#nexts = grown(this.#nexts, entryCount);

@@ -1,202 +1,125 @@
 /**
- * Where the values of a mapping's paths stand in a record. Every path is followed once, however many attributes and conditions
- * are made from it.
+ * Where the values of a mapping's paths stand in a record. All records of one shape have them at the same entries.
  */
-import { Buffer } from 'node:buffer';
-import type { JsonValue } from './exact-json.ts';
-import { type JsonTape, kinds, none } from './json-tape.ts';
-import type { KeyTable, RecordKey } from './key-table.ts';
+import type { JsonTape } from './json-tape.ts';
+import { isValue, kinds } from './record-shape.ts';
 
 /** A segment of paths: `identityMetadata|identity_metadata`. The first spelling with a value counts. */
-interface Member {
-  readonly segment: string;
-  readonly spellings: readonly RecordKey[];
-  /** Of each spelling, while a record is read. */
-  readonly entries: number[];
+interface Segment {
+  readonly spellings: readonly string[];
   /** The path that ends here. */
   path: number | undefined;
-  /** What paths that go on look for in the value. */
-  readonly members: Member[];
+  /** What paths that go on look for in the value, by the text of the segment. */
+  readonly inner: Map<string, Segment>;
 }
 
-type ReadText = (text: string) => JsonTape | undefined;
-
-/** Texts up to this length are compared with that of the record before. */
-const comparedBytesMax = 64;
-
-/** The value of one path, in the record that was read last. */
-class PathValue {
-  tape: JsonTape | undefined;
-  entry = none;
-  #isCurrent = false;
-  #value: JsonValue | undefined;
-  /** The bytes of the last short text: the next record often has the same one, which then need not be made again. */
-  readonly #bytes = Buffer.alloc(comparedBytesMax);
-  #size = none;
-
-  clear(): void {
-    this.entry = none;
-    this.#isCurrent = false;
-  }
-
-  get(): JsonValue | undefined {
-    if (this.entry === none || this.tape === undefined) return undefined;
-    if (!this.#isCurrent) {
-      if (!this.#isSameText(this.tape)) this.#value = this.#read(this.tape);
-      this.#isCurrent = true;
-    }
-    return this.#value;
-  }
-
-  #isSameText(tape: JsonTape): boolean {
-    if (tape.kind(this.entry) !== kinds.text) return false;
-    const start = tape.start(this.entry);
-    if (tape.end(this.entry) - start !== this.#size) return false;
-    for (let index = 0; index < this.#size; index++) {
-      if (this.#bytes[index] !== tape.bytes[start + index]) return false;
-    }
-    return true;
-  }
-
-  #read(tape: JsonTape): JsonValue {
-    const [start, end] = [tape.start(this.entry), tape.end(this.entry)];
-    const isShortText = tape.kind(this.entry) === kinds.text && end - start <= comparedBytesMax;
-    this.#size = isShortText ? end - start : none;
-    for (let index = 0; index < this.#size; index++) this.#bytes[index] = tape.bytes[start + index] as number;
-    return tape.value(this.entry);
-  }
+/** A value on the tape of the record, or of an object that stands in one of its texts. */
+export interface FoundValue {
+  readonly tape: JsonTape;
+  readonly entry: number;
 }
 
-/** The values of the record that was read last. */
-export class RecordValues {
-  readonly #values: PathValue[] = [];
-
-  clear(): void {
-    for (const value of this.#values) value.clear();
-  }
-
-  add(): void {
-    this.#values.push(new PathValue());
-  }
-
-  set(path: number, tape: JsonTape, entry: number): void {
-    const value = this.#values[path] as PathValue;
-    value.tape = tape;
-    value.entry = entry;
-  }
-
-  /** The entry on the path's tape, or `none`. Nulls and empty texts are no values. */
-  entry(path: number): number {
-    return (this.#values[path] as PathValue).entry;
-  }
-
-  /** Of a path that has a value. */
-  tape(path: number): JsonTape {
-    return (this.#values[path] as PathValue).tape as JsonTape;
-  }
-
-  value(path: number): JsonValue | undefined {
-    return (this.#values[path] as PathValue).get();
-  }
-
-  /** The first path that has a value. */
-  firstPath(paths: readonly number[]): number | undefined {
-    for (const path of paths) if (this.entry(path) !== none) return path;
-    return undefined;
-  }
-
-  firstValue(paths: readonly number[]): JsonValue | undefined {
-    const path = this.firstPath(paths);
-    return path === undefined ? undefined : this.value(path);
-  }
+export interface FoundPaths {
+  /** Of the record. */
+  readonly tape: JsonTape;
+  /** Nulls and empty texts are no values. */
+  find(path: string): FoundValue | undefined;
+  /**
+   * Equal for records that have their values at the same entries, each of the same kind. Undefined when something was looked
+   * for in a text: what was found holds for the one record only.
+   */
+  readonly signature: string | undefined;
 }
 
 export class RecordPaths {
-  readonly values = new RecordValues();
-  readonly #keyTable: KeyTable;
-  readonly #pathOf = new Map<string, number>();
-  readonly #members: Member[] = [];
+  readonly #indexOf = new Map<string, number>();
+  readonly #root = new Map<string, Segment>();
 
-  constructor(keyTable: KeyTable) {
-    this.#keyTable = keyTable;
-  }
-
-  /** The number of the path. All paths have to be known before the first record is read. */
-  indexOf(path: string): number {
-    const known = this.#pathOf.get(path);
-    if (known !== undefined) return known;
-    const index = this.#pathOf.size;
-    this.#pathOf.set(path, index);
-    this.values.add();
-    this.#add(this.#members, path.split('.'), index);
-    return index;
+  /** All paths have to be known before they are looked for. */
+  add(path: string): void {
+    if (this.#indexOf.has(path)) return;
+    const index = this.#indexOf.size;
+    this.#indexOf.set(path, index);
+    let inner = this.#root;
+    let last: Segment | undefined;
+    for (const text of path.split('.')) {
+      last = inner.get(text) ?? { spellings: text.split('|'), path: undefined, inner: new Map() };
+      inner.set(text, last);
+      inner = last.inner;
+    }
+    if (last !== undefined) last.path = index;
   }
 
   /**
-   * Finds the paths of the record on the tape.
+   * Looks for all paths in the record on the tape.
    * @param readText gives the tape of an object that stands in a text, as Azure writes it; undefined when there is none.
    */
-  read(tape: JsonTape, readText: ReadText): void {
-    this.values.clear();
-    // First all members of the record itself: their keys know where they stand until another record is scanned.
-    for (const { spellings, entries } of this.#members) {
-      for (let index = 0; index < spellings.length; index++) {
-        entries[index] = tape.memberOfRecord(spellings[index] as RecordKey);
-      }
-    }
-    this.#take(this.#members, tape, readText);
-  }
-
-  #readObject(members: readonly Member[], tape: JsonTape, object: number, readText: ReadText): void {
-    for (const { entries } of members) entries.fill(none);
-    const end = tape.next(object);
-    for (let entry = object + 1; entry < end; entry = tape.next(entry)) {
-      const key = tape.key(entry);
-      for (const { spellings, entries } of members) {
-        const spelling = spellings.indexOf(key);
-        if (spelling !== -1) entries[spelling] = entry;
-      }
-    }
-    this.#take(members, tape, readText);
-  }
-
-  #take(members: readonly Member[], tape: JsonTape, readText: ReadText): void {
-    for (const member of members) {
-      const entry = firstWithValue(member.entries, tape);
-      if (entry === none) continue;
-      if (member.path !== undefined) this.values.set(member.path, tape, entry);
-      if (member.members.length > 0) this.#readInside(member.members, tape, entry, readText);
-    }
-  }
-
-  #readInside(members: readonly Member[], tape: JsonTape, entry: number, readText: ReadText): void {
-    const inner = tape.kind(entry) === kinds.object ? { tape, entry } : objectInText(tape, entry, readText);
-    if (inner !== undefined) this.#readObject(members, inner.tape, inner.entry, readText);
-  }
-
-  #add(members: Member[], [segment = '', ...rest]: readonly string[], path: number): void {
-    let member = members.find((other) => other.segment === segment);
-    if (member === undefined) {
-      const spellings = segment.split('|').map((name) => this.#keyTable.pin(name));
-      member = { segment, spellings, entries: spellings.map(() => none), path: undefined, members: [] };
-      members.push(member);
-    }
-    if (rest.length === 0) member.path = path;
-    else this.#add(member.members, rest, path);
+  findIn(tape: JsonTape, readText: (text: string) => JsonTape | undefined): FoundPaths {
+    const search = new Search(this.#indexOf.size, readText);
+    search.look(this.#root.values(), tape, 0);
+    const { values } = search;
+    return {
+      tape,
+      find: (path) => values[this.#indexOf.get(path) ?? -1],
+      signature: search.hasLookedIntoText ? undefined : signatureOf(values),
+    };
   }
 }
 
-function objectInText(
+class Search {
+  /** By the index of the path. */
+  readonly values: (FoundValue | undefined)[];
+  hasLookedIntoText = false;
+  readonly #readText: (text: string) => JsonTape | undefined;
+
+  constructor(pathCount: number, readText: (text: string) => JsonTape | undefined) {
+    this.values = new Array<undefined>(pathCount).fill(undefined);
+    this.#readText = readText;
+  }
+
+  look(segments: Iterable<Segment>, tape: JsonTape, object: number): void {
+    const members = membersOf(tape, object);
+    for (const { spellings, path, inner } of segments) {
+      const entry = firstWithValue(spellings, members, tape);
+      if (entry === undefined) continue;
+      if (path !== undefined) this.values[path] = { tape, entry };
+      if (inner.size > 0) this.#lookInside(inner.values(), tape, entry);
+    }
+  }
+
+  #lookInside(segments: Iterable<Segment>, tape: JsonTape, entry: number): void {
+    const kind = tape.kind(entry);
+    if (kind === kinds.object) this.look(segments, tape, entry);
+    // An object with members has quotes, which only escapes bring into a text.
+    if (kind !== kinds.escapedText) return;
+    this.hasLookedIntoText = true;
+    const inner = this.#readText(tape.text(entry));
+    if (inner !== undefined) this.look(segments, inner, 0);
+  }
+}
+
+function membersOf(tape: JsonTape, object: number): ReadonlyMap<string, number> {
+  const members = new Map<string, number>();
+  const end = tape.next(object);
+  for (let entry = object + 1; entry < end; entry = tape.next(entry)) members.set(tape.key(entry).text, entry);
+  return members;
+}
+
+function firstWithValue(
+  spellings: readonly string[],
+  members: ReadonlyMap<string, number>,
   tape: JsonTape,
-  entry: number,
-  readText: ReadText,
-): { tape: JsonTape; entry: number } | undefined {
-  const kind = tape.kind(entry);
-  const inner = kind === kinds.text || kind === kinds.escapedText ? readText(tape.text(entry)) : undefined;
-  return inner === undefined ? undefined : { tape: inner, entry: 0 };
+): number | undefined {
+  for (const spelling of spellings) {
+    const entry = members.get(spelling);
+    if (entry !== undefined && isValue(tape.kind(entry))) return entry;
+  }
+  return undefined;
 }
 
-function firstWithValue(entries: readonly number[], tape: JsonTape): number {
-  for (const entry of entries) if (entry !== none && tape.hasValue(entry)) return entry;
-  return none;
+function signatureOf(values: readonly (FoundValue | undefined)[]): string {
+  let signature = '';
+  for (const value of values)
+    signature += value === undefined ? ',' : `${value.entry}:${value.tape.kind(value.entry)},`;
+  return signature;
 }

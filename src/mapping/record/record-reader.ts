@@ -15,8 +15,8 @@ import {
   startsLikeJson,
 } from './exact-json.ts';
 import { JsonTape } from './json-tape.ts';
-import { KeyTable } from './key-table.ts';
-import { RecordPaths } from './record-paths.ts';
+import { type FoundPaths, RecordPaths } from './record-paths.ts';
+import { kinds, type RecordShape, ShapeTree } from './record-shape.ts';
 import { Redactor } from './redaction.ts';
 import type { SensitiveKeys } from './sensitive-keys.ts';
 
@@ -32,44 +32,73 @@ export type UnreadableReason = (typeof unreadableReasons)[keyof typeof unreadabl
 /** Of containers in each other. No real record comes near; what is deeper is looked at by JSON.parse first. */
 const scannedDepthMax = 32;
 
+/** What follows from the shape of a record for its redaction. */
+interface Inspection {
+  /** Which of two equal keys counts, and what keys become that are no Unicode, only JSON.parse can tell. */
+  readonly hasOddKeys: boolean;
+  readonly hasSensitiveKey: boolean;
+  /** A key that is sensitive in some services only. */
+  readonly hasKeySensitiveInService: boolean;
+  readonly escapedTexts: readonly number[];
+}
+
 export class RecordReader {
-  /** Of the records; whoever wants to know one adds it before the first record is read. */
-  readonly paths: RecordPaths;
-  readonly #servicePaths: readonly number[];
+  readonly #servicePaths: readonly string[];
   readonly #sensitiveKeys: SensitiveKeys | undefined;
   readonly #redactor: Redactor | undefined;
-  readonly #keyTable: KeyTable;
-  readonly #tape: JsonTape;
+  readonly #shapes = new ShapeTree();
+  readonly #paths = new RecordPaths();
+  readonly #inspections = new WeakMap<RecordShape, Inspection>();
+  /** Where the service stands in records of the shape. */
+  readonly #serviceEntries = new WeakMap<RecordShape, number | undefined>();
+  readonly #textTape = new JsonTape(this.#shapes);
+  /** Of the record that was read last. */
+  readonly tape = new JsonTape(this.#shapes);
+  #shape: RecordShape | undefined;
+  #found: FoundPaths | undefined;
 
   /** @param servicePaths of the service that a record is about, for rules of redaction. */
   constructor(servicePaths: readonly string[], sensitiveKeys: SensitiveKeys | undefined) {
     this.#sensitiveKeys = sensitiveKeys;
     this.#redactor = sensitiveKeys === undefined ? undefined : new Redactor(sensitiveKeys);
-    this.#keyTable = new KeyTable((key) => ({
-      isSensitive: sensitiveKeys?.matches(key) === true,
-      isSensitiveInService: sensitiveKeys?.namesIn(undefined)?.has(key) === true,
-    }));
-    this.paths = new RecordPaths(this.#keyTable);
-    this.#servicePaths = servicePaths.map((path) => this.paths.indexOf(path));
-    this.#tape = new JsonTape(this.#keyTable);
+    this.#servicePaths = servicePaths;
+    this.addPaths(servicePaths);
   }
 
-  /** Reads the paths of the record. Returns its body, in valid UTF-8 and redacted, or why there is no record. */
+  /** Whoever wants to know where something stands says so before the first record is read. */
+  addPaths(paths: Iterable<string>): void {
+    for (const path of paths) this.#paths.add(path);
+  }
+
+  /** Of the record that was read last. */
+  get shape(): RecordShape {
+    return this.#shape as RecordShape;
+  }
+
+  /** Puts the record on the tape. Returns its body, in valid UTF-8 and redacted, or why there is no record. */
   read(line: Buffer): Buffer | UnreadableReason {
-    if (this.#tape.scanObject(line, scannedDepthMax, false)) {
-      this.#readPaths();
-      if (!this.#needsRedaction()) return line;
-    }
-    return this.#readByParsing(line);
+    this.#found = undefined;
+    this.#shape = this.tape.scanObject(line, scannedDepthMax);
+    if (this.#shape === undefined) return this.#readByParsing(line);
+    const inspection = this.#inspectionOf(this.#shape, this.tape);
+    return inspection.hasOddKeys || this.#needsRedaction(inspection) ? this.#readByParsing(line) : line;
+  }
+
+  /** Looks for the paths in the record that was read last. */
+  findPaths(): FoundPaths {
+    this.#found ??= this.#paths.findIn(this.tape, this.objectIn);
+    return this.#found;
   }
 
   /** The object in a text, as Azure writes objects; undefined when there is none. */
   readonly objectIn = (text: string): JsonTape | undefined => {
     if (!startsLikeJson(text)) return undefined;
-    const tape = new JsonTape(this.#keyTable);
-    if (tape.scanObject(Buffer.from(text), scannedDepthMax, false)) return tape;
+    const tape = new JsonTape(this.#shapes);
+    if (tape.scanObject(Buffer.from(text), scannedDepthMax) !== undefined && !hasOddKeys(tape)) return tape;
     const object = parseJsonObject(text);
-    return object === undefined ? undefined : scanTidied(object, tape);
+    if (object === undefined) return undefined;
+    scanTidied(object, tape);
+    return tape;
   };
 
   /** What is no record, without the values of sensitive keys. */
@@ -81,36 +110,88 @@ export class RecordReader {
     const text = line.toString();
     const record = parseRecord(text);
     if (typeof record === 'string') return record;
-    scanTidied(record, this.#tape);
-    this.#readPaths();
+    this.#found = undefined;
+    this.#shape = scanTidied(record, this.tape);
     const wasRedacted = this.#redactor?.redact(record, text, this.#service()) === true;
     if (!wasRedacted) return Buffer.from(text);
-    scanTidied(record, this.#tape);
-    this.#readPaths();
+    this.#found = undefined;
+    this.#shape = scanTidied(record, this.tape);
     return Buffer.from(JSON.stringify(record));
   }
 
-  #readPaths(): void {
-    this.paths.read(this.#tape, this.objectIn);
-  }
-
   #service(): JsonValue | undefined {
-    return this.paths.values.firstValue(this.#servicePaths);
+    const { shape, tape } = this;
+    if (this.#serviceEntries.has(shape)) {
+      const entry = this.#serviceEntries.get(shape);
+      return entry === undefined ? undefined : tape.value(entry);
+    }
+    const paths = this.findPaths();
+    const found = this.#servicePaths.map((path) => paths.find(path)).find((service) => service !== undefined);
+    if (paths.signature !== undefined) this.#serviceEntries.set(shape, found?.entry);
+    return found?.tape.value(found.entry);
   }
 
   /** Never false for a record that the redactor would change. */
-  #needsRedaction(): boolean {
-    const tape = this.#tape;
+  #needsRedaction({ hasSensitiveKey, hasKeySensitiveInService, escapedTexts }: Inspection): boolean {
     if (this.#sensitiveKeys === undefined || this.#redactor === undefined) return false;
-    if (tape.hasSensitiveKey) return true;
-    if (!tape.hasKeySensitiveInService && tape.escapedTexts.length === 0) return false;
+    if (hasSensitiveKey) return true;
+    if (!hasKeySensitiveInService && escapedTexts.length === 0) return false;
     const service = this.#service();
-    if (tape.hasKeySensitiveInService && this.#sensitiveKeys.namesIn(service) !== undefined) return true;
-    for (const entry of tape.escapedTexts) {
-      if (this.#redactor.changesText(tape.text(entry), scannedDepthMax, service)) return true;
+    if (hasKeySensitiveInService && this.#sensitiveKeys.namesIn(service) !== undefined) return true;
+    for (const entry of escapedTexts) {
+      const text = this.tape.text(entry);
+      if (!this.#isHarmless(text) && this.#redactor.changesText(text, scannedDepthMax, service)) return true;
     }
     return false;
   }
+
+  /** Most texts with escapes are JSON, and one look at its keys tells that there is nothing to redact. */
+  #isHarmless(text: string): boolean {
+    const tape = this.#textTape;
+    const shape = tape.scanObject(Buffer.from(text), scannedDepthMax);
+    if (shape === undefined) return false;
+    const { hasOddKeys, hasSensitiveKey, hasKeySensitiveInService, escapedTexts } = this.#inspectionOf(shape, tape);
+    return !hasOddKeys && !hasSensitiveKey && !hasKeySensitiveInService && escapedTexts.length === 0;
+  }
+
+  /** @param tape that the shape was just scanned to. */
+  #inspectionOf(shape: RecordShape, tape: JsonTape): Inspection {
+    const known = this.#inspections.get(shape);
+    if (known !== undefined) return known;
+    const inspection = inspect(tape, this.#sensitiveKeys);
+    this.#inspections.set(shape, inspection);
+    return inspection;
+  }
+}
+
+function inspect(tape: JsonTape, sensitiveKeys: SensitiveKeys | undefined): Inspection {
+  const namesInAnyService = sensitiveKeys?.namesIn(undefined);
+  const escapedTexts: number[] = [];
+  let [hasSensitiveKey, hasKeySensitiveInService] = [false, false];
+  for (let entry = 1; entry < tape.entryCount; entry++) {
+    const kind = tape.kind(entry);
+    if (kind === kinds.escapedText) escapedTexts.push(entry);
+    const { text: key } = tape.key(entry);
+    if (kind < kinds.integer) continue;
+    if (sensitiveKeys?.matches(key) === true) hasSensitiveKey = true;
+    if (namesInAnyService?.has(key) === true) hasKeySensitiveInService = true;
+  }
+  return { hasOddKeys: hasOddKeys(tape), hasSensitiveKey, hasKeySensitiveInService, escapedTexts };
+}
+
+/** Equal ones within an object, or such as are no Unicode. */
+function hasOddKeys(tape: JsonTape): boolean {
+  for (let object = 0; object < tape.entryCount; object++) {
+    if (tape.kind(object) !== kinds.object) continue;
+    const keys = new Set<string>();
+    const end = tape.next(object);
+    for (let entry = object + 1; entry < end; entry = tape.next(entry)) {
+      const { text } = tape.key(entry);
+      if (keys.has(text) || !text.isWellFormed()) return true;
+      keys.add(text);
+    }
+  }
+  return false;
 }
 
 /** The record, or why there is none. */
@@ -124,10 +205,11 @@ function parseRecord(text: string): JsonObject | UnreadableReason {
   return isJsonObject(value) ? value : unreadableReasons.notAnObject;
 }
 
-function scanTidied(object: JsonObject, tape: JsonTape): JsonTape {
+function scanTidied(object: JsonObject, tape: JsonTape): RecordShape {
   const json = JSON.stringify(tidied(object, inspectedDepthMax));
-  if (!tape.scanObject(Buffer.from(json), inspectedDepthMax + 1, true)) throw new Error('JSON.stringify wrote no JSON');
-  return tape;
+  const shape = tape.scanObject(Buffer.from(json), inspectedDepthMax + 1);
+  if (shape === undefined) throw new Error('JSON.stringify wrote no JSON');
+  return shape;
 }
 
 /** With keys that are Unicode, and without what is nested deeper. */

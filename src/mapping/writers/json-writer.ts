@@ -3,7 +3,7 @@
  * decimal strings, names are lowerCamelCase.
  */
 import { Buffer } from 'node:buffer';
-import type { AttributeKey } from './attribute-key.ts';
+import type { AttributeKey, RepeatedText } from './attribute-key.ts';
 import type { EncodedResource, Envelope } from './envelope.ts';
 import type { LogRecordWriter, RecordHead } from './log-record-writer.ts';
 import type { ByteSource } from './protobuf-buffer.ts';
@@ -46,6 +46,10 @@ export class JsonWriter implements LogRecordWriter {
 
   string(key: AttributeKey, value: string): void {
     this.#entry(key, `{"stringValue":${quoted(value)}}`);
+  }
+
+  repeated({ key, text }: RepeatedText): void {
+    this.string(key, text);
   }
 
   utf8(key: AttributeKey, { bytes }: ByteSource, start: number, end: number): void {

@@ -4,7 +4,7 @@
  *
  * Whoever calls keeps keys unique and non-empty, and numbers finite. Writers make any text valid Unicode.
  */
-import type { AttributeKey } from './attribute-key.ts';
+import type { AttributeKey, RepeatedText } from './attribute-key.ts';
 import type { EncodedResource } from './envelope.ts';
 import type { ByteSource } from './protobuf-buffer.ts';
 
@@ -18,6 +18,7 @@ export interface LogRecordWriter {
   /** Starts a record in the group of its resource. */
   begin(resource: EncodedResource, head: RecordHead): void;
   string(key: AttributeKey, value: string): void;
+  repeated(text: RepeatedText): void;
   /** A text whose valid UTF-8 stands in some bytes from start to end. */
   utf8(key: AttributeKey, text: ByteSource, start: number, end: number): void;
   /** A safe integer, or a bigint within 64 bits with sign. */

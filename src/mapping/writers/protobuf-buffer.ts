@@ -8,26 +8,31 @@ import { Buffer } from 'node:buffer';
 
 const defaultSizeBytes = 1024;
 const largestOneByteVarint = 0x7f;
-const largestAscii = 0x7f;
+const largestTwoByteVarint = 0x3fff;
 /** KeyValue.value = 2 */
 const valueTag = 0x12;
 /** AnyValue.string_value = 1 */
 const stringValueTag = 0x0a;
+/** KeyValue.value and its length, AnyValue.string_value and its length, without the lengths: all of one byte. */
+const shortTextHeader = valueTag | (stringValueTag << 16);
 /** A varint of 64 bits. */
 const varintBytesMax = 10;
 /** Up to here a loop over the characters is faster than the call into native code. */
-const loopedCharactersMax = 24;
+const loopedCharactersMax = 12;
 /** Up to here a loop over eight bytes at a time is faster. */
-const loopedBytesMax = 96;
+const loopedBytesMax = 256;
+/** Copies go in steps of eight bytes, so that there have to be some behind what is read and what is written. */
+const stepBytes = 8;
 
-/** Bytes to copy from, and a view of the same bytes, by which eight are copied at a time. */
+/** Bytes to copy from, with at least eight more behind those that are copied, and a view of the same bytes. */
 export interface ByteSource {
   readonly bytes: Buffer;
   readonly view: DataView;
 }
 
-export function byteSource(bytes: Buffer): ByteSource {
-  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) };
+/** A piece of a message that is written again and again. */
+export interface EncodedPart extends ByteSource {
+  readonly sizeBytes: number;
 }
 
 export class ProtobufBuffer {
@@ -63,7 +68,8 @@ export class ProtobufBuffer {
 
   double(value: number): void {
     this.#reserve(8);
-    this.at = this.#bytes.writeDoubleLE(value, this.at);
+    this.#view.setFloat64(this.at, value, true);
+    this.at += 8;
   }
 
   /** Milliseconds as fixed64 nanoseconds: more than 2^53, so computed in halves that are exact. */
@@ -72,14 +78,20 @@ export class ProtobufBuffer {
     const upper = Math.floor(timeMs / 0x10000) * 1e6;
     const lower = (upper % 0x10000) * 0x10000 + (timeMs % 0x10000) * 1e6;
     const high = Math.floor(upper / 0x10000) + Math.floor(lower / 0x1_0000_0000);
-    this.at = this.#bytes.writeUInt32LE(lower % 0x1_0000_0000, this.at);
-    this.at = this.#bytes.writeUInt32LE(high, this.at);
+    this.#view.setUint32(this.at, lower % 0x1_0000_0000, true);
+    this.#view.setUint32(this.at + 4, high, true);
+    this.at += 8;
   }
 
   bytes(value: Uint8Array): void {
     this.#reserve(value.length);
     this.#bytes.set(value, this.at);
     this.at += value.length;
+  }
+
+  part(part: EncodedPart): void {
+    this.#reserve(part.sizeBytes);
+    this.#copy(part, 0, part.sizeBytes);
   }
 
   /** Tag, length and UTF-8 of a text. Lone surrogates become U+FFFD. */
@@ -111,14 +123,13 @@ export class ProtobufBuffer {
    * What stands in front of an AnyValue: tag and length of its KeyValue, the key, and its own tag and length.
    * @param key the field KeyValue.key, encoded. An element of an array has no KeyValue; its key is empty.
    */
-  valueHeader(tag: number, key: ByteSource, anyValueSize: number): void {
-    const keySize = key.bytes.length;
-    this.#reserve(keySize + 2 * varintBytesMax + 2);
+  valueHeader(tag: number, key: EncodedPart, anyValueSize: number): void {
+    this.#reserve(key.sizeBytes + 2 * varintBytesMax + 2);
     const bytes = this.#bytes;
     bytes[this.at++] = tag;
-    if (keySize > 0) {
-      this.at = putVarint(bytes, this.at, keySize + 1 + varintSize(anyValueSize) + anyValueSize);
-      this.at = this.#copy(key, 0, keySize);
+    if (key.sizeBytes > 0) {
+      this.at = putVarint(bytes, this.at, key.sizeBytes + 1 + varintSize(anyValueSize) + anyValueSize);
+      this.#copy(key, 0, key.sizeBytes);
       bytes[this.at++] = valueTag;
     }
     this.at = putVarint(bytes, this.at, anyValueSize);
@@ -128,68 +139,98 @@ export class ProtobufBuffer {
    * A KeyValue with a text.
    * @param key see `valueHeader`.
    */
-  textEntry(tag: number, key: ByteSource, text: ByteSource, start: number, end: number): void {
-    const textSize = end - start;
-    this.#textHeader(tag, key, textSize);
-    this.at = this.#copy(text, start, end);
+  textEntry(tag: number, key: EncodedPart, text: ByteSource, start: number, end: number): void {
+    this.#textHeader(tag, key, end - start);
+    this.#copy(text, start, end);
   }
 
-  /** The same for a short ASCII text. False, with nothing written, when it is anything else. */
-  shortTextEntry(tag: number, key: ByteSource, text: string): boolean {
-    const textSize = text.length;
-    if (textSize > loopedCharactersMax) return false;
+  /** The same for an ASCII text that is not long. False, with nothing written, when it is anything else. */
+  asciiEntry(tag: number, key: EncodedPart, text: string): boolean {
+    const size = text.length;
+    if (size > largestOneByteVarint) return false;
     const start = this.at;
-    this.#textHeader(tag, key, textSize);
-    const bytes = this.#bytes;
-    let { at } = this;
-    for (let index = 0; index < textSize; index++) {
-      const code = text.charCodeAt(index);
-      if (code > largestAscii) {
-        this.at = start;
-        return false;
-      }
-      bytes[at++] = code;
-    }
-    this.at = at;
-    return true;
+    this.#textHeader(tag, key, size);
+    if (this.#ascii(text)) return true;
+    this.at = start;
+    return false;
   }
 
-  /** Keeps room for a length; `endLength` with the returned position fills it in. */
-  beginLength(): number {
-    this.#reserve(1);
-    return this.at++;
+  /**
+   * Keeps room for a length; `endLength` with the returned position fills it in.
+   * @param sizeBytes of the varint that the length will probably take.
+   */
+  beginLength(sizeBytes = 1): number {
+    this.#reserve(sizeBytes);
+    const position = this.at;
+    this.at += sizeBytes;
+    return position;
   }
 
-  endLength(position: number): void {
-    const length = this.at - position - 1;
-    if (length > 0x7f) {
-      const extra = varintSize(length) - 1;
-      this.#reserve(extra);
-      this.#bytes.copyWithin(position + 1 + extra, position + 1, this.at);
-      this.at += extra;
+  endLength(position: number, reservedBytes = 1): void {
+    const content = position + reservedBytes;
+    const length = this.at - content;
+    const moveBytes = varintSize(length) - reservedBytes;
+    if (moveBytes !== 0) {
+      this.#reserve(moveBytes);
+      this.#bytes.copyWithin(content + moveBytes, content, this.at);
+      this.at += moveBytes;
     }
     putVarint(this.#bytes, position, length);
   }
 
   /** All of a KeyValue but its text, for which there is room afterwards. */
-  #textHeader(tag: number, key: ByteSource, textSize: number): void {
-    const anyValueSize = 1 + varintSize(textSize) + textSize;
-    this.#reserve(key.bytes.length + 3 * varintBytesMax + 4 + textSize);
-    this.valueHeader(tag, key, anyValueSize);
+  #textHeader(tag: number, key: EncodedPart, textSize: number): void {
+    const keySize = key.sizeBytes;
+    this.#reserve(keySize + 3 * varintBytesMax + 4 + textSize);
+    const keyValueSize = keySize + 4 + textSize;
+    if (keyValueSize <= largestOneByteVarint && keySize > 0) {
+      const view = this.#view;
+      view.setUint16(this.at, tag | (keyValueSize << 8), true);
+      this.at += 2;
+      this.#copy(key, 0, keySize);
+      view.setInt32(this.at, shortTextHeader | ((2 + textSize) << 8) | (textSize << 24), true);
+      this.at += 4;
+      return;
+    }
+    this.valueHeader(tag, key, 1 + varintSize(textSize) + textSize);
     this.#bytes[this.at++] = stringValueTag;
     this.at = putVarint(this.#bytes, this.at, textSize);
   }
 
-  /** Copies to where the next byte goes and returns the end of it; there has to be room. */
-  #copy(from: ByteSource, start: number, end: number): number {
+  /** False when a character of the text is not in ASCII; then nothing is right behind where it began. */
+  #ascii(text: string): boolean {
+    const size = text.length;
+    if (size > loopedCharactersMax) {
+      // It takes a byte for each character only when all of them are ASCII.
+      const written = this.#bytes.write(text, this.at);
+      this.at += size;
+      return written === size;
+    }
     const bytes = this.#bytes;
-    if (end - start > loopedBytesMax) return this.at + from.bytes.copy(bytes, this.at, start, end);
-    const [view, fromView] = [this.#view, from.view];
     let { at } = this;
-    let index = start;
-    for (; index + 8 <= end; index += 8, at += 8) view.setBigUint64(at, fromView.getBigUint64(index));
-    for (; index < end; index++, at++) bytes[at] = from.bytes[index] as number;
-    return at;
+    let all = 0;
+    for (let index = 0; index < size; index++) {
+      const code = text.charCodeAt(index);
+      all |= code;
+      bytes[at++] = code;
+    }
+    this.at = at;
+    return all <= 0x7f;
+  }
+
+  /** Copies to where the next byte goes; there has to be room. */
+  #copy(from: ByteSource, start: number, end: number): void {
+    const { at } = this;
+    this.at = at + end - start;
+    if (end - start > loopedBytesMax) {
+      from.bytes.copy(this.#bytes, at, start, end);
+      return;
+    }
+    const [view, fromView] = [this.#view, from.view];
+    let to = at;
+    for (let index = start; index < end; index += stepBytes, to += stepBytes) {
+      view.setBigUint64(to, fromView.getBigUint64(index, true), true);
+    }
   }
 
   #varintOfBigint(value: bigint): void {
@@ -203,7 +244,7 @@ export class ProtobufBuffer {
   }
 
   #reserve(sizeBytes: number): void {
-    const neededBytes = this.at + sizeBytes;
+    const neededBytes = this.at + sizeBytes + stepBytes;
     if (neededBytes <= this.#bytes.length) return;
     const larger = Buffer.allocUnsafeSlow(Math.max(neededBytes, this.#bytes.length * 2));
     larger.set(this.#bytes.subarray(0, this.at));
@@ -214,6 +255,7 @@ export class ProtobufBuffer {
 
 export function varintSize(value: number): number {
   if (value <= largestOneByteVarint) return 1;
+  if (value <= largestTwoByteVarint) return 2;
   let size = 2;
   for (let rest = Math.floor(value / 0x80); rest > largestOneByteVarint; rest = Math.floor(rest / 0x80)) size++;
   return size;
@@ -224,15 +266,13 @@ export function varint64Size(value: number | bigint): number {
   return typeof value === 'number' ? varintSize(value) : Math.ceil(value.toString(2).length / 7);
 }
 
-/** A field of text as bytes of its own. */
-export function encodeStringField(fieldNumber: number, text: string): Buffer {
-  const utf8 = Buffer.from(text);
-  const headerSize = 1 + varintSize(utf8.length);
-  const field = Buffer.alloc(headerSize + utf8.length);
-  field[0] = (fieldNumber << 3) | 2;
-  putVarint(field, 1, utf8.length);
-  field.set(utf8, headerSize);
-  return field;
+/** What is written to the buffer, for writing it again. */
+export function encodePart(write: (buffer: ProtobufBuffer) => void): EncodedPart {
+  const buffer = new ProtobufBuffer();
+  write(buffer);
+  const sizeBytes = buffer.at;
+  const bytes = Buffer.concat([buffer.view(0, sizeBytes)], sizeBytes + stepBytes);
+  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length), sizeBytes };
 }
 
 /** @param value a safe integer of at least 0. */

@@ -3,10 +3,17 @@
  * straight into bytes. Field numbers are in the tags: number * 8 + wire type (0 varint, 1 eight bytes, 2 with length).
  */
 import { Buffer } from 'node:buffer';
-import { type AttributeKey, arrayElement } from './attribute-key.ts';
+import { type AttributeKey, arrayElement, type RepeatedText } from './attribute-key.ts';
 import type { EncodedResource, Envelope } from './envelope.ts';
-import type { LogRecordWriter, RecordHead } from './log-record-writer.ts';
-import { type ByteSource, ProtobufBuffer, varint64Size, varintSize } from './protobuf-buffer.ts';
+import type { LogRecordWriter, RecordHead, Severity } from './log-record-writer.ts';
+import {
+  type ByteSource,
+  type EncodedPart,
+  encodePart,
+  ProtobufBuffer,
+  varint64Size,
+  varintSize,
+} from './protobuf-buffer.ts';
 
 /** ScopeLogs.log_records = 2 */
 const logRecordTag = 0x12;
@@ -19,7 +26,12 @@ const valueTag = 0x12;
 /** AnyValue: string_value = 1, bool_value = 2, int_value = 3, double_value = 4, array_value = 5, kvlist_value = 6 */
 const anyValue = { string: 0x0a, boolean: 0x10, integer: 0x18, double: 0x21, array: 0x2a, map: 0x32 } as const;
 
+/** Of the length of nearly all records: 128 to 16,383. */
+const recordLengthBytes = 2;
 const initialSizeBytes = 256 * 1024;
+
+/** A tag and a varint of 32 bits. */
+const lengthHeaderBytesMax = 6;
 
 /** A map or an array that is being written; its lengths are filled in at its end. */
 interface OpenContainer {
@@ -46,14 +58,16 @@ export class ProtobufWriter implements LogRecordWriter {
   recordCount = 0;
   readonly #envelope: Envelope;
   readonly #buffer = new ProtobufBuffer(initialSizeBytes);
-  #request: Buffer = Buffer.alloc(0);
   readonly #groups = new Map<string, Group>();
   readonly #runs: Run[] = [];
   readonly #containers: OpenContainer[] = [];
   #tag = attributeTag;
   #recordLength = 0;
+  readonly #severityParts = new Map<Severity, EncodedPart>();
+  /** Of the last record; mostly the same in the next one. */
   #observedAtMs = 0;
-  #eventName = '';
+  #eventName: string | undefined;
+  #endPart = encodePart(() => {});
 
   constructor(envelope: Envelope) {
     this.#envelope = envelope;
@@ -65,32 +79,36 @@ export class ProtobufWriter implements LogRecordWriter {
 
   begin(resource: EncodedResource, head: RecordHead): void {
     const buffer = this.#buffer;
-    const lastRun = this.#runs.at(-1);
-    if (lastRun?.group.resource !== resource) this.#runs.push({ start: buffer.at, group: this.#groupOf(resource) });
+    if (this.recordCount === 0) buffer.at = this.#headRoomFor(resource);
+    if (this.#runs.at(-1)?.group.resource !== resource) {
+      this.#runs.push({ start: buffer.at, group: this.#groupOf(resource) });
+    }
     this.recordCount++;
 
     buffer.byte(logRecordTag);
-    this.#recordLength = buffer.beginLength();
+    this.#recordLength = buffer.beginLength(recordLengthBytes);
     if (head.timestampMs !== 0) {
       buffer.byte(0x09);
       buffer.nanosecondsOf(head.timestampMs);
     }
-    buffer.byte(0x10);
-    buffer.byte(head.severity.number);
-    buffer.stringField(0x1a, head.severity.text);
+    buffer.part(this.#severityParts.get(head.severity) ?? this.#encodeSeverity(head.severity));
     this.#body(head);
-    this.#observedAtMs = head.observedAtMs;
-    this.#eventName = head.eventName;
+    if (head.observedAtMs !== this.#observedAtMs || head.eventName !== this.#eventName) this.#encodeEnd(head);
   }
 
   string(key: AttributeKey, value: string): void {
     const buffer = this.#buffer;
-    if (buffer.shortTextEntry(this.#tag, key.protobuf, value)) return;
+    if (buffer.asciiEntry(this.#tag, key.protobuf, value)) return;
     const sizeBytes = Buffer.byteLength(value);
     this.#buffer.valueHeader(this.#tag, key.protobuf, 1 + varintSize(sizeBytes) + sizeBytes);
     buffer.byte(anyValue.string);
     buffer.varint(sizeBytes);
     buffer.utf8(value);
+  }
+
+  repeated({ protobuf }: RepeatedText): void {
+    this.#buffer.byte(this.#tag);
+    this.#buffer.part(protobuf);
   }
 
   utf8(key: AttributeKey, text: ByteSource, start: number, end: number): void {
@@ -139,35 +157,65 @@ export class ProtobufWriter implements LogRecordWriter {
 
   end(): void {
     const buffer = this.#buffer;
-    buffer.byte(0x59);
-    buffer.nanosecondsOf(this.#observedAtMs);
-    buffer.stringField(0x62, this.#eventName);
-    buffer.endLength(this.#recordLength);
+    buffer.part(this.#endPart);
+    buffer.endLength(this.#recordLength, recordLengthBytes);
   }
 
   finish(): Uint8Array {
+    const [first, second] = this.#runs;
+    const request = first !== undefined && second === undefined ? this.#frame(first) : this.#join();
+    this.#groups.clear();
+    this.#runs.length = 0;
+    this.recordCount = 0;
+    this.#buffer.at = 0;
+    return request;
+  }
+
+  /** For what stands in front of the records of a resource. */
+  #headRoomFor({ protobuf }: EncodedResource): number {
+    const { scopeProtobuf } = this.#envelope;
+    return protobuf.length + scopeProtobuf.length + 2 * lengthHeaderBytesMax;
+  }
+
+  /** The records where they are, in a frame: nearly all requests have one resource, and no megabyte has to be moved. */
+  #frame({ start, group }: Run): Uint8Array {
+    const buffer = this.#buffer;
+    const { schemaUrlProtobuf } = this.#envelope;
+    const parts = resourceLogs({ ...group, parts: [buffer.view(start, buffer.at)] }, this.#envelope);
+    const head = Buffer.concat(parts.slice(0, partsInFrontOfRecords));
+    buffer.bytes(schemaUrlProtobuf);
+    buffer.bytes(schemaUrlProtobuf);
+    buffer.view(start - head.length, start).set(head);
+    return buffer.view(start - head.length, buffer.at);
+  }
+
+  /** The records by their resources. */
+  #join(): Uint8Array {
     const buffer = this.#buffer;
     for (const [index, run] of this.#runs.entries()) {
       run.group.parts.push(buffer.view(run.start, this.#runs[index + 1]?.start ?? buffer.at));
     }
-    const body = this.#join([...this.#groups.values()].flatMap((group) => resourceLogs(group, this.#envelope)));
-    this.#groups.clear();
-    this.#runs.length = 0;
-    this.recordCount = 0;
-    buffer.at = 0;
-    return body;
+    return Buffer.concat([...this.#groups.values()].flatMap((group) => resourceLogs(group, this.#envelope)));
   }
 
-  /** The parts in a row, in memory that serves request after request: a fresh megabyte each time is slow to come by. */
-  #join(parts: readonly Uint8Array[]): Uint8Array {
-    const sizeBytes = parts.reduce((sum, part) => sum + part.length, 0);
-    if (this.#request.length < sizeBytes) this.#request = Buffer.allocUnsafeSlow(Math.ceil(sizeBytes * 1.25));
-    let at = 0;
-    for (const part of parts) {
-      this.#request.set(part, at);
-      at += part.length;
-    }
-    return this.#request.subarray(0, sizeBytes);
+  #encodeSeverity(severity: Severity): EncodedPart {
+    const part = encodePart((buffer) => {
+      buffer.byte(0x10);
+      buffer.byte(severity.number);
+      buffer.stringField(0x1a, severity.text);
+    });
+    this.#severityParts.set(severity, part);
+    return part;
+  }
+
+  #encodeEnd({ observedAtMs, eventName }: RecordHead): void {
+    this.#observedAtMs = observedAtMs;
+    this.#eventName = eventName;
+    this.#endPart = encodePart((buffer) => {
+      buffer.byte(0x59);
+      buffer.nanosecondsOf(observedAtMs);
+      buffer.stringField(0x62, eventName);
+    });
   }
 
   #body({ body }: RecordHead): void {
@@ -187,7 +235,7 @@ export class ProtobufWriter implements LogRecordWriter {
     buffer.byte(outerTag);
     if (key !== arrayElement) {
       keyValueLength = buffer.beginLength();
-      buffer.bytes(key.protobuf.bytes);
+      buffer.part(key.protobuf);
       buffer.byte(valueTag);
     }
     const anyValueLength = buffer.beginLength();
@@ -205,6 +253,9 @@ export class ProtobufWriter implements LogRecordWriter {
     return group;
   }
 }
+
+/** ResourceLogs and its length, the resource, ScopeLogs and its length, the scope. */
+const partsInFrontOfRecords = 4;
 
 /** ExportLogsServiceRequest.resource_logs = 1 { resource = 1, scope_logs = 2 { scope, log_records, schema_url }, schema_url = 3 } */
 function resourceLogs(group: Group, envelope: Envelope): Uint8Array[] {

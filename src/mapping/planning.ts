@@ -1,0 +1,138 @@
+/**
+ * What can be said of the records of one shape: where their paths lead, and which conditions hold for all of them.
+ */
+import type { Conversion, Scalar } from './conversions.ts';
+import type { Condition, LineField } from './mapping-schema.ts';
+import type { FoundPaths, FoundValue } from './record/record-paths.ts';
+import { isContainer, type Kind } from './record/record-shape.ts';
+import type { PlannedFact, Read, Test } from './record-plan.ts';
+
+export interface FactRule {
+  readonly index: number;
+  readonly from: readonly string[];
+  readonly conversion: Conversion;
+  /** Its conversion gives something for whatever is no container. */
+  readonly isText: boolean;
+}
+
+export interface PlannedRead {
+  readonly read: Read;
+  /** Where the value stands in the record, if it is always there. */
+  readonly entry: number | undefined;
+}
+
+type PlannedTest = Test | 'always' | 'never';
+
+export class Planning {
+  readonly #paths: FoundPaths | undefined;
+  readonly #lineReaders: Readonly<Record<LineField, Read>>;
+  readonly #facts: ReadonlyMap<string, FactRule>;
+  readonly #usedFacts = new Map<number, PlannedFact>();
+
+  /** @param paths of a record of the shape; undefined for lines without a record. */
+  constructor(
+    paths: FoundPaths | undefined,
+    lineReaders: Readonly<Record<LineField, Read>>,
+    facts: ReadonlyMap<string, FactRule>,
+  ) {
+    this.#paths = paths;
+    this.#lineReaders = lineReaders;
+    this.#facts = facts;
+  }
+
+  kind(entry: number): Kind | undefined {
+    return this.#paths?.tape.kind(entry);
+  }
+
+  /** Reads the first path with a value; undefined when none of them ever has one. */
+  read(from: readonly string[]): PlannedRead | undefined {
+    const reads: Read[] = [];
+    let entry: number | undefined;
+    for (const path of from) {
+      if (isOfLine(path)) {
+        reads.push(this.#lineReaders[path.slice(1) as LineField]);
+        continue;
+      }
+      const found = this.#paths?.find(path);
+      if (found === undefined) continue;
+      const isInRecord = found.tape === this.#paths?.tape;
+      if (isInRecord && reads.length === 0) ({ entry } = found);
+      reads.push(readerOf(found, isInRecord));
+      break;
+    }
+    const [first, second] = reads;
+    if (first === undefined) return undefined;
+    return { read: second === undefined ? first : readFirst(reads), entry };
+  }
+
+  /** What all of the conditions come to. */
+  test(when: Readonly<Record<string, Condition>> | undefined): PlannedTest {
+    const tests: Test[] = [];
+    for (const [name, condition] of Object.entries(when ?? {})) {
+      const test = this.#testFact(this.#facts.get(name), condition);
+      if (test === 'never') return 'never';
+      if (test !== 'always') tests.push(test);
+    }
+    const [first, second] = tests;
+    if (first === undefined) return 'always';
+    return second === undefined ? first : (input) => tests.every((test) => test(input));
+  }
+
+  /** Those that some test looks at. */
+  usedFacts(): readonly PlannedFact[] {
+    return [...this.#usedFacts.values()];
+  }
+
+  #testFact(fact: FactRule | undefined, condition: Condition): PlannedTest {
+    const holds = compileCondition(condition);
+    const planned = fact && this.read(fact.from);
+    if (fact === undefined || planned === undefined) return holds(undefined) ? 'always' : 'never';
+    const { index, conversion, isText } = fact;
+    const kind = planned.entry === undefined ? undefined : this.kind(planned.entry);
+    if (isText && kind !== undefined) {
+      if (isContainer(kind)) return holds(undefined) ? 'always' : 'never';
+      // Whatever the text says.
+      if (!Array.isArray(condition)) return condition === 'present' ? 'always' : 'never';
+    }
+    const { read } = planned;
+    this.#usedFacts.set(index, {
+      index,
+      read(input) {
+        const value = read(input);
+        return value === undefined ? undefined : conversion.convert(value, input);
+      },
+    });
+    return (input) => holds(input.facts[index]);
+  }
+}
+
+function compileCondition(condition: Condition): (value: Scalar | undefined) => boolean {
+  if (condition === 'present') return (value) => value !== undefined;
+  if (condition === 'absent') return (value) => value === undefined;
+  if (Array.isArray(condition)) {
+    const values = new Set<Scalar>(condition);
+    return (value) => values.has(value ?? '');
+  }
+  const { from, to } = condition;
+  return (value) => typeof value === 'number' && value >= from && value <= to;
+}
+
+/** The entry of the same tape is read in every record of the shape. */
+function readerOf({ tape, entry }: FoundValue, isInRecord: boolean): Read {
+  return isInRecord ? (input) => input.tape.value(entry) : () => tape.value(entry);
+}
+
+function readFirst(reads: readonly Read[]): Read {
+  return (input) => {
+    for (const read of reads) {
+      const value = read(input);
+      if (value !== undefined) return value;
+    }
+    return undefined;
+  };
+}
+
+/** Such as `$digest`: what is known of the line, and not from its record. */
+export function isOfLine(path: string): boolean {
+  return path.startsWith('$');
+}

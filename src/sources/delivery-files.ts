@@ -1,0 +1,36 @@
+/**
+ * The calls of the file system that a directory source makes. The simulation has files of its own.
+ */
+import type { BigIntStats } from 'node:fs';
+import { open, readdir, realpath, stat } from 'node:fs/promises';
+
+export interface DeliveryFiles {
+  /** Follows links, as all of these do. */
+  stat(path: string): Promise<FileStats>;
+  readdir(path: string): Promise<readonly string[]>;
+  realpath(path: string): Promise<string>;
+  open(path: string): Promise<DeliveryFile>;
+}
+
+export interface DeliveryFile {
+  stat(): Promise<FileStats>;
+  /** Fills the buffer as far as it gets, from this position on. @returns how many bytes it has read; 0 at the end. */
+  read(buffer: Uint8Array, positionBytes: number): Promise<number>;
+  close(): Promise<void>;
+}
+
+export type FileStats = Pick<BigIntStats, 'ino' | 'size' | 'mtimeNs' | 'isFile' | 'isDirectory'>;
+
+export const realFiles: DeliveryFiles = {
+  stat: (path) => stat(path, { bigint: true }),
+  readdir: (path) => readdir(path),
+  realpath: (path) => realpath(path),
+  async open(path) {
+    const file = await open(path);
+    return {
+      stat: () => file.stat({ bigint: true }),
+      read: async (buffer, positionBytes) => (await file.read(buffer, 0, buffer.length, positionBytes)).bytesRead,
+      close: () => file.close(),
+    };
+  },
+};

@@ -1,0 +1,28 @@
+/**
+ * Starts the receiver that everything in the benchmark sends to.
+ */
+import { spawn } from 'node:child_process';
+import { end, firstLine, here } from './child.ts';
+
+/** What was sent, as it came over the wire. */
+export interface Received {
+  readonly requests: number;
+  readonly records: number;
+  readonly bytes: number;
+}
+
+export interface Receiver {
+  readonly url: string;
+  received(): Promise<Received>;
+  close(): Promise<void>;
+}
+
+export async function startReceiver(): Promise<Receiver> {
+  const child = spawn(process.execPath, [here('accepting-receiver.ts')], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const url = await firstLine(child);
+  return {
+    url,
+    received: async () => (await (await fetch(url)).json()) as Received,
+    close: () => end(child),
+  };
+}
