@@ -28,14 +28,14 @@ function setUp() {
   const clock = leapingClock();
   const events: AgentEvent[] = [];
   const observe = (event: AgentEvent) => void events.push(event);
-  const abandon = new AbortController();
+  const [stopping, abandon] = [new AbortController(), new AbortController()];
   const letters = temporaryDirectory();
   const desk = createFaultDesk({ deadLettersDirectory: letters, clock, logger, observe });
   const state = openState();
-  const services = { state, desk, abandon: abandon.signal, observe, logger };
+  const services = { state, desk, stopping: stopping.signal, abandon: abandon.signal, observe, logger };
   const worker = (ship: (main: MainThread, ...visit: Parameters<Shipper['ship']>) => Promise<ObjectEnd>) =>
     workerHere(services, (_, main) => ({ ship: (...visit) => ship(main, ...visit) }));
-  return { worker, logger, events, abandon, letters, desk };
+  return { worker, logger, events, services, stopping, abandon, letters, desk };
 }
 
 function openState(): DeliveryState {
@@ -108,6 +108,37 @@ describe('a visit in a worker', () => {
     abandon.abort(reason);
     expect(await visit).toBe(reason);
     expect(told).toEqual(['stopped', 'abandoned']);
+  });
+
+  it('gives up a dead letter that waits for room on the disk when the agent stops, and settles what has ended', async () => {
+    const { services, stopping } = setUp();
+    const [waiting, asked] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const deadLetters = {
+      async write() {
+        asked.resolve();
+        await waiting.promise;
+      },
+      async close() {},
+    };
+    const { ship } = workerHere({ ...services, desk: { ...services.desk, deadLetters } }, (state, main) => ({
+      async ship(seen) {
+        const position = { offsetBytes: 3, lineCount: 1, digest: new Uint8Array(32) };
+        const ended = { announcementId: undefined, position, lineHashes: new Int32Array(2), acceptedCount: 1 };
+        const write = main.desk.deadLetters.write([], { httpStatus: 400, reason: 'no' }, never);
+        await write.finally(() => state.settle(seen.origin, { ...ended, deadLetteredCount: 0 }));
+        return done;
+      },
+    }));
+    const reason = new Error('stopped by SIGTERM');
+    const stop = new AbortController();
+    const visit = ship(object, stop.signal).catch((error: unknown) => error);
+    await asked.promise;
+    stopping.abort(reason);
+    stop.abort(reason);
+    waiting.reject(reason);
+    expect(await visit).toBe(reason);
+    await services.state.flush(never);
+    expect(services.state.find(object.origin.id)?.settled.lineCount).toBe(1);
   });
 
   it('ends with the failure of its worker, and so does every later one', async () => {
