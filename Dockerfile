@@ -33,12 +33,10 @@ COPY --from=build /build/dist/bundle ./dist/bundle
 COPY --from=build --chown=65532:65532 /build/state /state
 # HOME: the AWS SDK looks for its files there, and a user id that the image does not know has none.
 # The probes of an orchestrator come from outside the container.
-# A sidecar is idle for most of its life: a smaller young generation is worth more than speed (docs/performance.md).
 ENV NODE_ENV=production \
     HOME=/home/nonroot \
     DATABRICKS_AUDIT_STATE=/state \
-    DATABRICKS_AUDIT_HTTP=0.0.0.0:9464 \
-    NODE_OPTIONS=--max-semi-space-size=2
+    DATABRICKS_AUDIT_HTTP=0.0.0.0:9464
 # A number, so that Kubernetes can tell that it is not root.
 USER 65532:65532
 VOLUME /state

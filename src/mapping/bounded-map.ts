@@ -53,7 +53,7 @@ export class BoundedMapWriter {
   }
 
   #writeMap(key: AttributeKey, tape: JsonTape, object: number, depth: number, out: LogRecordWriter): void {
-    out.beginMap(key);
+    out.beginMap(key, tape.end(object) - tape.start(object));
     const end = tape.next(object);
     for (let entry = object + 1; entry < end; entry = tape.next(entry)) {
       if (!isValue(tape.kind(entry))) continue;
@@ -94,7 +94,7 @@ export class BoundedMapWriter {
   #writeArray(key: AttributeKey, tape: JsonTape, array: number, depth: number, out: LogRecordWriter): void {
     const wasInsideArray = this.#insideArray;
     this.#insideArray = true;
-    out.beginArray(key);
+    out.beginArray(key, tape.end(array) - tape.start(array));
     const end = tape.next(array);
     for (let entry = array + 1; entry < end; entry = tape.next(entry)) {
       if (!isValue(tape.kind(entry))) continue;

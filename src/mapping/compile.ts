@@ -55,7 +55,7 @@ export function compileMapping(mapping: Mapping, reader: RecordReader): Compiled
   const writeFlag = flagWriter(mapping.limits.flag);
 
   const plan = (paths: FoundPaths | undefined, planned: readonly PlanRule[]): RecordPlan => {
-    const planning = new Planning(paths, lineReaders, facts);
+    const planning = new Planning(paths, paths === undefined ? lineReaders : recordLineReaders, facts);
     return {
       readTimestamp: planning.read(mapping.timestampPaths)?.read,
       severityOf: planSeverity(mapping.severity, planning),
@@ -318,6 +318,9 @@ const lineReaders: Readonly<Record<LineField, Read>> = {
   lineSize: ({ line, isCut }) => (isCut ? line.sizeBytes : undefined),
   lineCut: ({ isCut }) => (isCut ? true : undefined),
 };
+
+/** A line that was cut is no record. */
+const { lineSize: _lineSize, lineCut: _lineCut, ...recordLineReaders } = lineReaders;
 
 /** The beginning of the text that fits, without half a character. */
 function cutToBytes(text: string, bytesMax: number): string {

@@ -4,7 +4,7 @@
 import type { Conversion, Scalar } from './conversions.ts';
 import type { Condition, LineField } from './mapping-schema.ts';
 import type { FoundPaths, FoundValue } from './record/record-paths.ts';
-import { isContainer, type Kind } from './record/record-shape.ts';
+import { isContainer, type Kind, kinds } from './record/record-shape.ts';
 import type { PlannedFact, Read, Test } from './record-plan.ts';
 
 export interface FactRule {
@@ -25,14 +25,14 @@ type PlannedTest = Test | 'always' | 'never';
 
 export class Planning {
   readonly #paths: FoundPaths | undefined;
-  readonly #lineReaders: Readonly<Record<LineField, Read>>;
+  readonly #lineReaders: Readonly<Partial<Record<LineField, Read>>>;
   readonly #facts: ReadonlyMap<string, FactRule>;
   readonly #usedFacts = new Map<number, PlannedFact>();
 
   /** @param paths of a record of the shape; undefined for lines without a record. */
   constructor(
     paths: FoundPaths | undefined,
-    lineReaders: Readonly<Record<LineField, Read>>,
+    lineReaders: Readonly<Partial<Record<LineField, Read>>>,
     facts: ReadonlyMap<string, FactRule>,
   ) {
     this.#paths = paths;
@@ -50,7 +50,8 @@ export class Planning {
     let entry: number | undefined;
     for (const path of from) {
       if (isOfLine(path)) {
-        reads.push(this.#lineReaders[path.slice(1) as LineField]);
+        const read = this.#lineReaders[path.slice(1) as LineField];
+        if (read !== undefined) reads.push(read);
         continue;
       }
       const found = this.#paths?.find(path);
@@ -117,9 +118,17 @@ function compileCondition(condition: Condition): (value: Scalar | undefined) => 
   return (value) => typeof value === 'number' && value >= from && value <= to;
 }
 
-/** The entry of the same tape is read in every record of the shape. */
+/** In every record of the shape the value is at the same entry and of the same kind. */
 function readerOf({ tape, entry }: FoundValue, isInRecord: boolean): Read {
-  return isInRecord ? (input) => input.tape.value(entry) : () => tape.value(entry);
+  if (!isInRecord) return () => tape.value(entry);
+  switch (tape.kind(entry)) {
+    case kinds.text:
+      return (input) => input.tape.plainText(entry);
+    case kinds.integer:
+      return (input) => input.tape.integer(entry);
+    default:
+      return (input) => input.tape.value(entry);
+  }
 }
 
 function readFirst(reads: readonly Read[]): Read {

@@ -10,16 +10,19 @@ import type { ObjectOrigin } from '../model/object.ts';
 const initialBytes = 262_144;
 /** Numbers kept for a line: where it ends in the bytes, the size of the whole, its occurrence, its observed time. */
 const factsPerLine = 4;
+const initialLines = 512;
 
 export class KeptLines {
   #bytes = Buffer.allocUnsafeSlow(initialBytes);
   #endBytes = 0;
-  readonly #facts: number[] = [];
+  /** Times are more than 32 bits. */
+  #facts = new Float64Array(initialLines * factsPerLine);
+  #count = 0;
   /** Of cut lines: those of others can be made again. */
   readonly #digests = new Map<number, string>();
 
   get count(): number {
-    return this.#facts.length / factsPerLine;
+    return this.#count;
   }
 
   /** Copies the line. */
@@ -27,8 +30,12 @@ export class KeptLines {
     this.#reserve(bytes.length);
     this.#bytes.set(bytes, this.#endBytes);
     this.#endBytes += bytes.length;
-    if (sizeBytes > bytes.length) this.#digests.set(this.count, digest);
-    this.#facts.push(this.#endBytes, sizeBytes, occurrence, observedAtMs);
+    if (sizeBytes > bytes.length) this.#digests.set(this.#count, digest);
+    const at = this.#count++ * factsPerLine;
+    this.#facts[at] = this.#endBytes;
+    this.#facts[at + 1] = sizeBytes;
+    this.#facts[at + 2] = occurrence;
+    this.#facts[at + 3] = observedAtMs;
   }
 
   /** The lines as they were added; their bytes are views, valid until the next `clear`. */
@@ -48,11 +55,16 @@ export class KeptLines {
 
   clear(): void {
     this.#endBytes = 0;
-    this.#facts.length = 0;
+    this.#count = 0;
     this.#digests.clear();
   }
 
   #reserve(sizeBytes: number): void {
+    if ((this.#count + 1) * factsPerLine > this.#facts.length) {
+      const more = new Float64Array(this.#facts.length * 2);
+      more.set(this.#facts);
+      this.#facts = more;
+    }
     if (this.#endBytes + sizeBytes <= this.#bytes.length) return;
     const larger = Buffer.allocUnsafeSlow((this.#endBytes + sizeBytes) * 2);
     larger.set(this.#bytes.subarray(0, this.#endBytes));

@@ -15,7 +15,6 @@ const runs: readonly Run[] = [
   ['one object, gzip', 1, { OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip' }],
   ['one object, zstd', 1, { OTEL_EXPORTER_OTLP_COMPRESSION: 'zstd' }],
   ['one object, `http/json`', 1, { OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' }],
-  ['one object, `NODE_OPTIONS` of the image', 1, { NODE_OPTIONS: '--max-semi-space-size=2' }],
 ];
 
 export async function measureWholeAgent(workshop: Workshop): Promise<readonly Table[]> {

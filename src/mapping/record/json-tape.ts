@@ -135,11 +135,16 @@ export class JsonTape implements ByteSource {
   }
 
   text(entry: number): string {
-    const [start, end] = [this.start(entry), this.end(entry)];
-    if (this.kind(entry) === kinds.escapedText) {
-      return JSON.parse(this.bytes.toString('utf8', start - 1, end + 1)) as string;
-    }
-    return this.#texts.of(this, start, end);
+    return this.kind(entry) === kinds.escapedText ? this.#escapedText(entry) : this.plainText(entry);
+  }
+
+  /** Of an entry of the kind text. */
+  plainText(entry: number): string {
+    return this.#texts.of(this, this.start(entry), this.end(entry));
+  }
+
+  #escapedText(entry: number): string {
+    return JSON.parse(this.bytes.toString('utf8', this.start(entry) - 1, this.end(entry) + 1)) as string;
   }
 
   /** The entry as what JSON.parse makes of it; numbers keep their digits. */

@@ -25,8 +25,9 @@ export interface LogRecordWriter {
   integer(key: AttributeKey, value: number | bigint): void;
   double(key: AttributeKey, value: number): void;
   boolean(key: AttributeKey, value: boolean): void;
-  beginMap(key: AttributeKey): void;
-  beginArray(key: AttributeKey): void;
+  /** @param likelySizeBytes of what will be in it: only a wrong guess costs a little. */
+  beginMap(key: AttributeKey, likelySizeBytes?: number): void;
+  beginArray(key: AttributeKey, likelySizeBytes?: number): void;
   /** Ends the innermost map or array. One in which nothing was written leaves no trace, its key included. */
   endContainer(): void;
   /** Ends the record. */

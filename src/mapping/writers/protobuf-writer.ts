@@ -28,6 +28,8 @@ const anyValue = { string: 0x0a, boolean: 0x10, integer: 0x18, double: 0x21, arr
 
 /** Of the length of nearly all records: 128 to 16,383. */
 const recordLengthBytes = 2;
+/** Up to here a container and its key have lengths of one byte. */
+const oneByteSizeMax = 90;
 const initialSizeBytes = 256 * 1024;
 
 /** A tag and a varint of 32 bits. */
@@ -40,6 +42,8 @@ interface OpenContainer {
   readonly keyValueLength: number | undefined;
   readonly anyValueLength: number;
   readonly contentLength: number;
+  /** Room that was kept for each of the lengths. */
+  readonly lengthBytes: number;
   readonly outerTag: number;
 }
 
@@ -133,12 +137,12 @@ export class ProtobufWriter implements LogRecordWriter {
     this.#buffer.byte(value ? 1 : 0);
   }
 
-  beginMap(key: AttributeKey): void {
-    this.#beginContainer(key, anyValue.map);
+  beginMap(key: AttributeKey, likelySizeBytes = 0): void {
+    this.#beginContainer(key, anyValue.map, likelySizeBytes);
   }
 
-  beginArray(key: AttributeKey): void {
-    this.#beginContainer(key, anyValue.array);
+  beginArray(key: AttributeKey, likelySizeBytes = 0): void {
+    this.#beginContainer(key, anyValue.array, likelySizeBytes);
   }
 
   endContainer(): void {
@@ -146,13 +150,14 @@ export class ProtobufWriter implements LogRecordWriter {
     if (container === undefined) throw new Error('a container ends before it begins');
     const buffer = this.#buffer;
     this.#tag = container.outerTag;
-    if (buffer.at === container.contentLength + 1) {
+    const { lengthBytes } = container;
+    if (buffer.at === container.contentLength + lengthBytes) {
       buffer.at = container.start;
       return;
     }
-    buffer.endLength(container.contentLength);
-    buffer.endLength(container.anyValueLength);
-    if (container.keyValueLength !== undefined) buffer.endLength(container.keyValueLength);
+    buffer.endLength(container.contentLength, lengthBytes);
+    buffer.endLength(container.anyValueLength, lengthBytes);
+    if (container.keyValueLength !== undefined) buffer.endLength(container.keyValueLength, lengthBytes);
   }
 
   end(): void {
@@ -227,22 +232,23 @@ export class ProtobufWriter implements LogRecordWriter {
     buffer.bytes(body);
   }
 
-  #beginContainer(key: AttributeKey, tag: number): void {
+  #beginContainer(key: AttributeKey, tag: number, likelySizeBytes: number): void {
     const buffer = this.#buffer;
+    const lengthBytes = likelySizeBytes > oneByteSizeMax ? 2 : 1;
     const start = buffer.at;
     const outerTag = this.#tag;
     let keyValueLength: number | undefined;
     buffer.byte(outerTag);
     if (key !== arrayElement) {
-      keyValueLength = buffer.beginLength();
+      keyValueLength = buffer.beginLength(lengthBytes);
       buffer.part(key.protobuf);
       buffer.byte(valueTag);
     }
-    const anyValueLength = buffer.beginLength();
+    const anyValueLength = buffer.beginLength(lengthBytes);
     buffer.byte(tag);
-    const contentLength = buffer.beginLength();
+    const contentLength = buffer.beginLength(lengthBytes);
     this.#tag = entryTag;
-    this.#containers.push({ start, keyValueLength, anyValueLength, contentLength, outerTag });
+    this.#containers.push({ start, keyValueLength, anyValueLength, contentLength, lengthBytes, outerTag });
   }
 
   #groupOf(resource: EncodedResource): Group {
