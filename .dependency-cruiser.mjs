@@ -37,9 +37,20 @@ export default {
       to: { path: '^src/', pathNot: ['^src/(config|model|runtime)/', '^src/[a-z]+/options\\.ts$'] },
     },
     {
+      name: 'level-4-workers-know-what-the-agent-and-they-share',
+      severity: 'error',
+      from: { path: '^src/workers/' },
+      to: {
+        path: '^src/',
+        pathNot: ['^src/(workers|config|pipeline|model|runtime)/', '^src/wiring\\.ts$', part, contract],
+      },
+    },
+    {
       name: 'level-4-the-agent-meets-parts-by-their-index',
       severity: 'error',
-      from: { path: '^src/(agent|checks|preview|reconcile|replay|mapping-trial|monitoring|index)\\.ts$' },
+      from: {
+        path: '^src/((agent|wiring|checks|preview|reconcile|replay|mapping-trial|monitoring|index)\\.ts$|workers/)',
+      },
       to: {
         path: part,
         pathNot: '/index\\.ts$',
@@ -49,7 +60,7 @@ export default {
       name: 'level-5-commands-go-through-the-agent',
       severity: 'error',
       from: { path: '^src/(cli\\.ts|commands/)' },
-      to: { path: [part, '^src/pipeline/', contract] },
+      to: { path: [part, '^src/(pipeline|workers)/', contract] },
     },
   ],
   options: {

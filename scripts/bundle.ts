@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('../', import.meta.url));
 rmSync(`${root}dist/bundle`, { recursive: true, force: true });
 await build({
   absWorkingDir: root,
-  entryPoints: ['src/cli.ts', 'src/health.ts'],
+  entryPoints: { cli: 'src/cli.ts', health: 'src/health.ts', worker: 'src/workers/worker.ts' },
   outdir: 'dist/bundle',
   bundle: true,
   splitting: true, // The S3 client stays a file of its own, which is loaded by those who need it.

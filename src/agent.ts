@@ -4,19 +4,16 @@
 import type { Writable } from 'node:stream';
 import type { Configuration } from './config/index.ts';
 import type { Decoder } from './decoder.ts';
-import { createDecoder } from './decoders/index.ts';
 import { type OpenDatabase, openDeliveryState } from './delivery/index.ts';
 import type { DeliveryState } from './delivery-state.ts';
-import { createConsoleExporter, createOtlpExporter, type HttpTransport, type LetterFiles } from './export/index.ts';
+import { createConsoleExporter, createFaultDesk, type HttpTransport, type LetterFiles } from './export/index.ts';
 import type { BatchEnd, Exporter } from './exporter.ts';
 import type { Mapper, OtlpEncoding } from './mapper.ts';
 import { createMapper, encodeOtlpJson } from './mapping/index.ts';
-import type { IdentifiedLine } from './model/line.ts';
 import type { DeliveredObject } from './model/object.ts';
 import { otlpLogs } from './model/otlp-json.ts';
-import { recordLine, recordOf } from './model/record-line.ts';
+import { recordLine } from './model/record-line.ts';
 import type { AgentEvent, Observer } from './observer.ts';
-import { BatchMemoryPool } from './pipeline/batch-memory.ts';
 import type { ObjectEnd } from './pipeline/object-end.ts';
 import { ObjectShipper } from './pipeline/object-shipper.ts';
 import { type Backlog, Shipping } from './pipeline/shipping.ts';
@@ -24,11 +21,12 @@ import { SilenceWatch } from './pipeline/silence-watch.ts';
 import { startDate } from './pipeline/start-date.ts';
 import { type Clock, clockUntil, systemClock } from './runtime/clock.ts';
 import type { Logger } from './runtime/logger.ts';
-import { packageVersion } from './runtime/package-version.ts';
 import { Semaphore } from './runtime/semaphore.ts';
 import type { Source } from './source.ts';
 import { createSources, type DeliveryFiles, type S3Api } from './sources/index.ts';
 import { Counters } from './telemetry/index.ts';
+import { createCollectorExporter, encodingOf, shippingParts, toJsonLine } from './wiring.ts';
+import { WorkerPool } from './workers/index.ts';
 
 export { type DeliverySummary, readDeliverySummary } from './delivery/index.ts';
 export type { AgentEvent, Observer } from './observer.ts';
@@ -91,7 +89,23 @@ export function createAgent(
   const [stopping, abandon] = [new AbortController(), new AbortController()];
   // What waits for its next attempt is not under way: it is left announced, and sent again by the next process.
   const retryClock = clockUntil(stopping.signal, clock);
-  const exporter = createExporter(configuration, mapper, surroundings, { clock: retryClock, observe, outside });
+  const desk = createFaultDesk({
+    deadLettersDirectory: configuration.deadLetterDirectory,
+    clock: retryClock,
+    logger,
+    observe,
+    letterFiles: outside.letterFiles,
+  });
+  const exporter: Exporter =
+    configuration.logsExporter === 'console'
+      ? createConsoleExporter({ output: surroundings.stdout, toJsonLine: toJsonLine(mapper) })
+      : createCollectorExporter(configuration, {
+          mapper,
+          desk,
+          clock: retryClock,
+          observe,
+          transport: outside.transport,
+        });
   const sources = createSources({
     sources: configuration.sources,
     stillAfterPolls: mode === 'oneShot' ? 0 : stillAfterPolls,
@@ -119,18 +133,21 @@ export function createAgent(
     thresholdMs: configuration.silenceAfterMs,
     lookbackMs: configuration.lookbackDays * 86_400_000,
   });
-  const shipper = new ObjectShipper({
-    decoder: outside.decoder ?? createDecoder(),
-    batchMemory: new BatchMemoryPool(() => mapper.createEncoder(encodingOf(configuration))),
-    exporter,
-    state,
-    batchLimits: configuration.batchLimits,
-    requestSlots: new Semaphore(configuration.otlp.requestsInFlightMax),
-    unsettledBatchesMax: configuration.otlp.requestsInFlightMax,
-    abandon: abandon.signal,
-    observe,
-    logger,
-  });
+  const services = { state, desk, stopping: stopping.signal, abandon: abandon.signal, observe, logger };
+  const workers = configuration.workers > 1 ? new WorkerPool(configuration, services) : undefined;
+  const shipper =
+    workers ??
+    new ObjectShipper({
+      ...shippingParts(configuration, mapper, {
+        exporter,
+        requestSlots: new Semaphore(configuration.otlp.requestsInFlightMax),
+        abandon: abandon.signal,
+        observe,
+        logger,
+        decoder: outside.decoder,
+      }),
+      state,
+    });
   const schedule = {
     pollIntervalMs: configuration.pollIntervalMs,
     lookbackDays: configuration.lookbackDays,
@@ -140,6 +157,7 @@ export function createAgent(
   const shipping = new Shipping({
     sources,
     shipper,
+    workers: configuration.workers,
     schedule,
     observe,
     clock,
@@ -160,35 +178,8 @@ export function createAgent(
         return await shipper.ship(object, stop);
       }),
     backlog: (stop) => shipping.backlog(sources, { from: schedule.startDate, before: undefined }, stop),
-    close: () => closeAll(exporter, sources, state),
+    close: () => closeAll(workers, exporter, sources, state),
   };
-}
-
-function createExporter(
-  configuration: Configuration,
-  mapper: Mapper,
-  { logger, stdout }: AgentSurroundings,
-  { clock, observe, outside }: { readonly clock: Clock; readonly observe: Observer; readonly outside: Outside },
-): Exporter {
-  const toJsonLine = (line: IdentifiedLine) => recordOf(line) ?? mapper.toJsonLine(line);
-  if (configuration.logsExporter === 'console') return createConsoleExporter({ output: stdout, toJsonLine });
-  const encoder = mapper.createEncoder(encodingOf(configuration));
-  return createOtlpExporter(
-    { ...configuration.otlp, userAgent: `databricks-audit-otel/${packageVersion}` },
-    {
-      encode: (lines) => {
-        for (const line of lines) encoder.append(line);
-        return Uint8Array.from(encoder.finish()); // Parts of several batches may be under way.
-      },
-      toJsonLine,
-      deadLettersDirectory: configuration.deadLetterDirectory,
-      clock,
-      logger,
-      observe,
-      transport: outside.transport,
-      letterFiles: outside.letterFiles,
-    },
-  );
 }
 
 /** A notice is a batch of its own: one record is never cut in half, so nobody maps it again. */
@@ -200,10 +191,6 @@ async function sendNotice(
 ): Promise<BatchEnd> {
   const request = encodeOtlpJson([otlpLogs.parse(JSON.parse(jsonLine))], encoding);
   return await exporter.export({ lineCount: 1, lines: [recordLine(jsonLine)], request }, signal);
-}
-
-function encodingOf({ otlp }: Configuration): OtlpEncoding {
-  return otlp.protocol === 'http/json' ? 'json' : 'protobuf';
 }
 
 interface Grace {
@@ -237,7 +224,14 @@ async function withGrace<Result>(
   }
 }
 
-async function closeAll(exporter: Exporter, sources: readonly Source[], state: DeliveryState): Promise<void> {
+async function closeAll(
+  workers: WorkerPool | undefined,
+  exporter: Exporter,
+  sources: readonly Source[],
+  state: DeliveryState,
+): Promise<void> {
+  // What workers still have to say goes to all of the others.
+  await workers?.close();
   await Promise.allSettled([exporter.close(), ...sources.map((source) => source.close())]);
   await state.close();
 }

@@ -128,6 +128,21 @@ export interface DeliveryState {
   close(): Promise<void>;
 }
 
+/** What shipping one object takes of it. */
+export type ShippingState = Pick<
+  DeliveryState,
+  | 'hashSecret'
+  | 'find'
+  | 'settledLineHashes'
+  | 'createLineIndex'
+  | 'announcements'
+  | 'announce'
+  | 'settle'
+  | 'finish'
+  | 'forget'
+  | 'flush'
+>;
+
 /** Looks into the state beside whoever writes it. */
 export interface DeliveryReader
   extends Pick<

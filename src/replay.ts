@@ -6,6 +6,7 @@ import type { Writable } from 'node:stream';
 import type { Configuration } from './config/index.ts';
 import {
   createConsoleExporter,
+  createFaultDesk,
   createOtlpExporter,
   type DeadLetter,
   deadLetterFiles,
@@ -18,6 +19,7 @@ import { encodeOtlpJson } from './mapping/index.ts';
 import type { IdentifiedLine } from './model/line.ts';
 import { otlpLogs } from './model/otlp-json.ts';
 import { recordLine, recordOf } from './model/record-line.ts';
+import { unobserved } from './observer.ts';
 import { systemClock } from './runtime/clock.ts';
 import type { Logger } from './runtime/logger.ts';
 import { packageVersion } from './runtime/package-version.ts';
@@ -180,9 +182,13 @@ function createLetterExporter(configuration: Configuration, { logger, stdout }: 
     {
       encode: (lines) => encode(lines.map(toJsonLine), configuration),
       toJsonLine,
-      deadLettersDirectory: configuration.deadLetterDirectory,
+      desk: createFaultDesk({
+        deadLettersDirectory: configuration.deadLetterDirectory,
+        clock: systemClock,
+        logger,
+        observe: unobserved,
+      }),
       clock: systemClock,
-      logger,
     },
   );
 }

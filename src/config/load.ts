@@ -30,6 +30,8 @@ export interface Configuration {
   readonly sweepIntervalMs: number;
   /** 0: off. */
   readonly silenceAfterMs: number;
+  /** 1: everything is done on the main thread. */
+  readonly workers: number;
   readonly batchLimits: { readonly recordsMax: number; readonly bytesMax: number };
   readonly logsExporter: Values['OTEL_LOGS_EXPORTER'];
   readonly otlp: OtlpOptions;
@@ -72,6 +74,8 @@ export function loadConfiguration(environment: Environment): Configuration {
     lookbackDays: Math.ceil(values.DATABRICKS_AUDIT_LOOKBACK / millisecondsPerDay),
     sweepIntervalMs: values.DATABRICKS_AUDIT_SWEEP_INTERVAL,
     silenceAfterMs: values.DATABRICKS_AUDIT_SILENCE_AFTER,
+    // There is one standard output.
+    workers: values.OTEL_LOGS_EXPORTER === 'console' ? 1 : values.DATABRICKS_AUDIT_WORKERS,
     batchLimits: {
       recordsMax: values.DATABRICKS_AUDIT_BATCH_RECORDS,
       bytesMax: values.DATABRICKS_AUDIT_BATCH_BYTES,

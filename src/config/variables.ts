@@ -9,6 +9,7 @@ import { type LogLevel, logLevels } from '../runtime/logger.ts';
 import { bad, good, variable } from '../runtime/variable.ts';
 import { sourceOptions } from '../sources/options.ts';
 import { telemetryOptions } from '../telemetry/options.ts';
+import { workerOptions } from '../workers/options.ts';
 import { parseResourceAttributes } from './resource-attributes.ts';
 
 const generalOptions = {
@@ -32,6 +33,7 @@ export const variables = {
   ...pipelineOptions,
   ...mappingOptions,
   ...exportOptions,
+  ...workerOptions,
   ...telemetryOptions,
   ...generalOptions,
 };

@@ -1,9 +1,9 @@
 /**
  * Line counts of objects too large for memory, in a database of their own that nobody waits for and that begins empty with
- * each process. When its disk refuses, the objects that use it are given up with ERR_STATE_WRITE and offered again; nothing
- * else stops, and the next object begins a new one.
+ * each process; each worker thread has one for itself. When its disk refuses, the objects that use it are given up with
+ * ERR_STATE_WRITE and offered again; nothing else stops, and the next object begins a new one.
  */
-import { rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { LineIndex } from '../delivery-state.ts';
@@ -11,15 +11,26 @@ import { AgentError, messageOf } from '../model/agent-error.ts';
 
 const pageCacheKibibytes = 4096;
 
+/** @param worker the number of a worker thread; each has a file of its own. */
+export function scratchPath(directory: string, worker?: number): string {
+  return join(directory, worker === undefined ? 'scratch.db' : `scratch-${worker}.db`);
+}
+
+/** Removes what a process left behind, with however many threads. */
+export function removeScratches(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    if (/^scratch(-\d+)?\.db$/.test(name)) rmSync(join(directory, name), { force: true });
+  }
+}
+
 export class Scratch {
   readonly #path: string;
   #database: DatabaseSync | undefined;
   #indexCount = 0;
 
-  /** @param directory where the file is; without one it has no name and lies where SQLite puts temporary files. */
-  constructor(directory?: string) {
-    this.#path = directory === undefined ? '' : join(directory, 'scratch.db');
-    this.#remove();
+  /** @param path of its file; without one it has no name and lies where SQLite puts temporary files. */
+  constructor(path = '') {
+    this.#path = path;
   }
 
   createLineIndex(): LineIndex {

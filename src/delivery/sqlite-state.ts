@@ -22,10 +22,11 @@ import { backoffMs } from '../runtime/backoff.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { reached } from '../runtime/step.ts';
+import { untilAborted } from '../runtime/until-aborted.ts';
 import { verifyHeader } from './file-header.ts';
 import { checksumOf } from './row-checksum.ts';
 import { migrate } from './schema.ts';
-import { Scratch } from './scratch.ts';
+import { removeScratches, Scratch, scratchPath } from './scratch.ts';
 import { isDamaged, isSqliteError, writeFault } from './sqlite-errors.ts';
 import { databasePath, lockStateDirectory, moveAside } from './state-directory.ts';
 import { announcementOwner, StateRows } from './state-rows.ts';
@@ -130,7 +131,8 @@ class SqliteState implements DeliveryState {
     this.#unlock = unlock;
     this.#options = options;
     this.#statements = prepareStatements(database);
-    this.#scratch = new Scratch(options.directory);
+    removeScratches(options.directory);
+    this.#scratch = new Scratch(scratchPath(options.directory));
     this.#rows = new StateRows(database);
     this.#workspaces = new WorkspaceRows(database);
     this.hashSecret = this.#rows.hashSecret;
@@ -352,13 +354,4 @@ class SqliteState implements DeliveryState {
 
 function toBlob(hashes: LineHashes): Uint8Array {
   return new Uint8Array(hashes.buffer, hashes.byteOffset, hashes.byteLength);
-}
-
-/** What the promise comes to, unless the signal is aborted first. */
-function untilAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const abandon = () => reject(signal.reason);
-    signal.addEventListener('abort', abandon, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abandon));
-  });
 }

@@ -4,8 +4,7 @@
 import type { IdentifiedLine } from '../model/line.ts';
 import type { Observer } from '../observer.ts';
 import type { Clock } from '../runtime/clock.ts';
-import type { Logger } from '../runtime/logger.ts';
-import { DeadLetters, type LetterFiles } from './dead-letters.ts';
+import type { FaultDesk } from './fault-desk.ts';
 import type { HttpTransport } from './http-transport.ts';
 import type { OtlpOptions } from './options.ts';
 import { createOtlpClient } from './otlp-client.ts';
@@ -15,9 +14,11 @@ export type { OtlpResponse } from './collector-faults.ts';
 export { type CollectorProbe, probeCollector } from './collector-probe.ts';
 export { type ConsoleExporterParts, createConsoleExporter } from './console-exporter.ts';
 export { type DeadLetter, deadLetterFiles, type LetterLine, readLetterLines } from './dead-letter-files.ts';
-export type { LetterFile, LetterFiles } from './dead-letters.ts';
+export type { DeadLetterReason, LetterFile, LetterFiles } from './dead-letters.ts';
+export { createFaultDesk, type FaultDesk, type FaultDeskOptions } from './fault-desk.ts';
 export type { HttpTransport } from './http-transport.ts';
 export type { OtlpExporter } from './otlp-exporter.ts';
+export type { FailedAttempt } from './outage-watch.ts';
 export { ReplayedFile } from './replayed-file.ts';
 
 export interface OtlpExporterDependencies {
@@ -25,19 +26,17 @@ export interface OtlpExporterDependencies {
   readonly encode: (lines: readonly IdentifiedLine[]) => Uint8Array;
   /** One record as a line of OTLP/JSON, already redacted, without a line ending. */
   readonly toJsonLine: (line: IdentifiedLine) => string;
-  readonly deadLettersDirectory: string;
+  readonly desk: FaultDesk;
   readonly clock: Clock;
-  readonly logger: Logger;
   readonly observe?: Observer | undefined;
-  /** The network and the disk, unless they are to be the real ones. */
+  /** The network, unless it is to be the real one. */
   readonly transport?: HttpTransport | undefined;
-  readonly letterFiles?: LetterFiles | undefined;
 }
 
-/** Throws ERR_CONFIGURATION when a certificate or key cannot be used. Opens no connection and no file before it has to. */
-export function createOtlpExporter(options: OtlpOptions, dependencies: OtlpExporterDependencies): OtlpExporter {
-  const { encode, toJsonLine, deadLettersDirectory, clock, logger, observe, transport, letterFiles } = dependencies;
-  const client = createOtlpClient(options, clock, transport);
-  const deadLetters = new DeadLetters({ directory: deadLettersDirectory, files: letterFiles }, clock, logger, observe);
-  return new OtlpExporter({ client, deadLetters, encode, toJsonLine, clock, logger, observe });
+/** Throws ERR_CONFIGURATION when a certificate or key cannot be used. Opens no connection before it has to. */
+export function createOtlpExporter(
+  options: OtlpOptions,
+  { transport, ...dependencies }: OtlpExporterDependencies,
+): OtlpExporter {
+  return new OtlpExporter({ client: createOtlpClient(options, dependencies.clock, transport), ...dependencies });
 }

@@ -8,27 +8,24 @@
 import assert from 'node:assert/strict';
 import type { Batch, BatchEnd, Exporter } from '../exporter.ts';
 import type { IdentifiedLine } from '../model/line.ts';
-import { type Observer, toFault, unobserved } from '../observer.ts';
+import { type Observer, unobserved } from '../observer.ts';
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
 import type { Clock } from '../runtime/clock.ts';
-import type { Logger } from '../runtime/logger.ts';
-import { SampledLog } from '../runtime/sampled-log.ts';
 import { reached } from '../runtime/step.ts';
-import type { DeadLetterReason, DeadLetters } from './dead-letters.ts';
+import type { DeadLetterReason } from './dead-letters.ts';
 import type { ExportOutcome, MisconfiguredOutcome, UnavailableOutcome } from './export-outcome.ts';
+import type { FaultDesk } from './fault-desk.ts';
 import type { OtlpClient } from './otlp-client.ts';
-import { OutageWatch } from './outage-watch.ts';
 import { refusalHint } from './refusal-hints.ts';
 
 export interface OtlpExporterParts {
   readonly client: OtlpClient;
-  readonly deadLetters: DeadLetters;
+  readonly desk: FaultDesk;
   /** The request body that carries the records of these lines. */
   readonly encode: (lines: readonly IdentifiedLine[]) => Uint8Array;
   /** One record as a line of OTLP/JSON, already redacted. */
   readonly toJsonLine: (line: IdentifiedLine) => string;
   readonly clock: Clock;
-  readonly logger: Logger;
   readonly observe?: Observer | undefined;
 }
 
@@ -48,14 +45,12 @@ const attemptsBeforeHalving = 5;
 
 export class OtlpExporter implements Exporter {
   readonly #parts: OtlpExporterParts;
-  readonly #outageWatch: OutageWatch;
-  readonly #log: SampledLog;
+  readonly #desk: FaultDesk;
   readonly #observe: Observer;
 
   constructor(parts: OtlpExporterParts) {
     this.#parts = parts;
-    this.#outageWatch = new OutageWatch(parts.clock, parts.logger);
-    this.#log = new SampledLog(parts.clock, parts.logger);
+    this.#desk = parts.desk;
     this.#observe = parts.observe ?? unobserved;
   }
 
@@ -69,7 +64,7 @@ export class OtlpExporter implements Exporter {
   /** Call it when no batch is under way any more. */
   async close(): Promise<void> {
     await this.#parts.client.close();
-    await this.#parts.deadLetters.close();
+    await this.#desk.deadLetters.close();
   }
 
   async #deliver(batch: Batch, signal: AbortSignal): Promise<BatchEnd> {
@@ -77,7 +72,7 @@ export class OtlpExporter implements Exporter {
     switch (verdict.status) {
       case 'accepted':
         if (verdict.warning !== undefined) {
-          this.#log.write('warn', { warning: verdict.warning }, 'The collector accepted records with a warning');
+          this.#desk.log.write('warn', { warning: verdict.warning }, 'The collector accepted records with a warning');
         }
         return { acceptedCount: batch.lineCount, deadLetteredCount: 0 };
       case 'partial':
@@ -87,7 +82,7 @@ export class OtlpExporter implements Exporter {
         if (batch.lineCount > 1) return this.#deliverHalves(batch.lines, signal);
         return this.#endRefused(batch, verdict, signal);
       case 'refusedAgainAndAgain':
-        this.#log.write(
+        this.#desk.log.write(
           'warn',
           { records: batch.lineCount, bytes: batch.request.length, reason: verdict.reason },
           'A request does not get through and is sent in halves; a lower DATABRICKS_AUDIT_BATCH_BYTES may help',
@@ -106,18 +101,15 @@ export class OtlpExporter implements Exporter {
       reached('request answered');
       this.#tellRequest(batch, outcome, clock.nowMs() - sentAtMs);
       if (outcome.status !== 'unavailable' && outcome.status !== 'misconfigured') {
-        if (this.#outageWatch.answered()) this.#observe({ kind: 'resumed', for: 'collector' });
+        this.#desk.outages.answered();
         return outcome;
       }
-      const { sinceMs, failedAttempts } = this.#outageWatch.failed(outcome);
-      if (outcome.status === 'unavailable' && outcome.requestSeen) refusals++;
-      if (refusals >= attemptsBeforeHalving && batch.lineCount > 1) {
-        return { status: 'refusedAgainAndAgain', reason: outcome.error.message };
-      }
-      const delayMs = waitMs(outcome, attempt, clock);
-      const retryAtMs = clock.nowMs() + delayMs;
-      const fault = toFault(outcome.error);
-      this.#observe({ kind: 'waiting', for: 'collector', fault, sinceMs, failedAttempts, retryAtMs });
+      const { status, error } = outcome;
+      if (status === 'unavailable' && outcome.requestSeen) refusals++;
+      const goesInHalves = refusals >= attemptsBeforeHalving && batch.lineCount > 1;
+      const delayMs = goesInHalves ? 0 : waitMs(outcome, attempt, clock);
+      this.#desk.outages.failed({ status, error, retryAtMs: clock.nowMs() + delayMs });
+      if (goesInHalves) return { status: 'refusedAgainAndAgain', reason: error.message };
       await clock.sleep(delayMs, signal);
     }
   }
@@ -158,7 +150,7 @@ export class OtlpExporter implements Exporter {
     const hint = refusalHint(reason);
     await this.#writeDeadLetters(batch, { httpStatus, reason }, signal);
     this.#observe({ kind: 'deadLettered', code: 'ERR_EXPORT_REJECTED', httpStatus, reason, recordCount: 1 });
-    this.#log.write(
+    this.#desk.log.write(
       'error',
       { code: 'ERR_EXPORT_REJECTED', reason, hint, object: batch.lines[0]?.origin.id },
       'The collector refused a record for good; it is in the dead letters',
@@ -185,7 +177,7 @@ export class OtlpExporter implements Exporter {
       reason,
       recordCount: rejectedRecords,
     });
-    this.#log.write(
+    this.#desk.log.write(
       'error',
       { code: 'ERR_EXPORT_PARTIAL', reason, hint, rejectedRecords, ofRecords, object: batch.lines[0]?.origin.id },
       'The collector refused some records of a request without saying which; all of them are in the dead letters',
@@ -195,7 +187,7 @@ export class OtlpExporter implements Exporter {
   }
 
   #writeDeadLetters(batch: Batch, reason: DeadLetterReason, signal: AbortSignal): Promise<void> {
-    return this.#parts.deadLetters.write(batch.lines.map(this.#parts.toJsonLine), reason, signal);
+    return this.#desk.deadLetters.write(batch.lines.map(this.#parts.toJsonLine), reason, signal);
   }
 }
 

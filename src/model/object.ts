@@ -46,4 +46,6 @@ export interface DeliveredObject {
    * out of date, another ERR_SOURCE_ code when it cannot be read.
    */
   open(signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  /** To be called when another thread has opened this version instead: `growing` depends on it. */
+  readonly onOpened?: (() => void) | undefined;
 }

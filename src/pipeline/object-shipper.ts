@@ -7,7 +7,7 @@
  * When the prefix is not what was settled, the object was rewritten, reordered or shrunk: it is read from its start and
  * each line is compared with what was settled.
  */
-import type { ObjectState } from '../delivery-state.ts';
+import type { DeliveryState, ObjectState } from '../delivery-state.ts';
 import { AgentError, isAgentError } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
 import { toFault } from '../observer.ts';
@@ -18,6 +18,11 @@ import { ObjectReading } from './object-reading.ts';
 import { startOfObject } from './prefix-digest.ts';
 import type { ShippingParts } from './shipping-parts.ts';
 
+/** True when this version was settled to its end before: there is no need to open it. */
+export function isSettled({ origin, version }: DeliveredObject, state: Pick<DeliveryState, 'find'>): boolean {
+  return state.find(origin.id)?.settledVersion?.etag === version.etag;
+}
+
 export class ObjectShipper {
   readonly #parts: ShippingParts;
   readonly #hasher: LineHasher;
@@ -27,9 +32,8 @@ export class ObjectShipper {
     this.#hasher = new LineHasher(parts.state.hashSecret);
   }
 
-  /** True when this version was settled to its end before: there is no need to open it. */
   isSettled(object: DeliveredObject): boolean {
-    return this.#parts.state.find(object.origin.id)?.settledVersion?.etag === object.version.etag;
+    return isSettled(object, this.#parts.state);
   }
 
   /** Rejects with the signal's reason when it is aborted, and with ERR_STATE_DAMAGED. */
@@ -51,7 +55,12 @@ export class ObjectShipper {
   async #shipNewLines(object: DeliveredObject, known: ObjectState, signal: AbortSignal): Promise<ObjectEnd> {
     const end = await this.#reading(object, known, signal).continueBehindSettled();
     if (end !== 'prefixMismatch') return end;
-    if (known.hasLineHashes) return await this.#reading(object, known, signal).compareWithSettled();
+    if (known.hasLineHashes) {
+      // When the date of the object left the look-back meanwhile, its line hashes are gone: without them no line would be settled.
+      const now = this.#parts.state.find(object.origin.id) ?? neverSeen;
+      if (!now.hasLineHashes) return await this.#shipNewLines(object, now, signal);
+      return await this.#reading(object, known, signal).compareWithSettled();
+    }
     this.#reportRewrittenAfterLookback(object);
     this.#parts.state.forget(object.origin.id);
     // The next reading looks into the state, and must not find there what is to be forgotten.

@@ -2,7 +2,7 @@
  * What the pipeline works with: the contracts that agent.ts fills in.
  */
 import type { Decoder } from '../decoder.ts';
-import type { DeliveryState } from '../delivery-state.ts';
+import type { ShippingState } from '../delivery-state.ts';
 import type { Exporter } from '../exporter.ts';
 import type { Observer } from '../observer.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -14,10 +14,10 @@ export interface ShippingParts {
   readonly decoder: Decoder;
   readonly batchMemory: BatchMemoryPool;
   readonly exporter: Exporter;
-  readonly state: DeliveryState;
+  readonly state: ShippingState;
   readonly batchLimits: BatchLimits;
   /** Requests under way, of all objects together: while none is free, nothing more is read. */
-  readonly requestSlots: Semaphore;
+  readonly requestSlots: Pick<Semaphore, 'acquire'>;
   /**
    * Batches of one object from the oldest without an end on. When that one hangs, those behind it wait for its end before they
    * are settled, and a crash repeats them all: so they are few, and while there is no room for one more nothing is read.

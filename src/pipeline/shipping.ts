@@ -29,6 +29,8 @@ export interface Schedule {
 export interface ShippingContext {
   readonly sources: readonly Source[];
   readonly shipper: Pick<ObjectShipper, 'isSettled' | 'ship'>;
+  /** Threads that the shipper ships with: each is given something to do. */
+  readonly workers?: number | undefined;
   readonly schedule: Schedule;
   readonly observe: Observer;
   readonly clock: Clock;
@@ -359,10 +361,11 @@ export class Shipping {
 
   /** @param otherFaults of a lane that finds the same wrong with the source itself. */
   #createLane(source: Source, objectsAtOnce: number, otherFaults?: FaultLog): Lane {
-    const { observe, clock, logger } = this.#context;
+    const { observe, clock, logger, workers = 1 } = this.#context;
+    const forWorkers = 2 * workers; // While a worker waits for the end of one object it has another.
     return {
-      workspaces: new Semaphore(workspacesAtOnce),
-      objects: new Semaphore(objectsAtOnce),
+      workspaces: new Semaphore(Math.max(workspacesAtOnce, forWorkers)),
+      objects: new Semaphore(Math.max(objectsAtOnce, forWorkers)),
       busy: new Map(),
       releasedCount: 0,
       faults: new FaultLog({ source: source.name, observe, clock, logger }, otherFaults),

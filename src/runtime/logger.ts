@@ -4,7 +4,7 @@
  */
 import { type DestinationStream, pino } from 'pino';
 import pretty from 'pino-pretty';
-import { printableLines } from './printable.ts';
+import { plainFields } from './plain-fields.ts';
 
 export interface Logger {
   debug(fields: object, message: string): void;
@@ -41,7 +41,7 @@ export function createLogger(
       level: pinoLevels[level],
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }), log: printableFields },
+      formatters: { level: (label) => ({ level: label }), log: plainFields },
       // It is described already, and pino's own serializer would take it for an error once more.
       serializers: { err: (described: unknown) => described },
     },
@@ -56,37 +56,6 @@ function both(stream: DestinationStream, also: (line: string) => void): Destinat
       also(line);
     },
   };
-}
-
-/** Fields quote names, keys and answers, and a log is read on terminals: JSON alone lets through what terminals obey. */
-function printableFields(fields: object): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, printableValue(value)]));
-}
-
-function printableValue(value: unknown): unknown {
-  if (typeof value === 'string') return printableLines(value);
-  if (value instanceof Error) return printableFields(describeError(value));
-  if (Array.isArray(value)) return value.map(printableValue);
-  const isPlain = typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
-  return isPlain ? printableFields(value) : value;
-}
-
-/** An error as fields: message, code, hint and the chain of causes, without a stack for errors that are expected. */
-function describeError(error: Error): object {
-  const { code, hint } = error as { code?: unknown; hint?: unknown };
-  const expected = hint !== undefined || typeof code === 'string';
-  return {
-    message: error.message,
-    ...(code === undefined ? {} : { code }),
-    ...(hint === undefined ? {} : { hint }),
-    ...(expected ? {} : { stack: framesOf(error) }),
-    ...(error.cause === undefined ? {} : { cause: error.cause }),
-  };
-}
-
-/** Without the message, which may have line breaks: pino-pretty prints a stack as it is. */
-function framesOf({ name, stack = '' }: Error): string {
-  return [name, ...stack.split('\n').filter((line) => line.startsWith('    at '))].join('\n');
 }
 
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };

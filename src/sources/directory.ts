@@ -127,15 +127,17 @@ class Walk {
   file(path: string, stats: FileStats): DeliveredObject {
     this.foundCount++;
     const version = fileVersion(stats);
+    const onOpened = () => this.#stillness.opened(path, version.etag, this.#listing);
     return {
       origin: fileOrigin(path),
       version,
       growing: this.#stillness.isGrowing(path, version.etag, this.#listing),
       open: async (signal) => {
         const bytes = await openFileVersion(this.#files, path, version, signal);
-        this.#stillness.opened(path, version.etag, this.#listing);
+        onOpened();
         return bytes;
       },
+      onOpened,
     };
   }
 

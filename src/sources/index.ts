@@ -4,6 +4,7 @@
 import type { Source } from '../source.ts';
 import type { DeliveryFiles } from './delivery-files.ts';
 import { DirectorySource } from './directory.ts';
+import { type ObjectOpener, openerOf } from './object-opener.ts';
 import type { SourceLocation } from './options.ts';
 import { createS3Client, type S3Api } from './s3-client.ts';
 import { S3ListingSource } from './s3-listing.ts';
@@ -11,6 +12,7 @@ import { S3ListingSource } from './s3-listing.ts';
 export { type BucketFacts, inspectBucket } from './bucket-inspection.ts';
 export type { DeliveryFile, DeliveryFiles, FileStats } from './delivery-files.ts';
 export { readLayout } from './layout.ts';
+export type { ObjectOpener } from './object-opener.ts';
 export type { SourceLocation } from './options.ts';
 export type { S3Api } from './s3-client.ts';
 
@@ -37,4 +39,8 @@ export function createSources({
       ? new S3ListingSource(location, createS3())
       : new DirectorySource(location, stillAfterPolls, files),
   );
+}
+
+export function createObjectOpener(): ObjectOpener {
+  return openerOf(createS3Client());
 }

@@ -19,6 +19,7 @@ import { measurePolls } from './polls.ts';
 import { printTable, type Table } from './report.ts';
 import { measureState } from './state.ts';
 import { measureWholeAgent } from './whole-agent.ts';
+import { measureWorkers } from './workers.ts';
 import { Workshop } from './workshop.ts';
 
 type Section = (workshop: Workshop) => readonly Table[] | Promise<readonly Table[]>;
@@ -26,6 +27,7 @@ type Section = (workshop: Workshop) => readonly Table[] | Promise<readonly Table
 const sections: Readonly<Record<string, Section>> = {
   parts: measureParts,
   whole: measureWholeAgent,
+  workers: measureWorkers,
   collector: measureCollector,
   overwrite: measureOverwrites,
   polls: measurePolls,

@@ -36,6 +36,7 @@ const figures = {
   spread: { heading: 'rounds differ by', render: (value) => `${whole(value * 100)} %`, inDocument: true },
   cpuSeconds: { heading: 'CPU s', render: seconds, inDocument: false },
   wallSeconds: { heading: 'wall s', render: seconds, inDocument: false },
+  timesAsFast: { heading: 'no workers = 1', render: ratio, inDocument: true },
   peakMiB: { heading: 'peak MiB', render: whole, inDocument: true },
   cpuMicrosecondsPerObject: { heading: 'CPU µs an object', render: whole, inDocument: false },
   toListing: { heading: 'listing = 1', render: ratio, inDocument: true },

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { type Environment, loadConfiguration, unknownVariables } from '../../src/config/index.ts';
 import { AgentError } from '../../src/model/agent-error.ts';
@@ -26,6 +27,7 @@ describe('loadConfiguration', () => {
       pollIntervalMs: 60_000,
       lookbackDays: 7,
       sweepIntervalMs: 86_400_000,
+      workers: 1,
       batchLimits: { recordsMax: 512, bytesMax: 4_194_304 },
       logsExporter: 'otlp',
       otlp: { url: 'http://localhost:4318/v1/logs', protocol: 'http/protobuf', requestsInFlightMax: 4 },
@@ -50,6 +52,19 @@ describe('loadConfiguration', () => {
       expect.stringMatching(/^OTEL_EXPORTER_OTLP_PROTOCOL: expected http\/protobuf or http\/json/),
       expect.stringMatching(/^OTEL_LOG_LEVEL: expected one of .*, got "loud"$/),
     ]);
+  });
+
+  it('takes a number of workers, or auto for one a core, and none for standard output', () => {
+    const workersOf = (text: string, more: Environment = {}) =>
+      loadConfiguration({ ...source, ...more, DATABRICKS_AUDIT_WORKERS: text }).workers;
+    expect(workersOf('3')).toBe(3);
+    expect(workersOf('auto')).toBe(Math.min(availableParallelism(), 64));
+    expect(workersOf('3', { OTEL_LOGS_EXPORTER: 'console' })).toBe(1);
+    for (const text of ['0', '65', 'many', '1.5']) {
+      expect(problemsOf({ ...source, DATABRICKS_AUDIT_WORKERS: text })).toEqual([
+        `DATABRICKS_AUDIT_WORKERS: expected a whole number from 1 to 64, or auto, got "${text}"`,
+      ]);
+    }
   });
 
   it('asks for the source when there is none, and takes an empty value for none', () => {

@@ -5,7 +5,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Source } from '../../src/source.ts';
-import { createSources, type SourceLocation } from '../../src/sources/index.ts';
+import { createObjectOpener, createSources, type SourceLocation } from '../../src/sources/index.ts';
 import { listAll, readText } from '../support/listing.ts';
 import { type S3Server, startS3Server } from '../support/s3-server.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -128,6 +128,23 @@ describe.each(Object.keys(places))('the %s source', (kind) => {
     const [object] = (await listAll(source)).objects;
     await put('workspaceId=7/date=2026-09-01/a.json', 'two\n');
     await expect(object?.open(signal)).rejects.toMatchObject({ code: 'ERR_OBJECT_CHANGED' });
+  });
+
+  test('lists what another thread can open, in exactly that version', async () => {
+    const { source, put, remove } = await create();
+    const path = 'workspaceId=7/date=2026-09-01/a b+c%20ü&#.json';
+    await put(path, 'one\n');
+    const [{ origin, version } = {}] = (await listAll(source)).objects;
+    if (origin === undefined || version === undefined) throw new Error('nothing was listed');
+    const opener = createObjectOpener();
+    const listed = structuredClone({ origin, version });
+    const opened = { ...listed, growing: false, open: (aborted: AbortSignal) => opener.open(listed, aborted) };
+    expect(await readText(opened)).toBe('one\n');
+    await put(path, 'two\n');
+    await expect(opened.open(signal)).rejects.toMatchObject({ code: 'ERR_OBJECT_CHANGED' });
+    await remove(path);
+    await expect(opened.open(signal)).rejects.toMatchObject({ code: 'ERR_OBJECT_GONE' });
+    await opener.close();
   });
 
   test('tells that an object is gone', async () => {

@@ -1,4 +1,4 @@
-import { existsSync, symlinkSync } from 'node:fs';
+import { existsSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openDeliveryState } from '../../src/delivery/index.ts';
@@ -15,6 +15,16 @@ const never = new AbortController().signal;
 const lineCount = 200_000;
 
 describe('Scratch', () => {
+  it('begins empty with each process: what a killed one left behind is gone, with however many workers', async () => {
+    const directory = temporaryDirectory();
+    const [left, kept] = [['scratch.db', 'scratch-1.db', 'scratch-12.db'], ['scratch-of-mine.db']];
+    for (const name of [...left, ...kept]) writeFileSync(join(directory, name), 'counts');
+    const state = openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
+    expect(readdirSync(directory)).toEqual(expect.arrayContaining(kept));
+    expect(left.filter((name) => existsSync(join(directory, name)))).toEqual([]);
+    await state.close();
+  });
+
   it('on a full disk holds up the objects that need it and no other, and they are shipped once there is room', async (context) => {
     const disk = smallDisk(context);
     const directory = temporaryDirectory();

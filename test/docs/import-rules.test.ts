@@ -25,7 +25,16 @@ afterEach(() => rmSync(directory, { recursive: true }));
 const orderly = {
   'src/cli.ts': ['./commands/run.ts'],
   'src/commands/run.ts': ['../agent.ts', '../config/index.ts'],
-  'src/agent.ts': ['./config/index.ts', './sources/index.ts', './mapping/index.ts', './pipeline/shipping.ts'],
+  'src/agent.ts': [
+    './config/index.ts',
+    './sources/index.ts',
+    './mapping/index.ts',
+    './pipeline/shipping.ts',
+    './wiring.ts',
+    './workers/index.ts',
+  ],
+  'src/workers/index.ts': ['../config/index.ts', '../sources/index.ts', '../pipeline/shipping.ts', '../wiring.ts'],
+  'src/wiring.ts': ['./config/index.ts', './mapping/index.ts'],
   'src/config/index.ts': ['../sources/options.ts'],
   'src/pipeline/shipping.ts': ['../source.ts', '../model/object.ts', '../runtime/clock.ts'],
   'src/sources/index.ts': ['./s3.ts', './options.ts', '../source.ts'],
@@ -79,6 +88,18 @@ describe('npm run imports', () => {
       'level-4-the-agent-meets-parts-by-their-index',
       'src/agent.ts',
       './sources/s3.ts',
+    ],
+    [
+      'a worker that imports a command',
+      'level-4-workers-know-what-the-agent-and-they-share',
+      'src/workers/index.ts',
+      '../commands/run.ts',
+    ],
+    [
+      'a worker that passes by an index',
+      'level-4-the-agent-meets-parts-by-their-index',
+      'src/workers/index.ts',
+      '../sources/s3.ts',
     ],
     [
       'a command that imports a part',

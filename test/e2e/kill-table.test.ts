@@ -4,7 +4,7 @@
  * another agent goes on. What arrived is compared with the bucket; nothing else is trusted.
  *
  * `npm run kill-table` runs the whole product and writes the table of docs/delivery.md. `npm test` takes every point and batch on
- * plain files, and of gzip, buckets and rewritten objects a selection that meets each pair.
+ * plain files, of gzip, buckets and rewritten objects a selection that meets each pair, and with workers each point once.
  */
 import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -86,6 +86,8 @@ interface Row {
   readonly history: History;
   readonly encoding: keyof typeof names;
   readonly placeName: keyof typeof places;
+  /** Threads of the process that is killed; steps are then reached in the main thread or in a worker, whichever takes them. */
+  readonly workers: 1 | 2;
 }
 
 const results: KillResult[] = [];
@@ -95,7 +97,7 @@ afterAll(() => {
 
 describe('killed', () => {
   it.each(rows())(
-    'at "$point" ($passing; $history, $encoding, $placeName) it loses nothing whatever becomes of the object, and repeats only what was in flight',
+    'at "$point" ($passing; $history, $encoding, $placeName, workers: $workers) it loses nothing whatever becomes of the object, and repeats only what was in flight',
     async (row) => {
       const scene = await deliveryScene(await places[row.placeName](), { DATABRICKS_AUDIT_MAX_IN_FLIGHT: '1' });
       const content = contents[row.history];
@@ -155,8 +157,11 @@ function rows(): Row[] {
     facts.passings.flatMap((passing) =>
       facts.histories.flatMap((history) =>
         (['plain', 'gzip'] as const).flatMap((encoding) =>
-          (['directory', 'bucket'] as const).map(
-            (placeName): Row => ({ point, passing, facts, history, encoding, placeName }),
+          (['directory', 'bucket'] as const).flatMap((placeName) =>
+            // Workers decode as the main thread does, so plain files are enough there.
+            (encoding === 'plain' ? ([1, 2] as const) : ([1] as const)).map(
+              (workers): Row => ({ point, passing, facts, history, encoding, placeName, workers }),
+            ),
           ),
         ),
       ),
@@ -164,8 +169,12 @@ function rows(): Row[] {
   );
   if (wholeProduct) return all;
   const order = killPoints.map(([point]) => point);
-  return all.filter(({ point, passing, facts, history, encoding, placeName }) => {
+  return all.filter(({ point, passing, facts, history, encoding, placeName, workers }) => {
     const isFirstHistory = history === facts.histories[0];
+    if (workers === 2) {
+      const isMiddleBatch = passing === facts.passings[Math.floor(facts.passings.length / 2)];
+      return isFirstHistory && isMiddleBatch && encoding === 'plain' && placeName === 'directory';
+    }
     if (isFirstHistory && encoding === 'plain' && placeName === 'directory') return true;
     const index = order.indexOf(point);
     if (passing !== facts.passings[index % facts.passings.length]) return false;
@@ -204,10 +213,11 @@ async function prepare(
 }
 
 /** @returns what had arrived when the process was dead. */
-async function kill(scene: DeliveryScene, row: Row): Promise<Arrivals> {
-  const { receiver, environment } = scene;
+async function kill({ environment: given, ...scene }: DeliveryScene, row: Row): Promise<Arrivals> {
+  const { receiver } = scene;
+  const environment = { ...given, DATABRICKS_AUDIT_WORKERS: String(row.workers) };
   if (isMoment(row.point)) {
-    await killAtMoment(scene, row.point, row.passing);
+    await killAtMoment({ ...scene, environment }, row.point, row.passing);
   } else {
     const at = { KILL_AT_STEP: row.point, KILL_AT_PASSING: String(row.passing) };
     const { code, stderr } = await startAgent(['ship'], { ...environment, ...at }, { preload: killAtStep }).exit;

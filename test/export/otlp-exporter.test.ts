@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { createOtlpExporter, type OtlpExporter } from '../../src/export/index.ts';
+import { createFaultDesk, createOtlpExporter, type OtlpExporter } from '../../src/export/index.ts';
 import type { OtlpOptions } from '../../src/export/options.ts';
 import type { AgentEvent } from '../../src/observer.ts';
 import { type Answer, answers, type OtlpReceiver, startOtlpReceiver } from '../support/otlp-receiver.ts';
@@ -42,14 +42,9 @@ function setUp(options: OtlpOptions, encode = encodeJson): Setup {
   const clock = leapingClock();
   const logger = rememberingLogger();
   const events: AgentEvent[] = [];
-  const exporter = createOtlpExporter(options, {
-    encode,
-    toJsonLine,
-    deadLettersDirectory: directory,
-    clock,
-    logger,
-    observe: (event) => events.push(event),
-  });
+  const observe = (event: AgentEvent) => events.push(event);
+  const desk = createFaultDesk({ deadLettersDirectory: directory, clock, logger, observe });
+  const exporter = createOtlpExporter(options, { encode, toJsonLine, desk, clock, observe });
   onTestFinished(() => exporter.close());
   return { exporter, clock, events, log: logger.lines, deadLetters: () => readDeadLetters(directory) };
 }

@@ -2,13 +2,16 @@
  * The heart of the promises, tried on arbitrary histories of one object: it is overwritten in every way, and the process dies
  * at arbitrary batches. The oracle knows nothing of offsets and hashes: it counts what arrived.
  */
+import { once } from 'node:events';
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createDecoder } from '../../src/decoders/index.ts';
 import { openDeliveryState } from '../../src/delivery/index.ts';
+import type { DeliveryState, ShippingState } from '../../src/delivery-state.ts';
 import type { Batch, BatchEnd, Exporter } from '../../src/exporter.ts';
+import type { AgentEvent } from '../../src/observer.ts';
 import { BatchMemoryPool } from '../../src/pipeline/batch-memory.ts';
 import { ObjectShipper } from '../../src/pipeline/object-shipper.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
@@ -18,6 +21,7 @@ import { Counters } from '../../src/telemetry/counters.ts';
 import { memoryObject } from '../support/memory-object.ts';
 import { createPlainEncoder, plainRecord, plainUid } from '../support/plain-encoder.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { type Shipper, workerHere } from '../support/worker-here.ts';
 
 /** One delivery of the object, and when the process that ships it dies. */
 const delivery = fc.record({
@@ -69,7 +73,7 @@ function mortalExporter(receiver: Receiver, { diesAtBatch, lastBatchArrives }: D
         for (const each of unsettled) receiver.inFlightAtDeath(each);
         die();
       }
-      signal.throwIfAborted();
+      if (dead) await aborted(signal);
       receiver.accept(batch);
       return { acceptedCount: batch.lineCount, deadLetteredCount: 0 };
     },
@@ -77,8 +81,34 @@ function mortalExporter(receiver: Receiver, { diesAtBatch, lastBatchArrives }: D
   };
 }
 
+/** Rejects with the signal's reason. A worker hears of it a little later than the main thread. */
+async function aborted(signal: AbortSignal): Promise<never> {
+  if (!signal.aborted) await once(signal, 'abort');
+  throw signal.reason;
+}
+
+type Create = (state: ShippingState, abandon: AbortSignal) => Shipper;
+type OnState = (state: DeliveryState, abandon: AbortSignal, create: Create) => Shipper;
+
+/** Where the object is shipped: beside the state, or in a worker that has the main thread write it. */
+const places: readonly (readonly [name: string, numRuns: number, onState: OnState])[] = [
+  ['on the main thread', 500, (state, abandon, create) => create(state, abandon)],
+  [
+    'in a worker',
+    100,
+    (state, abandon, create) => workerHere({ state, abandon }, (seen, main) => create(seen, main.abandon)),
+  ],
+];
+
 /** @returns the directory in which the next life begins: the files as they were at death. */
-async function live(content: string, life: Delivery, index: number, directory: string, receiver: Receiver) {
+async function live(
+  content: string,
+  life: Delivery,
+  index: number,
+  directory: string,
+  receiver: Receiver,
+  onState: OnState,
+) {
   const nextDirectory = join(directory, '..', `life-${index}`);
   const death = new AbortController();
   const state = openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
@@ -87,18 +117,21 @@ async function live(content: string, life: Delivery, index: number, directory: s
     cpSync(directory, nextDirectory, { recursive: true });
     death.abort(new Death());
   };
-  const shipper = new ObjectShipper({
+  const parts = {
     decoder: createDecoder({ lineBytesMax: 1000 }),
     batchMemory: new BatchMemoryPool(createPlainEncoder),
     exporter: mortalExporter(receiver, life, die),
-    state,
     batchLimits: { recordsMax: life.recordsMax, bytesMax: 1_000_000 },
     requestSlots: new Semaphore(2),
     unsettledBatchesMax: 2,
-    abandon: death.signal,
-    observe: (event) => counters.observe(event),
+    observe: (event: AgentEvent) => counters.observe(event),
     logger: silentLogger,
-  });
+  };
+  const shipper = onState(
+    state,
+    death.signal,
+    (seen, abandon) => new ObjectShipper({ ...parts, state: seen, abandon }),
+  );
   const object = memoryObject(content, { chunkBytes: life.chunkBytes, modifiedAtMs: 1_760_000_000_000 + index * 1000 });
   try {
     expect(['settled', 'unchanged']).toContain((await shipper.ship(object, death.signal)).status);
@@ -128,7 +161,7 @@ function overwrite(before: readonly number[], { change, lines }: Delivery): read
   }
 }
 
-describe('ObjectShipper, on arbitrary histories of an object', () => {
+describe.each(places)('ObjectShipper %s, on arbitrary histories of an object', (_, numRuns, onState) => {
   it('loses nothing, repeats only what was in flight at a death, and that byte for byte', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(delivery, { minLength: 1, maxLength: 8 }), async (deliveries) => {
@@ -151,7 +184,7 @@ describe('ObjectShipper, on arbitrary histories of an object', () => {
           }
           const content =
             lines.map((name) => `{"line":${name}}`).join('\n') + (life.endsWithNewline && lines.length > 0 ? '\n' : '');
-          directory = await live(content, life, index, directory, receiver);
+          directory = await live(content, life, index, directory, receiver, onState);
         }
 
         const uidsOf = (name: number) =>
@@ -168,7 +201,7 @@ describe('ObjectShipper, on arbitrary histories of an object', () => {
           expect(sends.length, `${uid} was repeated`).toBeLessThanOrEqual(1 + (receiver.mayRepeat.get(uid) ?? 0));
         }
       }),
-      { numRuns: 500 },
+      { numRuns },
     );
   });
 });

@@ -85,7 +85,7 @@ class Shipper {
   }
 }
 
-function setUp(bucket: Bucket, changes: Partial<Schedule> = {}) {
+function setUp(bucket: Bucket, changes: Partial<Schedule> = {}, workers?: number) {
   const clock = new ManualClock('2026-03-10T12:00:00Z');
   const shipper = new Shipper();
   const logged: { message: string; fields: Record<string, unknown> }[] = [];
@@ -94,6 +94,7 @@ function setUp(bucket: Bucket, changes: Partial<Schedule> = {}) {
   const shipping = new Shipping({
     sources: [bucket],
     shipper,
+    workers,
     schedule: { ...schedule, ...changes },
     observe: (event) => counters.observe(event),
     clock,
@@ -134,6 +135,23 @@ describe('Shipping', () => {
     shipper.release('1/2026-03-09/b');
     await settled();
     expect(shipper.visited.at(-1)).toBe('1/2026-03-10/a');
+  });
+
+  it.each([
+    { workers: 1, recentCount: 6, olderCount: 3, workspaceCount: 4 },
+    { workers: 2, recentCount: 6, olderCount: 4, workspaceCount: 4 },
+    { workers: 8, recentCount: 16, olderCount: 16, workspaceCount: 16 },
+  ])('gives $workers workers enough to do, recent objects and older ones', async (row) => {
+    const numbers = Array.from({ length: 20 }, (_, index) => String(index).padStart(2, '0'));
+    const holdAll = async (...keys: string[]) => {
+      const { shipper, follow } = setUp(new Bucket(...keys), {}, row.workers);
+      shipper.hold = () => true;
+      await follow();
+      return shipper.visited.length;
+    };
+    expect(await holdAll(...numbers.map((name) => `1/2026-03-10/${name}`))).toBe(row.recentCount);
+    expect(await holdAll(...numbers.map((name) => `1/2024-01-01/${name}`))).toBe(row.olderCount);
+    expect(await holdAll(...numbers.map((workspace) => `${workspace}/2026-03-10/a`))).toBe(row.workspaceCount);
   });
 
   it('ships what is delivered today while a backfill is under way', async () => {

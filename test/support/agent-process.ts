@@ -70,6 +70,7 @@ export function startAgent(
     PATH: process.env.PATH ?? '',
     DATABRICKS_AUDIT_POLL_INTERVAL: '1s',
     DATABRICKS_AUDIT_HTTP: 'off',
+    ...(process.env.TEST_WORKERS ? { DATABRICKS_AUDIT_WORKERS: process.env.TEST_WORKERS } : {}),
     // The events of tests are of fixed days: every workspace has been silent for long.
     DATABRICKS_AUDIT_SILENCE_AFTER: '0',
     ...environment,

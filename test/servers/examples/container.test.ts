@@ -40,7 +40,14 @@ test('the image holds bundle, mappings, licences and a bill of materials, and ne
   const files = globSync('**', { cwd: join(image.root, 'app'), withFileTypes: true }).filter((each) => each.isFile());
   const names = files.map(({ name }) => name);
   expect(names).toEqual(
-    expect.arrayContaining(['cli.js', 'health.js', 'databricks-audit.yaml', 'LICENSE', 'THIRD-PARTY-LICENSES']),
+    expect.arrayContaining([
+      'cli.js',
+      'health.js',
+      'worker.js',
+      'databricks-audit.yaml',
+      'LICENSE',
+      'THIRD-PARTY-LICENSES',
+    ]),
   );
   expect(names.filter((name) => name.endsWith('.ts'))).toEqual([]);
   expect(files.filter(({ parentPath }) => parentPath.includes('node_modules'))).toEqual([]);
@@ -79,10 +86,14 @@ describe.skipIf(!isRoot)('in a root of its own', () => {
     expect((await run(['ship', '/delivered'], { DATABRICKS_AUDIT_STATE: '/app/state' })).code).toBe(1);
   });
 
-  test('it ships a delivery', async () => {
+  test.each(['1', '2'])('it ships a delivery, with %s workers', async (workers) => {
     const receiver = await startOtlpReceiver();
     onTestFinished(() => receiver.close());
-    const environment = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url };
+    const environment = {
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+      DATABRICKS_AUDIT_WORKERS: workers,
+      DATABRICKS_AUDIT_STATE: `/state/${workers}`,
+    };
     expect(await run(['ship', '/delivered'], environment)).toMatchObject({ code: 0 });
     expect(receiver.accepted).toHaveLength(15);
     expect(await run(['ship', '/delivered'], environment)).toMatchObject({ code: 0 });

@@ -1,0 +1,32 @@
+import { expect, it } from 'vitest';
+import { openDeliveryState } from '../../src/delivery/index.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
+import { silentLogger } from '../../src/runtime/logger.ts';
+import { shipperOn } from '../support/lives.ts';
+import { memoryObject } from '../support/memory-object.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const never = new AbortController().signal;
+
+it('an object whose date leaves the look-back while it is read yields the added lines only', async () => {
+  const state = openDeliveryState({ directory: temporaryDirectory(), clock: systemClock, logger: silentLogger });
+  const shipped: number[] = [];
+  const exporter = {
+    async export({ lineCount: acceptedCount }: { readonly lineCount: number }) {
+      shipped.push(acceptedCount);
+      return { acceptedCount, deadLetteredCount: 0 };
+    },
+    async close() {},
+  };
+  const shipper = shipperOn(state, exporter, never, 100);
+  await shipper.ship(memoryObject('{"a":1}\n{"a":2}\n'), never);
+  const extended = memoryObject('{"a":1}\n{"a":2}\n{"a":3}\n', { modifiedAtMs: 1_760_000_100_000 });
+  const open = async (signal: AbortSignal) => {
+    state.dropLineHashes('2026-02-07');
+    await state.flush(signal);
+    return await extended.open(signal);
+  };
+  expect(await shipper.ship({ ...extended, open }, never)).toEqual({ status: 'settled' });
+  expect(shipped).toEqual([2, 1]);
+  await state.close();
+});
