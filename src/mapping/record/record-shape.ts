@@ -3,7 +3,7 @@
  * millions of records, so whatever follows from the shape alone is found out once and not for each record.
  *
  * Shapes form a tree: a record begins at its root, and every key with its value is a step to the shape behind it. The next
- * key of a record is nearly always the one that came at this place the last time.
+ * key of a record is nearly always one that came at this place before.
  */
 import { type Buffer, isAscii } from 'node:buffer';
 import { type AttributeKey, attributeKey } from '../writers/attribute-key.ts';
@@ -170,8 +170,7 @@ export class ShapeTree {
       shape.branches.set(name, branch);
     }
     const { likely } = shape;
-    if (likely.length < likelyMax) likely.push(branch);
-    else likely[likelyMax - 1] = branch;
+    if (!likely.includes(branch)) likely[Math.min(likely.length, likelyMax - 1)] = branch;
     return branch;
   }
 
