@@ -102,7 +102,7 @@ export class ObjectReading {
   ): Promise<ObjectEnd | 'prefixMismatch'> {
     const bytes = this.#parts.decoder.decompress(await this.#object.open(this.#signal));
     reached('object opened', this.#object.origin.id);
-    const chunks = bytes[Symbol.asyncIterator]();
+    const chunks = closingUnread(bytes[Symbol.asyncIterator]());
     try {
       const first = await begin(chunks);
       if (first === 'prefixMismatch') return first;
@@ -337,6 +337,22 @@ export class ObjectReading {
 /** A compressed stream that ends within the settled part: what is left of it has to be compared. */
 function damagedIsNoMatch(error: unknown): undefined {
   if (!isAgentError(error, 'ERR_OBJECT_DAMAGED')) throw error;
+}
+
+/** A generator that was never asked for anything does not close what it reads from, so it is asked once. */
+function closingUnread(chunks: AsyncIterator<Uint8Array>): AsyncIterator<Uint8Array> {
+  let isUnread = true;
+  return {
+    next() {
+      isUnread = false;
+      return chunks.next();
+    },
+    async return() {
+      if (isUnread) await chunks.next().catch(() => {}); // Whoever reads it again meets the same.
+      await chunks.return?.();
+      return { done: true, value: undefined };
+    },
+  };
 }
 
 function equalBytes(left: Uint8Array, right: Uint8Array): boolean {

@@ -30,3 +30,35 @@ it('an object whose date leaves the look-back while it is read yields the added 
   expect(shipped).toEqual([2, 1]);
   await state.close();
 });
+
+it('closes an object that it has no need to read before it compares it', async () => {
+  const state = openDeliveryState({ directory: temporaryDirectory(), clock: systemClock, logger: silentLogger });
+  const exporter = {
+    export: async ({ lineCount: acceptedCount }: { readonly lineCount: number }) => ({
+      acceptedCount,
+      deadLetteredCount: 0,
+    }),
+    async close() {},
+  };
+  const shipper = shipperOn(state, exporter, never, 100);
+  const object = memoryObject('{"a":1}\n');
+  let [openedCount, closedCount] = [0, 0];
+  const open = async (signal: AbortSignal) => {
+    openedCount++;
+    const bytes = await object.open(signal);
+    return (async function* () {
+      try {
+        yield* bytes;
+      } finally {
+        closedCount++;
+      }
+    })();
+  };
+  await shipper.ship({ ...object, open }, never);
+  state.reopen(object.origin.id);
+  await state.flush(never);
+  await shipper.ship({ ...object, open }, never);
+  expect(openedCount).toBe(3);
+  expect(closedCount).toBe(openedCount);
+  await state.close();
+});
