@@ -65,7 +65,9 @@ async function* readVersion(
     let offsetBytes = 0;
     while (offsetBytes < version.sizeBytes) {
       signal.throwIfAborted();
-      const chunk = await readChunk(file, path, offsetBytes, buffer);
+      // Not a byte more: what was appended since belongs to another version.
+      const room = buffer.subarray(0, version.sizeBytes - offsetBytes);
+      const chunk = await readChunk(file, path, offsetBytes, room);
       if (chunk.length === 0) throw changed(path);
       offsetBytes += chunk.length;
       yield chunk;

@@ -166,6 +166,20 @@ describe('the version', () => {
     await expect(reading()).rejects.toMatchObject({ code: 'ERR_OBJECT_CHANGED' });
   });
 
+  test('has no byte of what is appended while it is read', async () => {
+    const root = await tree({ 'a.json': 'x'.repeat(400_000) });
+    const [object] = (await listAll(sourceOf(root))).objects;
+    let sizeBytes = 0;
+    const reading = async () => {
+      for await (const chunk of (await object?.open(signal)) ?? []) {
+        if (sizeBytes === 0) await appendFile(join(root, 'a.json'), 'more\n');
+        sizeBytes += chunk.length;
+      }
+    };
+    await expect(reading()).rejects.toMatchObject({ code: 'ERR_OBJECT_CHANGED' });
+    expect(sizeBytes).toBe(400_000);
+  });
+
   test('is read to its end although another file is renamed over it meanwhile', async () => {
     const root = await tree({ 'a.json': 'x'.repeat(400_000) });
     const [object] = (await listAll(sourceOf(root))).objects;
