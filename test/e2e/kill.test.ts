@@ -117,7 +117,8 @@ describe('kill -9', () => {
     const keys = ['1', '2', '3'].flatMap((id) => [deliveryKey(id), deliveryKey(id, 'auditlogs_2.json.gz')]);
     const contents = new Map(keys.map((key, index) => [key, auditLines(8, 1000 * index, { key })]));
     const seen = new Set<string>();
-    for (let life = 1; life <= 6; life++) {
+    const deaths = 6;
+    for (let life = 1; life <= deaths; life++) {
       for (const [key, lines] of contents) {
         for (const line of lines) seen.add(line);
         await place.deliver(key, lines);
@@ -137,8 +138,9 @@ describe('kill -9', () => {
     expectNothingLost(receiver, [...contents.values()].flat());
     expectRepeatsAreEqual(receiver);
     const sendsMax = Math.max(...[...Map.groupBy(receiver.acceptedUids(), (uid) => uid).values()].map((s) => s.length));
-    expect(repeatedUids(receiver).length).toBeLessThanOrEqual(6 * batchRecords * requestsInFlight);
-    expect(sendsMax).toBeLessThanOrEqual(3);
+    expect(repeatedUids(receiver).length).toBeLessThanOrEqual(deaths * batchRecords * requestsInFlight);
+    // A line can be in flight at one death after the other.
+    expect(sendsMax).toBeLessThanOrEqual(1 + deaths);
   });
 });
 
