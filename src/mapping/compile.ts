@@ -174,22 +174,8 @@ function compileText(key: AttributeKey, from: readonly string[], rule: TextRule)
     const { entry } = planned;
     const copiedEntry = entry !== undefined && planning.kind(entry) === kinds.text ? entry : undefined;
     const write = textWriter(key, planned.read, rule, copiedEntry);
-    if (!rule.isCopy || entry === undefined || copiedEntry === undefined) return possibly(key, write);
-    return {
-      step: { copiedEntry: entry, key, bytesMax: rule.bytesMax, write: copyWriter(key, entry, rule.bytesMax, write) },
-      isCertain: true,
-    };
-  };
-}
-
-/** For where a copied text is one of several candidates. */
-function copyWriter(key: AttributeKey, entry: number, bytesMax: number, writeText: Write): Write {
-  return (input, out) => {
-    const { tape } = input;
-    const [start, end] = [tape.start(entry), tape.end(entry)];
-    if (end - start > bytesMax) return writeText(input, out);
-    out.utf8(key, tape, start, end);
-    return true;
+    if (!rule.isCopy || copiedEntry === undefined) return possibly(key, write);
+    return { step: { copiedEntry, key, bytesMax: rule.bytesMax, write }, isCertain: true };
   };
 }
 

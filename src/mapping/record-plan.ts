@@ -43,6 +43,7 @@ export interface Step {
   readonly key: AttributeKey;
   /** Longer texts are not copied. */
   readonly bytesMax: number;
+  /** Does the same for a copied text as for anything else, by way of a string. */
   readonly write: Write;
 }
 

@@ -25,7 +25,7 @@ import {
   type ShapeBranch,
   type ShapeTree,
 } from './record-shape.ts';
-import { TextMemo } from './text-memo.ts';
+import type { TextMemo } from './text-memo.ts';
 
 const [comma, colon, minus, zero, nine, space] = [0x2c, 0x3a, 0x2d, 0x30, 0x39, 0x20];
 const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
@@ -71,10 +71,12 @@ export class JsonTape implements ByteSource {
   #ends = new Int32Array(initialEntryCount);
   /** Of a container, the first entry behind all that is in it. */
   #nexts = new Int32Array(initialEntryCount);
-  readonly #texts = new TextMemo();
+  readonly #texts: TextMemo;
 
-  constructor(tree: ShapeTree) {
+  /** What records have in common serves all tapes that they are put on. */
+  constructor(tree: ShapeTree, texts: TextMemo) {
     this.#tree = tree;
+    this.#texts = texts;
   }
 
   /**

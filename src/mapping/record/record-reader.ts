@@ -19,6 +19,7 @@ import { type FoundPaths, RecordPaths } from './record-paths.ts';
 import { kinds, type RecordShape, ShapeTree } from './record-shape.ts';
 import { Redactor } from './redaction.ts';
 import type { SensitiveKeys } from './sensitive-keys.ts';
+import { TextMemo } from './text-memo.ts';
 
 /** Constant texts: what could not be parsed is in the body, and only there, where redaction has been over it. */
 export const unreadableReasons = {
@@ -47,13 +48,14 @@ export class RecordReader {
   readonly #sensitiveKeys: SensitiveKeys | undefined;
   readonly #redactor: Redactor | undefined;
   readonly #shapes = new ShapeTree();
+  readonly #texts = new TextMemo();
   readonly #paths = new RecordPaths();
   readonly #inspections = new WeakMap<RecordShape, Inspection>();
   /** Where the service stands in records of the shape. */
   readonly #serviceEntries = new WeakMap<RecordShape, number | undefined>();
-  readonly #textTape = new JsonTape(this.#shapes);
+  readonly #textTape = new JsonTape(this.#shapes, this.#texts);
   /** Of the record that was read last. */
-  readonly tape = new JsonTape(this.#shapes);
+  readonly tape = new JsonTape(this.#shapes, this.#texts);
   #shape: RecordShape | undefined;
   #found: FoundPaths | undefined;
 
@@ -93,7 +95,7 @@ export class RecordReader {
   /** The object in a text, as Azure writes objects; undefined when there is none. */
   readonly objectIn = (text: string): JsonTape | undefined => {
     if (!startsLikeJson(text)) return undefined;
-    const tape = new JsonTape(this.#shapes);
+    const tape = new JsonTape(this.#shapes, this.#texts);
     if (tape.scanObject(Buffer.from(text), scannedDepthMax) !== undefined && !hasOddKeys(tape)) return tape;
     const object = parseJsonObject(text);
     if (object === undefined) return undefined;
