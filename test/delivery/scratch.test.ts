@@ -5,6 +5,7 @@ import { openDeliveryState } from '../../src/delivery/index.ts';
 import type { ObjectId } from '../../src/model/object.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
+import { countingExporter } from '../support/counting-exporter.ts';
 import { shipperOn } from '../support/lives.ts';
 import { memoryObject } from '../support/memory-object.ts';
 import { smallDisk } from '../support/small-disk.ts';
@@ -29,14 +30,7 @@ describe('Scratch', () => {
     const disk = smallDisk(context);
     const directory = temporaryDirectory();
     const state = openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
-    const shipped: number[] = [];
-    const exporter = {
-      async export({ lineCount: acceptedCount }: { readonly lineCount: number }) {
-        shipped.push(acceptedCount);
-        return { acceptedCount, deadLetteredCount: 0 };
-      },
-      async close() {},
-    };
+    const { exporter, shipped } = countingExporter();
     const shipper = shipperOn(state, exporter, never, 10_000);
     const large = memoryObject(Array.from({ length: lineCount }, (_, index) => `{"line":${index}}\n`).join(''));
     const other = memoryObject('{}\n');

@@ -1,7 +1,9 @@
+import { hash } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { openDeliveryState } from '../../src/delivery/index.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
+import { countingExporter } from '../support/counting-exporter.ts';
 import { shipperOn } from '../support/lives.ts';
 import { memoryObject } from '../support/memory-object.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -10,14 +12,7 @@ const never = new AbortController().signal;
 
 it('an object whose date leaves the look-back while it is read yields the added lines only', async () => {
   const state = openDeliveryState({ directory: temporaryDirectory(), clock: systemClock, logger: silentLogger });
-  const shipped: number[] = [];
-  const exporter = {
-    async export({ lineCount: acceptedCount }: { readonly lineCount: number }) {
-      shipped.push(acceptedCount);
-      return { acceptedCount, deadLetteredCount: 0 };
-    },
-    async close() {},
-  };
+  const { exporter, shipped } = countingExporter();
   const shipper = shipperOn(state, exporter, never, 100);
   await shipper.ship(memoryObject('{"a":1}\n{"a":2}\n'), never);
   const extended = memoryObject('{"a":1}\n{"a":2}\n{"a":3}\n', { modifiedAtMs: 1_760_000_100_000 });
@@ -60,5 +55,14 @@ it('closes an object that it has no need to read before it compares it', async (
   await shipper.ship({ ...object, open }, never);
   expect(openedCount).toBe(3);
   expect(closedCount).toBe(openedCount);
+  await state.close();
+});
+
+it('an object in chunks that share their memory is recognised by the digest of its own bytes', async () => {
+  const state = openDeliveryState({ directory: temporaryDirectory(), clock: systemClock, logger: silentLogger });
+  const content = '{"a":1}\n{"a":2}\n{"a":3}\n{"a":4}';
+  const object = memoryObject(content, { chunkBytes: 5 });
+  await shipperOn(state, countingExporter().exporter, never, 100).ship(object, never);
+  expect(Buffer.from(state.find(object.origin.id)?.settled.digest ?? [])).toEqual(hash('sha256', content, 'buffer'));
   await state.close();
 });

@@ -31,7 +31,14 @@ export function memoryObject(content: string | Uint8Array, options: MemoryObject
   };
 }
 
+/** All from one piece of memory: a chunk is not valid any more once the next one is asked for. */
 async function* chunksOf(bytes: Uint8Array, chunkBytes: number, failure: Error | undefined): AsyncIterable<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes);
+  const chunk = Buffer.alloc(Math.min(chunkBytes, bytes.length));
+  for (let at = 0; at < bytes.length; at += chunkBytes) {
+    const part = bytes.subarray(at, at + chunkBytes);
+    chunk.set(part);
+    yield chunk.subarray(0, part.length);
+    chunk.fill(0);
+  }
   if (failure !== undefined) throw failure;
 }
