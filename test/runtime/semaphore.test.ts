@@ -60,7 +60,7 @@ describe.each([
 describe('SharedSemaphore', () => {
   it('holds for all threads that share it, and leaves none of them waiting', async () => {
     const [size, threads, rounds] = [2, 3, 200];
-    const workerData = { places: SharedSemaphore.memory(size), counts: new SharedArrayBuffer(8), rounds };
+    const workerData = { places: SharedSemaphore.memory(size), size, counts: new SharedArrayBuffer(8), rounds };
     const program = new URL('../support/places-worker.ts', import.meta.url);
     const workers = Array.from({ length: threads }, () => new Worker(program, { workerData }));
     const exitCodes = await Promise.all(workers.map(async (worker) => (await once(worker, 'exit'))[0]));
