@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer';
 import { BoundedMapWriter } from './bounded-map.ts';
 import { type Conversion, conversions, type Scalar } from './conversions.ts';
+import { type Basis, DerivationBook } from './derivation.ts';
 import type { Mapping } from './mapping-file.ts';
 import type { LineField, ResourceRule, Rule, SeverityRule } from './mapping-schema.ts';
 import { type FactRule, isOfLine, Planning } from './planning.ts';
@@ -12,9 +13,12 @@ import type { JsonTape } from './record/json-tape.ts';
 import type { FoundPaths } from './record/record-paths.ts';
 import type { RecordReader } from './record/record-reader.ts';
 import { kinds } from './record/record-shape.ts';
-import type { MappingInput, Read, RecordPlan, Step, Write } from './record-plan.ts';
+import type { MappingInput, PlannedValue, Read, RecordPlan, Step, Write } from './record-plan.ts';
+import type { ResourceCache } from './resource-cache.ts';
 import { type AttributeKey, attributeKey, type RepeatedText, repeatedText } from './writers/attribute-key.ts';
+import type { EncodedResource } from './writers/envelope.ts';
 import { type LogRecordWriter, type Severity, severities } from './writers/log-record-writer.ts';
+import type { EncodedPart } from './writers/protobuf-buffer.ts';
 
 export interface CompiledMapping {
   /** For records that have the values of these paths where this one has them. */
@@ -37,46 +41,105 @@ interface CompileContext {
   readonly objectIn: (text: string) => JsonTape | undefined;
 }
 
+interface PlanAttribute {
+  readonly name: string;
+  readonly readsLine: boolean;
+  readonly planRule: PlanRule;
+}
+
+/** An attribute as planned, and what it looks at. */
+interface TracedStep {
+  readonly name: string;
+  readonly step: Step;
+  readonly basis: Basis;
+}
+
 /** @param reader learns the paths of the mapping. */
-export function compileMapping(mapping: Mapping, reader: RecordReader): CompiledMapping {
+export function compileMapping(mapping: Mapping, reader: RecordReader, resources: ResourceCache): CompiledMapping {
   reader.addPaths(pathsOf(mapping));
   const context = { textBytesMax: mapping.limits.textBytes, objectIn: reader.objectIn };
   const facts = new Map(
-    [...mapping.facts].map(([name, { from, as }], index): [string, FactRule] => [
+    [...mapping.facts].map(([name, { from, as }]): [string, FactRule] => [
       name,
-      { index, from, conversion: conversions[as], isText: as === 'string' },
+      { from, conversion: conversions[as], isText: as === 'string' },
     ]),
   );
-  const attributes = [...mapping.attributes].map(([target, rules]) => ({
+  const attributes = [...mapping.attributes].map(([name, rules]) => ({
+    name,
     readsLine: rules.some((rule) => rule.from?.some(isOfLine) === true),
-    plan: compileRules(attributeKey(target), rules, context),
+    planRule: compileRules(attributeKey(name), rules, context),
   }));
   const resource = [...mapping.resource.values()].map((rule) => compileResourceRule(rule, context));
   const writeFlag = flagWriter(mapping.limits.flag);
+  const derivations = {
+    attributes: new DerivationBook<EncodedPart>(),
+    severity: new DerivationBook<Severity>(),
+    resource: new DerivationBook<EncodedResource>(),
+  };
 
-  const plan = (paths: FoundPaths | undefined, planned: readonly PlanRule[]): RecordPlan => {
+  const plan = (paths: FoundPaths | undefined, planned: readonly PlanAttribute[]): RecordPlan => {
     const planning = new Planning(paths, paths === undefined ? lineReaders : recordLineReaders, facts);
+    const traced = planned.flatMap(({ name, planRule }): TracedStep[] => {
+      const { result, basis } = planning.trace(planRule);
+      return result === undefined ? [] : [{ name, step: result.step, basis }];
+    });
     return {
       readTimestamp: planning.read(mapping.timestampPaths)?.read,
-      severityOf: planSeverity(mapping.severity, planning),
-      resource: resource.map((planRead) => planRead(planning)),
-      steps: planned.flatMap((planRule) => planRule(planning)?.step ?? []),
-      facts: planning.usedFacts(),
+      severity: planValue('severity', derivations.severity, planning, () => planSeverity(mapping.severity, planning)),
+      resource: planValue('resource', derivations.resource, planning, () => {
+        const reads = resource.map((planRead) => planRead(planning));
+        return (input) => resources.of(reads.map((read) => read(input)));
+      }),
+      steps: withDerivations(traced, derivations.attributes),
       writeFlag,
     };
   };
   return {
-    planRecord: (paths) =>
-      plan(
-        paths,
-        attributes.map((attribute) => attribute.plan),
-      ),
+    planRecord: (paths) => plan(paths, attributes),
     planLine: () =>
       plan(
         undefined,
-        attributes.flatMap((attribute) => (attribute.readsLine ? [attribute.plan] : [])),
+        attributes.filter((attribute) => attribute.readsLine),
       ),
   };
+}
+
+function planValue<Value>(
+  name: string,
+  derivations: DerivationBook<Value>,
+  planning: Planning,
+  planRead: () => PlannedValue<Value>['read'],
+): PlannedValue<Value> {
+  const { result, basis } = planning.trace(planRead);
+  return { derivation: derivations.derive(name, basis), read: result };
+}
+
+/** Attributes in a row that look at the same values become one step. A copy alone stays one: nothing is faster. */
+function withDerivations(traced: readonly TracedStep[], derivations: DerivationBook<EncodedPart>): Step[] {
+  const groups: [TracedStep, ...TracedStep[]][] = [];
+  for (const each of traced) {
+    const group = groups.at(-1);
+    if (group !== undefined && sameBasis(group[0].basis, each.basis)) group.push(each);
+    else groups.push([each]);
+  }
+  return groups.flatMap((group) => {
+    const [{ step, basis }] = group;
+    if (group.length === 1 && step.copiedEntry !== -1) return [step];
+    const name = group.map((each) => each.name).join();
+    const signature = group.map((each) => each.basis.signature).join();
+    const derivation = derivations.derive(name, { ...basis, signature });
+    const steps = group.map((each) => each.step);
+    if (derivation === undefined) return steps;
+    const write: Write = (input, out) => {
+      for (const each of steps) each.write(input, out);
+      return true;
+    };
+    return [{ ...step, copiedEntry: -1, derivation, write }];
+  });
+}
+
+function sameBasis(one: Basis, other: Basis): boolean {
+  return one.isComplete && other.isComplete && one.entries.join() === other.entries.join();
 }
 
 /** Of all rules, without those of lines. */
@@ -85,7 +148,7 @@ function pathsOf({ timestampPaths, facts, resource, attributes }: Mapping): stri
   return [...timestampPaths, ...rules.flatMap(({ from }) => from ?? [])].filter((path) => !isOfLine(path));
 }
 
-function planSeverity(rules: readonly SeverityRule[], planning: Planning): RecordPlan['severityOf'] {
+function planSeverity(rules: readonly SeverityRule[], planning: Planning): RecordPlan['severity']['read'] {
   const possible = rules.flatMap(({ value, when }) => {
     const test = planning.test(when);
     return test === 'never' ? [] : [{ severity: severities[value], test }];
@@ -171,11 +234,12 @@ function compileText(key: AttributeKey, from: readonly string[], rule: TextRule)
   return (planning) => {
     const planned = planning.read(from);
     if (planned === undefined) return undefined;
+    if (!rule.isRepeated) planning.looksBeyond();
     const { entry } = planned;
     const copiedEntry = entry !== undefined && planning.kind(entry) === kinds.text ? entry : undefined;
     const write = textWriter(key, planned.read, rule, copiedEntry);
     if (!rule.isCopy || copiedEntry === undefined) return possibly(key, write);
-    return { step: { copiedEntry, key, bytesMax: rule.bytesMax, write }, isCertain: true };
+    return { step: { copiedEntry, key, bytesMax: rule.bytesMax, derivation: undefined, write }, isCertain: true };
   };
 }
 
@@ -249,7 +313,7 @@ function flagWriter(name: string): (out: LogRecordWriter) => void {
 }
 
 function writeStep(key: AttributeKey, write: Write): Step {
-  return { copiedEntry: -1, key, bytesMax: 0, write };
+  return { copiedEntry: -1, key, bytesMax: 0, derivation: undefined, write };
 }
 
 function possibly(key: AttributeKey, write: Write): PlannedStep {
@@ -279,7 +343,7 @@ function writeScalar(key: AttributeKey, value: Scalar, out: LogRecordWriter): vo
 function compileResourceRule(
   { from, as, value }: ResourceRule,
   { textBytesMax }: CompileContext,
-): (planning: Planning) => RecordPlan['resource'][number] {
+): (planning: Planning) => (input: MappingInput) => string | undefined {
   if (value !== undefined) return () => () => value;
   const { convert } = conversions[as];
   return (planning) => {

@@ -15,7 +15,7 @@ import type { FoundPaths } from './record/record-paths.ts';
 import { RecordReader } from './record/record-reader.ts';
 import type { RecordShape } from './record/record-shape.ts';
 import { SensitiveKeys } from './record/sensitive-keys.ts';
-import { type MappingInput, type RecordPlan, readFacts, writeAttributes } from './record-plan.ts';
+import { type MappingInput, type RecordPlan, readPlanned, writeAttributes } from './record-plan.ts';
 import { ResourceCache } from './resource-cache.ts';
 import { type Envelope, encodeEnvelope } from './writers/envelope.ts';
 import { JsonWriter } from './writers/json-writer.ts';
@@ -46,23 +46,20 @@ class LineMapper implements Mapper {
   readonly #planBySignature = new Map<string, RecordPlan>();
   readonly #linePlan: RecordPlan;
   readonly #reader: RecordReader;
-  readonly #resources: ResourceCache;
   readonly #envelope: Envelope;
   readonly #notices: NoticeWriter;
   readonly #lateAfterMs: number;
   readonly #eventName: string;
   readonly #unparsedEventName: string;
   readonly #unparsedSeverity: Severity;
-  /** Serve line after line. */
-  readonly #facts: MappingInput['facts'] = [];
 
   constructor(mapping: Mapping, { redact, resourceAttributes, lateAfterMs }: MapperOptions) {
     const rules = redact.map((name) => mapping.redact[name]);
     const sensitiveKeys = rules.length === 0 ? undefined : new SensitiveKeys(rules);
     this.#reader = new RecordReader(mapping.facts.get('service')?.from ?? [], sensitiveKeys);
-    this.#compiled = compileMapping(mapping, this.#reader);
+    const resources = new ResourceCache([...mapping.resource.keys()], resourceAttributes);
+    this.#compiled = compileMapping(mapping, this.#reader, resources);
     this.#linePlan = this.#compiled.planLine();
-    this.#resources = new ResourceCache([...mapping.resource.keys()], resourceAttributes);
     const { scopeName: name, version, scopeAttributes, schemaUrl } = mapping;
     this.#envelope = encodeEnvelope({ name, version, attributes: [...scopeAttributes] }, schemaUrl);
     this.#notices = new NoticeWriter(mapping, this.#envelope, resourceAttributes);
@@ -114,10 +111,9 @@ class LineMapper implements Mapper {
     const isCut = line.sizeBytes > line.bytes.length;
     const body = isCut ? cutReason : this.#reader.read(bytes);
     const { tape } = this.#reader;
-    const facts = this.#facts;
     const { occurrence } = line;
     const eventName = this.#eventName;
-    const input = { line, occurrence, isCut, unparsedReason: undefined, eventName, tape, facts, wasShortened: false };
+    const input = { line, occurrence, isCut, unparsedReason: undefined, eventName, tape, wasShortened: false };
     if (typeof body !== 'string') return this.#writeRecord(input, body, out);
     this.#writeUnparsed(input, isCut ? withoutHalfCharacter(bytes) : bytes, body, out);
     return undefined;
@@ -125,17 +121,16 @@ class LineMapper implements Mapper {
 
   #writeRecord(input: MappingInput, body: Buffer, out: LogRecordWriter): number | undefined {
     const plan = this.#planOf(this.#reader.shape);
-    readFacts(plan, input);
     const timestamp = plan.readTimestamp?.(input);
     const timestampMs = toUnixMs(timestamp);
     if (timestampMs === undefined) {
       input.unparsedReason = timestamp === undefined ? timestampReasons.missing : timestampReasons.outOfRange;
       input.eventName = this.#unparsedEventName;
     }
-    out.begin(this.#resources.of(plan.resource, input), {
+    out.begin(readPlanned(plan.resource, input), {
       timestampMs: timestampMs ?? 0,
       observedAtMs: toObservedMs(input.line.observedAtMs),
-      severity: timestampMs === undefined ? this.#unparsedSeverity : plan.severityOf(input),
+      severity: timestampMs === undefined ? this.#unparsedSeverity : readPlanned(plan.severity, input),
       eventName: input.eventName,
       body,
     });
@@ -165,7 +160,7 @@ class LineMapper implements Mapper {
   #writeUnparsed(input: MappingInput, bytes: Buffer, reason: string, out: LogRecordWriter): void {
     input.unparsedReason = reason;
     input.eventName = this.#unparsedEventName;
-    out.begin(this.#resources.of(this.#linePlan.resource, input), {
+    out.begin(readPlanned(this.#linePlan.resource, input), {
       timestampMs: 0,
       observedAtMs: toObservedMs(input.line.observedAtMs),
       severity: this.#unparsedSeverity,

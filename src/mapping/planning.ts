@@ -2,13 +2,13 @@
  * What can be said of the records of one shape: where their paths lead, and which conditions hold for all of them.
  */
 import type { Conversion, Scalar } from './conversions.ts';
+import type { Basis } from './derivation.ts';
 import type { Condition, LineField } from './mapping-schema.ts';
 import type { FoundPaths, FoundValue } from './record/record-paths.ts';
 import { isContainer, type Kind, kinds } from './record/record-shape.ts';
-import type { PlannedFact, Read, Test } from './record-plan.ts';
+import type { Read, Test } from './record-plan.ts';
 
 export interface FactRule {
-  readonly index: number;
   readonly from: readonly string[];
   readonly conversion: Conversion;
   /** Its conversion gives something for whatever is no container. */
@@ -21,13 +21,23 @@ export interface PlannedRead {
   readonly entry: number | undefined;
 }
 
+interface FoundRead extends PlannedRead {
+  /** The entry of the record that is read, always or when nothing in front of it has a value. */
+  readonly inRecord: number | undefined;
+  /** True when something else is read too, or a container. */
+  readonly readsBeyond: boolean;
+}
+
 type PlannedTest = Test | 'always' | 'never';
 
 export class Planning {
   readonly #paths: FoundPaths | undefined;
   readonly #lineReaders: Readonly<Partial<Record<LineField, Read>>>;
   readonly #facts: ReadonlyMap<string, FactRule>;
-  readonly #usedFacts = new Map<number, PlannedFact>();
+  /** Of what is traced: paths that have a value, and of what kind it is. */
+  readonly #findings: (string | Kind)[] = [];
+  readonly #entries = new Set<number>();
+  #isComplete = true;
 
   /** @param paths of a record of the shape; undefined for lines without a record. */
   constructor(
@@ -44,26 +54,27 @@ export class Planning {
     return this.#paths?.tape.kind(entry);
   }
 
+  /** What `plan` gives, and what that looks at. */
+  trace<Result>(plan: (planning: Planning) => Result): { readonly result: Result; readonly basis: Basis } {
+    this.#findings.length = 0;
+    this.#entries.clear();
+    this.#isComplete = true;
+    const result = plan(this);
+    const signature = JSON.stringify(this.#findings);
+    return { result, basis: { entries: [...this.#entries], isComplete: this.#isComplete, signature } };
+  }
+
+  /** What is planned looks at something else besides: the line, or more than short values. */
+  looksBeyond(): void {
+    this.#isComplete = false;
+  }
+
   /** Reads the first path with a value; undefined when none of them ever has one. */
   read(from: readonly string[]): PlannedRead | undefined {
-    const reads: Read[] = [];
-    let entry: number | undefined;
-    for (const path of from) {
-      if (isOfLine(path)) {
-        const read = this.#lineReaders[path.slice(1) as LineField];
-        if (read !== undefined) reads.push(read);
-        continue;
-      }
-      const found = this.#paths?.find(path);
-      if (found === undefined) continue;
-      const isInRecord = found.tape === this.#paths?.tape;
-      if (isInRecord && reads.length === 0) ({ entry } = found);
-      reads.push(readerOf(found, isInRecord));
-      break;
-    }
-    const [first, second] = reads;
-    if (first === undefined) return undefined;
-    return { read: second === undefined ? first : readFirst(reads), entry };
+    const found = this.#find(from);
+    if (found === undefined) return undefined;
+    this.#lookAt(found);
+    return found;
   }
 
   /** What all of the conditions come to. */
@@ -79,31 +90,56 @@ export class Planning {
     return second === undefined ? first : (input) => tests.every((test) => test(input));
   }
 
-  /** Those that some test looks at. */
-  usedFacts(): readonly PlannedFact[] {
-    return [...this.#usedFacts.values()];
+  #find(from: readonly string[]): FoundRead | undefined {
+    const reads: Read[] = [];
+    let inRecord: number | undefined;
+    let readsBeyond = false;
+    for (const path of from) {
+      if (isOfLine(path)) {
+        const read = this.#lineReaders[path.slice(1) as LineField];
+        if (read === undefined) continue;
+        reads.push(read);
+        readsBeyond = true;
+        continue;
+      }
+      const found = this.#paths?.find(path);
+      if (found === undefined) continue;
+      const isInRecord = found.tape === this.#paths?.tape;
+      if (isInRecord) inRecord = found.entry;
+      const kind = found.tape.kind(found.entry);
+      readsBeyond ||= !isInRecord || isContainer(kind);
+      this.#findings.push(path, kind);
+      reads.push(readerOf(found, isInRecord));
+      break;
+    }
+    const [first, second] = reads;
+    if (first === undefined) return undefined;
+    const entry = second === undefined ? inRecord : undefined;
+    return { read: second === undefined ? first : readFirst(reads), entry, inRecord, readsBeyond };
+  }
+
+  #lookAt({ inRecord, readsBeyond }: FoundRead): void {
+    if (inRecord !== undefined) this.#entries.add(inRecord);
+    if (readsBeyond) this.looksBeyond();
   }
 
   #testFact(fact: FactRule | undefined, condition: Condition): PlannedTest {
     const holds = compileCondition(condition);
-    const planned = fact && this.read(fact.from);
+    const planned = fact && this.#find(fact.from);
     if (fact === undefined || planned === undefined) return holds(undefined) ? 'always' : 'never';
-    const { index, conversion, isText } = fact;
+    const { conversion, isText } = fact;
     const kind = planned.entry === undefined ? undefined : this.kind(planned.entry);
     if (isText && kind !== undefined) {
       if (isContainer(kind)) return holds(undefined) ? 'always' : 'never';
       // Whatever the text says.
       if (!Array.isArray(condition)) return condition === 'present' ? 'always' : 'never';
     }
+    this.#lookAt(planned);
     const { read } = planned;
-    this.#usedFacts.set(index, {
-      index,
-      read(input) {
-        const value = read(input);
-        return value === undefined ? undefined : conversion.convert(value, input);
-      },
-    });
-    return (input) => holds(input.facts[index]);
+    return (input) => {
+      const value = read(input);
+      return holds(value === undefined ? undefined : conversion.convert(value, input));
+    };
   }
 }
 

@@ -1,7 +1,6 @@
 /**
  * The resources of the records: one for each account and workspace, encoded once.
  */
-import type { MappingInput, RecordPlan } from './record-plan.ts';
 import { type EncodedResource, encodeResource } from './writers/envelope.ts';
 
 /** Accounts have fewer workspaces; records with made-up ids must not fill the memory. */
@@ -12,11 +11,11 @@ export class ResourceCache {
   readonly #overrides: readonly (readonly [key: string, value: string])[];
   readonly #resources = new Map<string, EncodedResource>();
   /** Of the last record; nearly always those of the next one too. */
-  #lastValues: (string | undefined)[] = [];
+  #lastDelivered: readonly (string | undefined)[] = [];
   #last: EncodedResource | undefined;
 
   /**
-   * @param keys of the attributes, in the order in which plans read their values.
+   * @param keys of the attributes.
    * @param overrides attributes that are the same for all resources, whatever the record says.
    */
   constructor(keys: readonly string[], overrides: Readonly<Record<string, string>>) {
@@ -24,18 +23,12 @@ export class ResourceCache {
     this.#overrides = Object.entries(overrides);
   }
 
-  of(reads: RecordPlan['resource'], input: MappingInput): EncodedResource {
-    if (this.#last === undefined || !this.#isLast(reads, input)) {
-      this.#lastValues = reads.map((read) => read(input));
-      this.#last = this.#find(this.#lastValues);
-    }
+  /** @param delivered values of the attributes, in their order. */
+  of(delivered: readonly (string | undefined)[]): EncodedResource {
+    const isLast = delivered.every((value, index) => value === this.#lastDelivered[index]);
+    if (this.#last === undefined || !isLast) this.#last = this.#find(delivered);
+    this.#lastDelivered = delivered;
     return this.#last;
-  }
-
-  #isLast(reads: RecordPlan['resource'], input: MappingInput): boolean {
-    let index = 0;
-    for (const read of reads) if (read(input) !== this.#lastValues[index++]) return false;
-    return true;
   }
 
   #find(delivered: readonly (string | undefined)[]): EncodedResource {

@@ -25,7 +25,7 @@ import {
   type ShapeBranch,
   type ShapeTree,
 } from './record-shape.ts';
-import type { TextMemo } from './text-memo.ts';
+import type { KnownText, TextMemo } from './text-memo.ts';
 
 const [comma, colon, minus, zero, nine, space] = [0x2c, 0x3a, 0x2d, 0x30, 0x39, 0x20];
 const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
@@ -142,6 +142,11 @@ export class JsonTape implements ByteSource {
 
   /** Of an entry of the kind text. */
   plainText(entry: number): string {
+    return this.known(entry)?.text ?? this.bytes.toString('utf8', this.start(entry), this.end(entry));
+  }
+
+  /** The bytes of the value as a known text, whatever they mean; undefined when they are many. */
+  known(entry: number): KnownText | undefined {
     return this.#texts.of(this, this.start(entry), this.end(entry));
   }
 

@@ -84,6 +84,13 @@ export class JsonWriter implements LogRecordWriter {
     if (values !== '') this.#entries += `${container.opening}${values}]}}${container.closing}`;
   }
 
+  /** Keeps nothing: this is not the hot path. */
+  recall(): boolean {
+    return false;
+  }
+
+  keep(): void {}
+
   end(): void {
     const record = `${this.#head}${this.#entries.slice(0, -1)}${this.#tail}`;
     this.#records.push(record);

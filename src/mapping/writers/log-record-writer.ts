@@ -6,7 +6,7 @@
  */
 import type { AttributeKey, RepeatedText } from './attribute-key.ts';
 import type { EncodedResource } from './envelope.ts';
-import type { ByteSource } from './protobuf-buffer.ts';
+import type { ByteSource, EncodedPart } from './protobuf-buffer.ts';
 
 export interface LogRecordWriter {
   readonly recordCount: number;
@@ -30,8 +30,19 @@ export interface LogRecordWriter {
   beginArray(key: AttributeKey, likelySizeBytes?: number): void;
   /** Ends the innermost map or array. One in which nothing was written leaves no trace, its key included. */
   endContainer(): void;
+  /**
+   * Writes the attributes that were kept here.
+   * @returns false when none were. What is written next, up to `keep`, may be kept then.
+   */
+  recall(kept: KeptAttributes): boolean;
+  keep(kept: KeptAttributes): void;
   /** Ends the record. */
   end(): void;
+}
+
+/** Attributes of some records that are the same in others, whoever writes them. */
+export interface KeptAttributes {
+  value: EncodedPart | undefined;
 }
 
 export interface RecordHead {

@@ -94,6 +94,13 @@ export class ProtobufBuffer {
     this.#copy(part, 0, part.sizeBytes);
   }
 
+  /** A copy of what was written from there on. */
+  partFrom(start: number): EncodedPart {
+    const sizeBytes = this.at - start;
+    const bytes = Buffer.concat([this.view(start, this.at)], sizeBytes + stepBytes);
+    return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length), sizeBytes };
+  }
+
   /** Tag, length and UTF-8 of a text. Lone surrogates become U+FFFD. */
   stringField(tag: number, text: string): void {
     this.byte(tag);
@@ -270,9 +277,7 @@ export function varint64Size(value: number | bigint): number {
 export function encodePart(write: (buffer: ProtobufBuffer) => void): EncodedPart {
   const buffer = new ProtobufBuffer();
   write(buffer);
-  const sizeBytes = buffer.at;
-  const bytes = Buffer.concat([buffer.view(0, sizeBytes)], sizeBytes + stepBytes);
-  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length), sizeBytes };
+  return buffer.partFrom(0);
 }
 
 /** @param value a safe integer of at least 0. */

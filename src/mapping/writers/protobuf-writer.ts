@@ -5,7 +5,7 @@
 import { Buffer } from 'node:buffer';
 import { type AttributeKey, arrayElement, type RepeatedText } from './attribute-key.ts';
 import type { EncodedResource, Envelope } from './envelope.ts';
-import type { LogRecordWriter, RecordHead, Severity } from './log-record-writer.ts';
+import type { KeptAttributes, LogRecordWriter, RecordHead, Severity } from './log-record-writer.ts';
 import {
   type ByteSource,
   type EncodedPart,
@@ -67,6 +67,8 @@ export class ProtobufWriter implements LogRecordWriter {
   readonly #containers: OpenContainer[] = [];
   #tag = attributeTag;
   #recordLength = 0;
+  /** Where what can be kept begins. */
+  #keptFrom = 0;
   readonly #severityParts = new Map<Severity, EncodedPart>();
   /** Of the last record; mostly the same in the next one. */
   #observedAtMs = 0;
@@ -158,6 +160,17 @@ export class ProtobufWriter implements LogRecordWriter {
     buffer.endLength(container.contentLength, lengthBytes);
     buffer.endLength(container.anyValueLength, lengthBytes);
     if (container.keyValueLength !== undefined) buffer.endLength(container.keyValueLength, lengthBytes);
+  }
+
+  recall({ value }: KeptAttributes): boolean {
+    this.#keptFrom = this.#buffer.at;
+    if (value === undefined) return false;
+    this.#buffer.part(value);
+    return true;
+  }
+
+  keep(kept: KeptAttributes): void {
+    kept.value = this.#buffer.partFrom(this.#keptFrom);
   }
 
   end(): void {
