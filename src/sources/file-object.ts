@@ -10,7 +10,7 @@ import type { DeliveryFile, DeliveryFiles, FileStats } from './delivery-files.ts
 import { describeFileError } from './file-errors.ts';
 import { readLayout } from './layout.ts';
 
-const chunkBytes = 131_072;
+const chunkBytes = 524_288;
 
 export function fileOrigin(path: string): ObjectOrigin {
   return {
