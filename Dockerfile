@@ -4,6 +4,8 @@
 FROM --platform=$BUILDPLATFORM node:26-trixie-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json ./
+# Compiled when packages are installed.
+COPY src/mapping/kernel/assembly ./src/mapping/kernel/assembly
 RUN npm ci --no-audit --no-fund
 COPY LICENSE tsconfig.json ./
 COPY live-page ./live-page

@@ -3,9 +3,10 @@
  */
 import { Buffer } from 'node:buffer';
 import { FlatNames } from './flat-names.ts';
+import { isContainer, isValue, kinds } from './kernel/tape.ts';
 import { exactNumber } from './record/exact-json.ts';
 import type { JsonTape } from './record/json-tape.ts';
-import { isContainer, isValue, kinds, type RecordKey } from './record/record-shape.ts';
+import type { RecordKey } from './record/record-keys.ts';
 import { type AttributeKey, arrayElement, attributeKey } from './writers/attribute-key.ts';
 import type { LogRecordWriter } from './writers/log-record-writer.ts';
 
@@ -19,6 +20,13 @@ export interface MapLimits {
 }
 
 const scalarSizeBytes = 8;
+/** Two bytes of the record (`1,`) count as eight at most. */
+const bytesPerJsonByte = 4;
+
+/** An object that is not longer in the record need not be measured to be within so many bytes. */
+export function unmeasuredJsonBytes(bytesMax: number): number {
+  return Math.floor(bytesMax / bytesPerJsonByte);
+}
 
 /** Writes maps of one attribute; holds the state of the map that is being written. */
 export class BoundedMapWriter {
@@ -43,9 +51,8 @@ export class BoundedMapWriter {
   write(key: AttributeKey, tape: JsonTape, object: number, out: LogRecordWriter): boolean {
     const { leaves, bytes } = this.#limits;
     this.#leavesLeft = leaves;
-    // Two bytes of the record (`1,`) count as eight at most, so a small object need not be measured.
-    const sizeBytesMax = 4 * (tape.end(object) - tape.start(object));
-    this.#bytesLeft = sizeBytesMax <= bytes ? Number.POSITIVE_INFINITY : bytes;
+    const jsonBytes = tape.end(object) - tape.start(object);
+    this.#bytesLeft = jsonBytes <= unmeasuredJsonBytes(bytes) ? Number.POSITIVE_INFINITY : bytes;
     this.#complete = true;
     this.#flatNames?.clear();
     this.#writeMap(key, tape, object, 1, out);
@@ -82,8 +89,7 @@ export class BoundedMapWriter {
 
   #writeValue(key: AttributeKey, tape: JsonTape, entry: number, depth: number, out: LogRecordWriter): void {
     const kind = tape.kind(entry);
-    if (kind === kinds.text) out.utf8(key, tape, tape.start(entry), tape.end(entry));
-    else if (kind === kinds.escapedText) out.string(key, tape.text(entry));
+    if (kind === kinds.text || kind === kinds.escapedText) out.string(key, tape.text(entry));
     else if (kind === kinds.integer) out.integer(key, tape.integer(entry));
     else if (kind === kinds.number) writeNumber(key, tape, entry, out);
     else if (kind === kinds.object) this.#writeMap(key, tape, entry, depth + 1, out);

@@ -3,22 +3,23 @@
  * conditions once for each shape.
  */
 import { Buffer } from 'node:buffer';
-import { BoundedMapWriter } from './bounded-map.ts';
+import { BoundedMapWriter, unmeasuredJsonBytes } from './bounded-map.ts';
 import { type Conversion, conversions, type Scalar } from './conversions.ts';
 import { type Basis, DerivationBook } from './derivation.ts';
+import type { Kernel } from './kernel/kernel.ts';
+import { type Instruction, Program } from './kernel/program.ts';
+import { kinds } from './kernel/tape.ts';
 import type { Mapping } from './mapping-file.ts';
 import type { LineField, ResourceRule, Rule, SeverityRule } from './mapping-schema.ts';
-import { type FactRule, isOfLine, Planning } from './planning.ts';
+import { type FactRule, isOfLine, type PlannedRead, Planning } from './planning.ts';
 import type { JsonTape } from './record/json-tape.ts';
 import type { FoundPaths } from './record/record-paths.ts';
 import type { RecordReader } from './record/record-reader.ts';
-import { kinds } from './record/record-shape.ts';
 import type { MappingInput, PlannedValue, Read, RecordPlan, Step, Write } from './record-plan.ts';
 import type { ResourceCache } from './resource-cache.ts';
-import { type AttributeKey, attributeKey, type RepeatedText, repeatedText } from './writers/attribute-key.ts';
+import { type AttributeKey, attributeKey } from './writers/attribute-key.ts';
 import type { EncodedResource } from './writers/envelope.ts';
 import { type LogRecordWriter, type Severity, severities } from './writers/log-record-writer.ts';
-import type { EncodedPart } from './writers/protobuf-buffer.ts';
 
 export interface CompiledMapping {
   /** For records that have the values of these paths where this one has them. */
@@ -55,7 +56,12 @@ interface TracedStep {
 }
 
 /** @param reader learns the paths of the mapping. */
-export function compileMapping(mapping: Mapping, reader: RecordReader, resources: ResourceCache): CompiledMapping {
+export function compileMapping(
+  mapping: Mapping,
+  kernel: Kernel,
+  reader: RecordReader,
+  resources: ResourceCache,
+): CompiledMapping {
   reader.addPaths(pathsOf(mapping));
   const context = { textBytesMax: mapping.limits.textBytes, objectIn: reader.objectIn };
   const facts = new Map(
@@ -72,9 +78,9 @@ export function compileMapping(mapping: Mapping, reader: RecordReader, resources
   const resource = [...mapping.resource.values()].map((rule) => compileResourceRule(rule, context));
   const writeFlag = flagWriter(mapping.limits.flag);
   const derivations = {
-    attributes: new DerivationBook<EncodedPart>(),
-    severity: new DerivationBook<Severity>(),
-    resource: new DerivationBook<EncodedResource>(),
+    attributes: new DerivationBook<never>(kernel),
+    severity: new DerivationBook<Severity>(kernel),
+    resource: new DerivationBook<EncodedResource>(kernel),
   };
 
   const plan = (paths: FoundPaths | undefined, planned: readonly PlanAttribute[]): RecordPlan => {
@@ -83,6 +89,9 @@ export function compileMapping(mapping: Mapping, reader: RecordReader, resources
       const { result, basis } = planning.trace(planRule);
       return result === undefined ? [] : [{ name, step: result.step, basis }];
     });
+    const steps = withDerivations(traced, derivations.attributes);
+    // What was found in the text of one record is planned for this record only.
+    const isKept = paths?.signature !== undefined;
     return {
       readTimestamp: planning.read(mapping.timestampPaths)?.read,
       severity: planValue('severity', derivations.severity, planning, () => planSeverity(mapping.severity, planning)),
@@ -90,7 +99,13 @@ export function compileMapping(mapping: Mapping, reader: RecordReader, resources
         const reads = resource.map((planRead) => planRead(planning));
         return (input) => resources.of(reads.map((read) => read(input)));
       }),
-      steps: withDerivations(traced, derivations.attributes),
+      steps,
+      program: isKept
+        ? Program.write(
+            kernel,
+            steps.map(({ instruction }) => instruction),
+          )
+        : undefined,
       writeFlag,
     };
   };
@@ -115,7 +130,7 @@ function planValue<Value>(
 }
 
 /** Attributes in a row that look at the same values become one step. A copy alone stays one: nothing is faster. */
-function withDerivations(traced: readonly TracedStep[], derivations: DerivationBook<EncodedPart>): Step[] {
+function withDerivations(traced: readonly TracedStep[], derivations: DerivationBook<never>): Step[] {
   const groups: [TracedStep, ...TracedStep[]][] = [];
   for (const each of traced) {
     const group = groups.at(-1);
@@ -124,7 +139,7 @@ function withDerivations(traced: readonly TracedStep[], derivations: DerivationB
   }
   return groups.flatMap((group) => {
     const [{ step, basis }] = group;
-    if (group.length === 1 && step.copiedEntry !== -1) return [step];
+    if (group.length === 1 && step.instruction.does !== 'leave') return [step];
     const name = group.map((each) => each.name).join();
     const signature = group.map((each) => each.basis.signature).join();
     const derivation = derivations.derive(name, { ...basis, signature });
@@ -134,7 +149,8 @@ function withDerivations(traced: readonly TracedStep[], derivations: DerivationB
       for (const each of steps) each.write(input, out);
       return true;
     };
-    return [{ ...step, copiedEntry: -1, derivation, write }];
+    const { cells, first, second } = derivation;
+    return [{ instruction: { does: 'copyDerived', cells, first, second }, write }];
   });
 }
 
@@ -172,7 +188,7 @@ function compileRules(key: AttributeKey, rules: readonly Rule[], context: Compil
     const [first, second] = candidates;
     if (second === undefined) return first;
     const writes = candidates.map(({ step }) => step.write);
-    return possibly(key, (input, out) => {
+    return possibly((input, out) => {
       for (const write of writes) if (write(input, out)) return true;
       return false;
     });
@@ -188,27 +204,27 @@ function compileRule(key: AttributeKey, rule: Rule, context: CompileContext): Pl
     const planned = test === 'never' ? undefined : planValue(planning);
     if (planned === undefined || test === 'never' || test === 'always') return planned;
     const { write } = planned.step;
-    return possibly(key, (input, out) => test(input) && write(input, out));
+    return possibly((input, out) => test(input) && write(input, out));
   };
 }
 
 function compileValue(key: AttributeKey, rule: Rule, context: CompileContext): PlanRule {
   const { value, from = [], as, limits, flag, distinctNames } = rule;
-  if (value !== undefined) return () => ({ step: writeStep(key, constantWriter(key, value)), isCertain: true });
+  if (value !== undefined)
+    return () => ({ step: { instruction: leave, write: constantWriter(key, value) }, isCertain: true });
   const shortened = flag === undefined ? markShortened : flagWriter(flag);
   if (as === 'map') return compileMap(key, from, { limits, distinctNames }, shortened, context);
   const conversion = conversions[as];
   if (conversion.type === 'string') {
     const bytesMax = limits?.bytes ?? context.textBytesMax;
-    const isRepeated = as !== 'record_uid' && as !== 'json_text';
-    return compileText(key, from, { conversion, isCopy: as === 'string', bytesMax, shortened, isRepeated });
+    return compileText(key, from, { as, conversion, bytesMax, shortened });
   }
   const { convert } = conversion;
   return (planning) => {
     const planned = planning.read(from);
     if (planned === undefined) return undefined;
     const { read } = planned;
-    return possibly(key, (input, out) => {
+    return possibly((input, out) => {
       const source = read(input);
       const converted = source === undefined ? undefined : convert(source, input);
       if (converted === undefined) return false;
@@ -222,52 +238,50 @@ type Shortened = (out: LogRecordWriter, input: MappingInput) => void;
 
 interface TextRule {
   readonly conversion: Conversion;
-  /** The text is sent as it stands in the record. */
-  readonly isCopy: boolean;
+  readonly as: Exclude<Rule['as'], 'map'>;
   readonly bytesMax: number;
   readonly shortened: Shortened;
-  /** The next record often has the same one. */
-  readonly isRepeated: boolean;
 }
 
 function compileText(key: AttributeKey, from: readonly string[], rule: TextRule): PlanRule {
   return (planning) => {
     const planned = planning.read(from);
     if (planned === undefined) return undefined;
-    if (!rule.isRepeated) planning.looksBeyond();
-    const { entry } = planned;
-    const copiedEntry = entry !== undefined && planning.kind(entry) === kinds.text ? entry : undefined;
-    const write = textWriter(key, planned.read, rule, copiedEntry);
-    if (!rule.isCopy || copiedEntry === undefined) return possibly(key, write);
-    return { step: { copiedEntry, key, bytesMax: rule.bytesMax, derivation: undefined, write }, isCertain: true };
+    // Which occurrence a line is belongs to the line; and results hardly come again.
+    if (rule.as === 'record_uid' || rule.as === 'json_text') planning.looksBeyond();
+    const write = textWriter(key, planned.read, rule);
+    const instruction = instructionFor(planned, rule, key.text, planning);
+    if (instruction === undefined) return possibly(write);
+    return { step: { instruction, write }, isCertain: true };
   };
 }
 
-/** @param copiedEntry of a plain text that is read. */
-function textWriter(key: AttributeKey, read: Read, rule: TextRule, copiedEntry: number | undefined): Write {
-  const { conversion, bytesMax, shortened, isRepeated } = rule;
+/** Undefined for a text that the kernel cannot copy. */
+function instructionFor(
+  { entry, field }: PlannedRead,
+  { as, bytesMax }: TextRule,
+  key: string,
+  planning: Planning,
+): Instruction | undefined {
+  if (as === 'record_uid' && field === 'digest' && bytesMax >= digestBytes) return { does: 'copyDigest', key };
+  if (entry === undefined || (as !== 'string' && as !== 'json_text')) return undefined;
+  const kind = planning.kind(entry);
+  if (kind === kinds.text) return { does: 'copyText', entry, key, bytesMax };
+  return kind === kinds.escapedText ? { does: 'copyEscapedText', entry, key, bytesMax } : undefined;
+}
+
+function textWriter(key: AttributeKey, read: Read, { conversion, bytesMax, shortened }: TextRule): Write {
   const { convert } = conversion;
-  let last: RepeatedText | undefined;
-  let lastText: string | undefined;
   return (input, out) => {
     const source = read(input);
     if (source === undefined) return false;
     const text = convert(source, input);
     if (typeof text !== 'string') return false;
-    if (text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax) {
+    if (text.length * 3 <= bytesMax || Buffer.byteLength(text) <= bytesMax) {
+      out.string(key, text);
+    } else {
       out.string(key, cutToBytes(text, bytesMax));
       shortened(out, input);
-    } else if (copiedEntry !== undefined && text === source) {
-      out.utf8(key, input.tape, input.tape.start(copiedEntry), input.tape.end(copiedEntry));
-    } else if (!isRepeated) {
-      out.string(key, text);
-    } else if (text === lastText) {
-      last ??= repeatedText(key, text);
-      out.repeated(last);
-    } else {
-      last = undefined;
-      lastText = text;
-      out.string(key, text);
     }
     return true;
   };
@@ -287,13 +301,16 @@ function compileMap(
     if (planned === undefined) return undefined;
     const { entry, read } = planned;
     if (entry !== undefined && planning.kind(entry) === kinds.object) {
-      const step = writeStep(key, (input, out) => {
+      const write: Write = (input, out) => {
         if (!map.write(key, input.tape, entry, out)) shortened(out, input);
         return true;
-      });
-      return { step, isCertain: true };
+      };
+      const mapLimits = { jsonBytesMax: unmeasuredJsonBytes(bytes), leavesMax: leaves, depthMax: depth };
+      const instruction: Instruction =
+        distinctNames === true ? leave : { does: 'copyMap', entry, key: key.text, limits: mapLimits };
+      return { step: { instruction, write }, isCertain: true };
     }
-    return possibly(key, (input, out) => {
+    return possibly((input, out) => {
       const text = read(input);
       const inner = typeof text === 'string' ? objectIn(text) : undefined;
       if (inner === undefined) return false;
@@ -312,22 +329,15 @@ function flagWriter(name: string): (out: LogRecordWriter) => void {
   return (out) => out.boolean(key, true);
 }
 
-function writeStep(key: AttributeKey, write: Write): Step {
-  return { copiedEntry: -1, key, bytesMax: 0, derivation: undefined, write };
-}
+const leave: Instruction = { does: 'leave' };
+/** Of SHA-256 in hexadecimal. */
+const digestBytes = 64;
 
-function possibly(key: AttributeKey, write: Write): PlannedStep {
-  return { step: writeStep(key, write), isCertain: false };
+function possibly(write: Write): PlannedStep {
+  return { step: { instruction: leave, write }, isCertain: false };
 }
 
 function constantWriter(key: AttributeKey, value: Scalar): Write {
-  if (typeof value === 'string') {
-    const repeated = repeatedText(key, value);
-    return (_input, out) => {
-      out.repeated(repeated);
-      return true;
-    };
-  }
   return (_input, out) => {
     writeScalar(key, value, out);
     return true;

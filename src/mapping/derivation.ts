@@ -1,14 +1,13 @@
 /**
  * What follows from one or two short values of a record and from nothing else. The same users, addresses and status codes come
- * again and again, and with them what is written because of them: that is found out once, and kept for as long as the values
- * are known.
+ * again and again, and with them what is written because of them: that is found out once, and held for as long as the kernel
+ * knows the values.
  */
-import type { JsonTape } from './record/json-tape.ts';
-import type { KnownText } from './record/text-memo.ts';
+import { type Kernel, originEntry } from './kernel/kernel.ts';
 
 /** What a part of a plan looks at. */
 export interface Basis {
-  /** Of the values of the record. */
+  /** Of the values of the record, or `originEntry`. */
   readonly entries: readonly number[];
   /** True when it looks at nothing but these. */
   readonly isComplete: boolean;
@@ -16,78 +15,64 @@ export interface Basis {
   readonly signature: string;
 }
 
-/** What follows from one pair of values. */
-export class DerivedCell<Value> {
-  readonly first: KnownText;
-  readonly second: KnownText;
-  value: Value | undefined;
-  /** What comes once only is not worth keeping. */
-  cameBefore = false;
+/** A derivation for the records of one plan. */
+export class Derivation<Value> {
+  readonly cells: number;
+  readonly first: number;
+  readonly second: number;
+  readonly #kernel: Kernel;
+  /** By the index of the cell. */
+  readonly #values: Value[];
 
-  constructor(first: KnownText, second: KnownText) {
+  constructor(kernel: Kernel, cells: number, values: Value[], [first = 0, second = first]: readonly number[]) {
+    this.#kernel = kernel;
+    this.cells = cells;
+    this.#values = values;
     this.first = first;
     this.second = second;
   }
-}
 
-/** 8 KiB each. Records can make up kinds of values without end; what is beyond that is found out for each of them. */
-const derivationsMax = 128;
-const cellBits = 10;
-
-/** The latest cells of one derivation, whatever the entries are at which records have its values. */
-export class DerivedCells<Value> {
-  readonly #cells = new Array<DerivedCell<Value> | undefined>(1 << cellBits).fill(undefined);
-
-  of(first: KnownText, second: KnownText): DerivedCell<Value> {
-    const at = (Math.imul(first.slot, 0x9e3779b1) + Math.imul(second.slot, 0x85ebca6b)) >>> (32 - cellBits);
-    const cell = this.#cells[at];
-    if (cell !== undefined && cell.first === first && cell.second === second) {
-      cell.cameBefore = true;
-      return cell;
-    }
-    const begun = new DerivedCell<Value>(first, second);
-    this.#cells[at] = begun;
-    return begun;
-  }
-}
-
-/** A derivation for the records of one plan. */
-export class Derivation<Value> {
-  readonly #cells: DerivedCells<Value>;
-  readonly #first: number;
-  readonly #second: number;
-
-  /** @param entries one or two, of values that are no containers. */
-  constructor(cells: DerivedCells<Value>, [first = 0, second = first]: readonly number[]) {
-    this.#cells = cells;
-    this.#first = first;
-    this.#second = second;
-  }
-
-  /** Undefined when a value is too long to be known. */
-  cellOf(tape: JsonTape): DerivedCell<Value> | undefined {
-    const first = tape.known(this.#first);
-    if (first === undefined) return undefined;
-    const second = this.#second === this.#first ? first : tape.known(this.#second);
-    return second === undefined ? undefined : this.#cells.of(first, second);
+  /** @param read finds out what it is for the record that the kernel read last. */
+  of<Input>(input: Input, read: (input: Input) => Value): Value {
+    const cell = this.#kernel.cellOf(this.cells, this.first, this.second);
+    if (cell === 0) return read(input);
+    const index = this.#kernel.cellIndex(this.cells, cell);
+    if (this.#kernel.isHeld(cell)) return this.#values[index] as Value;
+    const value = read(input);
+    this.#values[index] = value;
+    this.#kernel.hold(cell);
+    return value;
   }
 }
 
 /** The derivations of one mapping; plans that derive the same from values of the same kinds share what was found out. */
 export class DerivationBook<Value> {
-  readonly #cells = new Map<string, DerivedCells<Value>>();
+  readonly #kernel: Kernel;
+  readonly #known = new Map<string, { readonly cells: number; readonly values: Value[] }>();
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
 
   /**
    * @param name of what is derived.
-   * @returns undefined when it does not follow from one or two values alone.
+   * @returns undefined when it does not follow from one or two values alone, and when there are too many derivations already.
    */
   derive(name: string, { entries, isComplete, signature }: Basis): Derivation<Value> | undefined {
-    if (!isComplete || entries.length === 0 || entries.length > 2) return undefined;
+    if (!isComplete || entries.length > 2) return undefined;
     const key = `${name} ${signature}`;
-    const known = this.#cells.get(key);
-    if (known === undefined && this.#cells.size >= derivationsMax) return undefined;
-    const cells = known ?? new DerivedCells<Value>();
-    this.#cells.set(key, cells);
-    return new Derivation(cells, entries);
+    const known = this.#known.get(key) ?? this.#begin(key);
+    // What follows from nothing at all is the same wherever a line comes from.
+    return (
+      known && new Derivation(this.#kernel, known.cells, known.values, entries.length === 0 ? [originEntry] : entries)
+    );
+  }
+
+  #begin(key: string): { readonly cells: number; readonly values: Value[] } | undefined {
+    const cells = this.#kernel.createCells();
+    if (cells === undefined) return undefined;
+    const begun = { cells, values: [] };
+    this.#known.set(key, begun);
+    return begun;
   }
 }

@@ -6,15 +6,17 @@ import { Buffer } from 'node:buffer';
 import type { Mapper, Notice, OtlpEncoding, RequestEncoder } from '../mapper.ts';
 import type { EventTimes } from '../model/event-times.ts';
 import type { IdentifiedLine } from '../model/line.ts';
+import type { ObjectOrigin } from '../model/object.ts';
 import { type CompiledMapping, compileMapping } from './compile.ts';
 import { toUnixMs } from './conversions.ts';
+import { Kernel } from './kernel/kernel.ts';
 import { loadMapping, type Mapping } from './mapping-file.ts';
 import { NoticeWriter } from './notice.ts';
 import type { RedactionClass } from './options.ts';
 import type { FoundPaths } from './record/record-paths.ts';
 import { RecordReader } from './record/record-reader.ts';
-import type { RecordShape } from './record/record-shape.ts';
 import { SensitiveKeys } from './record/sensitive-keys.ts';
+import { ShapeFacts } from './record/shape-facts.ts';
 import { type MappingInput, type RecordPlan, readPlanned, writeAttributes } from './record-plan.ts';
 import { ResourceCache } from './resource-cache.ts';
 import { type Envelope, encodeEnvelope } from './writers/envelope.ts';
@@ -42,7 +44,8 @@ export function createMapper(options: MapperOptions): Mapper {
 
 class LineMapper implements Mapper {
   readonly #compiled: CompiledMapping;
-  readonly #plans = new WeakMap<RecordShape, RecordPlan>();
+  readonly #kernel = new Kernel();
+  readonly #plans = new ShapeFacts<RecordPlan>();
   readonly #planBySignature = new Map<string, RecordPlan>();
   readonly #linePlan: RecordPlan;
   readonly #reader: RecordReader;
@@ -52,13 +55,15 @@ class LineMapper implements Mapper {
   readonly #eventName: string;
   readonly #unparsedEventName: string;
   readonly #unparsedSeverity: Severity;
+  /** Of the last record. */
+  #origin: ObjectOrigin | undefined;
 
   constructor(mapping: Mapping, { redact, resourceAttributes, lateAfterMs }: MapperOptions) {
     const rules = redact.map((name) => mapping.redact[name]);
     const sensitiveKeys = rules.length === 0 ? undefined : new SensitiveKeys(rules);
-    this.#reader = new RecordReader(mapping.facts.get('service')?.from ?? [], sensitiveKeys);
+    this.#reader = new RecordReader(this.#kernel, mapping.facts.get('service')?.from ?? [], sensitiveKeys);
     const resources = new ResourceCache([...mapping.resource.keys()], resourceAttributes);
-    this.#compiled = compileMapping(mapping, this.#reader, resources);
+    this.#compiled = compileMapping(mapping, this.#kernel, this.#reader, resources);
     this.#linePlan = this.#compiled.planLine();
     const { scopeName: name, version, scopeAttributes, schemaUrl } = mapping;
     this.#envelope = encodeEnvelope({ name, version, attributes: [...scopeAttributes] }, schemaUrl);
@@ -111,7 +116,9 @@ class LineMapper implements Mapper {
     const isCut = line.sizeBytes > line.bytes.length;
     const body = isCut ? cutReason : this.#reader.read(bytes);
     const { tape } = this.#reader;
-    const { occurrence } = line;
+    const { occurrence, origin } = line;
+    this.#kernel.setLine(origin !== this.#origin, occurrence === 1 ? line.digest : undefined);
+    this.#origin = origin;
     const eventName = this.#eventName;
     const input = { line, occurrence, isCut, unparsedReason: undefined, eventName, tape, wasShortened: false };
     if (typeof body !== 'string') return this.#writeRecord(input, body, out);
@@ -120,6 +127,7 @@ class LineMapper implements Mapper {
   }
 
   #writeRecord(input: MappingInput, body: Buffer, out: LogRecordWriter): number | undefined {
+    const { line } = input;
     const plan = this.#planOf(this.#reader.shape);
     const timestamp = plan.readTimestamp?.(input);
     const timestampMs = toUnixMs(timestamp);
@@ -129,7 +137,7 @@ class LineMapper implements Mapper {
     }
     out.begin(readPlanned(plan.resource, input), {
       timestampMs: timestampMs ?? 0,
-      observedAtMs: toObservedMs(input.line.observedAtMs),
+      observedAtMs: toObservedMs(line.observedAtMs),
       severity: timestampMs === undefined ? this.#unparsedSeverity : readPlanned(plan.severity, input),
       eventName: input.eventName,
       body,
@@ -139,7 +147,7 @@ class LineMapper implements Mapper {
     return timestampMs;
   }
 
-  #planOf(shape: RecordShape): RecordPlan {
+  #planOf(shape: number): RecordPlan {
     const known = this.#plans.get(shape);
     if (known !== undefined) return known;
     const paths = this.#reader.findPaths();
@@ -151,7 +159,11 @@ class LineMapper implements Mapper {
 
   /** Shapes that differ where the mapping does not look share a plan. */
   #plan(paths: FoundPaths, signature: string): RecordPlan {
-    if (this.#planBySignature.size >= plansMax) this.#planBySignature.clear();
+    if (this.#planBySignature.size >= plansMax) {
+      this.#planBySignature.clear();
+      this.#plans.clear();
+      this.#kernel.clearPrograms();
+    }
     const plan = this.#compiled.planRecord(paths);
     this.#planBySignature.set(signature, plan);
     return plan;

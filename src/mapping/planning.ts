@@ -3,9 +3,11 @@
  */
 import type { Conversion, Scalar } from './conversions.ts';
 import type { Basis } from './derivation.ts';
+import { originEntry } from './kernel/kernel.ts';
+import { isContainer, type Kind, kinds } from './kernel/tape.ts';
 import type { Condition, LineField } from './mapping-schema.ts';
 import type { FoundPaths, FoundValue } from './record/record-paths.ts';
-import { isContainer, type Kind, kinds } from './record/record-shape.ts';
+
 import type { Read, Test } from './record-plan.ts';
 
 export interface FactRule {
@@ -19,14 +21,19 @@ export interface PlannedRead {
   readonly read: Read;
   /** Where the value stands in the record, if it is always there. */
   readonly entry: number | undefined;
+  /** What is read of the line, if that is all. */
+  readonly field: LineField | undefined;
 }
 
 interface FoundRead extends PlannedRead {
-  /** The entry of the record that is read, always or when nothing in front of it has a value. */
-  readonly inRecord: number | undefined;
+  /** Entries of the record, or `originEntry`. */
+  readonly looksAt: readonly number[];
   /** True when something else is read too, or a container. */
   readonly readsBeyond: boolean;
 }
+
+/** Fields that all lines of an object have alike. */
+const originFields: ReadonlySet<LineField> = new Set(['bucket', 'key', 'fileName', 'workspaceId', 'date']);
 
 type PlannedTest = Test | 'always' | 'never';
 
@@ -64,7 +71,7 @@ export class Planning {
     return { result, basis: { entries: [...this.#entries], isComplete: this.#isComplete, signature } };
   }
 
-  /** What is planned looks at something else besides: the line, or more than short values. */
+  /** What is planned looks at something else besides: at the line itself, or at more than short values. */
   looksBeyond(): void {
     this.#isComplete = false;
   }
@@ -92,21 +99,28 @@ export class Planning {
 
   #find(from: readonly string[]): FoundRead | undefined {
     const reads: Read[] = [];
-    let inRecord: number | undefined;
+    const looksAt: number[] = [];
+    let field: LineField | undefined;
+    let entry: number | undefined;
     let readsBeyond = false;
     for (const path of from) {
       if (isOfLine(path)) {
-        const read = this.#lineReaders[path.slice(1) as LineField];
+        field = path.slice(1) as LineField;
+        const read = this.#lineReaders[field];
         if (read === undefined) continue;
         reads.push(read);
-        readsBeyond = true;
+        if (originFields.has(field)) looksAt.push(originEntry);
+        else readsBeyond = true;
         continue;
       }
       const found = this.#paths?.find(path);
       if (found === undefined) continue;
       const isInRecord = found.tape === this.#paths?.tape;
-      if (isInRecord) inRecord = found.entry;
       const kind = found.tape.kind(found.entry);
+      if (isInRecord) {
+        looksAt.push(found.entry);
+        entry = found.entry;
+      }
       readsBeyond ||= !isInRecord || isContainer(kind);
       this.#findings.push(path, kind);
       reads.push(readerOf(found, isInRecord));
@@ -114,12 +128,13 @@ export class Planning {
     }
     const [first, second] = reads;
     if (first === undefined) return undefined;
-    const entry = second === undefined ? inRecord : undefined;
-    return { read: second === undefined ? first : readFirst(reads), entry, inRecord, readsBeyond };
+    if (second !== undefined)
+      return { read: readFirst(reads), entry: undefined, field: undefined, looksAt, readsBeyond };
+    return { read: first, entry, field: entry === undefined ? field : undefined, looksAt, readsBeyond };
   }
 
-  #lookAt({ inRecord, readsBeyond }: FoundRead): void {
-    if (inRecord !== undefined) this.#entries.add(inRecord);
+  #lookAt({ looksAt, readsBeyond }: FoundRead): void {
+    for (const entry of looksAt) this.#entries.add(entry);
     if (readsBeyond) this.looksBeyond();
   }
 

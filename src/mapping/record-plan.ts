@@ -1,15 +1,15 @@
 /**
- * What the mapping comes to for the records of one shape: which values are copied from where, what follows from short values
- * that come again and again, and what is left to decide for each record.
+ * What the mapping comes to for the records of one shape: steps that write an attribute each, and the same as a program of the
+ * kernel, which copies what can be copied and leaves the other steps.
  */
 import type { IdentifiedLine } from '../model/line.ts';
 import type { Derivation } from './derivation.ts';
+import type { Kernel } from './kernel/kernel.ts';
+import type { Instruction, Program } from './kernel/program.ts';
 import type { JsonValue } from './record/exact-json.ts';
 import type { JsonTape } from './record/json-tape.ts';
-import type { AttributeKey } from './writers/attribute-key.ts';
 import type { EncodedResource } from './writers/envelope.ts';
-import type { LogRecordWriter, Severity } from './writers/log-record-writer.ts';
-import type { EncodedPart } from './writers/protobuf-buffer.ts';
+import type { AttributeComposer, LogRecordWriter, Severity } from './writers/log-record-writer.ts';
 
 /** What steps look at. */
 export interface MappingInput {
@@ -33,14 +33,8 @@ export type Write = (input: MappingInput, out: LogRecordWriter) => boolean;
 
 /** One attribute, or several in a row that are derived from the same values. */
 export interface Step {
-  /** A text of the record that is copied, from this entry; -1 for anything else. */
-  readonly copiedEntry: number;
-  readonly key: AttributeKey;
-  /** Longer texts are not copied. */
-  readonly bytesMax: number;
-  /** Set when some short values decide what is written. */
-  readonly derivation: Derivation<EncodedPart> | undefined;
-  /** Does the same for what is copied or derived as for anything else. */
+  /** What the kernel does in place of it. */
+  readonly instruction: Instruction;
   readonly write: Write;
 }
 
@@ -55,50 +49,58 @@ export interface RecordPlan {
   readonly severity: PlannedValue<Severity>;
   readonly resource: PlannedValue<EncodedResource>;
   readonly steps: readonly Step[];
+  /** The same for the kernel. */
+  readonly program: Program | undefined;
   readonly writeFlag: (out: LogRecordWriter) => void;
 }
 
 export function readPlanned<Value>({ derivation, read }: PlannedValue<Value>, input: MappingInput): Value {
-  const cell = derivation?.cellOf(input.tape);
-  if (cell === undefined) return read(input);
-  cell.value ??= read(input);
-  return cell.value;
+  return derivation === undefined ? read(input) : derivation.of(input, read);
 }
 
-export function writeAttributes({ steps, writeFlag }: RecordPlan, input: MappingInput, out: LogRecordWriter): void {
-  const { tape } = input;
+export function writeAttributes(plan: RecordPlan, input: MappingInput, out: LogRecordWriter): void {
+  const { steps, program, writeFlag } = plan;
   input.wasShortened = false;
-  for (const step of steps) {
-    const entry = step.copiedEntry;
-    if (entry === -1) {
-      if (step.derivation === undefined) step.write(input, out);
-      else writeDerived(step, step.derivation, input, out);
-      continue;
-    }
-    const start = tape.start(entry);
-    const end = tape.end(entry);
-    if (end - start <= step.bytesMax) out.utf8(step.key, tape, start, end);
-    else step.write(input, out);
-  }
+  if (program === undefined || out.composer === undefined) for (const { write } of steps) write(input, out);
+  else composeAttributes(program, steps, input, out, out.composer);
   if (input.wasShortened) writeFlag(out);
 }
 
-function writeDerived(
-  { write }: Step,
-  derivation: Derivation<EncodedPart>,
+/** The kernel goes on behind each step that it leaves. */
+function composeAttributes(
+  program: Program,
+  steps: readonly Step[],
   input: MappingInput,
   out: LogRecordWriter,
+  composer: AttributeComposer,
 ): void {
-  const cell = derivation.cellOf(input.tape);
-  if (cell === undefined) {
-    write(input, out);
-    return;
+  const { kernel } = program;
+  for (
+    let left = composer.compose(kernel, program.first);
+    left !== 0;
+    left = composer.compose(kernel, program.next(left))
+  ) {
+    const step = steps[program.indexOf(left)] as Step;
+    const cell = kernel.missedCell;
+    if (cell === 0) step.write(input, out);
+    else writeKept(step, cell, kernel, input, out, composer);
   }
-  if (out.recall(cell)) return;
-  const wasShortened = input.wasShortened;
+}
+
+/** What is written for the values of the cell is kept, unless a flag belongs to it. */
+function writeKept(
+  { write }: Step,
+  cell: number,
+  kernel: Kernel,
+  input: MappingInput,
+  out: LogRecordWriter,
+  composer: AttributeComposer,
+): void {
+  const { wasShortened } = input;
+  const start = composer.writtenBytes;
   input.wasShortened = false;
   write(input, out);
   if (input.wasShortened) return;
   input.wasShortened = wasShortened;
-  if (cell.cameBefore) out.keep(cell);
+  kernel.keep(cell, composer.writtenFrom(start));
 }

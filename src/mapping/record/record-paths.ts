@@ -1,8 +1,8 @@
 /**
  * Where the values of a mapping's paths stand in a record. All records of one shape have them at the same entries.
  */
+import { isValue, kinds } from '../kernel/tape.ts';
 import type { JsonTape } from './json-tape.ts';
-import { isValue, kinds } from './record-shape.ts';
 
 /** A segment of paths: `identityMetadata|identity_metadata`. The first spelling with a value counts. */
 interface Segment {

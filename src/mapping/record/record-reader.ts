@@ -4,6 +4,8 @@
  * JSON again, and then that is scanned: so there is one way on from here.
  */
 import { Buffer } from 'node:buffer';
+import { type Kernel, unkeptShape } from '../kernel/kernel.ts';
+import { kinds } from '../kernel/tape.ts';
 import {
   inspectedDepthMax,
   isExactNumber,
@@ -15,11 +17,11 @@ import {
   startsLikeJson,
 } from './exact-json.ts';
 import { JsonTape } from './json-tape.ts';
+import { RecordKeys } from './record-keys.ts';
 import { type FoundPaths, RecordPaths } from './record-paths.ts';
-import { kinds, type RecordShape, ShapeTree } from './record-shape.ts';
 import { Redactor } from './redaction.ts';
 import type { SensitiveKeys } from './sensitive-keys.ts';
-import { TextMemo } from './text-memo.ts';
+import { ShapeFacts } from './shape-facts.ts';
 
 /** Constant texts: what could not be parsed is in the body, and only there, where redaction has been over it. */
 export const unreadableReasons = {
@@ -47,20 +49,21 @@ export class RecordReader {
   readonly #servicePaths: readonly string[];
   readonly #sensitiveKeys: SensitiveKeys | undefined;
   readonly #redactor: Redactor | undefined;
-  readonly #shapes = new ShapeTree();
-  readonly #texts = new TextMemo();
   readonly #paths = new RecordPaths();
-  readonly #inspections = new WeakMap<RecordShape, Inspection>();
+  readonly #inspections = new ShapeFacts<Inspection>();
   /** Where the service stands in records of the shape. */
-  readonly #serviceEntries = new WeakMap<RecordShape, number | undefined>();
-  readonly #textTape = new JsonTape(this.#shapes, this.#texts);
+  readonly #serviceEntries = new ShapeFacts<{ readonly entry: number | undefined }>();
+  readonly #textTape: JsonTape;
   /** Of the record that was read last. */
-  readonly tape = new JsonTape(this.#shapes, this.#texts);
-  #shape: RecordShape | undefined;
+  readonly tape: JsonTape;
+  #shape = unkeptShape;
   #found: FoundPaths | undefined;
 
   /** @param servicePaths of the service that a record is about, for rules of redaction. */
-  constructor(servicePaths: readonly string[], sensitiveKeys: SensitiveKeys | undefined) {
+  constructor(kernel: Kernel, servicePaths: readonly string[], sensitiveKeys: SensitiveKeys | undefined) {
+    const keys = new RecordKeys();
+    this.tape = new JsonTape(kernel, 'record', keys);
+    this.#textTape = new JsonTape(kernel, 'text', keys);
     this.#sensitiveKeys = sensitiveKeys;
     this.#redactor = sensitiveKeys === undefined ? undefined : new Redactor(sensitiveKeys);
     this.#servicePaths = servicePaths;
@@ -72,17 +75,18 @@ export class RecordReader {
     for (const path of paths) this.#paths.add(path);
   }
 
-  /** Of the record that was read last. */
-  get shape(): RecordShape {
-    return this.#shape as RecordShape;
+  /** Of the record that was read last: its number, or `unkeptShape`. */
+  get shape(): number {
+    return this.#shape;
   }
 
   /** Puts the record on the tape. Returns its body, in valid UTF-8 and redacted, or why there is no record. */
   read(line: Buffer): Buffer | UnreadableReason {
     this.#found = undefined;
-    this.#shape = this.tape.scanObject(line, scannedDepthMax);
-    if (this.#shape === undefined) return this.#readByParsing(line);
-    const inspection = this.#inspectionOf(this.#shape, this.tape);
+    const shape = this.tape.scanObject(line, scannedDepthMax);
+    if (shape === undefined) return this.#readByParsing(line);
+    this.#shape = shape;
+    const inspection = this.#inspectionOf(shape, this.tape);
     return inspection.hasOddKeys || this.#needsRedaction(inspection) ? this.#readByParsing(line) : line;
   }
 
@@ -95,12 +99,12 @@ export class RecordReader {
   /** The object in a text, as Azure writes objects; undefined when there is none. */
   readonly objectIn = (text: string): JsonTape | undefined => {
     if (!startsLikeJson(text)) return undefined;
-    const tape = new JsonTape(this.#shapes, this.#texts);
-    if (tape.scanObject(Buffer.from(text), scannedDepthMax) !== undefined && !hasOddKeys(tape)) return tape;
+    const tape = this.#textTape;
+    if (tape.scanObject(Buffer.from(text), scannedDepthMax) !== undefined && !hasOddKeys(tape)) return tape.detached();
     const object = parseJsonObject(text);
     if (object === undefined) return undefined;
     scanTidied(object, tape);
-    return tape;
+    return tape.detached();
   };
 
   /** What is no record, without the values of sensitive keys. */
@@ -123,13 +127,11 @@ export class RecordReader {
 
   #service(): JsonValue | undefined {
     const { shape, tape } = this;
-    if (this.#serviceEntries.has(shape)) {
-      const entry = this.#serviceEntries.get(shape);
-      return entry === undefined ? undefined : tape.value(entry);
-    }
+    const known = this.#serviceEntries.get(shape);
+    if (known !== undefined) return known.entry === undefined ? undefined : tape.value(known.entry);
     const paths = this.findPaths();
     const found = this.#servicePaths.map((path) => paths.find(path)).find((service) => service !== undefined);
-    if (paths.signature !== undefined) this.#serviceEntries.set(shape, found?.entry);
+    if (paths.signature !== undefined) this.#serviceEntries.set(shape, { entry: found?.entry });
     return found?.tape.value(found.entry);
   }
 
@@ -141,23 +143,23 @@ export class RecordReader {
     const service = this.#service();
     if (hasKeySensitiveInService && this.#sensitiveKeys.namesIn(service) !== undefined) return true;
     for (const entry of escapedTexts) {
-      const text = this.tape.text(entry);
-      if (!this.#isHarmless(text) && this.#redactor.changesText(text, scannedDepthMax, service)) return true;
+      if (this.#isHarmless(entry)) continue;
+      if (this.#redactor.changesText(this.tape.text(entry), scannedDepthMax, service)) return true;
     }
     return false;
   }
 
   /** Most texts with escapes are JSON, and one look at its keys tells that there is nothing to redact. */
-  #isHarmless(text: string): boolean {
+  #isHarmless(entry: number): boolean {
     const tape = this.#textTape;
-    const shape = tape.scanObject(Buffer.from(text), scannedDepthMax);
+    const shape = tape.scanObjectInRecord(entry, scannedDepthMax);
     if (shape === undefined) return false;
     const { hasOddKeys, hasSensitiveKey, hasKeySensitiveInService, escapedTexts } = this.#inspectionOf(shape, tape);
     return !hasOddKeys && !hasSensitiveKey && !hasKeySensitiveInService && escapedTexts.length === 0;
   }
 
   /** @param tape that the shape was just scanned to. */
-  #inspectionOf(shape: RecordShape, tape: JsonTape): Inspection {
+  #inspectionOf(shape: number, tape: JsonTape): Inspection {
     const known = this.#inspections.get(shape);
     if (known !== undefined) return known;
     const inspection = inspect(tape, this.#sensitiveKeys);
@@ -207,7 +209,7 @@ function parseRecord(text: string): JsonObject | UnreadableReason {
   return isJsonObject(value) ? value : unreadableReasons.notAnObject;
 }
 
-function scanTidied(object: JsonObject, tape: JsonTape): RecordShape {
+function scanTidied(object: JsonObject, tape: JsonTape): number {
   const json = JSON.stringify(tidied(object, inspectedDepthMax));
   const shape = tape.scanObject(Buffer.from(json), inspectedDepthMax + 1);
   if (shape === undefined) throw new Error('JSON.stringify wrote no JSON');

@@ -26,24 +26,3 @@ export function attributeKey(text: string): AttributeKey {
     json: `{"key":${JSON.stringify(text)},"value":`,
   };
 }
-
-/** An attribute whose value hardly changes. */
-export interface RepeatedText {
-  readonly key: AttributeKey;
-  readonly text: string;
-  /** KeyValue with its length, without its tag. */
-  readonly protobuf: EncodedPart;
-}
-
-export function repeatedText(key: AttributeKey, text: string): RepeatedText {
-  const protobuf = encodePart((buffer) => {
-    const keyValue = buffer.beginLength();
-    buffer.part(key.protobuf);
-    buffer.byte(0x12);
-    const anyValue = buffer.beginLength();
-    buffer.stringField(0x0a, text);
-    buffer.endLength(anyValue);
-    buffer.endLength(keyValue);
-  });
-  return { key, text, protobuf };
-}

@@ -3,10 +3,9 @@
  * decimal strings, names are lowerCamelCase.
  */
 import { Buffer } from 'node:buffer';
-import type { AttributeKey, RepeatedText } from './attribute-key.ts';
+import type { AttributeKey } from './attribute-key.ts';
 import type { EncodedResource, Envelope } from './envelope.ts';
 import type { LogRecordWriter, RecordHead } from './log-record-writer.ts';
-import type { ByteSource } from './protobuf-buffer.ts';
 
 /** A map or an array that is being written. */
 interface OpenContainer {
@@ -17,6 +16,7 @@ interface OpenContainer {
 }
 
 export class JsonWriter implements LogRecordWriter {
+  readonly composer = undefined;
   recordCount = 0;
   sizeBytes = 0;
   readonly #envelope: Envelope;
@@ -48,14 +48,6 @@ export class JsonWriter implements LogRecordWriter {
     this.#entry(key, `{"stringValue":${quoted(value)}}`);
   }
 
-  repeated({ key, text }: RepeatedText): void {
-    this.string(key, text);
-  }
-
-  utf8(key: AttributeKey, { bytes }: ByteSource, start: number, end: number): void {
-    this.string(key, bytes.toString('utf8', start, end));
-  }
-
   integer(key: AttributeKey, value: number | bigint): void {
     this.#entry(key, `{"intValue":"${value}"}`);
   }
@@ -83,13 +75,6 @@ export class JsonWriter implements LogRecordWriter {
     this.#entries = container.before;
     if (values !== '') this.#entries += `${container.opening}${values}]}}${container.closing}`;
   }
-
-  /** Keeps nothing: this is not the hot path. */
-  recall(): boolean {
-    return false;
-  }
-
-  keep(): void {}
 
   end(): void {
     const record = `${this.#head}${this.#entries.slice(0, -1)}${this.#tail}`;

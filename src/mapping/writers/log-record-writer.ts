@@ -4,9 +4,9 @@
  *
  * Whoever calls keeps keys unique and non-empty, and numbers finite. Writers make any text valid Unicode.
  */
-import type { AttributeKey, RepeatedText } from './attribute-key.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { AttributeKey } from './attribute-key.ts';
 import type { EncodedResource } from './envelope.ts';
-import type { ByteSource, EncodedPart } from './protobuf-buffer.ts';
 
 export interface LogRecordWriter {
   readonly recordCount: number;
@@ -18,9 +18,6 @@ export interface LogRecordWriter {
   /** Starts a record in the group of its resource. */
   begin(resource: EncodedResource, head: RecordHead): void;
   string(key: AttributeKey, value: string): void;
-  repeated(text: RepeatedText): void;
-  /** A text whose valid UTF-8 stands in some bytes from start to end. */
-  utf8(key: AttributeKey, text: ByteSource, start: number, end: number): void;
   /** A safe integer, or a bigint within 64 bits with sign. */
   integer(key: AttributeKey, value: number | bigint): void;
   double(key: AttributeKey, value: number): void;
@@ -30,19 +27,21 @@ export interface LogRecordWriter {
   beginArray(key: AttributeKey, likelySizeBytes?: number): void;
   /** Ends the innermost map or array. One in which nothing was written leaves no trace, its key included. */
   endContainer(): void;
-  /**
-   * Writes the attributes that were kept here.
-   * @returns false when none were. What is written next, up to `keep`, may be kept then.
-   */
-  recall(kept: KeptAttributes): boolean;
-  keep(kept: KeptAttributes): void;
+  /** Set by writers of what the kernel composes. */
+  readonly composer: AttributeComposer | undefined;
   /** Ends the record. */
   end(): void;
 }
 
-/** Attributes of some records that are the same in others, whoever writes them. */
-export interface KeptAttributes {
-  value: EncodedPart | undefined;
+export interface AttributeComposer {
+  /**
+   * Writes attributes that the kernel composes, from the instruction on.
+   * @returns the instruction that the kernel leaves; 0 at the end of the program.
+   */
+  compose(kernel: Kernel, instruction: number): number;
+  readonly writtenBytes: number;
+  /** A view of what was written since there were so many bytes; good until the next call. */
+  writtenFrom(bytes: number): Uint8Array;
 }
 
 export interface RecordHead {

@@ -5,33 +5,24 @@
  * moves up when that is not enough. Every varint comes out in its shortest form.
  */
 import { Buffer } from 'node:buffer';
+import type { Kernel } from '../kernel/kernel.ts';
 
 const defaultSizeBytes = 1024;
 const largestOneByteVarint = 0x7f;
 const largestTwoByteVarint = 0x3fff;
 /** KeyValue.value = 2 */
 const valueTag = 0x12;
-/** AnyValue.string_value = 1 */
-const stringValueTag = 0x0a;
-/** KeyValue.value and its length, AnyValue.string_value and its length, without the lengths: all of one byte. */
-const shortTextHeader = valueTag | (stringValueTag << 16);
 /** A varint of 64 bits. */
 const varintBytesMax = 10;
 /** Up to here a loop over the characters is faster than the call into native code. */
 const loopedCharactersMax = 12;
-/** Up to here a loop over eight bytes at a time is faster. */
-const loopedBytesMax = 256;
 /** Copies go in steps of eight bytes, so that there have to be some behind what is read and what is written. */
 const stepBytes = 8;
 
-/** Bytes to copy from, with at least eight more behind those that are copied, and a view of the same bytes. */
-export interface ByteSource {
-  readonly bytes: Buffer;
-  readonly view: DataView;
-}
-
 /** A piece of a message that is written again and again. */
-export interface EncodedPart extends ByteSource {
+export interface EncodedPart {
+  /** The bytes, and at least seven more. */
+  readonly view: DataView;
   readonly sizeBytes: number;
 }
 
@@ -91,14 +82,13 @@ export class ProtobufBuffer {
 
   part(part: EncodedPart): void {
     this.#reserve(part.sizeBytes);
-    this.#copy(part, 0, part.sizeBytes);
+    this.#copy(part);
   }
 
-  /** A copy of what was written from there on. */
-  partFrom(start: number): EncodedPart {
-    const sizeBytes = this.at - start;
-    const bytes = Buffer.concat([this.view(start, this.at)], sizeBytes + stepBytes);
-    return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length), sizeBytes };
+  /** What the kernel composed last. */
+  composed(kernel: Kernel): void {
+    this.#reserve(kernel.composedBytes);
+    this.at = kernel.copyComposed(this.#bytes, this.at);
   }
 
   /** Tag, length and UTF-8 of a text. Lone surrogates become U+FFFD. */
@@ -136,30 +126,10 @@ export class ProtobufBuffer {
     bytes[this.at++] = tag;
     if (key.sizeBytes > 0) {
       this.at = putVarint(bytes, this.at, key.sizeBytes + 1 + varintSize(anyValueSize) + anyValueSize);
-      this.#copy(key, 0, key.sizeBytes);
+      this.#copy(key);
       bytes[this.at++] = valueTag;
     }
     this.at = putVarint(bytes, this.at, anyValueSize);
-  }
-
-  /**
-   * A KeyValue with a text.
-   * @param key see `valueHeader`.
-   */
-  textEntry(tag: number, key: EncodedPart, text: ByteSource, start: number, end: number): void {
-    this.#textHeader(tag, key, end - start);
-    this.#copy(text, start, end);
-  }
-
-  /** The same for an ASCII text that is not long. False, with nothing written, when it is anything else. */
-  asciiEntry(tag: number, key: EncodedPart, text: string): boolean {
-    const size = text.length;
-    if (size > largestOneByteVarint) return false;
-    const start = this.at;
-    this.#textHeader(tag, key, size);
-    if (this.#ascii(text)) return true;
-    this.at = start;
-    return false;
   }
 
   /**
@@ -185,59 +155,13 @@ export class ProtobufBuffer {
     putVarint(this.#bytes, position, length);
   }
 
-  /** All of a KeyValue but its text, for which there is room afterwards. */
-  #textHeader(tag: number, key: EncodedPart, textSize: number): void {
-    const keySize = key.sizeBytes;
-    this.#reserve(keySize + 3 * varintBytesMax + 4 + textSize);
-    const keyValueSize = keySize + 4 + textSize;
-    if (keyValueSize <= largestOneByteVarint && keySize > 0) {
-      const view = this.#view;
-      view.setUint16(this.at, tag | (keyValueSize << 8), true);
-      this.at += 2;
-      this.#copy(key, 0, keySize);
-      view.setInt32(this.at, shortTextHeader | ((2 + textSize) << 8) | (textSize << 24), true);
-      this.at += 4;
-      return;
-    }
-    this.valueHeader(tag, key, 1 + varintSize(textSize) + textSize);
-    this.#bytes[this.at++] = stringValueTag;
-    this.at = putVarint(this.#bytes, this.at, textSize);
-  }
-
-  /** False when a character of the text is not in ASCII; then nothing is right behind where it began. */
-  #ascii(text: string): boolean {
-    const size = text.length;
-    if (size > loopedCharactersMax) {
-      // It takes a byte for each character only when all of them are ASCII.
-      const written = this.#bytes.write(text, this.at);
-      this.at += size;
-      return written === size;
-    }
-    const bytes = this.#bytes;
-    let { at } = this;
-    let all = 0;
-    for (let index = 0; index < size; index++) {
-      const code = text.charCodeAt(index);
-      all |= code;
-      bytes[at++] = code;
-    }
-    this.at = at;
-    return all <= 0x7f;
-  }
-
   /** Copies to where the next byte goes; there has to be room. */
-  #copy(from: ByteSource, start: number, end: number): void {
-    const { at } = this;
-    this.at = at + end - start;
-    if (end - start > loopedBytesMax) {
-      from.bytes.copy(this.#bytes, at, start, end);
-      return;
+  #copy({ view: from, sizeBytes }: EncodedPart): void {
+    const [view, to] = [this.#view, this.at];
+    for (let at = 0; at < sizeBytes; at += stepBytes) {
+      view.setBigUint64(to + at, from.getBigUint64(at, true), true);
     }
-    const [view, fromView] = [this.#view, from.view];
-    let to = at;
-    for (let index = start; index < end; index += stepBytes, to += stepBytes) {
-      view.setBigUint64(to, fromView.getBigUint64(index, true), true);
-    }
+    this.at = to + sizeBytes;
   }
 
   #varintOfBigint(value: bigint): void {
@@ -277,7 +201,9 @@ export function varint64Size(value: number | bigint): number {
 export function encodePart(write: (buffer: ProtobufBuffer) => void): EncodedPart {
   const buffer = new ProtobufBuffer();
   write(buffer);
-  return buffer.partFrom(0);
+  const sizeBytes = buffer.at;
+  const bytes = Buffer.concat([buffer.view(0, sizeBytes)], sizeBytes + stepBytes);
+  return { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length), sizeBytes };
 }
 
 /** @param value a safe integer of at least 0. */

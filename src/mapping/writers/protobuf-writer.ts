@@ -3,17 +3,11 @@
  * straight into bytes. Field numbers are in the tags: number * 8 + wire type (0 varint, 1 eight bytes, 2 with length).
  */
 import { Buffer } from 'node:buffer';
-import { type AttributeKey, arrayElement, type RepeatedText } from './attribute-key.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { type AttributeKey, arrayElement } from './attribute-key.ts';
 import type { EncodedResource, Envelope } from './envelope.ts';
-import type { KeptAttributes, LogRecordWriter, RecordHead, Severity } from './log-record-writer.ts';
-import {
-  type ByteSource,
-  type EncodedPart,
-  encodePart,
-  ProtobufBuffer,
-  varint64Size,
-  varintSize,
-} from './protobuf-buffer.ts';
+import type { AttributeComposer, LogRecordWriter, RecordHead, Severity } from './log-record-writer.ts';
+import { type EncodedPart, encodePart, ProtobufBuffer, varint64Size, varintSize } from './protobuf-buffer.ts';
 
 /** ScopeLogs.log_records = 2 */
 const logRecordTag = 0x12;
@@ -58,7 +52,7 @@ interface Group {
   readonly parts: Uint8Array[];
 }
 
-export class ProtobufWriter implements LogRecordWriter {
+export class ProtobufWriter implements LogRecordWriter, AttributeComposer {
   recordCount = 0;
   readonly #envelope: Envelope;
   readonly #buffer = new ProtobufBuffer(initialSizeBytes);
@@ -67,8 +61,6 @@ export class ProtobufWriter implements LogRecordWriter {
   readonly #containers: OpenContainer[] = [];
   #tag = attributeTag;
   #recordLength = 0;
-  /** Where what can be kept begins. */
-  #keptFrom = 0;
   readonly #severityParts = new Map<Severity, EncodedPart>();
   /** Of the last record; mostly the same in the next one. */
   #observedAtMs = 0;
@@ -104,21 +96,11 @@ export class ProtobufWriter implements LogRecordWriter {
 
   string(key: AttributeKey, value: string): void {
     const buffer = this.#buffer;
-    if (buffer.asciiEntry(this.#tag, key.protobuf, value)) return;
     const sizeBytes = Buffer.byteLength(value);
-    this.#buffer.valueHeader(this.#tag, key.protobuf, 1 + varintSize(sizeBytes) + sizeBytes);
+    buffer.valueHeader(this.#tag, key.protobuf, 1 + varintSize(sizeBytes) + sizeBytes);
     buffer.byte(anyValue.string);
     buffer.varint(sizeBytes);
     buffer.utf8(value);
-  }
-
-  repeated({ protobuf }: RepeatedText): void {
-    this.#buffer.byte(this.#tag);
-    this.#buffer.part(protobuf);
-  }
-
-  utf8(key: AttributeKey, text: ByteSource, start: number, end: number): void {
-    this.#buffer.textEntry(this.#tag, key.protobuf, text, start, end);
   }
 
   integer(key: AttributeKey, value: number | bigint): void {
@@ -162,15 +144,22 @@ export class ProtobufWriter implements LogRecordWriter {
     if (container.keyValueLength !== undefined) buffer.endLength(container.keyValueLength, lengthBytes);
   }
 
-  recall({ value }: KeptAttributes): boolean {
-    this.#keptFrom = this.#buffer.at;
-    if (value === undefined) return false;
-    this.#buffer.part(value);
-    return true;
+  get composer(): AttributeComposer {
+    return this;
   }
 
-  keep(kept: KeptAttributes): void {
-    kept.value = this.#buffer.partFrom(this.#keptFrom);
+  compose(kernel: Kernel, instruction: number): number {
+    const left = kernel.compose(instruction);
+    this.#buffer.composed(kernel);
+    return left;
+  }
+
+  get writtenBytes(): number {
+    return this.#buffer.at;
+  }
+
+  writtenFrom(bytes: number): Uint8Array {
+    return this.#buffer.view(bytes, this.#buffer.at);
   }
 
   end(): void {

@@ -1,0 +1,14 @@
+// The hot path of the mapping: from the bytes of a line to the attributes of its record.
+export { compose, unescapeTo } from './compose';
+export { beginOrigin, cellOf, keepIn } from './derivations';
+export {
+  cellsAt,
+  composedAt,
+  composedEndAnswer,
+  digestAt,
+  layoutEnd,
+  missedCellAnswer,
+  programsAt,
+  programsSize,
+} from './memory';
+export { entriesOnTape, scan, wasAscii } from './scan';
