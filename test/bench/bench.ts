@@ -10,6 +10,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { bundle } from '../../scripts/bundle.ts';
 import { canMeasureProcesses } from './child.ts';
 import { measureCollector } from './collector.ts';
 import { measureMemory } from './memory.ts';
@@ -59,6 +60,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.exit(1);
   });
 }
+await bundle('dist/bench', { 'measured-ship': 'test/bench/measured-ship.ts' });
 const tables: Table[] = [];
 try {
   for (const name of values.only) {

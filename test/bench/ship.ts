@@ -24,7 +24,7 @@ export interface ShipOptions {
 export async function ship({ source, state, environment }: ShipOptions): Promise<ShipRun> {
   const receiver = await startReceiver();
   const startedAtMs = performance.now();
-  const child = spawn(process.execPath, [here('measured-ship.mjs')], {
+  const child = spawn(process.execPath, [here('../../dist/bench/measured-ship.js')], {
     env: {
       DATABRICKS_AUDIT_SOURCE: source,
       DATABRICKS_AUDIT_STATE: state,

@@ -1,10 +1,10 @@
 /**
  * Ships once with the configuration in the environment and prints what it did, as JSON: a process of its own, so that what it
- * takes is all its own. Of the built package and in plain JavaScript, because stripping types would cost what users never spend.
+ * takes is all its own. It is bundled as what the image runs is.
  */
-import '../../dist/runtime/small-heap.js';
+import '../../src/runtime/small-heap.ts';
 
-import { createAgent, loadConfiguration, silentLogger } from '../../dist/index.js';
+import { createAgent, loadConfiguration, silentLogger } from '../../src/index.ts';
 
 const agent = createAgent(loadConfiguration(process.env), { logger: silentLogger, stdout: process.stdout }, 'oneShot');
 const { user, system } = process.cpuUsage();
