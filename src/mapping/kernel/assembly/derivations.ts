@@ -39,7 +39,18 @@ let partsEnd: usize = partsAt;
 
 /** The lines that follow come from elsewhere. */
 export function beginOrigin(): void {
-  originNumber = ++lastText;
+  originNumber = nextNumber();
+}
+
+/** No number may mean two things: after the last one everything is forgotten. */
+function nextNumber(): u32 {
+  if (lastText === u32.MAX_VALUE) {
+    lastText = 0;
+    originNumber = 0;
+    memory.fill(knownAt, 0, <usize>knownSets * placesOfSet * knownSize);
+    forgetCells();
+  }
+  return ++lastText;
 }
 
 /**
@@ -82,10 +93,14 @@ export function keepIn(cell: usize, size: u32): usize {
 function forget(cell: usize): void {
   const first = load<u32>(cell, firstText);
   const second = load<u32>(cell, secondText);
-  memory.fill(cellsAt, 0, <usize>derivationsMax * <usize>cellSlots * cellSize);
-  partsEnd = partsAt;
+  forgetCells();
   store<u32>(cell, first, firstText);
   store<u32>(cell, second, secondText);
+}
+
+function forgetCells(): void {
+  memory.fill(cellsAt, 0, <usize>derivationsMax * <usize>cellSlots * cellSize);
+  partsEnd = partsAt;
 }
 
 /** The number of the value as a text, which equal bytes have in common for as long as they are known; 0 for a long one. */
@@ -103,12 +118,13 @@ function numberOf(line: usize, tape: usize, index: u32): u32 {
       return load<u32>(known, textNumber);
     }
   }
-  const known = set + (<usize>++lastText & (placesOfSet - 1)) * knownSize;
-  store<u32>(known, lastText, textNumber);
+  const number = nextNumber();
+  const known = set + (<usize>number & (placesOfSet - 1)) * knownSize;
+  store<u32>(known, number, textNumber);
   store<u32>(known, size, textSize);
   // What is behind the text goes along and is not looked at: there is room for it.
   copy(known + textBytes, start, size);
-  return lastText;
+  return number;
 }
 
 function hashOf(start: usize, size: u32): u32 {

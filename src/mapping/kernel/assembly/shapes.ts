@@ -40,7 +40,10 @@ const keyPrefixMax: usize = 8192;
 const quote: u8 = 0x22;
 const quoteAndColon: u16 = 0x3a22;
 
-/** Numbers go on when the tree begins again, so that none ever means two things. */
+/** Far from where numbers have a sign. Nobody remembers a shape for so long. */
+const lastShapeMax: u32 = 0x3fff_ffff;
+
+/** Numbers go on when the tree begins again, so that none means two things. */
 let firstShape: u32 = 1;
 let shapeCount: u32 = 0;
 let branchCount: u32 = 0;
@@ -55,7 +58,7 @@ const entriesTrackedMax: u32 = 256;
 export function trim(): void {
   if (root !== 0 && !isFull()) return;
   memory.fill(shapesAt, 0, treeEnd - shapesAt);
-  firstShape += shapeCount;
+  firstShape = firstShape > lastShapeMax ? 1 : firstShape + shapeCount;
   shapeCount = 0;
   branchCount = 0;
   keysEnd = keysAt;
