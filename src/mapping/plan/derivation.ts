@@ -3,7 +3,7 @@
  * again and again, and with them what is written because of them: that is found out once, and held for as long as the kernel
  * knows the values.
  */
-import { type Kernel, originEntry } from './kernel/kernel.ts';
+import { type Kernel, originEntry } from '../kernel/kernel.ts';
 
 /** What a part of a plan looks at. */
 export interface Basis {

@@ -1,12 +1,12 @@
 /**
  * What can be said of the records of one shape: where their paths lead, and which conditions hold for all of them.
  */
-import type { Conversion, Scalar } from './conversions.ts';
+import type { Conversion, Scalar } from '../conversions.ts';
+import { originEntry } from '../kernel/kernel.ts';
+import { isContainer, type Kind, kinds } from '../kernel/tape.ts';
+import type { Condition, LineField } from '../mapping-schema.ts';
+import type { FoundPaths, FoundValue } from '../record/record-paths.ts';
 import type { Basis } from './derivation.ts';
-import { originEntry } from './kernel/kernel.ts';
-import { isContainer, type Kind, kinds } from './kernel/tape.ts';
-import type { Condition, LineField } from './mapping-schema.ts';
-import type { FoundPaths, FoundValue } from './record/record-paths.ts';
 
 import type { Read, Test } from './record-plan.ts';
 

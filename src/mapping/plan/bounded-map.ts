@@ -2,13 +2,13 @@
  * An object of a record as a map attribute: original keys and types, within limits, and valid whatever it holds.
  */
 import { Buffer } from 'node:buffer';
+import { isContainer, isValue, kinds } from '../kernel/tape.ts';
+import { exactNumber } from '../record/exact-json.ts';
+import type { JsonTape } from '../record/json-tape.ts';
+import type { RecordKey } from '../record/record-keys.ts';
+import { type AttributeKey, arrayElement, attributeKey } from '../writers/attribute-key.ts';
+import type { LogRecordWriter } from '../writers/log-record-writer.ts';
 import { FlatNames } from './flat-names.ts';
-import { isContainer, isValue, kinds } from './kernel/tape.ts';
-import { exactNumber } from './record/exact-json.ts';
-import type { JsonTape } from './record/json-tape.ts';
-import type { RecordKey } from './record/record-keys.ts';
-import { type AttributeKey, arrayElement, attributeKey } from './writers/attribute-key.ts';
-import type { LogRecordWriter } from './writers/log-record-writer.ts';
 
 export interface MapLimits {
   /** Values that are no map; Loki makes an entry of each, and of an array as a whole. */

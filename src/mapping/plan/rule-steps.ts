@@ -1,182 +1,36 @@
 /**
- * From the mapping as data to plans for the shapes of records: names and conversions are resolved once, here, and paths and
- * conditions once for each shape.
+ * From the rules of an attribute to the step that writes it: in JavaScript for whatever the record is, and as an instruction of the
+ * kernel where that can do it.
  */
 import { Buffer } from 'node:buffer';
+import { type Conversion, conversions, type Scalar } from '../conversions.ts';
+import type { Instruction } from '../kernel/program.ts';
+import { kinds } from '../kernel/tape.ts';
+import type { ResourceRule, Rule } from '../mapping-schema.ts';
+import type { JsonTape } from '../record/json-tape.ts';
+import type { AttributeKey } from '../writers/attribute-key.ts';
+import { attributeKey } from '../writers/attribute-key.ts';
+import type { LogRecordWriter } from '../writers/log-record-writer.ts';
 import { BoundedMapWriter, unmeasuredJsonBytes } from './bounded-map.ts';
-import { type Conversion, conversions, type Scalar } from './conversions.ts';
-import { type Basis, DerivationBook } from './derivation.ts';
-import type { Kernel } from './kernel/kernel.ts';
-import { type Instruction, Program } from './kernel/program.ts';
-import { kinds } from './kernel/tape.ts';
-import type { Mapping } from './mapping-file.ts';
-import type { LineField, ResourceRule, Rule, SeverityRule } from './mapping-schema.ts';
-import { type FactRule, isOfLine, type PlannedRead, Planning } from './planning.ts';
-import type { JsonTape } from './record/json-tape.ts';
-import type { FoundPaths } from './record/record-paths.ts';
-import type { RecordReader } from './record/record-reader.ts';
-import type { MappingInput, PlannedValue, Read, RecordPlan, Step, Write } from './record-plan.ts';
-import type { ResourceCache } from './resource-cache.ts';
-import { type AttributeKey, attributeKey } from './writers/attribute-key.ts';
-import type { EncodedResource } from './writers/envelope.ts';
-import { type LogRecordWriter, type Severity, severities } from './writers/log-record-writer.ts';
-
-export interface CompiledMapping {
-  /** For records that have the values of these paths where this one has them. */
-  planRecord(paths: FoundPaths): RecordPlan;
-  /** For a line without a record. */
-  planLine(): RecordPlan;
-}
+import type { PlannedRead, Planning } from './planning.ts';
+import type { MappingInput, Read, Step, Write } from './record-plan.ts';
 
 /** A step, and whether it always writes something. */
-interface PlannedStep {
+export interface PlannedStep {
   readonly step: Step;
   readonly isCertain: boolean;
 }
 
 /** Undefined when there is nothing to write for the shape. */
-type PlanRule = (planning: Planning) => PlannedStep | undefined;
+export type PlanRule = (planning: Planning) => PlannedStep | undefined;
 
-interface CompileContext {
+export interface CompileContext {
   readonly textBytesMax: number;
   readonly objectIn: (text: string) => JsonTape | undefined;
 }
 
-interface PlanAttribute {
-  readonly name: string;
-  readonly readsLine: boolean;
-  readonly planRule: PlanRule;
-}
-
-/** An attribute as planned, and what it looks at. */
-interface TracedStep {
-  readonly name: string;
-  readonly step: Step;
-  readonly basis: Basis;
-}
-
-/** @param reader learns the paths of the mapping. */
-export function compileMapping(
-  mapping: Mapping,
-  kernel: Kernel,
-  reader: RecordReader,
-  resources: ResourceCache,
-): CompiledMapping {
-  reader.addPaths(pathsOf(mapping));
-  const context = { textBytesMax: mapping.limits.textBytes, objectIn: reader.objectIn };
-  const facts = new Map(
-    [...mapping.facts].map(([name, { from, as }]): [string, FactRule] => [
-      name,
-      { from, conversion: conversions[as], isText: as === 'string' },
-    ]),
-  );
-  const attributes = [...mapping.attributes].map(([name, rules]) => ({
-    name,
-    readsLine: rules.some((rule) => rule.from?.some(isOfLine) === true),
-    planRule: compileRules(attributeKey(name), rules, context),
-  }));
-  const resource = [...mapping.resource.values()].map((rule) => compileResourceRule(rule, context));
-  const writeFlag = flagWriter(mapping.limits.flag);
-  const derivations = {
-    attributes: new DerivationBook<never>(kernel),
-    severity: new DerivationBook<Severity>(kernel),
-    resource: new DerivationBook<EncodedResource>(kernel),
-  };
-
-  const plan = (paths: FoundPaths | undefined, planned: readonly PlanAttribute[]): RecordPlan => {
-    const planning = new Planning(paths, paths === undefined ? lineReaders : recordLineReaders, facts);
-    const traced = planned.flatMap(({ name, planRule }): TracedStep[] => {
-      const { result, basis } = planning.trace(planRule);
-      return result === undefined ? [] : [{ name, step: result.step, basis }];
-    });
-    const steps = withDerivations(traced, derivations.attributes);
-    // What was found in the text of one record is planned for this record only.
-    const isKept = paths?.signature !== undefined;
-    return {
-      readTimestamp: planning.read(mapping.timestampPaths)?.read,
-      severity: planValue('severity', derivations.severity, planning, () => planSeverity(mapping.severity, planning)),
-      resource: planValue('resource', derivations.resource, planning, () => {
-        const reads = resource.map((planRead) => planRead(planning));
-        return (input) => resources.of(reads.map((read) => read(input)));
-      }),
-      steps,
-      program: isKept
-        ? Program.write(
-            kernel,
-            steps.map(({ instruction }) => instruction),
-          )
-        : undefined,
-      writeFlag,
-    };
-  };
-  return {
-    planRecord: (paths) => plan(paths, attributes),
-    planLine: () =>
-      plan(
-        undefined,
-        attributes.filter((attribute) => attribute.readsLine),
-      ),
-  };
-}
-
-function planValue<Value>(
-  name: string,
-  derivations: DerivationBook<Value>,
-  planning: Planning,
-  planRead: () => PlannedValue<Value>['read'],
-): PlannedValue<Value> {
-  const { result, basis } = planning.trace(planRead);
-  return { derivation: derivations.derive(name, basis), read: result };
-}
-
-/** Attributes in a row that look at the same values become one step. A copy alone stays one: nothing is faster. */
-function withDerivations(traced: readonly TracedStep[], derivations: DerivationBook<never>): Step[] {
-  const groups: [TracedStep, ...TracedStep[]][] = [];
-  for (const each of traced) {
-    const group = groups.at(-1);
-    if (group !== undefined && sameBasis(group[0].basis, each.basis)) group.push(each);
-    else groups.push([each]);
-  }
-  return groups.flatMap((group) => {
-    const [{ step, basis }] = group;
-    if (group.length === 1 && step.instruction.does !== 'leave') return [step];
-    const name = group.map((each) => each.name).join();
-    const signature = group.map((each) => each.basis.signature).join();
-    const derivation = derivations.derive(name, { ...basis, signature });
-    const steps = group.map((each) => each.step);
-    if (derivation === undefined) return steps;
-    const write: Write = (input, out) => {
-      for (const each of steps) each.write(input, out);
-      return true;
-    };
-    const { cells, first, second } = derivation;
-    return [{ instruction: { does: 'copyDerived', cells, first, second }, write }];
-  });
-}
-
-function sameBasis(one: Basis, other: Basis): boolean {
-  return one.isComplete && other.isComplete && one.entries.join() === other.entries.join();
-}
-
-/** Of all rules, without those of lines. */
-function pathsOf({ timestampPaths, facts, resource, attributes }: Mapping): string[] {
-  const rules = [...facts.values(), ...resource.values(), ...[...attributes.values()].flat()];
-  return [...timestampPaths, ...rules.flatMap(({ from }) => from ?? [])].filter((path) => !isOfLine(path));
-}
-
-function planSeverity(rules: readonly SeverityRule[], planning: Planning): RecordPlan['severity']['read'] {
-  const possible = rules.flatMap(({ value, when }) => {
-    const test = planning.test(when);
-    return test === 'never' ? [] : [{ severity: severities[value], test }];
-  });
-  return (input): Severity => {
-    for (const { test, severity } of possible) if (test === 'always' || test(input)) return severity;
-    return severities.INFO;
-  };
-}
-
 /** The first rule that gives something is the attribute. */
-function compileRules(key: AttributeKey, rules: readonly Rule[], context: CompileContext): PlanRule {
+export function compileRules(key: AttributeKey, rules: readonly Rule[], context: CompileContext): PlanRule {
   const planRules = rules.map((rule) => compileRule(key, rule, context));
   return (planning) => {
     const candidates: PlannedStep[] = [];
@@ -324,7 +178,7 @@ function markShortened(_out: LogRecordWriter, input: MappingInput): void {
   input.wasShortened = true;
 }
 
-function flagWriter(name: string): (out: LogRecordWriter) => void {
+export function flagWriter(name: string): (out: LogRecordWriter) => void {
   const key = attributeKey(name);
   return (out) => out.boolean(key, true);
 }
@@ -350,7 +204,7 @@ function writeScalar(key: AttributeKey, value: Scalar, out: LogRecordWriter): vo
   else out.integer(key, value);
 }
 
-function compileResourceRule(
+export function compileResourceRule(
   { from, as, value }: ResourceRule,
   { textBytesMax }: CompileContext,
 ): (planning: Planning) => (input: MappingInput) => string | undefined {
@@ -365,22 +219,6 @@ function compileResourceRule(
     };
   };
 }
-
-const lineReaders: Readonly<Record<LineField, Read>> = {
-  digest: ({ line }) => line.digest,
-  bucket: ({ line }) => line.origin.bucket,
-  key: ({ line }) => line.origin.key,
-  fileName: ({ line }) => line.origin.fileName || undefined,
-  workspaceId: ({ line }) => line.origin.workspaceId,
-  date: ({ line }) => line.origin.date,
-  unparsedReason: ({ unparsedReason }) => unparsedReason,
-  eventName: ({ eventName }) => eventName,
-  lineSize: ({ line, isCut }) => (isCut ? line.sizeBytes : undefined),
-  lineCut: ({ isCut }) => (isCut ? true : undefined),
-};
-
-/** A line that was cut is no record. */
-const { lineSize: _lineSize, lineCut: _lineCut, ...recordLineReaders } = lineReaders;
 
 /** The beginning of the text that fits, without half a character. */
 function cutToBytes(text: string, bytesMax: number): string {

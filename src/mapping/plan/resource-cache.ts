@@ -1,7 +1,7 @@
 /**
  * The resources of the records: one for each account and workspace, encoded once.
  */
-import { type EncodedResource, encodeResource } from './writers/envelope.ts';
+import { type EncodedResource, encodeResource } from '../writers/envelope.ts';
 
 /** Accounts have fewer workspaces; records with made-up ids must not fill the memory. */
 const cachedResourcesMax = 1000;

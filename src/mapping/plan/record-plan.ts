@@ -2,14 +2,14 @@
  * What the mapping comes to for the records of one shape: steps that write an attribute each, and the same as a program of the
  * kernel, which copies what can be copied and leaves the other steps.
  */
-import type { IdentifiedLine } from '../model/line.ts';
+import type { IdentifiedLine } from '../../model/line.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Instruction, Program } from '../kernel/program.ts';
+import type { JsonValue } from '../record/exact-json.ts';
+import type { JsonTape } from '../record/json-tape.ts';
+import type { EncodedResource } from '../writers/envelope.ts';
+import type { AttributeComposer, LogRecordWriter, Severity } from '../writers/log-record-writer.ts';
 import type { Derivation } from './derivation.ts';
-import type { Kernel } from './kernel/kernel.ts';
-import type { Instruction, Program } from './kernel/program.ts';
-import type { JsonValue } from './record/exact-json.ts';
-import type { JsonTape } from './record/json-tape.ts';
-import type { EncodedResource } from './writers/envelope.ts';
-import type { AttributeComposer, LogRecordWriter, Severity } from './writers/log-record-writer.ts';
 
 /** What steps look at. */
 export interface MappingInput {
