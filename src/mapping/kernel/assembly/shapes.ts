@@ -56,8 +56,10 @@ const entriesTrackedMax: u32 = 256;
 
 /** Begins again when a record might not find room any more: records can make up keys without end. */
 export function trim(): void {
-  if (root !== 0 && !isFull()) return;
-  memory.fill(shapesAt, 0, treeEnd - shapesAt);
+  if (root !== 0) {
+    if (!isFull()) return;
+    memory.fill(shapesAt, 0, treeEnd - shapesAt);
+  }
   firstShape = firstShape > lastShapeMax ? 1 : firstShape + shapeCount;
   shapeCount = 0;
   branchCount = 0;
