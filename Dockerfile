@@ -4,14 +4,13 @@
 FROM --platform=$BUILDPLATFORM node:26-trixie-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json ./
-# Compiled when packages are installed.
-COPY src/mapping/kernel/assembly ./src/mapping/kernel/assembly
+# Its kernel is compiled when packages are installed.
+COPY src ./src
 RUN npm ci --no-audit --no-fund
 COPY LICENSE tsconfig.json ./
 COPY live-page ./live-page
 COPY mappings ./mappings
 COPY scripts ./scripts
-COPY src ./src
 RUN npm run bundle
 RUN npm run --silent licences -- --texts > THIRD-PARTY-LICENSES
 # The packages in the bundle have no folders of their own any more; scanners read this instead.
