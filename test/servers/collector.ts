@@ -8,6 +8,9 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { serverDirectory } from './recipes.ts';
 import { freePort, type ServerProcess, startServer } from './server-process.ts';
 
+/** To a GET. */
+const methodNotAllowed = 405;
+
 export interface CollectorParts {
   /** `collector-elastic` is older, and has the Elasticsearch exporter. */
   readonly program?: 'collector' | 'collector-elastic';
@@ -46,7 +49,9 @@ export async function startCollector({
   const server = await startServer({
     command: join(serverDirectory(program), 'otelcol'),
     arguments: ['--config', configFile],
-    readyUrl: metricsUrl,
+    // Its receiver starts behind all exporters and their queues; its metrics are there before.
+    readyUrl: `http://127.0.0.1:${port}/v1/logs`,
+    readyStatus: methodNotAllowed,
   });
   return Object.assign(server, {
     url: `http://127.0.0.1:${port}`,

@@ -11,8 +11,9 @@ export interface ServerProgram {
   readonly command: string;
   readonly arguments: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
-  /** Answers with success once the server takes requests. */
+  /** Answers with success, or with the status below, once the server takes requests. */
   readonly readyUrl: string;
+  readonly readyStatus?: number;
 }
 
 export interface ServerProcess {
@@ -34,6 +35,7 @@ export async function startServer({
   arguments: words,
   environment,
   readyUrl,
+  readyStatus,
 }: ServerProgram): Promise<ServerProcess> {
   let child: ChildProcess | undefined;
   let output = '';
@@ -55,7 +57,7 @@ export async function startServer({
         output += text;
       });
     }
-    const ready = vi.waitFor(() => expectReady(readyUrl), { timeout: readyTimeoutMs, interval: 50 });
+    const ready = vi.waitFor(() => expectReady(readyUrl, readyStatus), { timeout: readyTimeoutMs, interval: 50 });
     const ended = once(started, 'close').then(() => Promise.reject(new Error('it ended')));
     try {
       await Promise.race([ready, ended]);
@@ -88,8 +90,9 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-async function expectReady(url: string): Promise<void> {
+async function expectReady(url: string, status: number | undefined): Promise<void> {
   const response = await fetch(url, { signal: AbortSignal.timeout(5_000) });
   await response.body?.cancel();
-  if (!response.ok) throw new Error(`${url} answered ${response.status}`);
+  if (status === undefined ? !response.ok : response.status !== status)
+    throw new Error(`${url} answered ${response.status}`);
 }
