@@ -30,6 +30,9 @@ interface KernelExports {
   readonly missedCellAnswer: WebAssembly.Global;
   readonly digestAt: WebAssembly.Global;
   readonly cellsAt: WebAssembly.Global;
+  readonly cellSize: WebAssembly.Global;
+  readonly cellSlots: WebAssembly.Global;
+  readonly derivationsMax: WebAssembly.Global;
   readonly composedAt: WebAssembly.Global;
   readonly programsAt: WebAssembly.Global;
   readonly programsSize: WebAssembly.Global;
@@ -39,9 +42,6 @@ interface KernelExports {
 const pageBytes = 65_536;
 /** Long enough for nearly all lines; it grows. */
 const initialLineBytes = 16_384;
-const derivationsMax = 128;
-const cellShift = 4;
-const cellsOfDerivation = 1024;
 /** The word of a cell that is 0 while it holds nothing. */
 const partWord = 2;
 
@@ -53,6 +53,7 @@ export class Kernel {
   readonly #composedEndWord: number;
   readonly #missedCellWord: number;
   readonly #digestAt: number;
+  readonly #cellSize: number;
   #bytes = Buffer.alloc(0);
   #words = new Int32Array(0);
   #layouts: Record<TapeName, TapeLayout>;
@@ -73,6 +74,7 @@ export class Kernel {
     this.#composedEndWord = composedEndAnswer.value >> 2;
     this.#missedCellWord = missedCellAnswer.value >> 2;
     this.#digestAt = digestAt.value;
+    this.#cellSize = this.#exports.cellSize.value;
     this.#programsEnd = programsAt.value;
     const record = layOut(layoutEnd.value, initialLineBytes);
     const text = layOut(record.endAt, initialLineBytes);
@@ -127,8 +129,9 @@ export class Kernel {
 
   /** Cells for a derivation; undefined when there are too many. */
   createCells(): number | undefined {
-    if (this.#derivationCount === derivationsMax) return undefined;
-    return this.#exports.cellsAt.value + ((this.#derivationCount++ * cellsOfDerivation) << cellShift);
+    const { cellsAt, cellSlots, derivationsMax } = this.#exports;
+    if (this.#derivationCount === derivationsMax.value) return undefined;
+    return cellsAt.value + this.#derivationCount++ * cellSlots.value * this.#cellSize;
   }
 
   /**
@@ -142,7 +145,7 @@ export class Kernel {
 
   /** Which of the cells it is. */
   cellIndex(cells: number, cell: number): number {
-    return (cell - cells) >> cellShift;
+    return (cell - cells) / this.#cellSize;
   }
 
   /** True when something is held for the values of the cell. */

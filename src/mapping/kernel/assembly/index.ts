@@ -2,9 +2,12 @@
 export { compose, unescapeTo } from './compose';
 export { beginOrigin, cellOf, keepIn } from './derivations';
 export {
+  cellSize,
+  cellSlots,
   cellsAt,
   composedAt,
   composedEndAnswer,
+  derivationsMax,
   digestAt,
   layoutEnd,
   missedCellAnswer,
