@@ -1,13 +1,13 @@
-// The levels of the tree (docs/architecture.md): imports go down only, parts do not know each other, and there are no circles.
+// The levels of the tree (docs/architecture.md): imports point downwards only, parts do not import each other, and there are no cycles.
 const part = '^src/(sources|decoders|mapping|export|delivery|backends|telemetry)/';
-const contract = '^src/(source|decoder|mapper|exporter|delivery-state|backend|observer)\\.ts$';
+const shared = '^src/(contracts|model|runtime)/';
 
 export default {
   forbidden: [
-    { name: 'no-circles', severity: 'error', from: {}, to: { circular: true } },
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
     { name: 'unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
     {
-      name: 'level-0-model-and-runtime-import-nothing-of-ours',
+      name: 'level-0-model-and-runtime-import-only-each-other',
       severity: 'error',
       from: { path: '^src/(model|runtime)/' },
       to: { path: '^src/', pathNot: '^src/(model|runtime)/' },
@@ -15,52 +15,62 @@ export default {
     {
       name: 'level-1-contracts-import-the-model',
       severity: 'error',
-      from: { path: contract },
-      to: { path: '^src/', pathNot: ['^src/model/', contract] },
+      from: { path: '^src/contracts/' },
+      to: { path: '^src/', pathNot: '^src/(contracts|model)/' },
     },
     {
-      name: 'level-2-parts-do-not-know-each-other',
+      name: 'level-2-parts-do-not-import-each-other',
       severity: 'error',
       from: { path: part },
-      to: { path: '^src/', pathNot: ['^src/$1/', '^src/(model|runtime)/', contract] },
+      to: { path: '^src/', pathNot: ['^src/$1/', shared] },
     },
     {
-      name: 'level-3-the-pipeline-knows-contracts-only',
+      name: 'level-2-kinds-of-source-do-not-import-each-other',
       severity: 'error',
-      from: { path: '^src/pipeline/' },
-      to: { path: '^src/', pathNot: ['^src/(pipeline|model|runtime)/', contract] },
+      from: { path: '^src/sources/([a-z0-9-]+)/' },
+      to: { path: '^src/sources/[a-z0-9-]+/', pathNot: '^src/sources/$1/' },
     },
     {
-      name: 'level-3-configuration-reads-the-parts-option-schemas',
+      name: 'level-3-configuration-imports-option-schemas-only',
       severity: 'error',
       from: { path: '^src/config/' },
-      to: { path: '^src/', pathNot: ['^src/(config|model|runtime)/', '^src/[a-z]+/options\\.ts$'] },
+      to: { path: '^src/', pathNot: ['^src/(config|model|runtime)/', '^src/[a-z/]+/options\\.ts$'] },
     },
     {
-      name: 'level-4-workers-know-what-the-agent-and-they-share',
+      name: 'level-3-the-pipeline-imports-contracts-only',
       severity: 'error',
-      from: { path: '^src/workers/' },
-      to: {
-        path: '^src/',
-        pathNot: ['^src/(workers|config|pipeline|model|runtime)/', '^src/wiring\\.ts$', part, contract],
-      },
+      from: { path: '^src/pipeline/' },
+      to: { path: '^src/', pathNot: ['^src/pipeline/', shared] },
     },
     {
-      name: 'level-4-the-agent-meets-parts-by-their-index',
+      name: 'level-4-the-schedule-imports-pipeline-and-contracts',
       severity: 'error',
-      from: {
-        path: '^src/((agent|wiring|checks|preview|reconcile|replay|mapping-trial|monitoring|index)\\.ts$|workers/)',
-      },
-      to: {
-        path: part,
-        pathNot: '/index\\.ts$',
-      },
+      from: { path: '^src/schedule/' },
+      to: { path: '^src/', pathNot: ['^src/(schedule|pipeline)/', shared] },
     },
     {
-      name: 'level-5-commands-go-through-the-agent',
+      name: 'level-5-the-agent-does-not-import-what-stands-above-it',
+      severity: 'error',
+      from: { path: '^src/agent/' },
+      to: { path: '^src/(tools|commands)/|^src/[^/]+\\.ts$' },
+    },
+    {
+      name: 'level-6-tools-do-not-import-what-stands-above-them',
+      severity: 'error',
+      from: { path: '^src/tools/' },
+      to: { path: '^src/commands/|^src/[^/]+\\.ts$' },
+    },
+    {
+      name: 'level-5-and-6-import-a-part-through-its-index',
+      severity: 'error',
+      from: { path: '^src/(agent|tools)/|^src/index\\.ts$' },
+      to: { path: part, pathNot: ['^src/[a-z]+/index\\.ts$', '/options\\.ts$'] },
+    },
+    {
+      name: 'level-7-commands-go-through-agent-and-tools',
       severity: 'error',
       from: { path: '^src/(cli\\.ts|commands/)' },
-      to: { path: [part, '^src/(pipeline|workers)/', contract] },
+      to: { path: [part, '^src/(pipeline|schedule|contracts)/', '^src/agent/workers/'] },
     },
   ],
   options: {

@@ -15,7 +15,7 @@ export async function bundle(directory: string, entryPoints: Readonly<Record<str
   rmSync(`${root}${directory}`, { recursive: true, force: true });
   await build({
     absWorkingDir: root,
-    entryPoints: { ...entryPoints, worker: 'src/workers/worker.ts' },
+    entryPoints: { ...entryPoints, worker: 'src/agent/workers/worker.ts' },
     outdir: directory,
     bundle: true,
     splitting: true, // The S3 client stays a file of its own, which is loaded by those who need it.

@@ -4,7 +4,7 @@
  * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-search
  */
 import { z } from 'zod';
-import type { Backend, StoredRecords } from '../backend.ts';
+import type { Backend, StoredRecords } from '../contracts/backend.ts';
 import { AgentError } from '../model/agent-error.ts';
 import { type BackendServer, requestJson } from './json-request.ts';
 

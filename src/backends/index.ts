@@ -1,7 +1,7 @@
 /**
  * The part that asks stores of log records what they hold.
  */
-import type { Backend } from '../backend.ts';
+import type { Backend } from '../contracts/backend.ts';
 import { AgentError } from '../model/agent-error.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { createElasticsearch } from './elasticsearch.ts';

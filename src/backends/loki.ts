@@ -4,7 +4,7 @@
  */
 import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
-import type { Backend, RecordSpan, StoredRecords } from '../backend.ts';
+import type { Backend, RecordSpan, StoredRecords } from '../contracts/backend.ts';
 import { AgentError } from '../model/agent-error.ts';
 import { type BackendServer, requestJson } from './json-request.ts';
 

@@ -2,9 +2,9 @@
  * `check`: is everything in place to ship? What is wrong, and what to do about it.
  */
 import { styleText } from 'node:util';
-import { type CheckResult, runChecks } from '../checks.ts';
 import { loadConfiguration } from '../config/index.ts';
 import { printableLines } from '../runtime/printable.ts';
+import { type CheckResult, runChecks } from '../tools/check.ts';
 import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
 
 const marks = {

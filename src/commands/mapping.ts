@@ -3,9 +3,15 @@
  */
 import { styleText } from 'node:util';
 import { loadConfiguration } from '../config/index.ts';
-import { checkGolden, effectiveMapping, type GoldenResult, type MappingTrial, tryMapping } from '../mapping-trial.ts';
 import { AgentError } from '../model/agent-error.ts';
 import { printable } from '../runtime/printable.ts';
+import {
+  checkGolden,
+  effectiveMapping,
+  type GoldenResult,
+  type MappingTrial,
+  tryMapping,
+} from '../tools/mapping-test.ts';
 import { type CommandContext, count, type ExitCode, exitCodes, jsonLine, some } from './command.ts';
 import { renderTable } from './table.ts';
 

@@ -5,8 +5,8 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { loadConfiguration } from '../config/index.ts';
-import { previewLines } from '../preview.ts';
 import { printableJson } from '../runtime/printable.ts';
+import { previewLines } from '../tools/preview.ts';
 import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
 import { renderRecord } from './render-record.ts';
 

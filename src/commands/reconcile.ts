@@ -2,12 +2,12 @@
  * `reconcile`: is every line of the bucket accounted for? Reads the bucket again and compares it with the state, and with a
  * backend if one is named.
  */
-import { createAgent } from '../agent.ts';
+import { createAgent } from '../agent/agent.ts';
 import { type Configuration, loadConfiguration } from '../config/index.ts';
-import type { Reconciliation } from '../model/reconciliation.ts';
-import { reconcile as compare, type ReconcileOptions, reconcileBytes } from '../reconcile.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
+import { reconcile as compare, type ReconcileOptions, reconcileBytes } from '../tools/reconcile/reconcile.ts';
+import type { Reconciliation } from '../tools/reconcile/reconciliation.ts';
 import { type CommandContext, count, dateOption, type ExitCode, exitCodes, jsonLine, some } from './command.ts';
 import { createProgressBar, type ProgressBar } from './progress-bar.ts';
 import { renderTable } from './table.ts';

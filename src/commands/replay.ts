@@ -3,15 +3,15 @@
  */
 import { loadConfiguration } from '../config/index.ts';
 import { AgentError } from '../model/agent-error.ts';
+import { createLogger } from '../runtime/logger.ts';
+import { printable } from '../runtime/printable.ts';
 import {
   type LetterOverview,
   type LetterSelection,
   type ReplayResult,
   readDeadLetters,
   replay as send,
-} from '../replay.ts';
-import { createLogger } from '../runtime/logger.ts';
-import { printable } from '../runtime/printable.ts';
+} from '../tools/replay.ts';
 import { type CommandContext, count, dateOption, type ExitCode, exitCodes, jsonLine, some } from './command.ts';
 import { renderTable } from './table.ts';
 

@@ -1,10 +1,10 @@
 /**
  * `run`: ships and keeps shipping until it is told to stop.
  */
-import { createAgent } from '../agent.ts';
+import { createAgent } from '../agent/agent.ts';
+import { openLog, startMonitoring } from '../agent/monitoring.ts';
 import { type Configuration, loadConfiguration, unknownVariables } from '../config/index.ts';
 import { isAgentError } from '../model/agent-error.ts';
-import { openLog, startMonitoring } from '../monitoring.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { packageVersion } from '../runtime/package-version.ts';
 import { type CommandContext, type ExitCode, exitCodes } from './command.ts';

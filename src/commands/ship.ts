@@ -2,7 +2,7 @@
  * `ship`: one shot. Ships what is there now, shows how far it is on a terminal, and says with its exit code whether every
  * line arrived.
  */
-import { type Agent, type AgentEvent, createAgent } from '../agent.ts';
+import { type Agent, type AgentEvent, createAgent } from '../agent/agent.ts';
 import { loadConfiguration } from '../config/index.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';

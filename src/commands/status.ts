@@ -1,12 +1,12 @@
 /**
  * `status`: what the state says was delivered, per workspace and date; also while an agent runs.
  */
-import { type DeliverySummary, readDeliverySummary } from '../agent.ts';
+import { type DeliverySummary, readDeliverySummary } from '../agent/agent.ts';
 import { loadConfiguration } from '../config/index.ts';
-import { type LetterGroup, readDeadLetters } from '../replay.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { durationText } from '../runtime/duration.ts';
 import { printable } from '../runtime/printable.ts';
+import { type LetterGroup, readDeadLetters } from '../tools/replay.ts';
 import { type CommandContext, count, type ExitCode, exitCodes, jsonLine } from './command.ts';
 import { renderTable } from './table.ts';
 

@@ -1,15 +1,17 @@
 /**
  * All environment variables of the agent: those that the parts declare beside their code, joined.
  */
+
+import { workerOptions } from '../agent/workers/options.ts';
 import { deliveryOptions } from '../delivery/options.ts';
 import { exportOptions } from '../export/options.ts';
 import { mappingOptions } from '../mapping/options.ts';
 import { pipelineOptions } from '../pipeline/options.ts';
 import { type LogLevel, logLevels } from '../runtime/logger.ts';
 import { bad, good, variable } from '../runtime/variable.ts';
+import { scheduleOptions } from '../schedule/options.ts';
 import { sourceOptions } from '../sources/options.ts';
 import { telemetryOptions } from '../telemetry/options.ts';
-import { workerOptions } from '../workers/options.ts';
 import { parseResourceAttributes } from './resource-attributes.ts';
 
 const generalOptions = {
@@ -30,6 +32,7 @@ const generalOptions = {
 export const variables = {
   ...sourceOptions,
   ...deliveryOptions,
+  ...scheduleOptions,
   ...pipelineOptions,
   ...mappingOptions,
   ...exportOptions,

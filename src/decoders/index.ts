@@ -1,7 +1,7 @@
 /**
  * The part that turns the bytes of an object into lines.
  */
-import type { Decoder } from '../decoder.ts';
+import type { Decoder } from '../contracts/decoder.ts';
 import { decompress } from './decompress.ts';
 import { createLineSplitter } from './line-splitter.ts';
 

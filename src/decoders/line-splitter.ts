@@ -3,7 +3,7 @@
  * no promise for a line that lies within its chunk.
  */
 import { createHash, type Hash, hash } from 'node:crypto';
-import type { LineSplitter } from '../decoder.ts';
+import type { LineSplitter } from '../contracts/decoder.ts';
 import type { DeliveredLine } from '../model/line.ts';
 
 const lineFeed = 0x0a;

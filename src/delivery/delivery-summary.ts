@@ -2,7 +2,7 @@
  * What the state says was delivered, in sums.
  */
 import type { DatabaseSync } from 'node:sqlite';
-import type { Silence, WorkspaceEvents } from '../delivery-state.ts';
+import type { Silence, WorkspaceEvents } from '../contracts/delivery-state.ts';
 import { metaText } from './meta.ts';
 import { openReadOnly } from './state-reader.ts';
 import { WorkspaceRows } from './workspace-rows.ts';

@@ -5,8 +5,8 @@
 import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
+import { reached } from '../contracts/step.ts';
 import { AgentError } from '../model/agent-error.ts';
-import { reached } from '../runtime/step.ts';
 import { metaText, writeMeta } from './meta.ts';
 import { checksumOf } from './row-checksum.ts';
 import { DamageFound } from './sqlite-errors.ts';

@@ -6,7 +6,7 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import type { LineIndex } from '../delivery-state.ts';
+import type { LineIndex } from '../contracts/delivery-state.ts';
 import { AgentError, messageOf } from '../model/agent-error.ts';
 
 const pageCacheKibibytes = 4096;

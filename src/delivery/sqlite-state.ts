@@ -14,14 +14,14 @@ import type {
   Position,
   Settlement,
   WorkspaceEvents,
-} from '../delivery-state.ts';
+} from '../contracts/delivery-state.ts';
+import { type Observer, toFault } from '../contracts/observer.ts';
+import { reached } from '../contracts/step.ts';
 import { AgentError, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { ObjectId, ObjectOrigin, ObjectVersion } from '../model/object.ts';
-import { type Observer, toFault } from '../observer.ts';
 import { backoffMs } from '../runtime/backoff.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
-import { reached } from '../runtime/step.ts';
 import { untilAborted } from '../runtime/until-aborted.ts';
 import { verifyHeader } from './file-header.ts';
 import { checksumOf } from './row-checksum.ts';

@@ -4,9 +4,9 @@
 import { existsSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { reached } from '../contracts/step.ts';
 import { AgentError, messageOf } from '../model/agent-error.ts';
 import { makeDirectory } from '../runtime/make-directory.ts';
-import { reached } from '../runtime/step.ts';
 import { isBusy } from './sqlite-errors.ts';
 
 export function databasePath(directory: string): string {

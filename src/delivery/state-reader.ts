@@ -3,7 +3,7 @@
  */
 import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import type { DeliveryReader } from '../delivery-state.ts';
+import type { DeliveryReader } from '../contracts/delivery-state.ts';
 import { AgentError, messageOf } from '../model/agent-error.ts';
 import { verifyHeader } from './file-header.ts';
 import { schemaVersion, verifiedVersion } from './schema.ts';

@@ -3,7 +3,7 @@
  * it was written is DamageFound.
  */
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
-import type { Announcement, LineHashes, ObjectState } from '../delivery-state.ts';
+import type { Announcement, LineHashes, ObjectState } from '../contracts/delivery-state.ts';
 import type { ObjectId } from '../model/object.ts';
 import { metaText, readMeta } from './meta.ts';
 import { verified } from './row-checksum.ts';

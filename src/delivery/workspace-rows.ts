@@ -4,7 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
-import type { Silence, WorkspaceEvents } from '../delivery-state.ts';
+import type { Silence, WorkspaceEvents } from '../contracts/delivery-state.ts';
 import { checksumOf, verified } from './row-checksum.ts';
 
 /** Its functions throw DamageFound where SQLite itself finds no fault. */

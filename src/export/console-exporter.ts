@@ -3,7 +3,7 @@
  * protocol/file-exporter.md). A line counts as accepted once the stream has taken it.
  */
 import type { Writable } from 'node:stream';
-import type { Batch, BatchEnd, Exporter } from '../exporter.ts';
+import type { Batch, BatchEnd, Exporter } from '../contracts/exporter.ts';
 import { AgentError, messageOf } from '../model/agent-error.ts';
 import type { IdentifiedLine } from '../model/line.ts';
 import { printableJson } from '../runtime/printable.ts';

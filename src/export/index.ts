@@ -1,10 +1,11 @@
 /**
  * The export, as the agent sees it: from a batch of lines to a final word on each of them.
  */
+
+import type { Observer } from '../contracts/observer.ts';
 import type { IdentifiedLine } from '../model/line.ts';
-import type { Observer } from '../observer.ts';
 import type { Clock } from '../runtime/clock.ts';
-import type { FaultDesk } from './fault-desk.ts';
+import type { FaultDesk } from './failure-reporter.ts';
 import type { HttpTransport } from './http-transport.ts';
 import type { OtlpOptions } from './options.ts';
 import { createOtlpClient } from './otlp-client.ts';
@@ -13,13 +14,18 @@ import { OtlpExporter } from './otlp-exporter.ts';
 export type { OtlpResponse } from './collector-faults.ts';
 export { type CollectorProbe, probeCollector } from './collector-probe.ts';
 export { type ConsoleExporterParts, createConsoleExporter } from './console-exporter.ts';
-export { type DeadLetter, deadLetterFiles, type LetterLine, readLetterLines } from './dead-letter-files.ts';
-export type { DeadLetterReason, LetterFile, LetterFiles } from './dead-letters.ts';
-export { createFaultDesk, type FaultDesk, type FaultDeskOptions } from './fault-desk.ts';
+export {
+  type DeadLetter,
+  deadLetterFiles,
+  type LetterLine,
+  readLetterLines,
+} from './dead-letters/dead-letter-files.ts';
+export type { DeadLetterReason, LetterFile, LetterFiles } from './dead-letters/dead-letters.ts';
+export { ReplayedFile } from './dead-letters/replayed-file.ts';
+export { createFaultDesk, type FaultDesk, type FaultDeskOptions } from './failure-reporter.ts';
 export type { HttpTransport } from './http-transport.ts';
 export type { OtlpExporter } from './otlp-exporter.ts';
 export type { FailedAttempt } from './outage-watch.ts';
-export { ReplayedFile } from './replayed-file.ts';
 
 export interface OtlpExporterDependencies {
   /** The request body that carries the records of these lines, in the encoding of `OtlpOptions.protocol`. */

@@ -6,15 +6,15 @@
  * to half a minute, so a dead collector sees few requests, and one request that always fails cannot hold up the others.
  */
 import assert from 'node:assert/strict';
-import type { Batch, BatchEnd, Exporter } from '../exporter.ts';
+import type { Batch, BatchEnd, Exporter } from '../contracts/exporter.ts';
+import { type Observer, unobserved } from '../contracts/observer.ts';
+import { reached } from '../contracts/step.ts';
 import type { IdentifiedLine } from '../model/line.ts';
-import { type Observer, unobserved } from '../observer.ts';
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { reached } from '../runtime/step.ts';
-import type { DeadLetterReason } from './dead-letters.ts';
+import type { DeadLetterReason } from './dead-letters/dead-letters.ts';
 import type { ExportOutcome, MisconfiguredOutcome, UnavailableOutcome } from './export-outcome.ts';
-import type { FaultDesk } from './fault-desk.ts';
+import type { FaultDesk } from './failure-reporter.ts';
 import type { OtlpClient } from './otlp-client.ts';
 import { refusalHint } from './refusal-hints.ts';
 

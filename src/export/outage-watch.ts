@@ -2,8 +2,9 @@
  * Tells the operator, and whoever asks, whether the collector takes records. Each batch waits and tries again by itself; this
  * makes one story of their attempts, so that an outage is a line at its beginning, one now and then, and one at its end.
  */
+
+import { type Observer, toFault } from '../contracts/observer.ts';
 import type { AgentError } from '../model/agent-error.ts';
-import { type Observer, toFault } from '../observer.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import type { Mapper } from '../mapper.ts';
+import type { Mapper } from '../contracts/mapper.ts';
 import type { IdentifiedLine } from '../model/line.ts';
 import type { ObjectId } from '../model/object.ts';
 import type { OtlpKeyValue } from '../model/otlp-json.ts';

@@ -3,14 +3,14 @@
  * an error, because no line may vanish.
  */
 import { Buffer } from 'node:buffer';
-import type { Mapper, Notice, OtlpEncoding, RequestEncoder } from '../mapper.ts';
+import type { Mapper, Notice, OtlpEncoding, RequestEncoder } from '../contracts/mapper.ts';
 import type { EventTimes } from '../model/event-times.ts';
 import type { IdentifiedLine } from '../model/line.ts';
 import type { ObjectOrigin } from '../model/object.ts';
+import { NoticeWriter } from './alert-event.ts';
 import { toUnixMs } from './conversions.ts';
 import { Kernel } from './kernel/kernel.ts';
 import { loadMapping, type Mapping } from './mapping-file.ts';
-import { NoticeWriter } from './notice.ts';
 import type { RedactionClass } from './options.ts';
 import { type CompiledMapping, compileMapping } from './plan/compile.ts';
 import { type MappingInput, type RecordPlan, readPlanned, writeAttributes } from './plan/record-plan.ts';

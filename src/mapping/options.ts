@@ -2,6 +2,7 @@
  * The options of the mapping, as environment variables.
  */
 import { z } from 'zod';
+import { duration, variable } from '../runtime/variable.ts';
 
 export const redactionClasses = ['secrets', 'commands'] as const;
 
@@ -30,6 +31,11 @@ export const mappingOptions = {
     })
     .describe(
       'What is replaced with `[redacted]` in bodies, attributes and dead letters: `none`, `secrets` (passwords, tokens, keys, values of secrets), `commands` (code, SQL and arguments), or `secrets,commands`.',
+    ),
+  DATABRICKS_AUDIT_LATE_AFTER: variable(duration(0, '24h'))
+    .transform((value) => value ?? 86_400_000)
+    .describe(
+      'Events delivered later than this after they took place are counted as late; `0` turns it off. Default `24h`.',
     ),
 };
 

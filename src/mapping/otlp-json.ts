@@ -2,7 +2,7 @@
  * From records in OTLP/JSON back to a request: how dead letters are sent again, byte for byte as they were sent first.
  */
 import { Buffer } from 'node:buffer';
-import type { OtlpEncoding } from '../mapper.ts';
+import type { OtlpEncoding } from '../contracts/mapper.ts';
 import type { OtlpKeyValue, OtlpLogRecord, OtlpLogs, OtlpValue } from '../model/otlp-json.ts';
 import { type AttributeKey, arrayElement, attributeKey } from './writers/attribute-key.ts';
 import { type EncodedResource, encodeEnvelope, encodeResource } from './writers/envelope.ts';

@@ -2,7 +2,7 @@
  * Lines that were in flight when a process died. Sent again, each takes the observed time that it was announced with, even
  * when the object was overwritten in between, so that the repeat is the same byte for byte.
  */
-import type { Announcement } from '../delivery-state.ts';
+import type { Announcement } from '../contracts/delivery-state.ts';
 import type { LineHash } from './line-hash.ts';
 
 interface AnnouncedLine {

@@ -2,8 +2,8 @@
  * Collects new lines of one object until a request is full.
  */
 import assert from 'node:assert';
-import type { LineHashes } from '../delivery-state.ts';
-import type { Batch } from '../exporter.ts';
+import type { LineHashes } from '../contracts/delivery-state.ts';
+import type { Batch } from '../contracts/exporter.ts';
 import type { EventTimes } from '../model/event-times.ts';
 import type { IdentifiedLine } from '../model/line.ts';
 import type { ObjectOrigin } from '../model/object.ts';

@@ -2,7 +2,7 @@
  * The memory of batches that are not under way. A batch holds the memory of its request and its lines until it has come to
  * its end, and then it serves the next one.
  */
-import type { RequestEncoder } from '../mapper.ts';
+import type { RequestEncoder } from '../contracts/mapper.ts';
 import { KeptLines } from './kept-lines.ts';
 
 export interface BatchMemory {

@@ -5,7 +5,7 @@
  * A hash table in one typed array, 16 bytes a slot, because a Map with an entry per line would cost ten times as much. When
  * an object has more lines than the table may hold, they go to an index on disk, and the table keeps those met since.
  */
-import type { LineHashes, LineIndex } from '../delivery-state.ts';
+import type { LineHashes, LineIndex } from '../contracts/delivery-state.ts';
 import { HashFilter } from './hash-filter.ts';
 import type { LineHash } from './line-hash.ts';
 

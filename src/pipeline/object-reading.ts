@@ -1,12 +1,12 @@
 /**
  * One reading of one version of an object, from its first byte: finds the lines that are new and brings each to its end.
  */
-import type { LineSplitter } from '../decoder.ts';
-import type { ObjectState, Position } from '../delivery-state.ts';
+import type { LineSplitter } from '../contracts/decoder.ts';
+import type { ObjectState, Position } from '../contracts/delivery-state.ts';
+import { reached } from '../contracts/step.ts';
 import { isAgentError } from '../model/agent-error.ts';
 import { type DeliveredLine, digestOf } from '../model/line.ts';
 import type { DeliveredObject } from '../model/object.ts';
-import { reached } from '../runtime/step.ts';
 import { AnnouncedLines } from './announced-lines.ts';
 import { BatchBuilder, type BuiltBatch } from './batch-builder.ts';
 import type { LineHasher } from './line-hash.ts';

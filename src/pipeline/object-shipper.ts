@@ -7,11 +7,11 @@
  * When the prefix is not what was settled, the object was rewritten, reordered or shrunk: it is read from its start and
  * each line is compared with what was settled.
  */
-import type { DeliveryState, ObjectState } from '../delivery-state.ts';
+import type { DeliveryState, ObjectState } from '../contracts/delivery-state.ts';
+import { toFault } from '../contracts/observer.ts';
+import { reached } from '../contracts/step.ts';
 import { AgentError, isAgentError } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
-import { toFault } from '../observer.ts';
-import { reached } from '../runtime/step.ts';
 import { LineHasher } from './line-hash.ts';
 import type { ObjectEnd } from './object-end.ts';
 import { ObjectReading } from './object-reading.ts';

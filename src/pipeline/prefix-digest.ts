@@ -2,7 +2,7 @@
  * SHA-256 of the decoded bytes from the start of the object: what recognises the settled part of an overwritten object.
  */
 import { createHash } from 'node:crypto';
-import type { Position } from '../delivery-state.ts';
+import type { Position } from '../contracts/delivery-state.ts';
 
 const newline = 0x0a;
 

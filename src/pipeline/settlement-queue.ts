@@ -3,7 +3,7 @@
  * over an unbroken run of ended batches, so that everything before it has truly come to its end.
  */
 import assert from 'node:assert';
-import type { Settlement } from '../delivery-state.ts';
+import type { Settlement } from '../contracts/delivery-state.ts';
 
 export interface OpenBatch {
   settlement: Settlement | undefined;

@@ -1,10 +1,10 @@
 /**
  * What the pipeline works with: the contracts that agent.ts fills in.
  */
-import type { Decoder } from '../decoder.ts';
-import type { ShippingState } from '../delivery-state.ts';
-import type { Exporter } from '../exporter.ts';
-import type { Observer } from '../observer.ts';
+import type { Decoder } from '../contracts/decoder.ts';
+import type { ShippingState } from '../contracts/delivery-state.ts';
+import type { Exporter } from '../contracts/exporter.ts';
+import type { Observer } from '../contracts/observer.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Semaphore } from '../runtime/semaphore.ts';
 import type { BatchLimits } from './batch-builder.ts';

@@ -1,20 +1,20 @@
 /**
  * The part that finds delivered objects.
  */
-import type { Source } from '../source.ts';
-import type { DeliveryFiles } from './delivery-files.ts';
-import { DirectorySource } from './directory.ts';
+import type { Source } from '../contracts/source.ts';
+import type { DeliveryFiles } from './directory/delivery-files.ts';
+import { DirectorySource } from './directory/source.ts';
 import { type ObjectOpener, openerOf } from './object-opener.ts';
 import type { SourceLocation } from './options.ts';
-import { createS3Client, type S3Api } from './s3-client.ts';
-import { S3ListingSource } from './s3-listing.ts';
+import { createS3Client, type S3Api } from './s3/client.ts';
+import { S3ListingSource } from './s3/source.ts';
 
-export { type BucketFacts, inspectBucket } from './bucket-inspection.ts';
-export type { DeliveryFile, DeliveryFiles, FileStats } from './delivery-files.ts';
+export type { DeliveryFile, DeliveryFiles, FileStats } from './directory/delivery-files.ts';
 export { readLayout } from './layout.ts';
 export type { ObjectOpener } from './object-opener.ts';
 export type { SourceLocation } from './options.ts';
-export type { S3Api } from './s3-client.ts';
+export { type BucketFacts, inspectBucket } from './s3/bucket-inspection.ts';
+export type { S3Api } from './s3/client.ts';
 
 export interface SourcesOptions {
   readonly sources: readonly SourceLocation[];

@@ -4,7 +4,7 @@
  *     <prefix>/workspaceId=<id>/date=<yyyy-mm-dd>/auditlogs_<internal-id>.json    today; workspace 0 is the account level
  *     <prefix>/date=<yyyy-mm-dd>/part-0.json.gz                                   legacy
  */
-import type { DateRange } from '../source.ts';
+import type { DateRange } from '../contracts/source.ts';
 
 export interface Layout {
   readonly workspaceId: string | undefined;

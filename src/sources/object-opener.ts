@@ -3,9 +3,9 @@
  */
 import { fileURLToPath } from 'node:url';
 import type { DeliveredObject } from '../model/object.ts';
-import { realFiles } from './delivery-files.ts';
-import { openFileVersion } from './file-object.ts';
-import type { S3Api } from './s3-client.ts';
+import { realFiles } from './directory/delivery-files.ts';
+import { openFileVersion } from './directory/file-object.ts';
+import type { S3Api } from './s3/client.ts';
 
 export type ListedObject = Pick<DeliveredObject, 'origin' | 'version'>;
 

@@ -5,7 +5,7 @@ import { isAbsolute, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { printable } from '../runtime/printable.ts';
-import { bad, good, type Parsed, variable } from '../runtime/variable.ts';
+import { bad, duration, good, type Parsed, variable } from '../runtime/variable.ts';
 import { readDate, readWorkspaceId } from './layout.ts';
 
 export type SourceLocation = S3Location | DirectoryLocation;
@@ -39,6 +39,9 @@ export const sourceOptions = {
       'Required. Where Databricks delivers, separated by commas: `s3://bucket/prefix` (the folder that holds ' +
         '`workspaceId=.../` or `date=.../`), a directory, or a `file://` URL (`%2C` for a comma in its path).',
     ),
+  DATABRICKS_AUDIT_POLL_INTERVAL: variable(duration(1000, '60s'))
+    .transform((value) => value ?? 60_000)
+    .describe('Time between two listings. Default `60s`.'),
 };
 
 /** All problems of the list at once. */

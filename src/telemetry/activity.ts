@@ -2,7 +2,7 @@
  * What the agent did and does, in memory, from its events. The metrics, health and the live page all read from here, so what
  * one of them says is what the others say. Every collection in it has a bound.
  */
-import type { AgentEvent, Fault, Waiting, WaitsFor } from '../observer.ts';
+import type { AgentEvent, Fault, Waiting, WaitsFor } from '../contracts/observer.ts';
 import { Counters } from './counters.ts';
 import { WorkspaceActivity } from './workspace-activity.ts';
 

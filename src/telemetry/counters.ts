@@ -2,7 +2,7 @@
  * What the agent did since it started. Two equations hold between any two events, and a test reads them under load:
  * linesRead = linesNew + linesAlreadyShipped, and linesNew = linesAccepted + linesDeadLettered + linesInFlight.
  */
-import type { AgentEvent } from '../observer.ts';
+import type { AgentEvent } from '../contracts/observer.ts';
 
 export class Counters {
   linesRead = 0;

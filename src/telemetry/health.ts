@@ -2,7 +2,7 @@
  * Whether the agent lives, and whether it can do its work; each with its reason in words. To have nothing to do is no fault:
  * ready means that everything would go through.
  */
-import type { WaitsFor } from '../observer.ts';
+import type { WaitsFor } from '../contracts/observer.ts';
 import { durationText } from '../runtime/duration.ts';
 import type { Activity } from './activity.ts';
 

@@ -3,8 +3,8 @@
  * OpenTelemetry's where its semantic conventions have one (`http.client.request.duration`, `process.*`).
  */
 import type { Attributes } from '@opentelemetry/api';
+import type { AgentEvent } from '../contracts/observer.ts';
 import { errorCodes } from '../model/agent-error.ts';
-import type { AgentEvent } from '../observer.ts';
 import { packageVersion } from '../runtime/package-version.ts';
 import { nodeVersion, type ProcessFigures } from '../runtime/process-figures.ts';
 import type { Activity } from './activity.ts';

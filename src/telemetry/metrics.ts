@@ -4,7 +4,7 @@
  */
 import type { ObservableCounter, ObservableGauge, ObservableUpDownCounter } from '@opentelemetry/api';
 import { type IMetricReader, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
-import type { AgentEvent } from '../observer.ts';
+import type { AgentEvent } from '../contracts/observer.ts';
 import { packageVersion } from '../runtime/package-version.ts';
 import { agentResource } from './agent-resource.ts';
 import { histograms, type MetricSources, observedInstruments } from './instruments.ts';

@@ -1,8 +1,9 @@
 /**
  * Watches the agent, and tells of it over HTTP and OTLP.
  */
+
+import type { AgentEvent, Observer } from '../contracts/observer.ts';
 import { AgentError, messageOf } from '../model/agent-error.ts';
-import type { AgentEvent, Observer } from '../observer.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';

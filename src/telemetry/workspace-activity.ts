@@ -1,8 +1,9 @@
 /**
  * What is known of one workspace.
  */
+
+import type { BatchEnded, LinesRead, SilenceChanged } from '../contracts/observer.ts';
 import type { EventTimes } from '../model/event-times.ts';
-import type { BatchEnded, LinesRead, SilenceChanged } from '../observer.ts';
 
 /** Dates kept for the chart; older ones are let go, a backfill brings thousands. */
 export const chartDatesMax = 14;

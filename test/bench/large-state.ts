@@ -2,8 +2,8 @@
  * The state of an agent that has shipped for years, written through the interface that the agent writes it by.
  */
 import { createHash } from 'node:crypto';
+import type { DeliveryState } from '../../src/contracts/delivery-state.ts';
 import { openDeliveryState } from '../../src/delivery/index.ts';
-import type { DeliveryState } from '../../src/delivery-state.ts';
 import type { ObjectId, ObjectOrigin } from '../../src/model/object.ts';
 import { systemClock, utcDate } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';

@@ -3,8 +3,8 @@
  */
 import { hash } from 'node:crypto';
 import { Bench } from 'tinybench';
+import type { OtlpEncoding } from '../../src/contracts/mapper.ts';
 import { createDecoder } from '../../src/decoders/index.ts';
-import type { OtlpEncoding } from '../../src/mapper.ts';
 import { createMapper } from '../../src/mapping/index.ts';
 import { identifiedLine, sampleRecords } from '../support/sample-lines.ts';
 import { cpuSecondsNow } from './json-parse.ts';

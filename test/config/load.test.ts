@@ -46,8 +46,8 @@ describe('loadConfiguration', () => {
     });
     expect(problems).toEqual([
       expect.stringMatching(/^DATABRICKS_AUDIT_SOURCE: expected s3:.*got "gs:\/\/bucket"$/),
-      'DATABRICKS_AUDIT_START: expected earliest, now, or a date such as 2026-01-31, got "2026-02-30"',
       'DATABRICKS_AUDIT_POLL_INTERVAL: expected a duration of at least 1s with its unit (ms, s, m, h, d), such as 60s, got "60"',
+      'DATABRICKS_AUDIT_START: expected earliest, now, or a date such as 2026-01-31, got "2026-02-30"',
       'DATABRICKS_AUDIT_BATCH_RECORDS: expected a whole number from 1 to 100000, got "many"',
       expect.stringMatching(/^OTEL_EXPORTER_OTLP_PROTOCOL: expected http\/protobuf or http\/json/),
       expect.stringMatching(/^OTEL_LOG_LEVEL: expected one of .*, got "loud"$/),

@@ -1,11 +1,11 @@
 /**
- * What shipping an object is promised by the state (src/delivery-state.ts), as the main thread sees it and as a worker does.
+ * What shipping an object is promised by the state (src/contracts/delivery-state.ts), as the main thread sees it and as a worker does.
  */
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { Announcement, DeliveryState, Settlement, ShippingState } from '../../src/contracts/delivery-state.ts';
 import { openDeliveryState } from '../../src/delivery/index.ts';
-import type { Announcement, DeliveryState, Settlement, ShippingState } from '../../src/delivery-state.ts';
 import { AgentError } from '../../src/model/agent-error.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';

@@ -1,10 +1,10 @@
 /**
- * What every source promises (src/source.ts), tried on each of them.
+ * What every source promises (src/contracts/source.ts), tried on each of them.
  */
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { Source } from '../../src/source.ts';
+import type { Source } from '../../src/contracts/source.ts';
 import { createObjectOpener, createSources, type SourceLocation } from '../../src/sources/index.ts';
 import { listAll, readText } from '../support/listing.ts';
 import { type S3Server, startS3Server } from '../support/s3-server.ts';

@@ -7,12 +7,12 @@ import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
+import { type StepReached, stepChannelName } from '../../src/contracts/step.ts';
 import { openDeliveryReader, openDeliveryState, readDeliverySummary } from '../../src/delivery/index.ts';
 import { writeMeta } from '../../src/delivery/meta.ts';
 import { schemaVersion } from '../../src/delivery/schema.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
-import { type StepReached, stepChannelName } from '../../src/runtime/step.ts';
 import {
   changedCount,
   checkpointed,

@@ -2,6 +2,7 @@ import { closeSync, cpSync, existsSync, openSync, readdirSync, writeFileSync, wr
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
+import type { DeliveryState, Settlement } from '../../src/contracts/delivery-state.ts';
 import {
   openDeliveryReader,
   openDeliveryState,
@@ -9,7 +10,6 @@ import {
   readNewestPartitions,
 } from '../../src/delivery/index.ts';
 import { prepareStatements } from '../../src/delivery/statements.ts';
-import type { DeliveryState, Settlement } from '../../src/delivery-state.ts';
 import type { ObjectId } from '../../src/model/object.ts';
 import { startOfObject } from '../../src/pipeline/prefix-digest.ts';
 import { systemClock } from '../../src/runtime/clock.ts';

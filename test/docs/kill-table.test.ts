@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { steps } from '../../src/runtime/step.ts';
+import { steps } from '../../src/contracts/step.ts';
 import { committedTable, killPoints, moments, pointsOfTable } from '../support/kill-table.ts';
 
 test('the kill table of docs/delivery.md has a row for each step and moment and no others; run npm run kill-table', () => {

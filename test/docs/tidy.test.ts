@@ -15,7 +15,7 @@ const linesMax = 400;
 /** Where the real time or chance is read, and why not from a clock that was passed in. */
 const readsTheRealTime: Readonly<Record<string, string>> = {
   'src/runtime/clock.ts': 'is the clock',
-  'src/preview.ts': 'standard input has no modification time, and nothing of a preview is sent',
+  'src/tools/preview.ts': 'standard input has no modification time, and nothing of a preview is sent',
 };
 
 test('there are files to look at', () => expect(files.length).toBeGreaterThan(50));

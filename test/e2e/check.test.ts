@@ -3,9 +3,9 @@
  */
 import { getuid } from 'node:process';
 import { expect, it, onTestFinished } from 'vitest';
-import { runChecks } from '../../src/checks.ts';
 import { loadConfiguration } from '../../src/config/index.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
+import { runChecks } from '../../src/tools/check.ts';
 import { runAgent } from '../support/agent-process.ts';
 import { auditLines, deliveryKey, deliveryScene, directoryPlace, s3Place } from '../support/delivery-place.ts';
 import { answers } from '../support/otlp-receiver.ts';

@@ -1,5 +1,5 @@
 /**
- * Promises 1 and 3 at every named point (src/runtime/step.ts): a real process is killed there, at the first, the middle and the
+ * Promises 1 and 3 at every named point (src/contracts/step.ts): a real process is killed there, at the first, the middle and the
  * last batch; then whatever may happen to the object happens, each fate for itself on the files that the process left, and
  * another agent goes on. What arrived is compared with the bucket; nothing else is trusted.
  *

@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { createAgent } from '../../src/agent.ts';
+import { createAgent } from '../../src/agent/agent.ts';
 import { loadConfiguration } from '../../src/config/index.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 import { type Environment, runAgent, startAgent } from '../support/agent-process.ts';

@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import { gzipSync } from 'node:zlib';
+import type { Mapper, OtlpEncoding, RequestEncoder } from '../../src/contracts/mapper.ts';
 import { createDecoder } from '../../src/decoders/index.ts';
-import type { Mapper, OtlpEncoding, RequestEncoder } from '../../src/mapper.ts';
 import { createMapper } from '../../src/mapping/index.ts';
 import { type DeliveredLine, digestOf, type IdentifiedLine } from '../../src/model/line.ts';
 import { decodeLogsRequest, type OtlpLogsRequest, type OtlpResourceLogs, recordsOf } from '../support/otlp-decode.ts';

@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Mapper } from '../../src/mapper.ts';
+import type { Mapper } from '../../src/contracts/mapper.ts';
 import { createMapper } from '../../src/mapping/index.ts';
 import type { IdentifiedLine } from '../../src/model/line.ts';
 import { decodeLogsRequest, plainAttributes, recordsOf } from '../support/otlp-decode.ts';

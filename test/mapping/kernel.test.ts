@@ -2,7 +2,7 @@
  * What the kernel has room for, and what happens beyond.
  */
 import { describe, expect, it } from 'vitest';
-import type { Mapper } from '../../src/mapper.ts';
+import type { Mapper } from '../../src/contracts/mapper.ts';
 import { createMapper } from '../../src/mapping/index.ts';
 import { Kernel, noObject, unkeptShape } from '../../src/mapping/kernel/kernel.ts';
 import { type Kind, kinds } from '../../src/mapping/kernel/tape.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { LineIndex } from '../../src/contracts/delivery-state.ts';
 import { openDeliveryState } from '../../src/delivery/index.ts';
-import type { LineIndex } from '../../src/delivery-state.ts';
 import { LineLedger } from '../../src/pipeline/line-ledger.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';

@@ -1,7 +1,7 @@
 /**
  * The processes of a history, one behind the other: started, stopped, killed, without power, started again.
  */
-import type { Agent } from '../../src/agent.ts';
+import type { Agent } from '../../src/agent/agent.ts';
 import { isAgentError, messageOf } from '../../src/model/agent-error.ts';
 import { type CallKind, type Death, startMs } from './plan.ts';
 import { createSimulatedAgent, type Models } from './simulated-agent.ts';

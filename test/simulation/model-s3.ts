@@ -2,8 +2,8 @@
  * S3 as the agent calls it, on the model bucket: answers take time, listings may be out of date, bodies break off.
  */
 
-import type { S3Api, S3ListRequest, S3Page, S3ReadRequest } from '../../src/sources/s3-client.ts';
-import { describeBrokenBody, describeS3Error, type S3Call } from '../../src/sources/s3-errors.ts';
+import type { S3Api, S3ListRequest, S3Page, S3ReadRequest } from '../../src/sources/s3/client.ts';
+import { describeBrokenBody, describeS3Error, type S3Call } from '../../src/sources/s3/errors.ts';
 import type { Faults } from './faults.ts';
 import type { ModelBucket, Version } from './model-bucket.ts';
 import type { Settings } from './plan.ts';

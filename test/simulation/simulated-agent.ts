@@ -5,11 +5,11 @@
 import '@aws-sdk/client-s3';
 import '@opentelemetry/otlp-transformer';
 import { join } from 'node:path';
-import { type Agent, createAgent } from '../../src/agent.ts';
+import { type Agent, createAgent } from '../../src/agent/agent.ts';
 import { type Configuration, loadConfiguration } from '../../src/config/index.ts';
-import type { Decoder } from '../../src/decoder.ts';
+import type { Decoder } from '../../src/contracts/decoder.ts';
+import type { Mapper } from '../../src/contracts/mapper.ts';
 import { createDecoder } from '../../src/decoders/index.ts';
-import type { Mapper } from '../../src/mapper.ts';
 import { createMapper } from '../../src/mapping/index.ts';
 import { isAgentError } from '../../src/model/agent-error.ts';
 import type { Logger } from '../../src/runtime/logger.ts';

@@ -4,7 +4,7 @@
  */
 import { PassThrough } from 'node:stream';
 import { expect, vi } from 'vitest';
-import { type Agent, createAgent } from '../../src/agent.ts';
+import { type Agent, createAgent } from '../../src/agent/agent.ts';
 import { loadConfiguration } from '../../src/config/index.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';

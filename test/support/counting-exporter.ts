@@ -1,7 +1,7 @@
 /**
  * A collector that takes everything, for tests that only ask how much was sent.
  */
-import type { Exporter } from '../../src/exporter.ts';
+import type { Exporter } from '../../src/contracts/exporter.ts';
 
 /** @returns the lines of each batch, in the order of sending, beside the exporter. */
 export function countingExporter(): { readonly exporter: Exporter; readonly shipped: readonly number[] } {

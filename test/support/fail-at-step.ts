@@ -3,7 +3,7 @@
  * program would.
  */
 import { subscribe } from 'node:diagnostics_channel';
-import { type StepReached, stepChannelName } from '../../src/runtime/step.ts';
+import { type StepReached, stepChannelName } from '../../src/contracts/step.ts';
 
 subscribe(stepChannelName, (message) => {
   // What a subscriber throws ends the thread in the next tick, as it would if the thread itself had thrown.

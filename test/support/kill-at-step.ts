@@ -3,7 +3,7 @@
  * time that KILL_AT_PASSING says.
  */
 import { subscribe } from 'node:diagnostics_channel';
-import { type StepReached, stepChannelName } from '../../src/runtime/step.ts';
+import { type StepReached, stepChannelName } from '../../src/contracts/step.ts';
 
 const { KILL_AT_STEP, KILL_AT_PASSING } = process.env;
 let passingsLeft = Number(KILL_AT_PASSING);

@@ -3,7 +3,7 @@
  * measures it and writes it there.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { Step } from '../../src/runtime/step.ts';
+import type { Step } from '../../src/contracts/step.ts';
 
 /** Points that only the collector can tell: the request arrived and nothing was stored; all was stored and not answered. */
 export const moments = ['request arrived', 'records stored'] as const;

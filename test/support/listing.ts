@@ -2,9 +2,9 @@
  * Reads a source to its end, for tests.
  */
 import { buffer } from 'node:stream/consumers';
+import type { DateRange, Source } from '../../src/contracts/source.ts';
 import type { AgentError } from '../../src/model/agent-error.ts';
 import type { DeliveredObject } from '../../src/model/object.ts';
-import type { DateRange, Source } from '../../src/source.ts';
 
 export interface Listing {
   readonly workspaces: readonly {

@@ -1,7 +1,7 @@
 /**
  * A mapper's stand-in for tests of delivery: a record is its uid, its observed time and its body.
  */
-import type { RequestEncoder } from '../../src/mapper.ts';
+import type { RequestEncoder } from '../../src/contracts/mapper.ts';
 import type { EventTimes } from '../../src/model/event-times.ts';
 import type { IdentifiedLine } from '../../src/model/line.ts';
 

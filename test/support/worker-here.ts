@@ -3,13 +3,13 @@
  */
 import { MessageChannel } from 'node:worker_threads';
 import { onTestFinished } from 'vitest';
-import type { ShippingState } from '../../src/delivery-state.ts';
+import { MainThread } from '../../src/agent/workers/main-proxy.ts';
+import { type MainServices, Visits } from '../../src/agent/workers/worker-proxy.ts';
+import type { ShippingState } from '../../src/contracts/delivery-state.ts';
+import { unobserved } from '../../src/contracts/observer.ts';
 import type { DeliveredObject, ObjectId } from '../../src/model/object.ts';
-import { unobserved } from '../../src/observer.ts';
 import type { ObjectShipper } from '../../src/pipeline/object-shipper.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
-import { MainThread } from '../../src/workers/main-thread.ts';
-import { type MainServices, Visits } from '../../src/workers/visits.ts';
 
 export type Shipper = Pick<ObjectShipper, 'ship'>;
 

@@ -1,8 +1,9 @@
 /**
  * Events of an agent, for tests of what becomes of them.
  */
+
+import type { AgentEvent, Fault } from '../../src/contracts/observer.ts';
 import type { ObjectId } from '../../src/model/object.ts';
-import type { AgentEvent, Fault } from '../../src/observer.ts';
 
 export const startMs = Date.parse('2026-03-10T12:00:00Z');
 export const sourceName = 's3://audit';

@@ -2,7 +2,7 @@
  * From events to what Prometheus gets to see.
  */
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { AgentEvent } from '../../src/observer.ts';
+import type { AgentEvent } from '../../src/contracts/observer.ts';
 import { Activity } from '../../src/telemetry/activity.ts';
 import { histograms, observedInstruments } from '../../src/telemetry/instruments.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';

@@ -1,0 +1,38 @@
+/**
+ * Contract: a place where Databricks delivers audit files.
+ */
+import type { AgentError } from '../model/agent-error.ts';
+import type { DeliveredObject } from '../model/object.ts';
+
+export interface Source {
+  /** As it was configured: `s3://bucket/prefix` or a directory. */
+  readonly name: string;
+  /**
+   * Finds the workspaces of the source. Rejects with an AgentError when the source itself cannot be listed; what is
+   * odd but no reason to stop (an unreadable folder, objects outside of the layout) goes to `request.onFault`.
+   */
+  list(request: ListingRequest): AsyncIterable<WorkspaceListing>;
+  close(): Promise<void>;
+}
+
+/** Which date partitions to list, as `yyyy-mm-dd`. Objects whose path has no date belong to every range. */
+export interface DateRange {
+  /** The first date, or undefined for the earliest there is. */
+  readonly from: string | undefined;
+  /** The first date behind the range, or undefined for no end. */
+  readonly before: string | undefined;
+}
+
+export interface ListingRequest {
+  readonly dates: DateRange;
+  readonly signal: AbortSignal;
+  readonly onFault: (fault: AgentError) => void;
+}
+
+/** What one workspace (or a tree without workspaces) has in the requested dates. */
+export interface WorkspaceListing {
+  /** From the path; undefined in layouts that have none. */
+  readonly workspaceId: string | undefined;
+  /** Oldest date first, each object in its current version, page by page: a listing is never held in memory whole. */
+  objects(): AsyncIterable<DeliveredObject>;
+}

@@ -1,0 +1,213 @@
+/**
+ * The records that the collector refused for good, on disk, so that nothing vanishes in silence.
+ *
+ * A line of a file is the record alone in OTLP/JSON (`{"resourceLogs":[...],"deadLetter":{...}}`), as the Collector's
+ * `otlp_json_file` receiver reads it: OTLP has receivers ignore unknown members, and the Collector does. The reason stands
+ * beside the record and not in its attributes, because a replayed record has to be the same, byte for byte, as the one that
+ * a backend may have stored already.
+ */
+import { existsSync } from 'node:fs';
+import { constants, open, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type Observer, toFault, unobserved } from '../../contracts/observer.ts';
+import { reached } from '../../contracts/step.ts';
+import { AgentError, messageOf } from '../../model/agent-error.ts';
+import { type BackoffPolicy, backoffMs } from '../../runtime/backoff.ts';
+import { type Clock, utcDate } from '../../runtime/clock.ts';
+import { tryLockFile } from '../../runtime/file-lock.ts';
+import type { Logger } from '../../runtime/logger.ts';
+import { makeDirectory } from '../../runtime/make-directory.ts';
+import { SampledLog } from '../../runtime/sampled-log.ts';
+import { Semaphore } from '../../runtime/semaphore.ts';
+import { lockPathOf } from './dead-letter-files.ts';
+
+export interface DeadLetterReason {
+  readonly httpStatus: number;
+  readonly reason: string;
+  /** Partial success: this many of `ofRecords` were refused, and OTLP does not say which. */
+  readonly rejectedRecords?: number;
+  readonly ofRecords?: number;
+}
+
+export interface DeadLettersOptions {
+  readonly directory: string;
+  /** A file is closed once it is this long; it may end up longer by one batch. */
+  readonly fileBytesMax?: number;
+  readonly files?: LetterFiles | undefined;
+}
+
+/** The calls of node:fs/promises that are made here. */
+export interface LetterFiles {
+  open(path: string, flags: number | string, mode?: number): Promise<LetterFile>;
+  unlink(path: string): Promise<void>;
+}
+
+export interface LetterFile {
+  appendFile(bytes: Uint8Array): Promise<void>;
+  sync(): Promise<void>;
+  truncate(sizeBytes: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface OpenFile {
+  readonly handle: LetterFile;
+  /** While it is held, `replay` leaves the file alone. */
+  readonly unlock: () => void;
+  readonly date: string;
+  sizeBytes: number;
+}
+
+const fileBytesMaxDefault = 64 * 1024 * 1024;
+const retryPolicy: BackoffPolicy = { initialMs: 1_000, maxMs: 60_000 };
+
+export class DeadLetters {
+  readonly #directory: string;
+  readonly #fileBytesMax: number;
+  readonly #files: LetterFiles;
+  readonly #clock: Clock;
+  readonly #log: SampledLog;
+  readonly #observe: Observer;
+  readonly #turn = new Semaphore(1);
+  #file: OpenFile | undefined;
+
+  constructor(options: DeadLettersOptions, clock: Clock, logger: Logger, observe: Observer = unobserved) {
+    this.#directory = options.directory;
+    this.#fileBytesMax = options.fileBytesMax ?? fileBytesMaxDefault;
+    this.#files = options.files ?? { open, unlink };
+    this.#clock = clock;
+    this.#log = new SampledLog(clock, logger);
+    this.#observe = observe;
+  }
+
+  /**
+   * Resolves when the records are on the disk, however long that takes: a full disk is waited out.
+   * Rejects with the signal's reason when it is aborted first.
+   * @param jsonLines one record each, as `Mapper.toJsonLine` gives it
+   */
+  async write(jsonLines: readonly string[], reason: DeadLetterReason, signal: AbortSignal): Promise<void> {
+    const note = { time: new Date(this.#clock.nowMs()).toISOString(), ...reason };
+    const bytes = Buffer.from(jsonLines.map((line) => `${withNote(line, note)}\n`).join(''));
+    const leave = await this.#turn.acquire(signal);
+    try {
+      const sinceMs = this.#clock.nowMs();
+      for (let failedAttempts = 1; ; failedAttempts++) {
+        const error = await this.#tryAppend(bytes);
+        if (error === undefined) {
+          if (failedAttempts > 1) this.#observe({ kind: 'resumed', for: 'deadLetterFile' });
+          return;
+        }
+        const delayMs = backoffMs(retryPolicy, failedAttempts - 1, this.#clock);
+        const retryAtMs = this.#clock.nowMs() + delayMs;
+        const fault = toFault(error);
+        this.#observe({ kind: 'waiting', for: 'deadLetterFile', fault, sinceMs, failedAttempts, retryAtMs });
+        await this.#clock.sleep(delayMs, signal);
+      }
+    } finally {
+      leave();
+    }
+  }
+
+  async close(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.handle.close();
+    file?.unlock();
+  }
+
+  async #tryAppend(bytes: Uint8Array): Promise<AgentError | undefined> {
+    try {
+      const file = await this.#fileFor(bytes.length);
+      reached('dead letter begun');
+      await file.handle.appendFile(bytes);
+      reached('dead letter written');
+      await file.handle.sync();
+      reached('dead letter durable');
+      file.sizeBytes += bytes.length;
+      return undefined;
+    } catch (cause) {
+      const error = new AgentError(
+        'ERR_DEAD_LETTER_WRITE',
+        `Could not write dead letters to ${this.#directory}: ${messageOf(cause)}`,
+        { cause, hint: 'Give the directory space and write access; shipping goes on by itself then.' },
+      );
+      this.#log.write('error', { err: error }, 'Dead letters cannot be written; shipping waits and nothing is lost');
+      await this.#cutTornEnd();
+      return error;
+    }
+  }
+
+  async #fileFor(appendBytes: number): Promise<OpenFile> {
+    const date = utcDate(this.#clock.nowMs());
+    const current = this.#file;
+    if (current !== undefined) {
+      const hasRoom = current.sizeBytes === 0 || current.sizeBytes + appendBytes <= this.#fileBytesMax;
+      if (current.date === date && hasRoom) return current;
+      await this.close();
+    }
+    this.#file = { ...(await createNextFile(this.#directory, date, this.#files)), date, sizeBytes: 0 };
+    return this.#file;
+  }
+
+  /** What a failed write left behind must not stand before the next line. When it cannot be cut off, a new file is begun. */
+  async #cutTornEnd(): Promise<void> {
+    const file = this.#file;
+    if (file === undefined) return;
+    try {
+      await file.handle.truncate(file.sizeBytes);
+    } catch {
+      this.#file = undefined;
+      await file.handle.close().catch(() => undefined);
+      file.unlock();
+    }
+  }
+}
+
+/** Puts the note behind the record, so that a line begins as every other OTLP/JSON line does. */
+function withNote(jsonLine: string, note: object): string {
+  return `${jsonLine.slice(0, -1)},"deadLetter":${JSON.stringify(note)}}`;
+}
+
+/** Always a new file: an old one may end in the middle of a line, where a crash stopped the write. */
+async function createNextFile(
+  directory: string,
+  date: string,
+  files: LetterFiles,
+): Promise<Pick<OpenFile, 'handle' | 'unlock'>> {
+  makeDirectory(directory, 0o700);
+  const flags = constants.O_APPEND | constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY;
+  for (let number = 1; ; number++) {
+    const path = join(directory, `dead-letters-${date}-${number}.jsonl`);
+    const unlock = existsSync(path) ? undefined : tryLockFile(lockPathOf(path));
+    if (unlock === undefined) continue;
+    try {
+      const handle = await files.open(path, flags, 0o600);
+      await makeNameDurable(directory, path, handle, files);
+      return { handle, unlock };
+    } catch (error) {
+      unlock();
+      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    }
+  }
+}
+
+async function makeNameDurable(directory: string, path: string, handle: LetterFile, files: LetterFiles): Promise<void> {
+  try {
+    await syncDirectory(directory, files);
+    // The parent matters when the directory itself is new; whoever made it may have kept it to themselves.
+    await syncDirectory(dirname(directory), files).catch(() => undefined);
+  } catch (error) {
+    await handle.close();
+    await files.unlink(path);
+    throw error;
+  }
+}
+
+/** A new name survives a power cut only when its directory was synchronised. */
+export async function syncDirectory(directory: string, files: LetterFiles = { open, unlink }): Promise<void> {
+  const handle = await files.open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

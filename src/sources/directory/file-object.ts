@@ -1,0 +1,100 @@
+/**
+ * One version of a file, read from an open handle: what is renamed over it meanwhile is another version.
+ */
+import { basename } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { AgentError } from '../../model/agent-error.ts';
+import type { ObjectId, ObjectOrigin, ObjectVersion } from '../../model/object.ts';
+import { printable } from '../../runtime/printable.ts';
+import { readLayout } from '../layout.ts';
+import type { DeliveryFile, DeliveryFiles, FileStats } from './delivery-files.ts';
+import { describeFileError } from './errors.ts';
+
+const chunkBytes = 524_288;
+
+export function fileOrigin(path: string): ObjectOrigin {
+  return {
+    id: pathToFileURL(path).href as ObjectId,
+    fileName: basename(path),
+    bucket: undefined,
+    key: undefined,
+    ...readLayout(path),
+  };
+}
+
+export function fileVersion(stats: FileStats): ObjectVersion {
+  return {
+    etag: `${stats.ino}-${stats.size}-${stats.mtimeNs}`,
+    sizeBytes: Number(stats.size),
+    modifiedAtMs: Number(stats.mtimeNs / 1_000_000n),
+  };
+}
+
+/**
+ * The bytes of exactly this version. The handle is closed when the iteration ends, so iterate.
+ * Rejects with ERR_OBJECT_CHANGED, ERR_OBJECT_GONE, ERR_SOURCE_ACCESS_DENIED or ERR_SOURCE_READ, at the latest behind the
+ * last byte: a file that was written while it was read may have given a mixture.
+ */
+export async function openFileVersion(
+  files: DeliveryFiles,
+  path: string,
+  version: ObjectVersion,
+  signal: AbortSignal,
+): Promise<AsyncIterable<Uint8Array>> {
+  signal.throwIfAborted();
+  const file = await files.open(path).catch((error: unknown) => {
+    throw describeFileError(error, 'open', path);
+  });
+  try {
+    await checkUnchanged(file, path, version);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+  return readVersion(file, path, version, signal);
+}
+
+async function* readVersion(
+  file: DeliveryFile,
+  path: string,
+  version: ObjectVersion,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    const buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, version.sizeBytes));
+    let offsetBytes = 0;
+    while (offsetBytes < version.sizeBytes) {
+      signal.throwIfAborted();
+      // Not a byte more: what was appended since belongs to another version.
+      const room = buffer.subarray(0, version.sizeBytes - offsetBytes);
+      const chunk = await readChunk(file, path, offsetBytes, room);
+      if (chunk.length === 0) throw changed(path);
+      offsetBytes += chunk.length;
+      yield chunk;
+    }
+    await checkUnchanged(file, path, version);
+  } finally {
+    await file.close();
+  }
+}
+
+async function readChunk(file: DeliveryFile, path: string, offsetBytes: number, buffer: Buffer): Promise<Uint8Array> {
+  try {
+    return buffer.subarray(0, await file.read(buffer, offsetBytes));
+  } catch (error) {
+    throw describeFileError(error, 'read', path);
+  }
+}
+
+async function checkUnchanged(file: DeliveryFile, path: string, version: ObjectVersion): Promise<void> {
+  const stats = await file.stat().catch((error: unknown) => {
+    throw describeFileError(error, 'read', path);
+  });
+  if (fileVersion(stats).etag !== version.etag) throw changed(path);
+}
+
+function changed(path: string): AgentError {
+  return new AgentError('ERR_OBJECT_CHANGED', `The file changed after it was listed: ${printable(path)}`, {
+    hint: 'Nothing to do: the next listing shows the new version.',
+  });
+}

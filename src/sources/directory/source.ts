@@ -1,0 +1,168 @@
+/**
+ * A directory, or one file, in Databricks' layout or any other tree of delivery files.
+ *
+ * Folders are read one at a time and files are looked at one by one, so a listing is never held in memory.
+ */
+import { join } from 'node:path';
+import type { ListingRequest, Source, WorkspaceListing } from '../../contracts/source.ts';
+import { AgentError } from '../../model/agent-error.ts';
+import type { DeliveredObject } from '../../model/object.ts';
+import { printable } from '../../runtime/printable.ts';
+import { isDeliveryName, isHiddenName, isInRange, readDate, readLayout, readWorkspaceId } from '../layout.ts';
+import { NameSample } from '../name-sample.ts';
+import type { DirectoryLocation } from '../options.ts';
+import { type DeliveryFiles, type FileStats, realFiles } from './delivery-files.ts';
+import { describeFileError, describeRootError } from './errors.ts';
+import { fileOrigin, fileVersion, openFileVersion } from './file-object.ts';
+import { FileStillness } from './file-stillness.ts';
+
+export class DirectorySource implements Source {
+  readonly name: string;
+  readonly #path: string;
+  readonly #stillness: FileStillness;
+  readonly #files: DeliveryFiles;
+  #listingCount = 0;
+
+  /** @param stillAfterPolls for how many listings a file must not change before it counts as whole; 0 for no wait. */
+  constructor(location: DirectoryLocation, stillAfterPolls: number, files = realFiles) {
+    this.name = location.name;
+    this.#path = location.path;
+    this.#stillness = new FileStillness(stillAfterPolls);
+    this.#files = files;
+  }
+
+  /** Each `workspaceId=` folder right below the root is a listing of its own; the rest of the tree is one more. */
+  async *list(request: ListingRequest): AsyncGenerator<WorkspaceListing, void, undefined> {
+    const { workspaceId, date } = readLayout(this.#path);
+    if (!isInRange(date, request.dates)) return;
+    const root = await this.#readRoot();
+    const walk = new Walk(request, this.#files, this.#stillness, ++this.#listingCount);
+    if (root.kind === 'file') {
+      yield {
+        workspaceId,
+        objects: async function* () {
+          yield walk.file(root.path, root.stats);
+        },
+      };
+      return;
+    }
+    const objects = (names: readonly string[]) => walk.entries(root.path, names, [root.realPath]);
+    for (const name of root.names) {
+      const id = readWorkspaceId(name);
+      if (id !== undefined) yield { workspaceId: id, objects: () => objects([name]) };
+    }
+    const others = root.names.filter((name) => readWorkspaceId(name) === undefined);
+    if (others.length === 0) return;
+    yield {
+      workspaceId,
+      objects: async function* () {
+        yield* objects(others);
+        const hasLayout = root.names.some((name) => readWorkspaceId(name) ?? readDate(name));
+        if (!hasLayout && walk.foundCount === 0 && walk.ignored.count > 0)
+          request.onFault(noDeliveries(root.path, walk.ignored));
+      },
+    };
+  }
+
+  async close(): Promise<void> {}
+
+  async #readRoot(): Promise<Root> {
+    const path = this.#path;
+    try {
+      const stats = await this.#files.stat(path);
+      if (stats.isFile()) return { kind: 'file', path, stats };
+      const names = await readNames(this.#files, path);
+      return { kind: 'directory', path, names, realPath: await this.#files.realpath(path) };
+    } catch (error) {
+      throw describeRootError(error, path);
+    }
+  }
+}
+
+type Root =
+  | { readonly kind: 'file'; readonly path: string; readonly stats: FileStats }
+  | { readonly kind: 'directory'; readonly path: string; readonly names: readonly string[]; readonly realPath: string };
+
+function noDeliveries(path: string, ignored: NameSample): AgentError {
+  return new AgentError('ERR_SOURCE_LAYOUT', `Found no delivery files below ${printable(path)}, only ${ignored}`, {
+    hint: 'Files are read when their names end in .json, .jsonl, .ndjson or .gz.',
+  });
+}
+
+/** One pass over the tree. What cannot be read is reported and left out. */
+class Walk {
+  /** Files whose names are not those of deliveries. */
+  readonly ignored = new NameSample();
+  foundCount = 0;
+  readonly #request: ListingRequest;
+  readonly #files: DeliveryFiles;
+  readonly #stillness: FileStillness;
+  readonly #listing: number;
+
+  constructor(request: ListingRequest, files: DeliveryFiles, stillness: FileStillness, listing: number) {
+    this.#request = request;
+    this.#files = files;
+    this.#stillness = stillness;
+    this.#listing = listing;
+  }
+
+  /** @param ancestors the real paths of the folder and those above it: a link to one of them leads round in a circle. */
+  async *entries(
+    folder: string,
+    names: readonly string[],
+    ancestors: readonly string[],
+  ): AsyncGenerator<DeliveredObject, void, undefined> {
+    for (const name of names) {
+      this.#request.signal.throwIfAborted();
+      if (isHiddenName(name) || !isInRange(readDate(name), this.#request.dates)) continue;
+      const path = join(folder, name);
+      const stats = await this.#attempt('look at', path, () => this.#files.stat(path));
+      if (stats?.isDirectory()) yield* this.#folder(path, ancestors);
+      else if (stats?.isFile() && isDeliveryName(name)) yield this.file(path, stats);
+      else if (stats !== undefined) this.ignored.add(name);
+    }
+  }
+
+  /** The version of the file that the stats show. */
+  file(path: string, stats: FileStats): DeliveredObject {
+    this.foundCount++;
+    const version = fileVersion(stats);
+    const onOpened = () => this.#stillness.opened(path, version.etag, this.#listing);
+    return {
+      origin: fileOrigin(path),
+      version,
+      growing: this.#stillness.isGrowing(path, version.etag, this.#listing),
+      open: async (signal) => {
+        const bytes = await openFileVersion(this.#files, path, version, signal);
+        onOpened();
+        return bytes;
+      },
+      onOpened,
+    };
+  }
+
+  async *#folder(path: string, ancestors: readonly string[]): AsyncGenerator<DeliveredObject, void, undefined> {
+    const realPath = await this.#attempt('list', path, () => this.#files.realpath(path));
+    if (realPath === undefined) return;
+    if (ancestors.includes(realPath)) {
+      this.#request.onFault(describeFileError({ code: 'ELOOP' }, 'list', path));
+      return;
+    }
+    const names = await this.#attempt('list', path, () => readNames(this.#files, path));
+    if (names !== undefined) yield* this.entries(path, names, [...ancestors, realPath]);
+  }
+
+  async #attempt<Result>(verb: string, path: string, action: () => Promise<Result>): Promise<Result | undefined> {
+    try {
+      return await action();
+    } catch (error) {
+      this.#request.onFault(describeFileError(error, verb, path));
+      return undefined;
+    }
+  }
+}
+
+/** In an order in which dates ascend. */
+async function readNames(files: DeliveryFiles, folder: string): Promise<readonly string[]> {
+  return (await files.readdir(folder)).toSorted();
+}

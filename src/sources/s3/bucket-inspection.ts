@@ -1,0 +1,101 @@
+/**
+ * Looks at settings of a bucket, for `check`. It takes rights that shipping does without, so what is denied is left out.
+ */
+import type { S3Client } from '@aws-sdk/client-s3';
+import type { Clock } from '../../runtime/clock.ts';
+import type { S3Location } from '../options.ts';
+import { loadS3Client, s3Timeouts } from './client.ts';
+
+export interface BucketFacts {
+  /** Undefined, as the rules are, when the answer was denied or no answer came. */
+  readonly versioning: 'enabled' | 'suspended' | 'off' | undefined;
+  /** Rules that remove or archive objects below the prefix, by the age at which they do. */
+  readonly lifecycle: readonly LifecycleRule[] | undefined;
+  /** How far the server's clock is ahead of ours; a Date header has no fractions of a second. */
+  readonly clockAheadMs: number | undefined;
+}
+
+export interface LifecycleRule {
+  readonly effect: 'removed' | 'archived';
+  readonly afterDays: number;
+}
+
+/** Storage classes whose objects have to be restored before anybody can read them. */
+const archives = ['GLACIER', 'DEEP_ARCHIVE'];
+
+/** Rejects with the signal's reason only. */
+export async function inspectBucket(location: S3Location, signal: AbortSignal, clock: Clock): Promise<BucketFacts> {
+  const { GetBucketLifecycleConfigurationCommand, GetBucketVersioningCommand } = await import('@aws-sdk/client-s3');
+  const client = await loadS3Client(s3Timeouts, { maxAttempts: 1 }).catch(() => undefined);
+  // Listing the bucket has failed of the same, and says so.
+  if (client === undefined) return { versioning: undefined, lifecycle: undefined, clockAheadMs: undefined };
+  const serverDate = noteServerDate(client, clock);
+  const { bucket: Bucket, prefix } = location;
+  const options = { abortSignal: signal };
+  try {
+    const versioning = await client
+      .send(new GetBucketVersioningCommand({ Bucket }), options)
+      .then(({ Status }) => (Status === 'Enabled' ? 'enabled' : Status === 'Suspended' ? 'suspended' : 'off'))
+      .catch(() => undefined);
+    const lifecycle = await client
+      .send(new GetBucketLifecycleConfigurationCommand({ Bucket }), options)
+      .then(({ Rules = [] }) => rulesFor(prefix, Rules))
+      .catch((error: unknown) => (nameOf(error) === 'NoSuchLifecycleConfiguration' ? [] : undefined));
+    signal.throwIfAborted();
+    return { versioning, lifecycle, clockAheadMs: serverDate.aheadMs };
+  } finally {
+    client.destroy();
+  }
+}
+
+/** Of every answer, also of a refusal. */
+function noteServerDate(client: S3Client, clock: Clock): { aheadMs: number | undefined } {
+  const noted: { aheadMs: number | undefined } = { aheadMs: undefined };
+  const note = (response: unknown) => {
+    const { headers } = (response ?? {}) as { headers?: Readonly<Record<string, string>> };
+    const dateMs = Date.parse(headers?.date ?? '');
+    if (!Number.isNaN(dateMs)) noted.aheadMs = dateMs + 500 - clock.nowMs();
+  };
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      try {
+        const result = await next(args);
+        note(result.response);
+        return result;
+      } catch (error) {
+        note((error as { $response?: unknown }).$response);
+        throw error;
+      }
+    },
+    { step: 'deserialize', priority: 'high' },
+  );
+  return noted;
+}
+
+interface Rule {
+  readonly Status?: string | undefined;
+  readonly Prefix?: string | undefined;
+  readonly Filter?:
+    | { readonly Prefix?: string | undefined; readonly And?: { readonly Prefix?: string | undefined } | undefined }
+    | undefined;
+  readonly Expiration?: { readonly Days?: number | undefined } | undefined;
+  readonly Transitions?:
+    | readonly { readonly Days?: number | undefined; readonly StorageClass?: string | undefined }[]
+    | undefined;
+}
+
+function rulesFor(prefix: string, rules: readonly Rule[]): LifecycleRule[] {
+  return rules.flatMap(({ Status, Prefix, Filter, Expiration, Transitions = [] }) => {
+    const ruled = Filter?.And?.Prefix ?? Filter?.Prefix ?? Prefix ?? '';
+    if (Status !== 'Enabled' || !(ruled.startsWith(prefix) || prefix.startsWith(ruled))) return [];
+    const removed = Expiration?.Days === undefined ? [] : [{ effect: 'removed', afterDays: Expiration.Days } as const];
+    const archived = Transitions.filter(({ StorageClass = '' }) => archives.includes(StorageClass)).flatMap(
+      ({ Days }) => (Days === undefined ? [] : [{ effect: 'archived', afterDays: Days } as const]),
+    );
+    return [...removed, ...archived];
+  });
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : '';
+}

@@ -1,0 +1,230 @@
+/**
+ * The two calls of S3 that the agent makes. Region, credentials, profiles, endpoint and retries are the AWS SDK's own
+ * business, by its standard variables and files.
+ */
+import type { Readable } from 'node:stream';
+import type { GetObjectCommandOutput, ListObjectsV2CommandOutput, S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
+import {
+  describeBadListing,
+  describeBrokenBody,
+  describeOtherVersion,
+  describeS3Error,
+  type S3Call,
+} from './errors.ts';
+
+export interface S3ListRequest {
+  readonly bucket: string;
+  readonly prefix: string;
+  /** With `/`, keys are rolled up into the folders right below the prefix. */
+  readonly delimiter?: '/' | undefined;
+  /** Only keys behind this one. */
+  readonly startAfter?: string | undefined;
+}
+
+export interface S3Page {
+  readonly objects: readonly S3ListedObject[];
+  /** Prefixes, each with its `/` at the end. */
+  readonly folders: readonly string[];
+}
+
+export interface S3ListedObject {
+  readonly key: string;
+  /** Without quotes. */
+  readonly etag: string;
+  readonly sizeBytes: number;
+  readonly modifiedAtMs: number;
+}
+
+export interface S3ReadRequest {
+  readonly bucket: string;
+  readonly key: string;
+  readonly etag: string;
+  readonly sizeBytes: number;
+}
+
+/** Every call rejects with an AgentError, or with the signal's reason when it is aborted. */
+export interface S3Api {
+  /** All pages of a listing, up to 1,000 entries each; one request a page. */
+  list(request: S3ListRequest, signal: AbortSignal): AsyncIterable<S3Page>;
+  /** The bytes of exactly this version. Rejects also in the middle, and never ends early in silence. */
+  read(request: S3ReadRequest, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  close(): Promise<void>;
+}
+
+export interface S3Timeouts {
+  readonly connectionTimeoutMs: number;
+  /** Until an answer begins. */
+  readonly answerTimeoutMs: number;
+  /**
+   * Without a byte for so long, a connection counts as dead. It also ends a body that nobody reads because the collector
+   * is down: the object is then opened again later, which is better than not noticing a dead connection.
+   */
+  readonly idleTimeoutMs: number;
+}
+
+export const s3Timeouts: S3Timeouts = { connectionTimeoutMs: 10_000, answerTimeoutMs: 30_000, idleTimeoutMs: 120_000 };
+
+/** Sockets are opened on demand; bodies that wait for the collector hold theirs, and listings must not wait for those. */
+const connectionsMax = 256;
+
+/** @param overrides of the SDK's settings; the simulation has a network of its own. */
+export function createS3Client(timeouts: S3Timeouts = s3Timeouts, overrides: S3ClientConfig = {}): S3Api {
+  let sdk: Promise<Sdk> | undefined;
+  const load = () => {
+    sdk ??= loadSdk(timeouts, overrides).catch((error: unknown) => {
+      sdk = undefined; // The next call tries again: files of the configuration may be readable by then.
+      throw error;
+    });
+    return sdk;
+  };
+  return {
+    list: (request, signal) => list(load, request, signal),
+    read: (request, signal) => read(load, request, signal),
+    async close() {
+      const loaded = await sdk?.catch(() => undefined);
+      loaded?.client.destroy();
+    },
+  };
+}
+
+interface Sdk {
+  readonly client: S3Client;
+  listPage(request: S3ListRequest, token: string | undefined, signal: AbortSignal): Promise<ListObjectsV2CommandOutput>;
+  getObject(request: S3ReadRequest, signal: AbortSignal): Promise<GetObjectCommandOutput>;
+}
+
+/** Loaded when the first call is made: it is large, and whoever reads a directory does without it. */
+export async function loadS3Client(timeouts: S3Timeouts, overrides: S3ClientConfig): Promise<S3Client> {
+  const { S3Client } = await import('@aws-sdk/client-s3');
+  const agentOptions = { keepAlive: true, maxSockets: connectionsMax };
+  const client = new S3Client({
+    // The other setting collects the whole body to check it: multi-GB objects ran out of memory (aws-sdk-js-v3 issue 7657).
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    followRegionRedirects: true,
+    requestHandler: {
+      connectionTimeout: timeouts.connectionTimeoutMs,
+      requestTimeout: timeouts.answerTimeoutMs,
+      throwOnRequestTimeout: true,
+      socketTimeout: timeouts.idleTimeoutMs,
+      httpAgent: agentOptions,
+      httpsAgent: agentOptions,
+    },
+    ...overrides,
+  });
+  // Set by AWS_ENDPOINT_URL(_S3) or a profile: MinIO and the like have no host name for each bucket.
+  const customEndpoint = await client.config.serviceConfiguredEndpoint?.();
+  client.config.forcePathStyle = customEndpoint !== undefined;
+  return client;
+}
+
+async function loadSdk(timeouts: S3Timeouts, overrides: S3ClientConfig): Promise<Sdk> {
+  const client = await loadS3Client(timeouts, overrides);
+  const { GetObjectCommand, ListObjectsV2Command } = await import('@aws-sdk/client-s3');
+  return {
+    client,
+    listPage: ({ bucket, prefix, delimiter, startAfter }, token, signal) =>
+      client.send(
+        new ListObjectsV2Command({
+          Bucket: bucket,
+          Prefix: prefix,
+          Delimiter: delimiter,
+          StartAfter: startAfter,
+          ContinuationToken: token,
+        }),
+        { abortSignal: signal },
+      ),
+    getObject: ({ bucket, key, etag }, signal) =>
+      client.send(new GetObjectCommand({ Bucket: bucket, Key: key, IfMatch: `"${etag}"` }), { abortSignal: signal }),
+  };
+}
+
+async function* list(
+  load: () => Promise<Sdk>,
+  request: S3ListRequest,
+  signal: AbortSignal,
+): AsyncGenerator<S3Page, void, undefined> {
+  const call: S3Call = { action: 's3:ListBucket', bucket: request.bucket, path: request.prefix };
+  let token: string | undefined;
+  /** Moved on to the token of page 1, 2, 4, 8 ...: tokens that come round in a circle meet it (Brent's algorithm). */
+  let knownToken: string | undefined;
+  for (let pageCount = 1; ; pageCount++) {
+    signal.throwIfAborted();
+    const page = await attempt(call, signal, async () => (await load()).listPage(request, token, signal));
+    yield readPage(page, call);
+    if (!page.IsTruncated) return;
+    token = page.NextContinuationToken;
+    // Ending here would look like a bucket with fewer objects.
+    if (!token) throw describeBadListing(call, 'it goes on and says not where');
+    if (token === knownToken) throw describeBadListing(call, 'its pages come round in a circle');
+    if (Math.log2(pageCount) % 1 === 0) knownToken = token;
+  }
+}
+
+/** Rejects what is no listing as a whole: an object without its tag would count as unchanged for ever. */
+function readPage(page: ListObjectsV2CommandOutput, call: S3Call): S3Page {
+  if (page.Name === undefined && page.IsTruncated === undefined) throw describeBadListing(call, 'it is no listing');
+  return {
+    objects: (page.Contents ?? []).map(({ Key = '', ETag = '', Size = -1, LastModified }) => {
+      const listed = {
+        key: Key,
+        etag: withoutQuotes(ETag),
+        sizeBytes: Size,
+        modifiedAtMs: LastModified?.getTime() ?? Number.NaN,
+      };
+      const { key, etag, sizeBytes, modifiedAtMs } = listed;
+      const isWhole = key !== '' && etag !== '' && Number.isSafeInteger(sizeBytes) && Number.isFinite(modifiedAtMs);
+      if (!isWhole || sizeBytes < 0) throw describeBadListing(call, 'an entry is without key, ETag, size or time');
+      return listed;
+    }),
+    folders: (page.CommonPrefixes ?? []).flatMap(({ Prefix }) => (Prefix ? [Prefix] : [])),
+  };
+}
+
+async function read(
+  load: () => Promise<Sdk>,
+  request: S3ReadRequest,
+  signal: AbortSignal,
+): Promise<AsyncIterable<Uint8Array>> {
+  signal.throwIfAborted();
+  const call: S3Call = { action: 's3:GetObject', bucket: request.bucket, path: request.key };
+  const { Body, ETag } = await attempt(call, signal, async () => (await load()).getObject(request, signal));
+  const body = Body as Readable;
+  if (ETag !== undefined && withoutQuotes(ETag) !== request.etag) {
+    body.destroy();
+    throw describeOtherVersion(call);
+  }
+  return readBody(body, request, call, signal);
+}
+
+async function* readBody(
+  body: AsyncIterable<Uint8Array>,
+  { sizeBytes }: S3ReadRequest,
+  call: S3Call,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let receivedBytes = 0;
+  try {
+    for await (const chunk of body) {
+      receivedBytes += chunk.length;
+      yield chunk;
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    throw describeBrokenBody(error, call, receivedBytes, sizeBytes);
+  }
+  if (receivedBytes !== sizeBytes) throw describeBrokenBody(undefined, call, receivedBytes, sizeBytes);
+}
+
+async function attempt<Result>(call: S3Call, signal: AbortSignal, action: () => Promise<Result>): Promise<Result> {
+  try {
+    return await action();
+  } catch (error) {
+    signal.throwIfAborted();
+    throw describeS3Error(error, call);
+  }
+}
+
+function withoutQuotes(etag: string): string {
+  return etag.replace(/^"(.*)"$/, '$1');
+}

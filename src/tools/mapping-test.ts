@@ -1,0 +1,149 @@
+/**
+ * Tries a mapping on sample lines: what becomes of each field, and whether golden pairs still hold.
+ */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Configuration } from '../config/index.ts';
+import {
+  createMapper,
+  type FieldUse,
+  fieldUsesOf,
+  goldenLines,
+  goldenOptions,
+  goldenRecords,
+  goldenText,
+  isJsonObject,
+  loadMapping,
+  type Mapping,
+  type MappingRow,
+  mappingRows,
+  parseOrNothing,
+} from '../mapping/index.ts';
+import { AgentError, messageOf } from '../model/agent-error.ts';
+
+export interface MappingTrial {
+  readonly lineCount: number;
+  /** Lines that come out as unparsed records. */
+  readonly unparsedCount: number;
+  readonly fields: readonly FieldUse[];
+  /** Targets of the mapping that no line has given a value. */
+  readonly unusedTargets: readonly string[];
+}
+
+export interface GoldenResult {
+  readonly name: string;
+  readonly status: 'equal' | 'different' | 'written';
+  /** The first lines that differ. */
+  readonly differences: readonly { readonly expected: string | undefined; readonly actual: string | undefined }[];
+}
+
+/** The table after all layers. @throws AgentError ERR_MAPPING_FILE */
+export function effectiveMapping({ layers }: Configuration['mapping']): {
+  mapping: Mapping;
+  rows: readonly MappingRow[];
+} {
+  const mapping = loadMapping(layers, '.');
+  return { mapping, rows: mappingRows(mapping) };
+}
+
+/** @throws AgentError ERR_MAPPING_FILE or ERR_SOURCE_READ */
+export function tryMapping(options: Configuration['mapping'], samplePath: string): MappingTrial {
+  const mapping = loadMapping(options.layers, '.');
+  const lines = goldenLines(readInput(samplePath), {});
+  const records = goldenRecords(lines, createMapper(options));
+  const parsed = lines.flatMap(({ bytes }) => {
+    const value = parseOrNothing(Buffer.from(bytes).toString());
+    return value !== undefined && isJsonObject(value) ? [value] : [];
+  });
+  const given = new Set(records.flatMap(({ resource, record }) => [...keysOf(resource), ...keysOf(record)]));
+  return {
+    lineCount: lines.length,
+    unparsedCount: records.filter(({ record }) => 'eventName' in record && record.eventName === mapping.unparsed.event)
+      .length,
+    fields: fieldUsesOf(mapping, parsed),
+    unusedTargets: [...mapping.attributes.keys(), ...mapping.resource.keys()].filter((target) => !given.has(target)),
+  };
+}
+
+/**
+ * @param directory a pair, or a folder of pairs.
+ * @param update writes `expected.json` instead of comparing with it.
+ * @throws AgentError ERR_MAPPING_FILE or ERR_SOURCE_READ
+ */
+export function checkGolden(options: Configuration['mapping'], directory: string, update: boolean): GoldenResult[] {
+  return pairsIn(directory).map((name) => {
+    const pair = join(directory, name);
+    const own = readOptions(join(pair, 'options.json'));
+    const mapper = createMapper({
+      ...options,
+      layers: own.layers ?? options.layers,
+      redact: own.redact ?? options.redact,
+    });
+    const actual = goldenText(goldenRecords(goldenLines(readInput(join(pair, 'input.jsonl')), own), mapper));
+    const expectedPath = join(pair, 'expected.json');
+    if (update) {
+      writeFileSync(expectedPath, actual);
+      return { name, status: 'written', differences: [] };
+    }
+    const expected = readInput(expectedPath).toString();
+    return { name, status: expected === actual ? 'equal' : 'different', differences: differencesOf(expected, actual) };
+  });
+}
+
+function pairsIn(directory: string): string[] {
+  if (existsSync(join(directory, 'input.jsonl'))) return ['.'];
+  const names = existsSync(directory) ? readdirSync(directory).sort() : [];
+  const pairs = names.filter((name) => existsSync(join(directory, name, 'input.jsonl')));
+  if (pairs.length > 0) return pairs;
+  throw new AgentError('ERR_SOURCE_NOT_FOUND', `There are no golden pairs in ${directory}`, {
+    hint: 'A pair is a folder with input.jsonl and expected.json; --update writes the latter.',
+  });
+}
+
+function readOptions(path: string) {
+  if (!existsSync(path)) return {};
+  const parsed = goldenOptions.safeParse(parseOrNothing(readInput(path).toString()));
+  if (parsed.success) return parsed.data;
+  throw new AgentError('ERR_CONFIGURATION', `${path}: expected an object with layers, redact or cutFrom`);
+}
+
+function readInput(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new AgentError('ERR_SOURCE_READ', `Could not read ${path}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function keysOf({ attributes }: { readonly attributes: readonly unknown[] }): string[] {
+  return attributes.map((attribute) => (attribute as { readonly key: string }).key);
+}
+
+const differencesMax = 10;
+
+/** Line by line; what stands in one of them only is what was added or left out. */
+function differencesOf(expected: string, actual: string): GoldenResult['differences'] {
+  const [expectedLines, actualLines] = [expected, actual].map((text) => text.split('\n'));
+  const missing = without(expectedLines ?? [], actualLines ?? []).map((line) => ({
+    expected: line,
+    actual: undefined,
+  }));
+  const added = without(actualLines ?? [], expectedLines ?? []).map((line) => ({ expected: undefined, actual: line }));
+  return [...missing, ...added].slice(0, differencesMax);
+}
+
+/** As multisets. */
+function without(lines: readonly string[], others: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const line of others) counts.set(bare(line), (counts.get(bare(line)) ?? 0) + 1);
+  return lines.filter((line) => {
+    const left = counts.get(bare(line)) ?? 0;
+    counts.set(bare(line), left - 1);
+    return left <= 0;
+  });
+}
+
+/** The last entry of a list has no comma behind it. */
+function bare(line: string): string {
+  return line.trim().replace(/,$/, '');
+}

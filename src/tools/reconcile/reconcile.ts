@@ -1,0 +1,355 @@
+/**
+ * Compares what lies in the bucket with what the state says was accepted or dead-lettered, line by line: the proof that
+ * nothing is missing. Reads only, also beside a running agent; repairing is the caller's.
+ */
+
+import { createBackend } from '../../backends/index.ts';
+import type { Configuration } from '../../config/index.ts';
+import type { Backend } from '../../contracts/backend.ts';
+import type { DeliveryReader } from '../../contracts/delivery-state.ts';
+import type { Mapper } from '../../contracts/mapper.ts';
+import type { DateRange, Source, WorkspaceListing } from '../../contracts/source.ts';
+import { createDecoder } from '../../decoders/index.ts';
+import { openDeliveryReader } from '../../delivery/index.ts';
+import { deadLetterFiles, readLetterLines } from '../../export/index.ts';
+import { createMapper } from '../../mapping/index.ts';
+import { AgentError, isAgentError } from '../../model/agent-error.ts';
+import type { DeliveredObject, ObjectId } from '../../model/object.ts';
+import { otlpLogs, uidOf } from '../../model/otlp-json.ts';
+import { type Clock, systemClock } from '../../runtime/clock.ts';
+import { Semaphore } from '../../runtime/semaphore.ts';
+import { isDue, startDate } from '../../schedule/start-date.ts';
+import { createSources } from '../../sources/index.ts';
+import { compareWithBackend } from './backend-comparison.ts';
+import { compareObject, type ObjectComparison } from './object-comparison.ts';
+import {
+  addTo,
+  type NamedLine,
+  noLines,
+  type ObjectDifference,
+  type Partition,
+  type Reconciliation,
+} from './reconciliation.ts';
+
+export interface ReconcileOptions {
+  readonly dates: DateRange;
+  /** `loki=<url>` or `elasticsearch=<url>`: what the backend holds is compared too. */
+  readonly against?: string | undefined;
+  /** Ships what is missing of an object, which is then compared again. */
+  readonly repair?: ((object: DeliveredObject) => Promise<void>) | undefined;
+  /** Called for each object that was compared, with the number of lines read so far. */
+  readonly onCompared?: ((object: DeliveredObject, lineCount: number) => void) | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+const objectsAtOnce = 4;
+const namedMax = 1_000;
+/** Of walks that look again at objects which were overwritten while they were read. */
+const secondWalksMax = 2;
+
+/**
+ * @throws AgentError ERR_STATE_NOT_FOUND, ERR_STATE_DAMAGED, ERR_STATE_NEWER, ERR_STATE_OLDER, ERR_BACKEND_READ, ERR_DEAD_LETTER_READ or
+ * ERR_CONFIGURATION.
+ */
+export async function reconcile(
+  configuration: Configuration,
+  options: ReconcileOptions,
+  signal: AbortSignal,
+): Promise<Reconciliation> {
+  const run = new Reconciler(configuration, options, signal);
+  try {
+    return await run.compareAll();
+  } finally {
+    await run.close();
+  }
+}
+
+/** How many bytes a reconciliation has to read. */
+export async function reconcileBytes(
+  configuration: Configuration,
+  options: Pick<ReconcileOptions, 'dates'>,
+  signal: AbortSignal,
+): Promise<number> {
+  const run = new Reconciler(configuration, options, signal);
+  try {
+    let sizeBytes = 0;
+    for await (const { objects } of run.groups()) {
+      for (const { version } of objects) sizeBytes += version.sizeBytes;
+    }
+    return sizeBytes;
+  } finally {
+    await run.close();
+  }
+}
+
+/** Objects of one workspace and date, or as many of them as are held at once. */
+interface Group {
+  readonly workspaceId: string | undefined;
+  readonly date: string | undefined;
+  readonly objects: DeliveredObject[];
+}
+
+const objectsPerGroupMax = 1_000;
+
+class Reconciler {
+  readonly #configuration: Configuration;
+  readonly #options: ReconcileOptions;
+  readonly #signal: AbortSignal;
+  readonly #state: DeliveryReader;
+  readonly #sources: readonly Source[];
+  readonly #mapper: Mapper;
+  readonly #decoder = createDecoder();
+  readonly #clock: Clock;
+  readonly #backend: Backend | undefined;
+  #deadLetterUids: ReadonlySet<string> = new Set();
+
+  readonly #partitions = new Map<string, MutablePartition>();
+  readonly #differences: ObjectDifference[] = [];
+  #differenceCount = 0;
+  #lineCount = 0;
+  readonly #unreadable = new Map<string, string>();
+  readonly #changing = new Set<ObjectId>();
+  #repeatedInBackendCount = 0;
+  #firstMissingInBackend: NamedLine | undefined;
+
+  constructor(configuration: Configuration, options: ReconcileOptions, signal: AbortSignal) {
+    this.#configuration = configuration;
+    this.#options = options;
+    this.#signal = signal;
+    this.#clock = options.clock ?? systemClock;
+    const { against } = options;
+    this.#backend =
+      against === undefined ? undefined : createBackend(against, configuration.againstHeaders, this.#clock);
+    this.#mapper = createMapper(configuration.mapping);
+    this.#state = openReader(configuration);
+    this.#sources = createSources({ sources: configuration.sources, stillAfterPolls: 0 });
+  }
+
+  async compareAll(): Promise<Reconciliation> {
+    if (this.#backend !== undefined) this.#deadLetterUids = await readUids(this.#configuration.deadLetterDirectory);
+    for await (const group of this.groups()) await this.#compareGroup(group);
+    for (let walk = 1; walk <= secondWalksMax && this.#changing.size > 0; walk++) {
+      const changed = new Set(this.#changing);
+      this.#changing.clear();
+      for await (const group of this.groups(changed)) await this.#compareGroup(group);
+    }
+    return this.#result();
+  }
+
+  async close(): Promise<void> {
+    this.#state.close();
+    await Promise.all(this.#sources.map((source) => source.close()));
+  }
+
+  /** @param only of these objects. */
+  async *groups(only?: ReadonlySet<ObjectId>): AsyncGenerator<Group, void, undefined> {
+    for (const source of this.#sources) {
+      const onFault = (fault: AgentError) => {
+        if (fault.code !== 'ERR_SOURCE_LAYOUT') this.#unreadable.set(source.name, fault.message);
+      };
+      const request = { dates: this.#dates(), signal: this.#signal, onFault };
+      try {
+        for await (const workspace of source.list(request)) yield* this.#groupsOf(workspace, only);
+      } catch (error) {
+        this.#noteUnreadable(source.name, error);
+      }
+    }
+  }
+
+  async *#groupsOf(
+    workspace: WorkspaceListing,
+    only: ReadonlySet<ObjectId> | undefined,
+  ): AsyncGenerator<Group, void, undefined> {
+    const { workspaceId } = workspace;
+    let group: Group | undefined;
+    try {
+      for await (const object of workspace.objects()) {
+        const { date } = object.origin;
+        if (!isDue(object, this.#startDate()) || only?.has(object.origin.id) === false) continue;
+        if (group !== undefined && (group.date !== date || group.objects.length >= objectsPerGroupMax)) {
+          yield group;
+          group = undefined;
+        }
+        group ??= { workspaceId, date, objects: [] };
+        group.objects.push(object);
+      }
+    } catch (error) {
+      this.#noteUnreadable(`workspace ${workspaceId ?? ''}`, error);
+    }
+    if (group !== undefined) yield group;
+  }
+
+  #startDate(): string | undefined {
+    return startDate(this.#configuration.start, this.#state);
+  }
+
+  #dates(): DateRange {
+    const { from, before } = this.#options.dates;
+    const first = this.#startDate();
+    return { from: from === undefined || (first !== undefined && first > from) ? first : from, before };
+  }
+
+  async #compareGroup(group: Group): Promise<void> {
+    const places = new Semaphore(objectsAtOnce);
+    const compared = await Promise.all(
+      group.objects.map(async (object) => {
+        const release = await places.acquire(this.#signal);
+        try {
+          return (await this.#compare(object, group)) ? [object] : [];
+        } finally {
+          release();
+          this.#options.onCompared?.(object, this.#lineCount);
+        }
+      }),
+    );
+    if (this.#backend !== undefined) await this.#askBackend(this.#backend, group, compared.flat());
+  }
+
+  /** True when the object could be read. */
+  async #compare(object: DeliveredObject, group: Group): Promise<boolean> {
+    try {
+      const comparison = await this.#compareOnce(object);
+      const openCount = comparison.missingCount + comparison.unverifiedCount;
+      if (openCount === 0 || this.#options.repair === undefined) {
+        this.#add(object, group, comparison, 0);
+      } else {
+        await this.#options.repair(object);
+        const repaired = await this.#compareOnce(object);
+        this.#add(object, group, repaired, openCount - repaired.missingCount - repaired.unverifiedCount);
+      }
+      return true;
+    } catch (error) {
+      if (isAgentError(error, 'ERR_OBJECT_CHANGED')) this.#changing.add(object.origin.id);
+      else if (!isAgentError(error, 'ERR_OBJECT_GONE')) this.#noteUnreadable(object.origin.id, error);
+      return false;
+    }
+  }
+
+  #compareOnce(object: DeliveredObject): Promise<ObjectComparison> {
+    return compareObject(object, { state: this.#state, decoder: this.#decoder }, this.#signal);
+  }
+
+  #add(object: DeliveredObject, group: Group, comparison: ObjectComparison, repairedCount: number): void {
+    const { damage, firstMissing, settledCount: _, ...counts } = comparison;
+    this.#lineCount += counts.lineCount;
+    if (damage !== undefined) this.#noteUnreadable(object.origin.id, damage);
+    const isWaiting = this.#options.repair === undefined && this.#wasJustDelivered(object);
+    const waitingCount = isWaiting ? counts.missingCount : 0;
+    const missingCount = counts.missingCount - waitingCount;
+    addTo(this.#partition(group), { ...counts, objectCount: 1, missingCount, waitingCount, repairedCount });
+    if (missingCount + counts.unverifiedCount === 0) return;
+    this.#differenceCount++;
+    if (this.#differences.length >= namedMax) return;
+    const { id } = object.origin;
+    const first =
+      firstMissing === undefined
+        ? undefined
+        : {
+            object: id,
+            lineNumber: firstMissing.lineNumber,
+            uid: recordUid(this.#mapper.toJsonLine(firstMissing.line)),
+          };
+    this.#differences.push({
+      object: id,
+      missingCount,
+      unverifiedCount: counts.unverifiedCount,
+      firstMissing: first,
+    });
+  }
+
+  /** A running agent finds it with its next listing. */
+  #wasJustDelivered({ version }: DeliveredObject): boolean {
+    const graceMs = Math.max(graceMsMin, 2 * this.#configuration.pollIntervalMs);
+    return version.modifiedAtMs > this.#clock.nowMs() - graceMs;
+  }
+
+  async #askBackend(backend: Backend, group: Group, objects: readonly DeliveredObject[]): Promise<void> {
+    const isDeadLettered = (uid: string) => this.#deadLetterUids.has(uid);
+    const parts = { backend, mapper: this.#mapper, state: this.#state, decoder: this.#decoder, isDeadLettered };
+    try {
+      const finding = await compareWithBackend(objects, parts, this.#signal);
+      addTo(this.#partition(group), {
+        expectedInBackendCount: finding.expectedCount,
+        missingInBackendCount: finding.missingCount,
+      });
+      this.#repeatedInBackendCount += finding.repeatedCount;
+      const first = finding.firstMissing;
+      if (first !== undefined) this.#firstMissingInBackend ??= { object: first.object.origin.id, uid: first.uid };
+    } catch (error) {
+      if (!isAgentError(error) || error.code === 'ERR_BACKEND_READ') throw error;
+      this.#noteUnreadable(`${group.workspaceId ?? ''} ${group.date ?? ''}`.trim(), error);
+    }
+  }
+
+  #noteUnreadable(name: string, error: unknown): void {
+    this.#signal.throwIfAborted();
+    if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') throw error;
+    this.#unreadable.set(name, error.message);
+  }
+
+  #partition({ workspaceId, date }: Group): MutablePartition {
+    const key = JSON.stringify([workspaceId, date]);
+    const known = this.#partitions.get(key);
+    if (known !== undefined) return known;
+    const partition = { workspaceId, date, ...noLines() };
+    this.#partitions.set(key, partition);
+    return partition;
+  }
+
+  #result(): Reconciliation {
+    const totals = noLines();
+    for (const { workspaceId: _, date: __, ...counts } of this.#partitions.values()) addTo(totals, counts);
+    const { missingCount, unverifiedCount, missingInBackendCount = 0 } = totals;
+    const backend = this.#backend && {
+      name: this.#backend.name,
+      repeatedCount: this.#repeatedInBackendCount,
+      firstMissing: this.#firstMissingInBackend,
+    };
+    return {
+      isWhole: missingCount + unverifiedCount + missingInBackendCount === 0 && this.#unreadable.size === 0,
+      partitions: [...this.#partitions.values()].sort(byWorkspaceAndDate),
+      totals,
+      differences: this.#differences,
+      differenceCount: this.#differenceCount,
+      unreadable: [...this.#unreadable].map(([name, reason]) => ({ name, reason })),
+      changing: [...this.#changing],
+      backend,
+    };
+  }
+}
+
+type MutablePartition = { -readonly [Name in keyof Partition]: Partition[Name] };
+
+/** So long a delivery may lie unread at least. */
+const graceMsMin = 5 * 60_000;
+
+function openReader({ stateDirectory }: Configuration): DeliveryReader {
+  const state = openDeliveryReader(stateDirectory);
+  if (state !== undefined) return state;
+  throw new AgentError(
+    'ERR_STATE_NOT_FOUND',
+    `There is no state in ${stateDirectory} yet: nothing was shipped with it`,
+    {
+      hint: 'Set DATABRICKS_AUDIT_STATE to the state directory of the agent.',
+    },
+  );
+}
+
+async function readUids(deadLetterDirectory: string): Promise<ReadonlySet<string>> {
+  const uids = new Set<string>();
+  for (const path of await deadLetterFiles(deadLetterDirectory)) {
+    for await (const { letter } of readLetterLines(path)) {
+      if (letter !== undefined) uids.add(uidOf(letter.record) ?? '');
+    }
+  }
+  return uids;
+}
+
+function recordUid(jsonLine: string): string {
+  return uidOf(otlpLogs.parse(JSON.parse(jsonLine))) ?? '';
+}
+
+function byWorkspaceAndDate(one: Partition, other: Partition): number {
+  const key = ({ workspaceId = '', date = '' }: Partition) => `${workspaceId} ${date}`;
+  return key(one) < key(other) ? -1 : 1;
+}

@@ -1,0 +1,110 @@
+import { EventEmitter } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import type { ToMain, ToWorker } from '../../../src/agent/workers/messages.ts';
+import { type Thread, WorkerPool } from '../../../src/agent/workers/worker-pool.ts';
+import { loadConfiguration } from '../../../src/config/index.ts';
+import { unobserved } from '../../../src/contracts/observer.ts';
+import { openDeliveryState } from '../../../src/delivery/index.ts';
+import { createFaultDesk } from '../../../src/export/index.ts';
+import type { DeliveredObject, ObjectId } from '../../../src/model/object.ts';
+import { systemClock } from '../../../src/runtime/clock.ts';
+import { silentLogger } from '../../../src/runtime/logger.ts';
+import { memoryObject } from '../../support/memory-object.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+const never = new AbortController().signal;
+
+/** Notes what it is asked to visit, and ends it when the test says so. */
+class FakeThread extends EventEmitter<{ message: [ToMain]; error: [unknown]; exit: [number] }> implements Thread {
+  readonly visiting = new Map<string, number>();
+  isTerminated = false;
+
+  postMessage(message: ToWorker): void {
+    if (message.kind === 'visit') this.visiting.set(message.visit.object.origin.id, message.visit.visitId);
+    if (message.kind === 'close') this.emit('message', { kind: 'closed' });
+  }
+
+  end(id: string): void {
+    this.emit('message', { kind: 'ended', visitId: this.visiting.get(id) ?? 0, end: { status: 'settled' } });
+    this.visiting.delete(id);
+  }
+
+  async terminate(): Promise<void> {
+    this.isTerminated = true;
+  }
+}
+
+function setUp(workers: number) {
+  const directory = temporaryDirectory();
+  const threads: FakeThread[] = [];
+  const state = openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
+  const surroundings = { observe: unobserved, logger: silentLogger };
+  const desk = createFaultDesk({ deadLettersDirectory: directory, clock: systemClock, ...surroundings });
+  const pool = new WorkerPool(
+    loadConfiguration({ DATABRICKS_AUDIT_SOURCE: directory, DATABRICKS_AUDIT_WORKERS: String(workers) }),
+    { state, desk, stopping: never, abandon: never, ...surroundings },
+    () => {
+      const thread = new FakeThread();
+      threads.push(thread);
+      return thread;
+    },
+  );
+  /** What each thread is visiting. */
+  const visiting = () => threads.map((thread) => [...thread.visiting.keys()].join(' '));
+  return { pool, threads, visiting };
+}
+
+function objectOf(id: string, sizeBytes: number): DeliveredObject {
+  const object = memoryObject('{}\n');
+  return { ...object, origin: { ...object.origin, id: id as ObjectId }, version: { ...object.version, sizeBytes } };
+}
+
+describe('WorkerPool', () => {
+  it('starts no thread before there is something to ship, and another one only when all are busy', async () => {
+    const { pool, threads } = setUp(3);
+    expect(threads).toHaveLength(0);
+    for (const id of ['a', 'b', 'c']) {
+      const visit = pool.ship(objectOf(id, 10), never);
+      expect(threads).toHaveLength(1);
+      threads[0]?.end(id);
+      expect(await visit).toEqual({ status: 'settled' });
+    }
+    void pool.ship(objectOf('d', 10), never);
+    void pool.ship(objectOf('e', 10), never);
+    expect(threads).toHaveLength(2);
+  });
+
+  it('hands each object to the worker that has the fewest bytes to ship, and starts no more than it may', () => {
+    const { pool, visiting } = setUp(2);
+    for (const [id, sizeBytes] of Object.entries({ large: 100, a: 30, b: 30, c: 30, d: 30, empty: 0 }))
+      void pool.ship(objectOf(id, sizeBytes), never);
+    expect(visiting()).toEqual(['large empty', 'a b c d']);
+  });
+
+  it('rejects what a thread was shipping when that ends by itself, with its error', async () => {
+    const { pool, threads } = setUp(2);
+    const visits = [pool.ship(objectOf('a', 10), never), pool.ship(objectOf('b', 10), never)];
+    threads[1]?.emit('error', new RangeError('out of memory'));
+    threads[1]?.emit('exit', 1);
+    await expect(visits[1]).rejects.toThrow('out of memory');
+    threads[0]?.end('a');
+    expect(await visits[0]).toEqual({ status: 'settled' });
+  });
+
+  it('rejects also when a thread ends without a word', async () => {
+    const { pool, threads } = setUp(2);
+    const visit = pool.ship(objectOf('a', 10), never);
+    threads[0]?.emit('exit', 7);
+    await expect(visit).rejects.toThrow('Worker thread 1 ended with code 7');
+  });
+
+  it('ends its threads when it is closed, those that have ended already too', async () => {
+    const { pool, threads } = setUp(2);
+    const visits = [pool.ship(objectOf('a', 10), never), pool.ship(objectOf('b', 10), never)];
+    threads[0]?.end('a');
+    threads[1]?.emit('exit', 1);
+    await Promise.allSettled(visits);
+    await pool.close();
+    expect(threads.map(({ isTerminated }) => isTerminated)).toEqual([true, true]);
+  });
+});

@@ -1,0 +1,237 @@
+/**
+ * What main thread and worker tell each other beside the state, which test/contracts/shipping-state.test.ts is about.
+ */
+import { describe, expect, it } from 'vitest';
+import type { MainThread } from '../../../src/agent/workers/main-proxy.ts';
+import type { DeliveryState } from '../../../src/contracts/delivery-state.ts';
+import type { AgentEvent } from '../../../src/contracts/observer.ts';
+import { openDeliveryState } from '../../../src/delivery/index.ts';
+import { createFaultDesk } from '../../../src/export/index.ts';
+import { AgentError } from '../../../src/model/agent-error.ts';
+import type { ObjectEnd } from '../../../src/pipeline/object-end.ts';
+import { systemClock } from '../../../src/runtime/clock.ts';
+import { silentLogger } from '../../../src/runtime/logger.ts';
+import { leapingClock, rememberingLogger } from '../../export/fixtures.ts';
+import { bodyOf, readDeadLetters } from '../../support/deliveries.ts';
+import { settled } from '../../support/manual-clock.ts';
+import { memoryObject } from '../../support/memory-object.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { type Shipper, workerHere } from '../../support/worker-here.ts';
+
+const never = new AbortController().signal;
+const object = memoryObject('{}\n');
+const done: ObjectEnd = { status: 'settled' };
+
+/** Workers that have one main thread. */
+function setUp() {
+  const logger = rememberingLogger();
+  const clock = leapingClock();
+  const events: AgentEvent[] = [];
+  const observe = (event: AgentEvent) => void events.push(event);
+  const [stopping, abandon] = [new AbortController(), new AbortController()];
+  const letters = temporaryDirectory();
+  const desk = createFaultDesk({ deadLettersDirectory: letters, clock, logger, observe });
+  const state = openState();
+  const services = { state, desk, stopping: stopping.signal, abandon: abandon.signal, observe, logger };
+  const worker = (ship: (main: MainThread, ...visit: Parameters<Shipper['ship']>) => Promise<ObjectEnd>) =>
+    workerHere(services, (_, main) => ({ ship: (...visit) => ship(main, ...visit) }));
+  return { worker, logger, events, services, stopping, abandon, letters, desk };
+}
+
+function openState(): DeliveryState {
+  return openDeliveryState({ directory: temporaryDirectory(), clock: systemClock, logger: silentLogger });
+}
+
+const unavailable = (message: string) => new AgentError('ERR_EXPORT_UNAVAILABLE', message, { hint: 'Wait.' });
+
+describe('a visit in a worker', () => {
+  it('ends with the error of the worker: its code, its hint, and its cause as the log describes it', async () => {
+    const { worker } = setUp();
+    const cause = new Error('socket hang up', { cause: new TypeError('no socket') });
+    const error = new AgentError('ERR_SOURCE_READ', 'cut', { cause, hint: 'It is read again.' });
+    const end = await worker(async () => ({ status: 'released', error })).ship(object, never);
+    if (end.status !== 'released') throw new Error(end.status);
+    expect(end.error).toBeInstanceOf(AgentError);
+    expect(end.error).toMatchObject({
+      code: 'ERR_SOURCE_READ',
+      message: 'cut',
+      hint: 'It is read again.',
+      cause: { message: 'socket hang up', cause: { message: 'no socket' } },
+    });
+  });
+
+  it('rejects with ERR_STATE_DAMAGED as an AgentError, for which the agent begins again', async () => {
+    const { worker } = setUp();
+    const damage = new AgentError('ERR_STATE_DAMAGED', 'The state database is damaged');
+    const failure = await worker(() => Promise.reject(damage))
+      .ship(object, never)
+      .catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(AgentError);
+    expect(failure).toMatchObject({ code: 'ERR_STATE_DAMAGED' });
+  });
+
+  it('tells the file that it was opened, because whether it still grows depends on it', async () => {
+    const { worker } = setUp();
+    let openedCount = 0;
+    const file = { ...object, onOpened: () => openedCount++ };
+    const { ship } = worker(async (_, seen, signal) => {
+      expect(openedCount).toBe(0);
+      await seen.open(signal);
+      return done;
+    });
+    await ship(file, never);
+    expect(openedCount).toBe(1);
+  });
+
+  it('says whether the object may still grow', async () => {
+    const { worker } = setUp();
+    const { ship } = worker(async (_, { growing }) => ({ status: growing ? 'growing' : 'settled' }));
+    expect(await ship({ ...object, growing: true }, never)).toEqual({ status: 'growing' });
+    expect(await ship(object, never)).toEqual({ status: 'settled' });
+  });
+
+  it('stops with the signal of the visit, and rejects with its reason; requests under way go on until they are abandoned', async () => {
+    const { worker, abandon } = setUp();
+    const stop = new AbortController();
+    const told: string[] = [];
+    const { ship } = worker(async (main, _, signal) => {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      told.push('stopped');
+      await new Promise((resolve) => main.abandon.addEventListener('abort', resolve));
+      told.push('abandoned');
+      throw signal.reason;
+    });
+    const visit = ship(object, stop.signal).catch((error: unknown) => error);
+    const reason = new Error('stopped by SIGTERM');
+    stop.abort(reason);
+    await expect.poll(() => told).toEqual(['stopped']);
+    abandon.abort(reason);
+    expect(await visit).toBe(reason);
+    expect(told).toEqual(['stopped', 'abandoned']);
+  });
+
+  it('gives up a dead letter that waits for room on the disk when the agent stops, and settles what has ended', async () => {
+    const { services, stopping } = setUp();
+    const [waiting, asked] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const deadLetters = {
+      async write() {
+        asked.resolve();
+        await waiting.promise;
+      },
+      async close() {},
+    };
+    const { ship } = workerHere({ ...services, desk: { ...services.desk, deadLetters } }, (state, main) => ({
+      async ship(seen) {
+        const position = { offsetBytes: 3, lineCount: 1, digest: new Uint8Array(32) };
+        const ended = { announcementId: undefined, position, lineHashes: new Int32Array(2), acceptedCount: 1 };
+        const write = main.desk.deadLetters.write([], { httpStatus: 400, reason: 'no' }, never);
+        await write.finally(() => state.settle(seen.origin, { ...ended, deadLetteredCount: 0 }));
+        return done;
+      },
+    }));
+    const reason = new Error('stopped by SIGTERM');
+    const stop = new AbortController();
+    const visit = ship(object, stop.signal).catch((error: unknown) => error);
+    await asked.promise;
+    stopping.abort(reason);
+    stop.abort(reason);
+    waiting.reject(reason);
+    expect(await visit).toBe(reason);
+    await services.state.flush(never);
+    expect(services.state.find(object.origin.id)?.settled.lineCount).toBe(1);
+  });
+
+  it('ends with the failure of its worker, and so does every later one', async () => {
+    const { worker } = setUp();
+    const failing = worker(() => new Promise(() => {}));
+    const visits = [failing.ship(object, never), failing.ship(object, never)];
+    const ends = Promise.allSettled(visits);
+    const reason = new Error('out of memory');
+    failing.fail(reason);
+    expect(await ends).toEqual([
+      { status: 'rejected', reason },
+      { status: 'rejected', reason },
+    ]);
+    await expect(failing.ship(object, never)).rejects.toBe(reason);
+  });
+});
+
+describe('workers', () => {
+  it('have one outage between them: a line at its beginning and one at its end, and one wait', async () => {
+    const { worker, logger, events } = setUp();
+    const failing = async (main: MainThread) => {
+      for (let attempt = 1; attempt <= 3; attempt++) {
+        main.desk.outages.failed({ status: 'unavailable', error: unavailable('down'), retryAtMs: 1 });
+      }
+      return done;
+    };
+    await Promise.all([worker(failing).ship(object, never), worker(failing).ship(object, never)]);
+    const { ship } = worker(async (main) => {
+      main.desk.outages.answered();
+      return done;
+    });
+    await ship(object, never);
+    expect(logger.lines).toMatchObject([
+      {
+        level: 'warn',
+        message: expect.stringContaining('does not take records'),
+        fields: { err: { code: 'ERR_EXPORT_UNAVAILABLE' } },
+      },
+      { level: 'info', message: 'The collector takes records again', fields: { attempts: 6 } },
+    ]);
+    expect(events.map((event) => event.kind)).toEqual([...Array(6).fill('waiting'), 'resumed']);
+    expect(events.at(-2)).toMatchObject({
+      for: 'collector',
+      failedAttempts: 6,
+      fault: { message: 'down', hint: 'Wait.' },
+    });
+  });
+
+  it('have one file of dead letters between them, and go on when a letter is on the disk', async () => {
+    const { worker, letters, desk } = setUp();
+    const refused = (text: string) => async (main: MainThread) => {
+      const body = { stringValue: text };
+      const record = JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords: [{ body }] }] }] });
+      await main.desk.deadLetters.write([record], { httpStatus: 400, reason: 'no' }, never);
+      expect(readDeadLetters(letters).map(bodyOf)).toContain(text);
+      return done;
+    };
+    const texts = ['one', 'two', 'three'];
+    await Promise.all(texts.map((text) => worker(refused(text)).ship(object, never)));
+    await desk.deadLetters.close();
+    expect(readDeadLetters(letters).map(bodyOf).sort()).toEqual(texts.toSorted());
+  });
+
+  it('write one log: errors as fields, and of what is sampled one line for all', async () => {
+    const { worker, logger } = setUp();
+    const { ship } = worker(async (main) => {
+      main.logger.warn({ object: 'a\u001b[2J', err: unavailable('down') }, 'Odd');
+      for (let i = 0; i < 3; i++) main.desk.log.write('error', { reason: 'too late' }, 'Refused', 'a hint');
+      return done;
+    });
+    await ship(object, never);
+    expect(logger.lines).toEqual([
+      {
+        level: 'warn',
+        message: 'Odd',
+        fields: {
+          object: 'a\\u{1b}[2J',
+          err: { message: 'down', code: 'ERR_EXPORT_UNAVAILABLE', hint: 'Wait.' },
+        },
+      },
+      { level: 'error', message: 'Refused', fields: { reason: 'too late' } },
+    ]);
+  });
+
+  it('tell what they do to those who watch, all of it before the visit ends', async () => {
+    const { worker, events } = setUp();
+    const listed: AgentEvent = { kind: 'resumed', for: 'state' };
+    const { ship } = worker(async (main) => {
+      for (let i = 0; i < 100; i++) main.observe(listed);
+      return done;
+    });
+    await ship(object, never);
+    expect(events).toHaveLength(100);
+    await settled();
+  });
+});

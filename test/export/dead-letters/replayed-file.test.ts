@@ -1,0 +1,115 @@
+import { appendFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import type { LetterLine } from '../../../src/export/dead-letters/dead-letter-files.ts';
+import { DeadLetters } from '../../../src/export/dead-letters/dead-letters.ts';
+import { ReplayedFile } from '../../../src/export/dead-letters/replayed-file.ts';
+import { systemClock } from '../../../src/runtime/clock.ts';
+import { silentLogger } from '../../../src/runtime/logger.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+const signal = new AbortController().signal;
+const record = (uid: string) =>
+  `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"attributes":[{"key":"log.record.uid","value":{"stringValue":"${uid}"}}]}]}]}]}`;
+
+async function writeLetters(directory: string, uids: readonly string[]): Promise<string> {
+  const letters = new DeadLetters({ directory }, systemClock, silentLogger);
+  await letters.write(uids.map(record), { httpStatus: 400, reason: ',"deadLetter":{ é' }, signal);
+  await letters.close();
+  return join(directory, readdirSync(directory).find((name) => name.endsWith('.jsonl')) ?? '');
+}
+
+async function opened(path: string): Promise<ReplayedFile> {
+  const file = await ReplayedFile.open(path);
+  if (file === undefined) throw new Error('the file is in use');
+  return file;
+}
+
+async function linesOf(file: ReplayedFile): Promise<LetterLine[]> {
+  const lines: LetterLine[] = [];
+  for await (const line of file.lines()) lines.push(line);
+  return lines;
+}
+
+const uids = (lines: readonly LetterLine[]) =>
+  lines.map(({ letter }) => /"stringValue":"(\w+)"/.exec(letter?.jsonLine ?? '')?.[1]);
+
+it('reads each record as it was written, whatever its reason says', async () => {
+  const file = await opened(await writeLetters(temporaryDirectory(), ['a', 'b']));
+  const [first] = await linesOf(file);
+  expect(first?.letter).toMatchObject({ jsonLine: record('a'), httpStatus: 400, reason: ',"deadLetter":{ é' });
+  await file.close();
+});
+
+it('takes out what has come to its end, and leaves no other file behind', async () => {
+  const directory = temporaryDirectory();
+  const path = await writeLetters(directory, ['a', 'b', 'c']);
+  const before = readFileSync(path, 'utf8').split('\n');
+  const file = await opened(path);
+  const lines = await linesOf(file);
+  await file.markDone(lines.slice(1, 2));
+  await file.close();
+  expect(readFileSync(path, 'utf8')).toBe(`${before[0]}\n${before[2]}\n`);
+  expect(readdirSync(directory)).toEqual([path.slice(directory.length + 1)]);
+  const rest = await opened(path);
+  await rest.markDone(await linesOf(rest));
+  await rest.close();
+  expect(readdirSync(directory)).toEqual([]);
+});
+
+it('knows after a crash which letters had come to their end', async () => {
+  const path = await writeLetters(temporaryDirectory(), ['a', 'b', 'c', 'd']);
+  const file = await opened(path);
+  const lines = await linesOf(file);
+  await file.markDone(lines.slice(0, 1));
+  await file.markDone(lines.slice(2, 3));
+  appendFileSync(`${path}.done`, '1'); // Torn.
+  expect(await ReplayedFile.open(path), 'while it is replayed').toBeUndefined();
+  rmSync(`${path}.lock`); // Gone with the process that held it.
+  const again = await opened(path);
+  expect(uids(await linesOf(again))).toEqual(['b', 'd']);
+  await again.markDone((await linesOf(again)).slice(0, 1));
+  await again.close();
+  const rest = await opened(path);
+  expect(uids(await linesOf(rest))).toEqual(['d']);
+  await rest.close();
+});
+
+it('does not take marks of another file for its own', async () => {
+  const directory = temporaryDirectory();
+  const path = await writeLetters(directory, ['a', 'b']);
+  writeFileSync(`${path}.done`, '1 2 3\n0\n');
+  const file = await opened(path);
+  expect(uids(await linesOf(file))).toEqual(['a', 'b']);
+  await file.markDone((await linesOf(file)).slice(0, 1));
+  expect(readFileSync(`${path}.done`, 'utf8')).toMatch(/^(?!1 2 3).*\n0\n$/);
+  await file.close();
+});
+
+it('drops an end that a crash has torn, and keeps lines that it does not understand', async () => {
+  const path = await writeLetters(temporaryDirectory(), ['a', 'b']);
+  appendFileSync(path, 'what is this?\n{"resourceLogs":[{"torn');
+  const file = await opened(path);
+  const lines = await linesOf(file);
+  expect(lines.map(({ isTorn }) => isTorn)).toEqual([false, false, false, true]);
+  await file.markDone(lines.slice(0, 2));
+  await file.close();
+  expect(readFileSync(path, 'utf8')).toBe('what is this?\n');
+});
+
+it('leaves a file alone while it is being written, and the writer never takes a name that is in use', async () => {
+  const directory = temporaryDirectory();
+  const first = new DeadLetters({ directory }, systemClock, silentLogger);
+  await first.write([record('a')], { httpStatus: 400, reason: '' }, signal);
+  const [name = ''] = readdirSync(directory).filter((each) => each.endsWith('.jsonl'));
+  expect(await ReplayedFile.open(join(directory, name))).toBeUndefined();
+  await first.close();
+  const file = await opened(join(directory, name));
+  const second = new DeadLetters({ directory }, systemClock, silentLogger);
+  await second.write([record('b')], { httpStatus: 400, reason: '' }, signal);
+  await file.markDone(await linesOf(file));
+  await file.close();
+  await second.close();
+  const left = readdirSync(directory);
+  expect(left).toEqual([expect.stringMatching(/-2\.jsonl$/)]);
+});

@@ -1,0 +1,313 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { ListingRequest, Source } from '../../src/contracts/source.ts';
+import { AgentError } from '../../src/model/agent-error.ts';
+import type { DeliveredObject, ObjectId } from '../../src/model/object.ts';
+import type { ObjectEnd } from '../../src/pipeline/object-end.ts';
+import { silentLogger } from '../../src/runtime/logger.ts';
+import { type Schedule, Shipping } from '../../src/schedule/shipping.ts';
+import { Counters } from '../../src/telemetry/counters.ts';
+import { ManualClock, settled } from '../support/manual-clock.ts';
+import { memoryObject } from '../support/memory-object.ts';
+
+const [minute, day] = [60_000, 86_400_000];
+const schedule: Schedule = { pollIntervalMs: minute, lookbackDays: 7, sweepIntervalMs: day, startDate: undefined };
+
+/** A bucket as a list of `workspace/date/name`; a listing of it, like S3's, has each workspace's oldest date first. */
+class Bucket implements Source {
+  readonly name = 's3://audit';
+  readonly keys = new Set<string>();
+  readonly listings: ListingRequest['dates'][] = [];
+  readonly failing = new Set<string>();
+  sourceFailure: AgentError | undefined;
+  oddity: AgentError | undefined;
+
+  constructor(...keys: readonly string[]) {
+    for (const key of keys) this.keys.add(key);
+  }
+
+  async *list({ dates, onFault }: ListingRequest) {
+    this.listings.push(dates);
+    if (this.oddity !== undefined) onFault(this.oddity);
+    if (this.sourceFailure !== undefined) throw this.sourceFailure;
+    const all = [...this.keys].sort().map((key) => key.split('/') as [string, string, string]);
+    for (const workspaceId of new Set(all.map(([workspace]) => workspace))) {
+      const { failing } = this;
+      yield {
+        workspaceId,
+        async *objects(): AsyncIterable<DeliveredObject> {
+          if (failing.has(workspaceId)) throw new AgentError('ERR_SOURCE_ACCESS_DENIED', 'denied');
+          for (const [workspace, date, name] of all) {
+            const inRange = (dates.from ?? '') <= date && date < (dates.before ?? '9999');
+            if (workspace === workspaceId && inRange) yield objectAt(workspace, date, name);
+          }
+        },
+      };
+    }
+  }
+
+  async close() {}
+}
+
+function objectAt(workspaceId: string, date: string, fileName: string): DeliveredObject {
+  const object = memoryObject('{}\n');
+  const id = `${workspaceId}/${date}/${fileName}` as ObjectId;
+  return { ...object, origin: { ...object.origin, id, workspaceId, date, fileName } };
+}
+
+/** Ships nothing; notes what it was asked to ship, and ends it when the test says so. */
+class Shipper {
+  readonly visited: string[] = [];
+  readonly settledIds = new Set<string>();
+  hold: ((id: string) => boolean) | undefined;
+  end: (id: string) => ObjectEnd = () => ({ status: 'settled' });
+  readonly #held = new Map<string, () => void>();
+
+  isSettled({ origin }: DeliveredObject) {
+    return this.settledIds.has(origin.id);
+  }
+
+  async ship({ origin: { id } }: DeliveredObject, signal: AbortSignal): Promise<ObjectEnd> {
+    signal.throwIfAborted();
+    this.visited.push(id);
+    if (this.hold?.(id)) {
+      await new Promise<void>((resolve, reject) => {
+        this.#held.set(id, resolve);
+        signal.addEventListener('abort', () => reject(signal.reason));
+      });
+    }
+    const end = this.end(id);
+    if (end.status === 'settled') this.settledIds.add(id);
+    return end;
+  }
+
+  release(id: string) {
+    this.#held.get(id)?.();
+  }
+}
+
+function setUp(bucket: Bucket, changes: Partial<Schedule> = {}, workers?: number) {
+  const clock = new ManualClock('2026-03-10T12:00:00Z');
+  const shipper = new Shipper();
+  const logged: { message: string; fields: Record<string, unknown> }[] = [];
+  const log = (fields: object, message: string) => logged.push({ message, fields: { ...fields } });
+  const counters = new Counters();
+  const shipping = new Shipping({
+    sources: [bucket],
+    shipper,
+    workers,
+    schedule: { ...schedule, ...changes },
+    observe: (event) => counters.observe(event),
+    clock,
+    logger: { ...silentLogger, info: log, warn: log, error: log },
+  });
+  const stop = new AbortController();
+  onTestFinished(() => stop.abort());
+  /** Ends with what `follow` rejects with, or undefined while it follows. */
+  const follow = async () => {
+    let failure: unknown;
+    shipping.follow(stop.signal).catch((error: unknown) => {
+      failure = error;
+    });
+    await settled();
+    return failure;
+  };
+  return { clock, shipper, logged, counters, shipping, stop, follow };
+}
+
+describe('Shipping', () => {
+  it('ships the dates within the look-back first, oldest first, and older dates when those are done', async () => {
+    const bucket = new Bucket('1/2026-03-10/b', '1/2024-01-01/a', '1/2026-03-04/a', '1/2025-06-01/a', '1/2026-03-10/a');
+    const { shipper, follow } = setUp(bucket);
+    shipper.hold = (id) => id === '1/2026-03-10/a';
+    await follow();
+    expect(shipper.visited).toEqual(['1/2026-03-04/a', '1/2026-03-10/a', '1/2026-03-10/b']);
+    shipper.release('1/2026-03-10/a');
+    await settled();
+    expect(shipper.visited.slice(3)).toEqual(['1/2024-01-01/a', '1/2025-06-01/a']);
+  });
+
+  it('begins a date when every object of the date before it has ended', async () => {
+    const bucket = new Bucket('1/2026-03-09/a', '1/2026-03-09/b', '1/2026-03-10/a');
+    const { shipper, follow } = setUp(bucket);
+    shipper.hold = (id) => id === '1/2026-03-09/b';
+    await follow();
+    expect(shipper.visited).toEqual(['1/2026-03-09/a', '1/2026-03-09/b']);
+    shipper.release('1/2026-03-09/b');
+    await settled();
+    expect(shipper.visited.at(-1)).toBe('1/2026-03-10/a');
+  });
+
+  it.each([
+    { workers: 1, recentCount: 6, olderCount: 3, workspaceCount: 4 },
+    { workers: 2, recentCount: 6, olderCount: 4, workspaceCount: 4 },
+    { workers: 8, recentCount: 16, olderCount: 16, workspaceCount: 16 },
+  ])('gives $workers workers enough to do, recent objects and older ones', async (row) => {
+    const numbers = Array.from({ length: 20 }, (_, index) => String(index).padStart(2, '0'));
+    const holdAll = async (...keys: string[]) => {
+      const { shipper, follow } = setUp(new Bucket(...keys), {}, row.workers);
+      shipper.hold = () => true;
+      await follow();
+      return shipper.visited.length;
+    };
+    expect(await holdAll(...numbers.map((name) => `1/2026-03-10/${name}`))).toBe(row.recentCount);
+    expect(await holdAll(...numbers.map((name) => `1/2024-01-01/${name}`))).toBe(row.olderCount);
+    expect(await holdAll(...numbers.map((workspace) => `${workspace}/2026-03-10/a`))).toBe(row.workspaceCount);
+  });
+
+  it('ships what is delivered today while a backfill is under way', async () => {
+    const bucket = new Bucket('1/2024-01-01/a');
+    const { shipper, clock, follow } = setUp(bucket);
+    shipper.hold = (id) => id.includes('2024');
+    await follow();
+    bucket.keys.add('1/2026-03-10/new');
+    await clock.advance(minute);
+    expect(shipper.visited).toEqual(['1/2024-01-01/a', '1/2026-03-10/new']);
+    expect(shipper.settledIds).toEqual(new Set(['1/2026-03-10/new']));
+  });
+
+  it('ships other workspaces while one of them is busy, and lists the busy one again when it is done', async () => {
+    const bucket = new Bucket('1/2026-03-10/slow', '2/2026-03-10/a');
+    const { shipper, clock, follow } = setUp(bucket);
+    shipper.hold = (id) => id.endsWith('slow');
+    await follow();
+    bucket.keys.add('1/2026-03-10/x').add('2/2026-03-10/b');
+    await clock.advance(minute);
+    expect(shipper.visited).toEqual(['1/2026-03-10/slow', '2/2026-03-10/a', '2/2026-03-10/b']);
+    shipper.release('1/2026-03-10/slow');
+    await settled();
+    await clock.advance(minute);
+    expect(shipper.visited).toContain('1/2026-03-10/x');
+  });
+
+  it('polls the look-back at every interval and everything else once a sweep interval', async () => {
+    const bucket = new Bucket('1/2026-03-10/a');
+    const { clock, follow } = setUp(bucket);
+    await follow();
+    for (let i = 0; i < 3; i++) await clock.advance(minute);
+    const polls = () => bucket.listings.filter(({ before }) => before === undefined).length;
+    const sweeps = () => bucket.listings.length - polls();
+    expect(polls()).toBe(4);
+    expect(bucket.listings[0]).toEqual({ from: '2026-03-03', before: undefined });
+    const sweepsBefore = sweeps();
+    await clock.advance(day);
+    expect(sweeps()).toBe(sweepsBefore + 1);
+    expect(bucket.listings.findLast(({ before }) => before !== undefined)).toEqual({
+      from: undefined,
+      before: '2026-03-04',
+    });
+  });
+
+  it('does not open what is settled', async () => {
+    const { shipper, counters, follow } = setUp(new Bucket('1/2026-03-10/a', '1/2026-03-10/b'));
+    shipper.settledIds.add('1/2026-03-10/a');
+    await follow();
+    expect(shipper.visited).toEqual(['1/2026-03-10/b']);
+    expect(counters.objectsUnchanged).toBe(1);
+  });
+
+  it('ships nothing before the start date', async () => {
+    const bucket = new Bucket('1/2026-02-01/a', '1/2026-03-09/a', '1/2026-03-10/a');
+    const { shipper, follow } = setUp(bucket, { startDate: '2026-03-10' });
+    await follow();
+    expect(shipper.visited).toEqual(['1/2026-03-10/a']);
+  });
+
+  it('tells how much lies ahead before a backfill begins, and how to limit it', async () => {
+    const { logged, follow } = setUp(
+      new Bucket('1/2024-01-01/a', '2/2024-01-01/a', '2/2025-06-01/a', '1/2026-03-10/a'),
+    );
+    await follow();
+    expect(logged).toEqual([
+      {
+        message: 'Backfill begins: objects older than the look-back lie ahead',
+        fields: {
+          source: 's3://audit',
+          objects: 3,
+          bytes: 9,
+          days: 2,
+          first_date: '2024-01-01',
+          last_date: '2025-06-01',
+          hint: expect.stringContaining('DATABRICKS_AUDIT_START'),
+        },
+      },
+    ]);
+  });
+
+  it('goes on with other workspaces when one cannot be listed', async () => {
+    const bucket = new Bucket('1/2026-03-10/a', '2/2026-03-10/a');
+    bucket.failing.add('1');
+    const { shipper, logged, follow } = setUp(bucket);
+    await follow();
+    expect(shipper.visited).toEqual(['2/2026-03-10/a']);
+    expect(logged[0]).toMatchObject({
+      message: 'Workspace could not be listed; others go on',
+      fields: { workspace: '1' },
+    });
+  });
+
+  it('tells once that there is nothing to read, and when that is over', async () => {
+    const bucket = new Bucket();
+    bucket.oddity = new AgentError('ERR_SOURCE_LAYOUT', 'nothing yet');
+    const { clock, logged, follow } = setUp(bucket);
+    await follow();
+    for (let i = 0; i < 10; i++) await clock.advance(minute);
+    expect(logged.map(({ message }) => message)).toEqual(['Listing is not complete']);
+    bucket.oddity = undefined;
+    await clock.advance(minute);
+    expect(logged.slice(1)).toMatchObject([{ message: 'A fault of the source is over', fields: { occurrences: 11 } }]);
+  });
+
+  it('takes no fault for over while the source cannot be listed', async () => {
+    const bucket = new Bucket();
+    bucket.oddity = new AgentError('ERR_SOURCE_LAYOUT', 'nothing yet');
+    const { clock, logged, follow } = setUp(bucket);
+    await follow();
+    bucket.oddity = undefined;
+    bucket.sourceFailure = new AgentError('ERR_SOURCE_THROTTLED', 'slow down');
+    await clock.advance(minute);
+    expect(logged.slice(1).map(({ message }) => message)).toEqual(['Source could not be listed; it is tried again']);
+  });
+
+  it('tries a source again that could not be listed', async () => {
+    const bucket = new Bucket('1/2026-03-10/a');
+    bucket.sourceFailure = new AgentError('ERR_SOURCE_CREDENTIALS', 'expired');
+    const { shipper, clock, follow } = setUp(bucket);
+    await follow();
+    bucket.sourceFailure = undefined;
+    await clock.advance(minute);
+    expect(shipper.visited).toEqual(['1/2026-03-10/a']);
+  });
+
+  it('offers an object again that was not read to its end', async () => {
+    const { shipper, clock, follow } = setUp(new Bucket('1/2026-03-10/a'));
+    shipper.end = () => ({ status: 'released', error: new AgentError('ERR_SOURCE_READ', 'cut') });
+    await follow();
+    shipper.end = () => ({ status: 'settled' });
+    await clock.advance(minute);
+    expect(shipper.visited).toEqual(['1/2026-03-10/a', '1/2026-03-10/a']);
+  });
+
+  it('stops everything when the state is damaged', async () => {
+    const { shipper, follow } = setUp(new Bucket('1/2026-03-10/a', '2/2026-03-10/a'));
+    shipper.hold = (id) => id.startsWith('2/');
+    shipper.end = () => {
+      throw new AgentError('ERR_STATE_DAMAGED', 'damaged');
+    };
+    expect(await follow()).toMatchObject({ code: 'ERR_STATE_DAMAGED' });
+  });
+
+  it('ships once what is there, and says whether all of it could be read', async () => {
+    const bucket = new Bucket('1/2024-01-01/a', '1/2026-03-10/a');
+    const { shipper, clock, shipping, stop } = setUp(bucket);
+    expect(await shipping.shipOnce(stop.signal)).toBe(true);
+    expect(shipper.visited).toEqual(['1/2024-01-01/a', '1/2026-03-10/a']);
+
+    bucket.failing.add('1');
+    const incomplete = shipping.shipOnce(stop.signal);
+    for (let i = 0; i < 3; i++) {
+      await settled();
+      await clock.advance(minute);
+    }
+    expect(await incomplete).toBe(false);
+  });
+});

@@ -1,0 +1,306 @@
+import { appendFile, chmod, mkdir, rename, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { getuid } from 'node:process';
+import { pathToFileURL } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import type { DeliveredObject } from '../../../src/model/object.ts';
+import { describeFileError } from '../../../src/sources/directory/errors.ts';
+import { FileStillness } from '../../../src/sources/directory/file-stillness.ts';
+import { DirectorySource } from '../../../src/sources/directory/source.ts';
+import { listAll, readText } from '../../support/listing.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+const signal = new AbortController().signal;
+
+describe('the tree', () => {
+  test('reads any tree of .json, .jsonl, .ndjson and .gz files, in the order of their paths', async () => {
+    const root = await tree({ 'b/c/x.jsonl': '', 'b/a.JSON': '', 'a.json.gz': '', 'z.ndjson': '', 'b/readme.txt': '' });
+    const { workspaces, faults } = await listAll(sourceOf(root));
+    expect(workspaces.map(({ workspaceId }) => workspaceId)).toEqual([undefined]);
+    expect(namesOf(workspaces[0]?.objects)).toEqual(['a.json.gz', 'a.JSON', 'x.jsonl', 'z.ndjson']);
+    expect(faults).toEqual([]);
+  });
+
+  test('reads one single file, whatever its name', async () => {
+    const root = await tree({ 'workspaceId=7/date=2026-09-01/export.txt': 'x\n' });
+    const { workspaces } = await listAll(sourceOf(join(root, 'workspaceId=7/date=2026-09-01/export.txt')));
+    expect(workspaces).toMatchObject([{ workspaceId: '7', objects: [{ origin: { date: '2026-09-01' } }] }]);
+  });
+
+  test('knows workspace and date when it is pointed into the layout', async () => {
+    const root = await tree({ 'workspaceId=7/date=2026-09-01/a.json': '', 'workspaceId=7/date=2026-09-05/a.json': '' });
+    const inWorkspace = await listAll(sourceOf(join(root, 'workspaceId=7')), { from: '2026-09-02' });
+    expect(inWorkspace.workspaces).toMatchObject([{ workspaceId: '7', objects: [{ origin: { date: '2026-09-05' } }] }]);
+    const inOldDate = await listAll(sourceOf(join(root, 'workspaceId=7/date=2026-09-01')), { from: '2026-09-02' });
+    expect(inOldDate.objects).toEqual([]);
+  });
+
+  test('lists files without a date in every range', async () => {
+    const root = await tree({ 'a.json': '' });
+    expect((await listAll(sourceOf(root), { from: '2030-01-01' })).objects).toHaveLength(1);
+  });
+
+  test('does not look into folders of other dates', async () => {
+    const root = await tree({ 'date=2026-09-01/a.json': '', 'date=2026-09-02/a.json': '' });
+    await symlink(join(root, 'nowhere'), join(root, 'date=2026-09-01/broken.json'));
+    const { objects, faults } = await listAll(sourceOf(root), { from: '2026-09-02' });
+    expect([objects.length, faults.length]).toEqual([1, 0]);
+  });
+
+  test('gives a file the URL of its path as id', async () => {
+    const root = await tree({ 'date=2026-09-01/a b#.json': '' });
+    const [object] = (await listAll(sourceOf(root))).objects;
+    expect(object?.origin).toEqual({
+      id: pathToFileURL(join(root, 'date=2026-09-01/a b#.json')).href,
+      fileName: 'a b#.json',
+      bucket: undefined,
+      key: undefined,
+      workspaceId: undefined,
+      date: '2026-09-01',
+    });
+  });
+
+  test('says so when there are files but none of a delivery', async () => {
+    const root = await tree({ 'a.log': '', 'b.log': '', 'c.parquet': '', 'd.log': '' });
+    expect((await listAll(sourceOf(root))).faults).toMatchObject([
+      { code: 'ERR_SOURCE_LAYOUT', message: expect.stringContaining('only "a.log", "b.log", "c.parquet" and 1 more') },
+    ]);
+  });
+});
+
+describe('what goes wrong', () => {
+  test('rejects when there is nothing at the path', async () => {
+    const path = join(temporaryDirectory(), 'missing');
+    await expect(listAll(sourceOf(path))).rejects.toMatchObject({
+      code: 'ERR_SOURCE_NOT_FOUND',
+      message: `There is no file or directory at ${path}`,
+    });
+  });
+
+  test('follows links, and reports one that leads round in a circle', async () => {
+    const root = await tree({ 'real/a.json': 'x\n' });
+    await symlink(join(root, 'real'), join(root, 'link'));
+    await symlink(root, join(root, 'real/up'));
+    await symlink('self', join(root, 'self'));
+    const { objects, faults } = await listAll(sourceOf(root));
+    expect(namesOf(objects)).toEqual(['a.json', 'a.json']);
+    expect(faults.map(({ code, message }) => [code, basename(message.split(': ')[0] ?? '')])).toEqual([
+      ['ERR_SOURCE_READ', 'up'],
+      ['ERR_SOURCE_READ', 'up'],
+      ['ERR_SOURCE_READ', 'self'],
+    ]);
+  });
+
+  test('reports a link to nothing and goes on', async () => {
+    const root = await tree({ 'b.json': '' });
+    await symlink(join(root, 'nothing'), join(root, 'a.json'));
+    const { objects, faults } = await listAll(sourceOf(root));
+    expect(namesOf(objects)).toEqual(['b.json']);
+    expect(faults).toMatchObject([{ code: 'ERR_OBJECT_GONE' }]);
+  });
+
+  test.skipIf(getuid?.() === 0)('reports folders and files that it may not read, and goes on', async () => {
+    const root = await tree({ 'a/x.json': '', 'b.json': '', 'c.json': 'x\n' });
+    await chmod(join(root, 'a'), 0);
+    await chmod(join(root, 'b.json'), 0);
+    const { objects, faults } = await listAll(sourceOf(root));
+    await chmod(join(root, 'a'), 0o700);
+    expect(faults).toMatchObject([{ code: 'ERR_SOURCE_ACCESS_DENIED' }]);
+    await expect(objects[0] && readText(objects[0])).rejects.toMatchObject({ code: 'ERR_SOURCE_ACCESS_DENIED' });
+    expect(objects[1] && (await readText(objects[1]))).toBe('x\n');
+  });
+
+  test.each([
+    ['EACCES', 'ERR_SOURCE_ACCESS_DENIED', /permission/],
+    ['EMFILE', 'ERR_SOURCE_READ', /ulimit/],
+    ['EIO', 'ERR_SOURCE_READ', /file system/],
+    ['ENOENT', 'ERR_OBJECT_GONE', /removed/],
+  ])('says of %s what to do', (errno, code, hint) => {
+    const error = describeFileError(Object.assign(new Error('raw'), { code: errno }), 'open', '/logs/a.json');
+    expect(error).toMatchObject({ code, hint: expect.stringMatching(hint) });
+    expect(error.message).toMatch(new RegExp(`^Could not open /logs/a.json: .* \\(${errno}\\)$`));
+  });
+
+  test('never writes control characters of a name into a message', async () => {
+    const root = await tree({});
+    await symlink('nothing', join(root, 'evil\u001b[31m\n.json'));
+    const [fault] = (await listAll(sourceOf(root))).faults;
+    expect(fault?.message).toContain('evil\\u{1b}[31m\\u{a}.json');
+    expect(fault?.message).not.toMatch(/\p{Cc}/u);
+  });
+});
+
+describe('the version', () => {
+  test('changes when only the time, only the size or only the inode does', async () => {
+    const root = await tree({ 'a.json': 'one\n' });
+    const path = join(root, 'a.json');
+    const time = new Date(1_700_000_000_123);
+    await utimes(path, time, time);
+    const etags = [await etagOf(root)];
+    await utimes(path, time, new Date(1_700_000_000_124));
+    etags.push(await etagOf(root));
+    await appendFile(path, 'two\n');
+    await utimes(path, time, time);
+    etags.push(await etagOf(root));
+    await writeFile(join(root, 'b.json'), 'one\ntwo\n');
+    await rename(join(root, 'b.json'), path);
+    await utimes(path, time, time);
+    etags.push(await etagOf(root));
+    expect(new Set(etags).size).toBe(4);
+  });
+
+  test.each([
+    ['appended to', (path: string) => appendFile(path, 'more\n')],
+    ['truncated', (path: string) => truncate(path, 200_000)],
+    ['written over in place', (path: string) => writeFile(path, Buffer.alloc(400_000, 'y'))],
+  ])('is refused at the latest at its end when the file is %s while it is read', async (_, change) => {
+    const root = await tree({ 'a.json': 'x'.repeat(400_000) });
+    const [object] = (await listAll(sourceOf(root))).objects;
+    const reading = async () => {
+      let isFirst = true;
+      for await (const _chunk of (await object?.open(signal)) ?? []) {
+        if (isFirst) await change(join(root, 'a.json'));
+        isFirst = false;
+      }
+    };
+    await expect(reading()).rejects.toMatchObject({ code: 'ERR_OBJECT_CHANGED' });
+  });
+
+  test('has no byte of what is appended while it is read', async () => {
+    const root = await tree({ 'a.json': 'x'.repeat(400_000) });
+    const [object] = (await listAll(sourceOf(root))).objects;
+    let sizeBytes = 0;
+    const reading = async () => {
+      for await (const chunk of (await object?.open(signal)) ?? []) {
+        if (sizeBytes === 0) await appendFile(join(root, 'a.json'), 'more\n');
+        sizeBytes += chunk.length;
+      }
+    };
+    await expect(reading()).rejects.toMatchObject({ code: 'ERR_OBJECT_CHANGED' });
+    expect(sizeBytes).toBe(400_000);
+  });
+
+  test('is read to its end although another file is renamed over it meanwhile', async () => {
+    const root = await tree({ 'a.json': 'x'.repeat(400_000) });
+    const [object] = (await listAll(sourceOf(root))).objects;
+    let sizeBytes = 0;
+    for await (const chunk of (await object?.open(signal)) ?? []) {
+      if (sizeBytes === 0) await rm(join(root, 'a.json'));
+      sizeBytes += chunk.length;
+    }
+    expect(sizeBytes).toBe(400_000);
+  });
+
+  test('comes in chunks that share their memory, however large the file is', async () => {
+    const root = await tree({ 'a.json': 'x'.repeat(400_000) });
+    const [object] = (await listAll(sourceOf(root))).objects;
+    const buffers = new Set<ArrayBufferLike>();
+    for await (const chunk of (await object?.open(signal)) ?? []) buffers.add(chunk.buffer);
+    expect(buffers.size).toBe(1);
+  });
+});
+
+describe('a file that may still be written', () => {
+  test('is growing until the same version was opened in two listings', async () => {
+    const root = await tree({ 'a.json': 'one' });
+    const source = sourceOf(root, 2);
+    const seen: boolean[] = [];
+    for (let poll = 0; poll < 4; poll++) seen.push(await visit(source));
+    expect(seen).toEqual([true, true, false, false]);
+  });
+
+  test('is growing again when it changes', async () => {
+    const root = await tree({ 'a.json': 'one' });
+    const source = sourceOf(root, 2);
+    const seen: boolean[] = [];
+    for (let poll = 0; poll < 6; poll++) {
+      if (poll === 2) await appendFile(join(root, 'a.json'), ' more');
+      seen.push(await visit(source));
+    }
+    expect(seen).toEqual([true, true, true, true, false, false]);
+  });
+
+  test('is never growing for commands that take what is there', async () => {
+    const root = await tree({ 'a.json': 'one' });
+    expect(await visit(sourceOf(root, 0))).toBe(false);
+  });
+
+  test('does not lose its place to listings of other dates in between', async () => {
+    const root = await tree({ 'date=2020-01-01/a.json': 'one', 'date=2026-09-01/b.json': 'two' });
+    const source = sourceOf(root, 2);
+    const seen: boolean[] = [];
+    for (let poll = 0; poll < 3; poll++) {
+      seen.push(await visit(source, { before: '2026-01-01' }));
+      for (let other = 0; other < 3; other++) await listAll(source, { from: '2026-01-01' });
+    }
+    expect(seen).toEqual([true, true, false]);
+  });
+
+  test('is forgotten once nobody opens it any more', () => {
+    const stillness = new FileStillness(2);
+    stillness.isGrowing('/a', 'v1', 1);
+    stillness.opened('/a', 'v1', 1);
+    stillness.isGrowing('/a', 'v1', 2);
+    expect(stillness.rememberedCount).toBe(1);
+    stillness.isGrowing('/a', 'v1', 3);
+    expect(stillness.rememberedCount).toBe(0);
+  });
+
+  test('takes bounded memory, and every one of many gets its turn', () => {
+    const stillness = new FileStillness(2, { rememberedMax: 10 });
+    const waiting = new Set(Array.from({ length: 95 }, (_, index) => `/${index}`));
+    let listing = 0;
+    while (waiting.size > 0 && listing < 1_000) {
+      listing++;
+      for (let index = 0; index < 95; index++) {
+        const path = `/${index}`;
+        const isGrowing = stillness.isGrowing(path, 'v1', listing);
+        if (!waiting.has(path)) continue;
+        stillness.opened(path, 'v1', listing);
+        if (!isGrowing) waiting.delete(path);
+      }
+      expect(stillness.rememberedCount).toBeLessThanOrEqual(10);
+    }
+    expect(waiting.size).toBe(0);
+  });
+
+  test('makes room when files are removed', () => {
+    const stillness = new FileStillness(2, { rememberedMax: 1 });
+    stillness.isGrowing('/removed', 'v1', 1);
+    stillness.opened('/removed', 'v1', 1);
+    const seen: boolean[] = [];
+    for (let listing = 3; listing < 7; listing++) {
+      seen.push(stillness.isGrowing('/new', 'v1', listing));
+      stillness.opened('/new', 'v1', listing);
+    }
+    expect(seen).toEqual([true, true, false, false]);
+  });
+});
+
+function sourceOf(path: string, stillAfterPolls = 0): DirectorySource {
+  return new DirectorySource({ kind: 'directory', path, name: path }, stillAfterPolls);
+}
+
+/** Lists and opens the one object there is; tells whether it was growing. */
+async function visit(source: DirectorySource, dates = {}): Promise<boolean> {
+  const [object] = (await listAll(source, dates)).objects as [DeliveredObject];
+  await readText(object);
+  return object.growing;
+}
+
+async function etagOf(root: string): Promise<string | undefined> {
+  return (await listAll(sourceOf(root))).objects[0]?.version.etag;
+}
+
+async function tree(files: Readonly<Record<string, string>>): Promise<string> {
+  const root = temporaryDirectory();
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(join(root, name)), { recursive: true });
+    await writeFile(join(root, name), content);
+  }
+  return root;
+}
+
+function namesOf(objects: readonly DeliveredObject[] | undefined): readonly string[] {
+  return (objects ?? []).map(({ origin }) => origin.fileName);
+}

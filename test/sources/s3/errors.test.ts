@@ -1,0 +1,80 @@
+import { describe, expect, test } from 'vitest';
+import { isAgentError } from '../../../src/model/agent-error.ts';
+import { describeS3Error } from '../../../src/sources/s3/errors.ts';
+
+const listing = { action: 's3:ListBucket', bucket: 'logs', path: 'audit/' } as const;
+
+describe('an error of S3', () => {
+  test.each([
+    [sdkError('RequestTimeTooSkewed', 403), 'ERR_SOURCE_CREDENTIALS', /clock/],
+    [sdkError('TokenRefreshRequired', 400), 'ERR_SOURCE_CREDENTIALS', /expired/],
+    [sdkError('InvalidAccessKeyId', 403), 'ERR_SOURCE_CREDENTIALS', /not valid/],
+    [
+      sdkError('AccessDenied', 403, 'Not authorized to perform sts:AssumeRoleWithWebIdentity'),
+      'ERR_SOURCE_CREDENTIALS',
+      /sts:AssumeRoleWithWebIdentity|assumed/,
+    ],
+    [nodeError('ENOENT', { path: '/var/run/token' }), 'ERR_SOURCE_CREDENTIALS', /file of the AWS credentials/],
+    [
+      sdkError('AuthorizationHeaderMalformed', 400, "the region 'us-east-1' is wrong; expecting 'eu-central-1'"),
+      'ERR_CONFIGURATION',
+      /eu-central-1/,
+    ],
+    [
+      nodeError('ERR_SYSTEM_ERROR', {
+        message: 'A system error occurred: uv_os_homedir returned ENOENT (no such file)',
+      }),
+      'ERR_CONFIGURATION',
+      /HOME is not set/,
+    ],
+    [sdkError('TooManyRequests', 429), 'ERR_SOURCE_THROTTLED', /slow down/],
+    [nodeError('ENOTFOUND', { hostname: 'logs.s3.eu-nowhere-1.amazonaws.com' }), 'ERR_SOURCE_READ', /eu-nowhere-1/],
+    [nodeError('CERT_HAS_EXPIRED', {}), 'ERR_SOURCE_READ', /certificate/],
+    [Object.assign(new Error('timed out'), { name: 'TimeoutError' }), 'ERR_SOURCE_READ', /not reachable/],
+    [
+      new AggregateError([nodeError('ECONNREFUSED', { address: '::1', port: 9000 })], ''),
+      'ERR_SOURCE_READ',
+      /::1:9000 is not reachable \(ECONNREFUSED\)/,
+    ],
+    ['thrown text', 'ERR_SOURCE_READ', /request failed/],
+    [undefined, 'ERR_SOURCE_READ', /request failed/],
+  ])('becomes one that says what happened and what to do: %s', (error, code, message) => {
+    const described = describeS3Error(error, listing);
+    expect(described).toMatchObject({ code, message: expect.stringMatching(message), hint: expect.any(String) });
+    expect(described.message).toMatch(/^Could not list s3:\/\/logs\/audit\/: /);
+  });
+
+  test('keeps no secrets, neither in its texts nor in the fields of its cause', () => {
+    const error = Object.assign(
+      sdkError(
+        'InvalidAccessKeyId',
+        403,
+        'The key AKIAIOSFODNN7EXAMPLE is unknown at https://x/?X-Amz-Signature=abc123',
+      ),
+      { AWSAccessKeyId: 'AKIAIOSFODNN7EXAMPLE', StringToSign: 'top secret' },
+    );
+    const described = describeS3Error(error, listing);
+    const everything = `${described.message} ${described.hint} ${JSON.stringify(described.cause)} ${described.cause}`;
+    expect(everything).not.toMatch(/AKIA|abc123|top secret/);
+    expect(everything).toContain('is unknown');
+  });
+
+  test('that is already described stays as it is', () => {
+    const described = describeS3Error(sdkError('SlowDown', 503), listing);
+    expect(describeS3Error(described, listing)).toBe(described);
+    expect(isAgentError(described, 'ERR_SOURCE_THROTTLED')).toBe(true);
+  });
+
+  test('never shows control characters of a key', () => {
+    const described = describeS3Error(sdkError('AccessDenied', 403), { ...listing, path: 'a\u001b[31m\nb' });
+    expect(`${described.message}${described.hint}`).not.toMatch(/\p{Cc}/u);
+  });
+});
+
+function sdkError(name: string, httpStatusCode: number, message = 'said no'): Error {
+  return Object.assign(new Error(message), { name, $metadata: { httpStatusCode } });
+}
+
+function nodeError(code: string, fields: object): Error {
+  return Object.assign(new Error(`connect ${code}`), { code, ...fields });
+}

@@ -1,0 +1,374 @@
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import type { Source } from '../../../src/contracts/source.ts';
+import type { DeliveredObject } from '../../../src/model/object.ts';
+import { createSources } from '../../../src/sources/index.ts';
+import { sourceOptions } from '../../../src/sources/options.ts';
+import { createS3Client, s3Timeouts } from '../../../src/sources/s3/client.ts';
+import { listAll, readText } from '../../support/listing.ts';
+import { type S3Server, startS3Server } from '../../support/s3-server.ts';
+
+let server: S3Server;
+let bucket = '';
+let bucketCount = 0;
+
+beforeAll(async () => {
+  server = await startS3Server();
+});
+afterAll(() => server.stop());
+beforeEach(async () => {
+  server.healAll();
+  bucket = `audit-${++bucketCount}`;
+  await server.createBucket(bucket);
+  server.clearRequests();
+  for (const [name, value] of Object.entries(server.environment)) vi.stubEnv(name, value);
+  onTestFinished(() => void vi.unstubAllEnvs());
+});
+
+describe('what a poll costs', () => {
+  test('is listings alone, however many unchanged objects there are', async () => {
+    await putDays('workspaceId=1/', 3);
+    await listAll(source());
+    await listAll(source());
+    expect(server.count('GetObject')).toBe(0);
+    expect(server.count('ListObjectsV2')).toBe(4);
+  });
+
+  test('does not grow with the age of the bucket, in both layouts', async () => {
+    const costs: number[] = [];
+    for (const dayCount of [10, 1_500]) {
+      await putDays('workspaceId=1/', dayCount);
+      await putDays('', dayCount);
+      server.clearRequests();
+      const { objects } = await listAll(source(), { from: '2019-12-30' });
+      expect(objects.map(({ origin }) => origin.date)).toEqual([
+        '2019-12-30',
+        '2019-12-31',
+        '2019-12-30',
+        '2019-12-31',
+      ]);
+      costs.push(server.requests.length);
+    }
+    expect(costs).toEqual([3, 3]);
+  });
+
+  test('ends a listing at the first date behind the range', async () => {
+    await putDays('workspaceId=1/', 2_500);
+    server.clearRequests();
+    const { objects } = await listAll(source(), { from: '2013-03-01', before: '2013-03-03' });
+    expect(objects.map(({ origin }) => origin.date)).toEqual(['2013-03-01', '2013-03-02']);
+    expect(server.requests.length).toBe(2);
+  });
+
+  test('is one request for every 1,000 objects', async () => {
+    for (let index = 0; index < 10_000; index++) {
+      const name = String(index).padStart(5, '0');
+      await server.put(bucket, `workspaceId=1/date=2026-09-01/auditlogs_${name}.json`, '{}\n');
+    }
+    const { objects } = await listAll(source());
+    expect(new Set(objects.map(({ origin }) => origin.id)).size).toBe(10_000);
+    expect(server.requests.length).toBe(11);
+  });
+
+  test('stays right with more workspaces than fit into one page', async () => {
+    for (let id = 10_000; id < 11_100; id++) await server.put(bucket, `workspaceId=${id}/date=2026-09-01/a.json`, '');
+    const ids = new Set<string | undefined>();
+    const request = { dates: { from: '2026-09-01', before: undefined }, signal, onFault: () => {} };
+    for await (const { workspaceId } of source().list(request)) ids.add(workspaceId);
+    expect(ids.size).toBe(1_100);
+    expect(server.requests.length).toBe(2);
+  });
+});
+
+describe('the layout', () => {
+  test('gives an object its bucket, key, workspace and date', async () => {
+    await server.put(bucket, 'logs/audit/workspaceId=7/date=2026-09-01/auditlogs_1.json', 'x');
+    const [object] = (await listAll(source('logs/audit'))).objects;
+    expect(object?.origin).toEqual({
+      id: `s3://${bucket}/logs/audit/workspaceId=7/date=2026-09-01/auditlogs_1.json`,
+      fileName: 'auditlogs_1.json',
+      bucket,
+      key: 'logs/audit/workspaceId=7/date=2026-09-01/auditlogs_1.json',
+      workspaceId: '7',
+      date: '2026-09-01',
+    });
+  });
+
+  test('takes a prefix as whole segments, with or without a slash at its end', async () => {
+    await server.put(bucket, 'audit/workspaceId=7/date=2026-09-01/a.json', 'x');
+    await server.put(bucket, 'audit-old/workspaceId=8/date=2026-09-01/a.json', 'x');
+    for (const prefix of ['audit', 'audit/', 'audit//']) {
+      const { workspaces } = await listAll(source(prefix));
+      expect(workspaces.map(({ workspaceId }) => workspaceId)).toEqual(['7']);
+    }
+  });
+
+  test('may be entered at one workspace', async () => {
+    await server.put(bucket, 'workspaceId=7/date=2026-09-01/a.json', 'x');
+    const { workspaces, faults } = await listAll(source('workspaceId=7'));
+    expect(workspaces).toMatchObject([{ workspaceId: '7', objects: [{ origin: { date: '2026-09-01' } }] }]);
+    expect(faults).toEqual([]);
+  });
+
+  test('reports once per listing what lies outside of it, by the first names', async () => {
+    await server.put(bucket, 'workspaceId=7/date=2026-09-01/a.json', 'x');
+    for (const key of ['workspaceId=7/date=2026-09-01/b.csv', 'workspaceId=7/other/c.json', 'workspaceId=7/d.json']) {
+      await server.put(bucket, key, 'x');
+    }
+    for (const key of [
+      'date=',
+      'date=today/e.json',
+      'notes.txt',
+      '_SUCCESS',
+      'workspaceId=7/',
+      'tmp\u001b[2J/f.json',
+    ]) {
+      await server.put(bucket, key, 'x');
+    }
+    const { objects, faults } = await listAll(source());
+    expect(objects.map(({ origin }) => origin.fileName)).toEqual(['a.json']);
+    expect(faults.map(({ code }) => code)).toEqual(['ERR_SOURCE_LAYOUT', 'ERR_SOURCE_LAYOUT']);
+    expect(faults[0]?.message).toContain('"workspaceId=7/date=2026-09-01/b.csv"');
+    expect(faults[0]?.message).toContain('c.json');
+    expect(faults[1]?.message).toContain('"date=today/", "tmp\\u{1b}[2J/"');
+    expect(faults[1]?.message).toContain('1 more');
+    expect(faults.map(({ message }) => message).join('')).not.toMatch(/\p{Cc}/u);
+  });
+
+  test.each([
+    ['above of it', '', 'logs/audit'],
+    ['beside it', 'logs', 'logs/audit'],
+    ['in one of its dates', 'logs/audit/workspaceId=7/date=2026-09-01', 'logs/audit'],
+  ])('is looked for and suggested when the source is %s', async (_, prefix, suggestion) => {
+    await server.put(bucket, 'logs/audit/workspaceId=7/date=2026-09-01/a.json', 'x');
+    const { objects, faults } = await listAll(source(prefix), { from: '2026-09-01' });
+    expect(objects).toEqual([]);
+    expect(faults).toMatchObject([
+      { code: 'ERR_SOURCE_LAYOUT', hint: `Try DATABRICKS_AUDIT_SOURCE=s3://${bucket}/${suggestion}` },
+    ]);
+  });
+
+  test('tells what is there when there is no layout anywhere', async () => {
+    await server.put(bucket, 'exports/a.json', 'x');
+    await server.put(bucket, 'images/b.png', 'x');
+    expect((await listAll(source())).faults).toMatchObject([
+      { code: 'ERR_SOURCE_LAYOUT', message: expect.stringContaining('but "exports", "images"') },
+    ]);
+  });
+
+  test('is no fault when all of it is older than asked for', async () => {
+    await server.put(bucket, 'date=2018-01-15/part-0.json.gz', 'x');
+    expect(await listAll(source(), { from: '2026-09-01' })).toEqual({ workspaces: [], objects: [], faults: [] });
+  });
+
+  test('says so when there is nothing yet', async () => {
+    expect((await listAll(source('audit'))).faults).toMatchObject([
+      { message: `There is nothing in s3://${bucket}/audit yet` },
+    ]);
+  });
+});
+
+describe('what goes wrong', () => {
+  test('is reported for one workspace while the others go on', async () => {
+    for (const id of ['1', '2', '3']) await server.put(bucket, `workspaceId=${id}/date=2026-09-01/a.json`, 'x');
+    server.fail({ operation: 'ListObjectsV2', path: 'workspaceId=2/' }, { status: 403, code: 'AccessDenied' });
+    const { objects, faults } = await listAll(source());
+    expect(objects.map(({ origin }) => origin.workspaceId)).toEqual(['1', '3']);
+    expect(faults).toMatchObject([
+      { code: 'ERR_SOURCE_ACCESS_DENIED', hint: expect.stringContaining(`s3:ListBucket on arn:aws:s3:::${bucket}`) },
+    ]);
+  });
+
+  test.each([
+    [{ status: 403, code: 'AccessDenied' }, 'ERR_SOURCE_ACCESS_DENIED', /s3:ListBucket on arn:aws:s3:::audit/],
+    [{ status: 403, code: 'ExpiredToken' }, 'ERR_SOURCE_CREDENTIALS', /Renew/],
+    [{ status: 403, code: 'SignatureDoesNotMatch' }, 'ERR_SOURCE_CREDENTIALS', /secret key/],
+    [{ status: 503, code: 'SlowDown' }, 'ERR_SOURCE_THROTTLED', /POLL_INTERVAL/],
+    [{ status: 500, code: 'InternalError' }, 'ERR_SOURCE_READ', /tried again/],
+    [
+      { status: 301, code: 'PermanentRedirect', headers: { 'x-amz-bucket-region': 'eu-west-1' } },
+      'ERR_CONFIGURATION',
+      /AWS_REGION to eu-west-1/,
+    ],
+  ])('on listing is told with what to do: %o', async (failure, code, hint) => {
+    server.fail({ operation: 'ListObjectsV2' }, failure);
+    await expect(listAll(source())).rejects.toMatchObject({ code, hint: expect.stringMatching(hint) });
+  });
+
+  test.each([
+    [
+      { status: 403, code: 'AccessDenied' },
+      'ERR_SOURCE_ACCESS_DENIED',
+      /s3:GetObject on arn:aws:s3:::audit-\d+\/workspaceId=/,
+    ],
+    [
+      { status: 403, code: 'AccessDenied', message: 'no identity-based policy allows the kms:Decrypt action' },
+      'ERR_SOURCE_ACCESS_DENIED',
+      /kms:Decrypt/,
+    ],
+    [{ status: 403, code: 'InvalidObjectState' }, 'ERR_SOURCE_READ', /Restore/],
+    [{ status: 412, code: 'PreconditionFailed' }, 'ERR_OBJECT_CHANGED', /next listing/],
+    [{ status: 404, code: 'NoSuchKey' }, 'ERR_OBJECT_GONE', /deleted/],
+  ])('on reading is told with what to do: %o', async (failure, code, hint) => {
+    const object = await putOne('x\n');
+    server.fail({ operation: 'GetObject' }, failure);
+    await expect(readText(object)).rejects.toMatchObject({ code, hint: expect.stringMatching(hint) });
+  });
+
+  test('for a moment is tried again', async () => {
+    const object = await putOne('x\n');
+    server.fail({ operation: 'GetObject', times: 1 }, { status: 503, code: 'SlowDown' });
+    expect(await readText(object)).toBe('x\n');
+    expect(server.count('GetObject')).toBe(2);
+  });
+
+  test('in a body that breaks off is an error, never a silent end', async () => {
+    const object = await putOne('x'.repeat(1_000_000));
+    server.breakBody({ operation: 'GetObject' }, { afterBytes: 300_000, ending: 'cut' });
+    await expect(readText(object)).rejects.toMatchObject({
+      code: 'ERR_SOURCE_READ',
+      message: expect.stringMatching(/the body broke off after \d+ of 1000000 bytes \(ECONNRESET\)$/),
+    });
+  });
+
+  test('in a body that hangs is an error once nothing has come for a while', async () => {
+    const { origin, version } = await putOne('x'.repeat(1_000_000));
+    server.breakBody({ operation: 'GetObject' }, { afterBytes: 300_000, ending: 'hang' });
+    const client = createS3Client({ ...s3Timeouts, idleTimeoutMs: 300 });
+    const read = async () => buffer(await client.read({ bucket, key: origin.key ?? '', ...version }, signal));
+    await expect(read()).rejects.toMatchObject({
+      code: 'ERR_SOURCE_READ',
+      message: expect.stringMatching(/broke off after \d+ of 1000000 bytes \(TimeoutError\)$/),
+    });
+    await client.close();
+  });
+
+  test('in a body that hangs ends with the signal', async () => {
+    const object = await putOne('x'.repeat(1_000_000));
+    server.breakBody({ operation: 'GetObject' }, { afterBytes: 300_000, ending: 'hang' });
+    const stopping = new AbortController();
+    const reading = readText(object, stopping.signal);
+    await vi.waitFor(() => expect(server.count('GetObject')).toBe(1));
+    const reason = new Error('stopping');
+    stopping.abort(reason);
+    await expect(reading).rejects.toBe(reason);
+  });
+
+  test('is a version that changed between the listing and its opening', async () => {
+    const object = await putOne('one\n');
+    const key = object.origin.key ?? '';
+    server.before({ operation: 'GetObject', times: 1 }, () => server.put(bucket, key, 'two\n'));
+    await expect(readText(object)).rejects.toMatchObject({ code: 'ERR_OBJECT_CHANGED' });
+    expect(server.requests.at(-1)?.status).toBe(412);
+  });
+
+  test('is a server that ignores If-Match and gives another version', async () => {
+    const object = await putOne('one\n');
+    const fake = createHttpServer((_, response) => response.writeHead(200, { etag: '"other"' }).end('two\n'));
+    await new Promise<void>((resolve) => fake.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void fake.close());
+    vi.stubEnv('AWS_ENDPOINT_URL_S3', `http://127.0.0.1:${(fake.address() as AddressInfo).port}`);
+    const client = createS3Client();
+    const key = object.origin.key ?? '';
+    await expect(client.read({ bucket, key, ...object.version }, signal)).rejects.toMatchObject({
+      code: 'ERR_OBJECT_CHANGED',
+    });
+    await client.close();
+  });
+
+  test('is a bucket that is not there', async () => {
+    await expect(listAll(sourceAt('s3://no-such-bucket'))).rejects.toMatchObject({
+      code: 'ERR_SOURCE_NOT_FOUND',
+      message: 'Could not list s3://no-such-bucket/: there is no bucket no-such-bucket',
+    });
+  });
+
+  test('is a server that is not there', async () => {
+    const port = await unusedPort();
+    vi.stubEnv('AWS_ENDPOINT_URL_S3', `http://127.0.0.1:${port}`);
+    await expect(listAll(source())).rejects.toMatchObject({
+      code: 'ERR_SOURCE_READ',
+      message: expect.stringContaining(`127.0.0.1:${port} is not reachable (ECONNREFUSED)`),
+    });
+  });
+
+  test('is a client that cannot be made, until it can; closing does not mind', async () => {
+    let failure: Error | undefined = new Error('EMFILE: too many open files');
+    const settings = {
+      get maxAttempts() {
+        if (failure !== undefined) throw failure;
+        return 1;
+      },
+    };
+    const client = createS3Client(s3Timeouts, settings);
+    const list = () => client.list({ bucket, prefix: '' }, signal)[Symbol.asyncIterator]().next();
+    await expect(list()).rejects.toMatchObject({ code: 'ERR_SOURCE_READ' });
+    await client.close();
+    failure = undefined;
+    expect(await list()).toMatchObject({ value: { objects: [] } });
+    await client.close();
+  });
+
+  test('is a region that is not set', async () => {
+    vi.stubEnv('AWS_REGION', undefined);
+    vi.stubEnv('AWS_CONFIG_FILE', '/nonexistent');
+    await expect(listAll(source())).rejects.toMatchObject({
+      code: 'ERR_CONFIGURATION',
+      hint: expect.stringContaining('AWS_REGION'),
+    });
+  });
+
+  test('is credentials that are not set', async () => {
+    for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) vi.stubEnv(name, undefined);
+    for (const name of ['AWS_CONFIG_FILE', 'AWS_SHARED_CREDENTIALS_FILE']) vi.stubEnv(name, '/nonexistent');
+    await expect(listAll(source())).rejects.toMatchObject({
+      code: 'ERR_SOURCE_CREDENTIALS',
+      hint: expect.stringContaining('AWS_ROLE_ARN'),
+    });
+  });
+});
+
+test('a custom endpoint is addressed by path, as it has no host name for each bucket', async () => {
+  vi.stubEnv('AWS_ENDPOINT_URL_S3', server.endpoint.replace('127.0.0.1', 'localhost'));
+  await server.put(bucket, 'workspaceId=7/date=2026-09-01/a.json', 'x\n');
+  const [object] = (await listAll(source())).objects;
+  expect(object && (await readText(object))).toBe('x\n');
+});
+
+const signal = new AbortController().signal;
+
+function source(prefix = ''): Source {
+  return sourceAt(`s3://${bucket}/${prefix}`);
+}
+
+function sourceAt(location: string): Source {
+  const sources = sourceOptions.DATABRICKS_AUDIT_SOURCE.parse(location);
+  const [created] = createSources({ sources, stillAfterPolls: 0 });
+  onTestFinished(() => created?.close());
+  return created as Source;
+}
+
+async function putOne(content: string): Promise<DeliveredObject> {
+  await server.put(bucket, 'workspaceId=7/date=2026-09-01/a.json', content);
+  const [object] = (await listAll(source())).objects;
+  return object as DeliveredObject;
+}
+
+/** One object a day, the last on 2019-12-31. */
+async function putDays(folder: string, dayCount: number): Promise<void> {
+  const lastDay = Date.UTC(2019, 11, 31);
+  for (let day = 0; day < dayCount; day++) {
+    const date = new Date(lastDay - day * 86_400_000).toISOString().slice(0, 10);
+    await server.put(bucket, `${folder}date=${date}/a.json`, '{}\n');
+  }
+}
+
+async function unusedPort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
+  const address = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
