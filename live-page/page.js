@@ -64,9 +64,9 @@ function show(snapshot) {
   showLines(snapshot.lines);
   showWorkspaces(snapshot);
   showSources(snapshot);
-  showCounts('dead-letters', snapshot.deadLetters, ({ code, httpStatus, reason, count }) => ({
-    key: `${code} ${httpStatus} ${reason}`,
-    name: reason || `HTTP ${httpStatus}`,
+  showCounts('dead-letters', snapshot.deadLetters, ({ code, response, reason, count }) => ({
+    key: `${code} ${response} ${reason}`,
+    name: reason || response,
     count,
     detail: code,
   }));

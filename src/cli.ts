@@ -105,7 +105,10 @@ program
   .option('--dry-run', 'only print what would be sent, by day and reason')
   .option('--json', 'as JSON')
   .option('--reason <text>', 'only letters with this text in their reason')
-  .option('--status <code>', 'only letters that were refused with this HTTP status; 200 is a partial success')
+  .option(
+    '--status <code>',
+    'only dead letters that were rejected with this HTTP status or gRPC code; HTTP 200 is a partial success',
+  )
   .option('--from <date>', 'only letters that were refused on this day (UTC, yyyy-mm-dd) or later')
   .option('--before <date>', 'only letters that were refused before this day')
   .addHelpText(

@@ -25,7 +25,7 @@ export async function reconcile(options: ReconcileCommandOptions, context: Comma
   const configuration = loadConfiguration(environment);
   const dates = { from: dateOption('--from', options.from), before: dateOption('--before', options.before) };
   // Opened first: the lock says that no agent ships beside the repair, and a state that is not there yet begins here.
-  const agent = options.repair ? openAgent(configuration, context) : undefined;
+  const agent = options.repair ? await openAgent(configuration, context) : undefined;
   let progress: ProgressBar | undefined;
   try {
     if (stderr.isTTY) progress = createProgressBar(await reconcileBytes(configuration, { dates }, stop), stderr);

@@ -3,11 +3,12 @@
  */
 import { loadConfiguration } from '../config/index.ts';
 import { AgentError } from '../model/agent-error.ts';
+import { responseCodeText } from '../model/response-code.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
 import {
-  type LetterOverview,
-  type LetterSelection,
+  type DeadLetterOverview,
+  type DeadLetterSelection,
   type ReplayResult,
   readDeadLetters,
   replay as send,
@@ -36,8 +37,8 @@ export async function replay(options: ReplayCommandOptions, context: CommandCont
   const logger = createLogger(configuration.logLevel, stderr);
   const onProgress = ({ acceptedCount, refusedCount }: Readonly<ReplayResult>) =>
     stderr.write(`\r${count(acceptedCount)} accepted, ${count(refusedCount)} refused again`);
-  const surroundings = { logger, stdout, onProgress: stderr.isTTY ? onProgress : undefined };
-  const result = await send(configuration, selection, surroundings, stop);
+  const dependencies = { logger, stdout, onProgress: stderr.isTTY ? onProgress : undefined };
+  const result = await send(configuration, selection, dependencies, stop);
   if (stderr.isTTY) stderr.write('\r\u001b[K');
   // With OTEL_LOGS_EXPORTER=console, standard output is for the records.
   const report = configuration.logsExporter === 'console' ? stderr : stdout;
@@ -46,18 +47,21 @@ export async function replay(options: ReplayCommandOptions, context: CommandCont
   return isComplete ? exitCodes.success : exitCodes.failure;
 }
 
-function readSelection({ reason, status, from, before }: ReplayCommandOptions): LetterSelection {
-  const httpStatus = status === undefined ? undefined : Number(status);
-  if (httpStatus !== undefined && !(Number.isInteger(httpStatus) && httpStatus >= 100 && httpStatus <= 599)) {
-    throw new AgentError('ERR_CONFIGURATION', `--status: expected an HTTP status, got ${JSON.stringify(status)}`);
+function readSelection({ reason, status, from, before }: ReplayCommandOptions): DeadLetterSelection {
+  if (status !== undefined && !/^\d{1,3}$/.test(status)) {
+    throw new AgentError(
+      'ERR_CONFIGURATION',
+      `--status: expected an HTTP status or a gRPC code, got ${JSON.stringify(status)}`,
+    );
   }
-  return { reason, httpStatus, from: dateOption('--from', from), before: dateOption('--before', before) };
+  const code = status === undefined ? undefined : Number(status);
+  return { reason, code, from: dateOption('--from', from), before: dateOption('--before', before) };
 }
 
-function renderOverview({ groups, selectedCount, otherCount, unreadableCount }: LetterOverview): string {
-  const rows = groups.map(({ date, httpStatus, reason, count: letters }) => [
+function renderOverview({ groups, selectedCount, otherCount, unreadableCount }: DeadLetterOverview): string {
+  const rows = groups.map(({ date, response, reason, count: letters }) => [
     date,
-    String(httpStatus),
+    responseCodeText(response),
     count(letters),
     printable(reason, 100),
   ]);

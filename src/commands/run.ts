@@ -32,7 +32,7 @@ async function follow(
   const monitoring = await startMonitoring(configuration, { logger });
   try {
     for (let starts = 1; !stop.aborted; starts++) {
-      const agent = createAgent(configuration, { logger, stdout, observer: monitoring.watch() });
+      const agent = await createAgent(configuration, { logger, stdout, observer: await monitoring.watch() });
       if (starts === 1) reportStart(configuration, unknownVariables(environment), logger);
       try {
         await agent.run(stop);

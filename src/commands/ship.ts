@@ -32,7 +32,7 @@ export async function ship(sources: readonly string[], context: CommandContext):
   const visits = new Visits();
   let progress: ProgressBar | undefined;
   let complete = false;
-  const agent = createAgent(
+  const agent = await createAgent(
     configuration,
     {
       logger: createLogger(configuration.logLevel, stderr),

@@ -3,10 +3,11 @@
  */
 import { type DeliverySummary, readDeliverySummary } from '../agent/agent.ts';
 import { loadConfiguration } from '../config/index.ts';
+import { responseCodeText } from '../model/response-code.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { durationText } from '../runtime/duration.ts';
 import { printable } from '../runtime/printable.ts';
-import { type LetterGroup, readDeadLetters } from '../tools/replay.ts';
+import { type DeadLetterGroup, readDeadLetters } from '../tools/replay.ts';
 import { type CommandContext, count, type ExitCode, exitCodes, jsonLine } from './command.ts';
 import { renderTable } from './table.ts';
 
@@ -16,7 +17,7 @@ export async function status(
   clock: Clock = systemClock,
 ): Promise<ExitCode> {
   const { stateDirectory, deadLetterDirectory } = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...environment });
-  const summary = readDeliverySummary(stateDirectory);
+  const summary = await readDeliverySummary(stateDirectory);
   if (summary === undefined) {
     stderr.write(`There is no state in ${stateDirectory} yet: nothing was shipped with it.\n`);
     return exitCodes.failure;
@@ -26,7 +27,7 @@ export async function status(
   stdout.write(
     options.json
       ? jsonLine({ ...summary, workspaces: withAges(summary, nowMs), deadLetters })
-      : render(summary) + renderWorkspaces(summary, nowMs) + renderLetters(deadLetters),
+      : render(summary) + renderWorkspaces(summary, nowMs) + renderDeadLetters(deadLetters),
   );
   return exitCodes.success;
 }
@@ -76,12 +77,12 @@ function renderWorkspaces({ workspaces }: DeliverySummary, nowMs: number): strin
   return `\n${renderTable(['workspace', 'last event', '', 'newest object', '', ''], rows)}`;
 }
 
-/** What waits in the dead-letter files for a replay. */
-function renderLetters(groups: readonly LetterGroup[]): string {
+/** What the dead-letter files hold. */
+function renderDeadLetters(groups: readonly DeadLetterGroup[]): string {
   if (groups.length === 0) return '';
-  const rows = groups.map(({ date, httpStatus, reason, count: letters }) => [
+  const rows = groups.map(({ date, response, reason, count: letters }) => [
     date,
-    String(httpStatus),
+    responseCodeText(response),
     count(letters),
     printable(reason, 100),
   ]);

@@ -14,7 +14,7 @@ type Values = { readonly [Name in VariableName]: z.output<(typeof variables)[Nam
 
 /** What the variables say, put together for the parts. */
 export interface Configuration {
-  readonly sources: Values['DATABRICKS_AUDIT_SOURCE'];
+  readonly sources: readonly (Values['DATABRICKS_AUDIT_SOURCE'][number] & { readonly pollIntervalMs: number })[];
   readonly stateDirectory: string;
   readonly deadLetterDirectory: string;
   readonly mapping: {
@@ -25,7 +25,6 @@ export interface Configuration {
     readonly lateAfterMs: number | undefined;
   };
   readonly start: Values['DATABRICKS_AUDIT_START'];
-  readonly pollIntervalMs: number;
   readonly lookbackDays: number;
   readonly sweepIntervalMs: number;
   /** 0: off. */
@@ -57,7 +56,10 @@ export function loadConfiguration(environment: Environment): Configuration {
   const values = parseAll(environment);
   const millisecondsPerDay = 86_400_000;
   return {
-    sources: values.DATABRICKS_AUDIT_SOURCE,
+    sources: values.DATABRICKS_AUDIT_SOURCE.map((source) => ({
+      ...source,
+      pollIntervalMs: source.pollIntervalMs ?? values.DATABRICKS_AUDIT_POLL_INTERVAL,
+    })),
     stateDirectory: values.DATABRICKS_AUDIT_STATE,
     deadLetterDirectory: values.DATABRICKS_AUDIT_DEAD_LETTERS ?? join(values.DATABRICKS_AUDIT_STATE, 'dead-letters'),
     mapping: {
@@ -70,7 +72,6 @@ export function loadConfiguration(environment: Environment): Configuration {
       },
     },
     start: values.DATABRICKS_AUDIT_START,
-    pollIntervalMs: values.DATABRICKS_AUDIT_POLL_INTERVAL,
     lookbackDays: Math.ceil(values.DATABRICKS_AUDIT_LOOKBACK / millisecondsPerDay),
     sweepIntervalMs: values.DATABRICKS_AUDIT_SWEEP_INTERVAL,
     silenceAfterMs: values.DATABRICKS_AUDIT_SILENCE_AFTER,

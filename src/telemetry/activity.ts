@@ -3,6 +3,7 @@
  * one of them says is what the others say. Every collection in it has a bound.
  */
 import type { AgentEvent, Fault, Waiting, WaitsFor } from '../contracts/observer.ts';
+import { type ResponseCode, responseCodeText } from '../model/response-code.ts';
 import { Counters } from './counters.ts';
 import { WorkspaceActivity } from './workspace-activity.ts';
 
@@ -27,13 +28,13 @@ export interface SourceActivity {
 
 export interface RequestCount {
   readonly outcome: string;
-  readonly httpStatus: number | undefined;
+  readonly response: ResponseCode | undefined;
   count: number;
 }
 
 export interface DeadLetterCount {
   readonly code: string;
-  readonly httpStatus: number;
+  readonly response: ResponseCode;
   /** In the collector's words, as they were the first time. */
   readonly reason: string;
   count: number;
@@ -57,7 +58,7 @@ export class Activity {
   readonly deadLetters = new Map<string, DeadLetterCount>();
   readonly batches = { accepted: 0, deadLettered: 0, mixed: 0 };
   readonly notices = { accepted: 0, deadLettered: 0 };
-  readonly visits = { unchanged: 0, settled: 0, damaged: 0, growing: 0, released: 0 };
+  readonly visits = { unchanged: 0, settled: 0, damaged: 0, growing: 0, released: 0, elsewhere: 0 };
   sentBytes = 0;
   lastSignOfLifeMs: number;
   /** When the collector last gave a verdict on a request. */
@@ -91,9 +92,12 @@ export class Activity {
           event.deadLetteredCount === 0 ? 'accepted' : event.acceptedCount === 0 ? 'deadLettered' : 'mixed'
         ]++;
         break;
+      case 'batchAbandoned':
+        this.#workspace(event.workspaceId).batchAbandoned(event);
+        break;
       case 'requestEnded':
         this.sentBytes += event.requestBytes;
-        this.#countRequest(event.outcome, event.httpStatus);
+        this.#countRequest(event.outcome, event.response);
         if (event.outcome !== 'unavailable' && event.outcome !== 'misconfigured') this.collectorAnsweredAtMs = nowMs;
         break;
       case 'deadLettered':
@@ -123,7 +127,7 @@ export class Activity {
       case 'silenceChanged':
         this.#workspace(event.workspaceId).silence = event.silent ? event : undefined;
         break;
-      case 'noticeEnded':
+      case 'alertEventEnded':
         this.notices[event.outcome]++;
         break;
     }
@@ -139,10 +143,10 @@ export class Activity {
     return workspace;
   }
 
-  #countRequest(outcome: string, httpStatus: number | undefined): void {
-    const key = `${outcome} ${httpStatus}`;
+  #countRequest(outcome: string, response: ResponseCode | undefined): void {
+    const key = `${outcome} ${response && responseCodeText(response)}`;
     const entry = this.requests.get(key);
-    if (entry === undefined) this.requests.set(key, { outcome, httpStatus, count: 1 });
+    if (entry === undefined) this.requests.set(key, { outcome, response, count: 1 });
     else entry.count++;
   }
 
@@ -154,14 +158,14 @@ export class Activity {
 
   /** Reasons that differ in numbers only (times, sizes, line numbers) are one. */
   #countDeadLetters(event: AgentEvent & { kind: 'deadLettered' }): void {
-    const { code, httpStatus, recordCount } = event;
-    const key = `${code} ${httpStatus} ${event.reason.replaceAll(/\d+/g, '#')}`;
+    const { code, response, recordCount } = event;
+    const key = `${code} ${responseCodeText(response)} ${event.reason.replaceAll(/\d+/g, '#')}`;
     const isKnown = this.deadLetters.has(key) || this.deadLetters.size < deadLetterReasonsMax;
     const entry = this.deadLetters.get(isKnown ? key : others);
     if (entry !== undefined) entry.count += recordCount;
     else {
       const reason = isKnown ? event.reason : 'other reasons';
-      this.deadLetters.set(isKnown ? key : others, { code, httpStatus, reason, count: recordCount });
+      this.deadLetters.set(isKnown ? key : others, { code, response, reason, count: recordCount });
     }
   }
 

@@ -1,6 +1,7 @@
 /**
  * What the agent did since it started. Two equations hold between any two events, and a test reads them under load:
- * linesRead = linesNew + linesAlreadyShipped, and linesNew = linesAccepted + linesDeadLettered + linesInFlight.
+ * linesRead = linesNew + linesAlreadyShipped, and
+ * linesNew = linesAccepted + linesDeadLettered + linesAbandoned + linesInFlight.
  */
 import type { AgentEvent } from '../contracts/observer.ts';
 
@@ -10,6 +11,8 @@ export class Counters {
   linesAlreadyShipped = 0;
   linesAccepted = 0;
   linesDeadLettered = 0;
+  /** In batches whose claim was taken over: another process sends them. */
+  linesAbandoned = 0;
   /** Object versions that were read to their end. */
   objectsShipped = 0;
   /** Listed in a version that was settled before: not opened. */
@@ -22,7 +25,7 @@ export class Counters {
 
   /** Handed to the exporter, without an end yet. */
   get linesInFlight(): number {
-    return this.linesNew - this.linesAccepted - this.linesDeadLettered;
+    return this.linesNew - this.linesAccepted - this.linesDeadLettered - this.linesAbandoned;
   }
 
   observe(event: AgentEvent): void {
@@ -36,6 +39,9 @@ export class Counters {
       case 'batchEnded':
         this.linesAccepted += event.acceptedCount;
         this.linesDeadLettered += event.deadLetteredCount;
+        break;
+      case 'batchAbandoned':
+        this.linesAbandoned += event.lineCount;
         break;
       case 'objectsListed':
         this.objectsUnchanged += event.unchangedCount;

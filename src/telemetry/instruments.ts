@@ -5,6 +5,7 @@
 import type { Attributes } from '@opentelemetry/api';
 import type { AgentEvent } from '../contracts/observer.ts';
 import { errorCodes } from '../model/agent-error.ts';
+import type { ResponseCode } from '../model/response-code.ts';
 import { packageVersion } from '../runtime/package-version.ts';
 import { nodeVersion, type ProcessFigures } from '../runtime/process-figures.ts';
 import type { Activity } from './activity.ts';
@@ -43,6 +44,7 @@ export interface Histogram extends Instrument {
 const workspaceId = 'databricks.workspace.id';
 const sourceName = 'databricks.audit.source';
 const httpStatusCode = 'http.response.status_code';
+const grpcStatusCode = 'rpc.grpc.status_code';
 const errorType = 'error.type';
 
 /** From a second to a week. */
@@ -90,9 +92,9 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     meaning:
       'Records that were refused for good, of lines and of notices, by how. The reasons in words are on the live page and in the files.',
     read: ({ activity }) =>
-      sumBy(activity.deadLetters.values(), ({ code, httpStatus, count }) => [
+      sumBy(activity.deadLetters.values(), ({ code, response, count }) => [
         count,
-        { [errorType]: code, [httpStatusCode]: httpStatus },
+        { [errorType]: code, ...status(response) },
       ]),
   },
   {
@@ -144,10 +146,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     read: ({ activity }) =>
       [...activity.requests.values()]
         .filter(({ outcome }) => outcome === 'unavailable' || outcome === 'misconfigured')
-        .map(({ outcome, httpStatus, count }) => [
-          count,
-          { 'databricks.audit.outcome': outcome, ...status(httpStatus) },
-        ]),
+        .map(({ outcome, response, count }) => [count, { 'databricks.audit.outcome': outcome, ...status(response) }]),
   },
   {
     name: 'databricks.audit.objects.listed',
@@ -302,10 +301,10 @@ export const histograms: readonly Histogram[] = [
     boundaries: requestBoundariesS,
     record: (event) => {
       if (event.kind !== 'requestEnded') return undefined;
-      const { httpStatus, durationMs } = event;
-      const failure = httpStatus === undefined ? '_OTHER' : httpStatus >= 400 ? String(httpStatus) : undefined;
+      const { response, durationMs } = event;
+      const failure = response === undefined ? '_OTHER' : response.code >= 400 ? String(response.code) : undefined;
       const error = failure === undefined ? {} : { [errorType]: failure };
-      return [durationMs / 1000, { 'http.request.method': 'POST', ...status(httpStatus), ...error }];
+      return [durationMs / 1000, { 'http.request.method': 'POST', ...status(response), ...error }];
     },
   },
 ];
@@ -357,8 +356,9 @@ function sumBy<Entry>(entries: Iterable<Entry>, toReading: (entry: Entry) => rea
   return [...sums.values()];
 }
 
-function status(httpStatus: number | undefined): Attributes {
-  return httpStatus === undefined ? {} : { [httpStatusCode]: httpStatus };
+function status(response: ResponseCode | undefined): Attributes {
+  if (response === undefined) return {};
+  return { [response.protocol === 'http' ? httpStatusCode : grpcStatusCode]: response.code };
 }
 
 function toSeconds(timeMs: number | undefined): number | undefined {

@@ -1,6 +1,7 @@
 /**
  * What the live page shows, as plain data: /status.json and the events of the page.
  */
+import { responseCodeText } from '../model/response-code.ts';
 import { packageVersion } from '../runtime/package-version.ts';
 import { printable } from '../runtime/printable.ts';
 import type { Activity, SourceActivity } from './activity.ts';
@@ -53,7 +54,12 @@ export function takeSnapshot({ activity, nowMs, startedAtMs, stateBytes, residen
       .sort(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }))
       .map(([id, workspace]) => describeWorkspace(id, workspace)),
     deadLetters: [...activity.deadLetters.values()]
-      .map(({ code, httpStatus, reason, count }) => ({ code, httpStatus, reason: printable(reason), count }))
+      .map(({ code, response, reason, count }) => ({
+        code,
+        response: responseCodeText(response),
+        reason: printable(reason),
+        count,
+      }))
       .sort((a, b) => b.count - a.count),
     notices: { ...activity.notices },
     faults: [...activity.faults].map(([code, { count, last, atMs }]) => ({

@@ -34,7 +34,7 @@ export interface TelemetryDependencies {
   readonly logger: Logger;
   readonly stateBytes: () => number;
   /** From the state, for the charts. */
-  readonly deliveredBefore: () => readonly DeliveredBefore[];
+  readonly deliveredBefore: () => Promise<readonly DeliveredBefore[]>;
   /** Sends the collector an empty request; undefined when there is none. */
   readonly askCollector: ((signal: AbortSignal) => Promise<CollectorAnswer>) | undefined;
 }
@@ -96,9 +96,9 @@ export class Telemetry {
    * An agent begins. What a former one had in flight is nobody's any more, so all counts begin again, as after a restart of
    * the process. The faults stay: one of them is why it begins again.
    */
-  watch(): Observer {
+  async watch(): Promise<Observer> {
     const { faults } = this.#activity;
-    this.#activity = this.#newActivity(this.#dependencies.deliveredBefore());
+    this.#activity = this.#newActivity(await this.#dependencies.deliveredBefore());
     for (const [code, fault] of faults) this.#activity.faults.set(code, fault);
     return (event: AgentEvent) => {
       this.#activity.observe(event);

@@ -2,7 +2,7 @@
  * What is known of one workspace.
  */
 
-import type { BatchEnded, LinesRead, SilenceChanged } from '../contracts/observer.ts';
+import type { BatchAbandoned, BatchEnded, LinesRead, SilenceChanged } from '../contracts/observer.ts';
 import type { EventTimes } from '../model/event-times.ts';
 
 /** Dates kept for the chart; older ones are let go, a backfill brings thousands. */
@@ -14,6 +14,8 @@ export class WorkspaceActivity {
   alreadyShippedCount = 0;
   acceptedCount = 0;
   deadLetteredCount = 0;
+  /** In batches whose claim was taken over: another process sends them. */
+  abandonedCount = 0;
   /** Events that were delivered late. */
   lateCount = 0;
   /** Of the newest event that was accepted. */
@@ -27,7 +29,7 @@ export class WorkspaceActivity {
   readonly #underWay = new Map<number, number>();
 
   get inFlightCount(): number {
-    return this.newCount - this.acceptedCount - this.deadLetteredCount;
+    return this.newCount - this.acceptedCount - this.deadLetteredCount - this.abandonedCount;
   }
 
   /** Of all events that are under way; undefined when none is. */
@@ -57,6 +59,11 @@ export class WorkspaceActivity {
     const { newestMs } = event.eventTimes;
     this.lastEventMs = Math.max(this.lastEventMs ?? newestMs, newestMs);
     this.lagMs = Math.max(0, nowMs - newestMs);
+  }
+
+  batchAbandoned(event: BatchAbandoned): void {
+    this.abandonedCount += event.lineCount;
+    this.#countUnderWay(event.eventTimes, -1);
   }
 
   countOnDate(date: string, lineCount: number): void {

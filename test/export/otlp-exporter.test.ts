@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { AgentEvent } from '../../src/contracts/observer.ts';
-import { createFaultDesk, createOtlpExporter, type OtlpExporter } from '../../src/export/index.ts';
+import { createFailureReporter, createOtlpExporter, type OtlpExporter } from '../../src/export/index.ts';
 import type { OtlpOptions } from '../../src/export/options.ts';
 import { type Answer, answers, type OtlpReceiver, startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -43,8 +43,8 @@ function setUp(options: OtlpOptions, encode = encodeJson): Setup {
   const logger = rememberingLogger();
   const events: AgentEvent[] = [];
   const observe = (event: AgentEvent) => events.push(event);
-  const desk = createFaultDesk({ deadLettersDirectory: directory, clock, logger, observe });
-  const exporter = createOtlpExporter(options, { encode, toJsonLine, desk, clock, observe });
+  const failures = createFailureReporter({ deadLettersDirectory: directory, clock, logger, observe });
+  const exporter = createOtlpExporter(options, { encode, toJsonLine, failures, clock, observe });
   onTestFinished(() => exporter.close());
   return { exporter, clock, events, log: logger.lines, deadLetters: () => readDeadLetters(directory) };
 }

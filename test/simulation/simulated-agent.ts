@@ -71,7 +71,7 @@ export function createSimulatedAgent(models: Models, life: Life, options: Simula
       createS3: () => (plan.settings.bucket === 'sdk' ? sdkApi(s3, world, life) : s3.api(life)),
       deliveryFiles: files.of(life),
       transport: collector.of(life),
-      letterFiles: letters.of(life),
+      deadLetterFiles: letters.of(life),
       openDatabase: (path) => state.open(path, life, options.diesAtNextCommit),
       decoder: watchedDecoder(life),
       mapper,

@@ -3,7 +3,7 @@
  */
 import { MessageChannel } from 'node:worker_threads';
 import { onTestFinished } from 'vitest';
-import { MainThread } from '../../src/agent/workers/main-proxy.ts';
+import { MainProxy } from '../../src/agent/workers/main-proxy.ts';
 import { type MainServices, Visits } from '../../src/agent/workers/worker-proxy.ts';
 import type { ShippingState } from '../../src/contracts/delivery-state.ts';
 import { unobserved } from '../../src/contracts/observer.ts';
@@ -16,12 +16,12 @@ export type Shipper = Pick<ObjectShipper, 'ship'>;
 /** @param createShipper makes the worker's shipper, on the state as a worker sees it. */
 export function workerHere(
   services: Partial<MainServices> & Pick<MainServices, 'state'>,
-  createShipper: (state: ShippingState, main: MainThread) => Shipper,
+  createShipper: (state: ShippingState, main: MainProxy) => Shipper,
 ): Shipper & Pick<Visits, 'fail'> {
   const { port1, port2 } = new MessageChannel();
   onTestFinished(() => port1.close());
   const objects = new Map<ObjectId, DeliveredObject>();
-  const main = new MainThread(port2);
+  const main = new MainProxy(port2);
   main.serve({
     hashSecret: services.state.hashSecret,
     createShipper: (state) => createShipper(state, main),
@@ -34,7 +34,7 @@ export function workerHere(
     async close() {},
   });
   const visits = new Visits(port1, {
-    desk: main.desk,
+    failures: main.failures,
     stopping: new AbortController().signal,
     abandon: new AbortController().signal,
     observe: unobserved,

@@ -5,7 +5,7 @@ import { type Thread, WorkerPool } from '../../../src/agent/workers/worker-pool.
 import { loadConfiguration } from '../../../src/config/index.ts';
 import { unobserved } from '../../../src/contracts/observer.ts';
 import { openDeliveryState } from '../../../src/delivery/index.ts';
-import { createFaultDesk } from '../../../src/export/index.ts';
+import { createFailureReporter } from '../../../src/export/index.ts';
 import type { DeliveredObject, ObjectId } from '../../../src/model/object.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import { silentLogger } from '../../../src/runtime/logger.ts';
@@ -39,10 +39,10 @@ function setUp(workers: number) {
   const threads: FakeThread[] = [];
   const state = openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
   const surroundings = { observe: unobserved, logger: silentLogger };
-  const desk = createFaultDesk({ deadLettersDirectory: directory, clock: systemClock, ...surroundings });
+  const failures = createFailureReporter({ deadLettersDirectory: directory, clock: systemClock, ...surroundings });
   const pool = new WorkerPool(
     loadConfiguration({ DATABRICKS_AUDIT_SOURCE: directory, DATABRICKS_AUDIT_WORKERS: String(workers) }),
-    { state, desk, stopping: never, abandon: never, ...surroundings },
+    { state, failures, stopping: never, abandon: never, ...surroundings },
     () => {
       const thread = new FakeThread();
       threads.push(thread);

@@ -2,11 +2,11 @@
  * What main thread and worker tell each other beside the state, which test/contracts/shipping-state.test.ts is about.
  */
 import { describe, expect, it } from 'vitest';
-import type { MainThread } from '../../../src/agent/workers/main-proxy.ts';
+import type { MainProxy } from '../../../src/agent/workers/main-proxy.ts';
 import type { DeliveryState } from '../../../src/contracts/delivery-state.ts';
 import type { AgentEvent } from '../../../src/contracts/observer.ts';
 import { openDeliveryState } from '../../../src/delivery/index.ts';
-import { createFaultDesk } from '../../../src/export/index.ts';
+import { createFailureReporter } from '../../../src/export/index.ts';
 import { AgentError } from '../../../src/model/agent-error.ts';
 import type { ObjectEnd } from '../../../src/pipeline/object-end.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
@@ -30,12 +30,12 @@ function setUp() {
   const observe = (event: AgentEvent) => void events.push(event);
   const [stopping, abandon] = [new AbortController(), new AbortController()];
   const letters = temporaryDirectory();
-  const desk = createFaultDesk({ deadLettersDirectory: letters, clock, logger, observe });
+  const failures = createFailureReporter({ deadLettersDirectory: letters, clock, logger, observe });
   const state = openState();
-  const services = { state, desk, stopping: stopping.signal, abandon: abandon.signal, observe, logger };
-  const worker = (ship: (main: MainThread, ...visit: Parameters<Shipper['ship']>) => Promise<ObjectEnd>) =>
+  const services = { state, failures, stopping: stopping.signal, abandon: abandon.signal, observe, logger };
+  const worker = (ship: (main: MainProxy, ...visit: Parameters<Shipper['ship']>) => Promise<ObjectEnd>) =>
     workerHere(services, (_, main) => ({ ship: (...visit) => ship(main, ...visit) }));
-  return { worker, logger, events, services, stopping, abandon, letters, desk };
+  return { worker, logger, events, services, stopping, abandon, letters, failures };
 }
 
 function openState(): DeliveryState {
@@ -120,11 +120,11 @@ describe('a visit in a worker', () => {
       },
       async close() {},
     };
-    const { ship } = workerHere({ ...services, desk: { ...services.desk, deadLetters } }, (state, main) => ({
+    const { ship } = workerHere({ ...services, failures: { ...services.failures, deadLetters } }, (state, main) => ({
       async ship(seen) {
         const position = { offsetBytes: 3, lineCount: 1, digest: new Uint8Array(32) };
         const ended = { announcementId: undefined, position, lineHashes: new Int32Array(2), acceptedCount: 1 };
-        const write = main.desk.deadLetters.write([], { httpStatus: 400, reason: 'no' }, never);
+        const write = main.failures.deadLetters.write([], { httpStatus: 400, reason: 'no' }, never);
         await write.finally(() => state.settle(seen.origin, { ...ended, deadLetteredCount: 0 }));
         return done;
       },
@@ -159,15 +159,15 @@ describe('a visit in a worker', () => {
 describe('workers', () => {
   it('have one outage between them: a line at its beginning and one at its end, and one wait', async () => {
     const { worker, logger, events } = setUp();
-    const failing = async (main: MainThread) => {
+    const failing = async (main: MainProxy) => {
       for (let attempt = 1; attempt <= 3; attempt++) {
-        main.desk.outages.failed({ status: 'unavailable', error: unavailable('down'), retryAtMs: 1 });
+        main.failures.outages.failed({ status: 'unavailable', error: unavailable('down'), retryAtMs: 1 });
       }
       return done;
     };
     await Promise.all([worker(failing).ship(object, never), worker(failing).ship(object, never)]);
     const { ship } = worker(async (main) => {
-      main.desk.outages.answered();
+      main.failures.outages.answered();
       return done;
     });
     await ship(object, never);
@@ -188,17 +188,17 @@ describe('workers', () => {
   });
 
   it('have one file of dead letters between them, and go on when a letter is on the disk', async () => {
-    const { worker, letters, desk } = setUp();
-    const refused = (text: string) => async (main: MainThread) => {
+    const { worker, letters, failures } = setUp();
+    const refused = (text: string) => async (main: MainProxy) => {
       const body = { stringValue: text };
       const record = JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords: [{ body }] }] }] });
-      await main.desk.deadLetters.write([record], { httpStatus: 400, reason: 'no' }, never);
+      await main.failures.deadLetters.write([record], { httpStatus: 400, reason: 'no' }, never);
       expect(readDeadLetters(letters).map(bodyOf)).toContain(text);
       return done;
     };
     const texts = ['one', 'two', 'three'];
     await Promise.all(texts.map((text) => worker(refused(text)).ship(object, never)));
-    await desk.deadLetters.close();
+    await failures.deadLetters.close();
     expect(readDeadLetters(letters).map(bodyOf).sort()).toEqual(texts.toSorted());
   });
 
@@ -206,7 +206,7 @@ describe('workers', () => {
     const { worker, logger } = setUp();
     const { ship } = worker(async (main) => {
       main.logger.warn({ object: 'a\u001b[2J', err: unavailable('down') }, 'Odd');
-      for (let i = 0; i < 3; i++) main.desk.log.write('error', { reason: 'too late' }, 'Refused', 'a hint');
+      for (let i = 0; i < 3; i++) main.failures.log.write('error', { reason: 'too late' }, 'Refused', 'a hint');
       return done;
     });
     await ship(object, never);

@@ -1,7 +1,7 @@
 import { appendFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import type { LetterLine } from '../../../src/export/dead-letters/dead-letter-files.ts';
+import type { DeadLetterLine } from '../../../src/export/dead-letters/dead-letter-files.ts';
 import { DeadLetters } from '../../../src/export/dead-letters/dead-letters.ts';
 import { ReplayedFile } from '../../../src/export/dead-letters/replayed-file.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
@@ -25,13 +25,13 @@ async function opened(path: string): Promise<ReplayedFile> {
   return file;
 }
 
-async function linesOf(file: ReplayedFile): Promise<LetterLine[]> {
-  const lines: LetterLine[] = [];
+async function linesOf(file: ReplayedFile): Promise<DeadLetterLine[]> {
+  const lines: DeadLetterLine[] = [];
   for await (const line of file.lines()) lines.push(line);
   return lines;
 }
 
-const uids = (lines: readonly LetterLine[]) =>
+const uids = (lines: readonly DeadLetterLine[]) =>
   lines.map(({ letter }) => /"stringValue":"(\w+)"/.exec(letter?.jsonLine ?? '')?.[1]);
 
 it('reads each record as it was written, whatever its reason says', async () => {
