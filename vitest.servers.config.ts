@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['test/servers/**/*.test.ts'],
-    globalSetup: ['test/servers/build-servers.ts'],
+    include: ['test/proof/servers/**/*.test.ts'],
+    globalSetup: ['test/proof/servers/build-servers.ts'],
     // Each test runs several servers, so files one after the other.
     fileParallelism: false,
     testTimeout: 300_000,
