@@ -14,6 +14,7 @@ const parts = {
   delivery: 'every line once when objects are overwritten, the collector or the disk fails, or the clock is wrong',
   kills: 'a process that is killed at each step loses nothing and repeats only what was in flight',
   fuzz: 'hostile lines, answers, mapping files and settings',
+  security: 'nothing in a line reaches the terminal or a file name, and no secret leaves',
   simulation: 'three minutes of random histories in a simulated world',
   soak: 'memory, handles and state stay flat through an outage',
   browser: 'the live page in Chromium; skipped when there is none',

@@ -6,11 +6,11 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { type Environment, runAgent } from '../support/agent-process.ts';
-import { auditLines } from '../support/delivery-place.ts';
-import { plainAttributes } from '../support/otlp-decode.ts';
-import { answers, startOtlpReceiver } from '../support/otlp-receiver.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { type Environment, runAgent } from '../../support/agent-process.ts';
+import { auditLines } from '../../support/delivery-place.ts';
+import { plainAttributes } from '../../support/otlp-decode.ts';
+import { answers, startOtlpReceiver } from '../../support/otlp-receiver.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const folder = 'workspaceId=1/date=2026-01-31/';
 const keys = [

@@ -5,4 +5,4 @@ for (const stream of [process.stdout, process.stderr]) {
   stream.isTTY = true;
   stream.columns = 200;
 }
-await import('../../src/cli.ts');
+await import('../../../src/cli.ts');

@@ -2,9 +2,9 @@
  * Keys of records that are names in JavaScript: they are data, and nothing else.
  */
 import { expect, it } from 'vitest';
-import { createMapper } from '../../src/mapping/index.ts';
-import { plainAttributes, recordsOf } from '../support/otlp-decode.ts';
-import { identifiedLine } from '../support/sample-lines.ts';
+import { createMapper } from '../../../src/mapping/index.ts';
+import { plainAttributes, recordsOf } from '../../support/otlp-decode.ts';
+import { identifiedLine } from '../../support/sample-lines.ts';
 
 it.each(['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'toJSON', 'then'])(
   'a record cannot reach prototypes by the key %s',

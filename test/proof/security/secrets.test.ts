@@ -8,10 +8,10 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { expect, it, onTestFinished } from 'vitest';
-import { commandMarker, plantedLine, secretMarker } from '../proof/fuzz/hostile-lines.ts';
-import { Random } from '../proof/fuzz/random.ts';
-import { runAgent } from '../support/agent-process.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { runAgent } from '../../support/agent-process.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { commandMarker, plantedLine, secretMarker } from '../fuzz/hostile-lines.ts';
+import { Random } from '../fuzz/random.ts';
 
 const lineCount = 200;
 

@@ -8,7 +8,15 @@
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { checkpointed, inFlightLines, killed, liveOn, problemsOf, repeatedCount, type Sent } from '../support/lives.ts';
+import {
+  checkpointed,
+  inFlightLines,
+  killed,
+  liveOn,
+  problemsOf,
+  repeatedCount,
+  type Sent,
+} from '../../support/lives.ts';
 
 const wholeState = process.env.FLIPS === 'all';
 const flipsOfTest = 300;

@@ -7,14 +7,14 @@ import { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { AgentError } from '../../src/model/agent-error.ts';
-import { createLogger } from '../../src/runtime/logger.ts';
-import { printable, printableJson, printableLines } from '../../src/runtime/printable.ts';
-import { type Exit, runAgent } from '../support/agent-process.ts';
-import { auditLines } from '../support/delivery-place.ts';
-import { answers, startOtlpReceiver } from '../support/otlp-receiver.ts';
-import { startS3Server } from '../support/s3-server.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { AgentError } from '../../../src/model/agent-error.ts';
+import { createLogger } from '../../../src/runtime/logger.ts';
+import { printable, printableJson, printableLines } from '../../../src/runtime/printable.ts';
+import { type Exit, runAgent } from '../../support/agent-process.ts';
+import { auditLines } from '../../support/delivery-place.ts';
+import { answers, startOtlpReceiver } from '../../support/otlp-receiver.ts';
+import { startS3Server } from '../../support/s3-server.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const terminalScript = fileURLToPath(new URL('terminal-cli.ts', import.meta.url));
 
