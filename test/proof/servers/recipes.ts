@@ -21,7 +21,9 @@ import {
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { tryLockFile } from '../../../src/runtime/file-lock.ts';
 
 export const serverNames = [
   'collector',
@@ -42,9 +44,27 @@ export function serverDirectory(name: ServerName): string {
   return join(cache, `${name}-${recipeHash(name)}`);
 }
 
-/** One after the other, as each build uses all cores by itself. */
+/** One after the other, as each build uses all cores by itself. What another process is building is waited for. */
 export async function buildServers(names: readonly ServerName[]): Promise<void> {
-  for (const name of names) if (!existsSync(serverDirectory(name))) await build(name);
+  for (const name of names) {
+    if (existsSync(serverDirectory(name))) continue;
+    const unlock = await lock(`${serverDirectory(name)}.lock`);
+    try {
+      if (!existsSync(serverDirectory(name))) await build(name);
+    } finally {
+      unlock();
+    }
+  }
+}
+
+async function lock(path: string): Promise<() => void> {
+  mkdirSync(cache, { recursive: true });
+  for (let attempt = 0; ; attempt++) {
+    const unlock = tryLockFile(path);
+    if (unlock !== undefined) return unlock;
+    if (attempt === 0) process.stderr.write(`Another process holds ${path}: waiting for its build\n`);
+    await delay(1_000);
+  }
 }
 
 /** What was built in part is never taken for whole: the folder gets its name at the end. */
