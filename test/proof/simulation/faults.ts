@@ -32,7 +32,16 @@ export class Faults {
   }
 
   diskIsFull(of: 'state' | 'letters'): boolean {
-    return this.#active().some((fault) => fault.kind === 'disk' && fault.of === of);
+    return this.diskWasFull(of, 0);
+  }
+
+  /** At some moment of the last so many milliseconds, or now. */
+  diskWasFull(of: 'state' | 'letters', lastMs: number): boolean {
+    const nowMs = this.#world.nowMs - startMs;
+    return this.#faults.some(
+      (fault) =>
+        fault.kind === 'disk' && fault.of === of && fault.atMs <= nowMs && nowMs - lastMs < fault.atMs + fault.forMs,
+    );
   }
 
   /** How far the clock of the machine is ahead. */

@@ -20,6 +20,8 @@ const cleanLegacy: Legacy = { how: 'kill', requestsArrive: false, state: 'kept' 
 /** Whoever runs the agent starts it again after so long when it ends by itself. */
 const restartMs = 60_000;
 const minuteMs = 60_000;
+/** A commit that found the disk full is tried again after so long at most (docs/disk-and-state.md). */
+const stateRetryMs = 15_000;
 
 export class Lives {
   readonly #models: Models;
@@ -174,8 +176,8 @@ export class Lives {
     state.inherit(life.number, life.number + 1, legacy.how);
     if (legacy.state !== 'kept') state.damage(life.number + 1, legacy.state);
     collector.senderDied(legacy.requestsArrive);
-    const diskIsFull = faults.diskIsFull('state');
-    oracle.died(life.number, { stateIsLost: legacy.state !== 'kept', diskIsFull });
+    const commitsWait = faults.diskWasFull('state', stateRetryMs);
+    oracle.died(life.number, { stateIsLost: legacy.state !== 'kept', commitsWait });
     this.#agent = undefined;
     this.startsAgainMs = world.nowMs + downMs;
     world.at(this.startsAgainMs, () => this.start());

@@ -105,7 +105,7 @@ export class Oracle implements CollectorListener {
    */
   died(
     life: number,
-    { stateIsLost, diskIsFull }: { readonly stateIsLost: boolean; readonly diskIsFull: boolean },
+    { stateIsLost, commitsWait }: { readonly stateIsLost: boolean; readonly commitsWait: boolean },
   ): void {
     this.#stateWasLost ||= stateIsLost;
     const sent = [...this.#occurrences.values()].filter((occurrence) => occurrence.life === life);
@@ -120,7 +120,7 @@ export class Oracle implements CollectorListener {
     if (openCount > inFlightMax) this.#problem(`${openCount} lines were in flight, and ${inFlightMax} may be`);
     const waits = behindOldest(sent.filter((line) => isOpen(line) || (isUncommitted(line) && !isLate(line))));
     const late = sent.find((line) => isUncommitted(line) && isLate(line) && !waits(line));
-    if (late !== undefined && !diskIsFull && !this.#isExcused(late.key))
+    if (late !== undefined && !commitsWait && !this.#isExcused(late.key))
       this.#problem(`${nameOf(late)} ended long ago and is not settled`);
     const waiting = sent.filter((line) => waits(line) && !isOpen(line) && !isUncommitted(line));
     for (const [key, lines] of Map.groupBy(waiting, ({ key }) => key)) {
