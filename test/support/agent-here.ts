@@ -24,7 +24,7 @@ export async function runHere(environment: Environment, clock: Clock, condition:
     const running = agent.run(stop.signal).catch((error: unknown) => {
       if (error !== stop.signal.reason) throw error;
     });
-    await expect.poll(condition, { timeout: 30_000 }).toBe(true);
+    await expect.poll(condition).toBe(true);
     stop.abort(new Error('enough'));
     await running;
   });

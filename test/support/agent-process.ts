@@ -59,6 +59,8 @@ export type Environment = Readonly<Record<string, string>>;
 
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
 const pollMs = 10;
+/** For a machine that is busy with other things. */
+const untilTimeoutMs = 90_000;
 
 /** Nothing of the tester's own environment reaches the agent, so that no proxy, profile or endpoint of theirs does. */
 export function startAgent(
@@ -98,7 +100,11 @@ export function startAgent(
     await exit;
   });
 
-  async function until(what: string, condition: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
+  async function until(
+    what: string,
+    condition: () => boolean | Promise<boolean>,
+    timeoutMs = untilTimeoutMs,
+  ): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     while (!(await condition())) {
       const reason = hasEnded(child) ? `the agent ended (${child.exitCode})` : `${timeoutMs} ms went by`;

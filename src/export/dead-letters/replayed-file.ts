@@ -115,9 +115,15 @@ async function readMarks(path: string, identity: string): Promise<Set<number>> {
 async function beginMarks(path: string, identity: string, done: ReadonlySet<number>): Promise<FileHandle> {
   const temporary = `${marksPathOf(path)}.new`;
   const marks = await open(temporary, 'w', 0o600);
-  await marks.appendFile([identity, ...done].map((line) => `${line}\n`).join(''));
-  await marks.datasync();
-  await rename(temporary, marksPathOf(path));
-  await syncDirectory(dirname(path));
-  return marks;
+  try {
+    await marks.appendFile([identity, ...done].map((line) => `${line}\n`).join(''));
+    await marks.datasync();
+    await rename(temporary, marksPathOf(path));
+    await syncDirectory(dirname(path));
+    return marks;
+  } catch (error) {
+    // Nobody else would close it, and Node.js ends a process in which an open file is garbage-collected.
+    await marks.close();
+    throw error;
+  }
 }

@@ -1,6 +1,9 @@
-import { appendFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { fileURLToPath } from 'node:url';
+import { expect, it, onTestFinished } from 'vitest';
 import type { DeadLetterLine } from '../../../src/export/dead-letters/dead-letter-files.ts';
 import { DeadLetters } from '../../../src/export/dead-letters/dead-letters.ts';
 import { ReplayedFile } from '../../../src/export/dead-letters/replayed-file.ts';
@@ -59,13 +62,10 @@ it('takes out what has come to its end, and leaves no other file behind', async 
 
 it('knows after a crash which letters had come to their end', async () => {
   const path = await writeLetters(temporaryDirectory(), ['a', 'b', 'c', 'd']);
-  const file = await opened(path);
-  const lines = await linesOf(file);
-  await file.markDone(lines.slice(0, 1));
-  await file.markDone(lines.slice(2, 3));
-  appendFileSync(`${path}.done`, '1'); // Torn.
+  const process = await startReplay(path, [0, 2]);
   expect(await ReplayedFile.open(path), 'while it is replayed').toBeUndefined();
-  rmSync(`${path}.lock`); // Gone with the process that held it.
+  await process.kill();
+  appendFileSync(`${path}.done`, '1'); // Torn.
   const again = await opened(path);
   expect(uids(await linesOf(again))).toEqual(['b', 'd']);
   await again.markDone((await linesOf(again)).slice(0, 1));
@@ -73,6 +73,15 @@ it('knows after a crash which letters had come to their end', async () => {
   const rest = await opened(path);
   expect(uids(await linesOf(rest))).toEqual(['d']);
   await rest.close();
+});
+
+it.skipIf(!existsSync('/proc/self/fd'))('leaves no file open when the marks cannot be written', async () => {
+  const path = await writeLetters(temporaryDirectory(), ['a']);
+  const file = await opened(path);
+  mkdirSync(join(`${path}.done`, 'in the way'), { recursive: true });
+  await expect(file.markDone(await linesOf(file))).rejects.toMatchObject({ code: 'ERR_DEAD_LETTER_READ' });
+  await file.close();
+  expect(openFiles().filter((name) => name.startsWith(path))).toEqual([]);
 });
 
 it('does not take marks of another file for its own', async () => {
@@ -113,3 +122,32 @@ it('leaves a file alone while it is being written, and the writer never takes a 
   const left = readdirSync(directory);
   expect(left).toEqual([expect.stringMatching(/-2\.jsonl$/)]);
 });
+
+const killedReplay = fileURLToPath(new URL('killed-replay.ts', import.meta.url));
+
+/** Another process that has marked these letters as done and still holds the file. */
+async function startReplay(path: string, doneIndexes: readonly number[]): Promise<{ kill(): Promise<unknown> }> {
+  const child = spawn(process.execPath, [killedReplay, path, ...doneIndexes.map(String)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const closed = once(child, 'close');
+  onTestFinished(() => void child.kill('SIGKILL'));
+  await Promise.race([once(child.stdout, 'data'), closed]);
+  return {
+    kill() {
+      child.kill('SIGKILL');
+      return closed;
+    },
+  };
+}
+
+/** Of this process. */
+function openFiles(): readonly string[] {
+  return readdirSync('/proc/self/fd').flatMap((number) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${number}`)];
+    } catch {
+      return []; // The one that lists the folder is closed by now.
+    }
+  });
+}

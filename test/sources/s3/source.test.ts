@@ -250,7 +250,7 @@ describe('what goes wrong', () => {
     server.breakBody({ operation: 'GetObject' }, { afterBytes: 300_000, ending: 'hang' });
     const stopping = new AbortController();
     const reading = readText(object, stopping.signal);
-    await vi.waitFor(() => expect(server.count('GetObject')).toBe(1));
+    await expect.poll(() => server.count('GetObject')).toBe(1);
     const reason = new Error('stopping');
     stopping.abort(reason);
     await expect(reading).rejects.toBe(reason);
