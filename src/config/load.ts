@@ -131,6 +131,8 @@ function shown(name: string, text: string | undefined): string {
 /** The value as it was given, without what may be secret in a URL; of headers only that there is one. */
 function masked(name: string, text: string): string {
   if (name.endsWith('_HEADERS')) return 'a value that is not shown here';
+  // Sources are a list, and their parameters hold nothing secret; the query of an endpoint may hold a token.
+  if (name === 'DATABRICKS_AUDIT_SOURCE') return printable(text.replaceAll(/(\w*:\/\/)?[^,]*@/g, '$1***@'), 200);
   return printable(text.replace(/^(\w*:\/\/)?.*@/s, '$1***@').replace(/\?.*/s, '?***'), 200);
 }
 

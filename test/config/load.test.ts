@@ -19,12 +19,11 @@ function problemsOf(environment: Environment): readonly string[] {
 describe('loadConfiguration', () => {
   it('needs nothing but a source', () => {
     expect(loadConfiguration(source)).toMatchObject({
-      sources: [{ kind: 's3', bucket: 'audit', prefix: 'logs/' }],
+      sources: [{ kind: 's3', bucket: 'audit', prefix: 'logs/', pollIntervalMs: 60_000 }],
       stateDirectory: './state',
       deadLetterDirectory: 'state/dead-letters',
       mapping: { layers: ['databricks-audit'], redact: ['secrets'], resourceAttributes: {} },
       start: 'earliest',
-      pollIntervalMs: 60_000,
       lookbackDays: 7,
       sweepIntervalMs: 86_400_000,
       workers: 1,
@@ -109,7 +108,15 @@ describe('loadConfiguration', () => {
   ])('reads a poll interval of %s as %s milliseconds', (text, expected) => {
     const environment = { ...source, DATABRICKS_AUDIT_POLL_INTERVAL: text };
     if (expected === undefined) expect(problemsOf(environment)).toHaveLength(1);
-    else expect(loadConfiguration(environment).pollIntervalMs).toBe(expected);
+    else expect(loadConfiguration(environment).sources[0]?.pollIntervalMs).toBe(expected);
+  });
+
+  it('polls each source at its own interval, and the others at the one for all', () => {
+    const { sources } = loadConfiguration({
+      DATABRICKS_AUDIT_SOURCE: 's3://audit/a?poll=5m,s3://audit/b,/deliveries',
+      DATABRICKS_AUDIT_POLL_INTERVAL: '2m',
+    });
+    expect(sources.map(({ pollIntervalMs }) => pollIntervalMs)).toEqual([300_000, 120_000, 120_000]);
   });
 
   it('takes 0 for a sweep that is off', () => {

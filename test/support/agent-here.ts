@@ -38,10 +38,10 @@ async function withAgent(
 ): Promise<void> {
   // The AWS SDK reads the process's own environment.
   for (const [name, value] of Object.entries(environment)) if (name.startsWith('AWS_')) vi.stubEnv(name, value);
-  const surroundings = { logger: silentLogger, stdout: new PassThrough(), clock };
+  const dependencies = { logger: silentLogger, stdout: new PassThrough(), clock };
   // As for a process: the events of tests are of fixed days, and every workspace has been silent for long.
   const configuration = loadConfiguration({ DATABRICKS_AUDIT_SILENCE_AFTER: '0', ...environment });
-  const agent = createAgent(configuration, surroundings, mode);
+  const agent = await createAgent(configuration, dependencies, mode);
   try {
     await work(agent);
   } finally {

@@ -3,11 +3,11 @@
  */
 import type { Exporter } from '../../src/contracts/exporter.ts';
 
-/** @returns the lines of each batch, in the order of sending, beside the exporter. */
+/** @returns the records of each batch, in the order of sending, beside the exporter. */
 export function countingExporter(): { readonly exporter: Exporter; readonly shipped: readonly number[] } {
   const shipped: number[] = [];
   const exporter: Exporter = {
-    async export({ lineCount: acceptedCount }) {
+    async export({ recordCount: acceptedCount }) {
       shipped.push(acceptedCount);
       return { acceptedCount, deadLetteredCount: 0 };
     },

@@ -16,11 +16,12 @@ import { isAgentError } from '../../src/model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../../src/model/object.ts';
 import { BatchMemoryPool } from '../../src/pipeline/batch-memory.ts';
 import { ObjectShipper } from '../../src/pipeline/object-shipper.ts';
+import { ObjectVisitor } from '../../src/pipeline/object-visitor.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 import { Semaphore } from '../../src/runtime/semaphore.ts';
 import { memoryObject } from './memory-object.ts';
-import { createPlainEncoder, plainRecord, plainUid } from './plain-encoder.ts';
+import { plainMapper, plainRecord, plainRecordsOf, plainUid } from './plain-encoder.ts';
 import { identifiedLine } from './sample-lines.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
@@ -99,25 +100,24 @@ async function live(
 ): Promise<void> {
   const death = new AbortController();
   const clock = restlessClock(death);
-  const state = openDeliveryState({ directory, clock, logger: silentLogger });
+  const state = await openDeliveryState({ directory, clock, logger: silentLogger });
   let batchCount = 0;
   const exporter: Exporter = {
     async export(batch, signal) {
-      for (const line of batch.lines)
-        sent.set(plainUid(line), [...(sent.get(plainUid(line)) ?? []), plainRecord(line)]);
+      for (const { uid, record } of plainRecordsOf(batch)) sent.set(uid, [...(sent.get(uid) ?? []), record]);
       if (dies !== undefined && ++batchCount === 2) {
         dies();
         death.abort(new Error('dead'));
       }
       signal.throwIfAborted();
-      return { acceptedCount: batch.lineCount, deadLetteredCount: 0 };
+      return { acceptedCount: batch.recordCount, deadLetteredCount: 0 };
     },
     async close() {},
   };
   const shipper = shipperOn(state, exporter, death.signal);
   try {
     expect(state.createdOn).toBe(createdOn);
-    for (const { lastEventMs } of state.workspaces()) expect(lastEventMs).toBe(eventTimes.newestMs);
+    for (const { lastEventMs } of await state.workspaces()) expect(lastEventMs).toBe(eventTimes.newestMs);
     for (const name of names) await shipper.ship(objectOf(name, time), death.signal);
   } catch (error) {
     if (dies === undefined || error !== death.signal.reason) throw error;
@@ -133,11 +133,12 @@ export function shipperOn(
   abandon: AbortSignal,
   recordsMax = 3,
 ): ObjectShipper {
-  return new ObjectShipper({
+  const memory = new BatchMemoryPool(plainMapper(eventTimes), 'protobuf');
+  const visitor = new ObjectVisitor({
     decoder: createDecoder(),
-    batchMemory: new BatchMemoryPool(() => createPlainEncoder(eventTimes)),
+    batchMemoryFor: () => memory,
     exporter,
-    state,
+    hashSecret: state.hashSecret,
     batchLimits: { recordsMax, bytesMax: 1_000_000 },
     requestSlots: new Semaphore(1),
     unsettledBatchesMax: 1,
@@ -145,6 +146,7 @@ export function shipperOn(
     observe: unobserved,
     logger: silentLogger,
   });
+  return new ObjectShipper(state, visitor);
 }
 
 /** Nothing is waited for. Where the state waits for a disk to become better, the life ends: this one does not. */

@@ -9,7 +9,7 @@ export interface MemoryObjectOptions {
   readonly growing?: boolean;
   /** Bytes per chunk, so that lines span chunks. */
   readonly chunkBytes?: number;
-  /** Thrown behind the last byte. */
+  /** Thrown after the last byte. */
   readonly failure?: Error;
 }
 
@@ -20,8 +20,7 @@ export function memoryObject(content: string | Uint8Array, options: MemoryObject
     origin: {
       id: 's3://audit/workspaceId=1/date=2026-01-31/auditlogs_1.json' as ObjectId,
       fileName: 'auditlogs_1.json',
-      bucket: 'audit',
-      key: 'workspaceId=1/date=2026-01-31/auditlogs_1.json',
+      location: { 'aws.s3.bucket': 'audit', 'aws.s3.key': 'workspaceId=1/date=2026-01-31/auditlogs_1.json' },
       workspaceId: '1',
       date: '2026-01-31',
     },

@@ -4,6 +4,7 @@
 
 import type { AgentEvent, Fault } from '../../src/contracts/observer.ts';
 import type { ObjectId } from '../../src/model/object.ts';
+import type { ResponseCode } from '../../src/model/response-code.ts';
 
 export const startMs = Date.parse('2026-03-10T12:00:00Z');
 export const sourceName = 's3://audit';
@@ -51,7 +52,12 @@ export function requestEnded(
   outcome: (AgentEvent & { kind: 'requestEnded' })['outcome'],
   httpStatus?: number,
 ): AgentEvent {
-  return { kind: 'requestEnded', outcome, httpStatus, durationMs: 20, recordCount: 1, requestBytes: 200 };
+  const response = httpStatus === undefined ? undefined : httpResponse(httpStatus);
+  return { kind: 'requestEnded', outcome, response, durationMs: 20, recordCount: 1, requestBytes: 200 };
+}
+
+export function httpResponse(code: number): ResponseCode {
+  return { protocol: 'http', code };
 }
 
 export function waiting(sinceMs = startMs, fault = unavailable): AgentEvent {

@@ -144,14 +144,14 @@ async function serve(options: ServeOptions = {}) {
       sourceNames: [sourceName],
       settings: [],
     },
-    { clock: systemClock, logger, stateBytes: () => 0, deliveredBefore: () => [], askCollector },
+    { clock: systemClock, logger, stateBytes: () => 0, deliveredBefore: async () => [], askCollector },
   );
   onTestFinished(() => telemetry.close());
   const url = urlIn(logger.lines);
   return {
     url,
     log: logger.lines,
-    observe: telemetry.watch(),
+    observe: await telemetry.watch(),
     get: (path: string, how: { method?: string; host?: string } = {}) => get(url, path, how),
   };
 }

@@ -9,6 +9,7 @@ import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { parsePrometheus, type Sample, sumOf } from '../support/prometheus-text.ts';
 import {
   batchEnded,
+  httpResponse,
   linesRead,
   listingEnded,
   objectVisited,
@@ -27,16 +28,22 @@ describe('the metrics', () => {
       waiting(),
       requestEnded('unavailable'),
       requestEnded('partial', 200),
-      { kind: 'deadLettered', code: 'ERR_EXPORT_PARTIAL', httpStatus: 200, reason: 'quota', recordCount: 2 },
+      {
+        kind: 'deadLettered',
+        code: 'ERR_EXPORT_PARTIAL',
+        response: httpResponse(200),
+        reason: 'quota',
+        recordCount: 2,
+      },
       batchEnded(8, 2),
       linesRead(1),
       { kind: 'objectsListed', source: sourceName, workspaceId: '1', listedCount: 7, unchangedCount: 4 },
       objectVisited('settled'),
       listingEnded(),
       { kind: 'silenceChanged', workspaceId: '9', silent: true, lastEventMs: startMs, thresholdMs: 1 },
-      { kind: 'noticeEnded', outcome: 'accepted' },
-      { kind: 'noticeEnded', outcome: 'deadLettered' },
-      { kind: 'noticeEnded', outcome: 'deadLettered' },
+      { kind: 'alertEventEnded', outcome: 'accepted' },
+      { kind: 'alertEventEnded', outcome: 'deadLettered' },
+      { kind: 'alertEventEnded', outcome: 'deadLettered' },
     );
     const samples = await scrape();
     const workspace = { databricks_workspace_id: '1' };
@@ -99,6 +106,21 @@ describe('the metrics', () => {
     expect(await age()).toBe(0);
   });
 
+  it('have nothing in flight of a batch whose claim was taken over', async () => {
+    const { observe, scrape } = await setUp();
+    const { eventTimes } = linesRead(5) as AgentEvent & { kind: 'linesRead' };
+    observe(linesRead(5), linesRead(3), { kind: 'batchAbandoned', workspaceId: '1', lineCount: 5, eventTimes });
+    expect(sumOf(await scrape(), 'databricks_audit_lines_in_flight')).toBe(3);
+    expect(sumOf(await scrape(), 'databricks_audit_unsettled_oldest_age_seconds')).toBe(120);
+    observe(batchEnded(3), objectVisited('elsewhere'));
+    const samples = await scrape();
+    expect(sumOf(samples, 'databricks_audit_lines_in_flight')).toBe(0);
+    expect(sumOf(samples, 'databricks_audit_lines_accepted_total')).toBe(3);
+    expect(sumOf(samples, 'databricks_audit_unsettled_oldest_age_seconds')).toBe(0);
+    const elsewhere = { databricks_audit_outcome: 'elsewhere' };
+    expect(sumOf(samples, 'databricks_audit_objects_visited_total', elsewhere)).toBe(1);
+  });
+
   it('have exactly the attributes that the table, and so the documentation, says', async () => {
     const { observe, scrape } = await setUp();
     observe(
@@ -106,7 +128,7 @@ describe('the metrics', () => {
       batchEnded(1),
       requestEnded('unavailable', 503),
       requestEnded('unavailable'),
-      { kind: 'deadLettered', code: 'ERR_EXPORT_REJECTED', httpStatus: 400, reason: 'no', recordCount: 1 },
+      { kind: 'deadLettered', code: 'ERR_EXPORT_REJECTED', response: httpResponse(400), reason: 'no', recordCount: 1 },
       waiting(),
       listingEnded(),
     );

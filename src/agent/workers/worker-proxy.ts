@@ -69,21 +69,19 @@ export class WorkerProxy implements Visitor {
 
   async visit(object: DeliveredObject, claim: Claim, signal: AbortSignal): Promise<VisitOutcome> {
     signal.throwIfAborted();
-    const { origin, version, growing } = object;
-    const settledLineHashes = await joined(claim.settledLineHashes());
     if (this.#failure !== undefined) throw this.#failure.error;
     const visitId = ++this.#visitCount;
     const ended = Promise.withResolvers<VisitOutcome>();
+    // Counts for the load at once, before the hashes are read.
     this.#visits.set(visitId, { object, claim, signal, ended, announcementIds: new Map() });
-    const { known, announcements } = claim;
-    const visit = { visitId, object: { origin, version, growing }, known, announcements, settledLineHashes };
-    this.#post({ kind: 'visit', visit }, [settledLineHashes.buffer]);
     const stop = () => this.#post({ kind: 'stop', visitId });
     const lose = () => this.#post({ kind: 'lost', visitId });
-    signal.addEventListener('abort', stop, { once: true });
-    claim.lost.addEventListener('abort', lose, { once: true });
-    if (claim.lost.aborted) lose();
     try {
+      await this.#begin(visitId, object, claim);
+      signal.addEventListener('abort', stop, { once: true });
+      claim.lost.addEventListener('abort', lose, { once: true });
+      if (signal.aborted) stop();
+      if (claim.lost.aborted) lose();
       return await ended.promise;
     } finally {
       signal.removeEventListener('abort', stop);
@@ -92,10 +90,21 @@ export class WorkerProxy implements Visitor {
     }
   }
 
+  async #begin(visitId: number, { origin, version, growing }: DeliveredObject, claim: Claim): Promise<void> {
+    const settledLineHashes = await joined(claim.settledLineHashes());
+    if (this.#failure !== undefined) throw this.#failure.error;
+    const { known, announcements } = claim;
+    const visit = { visitId, object: { origin, version, growing }, known, announcements, settledLineHashes };
+    this.#post({ kind: 'visit', visit }, [settledLineHashes.buffer]);
+  }
+
   /** The worker is gone, or met an error that nothing can continue after. */
   fail(error: unknown): void {
     this.#failure ??= { error };
-    for (const { ended } of this.#visits.values()) ended.reject(this.#failure.error);
+    for (const { ended } of this.#visits.values()) {
+      ended.promise.catch(() => {}); // A visit that has not begun yet throws the error itself.
+      ended.reject(this.#failure.error);
+    }
     this.#closed.resolve();
   }
 

@@ -58,7 +58,7 @@ export class FileStillness {
     } else if (file.lastReadIn < listing) {
       file.readCount++;
     }
-    file.lastReadIn = listing;
+    file.lastReadIn = Math.max(file.lastReadIn, listing);
   }
 
   /**
