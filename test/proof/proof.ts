@@ -3,6 +3,7 @@
  *
  *     npm run proof                      all parts, in this order
  *     npm run proof -- kills simulation  only these
+ *     npm run proof -- --list            what there is
  *     npx vitest run test/proof/kills    one folder or file, as everywhere else
  */
 import { spawnSync } from 'node:child_process';
@@ -27,13 +28,14 @@ export const partNames = Object.keys(parts) as readonly PartName[];
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
 if (import.meta.main) {
-  const { positionals } = parseArgs({ allowPositionals: true });
+  const { positionals, values } = parseArgs({ allowPositionals: true, options: { list: { type: 'boolean' } } });
   const unknown = positionals.filter((name) => !isPartName(name));
   if (unknown.length > 0) {
     console.error(`There is no part called ${unknown.join(', ')}. These are the parts:\n\n${describeParts()}`);
     process.exit(2);
   }
-  runParts(partNames.filter((name) => positionals.length === 0 || positionals.includes(name)));
+  if (values.list) console.log(describeParts());
+  else runParts(partNames.filter((name) => positionals.length === 0 || positionals.includes(name)));
 }
 
 /** A part that fails does not keep the others from running. */

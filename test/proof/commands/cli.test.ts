@@ -92,8 +92,8 @@ describe('a configuration with mistakes', () => {
         .map((line) => line.split(':')[0]),
     ).toEqual([
       'DATABRICKS_AUDIT_SOURCE',
-      'DATABRICKS_AUDIT_START',
       'DATABRICKS_AUDIT_POLL_INTERVAL',
+      'DATABRICKS_AUDIT_START',
       'DATABRICKS_AUDIT_BATCH_RECORDS',
       'OTEL_EXPORTER_OTLP_ENDPOINT',
       'OTEL_EXPORTER_OTLP_HEADERS',

@@ -2,7 +2,7 @@
  * `DATABRICKS_AUDIT_WORKERS` on the real process: what is promised with one thread holds with several. The kill table
  * (kill-table.test.ts) has rows with workers of its own.
  *
- * `TEST_WORKERS=2 npx vitest run test/e2e` runs all of the others with workers as well.
+ * `TEST_WORKERS=2 npm run proof -- commands delivery` runs all of the others with workers as well.
  */
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -12,6 +12,7 @@ import { describe, expect, it } from 'vitest';
 import { createAgent } from '../../../src/agent/agent.ts';
 import { loadConfiguration } from '../../../src/config/index.ts';
 import { silentLogger } from '../../../src/runtime/logger.ts';
+import { urlOf } from '../../support/agent-http.ts';
 import { type Environment, runAgent, startAgent } from '../../support/agent-process.ts';
 import {
   bodiesOf,
@@ -24,6 +25,7 @@ import {
 } from '../../support/deliveries.ts';
 import { auditLines, deliveryKey, deliveryScene, directoryPlace, smallBatches } from '../../support/delivery-place.ts';
 import { answers } from '../../support/otlp-receiver.ts';
+import { parsePrometheus, sumOf } from '../../support/prometheus-text.ts';
 
 const objectCount = 6;
 const keys = Array.from({ length: objectCount }, (_, index) => deliveryKey('1', `auditlogs_${index}.json`));
@@ -69,12 +71,19 @@ describe('two workers', () => {
   });
 
   it('write an outage to the log once, and that it is over once', async () => {
-    const { receiver, environment, lines } = await scene({ DATABRICKS_AUDIT_MAX_IN_FLIGHT: '6' });
-    receiver.answerWhen(() => true, answers.status(503));
+    const more = { DATABRICKS_AUDIT_MAX_IN_FLIGHT: '6', DATABRICKS_AUDIT_HTTP: '127.0.0.1:0' };
+    const { receiver, environment, lines } = await scene(more);
+    const end = Promise.withResolvers<void>();
+    receiver.answerWhen(() => true, answers.hold(end.promise, answers.accept()));
+    receiver.answerWhen(({ index }) => index < 12, answers.status(503));
     const agent = startAgent(['run'], environment);
-    await receiver.requestCount(12);
-    receiver.acceptAgain();
-    await agent.until('all lines arrived', () => receiver.accepted.length >= lines.length, 60_000);
+    const url = await urlOf(agent);
+    const retryCount = async () =>
+      sumOf(parsePrometheus(await (await fetch(`${url}/metrics`)).text()), 'databricks_audit_retries_total');
+    // The main thread knows of every refusal before the first request is accepted: one that it hears of later is a new outage.
+    await agent.until('all refusals are known', async () => (await retryCount()) === 12);
+    end.resolve();
+    await agent.until('all lines arrived', () => receiver.accepted.length >= lines.length);
     expect((await agent.stop()).code).toBe(0);
     const told = agent.log.map(({ msg }) => msg).filter((message) => message.startsWith('The collector'));
     expect(told).toEqual([
@@ -146,10 +155,9 @@ describe('two workers', () => {
     mkdirSync(dirname(path), { recursive: true });
     appendFileSync(path, `${first}\n${last}`);
     const agent = startAgent(['run'], environment);
-    await agent.until('the whole line arrived', () => receiver.accepted.length > 0);
-    expect(bodiesOf(receiver.requests)).toEqual([first]);
-    await agent.until('the other line arrived', () => receiver.accepted.length > 1);
-    expect(bodiesOf(receiver.requests)).toEqual([first, last]);
+    await agent.until('both lines arrived', () => receiver.accepted.length > 1);
+    // In requests of their own: the last line was not taken for a whole one when the first was read.
+    expect(receiver.requests.map((request) => bodiesOf([request]))).toEqual([[first], [last]]);
   });
 
   it.each(['object opened', 'announcement durable', 'request answered', 'batch settled'])(

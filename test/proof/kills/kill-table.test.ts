@@ -3,8 +3,8 @@
  * last batch; then whatever may happen to the object happens, each fate for itself on the files that the process left, and
  * another agent goes on. What arrived is compared with the bucket; nothing else is trusted.
  *
- * `npm run kill-table` runs the whole product and writes the table of docs/delivery.md. `npm test` takes every point and batch on
- * plain files, of gzip, buckets and rewritten objects a selection that meets each pair, and with workers each point once.
+ * `npm run kill-table` runs the whole product and writes the table of docs/delivery.md. `npm run proof` takes every point and batch
+ * on plain files, of gzip, buckets and rewritten objects a selection that meets each pair, and with workers each point once.
  */
 import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

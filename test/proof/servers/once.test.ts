@@ -1,6 +1,11 @@
 /**
  * Every line once in the backend: objects are overwritten while the agent, the Collector with its durable queue and the
  * backend are killed and started again, over and over. What the backend then has is what lies in the bucket.
+ *
+ * Loki promises less: it was seen to lose a whole request that it had answered with 204, when it was killed 1.2 s later. A capture of
+ * the packets has the request and the answer, and no query finds its lines after the restart. No sender can know of that, so the
+ * agent and the Collector are held to what Loki acknowledged: every line, and no line twice. `reconcile --against loki` names
+ * what Loki lost.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
@@ -11,15 +16,16 @@ import { shipAll, startBuiltAgent } from './built-agent.ts';
 import { durableQueue, startCollector } from './collector.ts';
 import { startElasticCollector, startElasticsearch } from './elasticsearch.ts';
 import { recommendedLimits, startLoki } from './loki.ts';
+import { startRecordingProxy } from './recording-proxy.ts';
 import type { ServerProcess } from './server-process.ts';
 
 interface Backend {
   /** What else is killed besides agent and Collector. */
-  readonly servers: readonly ServerProcess[];
+  readonly servers: readonly Pick<ServerProcess, 'kill' | 'start'>[];
   readonly otlpUrl: string;
   readonly mapping: string;
-  /** Every copy of every line. */
-  lines(): Promise<string[]>;
+  /** @param wanted the lines in the bucket, sorted. */
+  expectEachOnce(wanted: readonly string[]): Promise<void>;
 }
 
 it.each([
@@ -97,32 +103,52 @@ it.each([
     await shipAll(environment);
     await expect.poll(queueSize, { timeout: 120_000 }).toBe(0);
     const wanted = [...contents.values()].flat().toSorted();
-    await expect.poll(async () => new Set(await backend.lines()).size, { timeout: 60_000 }).toBe(wanted.length);
-    expect((await backend.lines()).toSorted()).toEqual(wanted);
+    await backend.expectEachOnce(wanted);
   },
   600_000,
 );
 
 async function lokiBackend(): Promise<Backend> {
   const loki = await startLoki(recommendedLimits);
+  const proxy = await startRecordingProxy(loki.otlpUrl);
+  const server = {
+    async kill() {
+      await loki.kill();
+      proxy.killed();
+    },
+    start: () => loki.start(),
+  };
+  const lines = async () => (await loki.query('{service_name="databricks"}')).map(({ line }) => line).toSorted();
   return {
-    servers: [loki],
-    otlpUrl: loki.otlpUrl,
+    servers: [server],
+    otlpUrl: proxy.url,
     mapping: 'databricks-audit,loki',
-    lines: async () => (await loki.query('{service_name="databricks"}')).map(({ line }) => line),
+    async expectEachOnce(wanted) {
+      expect([...proxy.acknowledged].toSorted()).toEqual(wanted);
+      // What it acknowledged and was not killed after, it has.
+      await expect.poll(async () => proxy.acknowledgedSinceKill.difference(new Set(await lines())).size).toBe(0);
+      const found = await lines();
+      const isFound = new Set(found);
+      expect(found).toEqual(wanted.filter((line) => isFound.has(line)));
+      console.log(`Loki has ${found.length} of ${wanted.length} lines that it acknowledged.`);
+    },
   };
 }
 
 async function elasticBackend(): Promise<Backend> {
   const elasticsearch = await startElasticsearch();
   const exporter = await startElasticCollector(elasticsearch);
+  const lines = async () => {
+    const documents = await elasticsearch.search({ match_all: {} });
+    return documents.map(({ _source }) => (_source.body as { readonly text: string }).text);
+  };
   return {
     servers: [elasticsearch, exporter],
     otlpUrl: exporter.url,
     mapping: 'databricks-audit,elastic',
-    async lines() {
-      const documents = await elasticsearch.search({ match_all: {} });
-      return documents.map(({ _source }) => (_source.body as { readonly text: string }).text);
+    async expectEachOnce(wanted) {
+      await expect.poll(async () => new Set(await lines()).size).toBe(wanted.length);
+      expect((await lines()).toSorted()).toEqual(wanted);
     },
   };
 }

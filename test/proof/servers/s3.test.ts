@@ -1,5 +1,5 @@
 /**
- * The agent and S3 servers that are not ours.
+ * The agent and an S3 server that is not ours.
  */
 import { Readable } from 'node:stream';
 import { PutBucketVersioningCommand } from '@aws-sdk/client-s3';
@@ -11,14 +11,11 @@ import { type OtlpReceiver, startOtlpReceiver } from '../../support/otlp-receive
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { runBuiltAgent, shipAll, startBuiltAgent } from './built-agent.ts';
 import { startCollector } from './collector.ts';
-import { enforcePolicy, type RealS3Server, startMoto, startVersitygw } from './s3-servers.ts';
+import { enforcePolicy, type RealS3Server, startMoto } from './moto.ts';
 
-describe.each([
-  { name: 'moto', start: startMoto },
-  { name: 'versitygw', start: startVersitygw },
-])('a bucket of $name', ({ start }) => {
+describe('a bucket of moto', () => {
   it('is followed: of overwritten objects the added lines are shipped and nothing else', async () => {
-    const { place, environment, receiver } = await scene(await start());
+    const { place, environment, receiver } = await scene(await startMoto());
     const [first, added] = [auditLines(20), auditLines(5, 20)];
     const deliveries = [first, [...first, ...added], [...added, ...first], [...first, ...added, ...auditLines(1, 99)]];
     const agent = startBuiltAgent(['run'], environment);
@@ -93,9 +90,9 @@ describe('a bucket of moto that enforces permissions', () => {
   }
 });
 
-describe('a large bucket of versitygw', () => {
+describe('a large bucket of moto', () => {
   it('is listed in pages: thousands of objects are shipped once', async () => {
-    const { place, environment, receiver } = await scene(await startVersitygw());
+    const { place, environment, receiver } = await scene(await startMoto());
     const lines = auditLines(2_100);
     await inTurns(lines.entries(), 16, async ([index, line]) => {
       await place.deliver(deliveryKey(String(index % 2), `auditlogs_${index}.json`), [line]);
@@ -110,7 +107,7 @@ describe('a large bucket of versitygw', () => {
   it('holds an object of 1 GiB: it is shipped, and of the overwritten one the added line', async () => {
     const lineBytes = 4_096;
     const lineCount = 2 ** 30 / lineBytes;
-    const server = await startVersitygw();
+    const server = await startMoto();
     const collector = await startCollector({ exporters: { nop: {} } });
     const arrivedCount = () => collector.metric('otelcol_receiver_accepted_log_records');
     const { environment, bucket } = await scene(server);

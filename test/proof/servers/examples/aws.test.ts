@@ -12,7 +12,7 @@ import { startOtlpReceiver } from '../../../support/otlp-receiver.ts';
 import { startS3Server } from '../../../support/s3-server.ts';
 import { temporaryDirectory } from '../../../support/temporary-directory.ts';
 import { runBuiltAgent } from '../built-agent.ts';
-import { enforcePolicy, startMoto } from '../s3-servers.ts';
+import { enforcePolicy, startMoto } from '../moto.ts';
 import { exampleDirectory } from './compose.ts';
 
 const statement = z.object({

@@ -1,12 +1,11 @@
 /**
- * S3 servers that are not ours: moto, which knows AWS's permissions, and versitygw, which takes large objects and many keys.
+ * An S3 server that is not ours: moto, which knows AWS's permissions and takes large objects and many keys.
  */
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { CreateBucketCommand, DeleteObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { onTestFinished } from 'vitest';
 import type { Environment } from '../../support/agent-process.ts';
-import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { serverDirectory } from './recipes.ts';
 import { freePort, type ServerProcess, startServer } from './server-process.ts';
 
@@ -26,18 +25,6 @@ const keys = {
   AWS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE',
   AWS_SECRET_ACCESS_KEY: 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY',
 };
-
-export async function startVersitygw(): Promise<RealS3Server> {
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
-  const server = await startServer({
-    command: join(serverDirectory('versitygw'), 'versitygw'),
-    arguments: ['--port', `127.0.0.1:${port}`, '--quiet', '--health', '/health', 'posix', temporaryDirectory()],
-    environment: { ROOT_ACCESS_KEY: keys.AWS_ACCESS_KEY_ID, ROOT_SECRET_KEY: keys.AWS_SECRET_ACCESS_KEY },
-    readyUrl: `${url}/health`,
-  });
-  return withClient(server, url);
-}
 
 export async function startMoto(): Promise<RealS3Server> {
   const port = await freePort();
