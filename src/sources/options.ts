@@ -1,5 +1,5 @@
 /**
- * `DATABRICKS_AUDIT_SOURCE`: where deliveries are read from.
+ * `DATABRICKS_AUDIT_SOURCE`: where to read deliveries from.
  */
 import { isAbsolute, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,9 +13,9 @@ export type SourceLocation = S3Location | DirectoryLocation;
 export interface S3Location {
   readonly kind: 's3';
   readonly bucket: string;
-  /** Empty, or ends with `/`: a prefix stands for whole segments. */
+  /** Empty or ending in `/`: a prefix consists of whole path segments. */
   readonly prefix: string;
-  /** `s3://bucket/prefix`, as messages call it. */
+  /** `s3://bucket/prefix`, for messages. */
   readonly name: string;
 }
 
@@ -36,15 +36,15 @@ export const sourceOptions = {
       return z.NEVER;
     })
     .describe(
-      'Required. Where Databricks delivers, separated by commas: `s3://bucket/prefix` (the folder that holds ' +
-        '`workspaceId=.../` or `date=.../`), a directory, or a `file://` URL (`%2C` for a comma in its path).',
+      'Required. Comma-separated list of the locations to which Databricks delivers: `s3://bucket/prefix` (the folder that contains ' +
+        '`workspaceId=.../` or `date=.../`), a directory, or a `file://` URL (write a comma in its path as `%2C`).',
     ),
   DATABRICKS_AUDIT_POLL_INTERVAL: variable(duration(1000, '60s'))
     .transform((value) => value ?? 60_000)
-    .describe('Time between two listings. Default `60s`.'),
+    .describe('Interval between two listings. Default `60s`.'),
 };
 
-/** All problems of the list at once. */
+/** Reports all problems of the list at once. */
 function parseSources(text: string): Parsed<readonly SourceLocation[]> {
   const parsed = text.split(',').map((entry) => parseLocation(entry.trim()));
   const locations = parsed.flatMap((entry) => ('value' in entry ? [entry.value] : []));
@@ -64,11 +64,11 @@ function parseLocation(entry: string): Parsed<SourceLocation> {
 }
 
 function otherSchemeHint(scheme: string): string {
-  if (scheme === 's3a' || scheme === 's3n') return ` (s3:// instead of ${scheme}://)`;
+  if (scheme === 's3a' || scheme === 's3n') return ` (use s3:// instead of ${scheme}://)`;
   if (scheme === 'http' || scheme === 'https') {
-    return ` (for a server that speaks S3, set AWS_ENDPOINT_URL_S3 to its ${scheme}:// address)`;
+    return ` (for an S3-compatible server, use s3:// and set AWS_ENDPOINT_URL_S3 to its ${scheme}:// address)`;
   }
-  return ` (${scheme}:// is not read)`;
+  return ` (${scheme}:// is not supported)`;
 }
 
 function parseFileUrl(entry: string): Parsed<DirectoryLocation> {
@@ -87,27 +87,28 @@ function parseS3(entry: string): Parsed<S3Location> {
       `expected a bucket name of 3 to 63 lower-case letters, digits, dots and hyphens in s3://bucket/prefix, not "${printable(bucket.replace(/^.*@/s, '***@'))}"`,
     );
   }
-  if (/[*?]/.test(path)) return bad('expected s3://bucket/prefix without wildcards: all workspaces below it are found');
+  if (/[*?]/.test(path))
+    return bad('expected s3://bucket/prefix without wildcards (workspaces below the prefix are found automatically)');
   const folder = path.replace(/\/+$/, '');
   const prefix = folder === '' ? '' : `${folder}/`;
   return good({ kind: 's3', bucket, prefix, name: `s3://${bucket}${folder === '' ? '' : `/${folder}`}` });
 }
 
-/** Two sources that see the same object would ship it twice, under two names. */
+/** If two sources contained the same object, it would be shipped twice, under two names. */
 function findOverlaps(locations: readonly SourceLocation[]): readonly string[] {
   return locations.flatMap((inner, index) =>
     locations
       .filter((outer, outerIndex) => outerIndex !== index && contains(outer, inner))
-      // Equal locations contain each other: once is enough.
+      // Equal locations contain each other; report them once.
       .filter((outer) => !contains(inner, outer) || locations.indexOf(outer) < index)
-      .map((outer) => `expected sources that do not overlap: ${inner.name} lies within ${outer.name}`),
+      .map((outer) => `expected sources that do not overlap: ${inner.name} is inside ${outer.name}`),
   );
 }
 
 function contains(outer: SourceLocation, inner: SourceLocation): boolean {
   if (outer.kind === 's3' && inner.kind === 's3') {
     if (outer.bucket !== inner.bucket || !inner.prefix.startsWith(outer.prefix)) return false;
-    // A listing goes down into workspace and date folders only, so any other folder may well be a source of its own.
+    // A listing descends only into workspace and date folders, so any other folder may be a separate source.
     const [segment = ''] = inner.prefix.slice(outer.prefix.length).split('/');
     return segment === '' || readWorkspaceId(segment) !== undefined || readDate(segment) !== undefined;
   }
