@@ -1,6 +1,6 @@
 /**
- * The agent as users run it: `node src/cli.ts` as a process of its own, with an environment of its own. It never outlives
- * the test that started it.
+ * Runs the agent as users do: `node src/cli.ts` in a separate process with a clean environment. The process never outlives the test
+ * that started it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -60,7 +60,7 @@ export type Environment = Readonly<Record<string, string>>;
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
 const pollMs = 10;
 
-/** Nothing of the tester's own environment reaches the agent, so that no proxy, profile or endpoint of theirs does. */
+/** Does not inherit the developer's environment, so that no proxy, AWS profile or endpoint of theirs affects the test. */
 export function startAgent(
   commandLine: readonly string[],
   environment: Environment,
@@ -71,7 +71,7 @@ export function startAgent(
     DATABRICKS_AUDIT_POLL_INTERVAL: '1s',
     DATABRICKS_AUDIT_HTTP: 'off',
     ...(process.env.TEST_WORKERS ? { DATABRICKS_AUDIT_WORKERS: process.env.TEST_WORKERS } : {}),
-    // The events of tests are of fixed days: every workspace has been silent for long.
+    // Test events have fixed dates, so every workspace would count as silent.
     DATABRICKS_AUDIT_SILENCE_AFTER: '0',
     ...environment,
   };
@@ -81,7 +81,7 @@ export function startAgent(
     stdio: ['pipe', 'pipe', 'pipe'],
     ...(uid === undefined ? {} : { uid }),
   });
-  child.stdin.on('error', () => {}); // It need not read what it is given.
+  child.stdin.on('error', () => {}); // The process may exit without reading its input.
   child.stdin.end(stdin);
   const log: LogEntry[] = [];
   const output = { stdout: '', stderr: '' };
@@ -103,7 +103,7 @@ export function startAgent(
     while (!(await condition())) {
       const reason = hasEnded(child) ? `the agent ended (${child.exitCode})` : `${timeoutMs} ms went by`;
       const isOver = hasEnded(child) || performance.now() > deadline;
-      // What the process did last may be told only now.
+      // The last output may not have been read until now.
       if (isOver && !(await condition())) throw new Error(`${reason} before this held: ${what}\n${output.stderr}`);
       await delay(pollMs);
     }
@@ -137,7 +137,7 @@ export function startAgent(
   };
 }
 
-/** Runs a command to its end. */
+/** Runs a command and waits for it to exit. */
 export function runAgent(
   commandLine: readonly string[],
   environment: Environment,

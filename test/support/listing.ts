@@ -1,5 +1,5 @@
 /**
- * Reads a source to its end, for tests.
+ * Reads all of a source.
  */
 import { buffer } from 'node:stream/consumers';
 import type { DateRange, Source } from '../../src/contracts/source.ts';

@@ -1,5 +1,5 @@
 /**
- * A clock that stands still until the test moves it.
+ * A clock that advances only when the test says so.
  */
 import type { Clock } from '../../src/runtime/clock.ts';
 
@@ -49,7 +49,7 @@ export class ManualClock implements Clock {
   }
 }
 
-/** Everything that can run without time passing has run. */
+/** Resolves when everything that can run without time passing has run. */
 export async function settled(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,7 +1,6 @@
 /**
- * A real OTLP/HTTP logs receiver on a loopback port, for tests: it stores what it accepts, keeps every request, and can
- * be told to answer in each way that collectors, Loki and the proxies before them were seen to answer.
- * It never acknowledges a record that it did not store.
+ * A real OTLP/HTTP logs receiver on a loopback port. It stores what it accepts, keeps every request, and can reproduce every response
+ * observed from collectors, Loki and proxies. It never acknowledges a record that it did not store.
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -42,7 +41,7 @@ export interface ReceivedRequest {
   answer: Answer | undefined;
 }
 
-/** Made by `answers`. */
+/** Created by `answers`. */
 export type Answer =
   | { readonly kind: 'accept'; readonly warning?: string }
   | {
@@ -212,7 +211,7 @@ export async function startOtlpReceiver(options: OtlpReceiverOptions = {}): Prom
 
   const listener = (incoming: IncomingMessage, response: ServerResponse) => {
     handle(incoming, response).catch((error) => {
-      // The sender went away in the middle of its request, or a test looks at a broken receiver: say which.
+      // Either the sender disconnected during its request or the receiver itself failed; record which.
       if (!incoming.destroyed) response.writeHead(500).end(String(error));
       response.socket?.destroy();
     });
@@ -272,7 +271,7 @@ function clientNameOf({ socket }: IncomingMessage): string | undefined {
   return socket instanceof TLSSocket ? String(socket.getPeerCertificate().subject?.CN) : undefined;
 }
 
-/** What a strict receiver refuses by itself. Loki takes the content type literally: parameters are a 415. */
+/** What a strict receiver rejects on its own. Loki compares the content type literally: parameters lead to a 415. */
 function protocolFault(
   incoming: IncomingMessage,
   path: string,
@@ -317,7 +316,7 @@ function sendResponse(response: ServerResponse, isJson: boolean, rejectedCount: 
   return send(response, 200, 'application/x-protobuf', encodeResponse(rejectedCount, text));
 }
 
-/** An ExportLogsServiceResponse; without a text it is empty. */
+/** An ExportLogsServiceResponse; empty without a text. */
 export function encodeResponse(rejectedCount: number, text: string | undefined): Buffer {
   const partial = protobuf.Writer.create();
   if (rejectedCount !== 0) partial.uint32(8).int64(rejectedCount);
@@ -332,7 +331,7 @@ function encodeStatus(text: string): Buffer {
   return Buffer.from(protobuf.Writer.create().uint32(8).int32(3).uint32(18).string(text).finish());
 }
 
-/** Undefined when the body is no ExportLogsServiceRequest. */
+/** Undefined if the body is not an ExportLogsServiceRequest. */
 export function receivedRecords(body: Uint8Array, isJson: boolean): ReceivedRecord[] | undefined {
   try {
     const request: OtlpLogsRequest = isJson ? JSON.parse(Buffer.from(body).toString()) : decodeLogsRequest(body);

@@ -15,7 +15,7 @@ import { buildApp } from 'fauxqs';
 
 export type S3Operation = 'ListObjectsV2' | 'GetObject' | 'HeadObject' | 'PutObject' | 'DeleteObject' | 'Other';
 
-/** One request as it arrived; the helpers below (`put`, `delete`) are not among them. */
+/** A request as it arrived. The helpers below (`put`, `delete`) are not recorded. */
 export interface S3RequestSeen {
   readonly operation: S3Operation;
   readonly bucket: string;
@@ -28,7 +28,7 @@ export interface S3RequestSeen {
   readonly status: number;
 }
 
-/** Which requests a fault hits: all given fields must agree. */
+/** Selects the requests that a fault affects: all given fields must match. */
 export interface S3RequestMatch {
   readonly operation?: S3Operation;
   /** The key, or the prefix of a listing, begins with this text or matches this expression. */
@@ -45,7 +45,7 @@ export interface S3Failure {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Cuts the connection behind this many bytes of the body, or stops sending there without a word. */
+/** After this many bytes of the body, closes the connection or silently stops sending. */
 export interface S3BodyFault {
   readonly afterBytes: number;
   readonly ending: 'cut' | 'hang';

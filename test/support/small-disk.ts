@@ -1,5 +1,5 @@
 /**
- * A file system of a test's own, small enough to be filled. It takes the right to mount one; without it the test is skipped.
+ * A dedicated file system, small enough to fill up. Needs permission to mount; without it the test is skipped.
  */
 import { execFileSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
@@ -40,7 +40,7 @@ export function smallDisk(context: TestContext): SmallDisk {
   };
 }
 
-/** A file that cannot be written, not by root either. */
+/** Makes a file read-only even for root. */
 export function mountReadOnly(context: TestContext, file: string): void {
   mount(context, ['--bind', file, file]);
   execFileSync('mount', ['-o', 'remount,ro,bind', file]);

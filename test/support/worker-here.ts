@@ -1,5 +1,5 @@
 /**
- * A worker in the test's own thread: what it and the main thread tell each other goes through a real MessageChannel.
+ * Runs a worker in the test's own thread, connected to the main side by a real MessageChannel.
  */
 import { MessageChannel } from 'node:worker_threads';
 import { onTestFinished } from 'vitest';
@@ -13,7 +13,7 @@ import { silentLogger } from '../../src/runtime/logger.ts';
 
 export type Shipper = Pick<ObjectShipper, 'ship'>;
 
-/** @param createShipper makes the worker's shipper, on the state as a worker sees it. */
+/** @param createShipper creates the worker's shipper, given the worker's view of the state. */
 export function workerHere(
   services: Partial<MainServices> & Pick<MainServices, 'state'>,
   createShipper: (state: ShippingState, main: MainThread) => Shipper,
