@@ -18,7 +18,7 @@ export interface LogEntry {
 }
 
 export interface Exit {
-  /** Null when a signal ended the process. */
+  /** Null if a signal ended the process. */
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
@@ -27,31 +27,31 @@ export interface Exit {
 
 export interface AgentProcess {
   readonly pid: number;
-  /** What was logged so far. */
+  /** The log so far. */
   readonly log: readonly LogEntry[];
   readonly stdout: string;
   readonly stderr: string;
-  /** Resolves when the process has ended, by itself or not, and all of its output was read. */
+  /** Resolves when the process has exited, however it ended, and all output has been read. */
   readonly exit: Promise<Exit>;
-  /** Polls until the condition holds. Throws with the agent's log when the process ends first or time runs out. */
+  /** Polls until the condition holds. Throws with the agent's log if the process exits first or on timeout. */
   until(what: string, condition: () => boolean | Promise<boolean>, timeoutMs?: number): Promise<void>;
-  /** The first entry with this message, once it is there. */
+  /** Waits for the first entry with this message. */
   logged(message: string): Promise<LogEntry>;
-  /** SIGTERM. */
+  /** Sends SIGTERM and waits for the exit. */
   stop(): Promise<Exit>;
-  /** SIGKILL: nothing of the process runs any more once it resolves. */
+  /** Sends SIGKILL. The process no longer runs once this resolves. */
   kill(): Promise<Exit>;
   signal(name: NodeJS.Signals): void;
 }
 
 export interface AgentProcessOptions {
-  /** Written to standard input, which is closed behind it. */
+  /** Written to standard input, which is then closed. */
   readonly stdin?: string | Uint8Array | undefined;
-  /** What to run instead of the command line interface. */
+  /** A script to run instead of the command-line interface. */
   readonly script?: string | undefined;
-  /** A module that runs before it. */
+  /** A module to preload. */
   readonly preload?: string | undefined;
-  /** Another user than that of the test, who has to be root for it. */
+  /** Run as another user; requires the test to run as root. */
   readonly uid?: number | undefined;
 }
 

@@ -11,7 +11,7 @@ import type { ReceivedRecord } from './otlp-receiver.ts';
 export interface BackendServer {
   readonly url: string;
   readonly requests: readonly { readonly path: string; readonly headers: IncomingMessage['headers'] }[];
-  /** The next request is answered with this status. */
+  /** Answers the next request with this status. */
   failNext(status: number): void;
 }
 

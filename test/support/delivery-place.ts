@@ -11,10 +11,10 @@ import type { S3Server } from './s3-server.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
 export interface DeliveryPlace {
-  /** What DATABRICKS_AUDIT_SOURCE takes. */
+  /** A value for DATABRICKS_AUDIT_SOURCE. */
   readonly source: string;
   readonly environment: Readonly<Record<string, string>>;
-  /** Writes or overwrites an object as a whole. A key that ends in `.gz` is compressed. */
+  /** Creates or overwrites an object atomically; compresses it if the key ends in `.gz`. */
   deliver(key: string, lines: readonly string[]): Promise<void>;
 }
 

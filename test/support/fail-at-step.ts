@@ -1,5 +1,5 @@
 /**
- * Preloaded into an agent (`node --import`): throws in the thread that reaches the step named by FAIL_AT_STEP, like a bug would.
+ * Preloaded into an agent (`node --import`): throws in the thread that reaches the step named by FAIL_AT_STEP, as a bug would.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { type StepReached, stepChannelName } from '../../src/contracts/step.ts';

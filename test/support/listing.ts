@@ -11,9 +11,9 @@ export interface Listing {
     readonly workspaceId: string | undefined;
     readonly objects: readonly DeliveredObject[];
   }[];
-  /** Of all workspaces, in the order of the listing. */
+  /** The objects of all workspaces, in listing order. */
   readonly objects: readonly DeliveredObject[];
-  /** What the source reported, and what a single workspace was rejected with. */
+  /** Errors that the source reported, or with which the listing of a workspace rejected. */
   readonly faults: readonly AgentError[];
 }
 

@@ -85,7 +85,7 @@ export async function liveOn(directory: string, sent: Sent): Promise<void> {
       if (!isAgentError(error, 'ERR_STATE_DAMAGED')) throw error;
     }
   }
-  throw new Error('it ends again and again');
+  throw new Error('the state is damaged again and again');
 }
 
 /** @param dies called during the second batch, which arrives but is not settled. */
@@ -153,7 +153,7 @@ function restlessClock(death: AbortController): Clock {
     nowMs: () => Date.parse(createdOn),
     random: () => 0.5,
     async sleep(delayMs, signal) {
-      if (delayMs > patienceMs) death.abort(new Error('it waits for ever'));
+      if (delayMs > patienceMs) death.abort(new Error('waits for a disk that never recovers'));
       await new Promise((resolve) => setImmediate(resolve));
       signal.throwIfAborted();
       death.signal.throwIfAborted();

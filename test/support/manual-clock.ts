@@ -37,7 +37,7 @@ export class ManualClock implements Clock {
     });
   }
 
-  /** Moves on, and lets whatever was due run until it waits again. */
+  /** Advances the time, and lets everything that is due run until it waits again. */
   async advance(delayMs: number): Promise<void> {
     this.#nowMs += delayMs;
     for (const sleeper of this.#sleepers) {

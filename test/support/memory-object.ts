@@ -9,7 +9,7 @@ export interface MemoryObjectOptions {
   readonly growing?: boolean;
   /** Bytes per chunk, so that lines span chunks. */
   readonly chunkBytes?: number;
-  /** Thrown behind the last byte. */
+  /** Thrown after the last byte. */
   readonly failure?: Error;
 }
 

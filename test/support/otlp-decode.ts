@@ -27,7 +27,7 @@ export interface OtlpScopeLogs {
 }
 
 export interface OtlpLogRecord {
-  /** Nanoseconds as a decimal string; absent when unset. */
+  /** Nanoseconds as a decimal string; absent if unset. */
   readonly timeUnixNano?: string;
   readonly observedTimeUnixNano?: string;
   readonly severityNumber?: number;
@@ -45,7 +45,7 @@ export interface OtlpKeyValue {
 export interface OtlpAnyValue {
   readonly stringValue?: string;
   readonly boolValue?: boolean;
-  /** A decimal string, because JSON numbers stop at 2^53. */
+  /** A decimal string, because JSON numbers are exact only up to 2^53. */
   readonly intValue?: string;
   readonly doubleValue?: number;
   readonly arrayValue?: { readonly values: readonly OtlpAnyValue[] };

@@ -16,28 +16,28 @@ import { decodeLogsRequest, type OtlpLogRecord, type OtlpLogsRequest, type OtlpR
 export interface ReceivedRecord {
   /** The attribute `log.record.uid`. */
   readonly uid: string | undefined;
-  /** The body, when it is a string. */
+  /** The body, if it is a string. */
   readonly body: string | undefined;
   readonly record: OtlpLogRecord;
   readonly resource: OtlpResource | undefined;
   /** Resource, scope and record as JSON with sorted keys. */
   readonly json: string;
-  /** SHA-256 of the encoded LogRecord alone, so "byte for byte" is one comparison. */
+  /** SHA-256 of the encoded LogRecord, to compare records byte for byte. */
   readonly bytesHash: string;
 }
 
 export interface ReceivedRequest {
-  /** 0 for the first one that arrived. */
+  /** Zero-based, in order of arrival. */
   readonly index: number;
   readonly path: string;
   readonly headers: IncomingMessage['headers'];
-  /** Of the client certificate, if one was shown. */
+  /** The common name of the client certificate, if one was presented. */
   readonly clientName: string | undefined;
-  /** Decompressed. */
+  /** The decompressed body. */
   readonly body: Buffer;
-  /** Empty when the body is not a request. */
+  /** Empty if the body is not a valid request. */
   readonly records: readonly ReceivedRecord[];
-  /** What it was answered; set once that is decided. */
+  /** The chosen answer; set once it is decided. */
   answer: Answer | undefined;
 }
 
@@ -59,41 +59,41 @@ export type Answer =
   | { readonly kind: 'hold'; readonly until: Promise<unknown>; readonly answer: Answer };
 
 export const answers = {
-  /** 200 and everything stored; a warning goes along as a partial success that rejects nothing. */
+  /** 200, stores everything. A warning is sent as a partial success without rejected records. */
   accept: (warning?: string): Answer => (warning === undefined ? { kind: 'accept' } : { kind: 'accept', warning }),
-  /** Nothing is stored. The text travels as a protobuf Status, as Loki and the Collector send it; see `plain` too. */
+  /** Stores nothing. Sends the text as a protobuf Status, like Loki and the Collector; see also `plain`. */
   status: (status: number, text = '', headers: Record<string, string> = {}): Answer => ({
     kind: 'status',
     status,
     text,
     headers,
   }),
-  /** Nothing is stored; the text is the body as it is. */
+  /** Stores nothing. Sends the text unchanged as the body. */
   plain: (status: number, text: string, headers: Record<string, string> = {}): Answer => ({
     kind: 'status',
     status,
     text,
     headers: { 'content-type': 'text/plain', ...headers },
   }),
-  /** 200 with a partial success: the last `rejectedCount` records are not stored. */
+  /** 200 with a partial success: does not store the last `rejectedCount` records. */
   partial: (rejectedCount: number, text = 'quota used up'): Answer => ({ kind: 'partial', rejectedCount, text }),
-  /** As Loki: 400 when a record matches, while the other records of the request are stored. Otherwise accepts. */
+  /** Like Loki: answers 400 if a record matches but stores the other records of the request. Otherwise accepts. */
   refuseRecords: (matches: (record: ReceivedRecord) => boolean, text = 'line too long'): Answer => ({
     kind: 'refuseRecords',
     matches,
     text,
   }),
-  /** Stores everything, then cuts the connection: the sender cannot know. */
+  /** Stores everything, then closes the connection without an answer. */
   loseAnswer: (): Answer => ({ kind: 'loseAnswer' }),
-  /** Cuts the connection, nothing stored. */
+  /** Closes the connection and stores nothing. */
   cut: (): Answer => ({ kind: 'cut' }),
-  /** Never answers, nothing stored. */
+  /** Never answers and stores nothing. */
   hang: (): Answer => ({ kind: 'hold', until: new Promise(() => {}), answer: { kind: 'cut' } }),
   /** Answers once the promise has resolved. */
   hold: (until: Promise<unknown>, answer: Answer = { kind: 'accept' }): Answer => ({ kind: 'hold', until, answer }),
-  /** These bytes instead of an HTTP answer, nothing stored. */
+  /** Sends these bytes instead of an HTTP response and stores nothing. */
   raw: (bytes: string): Answer => ({ kind: 'raw', bytes }),
-  /** 200, everything stored, with this body instead of an ExportLogsServiceResponse. */
+  /** 200, stores everything, but sends this body instead of an ExportLogsServiceResponse. */
   acceptWith: (body: string | Buffer, contentType = 'application/x-protobuf'): Answer => ({
     kind: 'acceptWith',
     body,
@@ -105,35 +105,35 @@ export interface OtlpReceiverOptions {
   readonly tls?: {
     readonly cert: string;
     readonly key: string;
-    /** Demands a client certificate from this authority. */
+    /** Requires a client certificate issued by this CA. */
     readonly clientCa?: string;
   };
   /** 0 for any free port. */
   readonly port?: number;
   readonly path?: string;
-  /** Accepted records go to this file, one JSON object a line, and to the disk, before they are acknowledged. */
+  /** Accepted records are written to this file as JSON lines and synced to disk before they are acknowledged. */
   readonly acceptedFile?: string;
 }
 
 export interface OtlpReceiver {
-  /** Of the server, without a path: what OTEL_EXPORTER_OTLP_ENDPOINT takes. */
+  /** The URL without a path, for OTEL_EXPORTER_OTLP_ENDPOINT. */
   readonly url: string;
   readonly port: number;
-  /** Every request, in the order of arrival. */
+  /** All requests in order of arrival. */
   readonly requests: readonly ReceivedRequest[];
-  /** Every stored record, in the order of storing; a record that came twice is in it twice. */
+  /** All stored records in order; a record that arrived twice is listed twice. */
   readonly accepted: readonly ReceivedRecord[];
-  /** `log.record.uid` of every stored record. */
+  /** The `log.record.uid` of every stored record. */
   acceptedUids(): string[];
-  /** The next requests are answered like this, one answer each; they go before the rules of `answerWhen`. */
+  /** Answers for the next requests, one each; they take precedence over `answerWhen`. */
   answerNext(...next: readonly Answer[]): void;
-  /** Every request that matches is answered like this until the returned function is called; the newest rule wins. */
+  /** Answers every matching request like this until the returned function is called; the newest rule wins. */
   answerWhen(matches: (request: ReceivedRequest) => boolean, answer: Answer): () => void;
-  /** Forgets what `answerNext` and `answerWhen` said. */
+  /** Discards everything set by `answerNext` and `answerWhen`. */
   acceptAgain(): void;
-  /** Resolves when that many requests have arrived since the start. */
+  /** Resolves once this many requests have arrived in total. */
   requestCount(count: number): Promise<void>;
-  /** Cuts all connections. A receiver that is started again on the same port is the collector coming back. */
+  /** Closes all connections. To simulate recovery, start another receiver on the same port. */
   close(): Promise<void>;
 }
 
@@ -167,8 +167,8 @@ export async function startOtlpReceiver(options: OtlpReceiverOptions = {}): Prom
     };
     requests.push(request);
     for (const wake of waiting) wake();
-    const told = next.shift() ?? rules.findLast((rule) => rule.matches(request))?.answer;
-    request.answer = told ?? protocolFault(incoming, path, records) ?? { kind: 'accept' };
+    const chosen = next.shift() ?? rules.findLast((rule) => rule.matches(request))?.answer;
+    request.answer = chosen ?? protocolFault(incoming, path, records) ?? { kind: 'accept' };
     await give(request.answer, request, response, isJson);
   }
 

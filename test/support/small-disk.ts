@@ -9,9 +9,9 @@ import { temporaryDirectory } from './temporary-directory.ts';
 
 export interface SmallDisk {
   readonly path: string;
-  /** Leaves no byte free. */
+  /** Fills the disk completely. */
   fill(): void;
-  /** Takes back what `fill` did. */
+  /** Undoes `fill`. */
   makeRoom(): void;
   makeReadOnly(): void;
   makeWritable(): void;
@@ -32,7 +32,7 @@ export function smallDisk(context: TestContext): SmallDisk {
         if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') return;
         throw error;
       }
-      throw new Error('the disk is larger than it should be');
+      throw new Error('the disk is larger than expected');
     },
     makeRoom: () => rmSync(filler),
     makeReadOnly: () => void execFileSync('mount', ['-o', 'remount,ro', path]),
