@@ -1,5 +1,5 @@
 /**
- * `replay`: sends dead letters again, once what they were refused for is mended.
+ * `replay`: resends dead letters after the cause of their rejection has been fixed.
  */
 import { loadConfiguration } from '../config/index.ts';
 import { AgentError } from '../model/agent-error.ts';
@@ -13,7 +13,7 @@ import {
   readDeadLetters,
   replay as send,
 } from '../tools/replay.ts';
-import { type CommandContext, count, dateOption, type ExitCode, exitCodes, jsonLine, some } from './command.ts';
+import { type CommandContext, count, counted, dateOption, type ExitCode, exitCodes, jsonLine } from './command.ts';
 import { renderTable } from './table.ts';
 
 export interface ReplayCommandOptions {
@@ -36,11 +36,11 @@ export async function replay(options: ReplayCommandOptions, context: CommandCont
   }
   const logger = createLogger(configuration.logLevel, stderr);
   const onProgress = ({ acceptedCount, refusedCount }: Readonly<ReplayResult>) =>
-    stderr.write(`\r${count(acceptedCount)} accepted, ${count(refusedCount)} refused again`);
+    stderr.write(`\r${count(acceptedCount)} accepted, ${count(refusedCount)} rejected again`);
   const dependencies = { logger, stdout, onProgress: stderr.isTTY ? onProgress : undefined };
   const result = await send(configuration, selection, dependencies, stop);
   if (stderr.isTTY) stderr.write('\r\u001b[K');
-  // With OTEL_LOGS_EXPORTER=console, standard output is for the records.
+  // With OTEL_LOGS_EXPORTER=console, standard output carries the records.
   const report = configuration.logsExporter === 'console' ? stderr : stdout;
   report.write(options.json ? jsonLine(result) : renderResult(result));
   const isComplete = result.refusedCount + result.unreadableCount + result.filesInUse.length === 0;
@@ -65,20 +65,20 @@ function renderOverview({ groups, selectedCount, otherCount, unreadableCount }: 
     count(letters),
     printable(reason, 100),
   ]);
-  const table = groups.length === 0 ? '' : `${renderTable(['refused', 'status', 'records', 'reason'], rows)}\n`;
-  return `${table}${some(selectedCount, 'dead letter')} would be sent again.${rest(otherCount, unreadableCount)}\n`;
+  const table = groups.length === 0 ? '' : `${renderTable(['rejected', 'status', 'records', 'reason'], rows)}\n`;
+  return `${table}${counted(selectedCount, 'dead letter')} would be resent.${rest(otherCount, unreadableCount)}\n`;
 }
 
 function renderResult(result: ReplayResult): string {
   const { selectedCount, acceptedCount, refusedCount, otherCount, unreadableCount, filesInUse } = result;
   const lines = [
-    `${some(selectedCount, 'dead letter')} sent again: ${count(acceptedCount)} accepted, ${count(refusedCount)} refused again and kept.${rest(otherCount, unreadableCount)}`,
-    ...filesInUse.map((path) => `Left alone, as it is being written: ${printable(path, 1_000)}`),
+    `${counted(selectedCount, 'dead letter')} resent: ${count(acceptedCount)} accepted, ${count(refusedCount)} rejected again and kept.${rest(otherCount, unreadableCount)}`,
+    ...filesInUse.map((path) => `Skipped because it is in use: ${printable(path, 1_000)}`),
   ];
   return `${lines.join('\n')}\n`;
 }
 
 function rest(otherCount: number, unreadableCount: number): string {
   const others = otherCount === 0 ? '' : ` ${count(otherCount)} others kept.`;
-  return unreadableCount === 0 ? others : `${others} ${some(unreadableCount, 'line')} that cannot be read kept.`;
+  return unreadableCount === 0 ? others : `${others} ${counted(unreadableCount, 'unreadable line')} kept.`;
 }

@@ -1,5 +1,5 @@
 /**
- * `status`: what the state says was delivered, per workspace and date; also while an agent runs.
+ * `status`: shows what has been delivered by workspace and date, according to the state. Can run beside an agent.
  */
 import { type DeliverySummary, readDeliverySummary } from '../agent/agent.ts';
 import { loadConfiguration } from '../config/index.ts';
@@ -8,7 +8,7 @@ import { type Clock, systemClock } from '../runtime/clock.ts';
 import { durationText } from '../runtime/duration.ts';
 import { printable } from '../runtime/printable.ts';
 import { type DeadLetterGroup, readDeadLetters } from '../tools/replay.ts';
-import { type CommandContext, count, type ExitCode, exitCodes, jsonLine } from './command.ts';
+import { type CommandContext, count, counted, type ExitCode, exitCodes, jsonLine } from './command.ts';
 import { renderTable } from './table.ts';
 
 export async function status(
@@ -19,7 +19,7 @@ export async function status(
   const { stateDirectory, deadLetterDirectory } = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...environment });
   const summary = await readDeliverySummary(stateDirectory);
   if (summary === undefined) {
-    stderr.write(`There is no state in ${stateDirectory} yet: nothing was shipped with it.\n`);
+    stderr.write(`No state in ${stateDirectory}: nothing has been shipped with it yet.\n`);
     return exitCodes.failure;
   }
   const nowMs = clock.nowMs();
@@ -34,7 +34,7 @@ export async function status(
 
 function render({ createdOn, databaseBytes, announcedBatchCount, partitions }: DeliverySummary): string {
   const table = renderTable(
-    ['workspace', 'date', 'objects', 'not finished', 'accepted', 'dead-lettered'],
+    ['workspace', 'date', 'objects', 'incomplete', 'accepted', 'dead-lettered'],
     partitions.map((partition) => [
       partition.workspaceId ?? '-',
       partition.date ?? '-',
@@ -47,12 +47,12 @@ function render({ createdOn, databaseBytes, announcedBatchCount, partitions }: D
   const total = (of: (partition: DeliverySummary['partitions'][number]) => number) =>
     count(partitions.reduce((sum, partition) => sum + of(partition), 0));
   return `${table}
-${total((each) => each.acceptedCount)} lines accepted, ${total((each) => each.deadLetteredCount)} dead-lettered, ${count(announcedBatchCount)} batches under way or to be sent again
+${total((each) => each.acceptedCount)} lines accepted, ${total((each) => each.deadLetteredCount)} dead-lettered, ${counted(announcedBatchCount, 'batch', 'batches')} in flight or to be resent
 state since ${createdOn}, ${(databaseBytes / 1_048_576).toFixed(1)} MiB
 `;
 }
 
-/** How far behind each workspace is. */
+/** Adds how long ago the last event and the newest object of each workspace were. */
 function withAges({ workspaces }: DeliverySummary, nowMs: number) {
   const ageMs = (timeMs: number | undefined) => (timeMs === undefined ? undefined : nowMs - timeMs);
   return workspaces.map((workspace) => ({
@@ -77,7 +77,7 @@ function renderWorkspaces({ workspaces }: DeliverySummary, nowMs: number): strin
   return `\n${renderTable(['workspace', 'last event', '', 'newest object', '', ''], rows)}`;
 }
 
-/** What the dead-letter files hold. */
+/** Dead letters that await a replay. */
 function renderDeadLetters(groups: readonly DeadLetterGroup[]): string {
   if (groups.length === 0) return '';
   const rows = groups.map(({ date, response, reason, count: letters }) => [
@@ -86,5 +86,5 @@ function renderDeadLetters(groups: readonly DeadLetterGroup[]): string {
     count(letters),
     printable(reason, 100),
   ]);
-  return `\n${renderTable(['refused', 'status', 'dead letters', 'reason'], rows)}`;
+  return `\n${renderTable(['rejected', 'status', 'dead letters', 'reason'], rows)}`;
 }

@@ -28,7 +28,7 @@ export const sourceOptions = {
     .describe('Time between two listings of a source. Default `60s`.'),
 };
 
-/** All problems of the list at once. */
+/** Reports all problems of the list at once. */
 function parseSources(text: string): Parsed<readonly SourceLocation[]> {
   const parsed = text.split(',').map((entry) => parseLocation(entry.trim()));
   const locations = parsed.flatMap((entry) => ('value' in entry ? [entry.value] : []));
@@ -51,9 +51,9 @@ function parseLocation(entry: string): Parsed<SourceLocation> {
 }
 
 function otherSchemeHint(scheme: string): string {
-  if (scheme === 's3a' || scheme === 's3n') return ` (s3:// instead of ${scheme}://)`;
+  if (scheme === 's3a' || scheme === 's3n') return ` (use s3:// instead of ${scheme}://)`;
   if (scheme === 'http' || scheme === 'https') {
-    return ` (for a server that speaks S3, set AWS_ENDPOINT_URL_S3 to its ${scheme}:// address)`;
+    return ` (for an S3-compatible server, use s3:// and set AWS_ENDPOINT_URL_S3 to its ${scheme}:// address)`;
   }
   return ` (${scheme}:// is not supported)`;
 }
@@ -63,9 +63,9 @@ function findOverlaps(locations: readonly SourceLocation[]): readonly string[] {
   return locations.flatMap((inner, index) =>
     locations
       .filter((outer, outerIndex) => outerIndex !== index && contains(outer, inner))
-      // Equal locations contain each other: once is enough.
+      // Equal locations contain each other; report them once.
       .filter((outer) => !contains(inner, outer) || locations.indexOf(outer) < index)
-      .map((outer) => `expected sources that do not overlap: ${inner.name} lies within ${outer.name}`),
+      .map((outer) => `expected sources that do not overlap: ${inner.name} is inside ${outer.name}`),
   );
 }
 

@@ -1,5 +1,5 @@
 /**
- * What the agent did since it started. Two equations hold between any two events, and a test reads them under load:
+ * Counters since the agent started. Two invariants hold after every event, and a test checks them under load:
  * linesRead = linesNew + linesAlreadyShipped, and
  * linesNew = linesAccepted + linesDeadLettered + linesAbandoned + linesInFlight.
  */
@@ -13,17 +13,17 @@ export class Counters {
   linesDeadLettered = 0;
   /** In batches whose claim was taken over: another process sends them. */
   linesAbandoned = 0;
-  /** Object versions that were read to their end. */
+  /** Object versions read completely. */
   objectsShipped = 0;
-  /** Listed in a version that was settled before: not opened. */
+  /** Object versions that were already settled and therefore not opened. */
   objectsUnchanged = 0;
-  /** Object versions that could not be read to their end, this time. */
+  /** Visits that could not read the object version completely; it is retried. */
   objectsFailed = 0;
-  /** Compressed streams that are cut or corrupt; what could be decoded was shipped. */
+  /** Truncated or corrupt compressed streams; whatever could be decoded was shipped. */
   objectsDamaged = 0;
   bytesDecoded = 0;
 
-  /** Handed to the exporter, without an end yet. */
+  /** Handed to the exporter, but neither accepted nor dead-lettered yet. */
   get linesInFlight(): number {
     return this.linesNew - this.linesAccepted - this.linesDeadLettered - this.linesAbandoned;
   }

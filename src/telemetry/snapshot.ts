@@ -1,5 +1,5 @@
 /**
- * What the live page shows, as plain data: /status.json and the events of the page.
+ * The content of the live page as plain data, for /status.json and the page's event stream.
  */
 import { responseCodeText } from '../model/response-code.ts';
 import { packageVersion } from '../runtime/package-version.ts';
@@ -8,7 +8,7 @@ import type { Activity, SourceActivity } from './activity.ts';
 import { type Health, readiness } from './health.ts';
 import type { WorkspaceActivity } from './workspace-activity.ts';
 
-/** One variable as it was set; secrets are masked. */
+/** A variable as configured, with secrets masked. */
 export interface Setting {
   readonly name: string;
   readonly value: string;
@@ -73,7 +73,7 @@ export function takeSnapshot({ activity, nowMs, startedAtMs, stateBytes, residen
   };
 }
 
-/** Without asking the collector: the page is looked at far too often for that. */
+/** Does not probe the collector: the page updates far too often for that. */
 function healthOf(activity: Activity, nowMs: number): Omit<Health, 'checks'> {
   const { ok, status, reason } = readiness(activity, undefined, nowMs);
   return { ok, status, reason };

@@ -1,5 +1,5 @@
 /**
- * Reads a source to its end, for tests.
+ * Reads all of a source.
  */
 import { buffer } from 'node:stream/consumers';
 import type { Candidate, DateRange, Source } from '../../src/contracts/source.ts';
@@ -11,11 +11,11 @@ export interface Listing {
     readonly workspaceId: string | undefined;
     readonly objects: readonly DeliveredObject[];
   }[];
-  /** Of all workspaces, in the order of the listing. */
+  /** The objects of all workspaces, in listing order. */
   readonly objects: readonly DeliveredObject[];
   /** The same objects, as they were offered. */
   readonly candidates: readonly Candidate[];
-  /** What the source reported, and what a single workspace was rejected with. */
+  /** Errors that the source reported, or with which the listing of a workspace rejected. */
   readonly faults: readonly AgentError[];
 }
 

@@ -1,5 +1,5 @@
 /**
- * A delivered object whose bytes are in memory: for tests of what happens behind the source.
+ * A delivered object in memory, for tests of the steps after the source.
  */
 import { createHash } from 'node:crypto';
 import type { DeliveredObject, ObjectId } from '../../src/model/object.ts';
@@ -30,7 +30,7 @@ export function memoryObject(content: string | Uint8Array, options: MemoryObject
   };
 }
 
-/** All from one piece of memory: a chunk is not valid any more once the next one is asked for. */
+/** Reuses one buffer for all chunks, because a chunk is valid only until the next one is requested. */
 async function* chunksOf(bytes: Uint8Array, chunkBytes: number, failure: Error | undefined): AsyncIterable<Uint8Array> {
   const chunk = Buffer.alloc(Math.min(chunkBytes, bytes.length));
   for (let at = 0; at < bytes.length; at += chunkBytes) {

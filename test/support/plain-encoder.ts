@@ -1,5 +1,5 @@
 /**
- * A mapper's stand-in for tests of delivery: a record is its uid, its observed time and its body.
+ * A minimal mapper for delivery tests: a record consists of its uid, observed time and body.
  */
 import type { Batch } from '../../src/contracts/exporter.ts';
 import type { Mapper, RequestEncoder } from '../../src/contracts/mapper.ts';
@@ -34,7 +34,7 @@ function createPlainEncoder(eventTimes: EventTimes | undefined): RequestEncoder 
   };
 }
 
-/** Equal for two sends of a line exactly when they are the same byte for byte. */
+/** Equal for two sends of a line if and only if they are byte-for-byte identical. */
 export function plainRecord(line: IdentifiedLine): string {
   return JSON.stringify([plainUid(line), line.observedAtMs, Buffer.from(line.bytes).toString()]);
 }

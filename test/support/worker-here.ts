@@ -1,5 +1,5 @@
 /**
- * A worker in the test's own thread: its messages and those of the main thread go through a real MessageChannel.
+ * Runs a worker in the test's own thread, connected to the main side by a real MessageChannel.
  */
 import { MessageChannel } from 'node:worker_threads';
 import { onTestFinished } from 'vitest';

@@ -1,5 +1,5 @@
 /**
- * Events of an agent, for tests of what becomes of them.
+ * Builders for agent events.
  */
 
 import type { AgentEvent, Fault } from '../../src/contracts/observer.ts';
@@ -12,7 +12,7 @@ export const sourceName = 's3://audit';
 export const unavailable: Fault = {
   code: 'ERR_EXPORT_UNAVAILABLE',
   message: 'http://collector:4318/v1/logs could not be reached: connect ECONNREFUSED',
-  hint: 'Check that the collector runs.',
+  hint: 'Check that the collector is running.',
 };
 
 export function linesRead(newCount: number, changes: Partial<AgentEvent & { kind: 'linesRead' }> = {}): AgentEvent {

@@ -1,5 +1,5 @@
 /**
- * From events to what Prometheus gets to see.
+ * From events to the Prometheus exposition.
  */
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { AgentEvent } from '../../src/contracts/observer.ts';
@@ -20,7 +20,7 @@ import {
 } from './events.ts';
 
 describe('the metrics', () => {
-  it('say what happened', async () => {
+  it('reflect the events', async () => {
     const { observe, scrape } = await setUp();
     observe(
       linesRead(10, { alreadyShippedCount: 5 }),
@@ -92,7 +92,7 @@ describe('the metrics', () => {
     expect(expected.map(([name, , ...labels]) => [name, sumOf(samples, name, ...labels), ...labels])).toEqual(expected);
   });
 
-  it('have the age of the oldest event that is under way, and 0 when none is', async () => {
+  it('report the age of the oldest event in flight, or 0 if there is none', async () => {
     const { observe, scrape } = await setUp();
     const age = async () => sumOf(await scrape(), 'databricks_audit_unsettled_oldest_age_seconds');
     const older = { eventTimes: { oldestMs: startMs - 500_000, newestMs: startMs, lateCount: 0 } };
@@ -121,7 +121,7 @@ describe('the metrics', () => {
     expect(sumOf(samples, 'databricks_audit_objects_visited_total', elsewhere)).toBe(1);
   });
 
-  it('have exactly the attributes that the table, and so the documentation, says', async () => {
+  it('have exactly the attributes listed in the table of instruments, and so in the documentation', async () => {
     const { observe, scrape } = await setUp();
     observe(
       linesRead(3),
@@ -143,7 +143,7 @@ describe('the metrics', () => {
     }
   });
 
-  it('fold the workspaces behind the two hundredth into one', async () => {
+  it('combine all workspaces after the two hundredth into one series', async () => {
     const { observe, scrape } = await setUp();
     for (let id = 1; id <= 250; id++) {
       observe(linesRead(2, { workspaceId: String(id) }), batchEnded(1, 0, { workspaceId: String(id) }));
@@ -155,7 +155,7 @@ describe('the metrics', () => {
     expect(sumOf(accepted, 'databricks_audit_lines_accepted_total', { databricks_workspace_id: '_OTHER' })).toBe(50);
   });
 
-  it('give names of their own to the workspaces that delivered last, whatever the state remembers', () => {
+  it('give the most recently active workspaces their own series, however many the state remembers', () => {
     const gone = Array.from({ length: 300 }, (_, id) => ({
       workspaceId: `gone-${id}`,
       date: '2024-01-01',
@@ -167,18 +167,18 @@ describe('the metrics', () => {
     expect(workspaces.size).toBe(201);
   });
 
-  it('begin again when the agent does, as after a restart of the process', async () => {
-    const { observe, scrape, beginAgain } = await setUp();
+  it('start from zero with a new agent, as after a restart of the process', async () => {
+    const { observe, scrape, startNewAgent } = await setUp();
     observe(linesRead(5));
     expect(sumOf(await scrape(), 'databricks_audit_lines_in_flight')).toBe(5);
-    beginAgain();
+    startNewAgent();
     observe(linesRead(2), batchEnded(2));
     const samples = await scrape();
     expect(sumOf(samples, 'databricks_audit_lines_read_total')).toBe(2);
     expect(sumOf(samples, 'databricks_audit_lines_in_flight')).toBe(0);
   });
 
-  it('keep names that others chose within their label', async () => {
+  it('escape untrusted names in labels', async () => {
     const { observe, scrape } = await setUp();
     const workspaceId = 'a"} 1\ndatabricks_audit_fake 1\\';
     observe(linesRead(2, { workspaceId }));
@@ -191,7 +191,7 @@ describe('the metrics', () => {
 async function setUp(): Promise<{
   observe: (...events: readonly AgentEvent[]) => void;
   scrape: () => Promise<Sample[]>;
-  beginAgain: () => void;
+  startNewAgent: () => void;
 }> {
   const newActivity = () => new Activity([sourceName], [], () => startMs);
   let activity = newActivity();
@@ -210,7 +210,7 @@ async function setUp(): Promise<{
       }
     },
     scrape: async () => parsePrometheus((await metrics.render?.()) ?? ''),
-    beginAgain: () => {
+    startNewAgent: () => {
       activity = newActivity();
     },
   };

@@ -11,10 +11,10 @@ it('arrives as a service of its own, with severity and fields, and stays on stan
   const { receiver, environment } = await scene();
   const agent = startAgent(['run'], { ...environment, OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test' });
   const own = () => receiver.accepted.filter(({ uid }) => uid === undefined);
-  await agent.until('the log arrives', () => own().some(({ body }) => body === 'Shipping begins'));
+  await agent.until('the log arrives', () => own().some(({ body }) => body === 'Agent started'));
   await agent.until('the lines arrive', () => receiver.acceptedUids().length === 3);
-  expect(await agent.logged('Shipping begins')).toMatchObject({ level: 'info' });
-  const begin = own().find(({ body }) => body === 'Shipping begins');
+  expect(await agent.logged('Agent started')).toMatchObject({ level: 'info' });
+  const begin = own().find(({ body }) => body === 'Agent started');
   expect(begin?.record).toMatchObject({ severityText: 'INFO' });
   expect(begin?.json).toContain('"databricks-audit-otel"');
   expect(begin?.json).toContain('deployment.environment.name');
@@ -41,7 +41,7 @@ it('does not hold up the end when the collector is gone', async () => {
   const agent = startAgent(['run'], { ...environment, OTEL_METRICS_EXPORTER: 'otlp' });
   await agent.logged('The collector does not take records; shipping waits and nothing is lost');
   const { code, log } = await agent.stop();
-  expect({ code, last: log.at(-1)?.msg }).toEqual({ code: 0, last: 'Stopped; the state is written' });
+  expect({ code, last: log.at(-1)?.msg }).toEqual({ code: 0, last: 'Stopped; the state has been saved' });
 });
 
 function isOwn(records: OtlpReceiver['accepted']): boolean {

@@ -119,11 +119,11 @@ describe('two workers', () => {
     const agent = startAgent(['run'], environment);
     await receiver.requestCount(4);
     agent.signal('SIGTERM');
-    await agent.logged('Stopping: requests under way are given some seconds to be answered');
+    await agent.logged('Stopping; waiting a few seconds for requests in flight');
     answer.resolve();
     const { code, log } = await agent.exit;
     expect(code).toBe(0);
-    expect(log.at(-1)).toMatchObject({ msg: 'Stopped; the state is written' });
+    expect(log.at(-1)).toMatchObject({ msg: 'Stopped; the state has been saved' });
     expect(receiver.accepted.length).toBeLessThan(lines.length);
     expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
     expectNothingLost(receiver, lines);
@@ -139,7 +139,7 @@ describe('two workers', () => {
     const impatient = startAgent(['run'], environment);
     await receiver.requestCount(4);
     impatient.signal('SIGTERM');
-    await impatient.logged('Stopping: requests under way are given some seconds to be answered');
+    await impatient.logged('Stopping; waiting a few seconds for requests in flight');
     expect(await impatient.stop()).toMatchObject({ code: 1 });
     receiver.acceptAgain();
     expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
