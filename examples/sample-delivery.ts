@@ -1,6 +1,6 @@
 /**
- * Ships the bundled sample delivery to the console, then again after "Databricks" has overwritten one of its objects. Run it with
- * "npm start". The output is readable on a terminal, and OTLP/JSON lines when piped.
+ * Ships the bundled sample delivery to the console, then again after Databricks "overwrote" one of its objects. Run it with
+ * "npm start": readable records on a terminal, OTLP/JSON lines when piped.
  */
 import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
@@ -15,15 +15,15 @@ const directory = mkdtempSync(join(tmpdir(), 'databricks-audit-sample-'));
 const bucket = join(directory, 'bucket');
 
 try {
-  say('A sample bucket: two workspaces, the account level, and a gzip object in the legacy layout.');
+  say('A delivery as it lies in the bucket: two workspaces, the account level, and a legacy gzip object.');
   cpSync(here('sample-delivery/delivered'), bucket, { recursive: true });
   await ship();
 
-  say('Databricks overwrites an object with its old lines and two new ones. Only the new lines are shipped:');
+  say('Databricks overwrites an object with its old lines and two new ones. Only the new ones are shipped:');
   cpSync(here('sample-delivery/overwritten'), bucket, { recursive: true });
   await ship();
 
-  say('Nothing has changed since, so nothing is shipped:');
+  say('Nothing changed since, so nothing is shipped:');
   await ship();
 } finally {
   rmSync(directory, { recursive: true });
