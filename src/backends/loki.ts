@@ -1,7 +1,7 @@
 /**
  * Reads the records that Loki holds. Reads lines instead of counting with `count_over_time`, which may count a duplicate twice
  * until Loki has flushed it.
- * https://grafana.com/docs/loki/latest/reference/loki-http-api/#query-logs-within-a-range-of-time
+ * https://grafana.com/docs/loki/la#query-logs-within-a-range-of-time
  */
 import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';

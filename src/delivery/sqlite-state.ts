@@ -88,7 +88,7 @@ function setDamagedAside({ directory, clock, logger, observe }: StateOptions, ca
   const aside = moveAside(directory, clock.nowMs());
   const err = new AgentError('ERR_STATE_DAMAGED', `The state database was damaged and moved to ${aside}`, {
     cause,
-    hint: 'All lines from DATABRICKS_AUDIT_START on are sent again with the same log.record.uid; docs/delivery.md says what backends do with them.',
+    hint: 'All lines from DATABRICKS_AUDIT_START on are sent again with the same log.record.uid; docs/guarantees.md says which backends drop the repeats.',
   });
   observe?.({ kind: 'faultMet', fault: toFault(err) });
   logger.error({ err }, 'Starting with a new state database');

@@ -63,7 +63,7 @@ export class WorkspaceActivity {
 
   batchAbandoned(event: BatchAbandoned): void {
     this.abandonedCount += event.lineCount;
-    this.#countUnderWay(event.eventTimes, -1);
+    this.#countInFlight(event.eventTimes, -1);
   }
 
   countOnDate(date: string, lineCount: number): void {
