@@ -26,7 +26,8 @@ import { ObjectVisitor } from '../pipeline/object-visitor.ts';
 import { type Clock, clockUntil, systemClock } from '../runtime/clock.ts';
 import { type Logger, silentLogger } from '../runtime/logger.ts';
 import { Semaphore } from '../runtime/semaphore.ts';
-import { type Backlog, Shipping } from '../schedule/shipping.ts';
+import { type Backlog, measureBacklog } from '../schedule/backlog.ts';
+import { Shipping } from '../schedule/shipping.ts';
 import { SilenceWatch } from '../schedule/silence-watch.ts';
 import { startDate } from '../schedule/start-date.ts';
 import { createSources, type DeliveryFiles, type S3Api } from '../sources/index.ts';
@@ -183,7 +184,7 @@ export async function createAgent(
         await state.reopen(object, stop);
         return await shipper.ship(object, stop);
       }),
-    backlog: (stop) => shipping.backlog(sources, { from: schedule.startDate, before: undefined }, stop),
+    backlog: (stop) => measureBacklog(sources, state, { from: schedule.startDate, before: undefined }, stop),
     async close() {
       await silence.close();
       await closeAll(workers, exporter, sources, state);

@@ -64,7 +64,7 @@ describe('FaultLog', () => {
     expect(news()).toEqual([
       'warn nothing yet',
       'error denied',
-      'info A fault of the source is over: ERR_SOURCE_LAYOUT 1',
+      'info Source recovered: ERR_SOURCE_LAYOUT 1',
     ]);
     list([empty, denied]);
     expect(news()).toEqual(['warn nothing yet']);
