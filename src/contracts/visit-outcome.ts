@@ -1,5 +1,5 @@
 /**
- * Contract: the outcome of a visit to an object, for the pipeline and for whoever offered the object.
+ * Contract: the outcome of a visit to an object, for the pipeline and for the producer that offered the object.
  */
 import type { AgentError } from '../model/agent-error.ts';
 

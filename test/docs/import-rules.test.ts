@@ -104,13 +104,13 @@ describe('npm run imports', () => {
     ],
     [
       'the agent that imports a command',
-      'level-5-the-agent-does-not-import-what-stands-above-it',
+      'level-5-the-agent-does-not-import-tools-or-commands',
       'src/agent/wiring.ts',
       '../commands/run.ts',
     ],
     [
       'a tool that imports a command',
-      'level-6-tools-do-not-import-what-stands-above-them',
+      'level-6-tools-do-not-import-commands',
       'src/tools/preview.ts',
       '../commands/run.ts',
     ],
