@@ -73,7 +73,7 @@ async function deliveredBefore(stateDirectory: string): Promise<readonly Deliver
       return { workspaceId, date, lineCount: acceptedCount + deadLetteredCount };
     });
   } catch (error) {
-    // The agent finds the same damage and handles it.
+    // The agent detects the same damage and handles it.
     if (!isAgentError(error, 'ERR_STATE_DAMAGED')) throw error;
     return [];
   }
