@@ -5,7 +5,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { minimise } from './minimise.ts';
@@ -30,13 +29,11 @@ describe('The agent in a simulated world', () => {
   it(`keeps its promises in fresh histories, from seed ${firstSeed} on`, { timeout: 1_800_000 }, async () => {
     const command = fileURLToPath(new URL('simulate.ts', import.meta.url));
     const child = spawn(process.execPath, [command, '--seconds', seconds, '--first', String(firstSeed)], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'inherit', 'inherit'], // What it finds it says at once, and makes it smaller then.
     });
     onTestFinished(() => void child.kill('SIGKILL'));
-    const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')]);
-    console.log(output);
-    expect(code, output).toBe(0);
-    expect(output).toMatch(/; 0 failed$/m);
+    const [code] = await once(child, 'close');
+    expect(code).toBe(0);
   });
 
   it('is the same history for the same seed', async () => {
