@@ -6,7 +6,7 @@
 import { type FileHandle, open, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { tryLockFile } from '../../runtime/file-lock.ts';
-import { type LetterLine, lockPathOf, readLetterLines, unreadable } from './dead-letter-files.ts';
+import { type DeadLetterLine, lockPathOf, readDeadLetterLines, unreadable } from './dead-letter-files.ts';
 import { syncDirectory } from './dead-letters.ts';
 
 export class ReplayedFile {
@@ -37,12 +37,12 @@ export class ReplayedFile {
   }
 
   /** What has not come to its end. */
-  async *lines(): AsyncGenerator<LetterLine, void, undefined> {
-    for await (const line of readLetterLines(this.path)) if (!this.#done.has(line.offsetBytes)) yield line;
+  async *lines(): AsyncGenerator<DeadLetterLine, void, undefined> {
+    for await (const line of readDeadLetterLines(this.path)) if (!this.#done.has(line.offsetBytes)) yield line;
   }
 
   /** Durable when it resolves. */
-  async markDone(lines: readonly LetterLine[]): Promise<void> {
+  async markDone(lines: readonly DeadLetterLine[]): Promise<void> {
     try {
       this.#marks ??= await beginMarks(this.path, this.#identity, this.#done);
       await this.#marks.appendFile(lines.map(({ offsetBytes }) => `${offsetBytes}\n`).join(''));

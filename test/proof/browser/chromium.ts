@@ -1,5 +1,5 @@
 /**
- * Debian's Chromium, or whichever is on the path.
+ * Finds Chromium: Debian's package, or any on the PATH.
  */
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';

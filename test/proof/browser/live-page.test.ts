@@ -1,5 +1,5 @@
 /**
- * The live page in a real browser, of a real agent.
+ * The live page of a real agent in a real browser.
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -18,7 +18,7 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/
 const waitMs = 90_000;
 let browser: Browser;
 
-if (chromiumPath === undefined) console.warn('Skipped: there is no Chromium on the path (apt-get install chromium)');
+if (chromiumPath === undefined) console.warn('Skipped: Chromium is not on the PATH (apt-get install chromium)');
 
 describe.skipIf(chromiumPath === undefined)('the live page', () => {
   beforeAll(async () => {
@@ -26,7 +26,7 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
   });
   afterAll(() => browser.close());
 
-  it('shows what the metrics say', async () => {
+  it('shows the same figures as the metrics', async () => {
     const { agent, page, url, receiver, place } = await scene();
     await place.deliver(deliveryKey('1'), auditLines(1234));
     await place.deliver(deliveryKey('2'), auditLines(700, 5000));
@@ -34,7 +34,7 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
       ({ records }) => records.some(({ body }) => body?.includes('request-5003"')),
       answers.refuseRecords(({ body }) => body?.includes('request-5003"') === true, 'line 5003 is not wanted'),
     );
-    await agent.until('all is shipped', () => receiver.accepted.length >= 1933);
+    await agent.until('everything is shipped', () => receiver.accepted.length >= 1933);
     await shows(page, '[data-status=idle]');
     await page.getByText('HTTP 400: line 5003 is not wanted').first().waitFor();
 
@@ -58,13 +58,13 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
       });
     }
     expect(await page.locator('#workspaces tr').first().getByRole('img').getAttribute('aria-label')).toBe(
-      'Lines a day. 2026-01-31: 1,234',
+      'Lines per day. 2026-01-31: 1,234',
     );
     expect(await page.locator('#settings').innerText()).toContain('DATABRICKS_AUDIT_SOURCE');
     expect(await page.content()).not.toContain('s3cr3t');
   });
 
-  it('shows an outage with its cause, and its end', async () => {
+  it('shows an outage with its cause, and the recovery', async () => {
     const { page, receiver, place } = await scene();
     await shows(page, '[data-status=idle]');
     receiver.answerWhen(() => true, answers.status(503, 'the queue is full'));
@@ -72,7 +72,7 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
     await page.getByRole('heading', { name: 'Waiting for the collector' }).waitFor();
     await shows(page, '[data-status=waiting]');
     expect(await page.locator('.wait').innerText()).toMatch(
-      /the queue is full.*ERR_EXPORT_UNAVAILABLE · for \d+ s · \d+ failed attempts? · (next in|trying)/s,
+      /the queue is full.*ERR_EXPORT_UNAVAILABLE · for \d+ s · \d+ failed attempts? · (next attempt in|retrying now)/s,
     );
     expect(await page.title()).toBe('Waiting · databricks-audit-otel');
     receiver.acceptAgain();
@@ -81,16 +81,16 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
     expect((await figures(page)).accepted).toBe(10);
   });
 
-  it('says how many dead letters are notices, which no figure of lines counts', async () => {
+  it('says how many dead letters are silence notices, which the line counts exclude', async () => {
     const { page, receiver, place } = await scene({}, { DATABRICKS_AUDIT_SILENCE_AFTER: '36h' });
     const isNotice = (eventName: string | undefined) => eventName?.startsWith('databricks.audit.silence') === true;
     receiver.answerWhen(({ records }) => records.some(({ record }) => isNotice(record.eventName)), answers.status(400));
     await place.deliver(deliveryKey(), auditLines(3));
-    await page.getByText('1 of them is a notice of silence, which the figures of lines do not count.').waitFor();
+    await page.getByText('Includes 1 silence notice, which the line counts above exclude.').waitFor();
     expect((await figures(page)).deadLettered).toBe(0);
   });
 
-  it('shows text of paths and servers as text, whatever is in it', async () => {
+  it('renders text from paths and servers as text, even if it contains markup', async () => {
     const { agent, page, receiver, place } = await scene();
     const evil = '<img src=x onerror=window.pwned=1>';
     receiver.answerWhen(() => true, answers.plain(400, `{"message":"<script>window.pwned=1</script>${evil}"}`));
@@ -102,7 +102,7 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
     await agent.stop();
   });
 
-  it('lets no script and no style in but its own', async () => {
+  it('blocks scripts and styles that it does not serve itself', async () => {
     const { page } = await scene();
     await shows(page, '[data-status=idle]');
     const insert = (code: string) => page.evaluate(code).then(String, (error: Error) => error.message);
@@ -117,7 +117,7 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
     expect(await blocked).toMatch(/^style-src/);
   });
 
-  it('keeps its elements when it is updated, so that selection and focus stay', async () => {
+  it('keeps its elements across updates, so that selection and focus survive', async () => {
     const { agent, page, receiver, place } = await scene();
     await place.deliver(deliveryKey('5'), auditLines(3));
     await page.locator('#workspaces tr').waitFor();
@@ -130,19 +130,19 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
     ).toEqual([false, true]);
   });
 
-  it('says so when the agent is gone', async () => {
+  it('says so when the agent is not responding', async () => {
     const { agent, page } = await scene();
     await shows(page, '[data-status=idle]');
     await agent.kill();
-    await page.getByText('the agent does not answer').waitFor();
+    await page.getByText('the agent is not responding').waitFor();
   });
 
-  it('is reached by keyboard, and its first stop leads past the head', async () => {
+  it('can be navigated by keyboard, with a skip link first', async () => {
     const { page } = await scene();
     await shows(page, '[data-status=idle]');
     const focused = () => page.evaluate('document.activeElement.textContent.trim()');
     await page.keyboard.press('Tab');
-    expect(await focused()).toBe('Skip to the figures');
+    expect(await focused()).toBe('Skip to main content');
     const stops: unknown[] = [];
     for (let i = 0; i < 4; i++) {
       await page.keyboard.press('Tab');
@@ -157,7 +157,7 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
     ['light', 320],
     ['dark', 320],
   ] as const)('in %s, %i pixels wide', (colorScheme, width) => {
-    it('has no fault that axe finds, and nothing that is cut off', async () => {
+    it('has no axe violations and no horizontal overflow', async () => {
       const { agent, page, receiver, place } = await scene({ colorScheme, viewport: { width, height: 800 } });
       await place.deliver(deliveryKey('1234567890123456'), auditLines(30));
       await page.locator('#workspaces tr').waitFor();
@@ -198,7 +198,7 @@ function shows(page: Page, selector: string): Promise<void> {
   return page.locator(`#state${selector}`).waitFor();
 }
 
-/** The sums at the top, as numbers. One that stands there twice has to be the same twice. */
+/** The totals at the top, as numbers. A figure that appears twice must have the same value both times. */
 async function figures(page: Page): Promise<Record<string, number>> {
   const shown = await page.locator('[data-figure]').all();
   const entries = await Promise.all(

@@ -46,7 +46,7 @@ describe('ship', () => {
     write(join(root, key), whole.subarray(0, whole.length / 2));
     const { code, stderr } = await runAgent(['ship'], environment);
     expect(code).toBe(1);
-    expect(stderr).toMatch(new RegExp(`^  not read whole: file://.*${key}: .*`, 'm'));
+    expect(stderr).toMatch(new RegExp(`^  not read completely: file://.*${key}: .*`, 'm'));
     expect(receiver.accepted.length).toBeGreaterThan(8 + 500);
   });
 
@@ -58,7 +58,7 @@ describe('ship', () => {
       message: 'There is no file or directory at /no/such/place',
       hint: expect.stringContaining('DATABRICKS_AUDIT_SOURCE'),
     });
-    expect(stderr).toContain('not everything could be listed: the log says what');
+    expect(stderr).toContain('some listings failed; see the log');
   });
 
   it('writes records to standard output and everything else to standard error with OTEL_LOGS_EXPORTER=console', async () => {
@@ -120,9 +120,7 @@ describe('a configuration with mistakes', () => {
   it('with a variable of our prefix that nobody knows is a warning', async () => {
     const { environment } = await scene();
     const agent = startAgent(['run'], { ...environment, DATABRICKS_AUDIT_POLLINTERVAL: '5s' });
-    const warning = await agent.logged(
-      'Variables with our prefix that mean nothing to this version: check their spelling',
-    );
+    const warning = await agent.logged('Unknown DATABRICKS_AUDIT_ variables; check their spelling');
     expect(warning).toMatchObject({ level: 'warn', variables: ['DATABRICKS_AUDIT_POLLINTERVAL'] });
     expect(await agent.stop()).toMatchObject({ code: 0 });
   });
@@ -133,7 +131,7 @@ describe('a configuration with mistakes', () => {
       ...environment,
       OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: `${receiver.url}/v1/logs?token=s3cr3t`,
     });
-    expect(await agent.logged('Shipping begins')).toMatchObject({ url: `${receiver.url}/v1/logs` });
+    expect(await agent.logged('Agent started')).toMatchObject({ url: `${receiver.url}/v1/logs` });
     await agent.stop();
     expect(agent.stderr).not.toContain('s3cr3t');
   });
@@ -172,7 +170,7 @@ describe('check', () => {
     const { code, stdout, stderr } = await runAgent(['check'], environment);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout.split('\n')).toEqual([
-      'ok      configuration is complete',
+      'ok      configuration is valid',
       'ok      mapping databricks-audit is complete',
       expect.stringMatching(/^ok {6}state directory .* can be written$/),
       `ok      ${place.source} can be listed`,
@@ -228,7 +226,7 @@ describe('check', () => {
     expect(damaged.stdout).toMatch(/^warning The state database was damaged and moved to /m);
     const agent = startAgent(['run'], environment);
     await agent.until('it holds the lock', () => agent.log.length > 0);
-    await agent.logged('Shipping begins');
+    await agent.logged('Agent started');
     await agent.until('check meets it', async () => {
       const { code, stdout } = await runAgent(['check'], environment);
       return code === 0 && /^warning Another process ships with the state directory/m.test(stdout);
@@ -247,12 +245,12 @@ describe('status', () => {
     const { code, stdout } = await runAgent(['status'], environment);
     expect(code).toBe(0);
     expect(stdout.split('\n').slice(0, 4)).toEqual([
-      'workspace  date        objects  not finished  accepted  dead-lettered',
-      '        1  2026-01-31        1             0         5              0',
-      '        2  2026-01-31        1             0         3              0',
+      'workspace  date        objects  incomplete  accepted  dead-lettered',
+      '        1  2026-01-31        1           0         5              0',
+      '        2  2026-01-31        1           0         3              0',
       '',
     ]);
-    expect(stdout).toContain('8 lines accepted, 0 dead-lettered, 0 batches under way or to be sent again');
+    expect(stdout).toContain('8 lines accepted, 0 dead-lettered, 0 batches in flight or to be resent');
     expect(stdout).toMatch(/^workspace {2}last event +newest object$/m);
     expect(stdout).toMatch(
       /^ +2 {2}2026-01-31T00:00:00\.202Z {2}\d+ (d|h|min|s) ago {2}2026-01-31T02:00:00\.000Z {2}\d+ (d|h|min|s) ago$/m,
@@ -307,7 +305,7 @@ describe('status', () => {
     expect(none).toMatchObject({
       code: 1,
       stdout: '',
-      stderr: expect.stringMatching(/^There is no state in .* yet: nothing was shipped with it\.\n$/),
+      stderr: expect.stringMatching(/^No state in .*: nothing has been shipped with it yet\.\n$/),
     });
     writeFileSync(join(environment.DATABRICKS_AUDIT_STATE ?? '', 'delivery.db'), 'this is no database\n'.repeat(500));
     const damaged = await runAgent(['status'], environment);
@@ -328,7 +326,10 @@ describe('the command line', () => {
 
   it('refuses a command that it does not know', async () => {
     const { code, stderr } = await runAgent(['reship'], { DATABRICKS_AUDIT_SOURCE: '.' });
-    expect({ code, stderr }).toEqual({ code: 2, stderr: "error: unknown command 'reship'; --help lists them\n" });
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: "error: unknown command 'reship'; run with --help for a list of commands\n",
+    });
   });
 });
 

@@ -56,7 +56,7 @@ it('an agent whose port is taken ships all the same', async () => {
     DATABRICKS_AUDIT_STATE: temporaryDirectory(),
     DATABRICKS_AUDIT_HTTP: host,
   });
-  const error = await second.logged('No health, no metrics and no live page are served; shipping goes on');
+  const error = await second.logged('Could not serve health, metrics and the live page; shipping continues');
   expect(error).toMatchObject({
     level: 'error',
     err: { code: 'ERR_HTTP_LISTEN', hint: expect.stringContaining('DATABRICKS_AUDIT_HTTP') },

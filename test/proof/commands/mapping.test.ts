@@ -54,8 +54,8 @@ it('shows what becomes of each field of a sample, and which stay in the body alo
   expect(code).toBe(0);
   expect(stdout).toMatch(/^timestamp +Timestamp +1 +1759795200000$/m);
   expect(stdout).toMatch(/^requestParams\.cluster_id +ours\.cluster +1 +c-1$/m);
-  expect(stdout).toMatch(/^requestParams\.secret +\(in the body only\) +1 +x$/m);
-  expect(stdout).toMatch(/^novelty\.depth +\(in the body only\) +1 +\[1,2\]$/m);
+  expect(stdout).toMatch(/^requestParams\.secret +\(body only\) +1 +x$/m);
+  expect(stdout).toMatch(/^novelty\.depth +\(body only\) +1 +\[1,2\]$/m);
   expect(stdout).toMatch(/^2 lines, 1 unparsed; 7 fields, 2 in the body only$/m);
   const builtIn = await runAgent(['mapping', 'test', sample, '--json'], {});
   expect(JSON.parse(builtIn.stdout).fields).toContainEqual({
@@ -98,7 +98,7 @@ it('explains a layer with mistakes, a folder without pairs, and a file that is n
   });
   expect(await runAgent(['mapping', 'test', '--golden', directory], {})).toMatchObject({
     code: 1,
-    stderr: expect.stringMatching(/^ERR_SOURCE_NOT_FOUND: There are no golden pairs in /),
+    stderr: expect.stringMatching(/^ERR_SOURCE_NOT_FOUND: No golden pairs in /),
   });
   expect((await runAgent(['mapping', 'test', '/no/such/file'], {})).stderr).toMatch(
     /^ERR_SOURCE_READ: Could not read \/no/,

@@ -48,9 +48,9 @@ it('accounts for every line of every workspace and date, and ends with 0', async
         1  2026-01-31        1      5         5              0          0        0
         1  2026-02-01        1      2         2              0          0        0
         2  2026-01-31        1      4         4              0          0        0
-all                          3     11        11              0          0        0
+total                        3     11        11              0          0        0
 
-Every line is accounted for: 11.
+All 11 lines accounted for.
 `);
   const january = await reconcileJson(environment, '--before', '2026-02-01');
   expect(january.found.totals).toMatchObject({ objectCount: 2, lineCount: 9 });
@@ -61,12 +61,12 @@ it('names the object and the first line that is missing, and repairs that and no
   await place.deliver(deliveryKey('1'), auditLines(8));
   const before = await runAgent(['reconcile'], environment);
   expect(before.code).toBe(1);
-  expect(before.stdout).toMatch(/auditlogs_1\.json: 3 lines missing; first: line 6, uid [0-9a-f]{64}$/m);
-  expect(before.stdout).toContain('3 lines of 14 not accounted for.');
+  expect(before.stdout).toMatch(/auditlogs_1\.json: 3 lines missing; first at line 6, uid [0-9a-f]{64}$/m);
+  expect(before.stdout).toContain('3 of 14 lines not accounted for.');
 
   const repair = await runAgent(['reconcile', '--repair'], environment);
   expect(repair.code).toBe(0);
-  expect(repair.stdout).toContain('Every line is accounted for: 14. 3 lines shipped by this repair.');
+  expect(repair.stdout).toContain('All 14 lines accounted for. 3 lines shipped by this repair.');
   expectNothingLost(receiver, [...auditLines(8), ...auditLines(2, 100), ...auditLines(4, 200, { workspaceId: '2' })]);
   expect(repeatedUids(receiver)).toEqual([]);
   expect((await reconcileJson(environment)).code).toBe(0);
@@ -109,7 +109,9 @@ it('verifies by digest what is older than the look-back, and says when that is n
   expect(code).toBe(1);
   expect(found.totals).toMatchObject({ missingCount: 0, unverifiedCount: 6 });
   const { stdout } = await runAgent(['reconcile'], environment);
-  expect(stdout).toMatch(/auditlogs_1\.json: 6 lines cannot be verified: rewritten after the look-back$/m);
+  expect(stdout).toMatch(
+    /auditlogs_1\.json: 6 lines cannot be verified: the object was rewritten after the look-back$/m,
+  );
   expect((await runAgent(['reconcile', '--repair'], environment)).code).toBe(0);
 });
 
@@ -201,8 +203,8 @@ it('finds every accepted line in Loki, page by page, and names the first that is
   records = [...records.filter((record) => record !== lost), ...records.slice(0, 2)];
   const { code, stdout } = await runAgent(['reconcile', ...against], environment);
   expect(code).toBe(1);
-  expect(stdout).toContain(`Loki at ${loki.url}: 12 of 13 accepted lines found, 1 missing, 2 repeats`);
-  expect(stdout).toContain(`first missing: uid ${lost?.uid} of file://`);
+  expect(stdout).toContain(`Loki at ${loki.url}: 12 of 13 accepted lines found, 1 missing, 2 duplicates`);
+  expect(stdout).toContain(`first missing: uid ${lost?.uid} in file://`);
 });
 
 it.each([[false], [true]])('finds every accepted line in Elasticsearch, the uid being the _id: %s', async (uidIsId) => {
@@ -230,7 +232,7 @@ it('explains what it cannot do', async () => {
   for (const [options, words] of [
     [['--from', 'yesterday'], '--from: expected a date such as 2026-01-31, got "yesterday"'],
     [['--against', 'splunk=http://x'], '--against: expected loki=<url> or elasticsearch=<url>'],
-    [['--against', 'loki=http://user:hunter2@x'], '--against: expected a URL without user and password'],
+    [['--against', 'loki=http://user:hunter2@x'], '--against: expected a URL without user name and password'],
   ] as const) {
     const { code, stderr } = await runAgent(['reconcile', ...options], environment);
     expect(code).toBe(2);
@@ -240,6 +242,6 @@ it('explains what it cannot do', async () => {
   const unreachable = await runAgent(['reconcile', '--against', 'loki=http://127.0.0.1:9'], environment);
   expect(unreachable).toMatchObject({
     code: 1,
-    stderr: expect.stringMatching(/^ERR_BACKEND_READ: Loki at .* could not be asked: /),
+    stderr: expect.stringMatching(/^ERR_BACKEND_READ: Loki at .* could not be queried: /),
   });
 });

@@ -40,23 +40,23 @@ it.each(['http/protobuf', 'http/json'])(
     const dry = await runAgent(['replay', '--dry-run'], environment);
     expect(dry).toMatchObject({ code: 0, stderr: '' });
     expect(dry.stdout.replaceAll(/\d{4}-\d\d-\d\d/g, '<date>').split('\n')).toEqual([
-      expect.stringMatching(/^refused +status {2}records {2}reason$/),
+      expect.stringMatching(/^rejected +status {2}records {2}reason$/),
       expect.stringMatching(/^<date> +400 +3 {2}HTTP 400: entry too far behind$/),
       expect.stringMatching(/^<date> +413 +1 {2}HTTP 413: too large$/),
       '',
-      '4 dead letters would be sent again.',
+      '4 dead letters would be resent.',
       '',
     ]);
     expect(receiver.accepted).toHaveLength(6);
     const { code, stdout } = await runAgent(['replay'], environment);
     expect({ code, stdout }).toEqual({
       code: 0,
-      stdout: '4 dead letters sent again: 4 accepted, 0 refused again and kept.\n',
+      stdout: '4 dead letters resent: 4 accepted, 0 rejected again and kept.\n',
     });
     expectNothingLost(receiver, lines);
     expectRepeatsAreEqual(receiver);
     expect(letters()).toEqual([]);
-    expect((await runAgent(['replay'], environment)).stdout).toMatch(/^0 dead letters sent again/);
+    expect((await runAgent(['replay'], environment)).stdout).toMatch(/^0 dead letters resent/);
   },
 );
 
@@ -121,7 +121,7 @@ it('leaves the file alone that a running agent writes, and sends it when the age
   );
   const beside = await runAgent(['replay'], environment);
   expect(beside.code).toBe(1);
-  expect(beside.stdout).toMatch(/^0 dead letters sent again.*\nLeft alone, as it is being written: .*-1\.jsonl\n$/);
+  expect(beside.stdout).toMatch(/^0 dead letters resent.*\nSkipped because it is in use: .*-1\.jsonl\n$/);
   const later = auditLines(1, 50, { kind: 'late' });
   await place.deliver(deliveryKey('1', 'auditlogs_2.json'), later);
   await agent.until('the agent goes on writing to it', async () =>
@@ -129,6 +129,6 @@ it('leaves the file alone that a running agent writes, and sends it when the age
   );
   await agent.kill();
   receiver.acceptAgain();
-  expect((await runAgent(['replay'], environment)).stdout).toMatch(/^5 dead letters sent again: 5 accepted/);
+  expect((await runAgent(['replay'], environment)).stdout).toMatch(/^5 dead letters resent: 5 accepted/);
   expectNothingLost(receiver, [...lines, ...later]);
 });

@@ -58,7 +58,7 @@ it.each(['http/protobuf', 'http/json'])('raises one event, over %s, and none aft
   expect(await agent.logged('A workspace is silent')).toMatchObject({ level: 'warn', workspace: '1' });
   await agent.stop();
   const again = startAgent(['run'], over);
-  await again.logged('Shipping begins');
+  await again.logged('Agent started');
   await settleDown(again, () => receiver.requests.length);
   expect(receiver.accepted).toHaveLength(4);
 });

@@ -205,7 +205,7 @@ describe('a bucket', () => {
     expect(denied.code).toBe(1);
     expect(denied.stderr).toContain('access denied (s3:ListBucket)');
     expect(denied.stderr).toContain('access denied (s3:GetObject)');
-    expect(denied.stderr).toMatch(/not read whole: s3:\/\/\S+workspaceId=3/);
+    expect(denied.stderr).toMatch(/not read completely: s3:\/\/\S+workspaceId=3/);
     expectNothingLost(receiver, lines);
     s3.healAll();
     expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
@@ -257,7 +257,7 @@ describe('a bucket', () => {
       level: 'error',
       err: { code: 'ERR_SOURCE_NOT_FOUND', message: expect.stringContaining('there is no bucket no-such-bucket') },
     });
-    expect(stderr).toContain('not everything could be listed');
+    expect(stderr).toContain('some listings failed');
     expectNothingLost(receiver, lines);
   });
 });
@@ -270,11 +270,11 @@ describe('SIGTERM', () => {
     const agent = startAgent(['run'], environment);
     await receiver.requestCount(3);
     agent.signal('SIGTERM');
-    await agent.logged('Stopping: requests under way are given some seconds to be answered');
+    await agent.logged('Stopping; waiting a few seconds for requests in flight');
     answer.resolve();
     const { code, log } = await agent.exit;
     expect(code).toBe(0);
-    expect(log.at(-1)).toMatchObject({ level: 'info', msg: 'Stopped; the state is written' });
+    expect(log.at(-1)).toMatchObject({ level: 'info', msg: 'Stopped; the state has been saved' });
     const { length } = receiver.accepted;
     expect(length).toBeLessThan(lines.length);
     expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
@@ -301,7 +301,7 @@ describe('SIGTERM', () => {
     const agent = startAgent(['run'], environment);
     await agent.logged('The collector does not take records; shipping waits and nothing is lost');
     agent.signal('SIGTERM');
-    await agent.logged('Stopping: requests under way are given some seconds to be answered');
+    await agent.logged('Stopping; waiting a few seconds for requests in flight');
     answer.resolve();
     expect(await agent.exit).toMatchObject({ code: 0 });
     expect(receiver.accepted).toHaveLength(smallBatches.records);
@@ -337,7 +337,7 @@ describe('SIGTERM', () => {
     const agent = startAgent(['run'], environment);
     await receiver.requestCount(1);
     agent.signal('SIGTERM');
-    await agent.logged('Stopping: requests under way are given some seconds to be answered');
+    await agent.logged('Stopping; waiting a few seconds for requests in flight');
     // After the grace period it would be 0.
     expect(await agent.stop()).toMatchObject({ code: 1 });
   });

@@ -11,7 +11,6 @@ import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { createAgent } from '../../../src/agent/agent.ts';
 import { loadConfiguration } from '../../../src/config/index.ts';
-import { silentLogger } from '../../../src/runtime/logger.ts';
 import { urlOf } from '../../support/agent-http.ts';
 import { type Environment, runAgent, startAgent } from '../../support/agent-process.ts';
 import {
@@ -119,11 +118,11 @@ describe('two workers', () => {
     const agent = startAgent(['run'], environment);
     await receiver.requestCount(4);
     agent.signal('SIGTERM');
-    await agent.logged('Stopping: requests under way are given some seconds to be answered');
+    await agent.logged('Stopping; waiting a few seconds for requests in flight');
     answer.resolve();
     const { code, log } = await agent.exit;
     expect(code).toBe(0);
-    expect(log.at(-1)).toMatchObject({ msg: 'Stopped; the state is written' });
+    expect(log.at(-1)).toMatchObject({ msg: 'Stopped; the state has been saved' });
     expect(receiver.accepted.length).toBeLessThan(lines.length);
     expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
     expectNothingLost(receiver, lines);
@@ -139,7 +138,7 @@ describe('two workers', () => {
     const impatient = startAgent(['run'], environment);
     await receiver.requestCount(4);
     impatient.signal('SIGTERM');
-    await impatient.logged('Stopping: requests under way are given some seconds to be answered');
+    await impatient.logged('Stopping; waiting a few seconds for requests in flight');
     expect(await impatient.stop()).toMatchObject({ code: 1 });
     receiver.acceptAgain();
     expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
@@ -177,11 +176,12 @@ describe('two workers', () => {
   it('end the agent with ERR_STATE_DAMAGED when a commit finds that, and the next one begins a new state', async () => {
     const { receiver, environment, lines } = await scene();
     const configuration = loadConfiguration({ ...environment, DATABRICKS_AUDIT_SILENCE_AFTER: '0' });
-    const surroundings = { logger: silentLogger, stdout: new PassThrough() };
     let commitCount = 0;
-    const damaged = createAgent(configuration, surroundings, 'oneShot', {
-      openDatabase: (path) => new DamagedDatabase(path, () => ++commitCount > 5),
-    });
+    const dependencies = {
+      stdout: new PassThrough(),
+      openDatabase: (path: string) => new DamagedDatabase(path, () => ++commitCount > 5),
+    };
+    const damaged = await createAgent(configuration, dependencies, 'oneShot');
     await expect(damaged.shipOnce(new AbortController().signal)).rejects.toMatchObject({ code: 'ERR_STATE_DAMAGED' });
     await damaged.close();
     expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });

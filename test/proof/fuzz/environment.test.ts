@@ -47,6 +47,8 @@ describe('an arbitrary environment', () => {
     ['DATABRICKS_AUDIT_SOURCE', `s3://AKIA:${secret}@bucket/prefix`],
     ['DATABRICKS_AUDIT_SOURCE', `s3://user:${secret}@bucket/prefix,https://user:${secret}@host/`],
     ['DATABRICKS_AUDIT_SOURCE', `https://bucket.s3.amazonaws.com/?X-Amz-Signature=${secret}`],
+    ['DATABRICKS_AUDIT_SOURCE', `s3://bucket/prefix?X-Amz-Signature=${secret}`],
+    ['DATABRICKS_AUDIT_SOURCE', `file:///deliveries?poll=${secret}`],
     ['OTEL_EXPORTER_OTLP_ENDPOINT', `http://user:${secret}@collector`],
     ['OTEL_EXPORTER_OTLP_ENDPOINT', `user:${secret}@collector:4318`],
     ['OTEL_EXPORTER_OTLP_LOGS_ENDPOINT', `ftp://collector/?token=${secret}`],

@@ -43,8 +43,7 @@ export const mappingSettings: readonly MappingSettings[] = [
 const plainOrigin: ObjectOrigin = {
   id: 's3://logs/workspaceId=1/date=2025-10-07/auditlogs_1.json' as ObjectId,
   fileName: 'auditlogs_1.json',
-  bucket: 'logs',
-  key: 'workspaceId=1/date=2025-10-07/auditlogs_1.json',
+  location: { 'aws.s3.bucket': 'logs', 'aws.s3.key': 'workspaceId=1/date=2025-10-07/auditlogs_1.json' },
   workspaceId: '1',
   date: '2025-10-07',
 };
@@ -89,11 +88,14 @@ function lineEnding(random: Random): Buffer {
 
 function hostileOrigin(random: Random): ObjectOrigin {
   const perhaps = () => (random.chance(0.7) ? hostileText(random) || undefined : undefined);
+  const named = (name: string) => {
+    const value = perhaps();
+    return value === undefined ? {} : { [name]: value };
+  };
   return {
     id: hostileText(random) as ObjectId,
     fileName: hostileText(random),
-    bucket: perhaps(),
-    key: perhaps(),
+    location: { ...named('aws.s3.bucket'), ...named('aws.s3.key') },
     workspaceId: perhaps(),
     date: perhaps(),
   };

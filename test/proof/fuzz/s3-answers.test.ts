@@ -102,18 +102,18 @@ describe('a listing', () => {
       const token = `<NextContinuationToken>${requestCount}</NextContinuationToken>`;
       response.end(page(`<IsTruncated>true</IsTruncated>${token}`));
     };
-    const [source] = createSources({ sources: [location], stillAfterPolls: 0 });
+    const [source] = createSources([location], { stillAfterPolls: 0 });
     const listing = source?.list({ dates: everything, signal: stop.signal, onFault: () => {} });
     await expect(listing?.[Symbol.asyncIterator]().next()).rejects.toThrow('stopped');
     await source?.close();
   });
 });
 
-const location = { kind: 's3', bucket: 'audit', prefix: '', name: 's3://audit' } as const;
+const location = { kind: 's3', bucket: 'audit', prefix: '', name: 's3://audit', pollIntervalMs: 60_000 } as const;
 const everything = { from: undefined, before: undefined };
 
 async function list(): Promise<Listing> {
-  const [source] = createSources({ sources: [location], stillAfterPolls: 0 });
+  const [source] = createSources([location], { stillAfterPolls: 0 });
   if (source === undefined) throw new Error('there is a source');
   try {
     return await listAll(source);
@@ -138,7 +138,7 @@ function checkListing({ objects, faults }: Listing, told: string): void {
     expect(version.etag, told).not.toBe('');
     expect(version.sizeBytes >= 0 && Number.isSafeInteger(version.sizeBytes), told).toBe(true);
     expect(Number.isFinite(version.modifiedAtMs), told).toBe(true);
-    expect(origin.id, told).toBe(`s3://audit/${origin.key}`);
+    expect(origin.id, told).toBe(`s3://audit/${origin.location['aws.s3.key']}`);
     expect(origin.date, told).toMatch(/^\d{4}-\d\d-\d\d$/);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Names of objects are chosen by whoever may write to the bucket. They are read, shipped and told, and never become a path.
+ * Anyone who can write to the bucket chooses the object names. They are read, shipped and reported, but never become a path.
  */
 import { readdirSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -28,7 +28,7 @@ const keys = [
   `${'long'.repeat(230)}.json`,
 ].map((name) => folder + name);
 
-it('every hostile key is shipped whole, and none becomes a file', async () => {
+it('ships every object with a hostile key completely, and none becomes a file', async () => {
   const { environment, root } = await scene();
   const receiver = await startOtlpReceiver();
   onTestFinished(() => receiver.close());
@@ -40,7 +40,7 @@ it('every hostile key is shipped whole, and none becomes a file', async () => {
   expect(filesBelow(root)).toEqual(stateFiles);
 });
 
-it('dead letters of hostile keys lie in files with names of ours', async () => {
+it('writes dead letters of hostile keys to files whose names the agent chooses', async () => {
   const { environment, root } = await scene();
   const receiver = await startOtlpReceiver();
   receiver.answerWhen(() => true, answers.plain(400, 'no'));
@@ -70,7 +70,7 @@ async function scene(): Promise<{ environment: Environment; root: string }> {
   return { environment, root };
 }
 
-/** S3 as far as this needs it, with keys that no other server for tests would take. */
+/** A minimal S3 server for keys that other test servers reject. */
 async function startBucket(): Promise<string> {
   const body = `${auditLines(1)[0]}\n`;
   const server = createServer((request, response) => {
@@ -94,7 +94,7 @@ async function startBucket(): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** As S3 writes it: what XML 1.0 does not allow stands as a reference all the same. */
+/** Escapes like S3, which emits character references even for characters that XML 1.0 does not allow. */
 function xml(text: string): string {
   return text.replaceAll(/[\p{Cc}&<>"']/gu, (character) => `&#${character.charCodeAt(0)};`);
 }

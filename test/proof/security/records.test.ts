@@ -1,5 +1,5 @@
 /**
- * Keys of records that are names in JavaScript: they are data, and nothing else.
+ * Record keys that have a meaning in JavaScript are treated as plain data.
  */
 import { expect, it } from 'vitest';
 import { createMapper } from '../../../src/mapping/index.ts';
@@ -7,7 +7,7 @@ import { plainAttributes, recordsOf } from '../../support/otlp-decode.ts';
 import { identifiedLine } from '../../support/sample-lines.ts';
 
 it.each(['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'toJSON', 'then'])(
-  'a record cannot reach prototypes by the key %s',
+  'a record cannot reach prototypes through the key %s',
   (name) => {
     const value = `{"polluted":true,"password":"hunter2","${name}":{"polluted":1,"token":"hunter2"}}`;
     const record = `{"timestamp":1759795200000,"${name}":${value},"requestParams":{"${name}":${value}},"response":{"${name}":1,"result":${JSON.stringify(value)}}}`;

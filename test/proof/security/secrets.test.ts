@@ -1,6 +1,6 @@
 /**
- * What redaction takes out is nowhere: not in requests, dead letters, logs, the state or on standard output, also when the
- * collector says again what it was sent.
+ * Redacted values appear nowhere: not in requests, dead letters, logs, the state or standard output, even if the collector echoes
+ * the request.
  */
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -15,7 +15,7 @@ import { Random } from '../fuzz/random.ts';
 
 const lineCount = 200;
 
-it('no secret leaves, wherever it stood and whatever the collector answers', async () => {
+it('leaks no secret, wherever it was and whatever the collector responds', async () => {
   const seed = Math.floor(Math.random() * 2 ** 32);
   console.log(`Seed ${seed}`);
   const random = new Random(seed);
@@ -45,7 +45,7 @@ it('no secret leaves, wherever it stood and whatever the collector answers', asy
   }
 }, 180_000);
 
-/** Refuses everything and says again what it was sent. */
+/** Rejects every request and echoes its body. */
 async function startEcho() {
   const requests: Buffer[] = [];
   const server = createServer((request, response) => {

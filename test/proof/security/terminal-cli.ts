@@ -1,5 +1,5 @@
 /**
- * The command line interface as it behaves on a terminal, with its output still in pipes.
+ * The command-line interface as it behaves on a terminal, although its output goes to pipes.
  */
 for (const stream of [process.stdout, process.stderr]) {
   stream.isTTY = true;

@@ -1,5 +1,5 @@
 /**
- * Names and records that try to steer the terminal of whoever looks at them, through every command.
+ * Names and records with terminal escape sequences, through every command.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -18,11 +18,11 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const terminalScript = fileURLToPath(new URL('terminal-cli.ts', import.meta.url));
 
-/** Clears the screen, sets the title, makes a link, the same with one byte (C1), turns the reading direction, hides text. */
+/** Clears the screen, sets the title, makes a link, the same with C1 control characters, reverses text direction, hides text. */
 const hostile = '\x1b[2J\x1b]0;owned\x07\x1b]8;;http:x\x07\x9b2J\x9d0;owned\x9c\u202egnp\u2066\u200b\x7f\x08';
-/** Colours, and what the progress bar does to its own line. */
-const ofOurs = /\p{Cc}\[(?:[\d;]*m|\?\d+[hl]|\d*[GAB]|0?[JK])|[\r\n]/gu;
-const unseen = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
+/** The agent's own output: colours, and the cursor movements of the progress bar. */
+const ownSequences = /\p{Cc}\[(?:[\d;]*m|\?\d+[hl]|\d*[GAB]|0?[JK])|[\r\n]/gu;
+const unsafe = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 const hostileFile = `auditlogs_${hostile}.json`;
 const hostileRecord = {
   actionName: hostile,
@@ -33,12 +33,12 @@ const hostileRecord = {
 describe.each([
   ['a terminal', terminalScript],
   ['a pipe', undefined],
-])('on %s nothing of names and records comes out raw', (_place, script) => {
-  it('from `ship` and then `status`', async () => {
+])('on %s, names and records are escaped', (_place, script) => {
+  it('in the output of `ship` and then `status`', async () => {
     const { root, environment } = await scene();
     const ship = await runAgent(['ship', root], environment, { script });
     expect(ship.code).toBe(1);
-    expect(ship.stderr).toContain('not read whole');
+    expect(ship.stderr).toContain('not read completely');
     expectNothingRaw(ship);
     for (const command of [['status'], ['status', '--json']]) {
       const status = await runAgent(command, environment, { script });
@@ -47,14 +47,14 @@ describe.each([
     }
   });
 
-  it('from `preview`', async () => {
+  it('in the output of `preview`', async () => {
     const { root, environment } = await scene();
     const preview = await runAgent(['preview', root], environment, { script });
     expect(preview.stdout).toMatch(/\\u\{?0*1b/);
     expectNothingRaw(preview);
   });
 
-  it('from `reconcile`', async () => {
+  it('in the output of `reconcile`', async () => {
     const { root, environment } = await scene();
     await runAgent(['ship', root], environment);
     write(join(root, `workspaceId=2${hostile.replaceAll('/', '')}`, 'date=2026-01-31', hostileFile), `${hostile}\n`);
@@ -66,7 +66,7 @@ describe.each([
     }
   });
 
-  it('from `replay`, when the collector refused in words that are as bad', async () => {
+  it('in the output of `replay`, with a rejection message that is just as hostile', async () => {
     const { root, environment, receiver } = await scene();
     receiver.answerWhen(() => true, answers.status(400, hostile));
     await runAgent(['ship', root], environment);
@@ -82,7 +82,7 @@ describe.each([
     }
   });
 
-  it('from `mapping test`', async () => {
+  it('in the output of `mapping test`', async () => {
     const { root, environment } = await scene();
     const sample = join(root, hostileFile);
     write(sample, `${auditLines(1, 0, { ...hostileRecord, [`field${hostile}`]: hostile }).join('')}\n`);
@@ -96,22 +96,22 @@ describe.each([
     }
   });
 
-  it('from `check`', async () => {
+  it('in the output of `check`', async () => {
     const { root, environment } = await scene();
     expectNothingRaw(await runAgent(['check'], { ...environment, DATABRICKS_AUDIT_SOURCE: root }, { script }));
   });
 
-  it('from `ship` and `check` with keys of S3', async () => {
+  it('in the output of `ship` and `check` for S3 keys', async () => {
     const { environment } = await scene();
     const server = await startS3Server();
     onTestFinished(server.stop);
     await server.createBucket('audit');
-    // Without characters that an XML listing cannot carry: those have tests of their own.
+    // Without characters that an XML listing cannot carry: names.test.ts covers those.
     const key = `workspaceId=\x9b2J\u202e/date=2026-01-31/auditlogs_\x9d0;\u2066.json.gz`;
     await server.put('audit', key, gzipSync('{}').subarray(0, 15));
     const s3 = { ...environment, ...server.environment, DATABRICKS_AUDIT_SOURCE: 's3://audit' };
     const ship = await runAgent(['ship'], s3, { script });
-    expect(ship.stderr).toContain('not read whole');
+    expect(ship.stderr).toContain('not read completely');
     expectNothingRaw(ship);
     const check = await runAgent(['check'], s3, { script });
     expect(check.stdout).toContain('auditlogs_');
@@ -119,14 +119,14 @@ describe.each([
     expectNothingRaw(await runAgent(['status'], s3, { script }));
   });
 
-  it('from records on standard output', async () => {
+  it('in records on standard output', async () => {
     const { root, environment } = await scene();
     const ship = await runAgent(['ship', root], { ...environment, OTEL_LOGS_EXPORTER: 'console' }, { script });
     expect(ship.stdout).toContain('"body"');
     expectNothingRaw(ship);
   });
 
-  it('from a wrong setting or mapping file', async () => {
+  it('in errors about an invalid setting or mapping file', async () => {
     const { environment, root } = await scene();
     const wrong = {
       ...environment,
@@ -148,7 +148,7 @@ describe.each([
 });
 
 describe('the log', () => {
-  it.each([true, false])('holds no raw text of others, on a terminal: %s', (isTTY) => {
+  it.each([true, false])('escapes untrusted text (on a terminal: %s)', (isTTY) => {
     const { log, text } = memoryLog(isTTY);
     const nested = new Error(`bug${hostile}\n[12:00:00] ERROR: made up`);
     log.warn(
@@ -166,15 +166,15 @@ describe('the log', () => {
   });
 });
 
-describe('text of others', () => {
-  it('is shown with what nobody sees as a code', () => {
+describe('untrusted text', () => {
+  it('is shown with unsafe characters as escapes', () => {
     expect(printable('a\x1b[2J\u202e\ud800\n')).toBe('a\\u{1b}[2J\\u{202e}\\u{d800}\\u{a}');
     expect(printable('é€😀 ok')).toBe('é€😀 ok');
     expect(printable('x'.repeat(400))).toHaveLength(303);
     expect(printableLines('one\x07\ntwo')).toBe('one\\u{7}\ntwo');
   });
 
-  it('is the same JSON when it is made fit for a terminal', () => {
+  it('is equivalent JSON after escaping for a terminal', () => {
     const value = { [hostile]: [hostile, '\u{e0001}', 'é😀"\\'] };
     expect(rawText(printableJson(JSON.stringify(value)))).toBeUndefined();
     expect(JSON.parse(printableJson(JSON.stringify(value)))).toEqual(value);
@@ -186,14 +186,14 @@ function expectNothingRaw({ stdout, stderr }: Exit): void {
   expect(rawText(stderr)).toBeUndefined();
 }
 
-/** What a terminal would obey or hide, with some text around it. */
+/** The first unsafe character in the output, with some context. */
 function rawText(output: string): string | undefined {
-  const foreign = output.replaceAll(ofOurs, '');
-  const at = foreign.search(unseen);
+  const foreign = output.replaceAll(ownSequences, '');
+  const at = foreign.search(unsafe);
   return at === -1 ? undefined : JSON.stringify(foreign.slice(Math.max(0, at - 100), at + 50));
 }
 
-/** A directory with hostile names in all places, one file of which is damaged. */
+/** A directory with hostile names at every level, including one damaged file. */
 async function scene() {
   const root = temporaryDirectory();
   const receiver = await startOtlpReceiver();
@@ -201,7 +201,7 @@ async function scene() {
   const folder = join(root, `workspaceId=1${hostile.replaceAll('/', '')}`, 'date=2026-01-31');
   write(join(folder, hostileFile), `${auditLines(3, 0, hostileRecord).join('\n')}\n${hostile}\n`);
   write(join(folder, `${hostileFile}.gz`), gzipSync(auditLines(50).join('\n')).subarray(0, 60));
-  write(join(root, `${hostile}.txt`), 'no delivery');
+  write(join(root, `${hostile}.txt`), 'not a delivery');
   const environment = {
     DATABRICKS_AUDIT_STATE: join(temporaryDirectory(), 'state'),
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,

@@ -115,7 +115,7 @@ describe('a real Collector', () => {
     const letters = globSync(join(deadLetters, '*.jsonl')).flatMap(readLines);
     expect(letters).toHaveLength(sampleRecordCount);
     for (const letter of letters) {
-      expect(JSON.parse(letter)).toMatchObject({ deadLetter: { httpStatus: 400 } });
+      expect(JSON.parse(letter)).toMatchObject({ deadLetter: { version: 2, protocol: 'http', code: 400 } });
       const headers = { 'content-type': 'application/json' };
       const answer = await fetch(`${collector.url}/v1/logs`, { method: 'POST', headers, body: letter });
       expect(await answer.json()).toEqual({ partialSuccess: {} });

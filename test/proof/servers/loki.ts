@@ -36,7 +36,7 @@ const januaryAndFebruary: TimeRange = { from: new Date('2026-01-01'), to: new Da
 
 type Settings = Readonly<Record<string, unknown>>;
 
-/** What docs/delivery.md recommends for a first start with days or years ahead. */
+/** What docs/backends.md recommends for a first start with days or years ahead. */
 export const recommendedLimits = {
   reject_old_samples: false,
   shard_streams: { enabled: true, time_sharding_enabled: true, desired_rate: '100GB' },

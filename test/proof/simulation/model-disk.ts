@@ -1,7 +1,7 @@
 /**
  * The disk that dead letters are written to: it fills up, tears writes, and forgets at a power loss what was not synchronised.
  */
-import type { LetterFile, LetterFiles } from '../../../src/export/index.ts';
+import type { DeadLetterFile, DeadLetterFiles } from '../../../src/export/index.ts';
 import type { Faults } from './faults.ts';
 import type { Life, World } from './world.ts';
 
@@ -37,7 +37,7 @@ export class ModelDisk {
     }
   }
 
-  of(life: Life): LetterFiles {
+  of(life: Life): DeadLetterFiles {
     return {
       open: async (path, flags) => {
         await this.#call(life);
@@ -54,7 +54,7 @@ export class ModelDisk {
     };
   }
 
-  #file(file: StoredFile, life: Life): LetterFile {
+  #file(file: StoredFile, life: Life): DeadLetterFile {
     return {
       appendFile: async (bytes) => {
         await this.#call(life);
@@ -77,7 +77,7 @@ export class ModelDisk {
     };
   }
 
-  #directory(life: Life): LetterFile {
+  #directory(life: Life): DeadLetterFile {
     const never = async () => {
       throw failure('EISDIR');
     };

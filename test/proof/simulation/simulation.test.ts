@@ -18,7 +18,7 @@ interface CorpusEntry {
 }
 
 const corpus: readonly CorpusEntry[] = JSON.parse(readFileSync(new URL('corpus.json', import.meta.url), 'utf8'));
-const seconds = process.env.SIMULATION_SECONDS ?? '180';
+const seconds = Number(process.env.SIMULATION_SECONDS ?? 180);
 const firstSeed = Number(process.env.SIMULATION_FIRST_SEED ?? Math.floor(Date.now() / 1000));
 
 describe('The agent in a simulated world', () => {
@@ -26,15 +26,22 @@ describe('The agent in a simulated world', () => {
     expect((await simulate(plan)).problems).toEqual([]);
   });
 
-  it(`keeps its promises in fresh histories, from seed ${firstSeed} on`, { timeout: 1_800_000 }, async () => {
-    const command = fileURLToPath(new URL('simulate.ts', import.meta.url));
-    const child = spawn(process.execPath, [command, '--seconds', seconds, '--first', String(firstSeed)], {
-      stdio: ['ignore', 'inherit', 'inherit'], // What it finds it says at once, and makes it smaller then.
-    });
-    onTestFinished(() => void child.kill('SIGKILL'));
-    const [code] = await once(child, 'close');
-    expect(code).toBe(0);
-  });
+  it.each([
+    { state: 'with SQLite', share: 2 / 3, options: [] },
+    { state: 'with a state whose claims are refused and taken over', share: 1 / 3, options: ['--contested'] },
+  ])(
+    `keeps its promises in fresh histories $state, from seed ${firstSeed} on`,
+    { timeout: 1_800_000 },
+    async ({ share, options }) => {
+      const command = fileURLToPath(new URL('simulate.ts', import.meta.url));
+      const settings = ['--seconds', String(Math.ceil(seconds * share)), '--first', String(firstSeed), ...options];
+      // What it finds is shown at once: making it smaller takes a while.
+      const child = spawn(process.execPath, [command, ...settings], { stdio: ['ignore', 'inherit', 'inherit'] });
+      onTestFinished(() => void child.kill('SIGKILL'));
+      const [code] = await once(child, 'close');
+      expect(code).toBe(0);
+    },
+  );
 
   it('is the same history for the same seed', async () => {
     for (let seed = firstSeed; seed < firstSeed + 5; seed++) {
