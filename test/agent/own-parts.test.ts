@@ -29,7 +29,7 @@ test.each(ownParts)('a program with its own %s cannot have worker threads', asyn
   const environment = { DATABRICKS_AUDIT_SOURCE: temporaryDirectory(), DATABRICKS_AUDIT_WORKERS: '2' };
   await expect(create(environment, dependencies)).rejects.toMatchObject({
     code: 'ERR_CONFIGURATION',
-    message: expect.stringMatching(/^DATABRICKS_AUDIT_WORKERS: expected 1 with .* of your own, got 2$/),
+    message: expect.stringMatching(/^DATABRICKS_AUDIT_WORKERS: expected 1 with a custom .*, got 2$/),
   });
   const agent = await create({ ...environment, DATABRICKS_AUDIT_WORKERS: '1' }, dependencies);
   await agent.close();

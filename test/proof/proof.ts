@@ -1,10 +1,10 @@
 /**
- * The slow half of the tests. Each part is a folder next to this file, for tests that are too slow for `npm test`:
+ * The slow half of the tests. Each part is a folder next to this file:
  *
  *     npm run proof                      all parts, in this order
  *     npm run proof -- kills simulation  only these
  *     npm run proof -- --list            lists the parts
- *     npx vitest run test/proof/kills    one folder or file, as usual
+ *     npx vitest run test/proof/kills    one folder or file
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -39,7 +39,7 @@ if (import.meta.main) {
   else runParts(partNames.filter((name) => positionals.length === 0 || positionals.includes(name)));
 }
 
-/** Runs all parts, even if one fails. */
+/** The other parts still run when one fails. */
 function runParts(names: readonly PartName[]): void {
   const results = names.map((name) => {
     console.log(`\n=== ${name}: ${parts[name]}`);

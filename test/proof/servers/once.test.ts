@@ -104,7 +104,7 @@ it.each([
     const wanted = [...contents.values()].flat().toSorted();
     await backend.expectEachOnce(wanted);
   },
-  600_000,
+  1_800_000,
 );
 
 async function lokiBackend(): Promise<Backend> {

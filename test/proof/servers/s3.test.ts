@@ -118,7 +118,7 @@ describe('a large bucket of moto', () => {
       await shipAll(withCollector);
       expect(await arrivedCount()).toBe(count);
     }
-  }, 600_000);
+  }, 1_800_000);
 });
 
 interface Scene {

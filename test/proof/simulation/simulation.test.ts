@@ -5,7 +5,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { minimise } from './minimise.ts';
@@ -36,12 +35,11 @@ describe('the agent in a simulated world', () => {
     async ({ share, options }) => {
       const command = fileURLToPath(new URL('simulate.ts', import.meta.url));
       const settings = ['--seconds', String(Math.ceil(seconds * share)), '--first', String(firstSeed), ...options];
-      const child = spawn(process.execPath, [command, ...settings], { stdio: ['ignore', 'pipe', 'inherit'] });
+      // What it finds is shown at once: making it smaller takes a while.
+      const child = spawn(process.execPath, [command, ...settings], { stdio: ['ignore', 'inherit', 'inherit'] });
       onTestFinished(() => void child.kill('SIGKILL'));
-      const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')]);
-      console.log(output);
-      expect(code, output).toBe(0);
-      expect(output).toMatch(/; 0 failed$/m);
+      const [code] = await once(child, 'close');
+      expect(code).toBe(0);
     },
   );
 
