@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { conversionNames } from './conversions.ts';
 import { redactionClasses } from './options.ts';
-import { severities } from './writers/log-record-writer.ts';
+import { severities } from './otlp/severities.ts';
 
 /** What can be said of a line besides its record; in a path, behind a `$`. */
 export const lineFields = [

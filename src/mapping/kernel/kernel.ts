@@ -1,241 +1,198 @@
 /**
- * The hot path of the mapping, in WebAssembly: reads a line onto a tape and composes the attributes of its record. Its source is in
- * assembly/, and docs/decisions says why it is not JavaScript. Its memory holds the line that was read last, so each mapper has a
- * kernel of its own.
+ * The hot path of the mapping, in WebAssembly: reads a line and composes its record. Its source is in assembly/, and docs/decisions says why
+ * it is not JavaScript. Its memory holds one record at a time, so a mapper has a kernel of its own.
  */
-import { Buffer } from 'node:buffer';
+import { Buffer, isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
-import { layOut, Tape, type TapeLayout } from './tape.ts';
+import type { Address, ProgramImage } from '../program/program-image.ts';
+import { parseJson } from '../record/exact-json.ts';
+import { tidyJsonOfText } from '../record/line-parser.ts';
 
-/** In place of the number of a shape: no object in valid JSON, and a record whose shape is not kept. */
-export const [noObject, unkeptShape] = [-1, 0];
-
-/** In place of an entry, for what is derived: where the line comes from. */
-export const originEntry = -1;
-
-/** Lines are read onto one of two tapes: records, and the objects that stand in one of their texts. */
-export type TapeName = 'record' | 'text';
+/** What the kernel asks about redaction; its answers have to be those of the redactor. */
+export interface RedactionQuestions {
+  /** Whether the values of a key are sensitive, always or in some services. */
+  classifyKey(key: string): { readonly always: boolean; readonly inService: boolean };
+  /** @param service of the record, if a text names one. */
+  changesText(text: string, service: string | undefined): boolean;
+}
 
 interface KernelExports {
   readonly memory: WebAssembly.Memory;
-  readonly scan: (line: number, sizeBytes: number, tape: number, depthMax: number) => number;
-  readonly entriesOnTape: () => number;
-  readonly wasAscii: () => number;
-  readonly cellOf: (line: number, tape: number, cells: number, first: number, second: number) => number;
-  readonly beginOrigin: () => void;
-  readonly unescapeTo: (to: number, start: number, end: number) => number;
-  readonly keepIn: (cell: number, sizeBytes: number) => number;
-  readonly compose: (line: number, tape: number, instruction: number) => number;
-  readonly composedEndAnswer: WebAssembly.Global;
-  readonly missedCellAnswer: WebAssembly.Global;
-  readonly digestAt: WebAssembly.Global;
-  readonly cellsAt: WebAssembly.Global;
-  readonly cellSize: WebAssembly.Global;
-  readonly cellSlots: WebAssembly.Global;
-  readonly derivationsMax: WebAssembly.Global;
-  readonly composedAt: WebAssembly.Global;
-  readonly programsAt: WebAssembly.Global;
-  readonly programsSize: WebAssembly.Global;
-  readonly layoutEnd: WebAssembly.Global;
+  readonly programAt: WebAssembly.Global;
+  readonly loadProgram: (header: Address) => void;
+  readonly layOutRooms: (at: Address, lineBytesMax: number) => Address;
+  readonly enterRooms: () => number;
+  readonly lineStartsAt: () => Address;
+  readonly bodyStartsAt: () => Address;
+  readonly sizeMax: () => number;
+  readonly setObservedTime: (timeMs: number) => void;
+  readonly mapLine: (sizeBytes: number, occurrence: number) => number;
+  readonly mapTidied: (sizeBytes: number, bodyBytes: number, occurrence: number) => number;
+  readonly mapUnparsed: (bodyBytes: number, reason: Address, occurrence: number) => number;
+  readonly recordStartsAt: () => Address;
+  readonly recordEndsAt: () => Address;
+  readonly hasNewResource: () => number;
+  readonly identityAt: () => Address;
+  readonly identityEndsAt: () => Address;
 }
 
 const pageBytes = 65_536;
-/** Long enough for nearly all lines; it grows. */
-const initialLineBytes = 16_384;
-/** The word of a cell that is 0 while it holds nothing. */
-const partWord = 2;
+/** Lines that the rooms are for at first. They double when a line, or what is made of it, does not fit. */
+const initialLineBytesMax = 256 * 1024;
+/** In place of a time, what the kernel returns; see assembly/index.ts. */
+const [needsParsing, needsRoom] = [-1, -2];
 
 let compiled: WebAssembly.Module | undefined;
 
 export class Kernel {
   readonly #exports: KernelExports;
-  readonly #composedAt: number;
-  readonly #composedEndWord: number;
-  readonly #missedCellWord: number;
-  readonly #digestAt: number;
-  readonly #cellSize: number;
-  #bytes = Buffer.alloc(0);
-  #words = new Int32Array(0);
-  #layouts: Record<TapeName, TapeLayout>;
-  #layoutsEnd: number;
-  #derivationCount = 0;
-  #programsEnd: number;
-  #texts = new Map<string, number>();
-  /** What was read last. */
-  readonly record: Tape;
-  readonly text: Tape;
+  #roomsAt: Address = 0;
+  #lineBytesMax = initialLineBytesMax / 2;
+  #lineAt: Address = 0;
+  #bodyAt: Address = 0;
+  #sizeMax = 0;
+  /** All of its memory. */
+  bytes: Buffer;
 
-  constructor() {
+  /** @param redaction undefined without redaction. */
+  constructor(redaction: RedactionQuestions | undefined) {
     compiled ??= new WebAssembly.Module(readFileSync(new URL('kernel.wasm', import.meta.url)));
+    const host = this.#hostFunctions(redaction);
     // What the module exports is compiled along with this file.
-    this.#exports = new WebAssembly.Instance(compiled).exports as unknown as KernelExports;
-    const { composedAt, composedEndAnswer, digestAt, missedCellAnswer, programsAt, layoutEnd } = this.#exports;
-    this.#composedAt = composedAt.value;
-    this.#composedEndWord = composedEndAnswer.value >> 2;
-    this.#missedCellWord = missedCellAnswer.value >> 2;
-    this.#digestAt = digestAt.value;
-    this.#cellSize = this.#exports.cellSize.value;
-    this.#programsEnd = programsAt.value;
-    const record = layOut(layoutEnd.value, initialLineBytes);
-    const text = layOut(record.endAt, initialLineBytes);
-    this.#layouts = { record, text };
-    this.#layoutsEnd = text.endAt;
-    this.#reserve();
-    this.record = new Tape(this.#exports.memory.buffer, record);
-    this.text = new Tape(this.#exports.memory.buffer, text);
+    this.#exports = new WebAssembly.Instance(compiled, { host }).exports as unknown as KernelExports;
+    this.bytes = Buffer.from(this.#exports.memory.buffer);
+  }
+
+  /** Where the program has to start. */
+  get programAt(): Address {
+    return this.#exports.programAt.value;
+  }
+
+  load(image: ProgramImage, header: Address): void {
+    this.#roomsAt = image.start + image.bytes.length;
+    this.#reserve(this.#roomsAt);
+    this.bytes.set(image.bytes, image.start);
+    this.#exports.loadProgram(header);
+    this.#doubleRooms();
+  }
+
+  /** Of the records that follow. */
+  setObservedTime(timeMs: number): void {
+    this.#exports.setObservedTime(timeMs);
   }
 
   /**
-   * Reads a line.
-   * @param depthMax containers in each other.
-   * @returns the number of the shape, or `noObject`, or `unkeptShape`.
+   * Maps a line as it was delivered.
+   * @returns the time of the record in milliseconds, 0 for an unparsed record, undefined for a line that has to be parsed first.
    */
-  scan(name: TapeName, line: Uint8Array, depthMax: number): number {
-    if (line.length > this.#layouts[name].lineBytesMax) this.#makeRoom(name, line.length);
-    this[name].bytes.set(line);
-    const { lineAt, entriesAt } = this.#layouts[name];
-    return this.#exports.scan(lineAt, line.length, entriesAt, depthMax);
+  mapLine(line: Uint8Array, occurrence: number): number | undefined {
+    while (true) {
+      while (line.length > this.#sizeMax) this.#doubleRooms();
+      this.bytes.set(line, this.#lineAt);
+      const timeMs = this.#exports.mapLine(line.length, occurrence);
+      if (timeMs === needsParsing) return undefined;
+      if (timeMs !== needsRoom) return timeMs;
+      this.#doubleRooms();
+    }
   }
 
-  /** Reads what stands with escapes in a text of the record onto the other tape; see `scan`. */
-  scanInRecord(entry: number, depthMax: number): number {
-    const [start, end] = [this.record.start(entry), this.record.end(entry)];
-    if (end - start > this.#layouts.text.lineBytesMax) this.#makeRoom('text', end - start);
-    const { record, text } = this.#layouts;
-    const endOfText = this.#exports.unescapeTo(text.lineAt, record.lineAt + start, record.lineAt + end);
-    return this.#exports.scan(text.lineAt, endOfText - text.lineAt, text.entriesAt, depthMax);
+  /** Maps JSON that was made of a line. @returns the time, see `mapLine`. */
+  mapTidied(json: Uint8Array, body: Uint8Array, occurrence: number): number {
+    const timeMs = this.#mapWithBody(body, json.length, () => {
+      this.bytes.set(json, this.#lineAt);
+      return this.#exports.mapTidied(json.length, body.length, occurrence);
+    });
+    if (timeMs === needsParsing) throw new Error('JSON.stringify wrote no JSON');
+    return timeMs;
   }
 
-  /**
-   * What the next record says of its line.
-   * @param isNewOrigin true when it comes from elsewhere than the one before.
-   * @param digest undefined when it is not to be copied.
-   */
-  setLine(isNewOrigin: boolean, digest: string | undefined): void {
-    if (isNewOrigin) this.#exports.beginOrigin();
-    this.#words[this.#digestAt >> 2] =
-      digest === undefined ? 0 : this.#bytes.write(digest, this.#digestAt + 16, 'latin1');
+  /** Maps a line that is no record. */
+  mapUnparsed(body: Uint8Array, reason: Address, occurrence: number): void {
+    this.#mapWithBody(body, 0, () => this.#exports.mapUnparsed(body.length, reason, occurrence));
   }
 
-  /** Of the last scan. */
-  get entryCount(): number {
-    return this.#exports.entriesOnTape();
+  // Of the last record, until the next call.
+
+  get recordStart(): Address {
+    return this.#exports.recordStartsAt();
   }
 
-  /** False when the last scan met bytes that are not ASCII. */
-  get wasAscii(): boolean {
-    return this.#exports.wasAscii() !== 0;
+  get recordEnd(): Address {
+    return this.#exports.recordEndsAt();
   }
 
-  /** Cells for a derivation; undefined when there are too many. */
-  createCells(): number | undefined {
-    const { cellsAt, cellSlots, derivationsMax } = this.#exports;
-    if (this.#derivationCount === derivationsMax.value) return undefined;
-    return cellsAt.value + this.#derivationCount++ * cellSlots.value * this.#cellSize;
+  /** Whether its resource attributes differ from those of the record before. */
+  get hasNewResource(): boolean {
+    return this.#exports.hasNewResource() !== 0;
   }
 
-  /**
-   * The cell for the values at two entries of the record.
-   * @returns 0 when one of them is too long to be known.
-   */
-  cellOf(cells: number, first: number, second: number): number {
-    const { lineAt, entriesAt } = this.#layouts.record;
-    return this.#exports.cellOf(lineAt, entriesAt, cells, first, second);
+  /** Its resource attributes, each as its size (0 for one without a value) and its text. */
+  get resourceIdentity(): Buffer {
+    return this.bytes.subarray(this.#exports.identityAt(), this.#exports.identityEndsAt());
   }
 
-  /** Which of the cells it is. */
-  cellIndex(cells: number, cell: number): number {
-    return (cell - cells) / this.#cellSize;
+  #mapWithBody(body: Uint8Array, sizeBytes: number, map: () => number): number {
+    while (true) {
+      while (Math.max(body.length, sizeBytes) > this.#sizeMax) this.#doubleRooms();
+      this.bytes.set(body, this.#bodyAt);
+      const timeMs = map();
+      if (timeMs !== needsRoom) return timeMs;
+      this.#doubleRooms();
+    }
   }
 
-  /** True when something is held for the values of the cell. */
-  isHeld(cell: number): boolean {
-    return this.#words[(cell >> 2) + partWord] !== 0;
+  /** Lays the rooms out anew, twice as large. They hold nothing that outlives a record, and lines are of bounded length. */
+  #doubleRooms(): void {
+    const { layOutRooms, enterRooms, lineStartsAt, bodyStartsAt, sizeMax } = this.#exports;
+    do {
+      this.#lineBytesMax *= 2;
+      this.#reserve(layOutRooms(this.#roomsAt, this.#lineBytesMax));
+    } while (enterRooms() === 0);
+    this.#lineAt = lineStartsAt();
+    this.#bodyAt = bodyStartsAt();
+    this.#sizeMax = sizeMax();
   }
 
-  /** Whoever asks holds something for the cell from now on, elsewhere. */
-  hold(cell: number): void {
-    this.#words[(cell >> 2) + partWord] = 1;
-  }
-
-  /** Keeps what was written for the values of the cell, if they came before. */
-  keep(cell: number, written: Uint8Array): void {
-    const part = this.#exports.keepIn(cell, written.length);
-    if (part !== 0) this.#bytes.set(written, part);
-  }
-
-  /** Forgets all programs. */
-  clearPrograms(): void {
-    this.#programsEnd = this.#exports.programsAt.value;
-    this.#texts.clear();
-  }
-
-  /** Where the UTF-8 of the text is, for instructions; undefined when there is no room. */
-  textAt(text: string): number | undefined {
-    const known = this.#texts.get(text);
-    if (known !== undefined) return known;
-    const bytes = Buffer.from(text);
-    const at = this.#reserveProgram(bytes.length + 16);
-    if (at === undefined) return undefined;
-    this.#bytes.set(bytes, at);
-    this.#texts.set(text, at);
-    return at;
-  }
-
-  /** Where the program is; undefined when there is no room. */
-  addProgram(words: Int32Array): number | undefined {
-    const at = this.#reserveProgram(words.byteLength);
-    if (at !== undefined) this.#words.set(words, at >> 2);
-    return at;
-  }
-
-  /**
-   * Composes attributes of the record from an instruction on; `composed` has them.
-   * @returns the instruction that it leaves to the caller; 0 at the end of the program.
-   */
-  compose(instruction: number): number {
-    const { lineAt, entriesAt } = this.#layouts.record;
-    return this.#exports.compose(lineAt, entriesAt, instruction);
-  }
-
-  /** Copies what was composed last. Returns where it ends. */
-  copyComposed(to: Buffer, at: number): number {
-    return at + this.#bytes.copy(to, at, this.#composedAt, this.#words[this.#composedEndWord]);
-  }
-
-  get composedBytes(): number {
-    return (this.#words[this.#composedEndWord] as number) - this.#composedAt;
-  }
-
-  /** The cell whose values the kernel knew nothing of at the instruction that it left; 0 without one. */
-  get missedCell(): number {
-    return this.#words[this.#missedCellWord] as number;
-  }
-
-  #reserveProgram(sizeBytes: number): number | undefined {
-    const { programsAt, programsSize } = this.#exports;
-    const at = this.#programsEnd;
-    const end = at + Math.ceil(sizeBytes / 16) * 16;
-    if (end > programsAt.value + programsSize.value) return undefined;
-    this.#programsEnd = end;
-    return at;
-  }
-
-  /** Lays the tape out anew, behind all others: lines are of bounded length, and so is what is left behind. */
-  #makeRoom(name: TapeName, lineBytes: number): void {
-    this.#layouts[name] = layOut(this.#layoutsEnd, lineBytes * 2);
-    this.#layoutsEnd = this.#layouts[name].endAt;
-    this.#reserve();
-    this.record.moveTo(this.#exports.memory.buffer, this.#layouts.record);
-    this.text.moveTo(this.#exports.memory.buffer, this.#layouts.text);
-  }
-
-  /** Makes the memory as large as the layouts are. Views of it are no good any more once it has grown. */
-  #reserve(): void {
+  /** Makes the memory as large as that; views of it are useless once it has grown. */
+  #reserve(end: Address): void {
     const { memory } = this.#exports;
-    const missingBytes = this.#layoutsEnd + pageBytes - memory.buffer.byteLength;
+    const missingBytes = end + pageBytes - memory.buffer.byteLength;
     if (missingBytes > 0) memory.grow(Math.ceil(missingBytes / pageBytes));
-    this.#bytes = Buffer.from(memory.buffer);
-    this.#words = new Int32Array(memory.buffer);
+    this.bytes = Buffer.from(memory.buffer);
+  }
+
+  /** See assembly/host.ts. */
+  #hostFunctions(redaction: RedactionQuestions | undefined): Record<string, (...words: number[]) => number> {
+    const text = (start: Address, end: Address) => this.bytes.toString('utf8', start, end);
+    /** A text with its escapes. */
+    const unescaped = (start: Address, end: Address): string => JSON.parse(`"${text(start, end)}"`);
+    const write = (content: Uint8Array, to: Address, capacity: number): number => {
+      if (content.length <= capacity) this.bytes.set(content, to);
+      return content.length;
+    };
+    return {
+      flagsOfKey(start = 0, size = 0) {
+        if (redaction === undefined) return 0;
+        const { always, inService } = redaction.classifyKey(text(start, start + size));
+        return (always ? 1 : 0) | (inService ? 2 : 0);
+      },
+      changesText(start = 0, end = 0, serviceStart = 0, serviceEnd = 0) {
+        const service = serviceStart === 0 ? undefined : text(serviceStart, serviceEnd);
+        return redaction?.changesText(unescaped(start, end), service) === true ? 1 : 0;
+      },
+      tidyText(start = 0, end = 0, to = 0, capacity = 0) {
+        const json = tidyJsonOfText(unescaped(start, end));
+        return json === undefined ? 0 : write(json, to, capacity);
+      },
+      jsonText(start = 0, size = 0, to = 0, capacity = 0) {
+        return write(Buffer.from(JSON.stringify(parseJson(text(start, start + size)))), to, capacity);
+      },
+      numberText: (start = 0, size = 0, to = 0) => {
+        const value = Number(text(start, start + size));
+        return Number.isFinite(value) ? this.bytes.write(String(value), to, 'latin1') : 0;
+      },
+      toDouble: (start = 0, size = 0) => Number(text(start, start + size)),
+      isUtf8: (start = 0, size = 0) => (isUtf8(this.bytes.subarray(start, start + size)) ? 1 : 0),
+    };
   }
 }

@@ -17,6 +17,9 @@ export const redacted = '[redacted]';
 /** JSON in strings in JSON: three is what new_settings → new_cluster → spark_conf needs. What is nested deeper is replaced. */
 const embeddedLevelsMax = 4;
 
+/** The kernel does not say how deep a text is: this is the most that it reads (kernel/assembly/record.ts). */
+const containersAroundText = 32;
+
 export class Redactor {
   readonly #keys: SensitiveKeys;
   #namesInService: ReadonlySet<string> | undefined;
@@ -37,13 +40,14 @@ export class Redactor {
     return this.#redactParsed(record, text, 0, 0);
   }
 
-  /**
-   * True when redaction would change the text as a value of a record.
-   * @param depth of containers that the value is in, at least.
-   */
-  changesText(text: string, depth: number, service: unknown): boolean {
+  classifyKey(key: string): { readonly always: boolean; readonly inService: boolean } {
+    return { always: this.#keys.matches(key), inService: this.#keys.namesIn(undefined)?.has(key) === true };
+  }
+
+  /** True when redaction would change the text as a value of a record. */
+  changesText(text: string, service: string | undefined): boolean {
     this.#namesInService = this.#keys.namesIn(service);
-    return this.#redactLeaf(text, depth, 0) !== text;
+    return this.#redactLeaf(text, containersAroundText, 0) !== text;
   }
 
   /**

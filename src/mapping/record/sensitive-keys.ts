@@ -43,6 +43,11 @@ export class SensitiveKeys {
     return typeof service === 'string' ? this.#keysOfService.get(service) : this.#keysOfAnyService;
   }
 
+  /** Services that have names of their own. */
+  get services(): readonly string[] {
+    return [...this.#keysOfService.keys()];
+  }
+
   /** By its words; the same for every service. */
   matches(key: string): boolean {
     return this.#known.get(key) ?? this.#classify(key);

@@ -1,63 +1,99 @@
-// Where things lie in the memory of the kernel, and its smallest steps. All sizes are in bytes, all places are addresses.
+// The layout of the kernel's memory, and its two smallest operations. All sizes are in bytes, all positions are addresses.
+//
+// The agent writes the compiled program behind `programAt`. Behind that, `layOut` divides the rest into rooms, all in proportion to the
+// longest line that they are for. Whatever needs more room ends the record with `lacksRoom`; the agent doubles all rooms and repeats the
+// record. Pages that Found.Nothing touches cost no memory, so rooms are generous.
 
-/** What the agent reads after a call: words from here on. */
-export const answersAt: usize = 4096;
-/** Where the composed bytes end. */
-export const composedEndAnswer: usize = answersAt;
-/** The cell of the derivation that nothing is known of; 0 without one. */
-export const missedCellAnswer: usize = answersAt + 4;
+/** Below this address Found.Nothing is stored, so that 0 can mean "none". */
+export const programAt: usize = 4096;
 
-/** The digest of the line, written by the agent: its size, 0 for one that is not to be copied, and from 16 bytes on itself. */
-export const digestAt: usize = answersAt + 16;
+/** Behind every room: copies and comparisons work in steps of 16 bytes and may touch the bytes behind the end. */
+const padding: usize = 64;
 
-export const shapesMax: u32 = 16_384;
-export const shapeSize: usize = 64;
-export const shapesAt: usize = answersAt + 4096;
+export let keySlotsAt: usize = 0;
+export let keySlotCount: u32 = 0;
+export let keyRowsAt: usize = 0;
+export let keyRowsMax: u32 = 0;
+export let longKeysAt: usize = 0;
+export let longKeysLimit: usize = 0;
+/** Texts that may contain JSON and are still to be read. */
+export let pendingAt: usize = 0;
+export let pendingLimit: usize = 0;
+/** The record as JSON. */
+export let lineAt: usize = 0;
+export let lineMax: usize = 0;
+/** The body of the record, when it is not the line itself. */
+export let bodyAt: usize = 0;
+/** Texts without their escapes, and other texts that exist only while a record is mapped. */
+export let scratchAt: usize = 0;
+export let scratchLimit: usize = 0;
+export let tapeAt: usize = 0;
+export let tapeLimit: usize = 0;
+/** The resource attributes of the last two records. */
+export let identitiesAt: usize = 0;
+export let identityMax: usize = 0;
+export let recordAt: usize = 0;
+export let recordLimit: usize = 0;
 
-export const branchesMax: u32 = 16_384;
-export const branchSize: usize = 64;
-export const branchesAt: usize = shapesAt + <usize>shapesMax * shapeSize;
+export const keyRowSize: usize = 48;
+export const pendingSize: usize = 16;
+export const entrySize: usize = 32;
 
-export const keysSize: usize = 524_288;
-export const keysAt: usize = branchesAt + <usize>branchesMax * branchSize;
+let end: usize = 0;
 
-export const tableSlots: u32 = 32_768;
-export const keyTableAt: usize = keysAt + keysSize;
-export const branchTableAt: usize = keyTableAt + <usize>tableSlots * 4;
-export const treeEnd: usize = branchTableAt + <usize>tableSlots * 4;
+/** Divides the memory from an address on into rooms. Returns where they end; the agent grows the memory to that. */
+export function layOut(at: usize, lineBytesMax: usize): usize {
+  end = at;
+  lineMax = lineBytesMax;
+  keySlotCount = <u32>lineBytesMax >> 4;
+  keySlotsAt = room(keySlotCount << 2);
+  keyRowsMax = <u32>lineBytesMax >> 5;
+  keyRowsAt = room(<usize>keyRowsMax * keyRowSize);
+  longKeysAt = room(lineBytesMax);
+  longKeysLimit = longKeysAt + lineBytesMax;
+  pendingAt = room(2 * lineBytesMax);
+  pendingLimit = pendingAt + 2 * lineBytesMax;
+  lineAt = room(lineBytesMax);
+  bodyAt = room(lineBytesMax);
+  scratchAt = room(2 * lineBytesMax);
+  scratchLimit = scratchAt + 2 * lineBytesMax;
+  // A value takes at least two bytes of a line (`1,`).
+  tapeAt = room((lineBytesMax >> 1) * entrySize);
+  tapeLimit = tapeAt + (lineBytesMax >> 1) * entrySize;
+  identityMax = lineBytesMax;
+  identitiesAt = room(2 * (identityMax + padding));
+  recordAt = room(8 * lineBytesMax);
+  recordLimit = recordAt + 8 * lineBytesMax;
+  return end;
+}
 
-/** Known texts lie in sets of some places, powers of two. One takes 16 bytes and the text, of so many bytes at most. */
-export const knownSets: u32 = 256;
-export const placesOfSet: usize = 4;
-export const knownTextMax: u32 = 64;
-export const knownSize: usize = 80;
-export const knownAt: usize = treeEnd;
+function room(size: usize): usize {
+  const at = end;
+  end = (at + size + padding + 15) & ~15;
+  return at;
+}
 
-/** A derivation has so many cells of four words: the numbers of its texts, where its bytes begin, how many they are. */
-export const cellSlots: u32 = 1024;
-export const cellSize: usize = 16;
-export const derivationsMax: u32 = 128;
-export const cellsAt: usize = knownAt + <usize>knownSets * placesOfSet * knownSize;
+let isShort: bool = false;
 
-export const partsSize: usize = 1_048_576;
-export const partsAt: usize = cellsAt + <usize>derivationsMax * <usize>cellSlots * cellSize;
+/** True when a room was too small for the record; Found.Nothing of what was made of it counts. */
+export function isShortOfRoom(): bool {
+  return isShort;
+}
 
-/** Programs and the texts they need; written by the agent. */
-export const programsSize: usize = 1_048_576;
-export const programsAt: usize = partsAt + partsSize;
+export function lacksRoom(): void {
+  isShort = true;
+}
 
-export const composedSize: usize = 262_144;
-export const composedAt: usize = programsAt + programsSize;
+export function startWithRoom(): void {
+  isShort = false;
+}
 
-/** Behind this the agent lays out lines and their tapes. */
-export const layoutEnd: usize = composedAt + composedSize;
-
-/** Copies in steps of 16 bytes, forwards: up to 15 bytes behind the source are read, and behind the destination overwritten. */
+/** Copies in steps of 16 bytes, forwards: may read up to 15 bytes behind the source and overwrite 15 behind the destination. */
 export function copy(to: usize, from: usize, size: usize): void {
   for (let at: usize = 0; at < size; at += 16) v128.store(to + at, v128.load(from + at));
 }
 
-/** True when the bytes are equal; up to 15 bytes behind them are read. */
+/** May read up to 15 bytes behind both ends. */
 export function isEqual(one: usize, other: usize, size: usize): bool {
   let at: usize = 0;
   for (; at + 16 <= size; at += 16) {

@@ -1,0 +1,115 @@
+// Keeps the names of a map apart for backends that flatten maps: Loki makes `a_b` of `a.b`, of `a-b` and of a `b` inside of `a`, and keeps
+// one of them. A flat name is the names from the map down, joined, with every run of other characters than letters and digits as one `_`
+// (github.com/prometheus/otlptranslator, LabelNamer).
+import { copy, isEqual } from './memory';
+import { isDigit } from './scan';
+import { endScratch, takeScratch } from './tape';
+
+// Flat names that are taken, by their hash. One is the address of the next in the bucket, its size and its bytes.
+const bucketCount: usize = 256;
+const takenNext: usize = 0;
+const takenSize: usize = 4;
+const takenBytes: usize = 8;
+
+let bucketsAt: usize = 0;
+/** The flat name of the container that is being written. */
+let outerStart: usize = 0;
+let outerSize: usize = 0;
+/** The flat name that was made last. */
+let flatStart: usize = 0;
+let flatSize: usize = 0;
+
+/** The name to write. */
+export let nameStart: usize = 0;
+export let nameEnd: usize = 0;
+
+/** @param buckets room for 256 words. */
+export function setNames(buckets: usize): void {
+  bucketsAt = buckets;
+}
+
+export function startNames(): void {
+  memory.fill(bucketsAt, 0, bucketCount << 2);
+  outerSize = 0;
+}
+
+/** Finds the name that the key gets: itself, or with `_2`, `_3` ... behind it. False when there is no room. */
+export function distinctName(key: usize, keySize: usize): bool {
+  nameStart = key;
+  nameEnd = key + keySize;
+  let number: u32 = 1;
+  while (true) {
+    const size = outerSize + (nameEnd - nameStart) + takenBytes + 8;
+    const taken = takeScratch(size);
+    if (taken === 0) return false;
+    flatten(taken + takenBytes);
+    const bucket = bucketsAt + ((<usize>hashOf(flatStart, flatSize) & (bucketCount - 1)) << 2);
+    if (!isTaken(load<u32>(bucket))) {
+      store<u32>(taken, load<u32>(bucket), takenNext);
+      store<u32>(taken, <u32>flatSize, takenSize);
+      store<u32>(bucket, <u32>taken);
+      endScratch(flatStart + flatSize);
+      return true;
+    }
+    if (!appendNumber(key, keySize, ++number)) return false;
+  }
+}
+
+/** What follows is inside of the name that was found last. Returns what `leaveName` needs. */
+export function enterName(): u64 {
+  const outer = <u64>outerStart | ((<u64>outerSize) << 32);
+  outerStart = flatStart;
+  outerSize = flatSize;
+  return outer;
+}
+
+export function leaveName(outer: u64): void {
+  outerStart = <usize>(outer & 0xffff_ffff);
+  outerSize = <usize>(outer >> 32);
+}
+
+function isTaken(first: usize): bool {
+  for (let taken = first; taken !== 0; taken = load<u32>(taken, takenNext)) {
+    if (load<u32>(taken, takenSize) === <u32>flatSize && isEqual(taken + takenBytes, flatStart, flatSize)) return true;
+  }
+  return false;
+}
+
+/** Writes the flat name of the name: the outer one, `_`, and the name. */
+function flatten(to: usize): void {
+  copy(to, outerStart, outerSize);
+  let out = to + outerSize;
+  let wasOther = outerSize > 0 && load<u8>(out - 1) === 0x5f;
+  if (!wasOther) store<u8>(out++, 0x5f);
+  wasOther = true;
+  for (let at = nameStart; at < nameEnd; at++) {
+    const byte = load<u8>(at);
+    const isOther = !isDigit(byte) && <u32>(byte | 0x20) - 0x61 > 25;
+    if (!isOther) store<u8>(out++, byte);
+    else if (!wasOther) store<u8>(out++, 0x5f);
+    wasOther = isOther;
+  }
+  flatStart = to;
+  flatSize = out - to;
+}
+
+function appendNumber(key: usize, keySize: usize, number: u32): bool {
+  const to = takeScratch(keySize + 16);
+  if (to === 0) return false;
+  copy(to, key, keySize);
+  let out = to + keySize;
+  store<u8>(out++, 0x5f);
+  let digits: u32 = 1;
+  while (number >= digits * 10) digits *= 10;
+  for (; digits > 0; digits /= 10) store<u8>(out++, <u8>(0x30 + ((number / digits) % 10)));
+  nameStart = to;
+  nameEnd = out;
+  endScratch(out);
+  return true;
+}
+
+function hashOf(start: usize, size: usize): u32 {
+  let hash: u32 = 0x811c9dc5;
+  for (let at = start; at < start + size; at++) hash = (hash ^ load<u8>(at)) * 0x01000193;
+  return hash ^ (hash >> 15);
+}

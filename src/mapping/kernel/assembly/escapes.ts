@@ -1,0 +1,89 @@
+// The escapes of JSON texts.
+
+export let hadLoneSurrogate: bool = false;
+
+/** In UTF-8, half surrogate pairs as U+FFFD. Never longer than the source. Returns the end; may overwrite up to 15 bytes behind it. */
+export function unescapeTo(to: usize, start: usize, last: usize): usize {
+  hadLoneSurrogate = false;
+  let at = start;
+  let result = to;
+  while (at < last) {
+    const bytes = v128.load(at);
+    v128.store(result, bytes);
+    const stops = i8x16.bitmask(i8x16.eq(bytes, i8x16.splat(0x5c)));
+    const passed: usize = stops === 0 ? 16 : ctz(stops);
+    if (at + passed >= last) return result + (last - at);
+    at += passed;
+    result += passed;
+    if (stops === 0) continue;
+    const letter = load<u8>(at + 1);
+    at += 2;
+    if (letter !== 0x75) {
+      store<u8>(result++, characterOf(letter));
+      continue;
+    }
+    let code = codeUnitAt(at);
+    at += 4;
+    if (code >= 0xd800 && code < 0xe000) {
+      const low = code < 0xdc00 && at + 6 <= last && load<u16>(at) === 0x755c ? codeUnitAt(at + 2) : 0;
+      if (low >= 0xdc00 && low < 0xe000) {
+        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+        at += 6;
+      } else {
+        hadLoneSurrogate = true;
+        code = 0xfffd;
+      }
+    }
+    result = storeCodePoint(result, code);
+  }
+  return result;
+}
+
+function characterOf(letter: u8): u8 {
+  switch (letter) {
+    case 0x62:
+      return 0x08;
+    case 0x66:
+      return 0x0c;
+    case 0x6e:
+      return 0x0a;
+    case 0x72:
+      return 0x0d;
+    case 0x74:
+      return 0x09;
+    default:
+      return letter;
+  }
+}
+
+function codeUnitAt(at: usize): u32 {
+  let code: u32 = 0;
+  for (let digit = at; digit < at + 4; digit++) {
+    const byte: u32 = load<u8>(digit);
+    code = (code << 4) | (byte <= 0x39 ? byte - 0x30 : (byte | 0x20) - 0x57);
+  }
+  return code;
+}
+
+function storeCodePoint(at: usize, code: u32): usize {
+  if (code < 0x80) {
+    store<u8>(at, <u8>code);
+    return at + 1;
+  }
+  if (code < 0x800) {
+    store<u8>(at, <u8>(0xc0 | (code >> 6)));
+    store<u8>(at + 1, <u8>(0x80 | (code & 0x3f)));
+    return at + 2;
+  }
+  if (code < 0x10000) {
+    store<u8>(at, <u8>(0xe0 | (code >> 12)));
+    store<u8>(at + 1, <u8>(0x80 | ((code >> 6) & 0x3f)));
+    store<u8>(at + 2, <u8>(0x80 | (code & 0x3f)));
+    return at + 3;
+  }
+  store<u8>(at, <u8>(0xf0 | (code >> 18)));
+  store<u8>(at + 1, <u8>(0x80 | ((code >> 12) & 0x3f)));
+  store<u8>(at + 2, <u8>(0x80 | ((code >> 6) & 0x3f)));
+  store<u8>(at + 3, <u8>(0x80 | (code & 0x3f)));
+  return at + 4;
+}

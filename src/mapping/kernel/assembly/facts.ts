@@ -1,0 +1,129 @@
+// Facts of a record, and the conditions (`when`) on them.
+
+import { convert } from './conversions';
+import { isEqual } from './memory';
+import { find } from './slots';
+import { endOf, Kind, kindOf, plainEnd, plainStart, startOf } from './tape';
+import { end, Found, integer, start } from './values';
+
+// A fact, in 32 bytes: its conversion, the list of its slots, and in a record what was found, its text or integer.
+const factConversion: usize = 0;
+const factFrom: usize = 4;
+const factFound: usize = 8;
+const factStart: usize = 16;
+const factEnd: usize = 20;
+const factInteger: usize = 24;
+const factSize: usize = 32;
+
+// A condition, in four words: the fact, what is asked of it, and two words for that. Conditions end with the fact 0.
+const conditionFact: usize = 0;
+const conditionAsks: usize = 4;
+/** Of a range, its first and last integer; of a list, its address and the number of its items. */
+const conditionFirst: usize = 8;
+const conditionLast: usize = 12;
+const conditionSize: usize = 16;
+// What is asked.
+const present: u32 = 0;
+const absent: u32 = 1;
+const inRange: u32 = 2;
+
+// An item of a list, in 16 bytes: `Found.Text` or `Found.Integer`, the size of a text, and its address or the integer.
+const itemFound: usize = 0;
+const itemSize: usize = 4;
+const itemValue: usize = 8;
+const sizeOfItem: usize = 16;
+
+let factsAt: usize = 0;
+let factsEnd: usize = 0;
+/** The slots of the service that a record is about, and the names of services that have rules of redaction, as items. */
+let serviceFrom: usize = 0;
+let servicesAt: usize = 0;
+let serviceCount: u32 = 0;
+
+export function setFacts(facts: usize, factCount: u32): void {
+  factsAt = facts;
+  factsEnd = facts + <usize>factCount * factSize;
+}
+
+export function setServices(from: usize, services: usize, count: u32): void {
+  serviceFrom = from;
+  servicesAt = services;
+  serviceCount = count;
+}
+
+export function findFacts(): void {
+  for (let fact = factsAt; fact < factsEnd; fact += factSize) {
+    const entry = find(load<u32>(fact, factFrom));
+    const found = entry === 0 ? Found.Nothing : convert(load<u32>(fact, factConversion), entry);
+    store<u32>(fact, found, factFound);
+    if (found === Found.Text) store<u64>(fact, <u64>start | ((<u64>end) << 32), factStart);
+    else store<i64>(fact, integer, factInteger);
+  }
+}
+
+/** @param conditions their address; 0 for none. */
+export function areMet(conditions: usize): bool {
+  if (conditions === 0) return true;
+  for (let condition = conditions; load<u32>(condition, conditionFact) !== 0; condition += conditionSize) {
+    if (!isMet(condition)) return false;
+  }
+  return true;
+}
+
+function isMet(condition: usize): bool {
+  const fact: usize = load<u32>(condition, conditionFact);
+  const asks = load<u32>(condition, conditionAsks);
+  const found = load<u32>(fact, factFound);
+  if (asks === present) return found !== Found.Nothing;
+  if (asks === absent) return found === Found.Nothing;
+  const first = load<u32>(condition, conditionFirst);
+  const last = load<u32>(condition, conditionLast);
+  if (asks === inRange) {
+    const value = load<i64>(fact, factInteger);
+    return found === Found.Integer && value >= <i64>first && value <= <i64>last;
+  }
+  if (found === Found.Integer) return isIntegerIn(first, last, load<i64>(fact, factInteger));
+  // What is absent counts as an empty text.
+  if (found === Found.Nothing) return isTextIn(first, last, 0, 0);
+  return found === Found.Text && isTextIn(first, last, load<u32>(fact, factStart), load<u32>(fact, factEnd));
+}
+
+function isIntegerIn(list: usize, count: u32, value: i64): bool {
+  for (let item = list; item < list + <usize>count * sizeOfItem; item += sizeOfItem) {
+    if (load<u32>(item, itemFound) === Found.Integer && load<i64>(item, itemValue) === value) return true;
+  }
+  return false;
+}
+
+function isTextIn(list: usize, count: u32, from: usize, to: usize): bool {
+  const size = <u32>(to - from);
+  for (let item = list; item < list + <usize>count * sizeOfItem; item += sizeOfItem) {
+    if (load<u32>(item, itemFound) !== Found.Text || load<u32>(item, itemSize) !== size) continue;
+    if (isEqual(load<u32>(item, itemValue), from, size)) return true;
+  }
+  return false;
+}
+
+/** The text that names the service of the record, in `serviceStart` and `serviceEnd`; 0 when none does. */
+export let serviceStart: usize = 0;
+export let serviceEnd: usize = 0;
+
+export function findService(): void {
+  serviceStart = 0;
+  serviceEnd = 0;
+  const entry = find(serviceFrom);
+  if (entry === 0) return;
+  const kind = kindOf(entry);
+  if (kind === Kind.Text) {
+    serviceStart = startOf(entry);
+    serviceEnd = endOf(entry);
+  } else if (kind === Kind.EscapedText) {
+    serviceStart = plainStart(entry);
+    serviceEnd = plainEnd(entry);
+  }
+}
+
+/** Whether there are rules of redaction for the service that was found; a record without one may be about any of them. */
+export function hasServiceRules(): bool {
+  return serviceStart === 0 || isTextIn(servicesAt, serviceCount, serviceStart, serviceEnd);
+}

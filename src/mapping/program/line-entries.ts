@@ -1,0 +1,91 @@
+/**
+ * What is known of a line and not in it (`$digest`, `$bucket`), as entries like those of the tape: the rules of the kernel read them like any
+ * value of a record.
+ */
+import type { IdentifiedLine } from '../../model/line.ts';
+import type { ObjectOrigin } from '../../model/object.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { type LineField, lineFields } from '../mapping-schema.ts';
+import type { Address, ProgramImage } from './program-image.ts';
+
+/** Kinds of entries (kernel/assembly/tape.ts). */
+const kinds = { true: 3, integer: 4, text: 6 } as const;
+
+const entryBytes = 32;
+const wordBytes = 4;
+/** Longer than a key of S3 or a path. What is longer is cut. */
+const textBytesMax = 16_384;
+
+export class LineEntries {
+  readonly #slots: Address;
+  readonly #entries: Address;
+  readonly #texts: Address;
+  readonly #digestAt: Address;
+  #digestLength = 0;
+  #origin: ObjectOrigin | undefined;
+  #wasCut = false;
+
+  constructor(image: ProgramImage) {
+    this.#slots = image.reserve(lineFields.length * wordBytes);
+    this.#entries = image.reserve(lineFields.length * entryBytes);
+    this.#texts = image.reserve(lineFields.length * textBytesMax);
+    this.#digestAt = this.#textAt('digest');
+  }
+
+  slotOf(field: LineField): Address {
+    return this.#slots + lineFields.indexOf(field) * wordBytes;
+  }
+
+  /** Fills the slots for the line; those of the event name and the reason are the kernel's. */
+  set({ bytes, sizeBytes, digest, origin }: IdentifiedLine, kernel: Kernel): void {
+    if (digest.length === this.#digestLength) kernel.bytes.write(digest, this.#digestAt, 'latin1');
+    else this.#setDigest(digest, kernel);
+    if (origin !== this.#origin) this.#setOrigin(origin, kernel);
+    const isCut = sizeBytes > bytes.length;
+    if (isCut || this.#wasCut) this.#setCut(isCut ? sizeBytes : undefined, kernel);
+  }
+
+  #setDigest(digest: string, kernel: Kernel): void {
+    this.#digestLength = digest.length;
+    this.#setText('digest', digest, kernel);
+  }
+
+  #setOrigin(origin: ObjectOrigin, kernel: Kernel): void {
+    this.#origin = origin;
+    for (const [field, text] of locationOf(origin)) this.#setText(field, text, kernel);
+  }
+
+  #setCut(sizeBytes: number | undefined, kernel: Kernel): void {
+    this.#wasCut = sizeBytes !== undefined;
+    this.#setText('lineSize', sizeBytes?.toString(), kernel, 'integer');
+    this.#setText('lineCut', sizeBytes === undefined ? undefined : 'true', kernel, 'true');
+  }
+
+  #setText(field: LineField, text: string | undefined, { bytes }: Kernel, kind: keyof typeof kinds = 'text'): void {
+    const start = this.#textAt(field);
+    const entry = this.#entries + lineFields.indexOf(field) * entryBytes;
+    const sizeBytes = text === undefined ? 0 : bytes.write(text, start, textBytesMax - entryBytes);
+    bytes.writeUInt32LE(sizeBytes === 0 ? 0 : entry, this.slotOf(field));
+    const words = entryWords(kind, start, sizeBytes);
+    for (const [index, word] of words.entries()) bytes.writeUInt32LE(word, entry + index * wordBytes);
+  }
+
+  #textAt(field: LineField): Address {
+    return this.#texts + lineFields.indexOf(field) * textBytesMax;
+  }
+}
+
+function locationOf({ bucket, key, fileName, workspaceId, date }: ObjectOrigin): [LineField, string | undefined][] {
+  return Object.entries({ bucket, key, fileName, workspaceId, date }) as [LineField, string | undefined][];
+}
+
+/** The first words of an entry: start, end, the object in it, kind. */
+function entryWords(kind: keyof typeof kinds, start: Address, sizeBytes: number): number[] {
+  return [start, start + sizeBytes, 0, kinds[kind]];
+}
+
+/** The entry of a constant text. */
+export function textEntry(text: string, image: ProgramImage): Address {
+  const { at, sizeBytes } = image.text(text);
+  return image.words([...entryWords('text', at, sizeBytes), 0, 0, 0, 0]);
+}

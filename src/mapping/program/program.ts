@@ -1,0 +1,289 @@
+/**
+ * From the mapping as data to the program that the kernel runs for every record: paths become slots, rules become rows of a fixed size, and
+ * everything constant is encoded once, here. The layouts are those of kernel/assembly/.
+ */
+import { type ConversionName, conversionNames, conversionTypes, principalTypes } from '../conversions.ts';
+import type { Mapping } from '../mapping-file.ts';
+import { type Condition, lineFields, type ResourceRule, type Rule } from '../mapping-schema.ts';
+import { encodeEventName, encodeKeyValue, encodeSeverity, otlpValue, recordAttributeTag } from '../otlp/protobuf.ts';
+import { severities } from '../otlp/severities.ts';
+import { LineEntries, textEntry } from './line-entries.ts';
+import { type LaidOutPaths, layOutSlots, PathTree, type SlotItem } from './paths.ts';
+import type { Address, ProgramImage } from './program-image.ts';
+
+/** Why a line is no record. Constant texts: what could not be parsed is in the body only, where redaction has been over it. */
+export const unparsedReasons = {
+  notJson: 'not JSON',
+  notAnObject: 'not a JSON object',
+  tooDeep: 'nested too deeply',
+  cut: 'longer than the limit of a line',
+} as const;
+export type UnparsedReason = keyof typeof unparsedReasons;
+
+const timestampReasons = {
+  missing: 'no timestamp',
+  outOfRange: 'timestamp is not in Unix milliseconds from 1990 to 2262',
+} as const;
+
+export interface Program {
+  /** What the kernel loads. */
+  readonly header: Address;
+  readonly lineEntries: LineEntries;
+  readonly reasons: Readonly<Record<UnparsedReason, Address>>;
+  /** Names of the resource attributes that the kernel finds, in their order. */
+  readonly resourceKeys: readonly string[];
+}
+
+export interface ProgramOptions {
+  /** Resource attributes that are the same for all resources, whatever the record says. */
+  readonly fixedResourceKeys: ReadonlySet<string>;
+  /** Services with rules of redaction; undefined without redaction. */
+  readonly redactedServices: readonly string[] | undefined;
+  /** Keeps senders from choosing keys that collide. */
+  readonly hashSeed: number;
+}
+
+export function compileProgram(mapping: Mapping, options: ProgramOptions, image: ProgramImage): Program {
+  const compiler = new Compiler(mapping, image);
+  const { redactedServices, fixedResourceKeys, hashSeed } = options;
+  const { paths, lineEntries } = compiler;
+  const services = (redactedServices ?? []).map(textItem(image));
+  const resourceRules = [...mapping.resource].filter(([key, { from }]) => from && !fixedResourceKeys.has(key));
+  const attributes = [...mapping.attributes];
+  const ofLines = attributes.filter(([, rules]) => rules.some(({ from }) => from?.some(isOfLine)));
+  const types = principalTypes.flatMap((type) => {
+    const { at, sizeBytes } = image.text(type);
+    return [at, at + sizeBytes];
+  });
+  const flag = image.encoded(encodeFlag(mapping.limits.flag));
+  const header = image.words([
+    ...[paths.rootStep, redactedServices === undefined ? 0 : 1],
+    ...[paths.keys, hashSeed],
+    ...[paths.slots, paths.slotsEnd],
+    ...[compiler.facts, mapping.facts.size],
+    ...[compiler.serviceSlots(), layOutItems(services, image), services.length],
+    image.words(types),
+    image.reserve(flatNameBuckets * wordBytes),
+    compiler.slots(mapping.timestampPaths),
+    compiler.severityRules(),
+    compiler.resourceRules(resourceRules.map(([, rule]) => rule)),
+    ...[compiler.attributeRules(attributes), compiler.attributeRules(ofLines)],
+    ...[flag.at, flag.sizeBytes],
+    compiler.recordEnds(),
+    ...[lineEntries.slotOf('unparsedReason'), lineEntries.slotOf('eventName')],
+  ]);
+  const { notJson, notAnObject, tooDeep, cut } = unparsedReasons;
+  return {
+    header,
+    lineEntries,
+    reasons: {
+      notJson: textEntry(notJson, image),
+      notAnObject: textEntry(notAnObject, image),
+      tooDeep: textEntry(tooDeep, image),
+      cut: textEntry(cut, image),
+    },
+    resourceKeys: resourceRules.map(([key]) => key),
+  };
+}
+
+/** Such as `$digest`: known of the line, and not from its record. */
+export function isOfLine(path: string): boolean {
+  return path.startsWith('$');
+}
+
+const wordBytes = 4;
+const ruleWords = 12;
+const factWords = 8;
+const flatNameBuckets = 256;
+const noLimit = 0xffff_ffff;
+/** In place of the number of a conversion. */
+const [toMap, toConstant, endOfRules] = [100, 101, 102];
+/** A map keeps flattened names apart. */
+const distinctNamesBit = 0x8000_0000;
+const asks = { present: 0, absent: 1, range: 2, list: 3 } as const;
+/** What a conversion finds. */
+const found = { text: 1, integer: 2 } as const;
+
+/** The words of a rule that differ from 0. */
+interface RuleWords {
+  readonly does: number;
+  readonly from?: Address;
+  readonly key?: string;
+  readonly bytesMax?: number;
+  readonly next?: Address;
+  readonly when?: Rule['when'];
+  readonly flag?: string | undefined;
+  readonly part?: readonly [number, number];
+}
+
+class Compiler {
+  readonly lineEntries: LineEntries;
+  readonly paths: LaidOutPaths;
+  readonly facts: Address;
+  readonly #mapping: Mapping;
+  readonly #image: ProgramImage;
+  readonly #factIndexes: ReadonlyMap<string, number>;
+  /** An address that never holds 0. */
+  readonly #always: Address;
+
+  constructor(mapping: Mapping, image: ProgramImage) {
+    this.#mapping = mapping;
+    this.#image = image;
+    this.#always = image.words([1]);
+    this.lineEntries = new LineEntries(image);
+    this.paths = treeOf(mapping).layOut(image);
+    const facts = [...mapping.facts];
+    this.#factIndexes = new Map(facts.map(([name], index) => [name, index]));
+    this.facts = image.words(
+      facts.flatMap(([, { from, as }]) => [
+        numberOf(as),
+        this.slots(from),
+        ...new Array<number>(factWords - 2).fill(0),
+      ]),
+    );
+  }
+
+  slots(from: readonly string[]): Address {
+    const items = from.flatMap((path): SlotItem[] => {
+      const field = lineFields.find((name) => path === `$${name}`);
+      return field === undefined
+        ? this.paths.itemsOf(path)
+        : [{ slot: this.lineEntries.slotOf(field), skip: undefined }];
+    });
+    return layOutSlots(items, this.#always, this.#image);
+  }
+
+  /** Of the service that a record is about. */
+  serviceSlots(): Address {
+    return this.slots(this.#mapping.facts.get('service')?.from.filter((path) => !isOfLine(path)) ?? []);
+  }
+
+  severityRules(): Address {
+    const rules = this.#mapping.severity.map(({ value, when }) =>
+      this.#rule({ does: toConstant, when, part: this.#severity(value) }),
+    );
+    return this.#image.words([...rules, this.#rule({ does: endOfRules, part: this.#severity('INFO') })].flat());
+  }
+
+  resourceRules(rules: readonly ResourceRule[]): Address {
+    const bytesMax = this.#mapping.limits.textBytes;
+    const words = rules.map(({ from = [], as }) =>
+      this.#rule({ does: numberOf(as), from: this.slots(from), bytesMax }),
+    );
+    return this.#image.words([...words, this.#rule({ does: endOfRules })].flat());
+  }
+
+  attributeRules(attributes: readonly (readonly [string, readonly Rule[]])[]): Address {
+    const ruleBytes = ruleWords * wordBytes;
+    const count = attributes.reduce((sum, [, rules]) => sum + rules.length, 0);
+    const at = this.#image.reserve((count + 1) * ruleBytes);
+    let end = at;
+    for (const [key, rules] of attributes) {
+      const next = end + rules.length * ruleBytes;
+      for (const rule of rules) {
+        this.#image.setWords(end, this.#attributeRule(key, rule, next));
+        end += ruleBytes;
+      }
+    }
+    this.#image.setWords(end, this.#rule({ does: endOfRules }));
+    return at;
+  }
+
+  /** How parsed and unparsed records end, and what else they have for good. */
+  recordEnds(): Address {
+    const { eventName, unparsed } = this.#mapping;
+    const { missing, outOfRange } = timestampReasons;
+    const ends = [eventName, unparsed.event].flatMap((name) => {
+      const part = this.#image.encoded(encodeEventName(name));
+      const [severity, severityBytes] = this.#severity(unparsed.severity);
+      const reasons = [textEntry(missing, this.#image), textEntry(outOfRange, this.#image)];
+      return [part.at, part.sizeBytes, severity, severityBytes, textEntry(name, this.#image), ...reasons, 0];
+    });
+    return this.#image.words(ends);
+  }
+
+  #attributeRule(key: string, rule: Rule, next: Address): number[] {
+    const { value, from = [], as, limits, flag, when, distinctNames } = rule;
+    if (value !== undefined) {
+      const constant = this.#image.encoded(encodeKeyValue(recordAttributeTag, key, otlpValue(value)));
+      return this.#rule({ does: toConstant, next, when, part: [constant.at, constant.sizeBytes] });
+    }
+    const common = { from: this.slots(from), key, next, when, flag };
+    if (as === 'map') {
+      const { leaves = 64, bytes = 32_768, depth = 8 } = limits ?? {};
+      const depthWord = distinctNames === true ? depth + distinctNamesBit : depth;
+      return this.#rule({ ...common, does: toMap, bytesMax: bytes, part: [leaves, depthWord] });
+    }
+    const bytesMax = conversionTypes[as] === 'string' ? (limits?.bytes ?? this.#mapping.limits.textBytes) : noLimit;
+    return this.#rule({ ...common, does: numberOf(as), bytesMax });
+  }
+
+  #rule({ does, from = 0, key = '', bytesMax = 0, next = 0, when, flag, part = [0, 0] }: RuleWords): number[] {
+    const name = key === '' ? { at: 0, sizeBytes: 0 } : this.#image.text(key);
+    const encodedFlag = flag === undefined ? { at: 0, sizeBytes: 0 } : this.#image.encoded(encodeFlag(flag));
+    const words = [does, from, name.at, name.sizeBytes, Math.min(bytesMax, noLimit), next, this.#conditions(when)];
+    return [...words, encodedFlag.at, encodedFlag.sizeBytes, ...part.map((word) => Math.min(word, noLimit)), 0];
+  }
+
+  #conditions(when: Rule['when']): Address {
+    const rows = Object.entries(when ?? {}).map(([name, condition]) => [
+      this.facts + (this.#factIndexes.get(name) ?? 0) * factWords * wordBytes,
+      ...conditionWords(condition, this.#image),
+    ]);
+    return rows.length === 0 ? 0 : this.#image.words([...rows.flat(), 0]);
+  }
+
+  #severity(name: keyof typeof severities): readonly [number, number] {
+    const { at, sizeBytes } = this.#image.encoded(encodeSeverity(severities[name]));
+    return [at, sizeBytes];
+  }
+}
+
+function treeOf({ timestampPaths, facts, resource, attributes }: Mapping): PathTree {
+  const tree = new PathTree();
+  const add = (from: readonly string[] | undefined, takesObject: boolean) => {
+    for (const path of from ?? []) if (!isOfLine(path)) tree.add(path, takesObject);
+  };
+  add(timestampPaths, false);
+  for (const { from } of [...facts.values(), ...resource.values()]) add(from, false);
+  for (const { from, as } of [...attributes.values()].flat()) add(from, as === 'map');
+  return tree;
+}
+
+function numberOf(conversion: ConversionName): number {
+  return conversionNames.indexOf(conversion);
+}
+
+function encodeFlag(name: string): Uint8Array {
+  return encodeKeyValue(recordAttributeTag, name, { boolValue: true });
+}
+
+function conditionWords(condition: Condition, image: ProgramImage): number[] {
+  if (condition === 'present') return [asks.present, 0, 0];
+  if (condition === 'absent') return [asks.absent, 0, 0];
+  if (!Array.isArray(condition)) return [asks.range, condition.from, condition.to];
+  const items = condition.map((item) => (typeof item === 'string' ? textItem(image)(item) : { integer: item }));
+  return [asks.list, layOutItems(items, image), items.length];
+}
+
+/** What a list of values contains. */
+type Item = { readonly integer: number } | { readonly at: Address; readonly sizeBytes: number };
+
+function textItem(image: ProgramImage): (text: string) => Item {
+  return (text) => image.text(text);
+}
+
+function layOutItems(items: readonly Item[], image: ProgramImage): Address {
+  const itemBytes = 16;
+  const at = image.reserve(items.length * itemBytes);
+  for (const [index, item] of items.entries()) {
+    const itemAt = at + index * itemBytes;
+    if ('integer' in item) {
+      image.setWords(itemAt, [found.integer, 0]);
+      image.setInteger(itemAt + 8, item.integer);
+    } else {
+      image.setWords(itemAt, [found.text, item.sizeBytes, item.at]);
+    }
+  }
+  return at;
+}
