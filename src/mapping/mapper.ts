@@ -65,7 +65,7 @@ class LineMapper implements Mapper {
       },
       image,
     );
-    this.#kernel.load(image, this.#program.header);
+    this.#kernel.load(image);
     const servicePaths = mapping.facts.get('service')?.from.filter((path) => !isOfLine(path)) ?? [];
     this.#parser = new LineParser(this.#redactor, servicePaths);
     this.#resources = new Resources(mapping, this.#program.resourceKeys, resourceAttributes);

@@ -195,53 +195,24 @@ function scalarOf(node: unknown): unknown {
 function mergeLayers(layers: readonly Layer[], mistakes: string[]): Mapping | undefined {
   const last = <Value>(pick: (layer: Layer) => Value | undefined): Value | undefined =>
     layers.map(pick).findLast((value) => value !== undefined);
-  const required = <Value>(name: string, value: Value | undefined): Value | undefined => {
+  const version = last((layer) => layer.version);
+  const scopeName = last((layer) => layer.scope?.name);
+  const eventName = last((layer) => layer.event);
+  const unparsed = last((layer) => layer.unparsed);
+  const timestamp = last((layer) => layer.timestamp);
+  const severity = last((layer) => layer.severity);
+  const limits = last((layer) => layer.limits);
+  const required = { version, 'scope.name': scopeName, event: eventName, unparsed, timestamp, severity, limits };
+  for (const [name, value] of Object.entries(required)) {
     if (value === undefined) mistakes.push(`${name}: expected in one of the layers, got nothing`);
-    return value;
-  };
-  const version = required(
-    'version',
-    last((layer) => layer.version),
-  );
-  const scopeName = required(
-    'scope.name',
-    last((layer) => layer.scope?.name),
-  );
-  const eventName = required(
-    'event',
-    last((layer) => layer.event),
-  );
-  const unparsed = required(
-    'unparsed',
-    last((layer) => layer.unparsed),
-  );
-  const timestamp = required(
-    'timestamp',
-    last((layer) => layer.timestamp),
-  );
-  const severity = required(
-    'severity',
-    last((layer) => layer.severity),
-  );
-  const limits = required(
-    'limits',
-    last((layer) => layer.limits),
-  );
+  }
   const facts = mergeTargets(layers.map((layer) => layer.facts));
   const attributes = mergeTargets(layers.map((layer) => layer.attributes));
   checkConditions(facts, severity ?? [], attributes, mistakes);
   if (limits !== undefined) checkFlags(limits.flag, attributes, mistakes);
-  if (
-    version === undefined ||
-    scopeName === undefined ||
-    eventName === undefined ||
-    unparsed === undefined ||
-    timestamp === undefined ||
-    severity === undefined ||
-    limits === undefined
-  ) {
+  if (version === undefined || scopeName === undefined || eventName === undefined || unparsed === undefined)
     return undefined;
-  }
+  if (timestamp === undefined || severity === undefined || limits === undefined) return undefined;
   return {
     version,
     schemaUrl: last((layer) => layer.schemaUrl),

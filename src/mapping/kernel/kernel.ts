@@ -19,22 +19,26 @@ export interface RedactionQuestions {
 interface KernelExports {
   readonly memory: WebAssembly.Memory;
   readonly programAt: WebAssembly.Global;
-  readonly loadProgram: (header: Address) => void;
+  readonly answersAt: WebAssembly.Global;
   readonly layOutRooms: (at: Address, lineBytesMax: number) => Address;
   readonly enterRooms: () => number;
-  readonly lineStartsAt: () => Address;
-  readonly bodyStartsAt: () => Address;
-  readonly sizeMax: () => number;
   readonly setObservedTime: (timeMs: number) => void;
   readonly mapLine: (sizeBytes: number, occurrence: number) => number;
   readonly mapTidied: (sizeBytes: number, bodyBytes: number, occurrence: number) => number;
   readonly mapUnparsed: (bodyBytes: number, reason: Address, occurrence: number) => number;
-  readonly recordStartsAt: () => Address;
-  readonly recordEndsAt: () => Address;
-  readonly hasNewResource: () => number;
-  readonly identityAt: () => Address;
-  readonly identityEndsAt: () => Address;
 }
+
+/** The words of `Answer` in assembly/memory.ts. */
+const answers = {
+  lineAt: 0,
+  bodyAt: 1,
+  lineMax: 2,
+  recordStart: 3,
+  recordEnd: 4,
+  isNewResource: 5,
+  identityStart: 6,
+  identityEnd: 7,
+} as const;
 
 const pageBytes = 65_536;
 /** Lines that the rooms are for at first. They double when a line, or what is made of it, does not fit. */
@@ -48,9 +52,7 @@ export class Kernel {
   readonly #exports: KernelExports;
   #roomsAt: Address = 0;
   #lineBytesMax = initialLineBytesMax / 2;
-  #lineAt: Address = 0;
-  #bodyAt: Address = 0;
-  #sizeMax = 0;
+  #answers = new Uint32Array(0);
   /** All of its memory. */
   bytes: Buffer;
 
@@ -68,11 +70,10 @@ export class Kernel {
     return this.#exports.programAt.value;
   }
 
-  load(image: ProgramImage, header: Address): void {
+  load(image: ProgramImage): void {
     this.#roomsAt = image.start + image.bytes.length;
     this.#reserve(this.#roomsAt);
     this.bytes.set(image.bytes, image.start);
-    this.#exports.loadProgram(header);
     this.#doubleRooms();
   }
 
@@ -87,8 +88,8 @@ export class Kernel {
    */
   mapLine(line: Uint8Array, occurrence: number): number | undefined {
     while (true) {
-      while (line.length > this.#sizeMax) this.#doubleRooms();
-      this.bytes.set(line, this.#lineAt);
+      while (line.length > this.#answer('lineMax')) this.#doubleRooms();
+      this.bytes.set(line, this.#answer('lineAt'));
       const timeMs = this.#exports.mapLine(line.length, occurrence);
       if (timeMs === needsParsing) return undefined;
       if (timeMs !== needsRoom) return timeMs;
@@ -99,7 +100,7 @@ export class Kernel {
   /** Maps JSON that was made of a line. @returns the time, see `mapLine`. */
   mapTidied(json: Uint8Array, body: Uint8Array, occurrence: number): number {
     const timeMs = this.#mapWithBody(body, json.length, () => {
-      this.bytes.set(json, this.#lineAt);
+      this.bytes.set(json, this.#answer('lineAt'));
       return this.#exports.mapTidied(json.length, body.length, occurrence);
     });
     if (timeMs === needsParsing) throw new Error('JSON.stringify wrote no JSON');
@@ -114,27 +115,31 @@ export class Kernel {
   // Of the last record, until the next call.
 
   get recordStart(): Address {
-    return this.#exports.recordStartsAt();
+    return this.#answer('recordStart');
   }
 
   get recordEnd(): Address {
-    return this.#exports.recordEndsAt();
+    return this.#answer('recordEnd');
   }
 
   /** Whether its resource attributes differ from those of the record before. */
   get hasNewResource(): boolean {
-    return this.#exports.hasNewResource() !== 0;
+    return this.#answer('isNewResource') !== 0;
   }
 
   /** Its resource attributes, each as its size (0 for one without a value) and its text. */
   get resourceIdentity(): Buffer {
-    return this.bytes.subarray(this.#exports.identityAt(), this.#exports.identityEndsAt());
+    return this.bytes.subarray(this.#answer('identityStart'), this.#answer('identityEnd'));
+  }
+
+  #answer(name: keyof typeof answers): number {
+    return this.#answers[answers[name]] as number;
   }
 
   #mapWithBody(body: Uint8Array, sizeBytes: number, map: () => number): number {
     while (true) {
-      while (Math.max(body.length, sizeBytes) > this.#sizeMax) this.#doubleRooms();
-      this.bytes.set(body, this.#bodyAt);
+      while (Math.max(body.length, sizeBytes) > this.#answer('lineMax')) this.#doubleRooms();
+      this.bytes.set(body, this.#answer('bodyAt'));
       const timeMs = map();
       if (timeMs !== needsRoom) return timeMs;
       this.#doubleRooms();
@@ -143,14 +148,11 @@ export class Kernel {
 
   /** Lays the rooms out anew, twice as large. They hold nothing that outlives a record, and lines are of bounded length. */
   #doubleRooms(): void {
-    const { layOutRooms, enterRooms, lineStartsAt, bodyStartsAt, sizeMax } = this.#exports;
+    const { layOutRooms, enterRooms } = this.#exports;
     do {
       this.#lineBytesMax *= 2;
       this.#reserve(layOutRooms(this.#roomsAt, this.#lineBytesMax));
     } while (enterRooms() === 0);
-    this.#lineAt = lineStartsAt();
-    this.#bodyAt = bodyStartsAt();
-    this.#sizeMax = sizeMax();
   }
 
   /** Makes the memory as large as that; views of it are useless once it has grown. */
@@ -159,6 +161,7 @@ export class Kernel {
     const missingBytes = end + pageBytes - memory.buffer.byteLength;
     if (missingBytes > 0) memory.grow(Math.ceil(missingBytes / pageBytes));
     this.bytes = Buffer.from(memory.buffer);
+    this.#answers = new Uint32Array(memory.buffer, this.#exports.answersAt.value, Object.keys(answers).length);
   }
 
   /** See assembly/host.ts. */

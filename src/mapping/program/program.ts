@@ -8,7 +8,7 @@ import { type Condition, lineFields, type ResourceRule, type Rule } from '../map
 import { encodeEventName, encodeKeyValue, encodeSeverity, otlpValue, recordAttributeTag } from '../otlp/protobuf.ts';
 import { severities } from '../otlp/severities.ts';
 import { LineEntries, textEntry } from './line-entries.ts';
-import { type LaidOutPaths, layOutSlots, PathTree, type SlotItem } from './paths.ts';
+import { type Paths, PathTree } from './paths.ts';
 import type { Address, ProgramImage } from './program-image.ts';
 
 /** Why a line is no record. Constant texts: what could not be parsed is in the body only, where redaction has been over it. */
@@ -26,8 +26,6 @@ const timestampReasons = {
 } as const;
 
 export interface Program {
-  /** What the kernel loads. */
-  readonly header: Address;
   readonly lineEntries: LineEntries;
   readonly reasons: Readonly<Record<UnparsedReason, Address>>;
   /** Names of the resource attributes that the kernel finds, in their order. */
@@ -44,6 +42,7 @@ export interface ProgramOptions {
 }
 
 export function compileProgram(mapping: Mapping, options: ProgramOptions, image: ProgramImage): Program {
+  const header = image.reserve(headerWords * wordBytes);
   const compiler = new Compiler(mapping, image);
   const { redactedServices, fixedResourceKeys, hashSeed } = options;
   const { paths, lineEntries } = compiler;
@@ -56,11 +55,12 @@ export function compileProgram(mapping: Mapping, options: ProgramOptions, image:
     return [at, at + sizeBytes];
   });
   const flag = image.encoded(encodeFlag(mapping.limits.flag));
-  const header = image.words([
+  // In the order of the kernel's `Header`.
+  image.setWords(header, [
     ...[paths.rootStep, redactedServices === undefined ? 0 : 1],
     ...[paths.keys, hashSeed],
     ...[paths.slots, paths.slotsEnd],
-    ...[compiler.facts, mapping.facts.size],
+    ...[compiler.facts, compiler.facts + mapping.facts.size * factWords * wordBytes],
     ...[compiler.serviceSlots(), layOutItems(services, image), services.length],
     image.words(types),
     image.reserve(flatNameBuckets * wordBytes),
@@ -72,16 +72,10 @@ export function compileProgram(mapping: Mapping, options: ProgramOptions, image:
     compiler.recordEnds(),
     ...[lineEntries.slotOf('unparsedReason'), lineEntries.slotOf('eventName')],
   ]);
-  const { notJson, notAnObject, tooDeep, cut } = unparsedReasons;
+  const reasons = Object.entries(unparsedReasons).map(([name, text]) => [name, textEntry(text, image)]);
   return {
-    header,
     lineEntries,
-    reasons: {
-      notJson: textEntry(notJson, image),
-      notAnObject: textEntry(notAnObject, image),
-      tooDeep: textEntry(tooDeep, image),
-      cut: textEntry(cut, image),
-    },
+    reasons: Object.fromEntries(reasons) as Program['reasons'],
     resourceKeys: resourceRules.map(([key]) => key),
   };
 }
@@ -92,6 +86,7 @@ export function isOfLine(path: string): boolean {
 }
 
 const wordBytes = 4;
+const headerWords = 23;
 const ruleWords = 12;
 const factWords = 8;
 const flatNameBuckets = 256;
@@ -118,18 +113,15 @@ interface RuleWords {
 
 class Compiler {
   readonly lineEntries: LineEntries;
-  readonly paths: LaidOutPaths;
+  readonly paths: Paths;
   readonly facts: Address;
   readonly #mapping: Mapping;
   readonly #image: ProgramImage;
   readonly #factIndexes: ReadonlyMap<string, number>;
-  /** An address that never holds 0. */
-  readonly #always: Address;
 
   constructor(mapping: Mapping, image: ProgramImage) {
     this.#mapping = mapping;
     this.#image = image;
-    this.#always = image.words([1]);
     this.lineEntries = new LineEntries(image);
     this.paths = treeOf(mapping).layOut(image);
     const facts = [...mapping.facts];
@@ -143,14 +135,13 @@ class Compiler {
     );
   }
 
+  /** A list of the slots of all paths. */
   slots(from: readonly string[]): Address {
-    const items = from.flatMap((path): SlotItem[] => {
+    return from.reduceRight((after, path) => {
       const field = lineFields.find((name) => path === `$${name}`);
-      return field === undefined
-        ? this.paths.itemsOf(path)
-        : [{ slot: this.lineEntries.slotOf(field), skip: undefined }];
-    });
-    return layOutSlots(items, this.#always, this.#image);
+      if (field === undefined) return this.paths.listOf(path, after);
+      return this.paths.list([this.lineEntries.slotOf(field), 0], after);
+    }, 0);
   }
 
   /** Of the service that a record is about. */

@@ -4,7 +4,19 @@ import { convert, findUnixMs } from './conversions';
 import { areMet, findFacts } from './facts';
 import { forgetIdentities } from './identities';
 import { writeMap } from './maps';
-import { copy, identitiesAt, identityMax, isEqual, lacksRoom, recordAt, recordLimit } from './memory';
+import {
+  Answer,
+  answer,
+  copy,
+  Header,
+  header,
+  identitiesAt,
+  identityMax,
+  isEqual,
+  lacksRoom,
+  recordAt,
+  recordLimit,
+} from './memory';
 import {
   attributeTag,
   out,
@@ -53,41 +65,14 @@ const headMax: usize = 4096;
 /** A byte of JSON becomes less than so many of protobuf: `-1,` takes 14. */
 const growthMax: usize = 8;
 
-let timestampFrom: usize = 0;
-let severityAt: usize = 0;
-let resourceAt: usize = 0;
-let recordRules: usize = 0;
-let lineRules: usize = 0;
-let flagAt: usize = 0;
-let flagSize: usize = 0;
-let endsAt: usize = 0;
-let reasonSlot: usize = 0;
-let eventNameSlot: usize = 0;
 let observedMs: f64 = 0;
 let wasCut: bool = false;
-let isNewResource: bool = false;
-let recordStart: usize = 0;
 /** The resource attributes of the record. */
 let identity: usize = 0;
 let identityEnd: usize = 0;
 
-/**
- * @param words of the program, see program.ts.
- */
-export function setProgram(words: usize): void {
-  timestampFrom = load<u32>(words);
-  severityAt = load<u32>(words, 4);
-  resourceAt = load<u32>(words, 8);
-  recordRules = load<u32>(words, 12);
-  lineRules = load<u32>(words, 16);
-  flagAt = load<u32>(words, 20);
-  flagSize = load<u32>(words, 24);
-  endsAt = load<u32>(words, 28);
-  reasonSlot = load<u32>(words, 32);
-  eventNameSlot = load<u32>(words, 36);
-}
-
-export function setObserved(timeMs: f64): void {
+/** Of the records that follow. */
+export function setObservedTime(timeMs: f64): void {
   observedMs = timeMs;
 }
 
@@ -97,23 +82,7 @@ export function forgetResource(): void {
   identityEnd = 0;
 }
 
-export function recordStartsAt(): usize {
-  return recordStart;
-}
-
-export function recordEndsAt(): usize {
-  return out;
-}
-
-export function hasNewResource(): bool {
-  return isNewResource;
-}
-
-export function identityAt(): usize {
-  return identity;
-}
-
-// What is at `endsAt`, for parsed records and, 32 bytes behind it, for unparsed ones: the encoded end of a record and its size, the
+// What is at `Header.RecordEnds`, for parsed records and, 32 bytes behind it, for unparsed ones: the encoded end of a record and its size, the
 // encoded severity and its size (parsed records have rules for it), the entry of the event name, and entries of reasons.
 const endPart: usize = 0;
 const endPartSize: usize = 4;
@@ -126,24 +95,24 @@ const sizeOfEnd: usize = 32;
 
 /** @returns the time of the record in milliseconds; 0 for one without, which is unparsed. */
 export function composeRecord(body: usize, bodySize: usize): f64 {
-  const timestamp = find(timestampFrom);
+  const timestamp = find(header(Header.TimestampSlots));
   const isTimed = timestamp !== 0 && findUnixMs(timestamp);
   const timeMs = isTimed ? integer : 0;
-  const ends = isTimed ? endsAt : endsAt + sizeOfEnd;
+  const ends = isTimed ? header(Header.RecordEnds) : header(Header.RecordEnds) + sizeOfEnd;
   const reason = timestamp === 0 ? load<u32>(ends, endNoTimestamp) : load<u32>(ends, endTimestampRange);
-  store<u32>(reasonSlot, isTimed ? 0 : reason);
-  compose(timeMs, ends, recordRules, body, bodySize);
+  store<u32>(header(Header.ReasonSlot), isTimed ? 0 : reason);
+  compose(timeMs, ends, header(Header.RecordRules), body, bodySize);
   return <f64>timeMs;
 }
 
 /** For a line that is no record. */
 export function composeUnparsed(reason: usize, body: usize, bodySize: usize): void {
-  store<u32>(reasonSlot, <u32>reason);
-  compose(0, endsAt + sizeOfEnd, lineRules, body, bodySize);
+  store<u32>(header(Header.ReasonSlot), <u32>reason);
+  compose(0, header(Header.RecordEnds) + sizeOfEnd, header(Header.LineRules), body, bodySize);
 }
 
 function compose(timeMs: i64, ends: usize, rules: usize, body: usize, bodySize: usize): void {
-  store<u32>(eventNameSlot, load<u32>(ends, endEventName));
+  store<u32>(header(Header.EventNameSlot), load<u32>(ends, endEventName));
   forgetIdentities();
   findFacts();
   findResource();
@@ -165,17 +134,17 @@ function compose(timeMs: i64, ends: usize, rules: usize, body: usize, bodySize: 
   writeBytes(body, bodySize);
   writeAttributes(rules);
   if (!hasRoomFor(0)) return;
-  if (wasCut) writeBytes(flagAt, flagSize);
+  if (wasCut) writeBytes(header(Header.Flag), header(Header.FlagSize));
   writeByte(0x59);
   writeFixed64(<u64>observedMs * 1_000_000);
   writeBytes(load<u32>(ends, endPart), load<u32>(ends, endPartSize));
   const recordEnd = out;
   const size = recordEnd - content;
-  recordStart = content - varintSize(size) - 1;
-  setOut(recordStart);
+  setOut(content - varintSize(size) - 1);
+  answer(Answer.RecordStart, out);
+  answer(Answer.RecordEnd, recordEnd);
   writeByte(0x12);
   writeVarint(size);
-  setOut(recordEnd);
 }
 
 function hasRoomFor(size: usize): bool {
@@ -185,7 +154,7 @@ function hasRoomFor(size: usize): bool {
 }
 
 function writeSeverity(): void {
-  let rule = severityAt;
+  let rule = header(Header.SeverityRules);
   while (load<u32>(rule, ruleDoes) !== endOfRules && !areMet(load<u32>(rule, ruleConditions))) rule += ruleSize;
   writeBytes(load<u32>(rule, rulePart), load<u32>(rule, rulePartSize));
 }
@@ -289,7 +258,7 @@ function findResource(): void {
   const sizeBefore = identityEnd - identity;
   identity = identity === identitiesAt ? identitiesAt + identityMax + 64 : identitiesAt;
   let at = identity;
-  for (let rule = resourceAt; load<u32>(rule, ruleDoes) !== endOfRules; rule += ruleSize) {
+  for (let rule = header(Header.ResourceRules); load<u32>(rule, ruleDoes) !== endOfRules; rule += ruleSize) {
     const entry = find(load<u32>(rule, ruleFrom));
     let size: usize = 0;
     if (entry !== 0 && findTextOf(convert(load<u32>(rule, ruleDoes), entry))) {
@@ -303,10 +272,9 @@ function findResource(): void {
     store<u32>(at, <u32>size);
     at += 4 + size;
   }
-  isNewResource = identityEnd === 0 || at - identity !== sizeBefore || !isEqual(identity, before, sizeBefore);
+  const isNew = identityEnd === 0 || at - identity !== sizeBefore || !isEqual(identity, before, sizeBefore);
   identityEnd = at;
-}
-
-export function identityEndsAt(): usize {
-  return identityEnd;
+  answer(Answer.IsNewResource, isNew ? 1 : 0);
+  answer(Answer.IdentityStart, identity);
+  answer(Answer.IdentityEnd, identityEnd);
 }

@@ -1,6 +1,6 @@
 // The conversions of a mapping: what becomes of a value.
 import { jsonText } from './host';
-import { asAddress, asPort, Principal, principalOf, principalTypeEnd, principalTypeStart } from './identities';
+import { asAddress, asPort, findPrincipalType, Principal, principalOf } from './identities';
 import { copy } from './memory';
 import { isDigit } from './scan';
 import { endOf, endScratch, Kind, kindOf, scratchLeft, startOf, takeScratch } from './tape';
@@ -71,7 +71,7 @@ export function convert(conversion: Conversion, entry: usize): Found {
     case Conversion.PrincipalType: {
       const type = principalOf(entry);
       if (type === Principal.None) return Found.Nothing;
-      setFoundText(principalTypeStart(type), principalTypeEnd(type));
+      findPrincipalType(type);
       return Found.Text;
     }
     case Conversion.Email:

@@ -1,9 +1,10 @@
 // Keeps the names of a map apart for backends that flatten maps: Loki makes `a_b` of `a.b`, of `a-b` and of a `b` inside of `a`, and keeps
 // one of them. A flat name is the names from the map down, joined, with every run of other characters than letters and digits as one `_`
 // (github.com/prometheus/otlptranslator, LabelNamer).
-import { copy, isEqual } from './memory';
+import { copy, Header, header, isEqual } from './memory';
 import { isDigit } from './scan';
 import { endScratch, takeScratch } from './tape';
+import { writeDigits } from './values';
 
 // Flat names that are taken, by their hash. One is the address of the next in the bucket, its size and its bytes.
 const bucketCount: usize = 256;
@@ -11,7 +12,6 @@ const takenNext: usize = 0;
 const takenSize: usize = 4;
 const takenBytes: usize = 8;
 
-let bucketsAt: usize = 0;
 /** The flat name of the container that is being written. */
 let outerStart: usize = 0;
 let outerSize: usize = 0;
@@ -23,13 +23,8 @@ let flatSize: usize = 0;
 export let nameStart: usize = 0;
 export let nameEnd: usize = 0;
 
-/** @param buckets room for 256 words. */
-export function setNames(buckets: usize): void {
-  bucketsAt = buckets;
-}
-
 export function startNames(): void {
-  memory.fill(bucketsAt, 0, bucketCount << 2);
+  memory.fill(header(Header.NameBuckets), 0, bucketCount << 2);
   outerSize = 0;
 }
 
@@ -43,7 +38,7 @@ export function distinctName(key: usize, keySize: usize): bool {
     const taken = takeScratch(size);
     if (taken === 0) return false;
     flatten(taken + takenBytes);
-    const bucket = bucketsAt + ((<usize>hashOf(flatStart, flatSize) & (bucketCount - 1)) << 2);
+    const bucket = header(Header.NameBuckets) + ((<usize>hashOf(flatStart, flatSize) & (bucketCount - 1)) << 2);
     if (!isTaken(load<u32>(bucket))) {
       store<u32>(taken, load<u32>(bucket), takenNext);
       store<u32>(taken, <u32>flatSize, takenSize);
@@ -97,14 +92,10 @@ function appendNumber(key: usize, keySize: usize, number: u32): bool {
   const to = takeScratch(keySize + 16);
   if (to === 0) return false;
   copy(to, key, keySize);
-  let out = to + keySize;
-  store<u8>(out++, 0x5f);
-  let digits: u32 = 1;
-  while (number >= digits * 10) digits *= 10;
-  for (; digits > 0; digits /= 10) store<u8>(out++, <u8>(0x30 + ((number / digits) % 10)));
+  store<u8>(to + keySize, 0x5f);
   nameStart = to;
-  nameEnd = out;
-  endScratch(out);
+  nameEnd = writeDigits(to + keySize + 1, number);
+  endScratch(nameEnd);
   return true;
 }
 

@@ -1,7 +1,7 @@
 // Facts of a record, and the conditions (`when`) on them.
 
 import { convert } from './conversions';
-import { isEqual } from './memory';
+import { Header, header, isEqual } from './memory';
 import { find } from './slots';
 import { endOf, Kind, kindOf, plainEnd, plainStart, startOf } from './tape';
 import { end, Found, integer, start } from './values';
@@ -33,26 +33,9 @@ const itemSize: usize = 4;
 const itemValue: usize = 8;
 const sizeOfItem: usize = 16;
 
-let factsAt: usize = 0;
-let factsEnd: usize = 0;
-/** The slots of the service that a record is about, and the names of services that have rules of redaction, as items. */
-let serviceFrom: usize = 0;
-let servicesAt: usize = 0;
-let serviceCount: u32 = 0;
-
-export function setFacts(facts: usize, factCount: u32): void {
-  factsAt = facts;
-  factsEnd = facts + <usize>factCount * factSize;
-}
-
-export function setServices(from: usize, services: usize, count: u32): void {
-  serviceFrom = from;
-  servicesAt = services;
-  serviceCount = count;
-}
-
 export function findFacts(): void {
-  for (let fact = factsAt; fact < factsEnd; fact += factSize) {
+  const last = header(Header.FactsEnd);
+  for (let fact = header(Header.Facts); fact < last; fact += factSize) {
     const entry = find(load<u32>(fact, factFrom));
     const found = entry === 0 ? Found.Nothing : convert(load<u32>(fact, factConversion), entry);
     store<u32>(fact, found, factFound);
@@ -111,7 +94,7 @@ export let serviceEnd: usize = 0;
 export function findService(): void {
   serviceStart = 0;
   serviceEnd = 0;
-  const entry = find(serviceFrom);
+  const entry = find(header(Header.ServiceSlots));
   if (entry === 0) return;
   const kind = kindOf(entry);
   if (kind === Kind.Text) {
@@ -125,5 +108,7 @@ export function findService(): void {
 
 /** Whether there are rules of redaction for the service that was found; a record without one may be about any of them. */
 export function hasServiceRules(): bool {
-  return serviceStart === 0 || isTextIn(servicesAt, serviceCount, serviceStart, serviceEnd);
+  return (
+    serviceStart === 0 || isTextIn(header(Header.Services), <u32>header(Header.ServiceCount), serviceStart, serviceEnd)
+  );
 }

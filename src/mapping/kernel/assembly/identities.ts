@@ -1,5 +1,6 @@
 // Who and from where: principals and addresses, told apart by their form. Several rules look at the same value, so the last ones are kept
 // while a record is mapped.
+import { Header, header } from './memory';
 import { isDigit, isHexDigit } from './scan';
 import { Kind, kindOf } from './tape';
 import { end, findText, setFoundText, start, utf16Length } from './values';
@@ -15,7 +16,6 @@ export enum Principal {
 const emailLengthMax: usize = 320;
 const addressLengthMax: usize = 64;
 
-let typesAt: usize = 0;
 let principalEntry: usize = 0;
 let principal: Principal = Principal.None;
 let addressEntry: usize = 0;
@@ -24,22 +24,15 @@ let addressStart: usize = 0;
 let addressEnd: usize = 0;
 let port: u32 = 0;
 
-/** @param types names of the types of principals, each as address and end. */
-export function setPrincipalTypes(types: usize): void {
-  typesAt = types;
-}
-
 export function forgetIdentities(): void {
   principalEntry = 0;
   addressEntry = 0;
 }
 
-export function principalTypeStart(type: Principal): usize {
-  return load<u32>(typesAt + ((<usize>type - 1) << 3));
-}
-
-export function principalTypeEnd(type: Principal): usize {
-  return load<u32>(typesAt + ((<usize>type - 1) << 3), 4);
+/** Finds the name of the type. */
+export function findPrincipalType(type: Principal): void {
+  const name = header(Header.PrincipalTypes) + ((<usize>type - 1) << 3);
+  setFoundText(load<u32>(name), load<u32>(name, 4));
 }
 
 /** 0 for what is no text. The text is found as well. */

@@ -2,6 +2,8 @@
 // The only thing that outlives a record. Records can make up keys without end, so the table forgets all but the mapping's keys now and then.
 import { flagsOfKey } from './host';
 import {
+  Header,
+  header,
   isEqual,
   keyRowSize,
   keyRowsAt,
@@ -28,19 +30,10 @@ export const sensitiveInService: u32 = 2;
 const mixOne: u64 = ((<u64>0x9e3779b9) << 32) | 0x7f4a7c15;
 const mixTwo: u64 = ((<u64>0xc2b2ae3d) << 32) | 0x27d4eb4f;
 
-let mappingKeysAt: usize = 0;
+/** Keeps a sender from choosing keys that collide. */
 let hashSeed: u64 = 0;
 let rowCount: u32 = 0;
 let longKeysEnd: usize = 0;
-
-/**
- * @param keys of the mapping: rows of address, size and steps; the last one has the address 0.
- * @param seed keeps a sender from choosing keys that collide.
- */
-export function setKeys(keys: usize, seed: u32): void {
-  mappingKeysAt = keys;
-  hashSeed = <u64>seed * mixOne;
-}
 
 export function flagsOf(row: usize): u32 {
   return load<u32>(row, rowFlags);
@@ -63,12 +56,13 @@ export function areKeysMany(): bool {
   return rowCount + (rowCount >> 2) > keyRowsMax || longKeysEnd - longKeysAt > (longKeysLimit - longKeysAt) >> 1;
 }
 
-/** Forgets all keys but those of the mapping. */
+/** Forgets all keys but those of the mapping: rows of address, size and steps, up to one with the address 0. */
 export function forgetKeys(): void {
   memory.fill(keySlotsAt, 0, (<usize>keySlotCount) << 2);
+  hashSeed = <u64>header(Header.HashSeed) * mixOne;
   rowCount = 0;
   longKeysEnd = longKeysAt;
-  for (let key = mappingKeysAt; load<u32>(key) !== 0; key += 12) {
+  for (let key = header(Header.Keys); load<u32>(key) !== 0; key += 12) {
     const row = rowOf(load<u32>(key), load<u32>(key, 4));
     if (row !== 0) store<u32>(row, load<u32>(key, 8), rowSteps);
   }

@@ -19,7 +19,7 @@ import {
   writeVarint,
 } from './protobuf';
 import { behind, endOf, Kind, keyOf, keySizeOf, kindOf, nextOf, plainEnd, plainStart, startOf } from './tape';
-import { end, findText, integer, isAllDigits, isSafeInteger, parseDigits, setFoundText, start } from './values';
+import { end, findInteger, findText, integer, isAllDigits, start } from './values';
 
 /** What precedes the content of a container, without its key. */
 const headerMax: usize = 32;
@@ -157,17 +157,12 @@ function sizeOf(entry: usize, depthLeft: u32): usize {
 
 /** An integer of 64 bits, else a double, else the number as it is written. */
 function writeNumber(entry: usize, key: usize, keySize: usize): void {
-  const from = startOf(entry);
-  const to = endOf(entry);
-  setFoundText(from, to);
-  if (isAllDigits()) {
-    if (parseDigits()) writeInteger(entryTag, key, keySize, integer);
-    else writeText(entryTag, key, keySize, from, to - from);
+  if (findInteger(entry)) {
+    writeInteger(entryTag, key, keySize, integer);
     return;
   }
-  const value = toDouble(from, to - from);
-  // Infinite.
-  if (value - value !== 0) writeText(entryTag, key, keySize, from, to - from);
-  else if (isSafeInteger(value)) writeInteger(entryTag, key, keySize, <i64>value);
+  const value = toDouble(start, end - start);
+  const isInfinite = value - value !== 0;
+  if (isInfinite || isAllDigits()) writeText(entryTag, key, keySize, start, end - start);
   else writeDouble(entryTag, key, keySize, value);
 }

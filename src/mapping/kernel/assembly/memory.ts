@@ -1,11 +1,60 @@
 // The layout of the kernel's memory, and its two smallest operations. All sizes are in bytes, all positions are addresses.
 //
-// The agent writes the compiled program behind `programAt`. Behind that, `layOut` divides the rest into rooms, all in proportion to the
+// The agent writes the compiled program behind `programAt`. Behind that, `layOutRooms` divides the rest into rooms, all in proportion to the
 // longest line that they are for. Whatever needs more room ends the record with `lacksRoom`; the agent doubles all rooms and repeats the
 // record. Pages that Found.Nothing touches cost no memory, so rooms are generous.
 
-/** Below this address Found.Nothing is stored, so that 0 can mean "none". */
-export const programAt: usize = 4096;
+/** What the agent reads after a call, a word each, in the order of `answers` in kernel.ts. */
+export enum Answer {
+  LineAt,
+  BodyAt,
+  LineMax,
+  RecordStart,
+  RecordEnd,
+  IsNewResource,
+  IdentityStart,
+  IdentityEnd,
+}
+
+/** Where the parts of the compiled program are, a word each, in the order of the header in program.ts. */
+export enum Header {
+  RootStep,
+  Redacts,
+  Keys,
+  HashSeed,
+  Slots,
+  SlotsEnd,
+  Facts,
+  FactsEnd,
+  ServiceSlots,
+  Services,
+  ServiceCount,
+  PrincipalTypes,
+  NameBuckets,
+  TimestampSlots,
+  SeverityRules,
+  ResourceRules,
+  RecordRules,
+  LineRules,
+  Flag,
+  FlagSize,
+  RecordEnds,
+  ReasonSlot,
+  EventNameSlot,
+}
+
+/** Below this address nothing is stored, so that 0 can mean "none". */
+export const answersAt: usize = 4096;
+/** The program begins with its header. */
+export const programAt: usize = answersAt + 64;
+
+export function answer(word: Answer, value: usize): void {
+  store<u32>(answersAt + ((<usize>word) << 2), <u32>value);
+}
+
+export function header(word: Header): usize {
+  return load<u32>(programAt + ((<usize>word) << 2));
+}
 
 /** Behind every room: copies and comparisons work in steps of 16 bytes and may touch the bytes behind the end. */
 const padding: usize = 64;
@@ -21,7 +70,6 @@ export let pendingAt: usize = 0;
 export let pendingLimit: usize = 0;
 /** The record as JSON. */
 export let lineAt: usize = 0;
-export let lineMax: usize = 0;
 /** The body of the record, when it is not the line itself. */
 export let bodyAt: usize = 0;
 /** Texts without their escapes, and other texts that exist only while a record is mapped. */
@@ -42,9 +90,8 @@ export const entrySize: usize = 32;
 let end: usize = 0;
 
 /** Divides the memory from an address on into rooms. Returns where they end; the agent grows the memory to that. */
-export function layOut(at: usize, lineBytesMax: usize): usize {
+export function layOutRooms(at: usize, lineBytesMax: usize): usize {
   end = at;
-  lineMax = lineBytesMax;
   keySlotCount = <u32>lineBytesMax >> 4;
   keySlotsAt = room(keySlotCount << 2);
   keyRowsMax = <u32>lineBytesMax >> 5;
@@ -64,6 +111,9 @@ export function layOut(at: usize, lineBytesMax: usize): usize {
   identitiesAt = room(2 * (identityMax + padding));
   recordAt = room(8 * lineBytesMax);
   recordLimit = recordAt + 8 * lineBytesMax;
+  answer(Answer.LineAt, lineAt);
+  answer(Answer.BodyAt, bodyAt);
+  answer(Answer.LineMax, lineBytesMax);
   return end;
 }
 

@@ -1,10 +1,11 @@
 // Reads a record: the line, then the texts in it that contain JSON, as Azure writes objects. Decides whether the line is usual, or has to be
 // parsed, redacted and written anew by the agent first.
 
+import { hadLoneSurrogate } from './escapes';
 import { findService, hasServiceRules, serviceEnd, serviceStart } from './facts';
 import { changesText, isUtf8, tidyText } from './host';
 import { areKeysMany, forgetKeys } from './keys';
-import { isShortOfRoom, lineAt, pendingAt, pendingSize, tapeAt } from './memory';
+import { Header, header, isShortOfRoom, lineAt, pendingAt, pendingSize, tapeAt } from './memory';
 import {
   areSerialsUsedUp,
   clearPending,
@@ -39,7 +40,6 @@ import {
   startOf,
   takeScratch,
   tapeEnd,
-  wasIllFormed,
 } from './tape';
 
 /** Of containers in each other. No real record comes near. */
@@ -48,15 +48,6 @@ const depthMax: i32 = 32;
 const inspectedLevelsMax: u32 = 4;
 /** JSON that the agent wrote ends here. */
 const tidyDepthMax: i32 = 65;
-
-let rootStep: usize = 0;
-/** Whether there is redaction at all. */
-let redacts: bool = false;
-
-export function setReading(root: usize, hasRedaction: bool): void {
-  rootStep = root;
-  redacts = hasRedaction;
-}
 
 function startRecord(): void {
   if (areSerialsUsedUp()) {
@@ -78,8 +69,9 @@ export function readNothing(): void {
 /** Reads the line as it was delivered. False for one that is no JSON, is odd, or contains something to redact. */
 export function readLine(size: usize): bool {
   startRecord();
+  const redacts = header(Header.Redacts) !== 0;
   setChecks(true, redacts);
-  const isJson = scanText(lineAt, lineAt + size, rootStep, depthMax, 0);
+  const isJson = scanText(lineAt, lineAt + size, header(Header.RootStep), depthMax, 0);
   if (!isJson || hasSensitiveKey || kindOf(tapeAt) !== Kind.Object) return false;
   if (!isAscii && !isUtf8(lineAt, size)) return false;
   const asksForService = hasKeyOfService;
@@ -95,7 +87,7 @@ export function readLine(size: usize): bool {
 export function readTidied(size: usize): bool {
   startRecord();
   setChecks(false, false);
-  const isJson = scanText(lineAt, lineAt + size, rootStep, tidyDepthMax, 0);
+  const isJson = scanText(lineAt, lineAt + size, header(Header.RootStep), tidyDepthMax, 0);
   readTexts(false);
   return isJson;
 }
@@ -129,7 +121,7 @@ function readText(pending: usize, depth: i32, suspects: bool): bool {
   const start = plainStart(entry);
   if (start === 0) return true;
   // Half a surrogate pair becomes U+FFFD, which must not make two keys equal.
-  const isUnicode = !wasIllFormed();
+  const isUnicode = !hadLoneSurrogate;
   const end = plainEnd(entry);
   const root = tapeEnd;
   const listEnd = pendingEnd;

@@ -335,24 +335,15 @@ function quotesAndBackslashes(bytes: v128): v128 {
 
 /** The size of the escape with this letter; 0 when there is no such escape. */
 function escapeSize(letter: u8, digitsAt: usize): usize {
-  switch (letter) {
-    case 0x22: // quote
-    case 0x5c: // backslash
-    case 0x2f: // slash
-    case 0x62: // b
-    case 0x66: // f
-    case 0x6e: // n
-    case 0x72: // r
-    case 0x74: // t
-      return 2;
-    case 0x75: // u
-      for (let at = digitsAt; at < digitsAt + 4; at++) if (!isHexDigit(load<u8>(at))) return 0;
-      // \u0022
-      if (load<u32>(digitsAt) === 0x32323030) hasEscapedQuote = true;
-      return 6;
-    default:
-      return 0;
+  if (letter === 0x75) {
+    for (let at = digitsAt; at < digitsAt + 4; at++) if (!isHexDigit(load<u8>(at))) return 0;
+    // \u0022
+    if (load<u32>(digitsAt) === 0x32323030) hasEscapedQuote = true;
+    return 6;
   }
+  if (letter === quote || letter === backslash || letter === 0x2f) return 2;
+  // b, f, n, r, t
+  return <u32>letter - 0x62 <= 18 && ((0x5_1011 >> (<u32>letter - 0x62)) & 1) === 1 ? 2 : 0;
 }
 
 function numberAt(start: usize, key: usize, keySize: usize): usize {

@@ -1,17 +1,12 @@
 // The slots: a word for each path of the mapping, with the entry of its value. The first slots are those of what is known of the line
 // itself (`$digest`, `$bucket`); the agent fills them.
 
-let pathSlotsAt: usize = 0;
-let pathSlotsEnd: usize = 0;
+import { Header, header } from './memory';
 
-/** @param end with 12 bytes of room behind it. */
-export function setSlots(paths: usize, end: usize): void {
-  pathSlotsAt = paths;
-  pathSlotsEnd = end;
-}
-
+/** Of the paths. There are 12 bytes of room behind them. */
 export function clearSlots(): void {
-  for (let at = pathSlotsAt; at < pathSlotsEnd; at += 16) v128.store(at, i64x2.splat(0));
+  const end = header(Header.SlotsEnd);
+  for (let at = header(Header.Slots); at < end; at += 16) v128.store(at, i64x2.splat(0));
 }
 
 export function clearSlotsBetween(start: usize, end: usize): void {
@@ -19,8 +14,8 @@ export function clearSlotsBetween(start: usize, end: usize): void {
 }
 
 /**
- * The first entry in a list of slots; 0 without one. An item of the list is a slot and, for a spelling that other spellings exist of, where
- * the list goes on when the slot has an entry: paths go on below the first spelling that has a value, and not below the others.
+ * The first entry in a list of slots; 0 without one. Each slot of the list is followed by 0, or by the list that goes on from it when it has
+ * an entry: paths go on below the first spelling with a value, and not below the others.
  */
 export function find(list: usize): usize {
   let item = list;

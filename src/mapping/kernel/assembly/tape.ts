@@ -1,7 +1,7 @@
 // The tape: an entry for each value of the record, in the order of the text. An entry says what the value is and where it is, and nothing
 // more is made of a value until a rule asks for it.
 
-import { hadLoneSurrogate, unescapeTo } from './escapes';
+import { unescapeTo } from './escapes';
 import { entrySize, lacksRoom, scratchAt, scratchLimit, tapeAt, tapeLimit } from './memory';
 
 /** Of a value. Null and empty texts never count as a value of a path. */
@@ -111,11 +111,6 @@ export function plainStart(entry: usize): usize {
 
 export function plainEnd(entry: usize): usize {
   return load<u32>(entry, entryPlainEnd);
-}
-
-/** True when the text that `plainStart` has just unescaped contained half of a surrogate pair. */
-export function wasIllFormed(): bool {
-  return hadLoneSurrogate;
 }
 
 /** Room for a temporary text; `endScratch` says how much of it is used. 0 when there is none. */

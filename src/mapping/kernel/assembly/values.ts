@@ -80,7 +80,7 @@ function findNumber(entry: usize): bool {
   return true;
 }
 
-export function isSafeInteger(value: f64): bool {
+function isSafeInteger(value: f64): bool {
   return Math.floor(value) === value && Math.abs(value) <= safeIntegerMax;
 }
 
