@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { conversionNames } from './conversions.ts';
 import { redactionClasses } from './options.ts';
-import { severities } from './otlp/severities.ts';
+import { severities } from './otlp/protobuf.ts';
 
 /** What can be said of a line besides its record; in a path, behind a `$`. */
 export const lineFields = [

@@ -46,6 +46,8 @@ const initialLineBytesMax = 256 * 1024;
 /** In place of a time, what the kernel returns; see assembly/index.ts. */
 const [needsParsing, needsRoom] = [-1, -2];
 
+const nothing = new Uint8Array(0);
+
 let compiled: WebAssembly.Module | undefined;
 
 export class Kernel {
@@ -87,29 +89,20 @@ export class Kernel {
    * @returns the time of the record in milliseconds, 0 for an unparsed record, undefined for a line that has to be parsed first.
    */
   mapLine(line: Uint8Array, occurrence: number): number | undefined {
-    while (true) {
-      while (line.length > this.#answer('lineMax')) this.#doubleRooms();
-      this.bytes.set(line, this.#answer('lineAt'));
-      const timeMs = this.#exports.mapLine(line.length, occurrence);
-      if (timeMs === needsParsing) return undefined;
-      if (timeMs !== needsRoom) return timeMs;
-      this.#doubleRooms();
-    }
+    const timeMs = this.#map(line, nothing, () => this.#exports.mapLine(line.length, occurrence));
+    return timeMs === needsParsing ? undefined : timeMs;
   }
 
   /** Maps JSON that was made of a line. @returns the time, see `mapLine`. */
   mapTidied(json: Uint8Array, body: Uint8Array, occurrence: number): number {
-    const timeMs = this.#mapWithBody(body, json.length, () => {
-      this.bytes.set(json, this.#answer('lineAt'));
-      return this.#exports.mapTidied(json.length, body.length, occurrence);
-    });
+    const timeMs = this.#map(json, body, () => this.#exports.mapTidied(json.length, body.length, occurrence));
     if (timeMs === needsParsing) throw new Error('JSON.stringify wrote no JSON');
     return timeMs;
   }
 
   /** Maps a line that is no record. */
   mapUnparsed(body: Uint8Array, reason: Address, occurrence: number): void {
-    this.#mapWithBody(body, 0, () => this.#exports.mapUnparsed(body.length, reason, occurrence));
+    this.#map(nothing, body, () => this.#exports.mapUnparsed(body.length, reason, occurrence));
   }
 
   // Of the last record, until the next call.
@@ -136,10 +129,12 @@ export class Kernel {
     return this.#answers[answers[name]] as number;
   }
 
-  #mapWithBody(body: Uint8Array, sizeBytes: number, map: () => number): number {
+  /** In rooms that are large enough. */
+  #map(line: Uint8Array, body: Uint8Array, map: () => number): number {
     while (true) {
-      while (Math.max(body.length, sizeBytes) > this.#answer('lineMax')) this.#doubleRooms();
-      this.bytes.set(body, this.#answer('bodyAt'));
+      while (Math.max(line.length, body.length) > this.#answer('lineMax')) this.#doubleRooms();
+      this.bytes.set(line, this.#answer('lineAt'));
+      if (body.length > 0) this.bytes.set(body, this.#answer('bodyAt'));
       const timeMs = map();
       if (timeMs !== needsRoom) return timeMs;
       this.#doubleRooms();

@@ -4,9 +4,8 @@
 import type { Notice } from '../../contracts/mapper.ts';
 import type { OtlpKeyValue } from '../../model/otlp-json.ts';
 import type { Mapping } from '../mapping-file.ts';
-import { encodeRecord, otlpValue } from './protobuf.ts';
+import { encodeRecord, otlpValue, severities } from './protobuf.ts';
 import { createRequest, type Envelope, type Resource } from './request.ts';
-import { severities } from './severities.ts';
 
 export class AlertEventWriter {
   readonly #mapping: Mapping;

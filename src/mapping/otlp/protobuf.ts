@@ -6,7 +6,6 @@
  */
 import { Buffer } from 'node:buffer';
 import type { OtlpKeyValue, OtlpValue } from '../../model/otlp-json.ts';
-import type { Severity } from './severities.ts';
 
 /** LogRecord.attributes = 6 */
 export const recordAttributeTag = 0x32;
@@ -15,7 +14,22 @@ const entryTag = 0x0a;
 
 export type TextAttributes = readonly (readonly [key: string, value: string])[];
 
-export interface RecordFields {
+export interface Severity {
+  readonly number: number;
+  readonly text: string;
+}
+
+/** SeverityNumber and its short name (OpenTelemetry specification, logs/data-model.md). */
+export const severities = {
+  TRACE: { number: 1, text: 'TRACE' },
+  DEBUG: { number: 5, text: 'DEBUG' },
+  INFO: { number: 9, text: 'INFO' },
+  WARN: { number: 13, text: 'WARN' },
+  ERROR: { number: 17, text: 'ERROR' },
+  FATAL: { number: 21, text: 'FATAL' },
+} as const satisfies Record<string, Severity>;
+
+interface RecordFields {
   /** Unix time in milliseconds; 0 leaves the field unset. */
   readonly timestampMs: number;
   readonly observedAtMs: number;

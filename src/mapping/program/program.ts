@@ -5,8 +5,14 @@
 import { type ConversionName, conversionNames, conversionTypes, principalTypes } from '../conversions.ts';
 import type { Mapping } from '../mapping-file.ts';
 import { type Condition, lineFields, type ResourceRule, type Rule } from '../mapping-schema.ts';
-import { encodeEventName, encodeKeyValue, encodeSeverity, otlpValue, recordAttributeTag } from '../otlp/protobuf.ts';
-import { severities } from '../otlp/severities.ts';
+import {
+  encodeEventName,
+  encodeKeyValue,
+  encodeSeverity,
+  otlpValue,
+  recordAttributeTag,
+  severities,
+} from '../otlp/protobuf.ts';
 import { LineEntries, textEntry } from './line-entries.ts';
 import { type Paths, PathTree } from './paths.ts';
 import type { Address, ProgramImage } from './program-image.ts';

@@ -68,19 +68,6 @@ export function startsLikeJson(text: string): boolean {
   return (first === 0x20 || (first >= 0x09 && first <= 0x0d)) && /^\s*[[{]/.test(text);
 }
 
-/**
- * A number that a JavaScript number does not hold: a bigint when it fits in 64 bits with sign, else its text.
- * Undefined for any other value.
- */
-export function exactNumber(value: unknown): bigint | string | undefined {
-  if (!isExactNumber(value)) return undefined;
-  const text = value.rawJSON;
-  // 64 bits are at most 19 digits and a sign; longer ones are not worth a bigint of their size.
-  if (!integerPattern.test(text) || text.length > 20) return text;
-  const integer = BigInt(text);
-  return BigInt.asIntN(64, integer) === integer ? integer : text;
-}
-
 function isInexact(value: number): boolean {
   return Number.isInteger(value) ? !Number.isSafeInteger(value) : !Number.isFinite(value);
 }

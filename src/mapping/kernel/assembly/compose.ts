@@ -17,20 +17,7 @@ import {
   recordAt,
   recordLimit,
 } from './memory';
-import {
-  attributeTag,
-  out,
-  setOut,
-  textTag,
-  varintSize,
-  writeBoolean,
-  writeByte,
-  writeBytes,
-  writeFixed64,
-  writeInteger,
-  writeText,
-  writeVarint,
-} from './protobuf';
+import * as protobuf from './protobuf';
 import { skipBlanks } from './scan';
 import { find } from './slots';
 import { endOf, Kind, kindOf, nextOf, plainEnd, plainStart, startOf } from './tape';
@@ -118,37 +105,37 @@ function compose(timeMs: i64, ends: usize, rules: usize, body: usize, bodySize: 
   findResource();
   // In front of the content is room for the tag and the length of the record, which is known last.
   const content = recordAt + 16;
-  setOut(content);
+  protobuf.setOut(content);
   wasCut = false;
   if (!hasRoomFor(bodySize)) return;
   if (timeMs !== 0) {
-    writeByte(0x09);
-    writeFixed64(<u64>timeMs * 1_000_000);
+    protobuf.writeByte(0x09);
+    protobuf.writeFixed64(<u64>timeMs * 1_000_000);
   }
   if (timeMs !== 0) writeSeverity();
-  else writeBytes(load<u32>(ends, endSeverity), load<u32>(ends, endSeveritySize));
-  writeByte(0x2a);
-  writeVarint(1 + varintSize(bodySize) + bodySize);
-  writeByte(textTag);
-  writeVarint(bodySize);
-  writeBytes(body, bodySize);
+  else protobuf.writeBytes(load<u32>(ends, endSeverity), load<u32>(ends, endSeveritySize));
+  protobuf.writeByte(0x2a);
+  protobuf.writeVarint(1 + protobuf.varintSize(bodySize) + bodySize);
+  protobuf.writeByte(protobuf.textTag);
+  protobuf.writeVarint(bodySize);
+  protobuf.writeBytes(body, bodySize);
   writeAttributes(rules);
-  if (!hasRoomFor(0)) return;
-  if (wasCut) writeBytes(header(Header.Flag), header(Header.FlagSize));
-  writeByte(0x59);
-  writeFixed64(<u64>observedMs * 1_000_000);
-  writeBytes(load<u32>(ends, endPart), load<u32>(ends, endPartSize));
-  const recordEnd = out;
+  if (!hasRoomFor(header(Header.FlagSize) + load<u32>(ends, endPartSize))) return;
+  if (wasCut) protobuf.writeBytes(header(Header.Flag), header(Header.FlagSize));
+  protobuf.writeByte(0x59);
+  protobuf.writeFixed64(<u64>observedMs * 1_000_000);
+  protobuf.writeBytes(load<u32>(ends, endPart), load<u32>(ends, endPartSize));
+  const recordEnd = protobuf.out;
   const size = recordEnd - content;
-  setOut(content - varintSize(size) - 1);
-  answer(Answer.RecordStart, out);
+  protobuf.setOut(content - protobuf.varintSize(size) - 1);
+  answer(Answer.RecordStart, protobuf.out);
   answer(Answer.RecordEnd, recordEnd);
-  writeByte(0x12);
-  writeVarint(size);
+  protobuf.writeByte(0x12);
+  protobuf.writeVarint(size);
 }
 
 function hasRoomFor(size: usize): bool {
-  if (out + size + headMax <= recordLimit) return true;
+  if (protobuf.out + size + headMax <= recordLimit) return true;
   lacksRoom();
   return false;
 }
@@ -156,7 +143,7 @@ function hasRoomFor(size: usize): bool {
 function writeSeverity(): void {
   let rule = header(Header.SeverityRules);
   while (load<u32>(rule, ruleDoes) !== endOfRules && !areMet(load<u32>(rule, ruleConditions))) rule += ruleSize;
-  writeBytes(load<u32>(rule, rulePart), load<u32>(rule, rulePartSize));
+  protobuf.writeBytes(load<u32>(rule, rulePart), load<u32>(rule, rulePartSize));
 }
 
 function writeAttributes(rules: usize): void {
@@ -171,7 +158,8 @@ function writeAttributes(rules: usize): void {
 
 function writeConstant(rule: usize): bool {
   if (!areMet(load<u32>(rule, ruleConditions))) return false;
-  if (hasRoomFor(load<u32>(rule, rulePartSize))) writeBytes(load<u32>(rule, rulePart), load<u32>(rule, rulePartSize));
+  if (hasRoomFor(load<u32>(rule, rulePartSize)))
+    protobuf.writeBytes(load<u32>(rule, rulePart), load<u32>(rule, rulePartSize));
   return true;
 }
 
@@ -185,15 +173,15 @@ function writeFrom(rule: usize, does: u32): bool {
   const keySize: usize = load<u32>(rule, ruleKeySize);
   if (!hasRoomFor(keySize + (found === Found.Text ? end - start : 0) + load<u32>(rule, ruleFlagSize))) return true;
   if (found === Found.Text) writeFoundText(rule, key, keySize);
-  else if (found === Found.Integer) writeInteger(attributeTag, key, keySize, integer);
-  else writeBoolean(attributeTag, key, keySize, integer !== 0);
+  else if (found === Found.Integer) protobuf.writeInteger(protobuf.attributeTag, key, keySize, integer);
+  else protobuf.writeBoolean(protobuf.attributeTag, key, keySize, integer !== 0);
   return true;
 }
 
 /** Cuts the text at a character when it is too long. */
 function writeFoundText(rule: usize, key: usize, keySize: usize): void {
   const size = cutSize(load<u32>(rule, ruleBytesMax));
-  writeText(attributeTag, key, keySize, start, size);
+  protobuf.writeText(protobuf.attributeTag, key, keySize, start, size);
   if (size !== end - start) writeFlag(rule);
 }
 
@@ -209,7 +197,7 @@ function cutSize(bytesMax: usize): usize {
 function writeFlag(rule: usize): void {
   const flag: usize = load<u32>(rule, ruleFlag);
   if (flag === 0) wasCut = true;
-  else writeBytes(flag, load<u32>(rule, ruleFlagSize));
+  else protobuf.writeBytes(flag, load<u32>(rule, ruleFlagSize));
 }
 
 /** Of an object, or of one in a text. */
@@ -229,7 +217,7 @@ function writeMapOf(rule: usize, entry: usize): bool {
   const depth = load<u32>(rule, rulePartSize);
   const areNamesDistinct = (depth & distinct) !== 0;
   const isComplete = writeMap(
-    attributeTag,
+    protobuf.attributeTag,
     key,
     keySize,
     object,
@@ -263,12 +251,12 @@ function findResource(): void {
     let size: usize = 0;
     if (entry !== 0 && findTextOf(convert(load<u32>(rule, ruleDoes), entry))) {
       size = cutSize(load<u32>(rule, ruleBytesMax));
-      if (at + 4 + size + 4 > identity + identityMax) {
-        lacksRoom();
-        return;
-      }
-      copy(at + 4, start, size);
     }
+    if (at + 4 + size > identity + identityMax) {
+      lacksRoom();
+      return;
+    }
+    copy(at + 4, start, size);
     store<u32>(at, <u32>size);
     at += 4 + size;
   }

@@ -105,7 +105,7 @@ function isSystemUser(): bool {
   );
 }
 
-/** `1.2.3.4`, `1.2.3.4:443`, `2001:db8::1`, `[2001:db8::1]:443`. The address is found without its zone, which means Found.Nothing elsewhere. */
+/** `1.2.3.4`, `1.2.3.4:443`, `2001:db8::1`, `[2001:db8::1]:443`. The address is found without its zone, which means nothing elsewhere. */
 export function asAddress(entry: usize): bool {
   if (entry !== addressEntry) {
     addressEntry = entry;

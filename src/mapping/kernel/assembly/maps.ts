@@ -3,21 +3,7 @@
 import { distinctName, enterName, leaveName, nameEnd, nameStart, startNames } from './distinct-names';
 import { toDouble } from './host';
 import { copy, entrySize } from './memory';
-import {
-  arrayTag,
-  entryTag,
-  mapTag,
-  out,
-  setOut,
-  varintSize,
-  writeBoolean,
-  writeByte,
-  writeDouble,
-  writeHeader,
-  writeInteger,
-  writeText,
-  writeVarint,
-} from './protobuf';
+import * as protobuf from './protobuf';
 import { behind, endOf, Kind, keyOf, keySizeOf, kindOf, nextOf, plainEnd, plainStart, startOf } from './tape';
 import { end, findInteger, findText, integer, isAllDigits, start } from './values';
 
@@ -34,13 +20,13 @@ let areNamesDistinct: bool = false;
 let isComplete: bool = true;
 
 /**
- * Writes the object without its nulls and empty texts. What exceeds a limit is left out, smaller values behind it are not. A text is never
+ * Writes the object without its nulls and empty texts. What exceeds a limit is left protobuf.out, smaller values behind it are not. A text is never
  * cut: its beginning could be taken for the whole.
  * @param leaves values that are no map. An array is one.
  * @param bytes of keys and texts, and eight for any other value.
  * @param depth of containers in each other, with the map itself.
  * @param distinct keeps names apart that Loki's flattening would make equal.
- * @returns false when something was left out.
+ * @returns false when something was left protobuf.out.
  */
 export function writeMap(
   tag: u8,
@@ -65,24 +51,24 @@ export function writeMap(
 }
 
 function writeContainer(tag: u8, key: usize, keySize: usize, entry: usize, depth: u32, isInArray: bool): void {
-  const begin = out;
+  const begin = protobuf.out;
   const content = begin + headerMax + keySize;
-  setOut(content);
+  protobuf.setOut(content);
   const isArray = kindOf(entry) === Kind.Array;
   const last = nextOf(entry);
   for (let inner = entry + entrySize; inner < last; inner = behind(inner)) {
     if (isArray) writeElement(inner, depth);
     else writeMember(inner, depth, isInArray);
   }
-  const size = out - content;
-  setOut(begin);
-  // A container in which Found.Nothing was written leaves no trace, its key included.
+  const size = protobuf.out - content;
+  protobuf.setOut(begin);
+  // A container in which nothing was written leaves no trace, its key included.
   if (size === 0) return;
-  writeHeader(tag, key, keySize, 1 + varintSize(size) + size);
-  writeByte(isArray ? arrayTag : mapTag);
-  writeVarint(size);
-  copy(out, content, size);
-  setOut(out + size);
+  protobuf.writeHeader(tag, key, keySize, 1 + protobuf.varintSize(size) + size);
+  protobuf.writeByte(isArray ? protobuf.arrayTag : protobuf.mapTag);
+  protobuf.writeVarint(size);
+  copy(protobuf.out, content, size);
+  protobuf.setOut(protobuf.out + size);
 }
 
 function writeElement(entry: usize, depth: u32): void {
@@ -114,15 +100,15 @@ function writeValue(entry: usize, kind: Kind, key: usize, keySize: usize, depth:
   if (kind === Kind.Text) {
     const from = startOf(entry);
     const to = endOf(entry);
-    writeText(entryTag, key, keySize, from, to - from);
+    protobuf.writeText(protobuf.entryTag, key, keySize, from, to - from);
   } else if (kind === Kind.EscapedText) {
-    if (findText(entry)) writeText(entryTag, key, keySize, start, end - start);
+    if (findText(entry)) protobuf.writeText(protobuf.entryTag, key, keySize, start, end - start);
   } else if (kind >= Kind.Object) {
-    writeContainer(entryTag, key, keySize, entry, depth + 1, isInArray || kind === Kind.Array);
+    writeContainer(protobuf.entryTag, key, keySize, entry, depth + 1, isInArray || kind === Kind.Array);
   } else if (kind === Kind.Integer || kind === Kind.Number) {
     writeNumber(entry, key, keySize);
   } else {
-    writeBoolean(entryTag, key, keySize, kind === Kind.True);
+    protobuf.writeBoolean(protobuf.entryTag, key, keySize, kind === Kind.True);
   }
 }
 
@@ -139,7 +125,7 @@ function fits(entry: usize, kind: Kind, keySize: usize): bool {
   return true;
 }
 
-/** Of what is written at most: Found.Nothing deeper than the limit is. */
+/** Of what is written at most: nothing deeper than the limit is. */
 function sizeOf(entry: usize, depthLeft: u32): usize {
   const kind = kindOf(entry);
   if (kind === Kind.Text || kind === Kind.EmptyText) return endOf(entry) - startOf(entry);
@@ -158,11 +144,11 @@ function sizeOf(entry: usize, depthLeft: u32): usize {
 /** An integer of 64 bits, else a double, else the number as it is written. */
 function writeNumber(entry: usize, key: usize, keySize: usize): void {
   if (findInteger(entry)) {
-    writeInteger(entryTag, key, keySize, integer);
+    protobuf.writeInteger(protobuf.entryTag, key, keySize, integer);
     return;
   }
   const value = toDouble(start, end - start);
   const isInfinite = value - value !== 0;
-  if (isInfinite || isAllDigits()) writeText(entryTag, key, keySize, start, end - start);
-  else writeDouble(entryTag, key, keySize, value);
+  if (isInfinite || isAllDigits()) protobuf.writeText(protobuf.entryTag, key, keySize, start, end - start);
+  else protobuf.writeDouble(protobuf.entryTag, key, keySize, value);
 }

@@ -2,7 +2,7 @@
 //
 // The agent writes the compiled program behind `programAt`. Behind that, `layOutRooms` divides the rest into rooms, all in proportion to the
 // longest line that they are for. Whatever needs more room ends the record with `lacksRoom`; the agent doubles all rooms and repeats the
-// record. Pages that Found.Nothing touches cost no memory, so rooms are generous.
+// record. Pages that nothing touches cost no memory, so rooms are generous.
 
 /** What the agent reads after a call, a word each, in the order of `answers` in kernel.ts. */
 export enum Answer {
@@ -125,7 +125,7 @@ function room(size: usize): usize {
 
 let isShort: bool = false;
 
-/** True when a room was too small for the record; Found.Nothing of what was made of it counts. */
+/** True when a room was too small for the record; nothing of what was made of it counts. */
 export function isShortOfRoom(): bool {
   return isShort;
 }

@@ -6,41 +6,9 @@ import { findService, hasServiceRules, serviceEnd, serviceStart } from './facts'
 import { changesText, isUtf8, tidyText } from './host';
 import { areKeysMany, forgetKeys } from './keys';
 import { Header, header, isShortOfRoom, lineAt, pendingAt, pendingSize, tapeAt } from './memory';
-import {
-  areSerialsUsedUp,
-  clearPending,
-  hasKeyOfService,
-  hasSensitiveKey,
-  isAscii,
-  isOdd,
-  mayHoldKey,
-  pendingDepth,
-  pendingEnd,
-  pendingEntry,
-  pendingLevel,
-  pendingStep,
-  restartSerials,
-  scanText,
-  setChecks,
-  setPendingEnd,
-  stepSlot,
-  stepSlotsEnd,
-} from './scan';
+import * as scan from './scan';
 import { clearSlots, clearSlotsBetween } from './slots';
-import {
-  clearTape,
-  endOf,
-  endScratch,
-  Kind,
-  kindOf,
-  plainEnd,
-  plainStart,
-  scratchLeft,
-  setNextOf,
-  startOf,
-  takeScratch,
-  tapeEnd,
-} from './tape';
+import * as tape from './tape';
 
 /** Of containers in each other. No real record comes near. */
 const depthMax: i32 = 32;
@@ -50,15 +18,9 @@ const inspectedLevelsMax: u32 = 4;
 const tidyDepthMax: i32 = 65;
 
 function startRecord(): void {
-  if (areSerialsUsedUp()) {
-    restartSerials();
-    forgetKeys();
-  } else if (areKeysMany()) {
-    forgetKeys();
-  }
+  if (scan.restart() || areKeysMany()) forgetKeys();
   clearSlots();
-  clearTape();
-  clearPending();
+  tape.clearTape();
 }
 
 /** Nothing to read: the line is no record. */
@@ -70,11 +32,11 @@ export function readNothing(): void {
 export function readLine(size: usize): bool {
   startRecord();
   const redacts = header(Header.Redacts) !== 0;
-  setChecks(true, redacts);
-  const isJson = scanText(lineAt, lineAt + size, header(Header.RootStep), depthMax, 0);
-  if (!isJson || hasSensitiveKey || kindOf(tapeAt) !== Kind.Object) return false;
-  if (!isAscii && !isUtf8(lineAt, size)) return false;
-  const asksForService = hasKeyOfService;
+  scan.setChecks(true, redacts);
+  const isJson = scan.scanText(lineAt, lineAt + size, header(Header.RootStep), depthMax, 0);
+  if (!isJson || scan.hasSensitiveKey || tape.kindOf(tapeAt) !== tape.Kind.Object) return false;
+  if (!scan.isAscii && !isUtf8(lineAt, size)) return false;
+  const asksForService = scan.hasKeyOfService;
   const suspectsEnd = readTexts(redacts);
   if (asksForService) {
     findService();
@@ -86,8 +48,8 @@ export function readLine(size: usize): bool {
 /** Reads the line as the agent wrote it anew. */
 export function readTidied(size: usize): bool {
   startRecord();
-  setChecks(false, false);
-  const isJson = scanText(lineAt, lineAt + size, header(Header.RootStep), tidyDepthMax, 0);
+  scan.setChecks(false, false);
+  const isJson = scan.scanText(lineAt, lineAt + size, header(Header.RootStep), tidyDepthMax, 0);
   readTexts(false);
   return isJson;
 }
@@ -97,17 +59,17 @@ export function readTidied(size: usize): bool {
  * @returns the end of the list as it is then: of those that redaction may change.
  */
 function readTexts(suspects: bool): usize {
-  const first = pendingEnd;
+  const first = scan.pendingEnd;
   let suspectsEnd = pendingAt;
   for (let text = pendingAt; text < first && !isShortOfRoom(); text += pendingSize) {
-    const entry = load<u32>(text, pendingEntry);
+    const entry = load<u32>(text, scan.pendingEntry);
     let isSuspect = readText(text, depthMax, suspects);
-    for (let inner = first; inner < pendingEnd && !isShortOfRoom(); inner += pendingSize) {
-      if (readText(inner, min(load<i32>(inner, pendingDepth), depthMax), suspects)) isSuspect = true;
+    for (let inner = first; inner < scan.pendingEnd && !isShortOfRoom(); inner += pendingSize) {
+      if (readText(inner, min(load<i32>(inner, scan.pendingDepth), depthMax), suspects)) isSuspect = true;
     }
-    setPendingEnd(first);
+    scan.setPendingEnd(first);
     if (!isSuspect) continue;
-    store<u32>(suspectsEnd, entry, pendingEntry);
+    store<u32>(suspectsEnd, entry, scan.pendingEntry);
     suspectsEnd += pendingSize;
   }
   return suspectsEnd;
@@ -115,49 +77,49 @@ function readTexts(suspects: bool): usize {
 
 /** @returns true when redaction may change the text. */
 function readText(pending: usize, depth: i32, suspects: bool): bool {
-  const entry: usize = load<u32>(pending, pendingEntry);
-  const step: usize = load<u32>(pending, pendingStep);
-  const level = load<u32>(pending, pendingLevel);
-  const start = plainStart(entry);
+  const entry: usize = load<u32>(pending, scan.pendingEntry);
+  const step: usize = load<u32>(pending, scan.pendingStep);
+  const level = load<u32>(pending, scan.pendingLevel);
+  const start = tape.plainStart(entry);
   if (start === 0) return true;
   // Half a surrogate pair becomes U+FFFD, which must not make two keys equal.
   const isUnicode = !hadLoneSurrogate;
-  const end = plainEnd(entry);
-  const root = tapeEnd;
-  const listEnd = pendingEnd;
-  setChecks(true, suspects);
-  const isJson = scanText(start, end, step, depth, level);
+  const end = tape.plainEnd(entry);
+  const root = tape.tapeEnd;
+  const listEnd = scan.pendingEnd;
+  scan.setChecks(true, suspects);
+  const isJson = scan.scanText(start, end, step, depth, level);
   if (isJson && isUnicode) {
-    if (kindOf(root) === Kind.Object) setNextOf(entry, root);
-    return suspects && (hasSensitiveKey || hasKeyOfService || level > inspectedLevelsMax);
+    if (tape.kindOf(root) === tape.Kind.Object) tape.setNextOf(entry, root);
+    return suspects && (scan.hasSensitiveKey || scan.hasKeyOfService || level > inspectedLevelsMax);
   }
-  const needsParsing = isOdd || isJson;
+  const needsParsing = scan.isOdd || isJson;
   // What it seemed to contain before it turned out to be no JSON does not count.
-  setPendingEnd(listEnd);
+  scan.setPendingEnd(listEnd);
   if (step !== 0) {
-    clearSlotsBetween(load<u32>(step, stepSlot) + 4, load<u32>(step, stepSlotsEnd));
+    clearSlotsBetween(load<u32>(step, scan.stepSlot) + 4, load<u32>(step, scan.stepSlotsEnd));
     if (needsParsing) readOddText(entry, step, level);
   }
-  return suspects && (needsParsing || level > inspectedLevelsMax || mayHoldKey(start, end));
+  return suspects && (needsParsing || level > inspectedLevelsMax || scan.mayHoldKey(start, end));
 }
 
 /** By way of JSON.parse. */
 function readOddText(entry: usize, step: usize, level: u32): void {
-  const to = takeScratch(0);
+  const to = tape.takeScratch(0);
   if (to === 0) return;
-  const size = tidyText(startOf(entry), endOf(entry), to, scratchLeft());
-  if (size === 0 || takeScratch(size) === 0) return;
-  endScratch(to + size);
-  const root = tapeEnd;
-  setChecks(false, false);
-  if (scanText(to, to + size, step, tidyDepthMax, level)) setNextOf(entry, root);
+  const size = tidyText(tape.startOf(entry), tape.endOf(entry), to, tape.scratchLeft());
+  if (size === 0 || tape.takeScratch(size) === 0) return;
+  tape.endScratch(to + size);
+  const root = tape.tapeEnd;
+  scan.setChecks(false, false);
+  if (scan.scanText(to, to + size, step, tidyDepthMax, level)) tape.setNextOf(entry, root);
 }
 
 function changesAny(suspectsEnd: usize): bool {
   findService();
   for (let text = pendingAt; text < suspectsEnd; text += pendingSize) {
-    const entry: usize = load<u32>(text, pendingEntry);
-    if (changesText(startOf(entry), endOf(entry), serviceStart, serviceEnd)) return true;
+    const entry: usize = load<u32>(text, scan.pendingEntry);
+    if (changesText(tape.startOf(entry), tape.endOf(entry), serviceStart, serviceEnd)) return true;
   }
   return false;
 }

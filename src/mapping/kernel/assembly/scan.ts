@@ -68,22 +68,17 @@ export let isOdd: bool = false;
 export let hasSensitiveKey: bool = false;
 export let hasKeyOfService: bool = false;
 
-export function clearPending(): void {
+/** Starts a record. Returns true when the serials in the rows of keys have to be forgotten, because they are used up. */
+export function restart(): bool {
   pendingEnd = pendingAt;
   walked = 0;
+  if (serial < 0xf000_0000) return false;
+  serial = 0;
+  return true;
 }
 
 export function setPendingEnd(end: usize): void {
   pendingEnd = end;
-}
-
-/** True when the serials of objects are used up, and those in the rows of keys have to be forgotten. */
-export function areSerialsUsedUp(): bool {
-  return serial > 0xf000_0000;
-}
-
-export function restartSerials(): void {
-  serial = 0;
 }
 
 /**
@@ -97,7 +92,7 @@ export function setChecks(keys: bool, texts: bool): void {
 }
 
 /**
- * Reads one text from start to end; its root is the next entry on the tape. The byte behind the end is overwritten: Found.Nothing reads beyond a
+ * Reads one text from start to end; its root is the next entry on the tape. The byte behind the end is overwritten: nothing reads beyond a
  * zero.
  * @param step whose node the root is.
  * @param depthMax of containers in each other.
