@@ -77,28 +77,7 @@ class LineMapper implements Mapper {
 
   createEncoder(encoding: OtlpEncoding): RequestEncoder {
     const request = createRequest(encoding, this.#envelope);
-    const append = (line: IdentifiedLine) => this.#append(line, request);
-    const lateAfterMs = this.#lateAfterMs;
-    const times = new EventTimeRange();
-    return {
-      append(line) {
-        const timeMs = append(line);
-        if (timeMs !== 0) times.add(timeMs, line.observedAtMs - timeMs > lateAfterMs);
-      },
-      get recordCount() {
-        return request.recordCount;
-      },
-      get sizeBytes() {
-        return request.sizeBytes;
-      },
-      get eventTimes() {
-        return times.get();
-      },
-      finish() {
-        times.clear();
-        return request.finish();
-      },
-    };
+    return new LineEncoder(request, (line) => this.#append(line, request), this.#lateAfterMs);
   }
 
   toNoticeLine(notice: Notice): string {
@@ -145,27 +124,47 @@ class LineMapper implements Mapper {
   }
 }
 
-/** Of the records of a request. */
-class EventTimeRange {
+class LineEncoder implements RequestEncoder {
+  readonly #request: Request;
+  readonly #append: (line: IdentifiedLine) => number;
+  readonly #lateAfterMs: number;
   #oldestMs = Number.POSITIVE_INFINITY;
   #newestMs = Number.NEGATIVE_INFINITY;
   #lateCount = 0;
 
-  add(timeMs: number, isLate: boolean): void {
-    if (timeMs < this.#oldestMs) this.#oldestMs = timeMs;
-    if (timeMs > this.#newestMs) this.#newestMs = timeMs;
-    if (isLate) this.#lateCount++;
+  /** @param append adds the line's record to the request and returns its timestamp, 0 without one. */
+  constructor(request: Request, append: (line: IdentifiedLine) => number, lateAfterMs: number) {
+    this.#request = request;
+    this.#append = append;
+    this.#lateAfterMs = lateAfterMs;
   }
 
-  get(): EventTimes | undefined {
+  append(line: IdentifiedLine): void {
+    const timeMs = this.#append(line);
+    if (timeMs === 0) return;
+    if (timeMs < this.#oldestMs) this.#oldestMs = timeMs;
+    if (timeMs > this.#newestMs) this.#newestMs = timeMs;
+    if (line.observedAtMs - timeMs > this.#lateAfterMs) this.#lateCount++;
+  }
+
+  get recordCount(): number {
+    return this.#request.recordCount;
+  }
+
+  get sizeBytes(): number {
+    return this.#request.sizeBytes;
+  }
+
+  get eventTimes(): EventTimes | undefined {
     if (this.#oldestMs > this.#newestMs) return undefined;
     return { oldestMs: this.#oldestMs, newestMs: this.#newestMs, lateCount: this.#lateCount };
   }
 
-  clear(): void {
+  finish(): Uint8Array {
     this.#oldestMs = Number.POSITIVE_INFINITY;
     this.#newestMs = Number.NEGATIVE_INFINITY;
     this.#lateCount = 0;
+    return this.#request.finish();
   }
 }
 
