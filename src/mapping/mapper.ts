@@ -4,7 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import { randomInt } from 'node:crypto';
-import type { Mapper, Notice, OtlpEncoding, RequestEncoder } from '../contracts/mapper.ts';
+import type { AlertEvent, Mapper, OtlpEncoding, RequestEncoder } from '../contracts/mapper.ts';
 import type { EventTimes } from '../model/event-times.ts';
 import type { IdentifiedLine } from '../model/line.ts';
 import { Kernel } from './kernel/kernel.ts';
@@ -80,8 +80,8 @@ class LineMapper implements Mapper {
     return new LineEncoder(request, (line) => this.#append(line, request), this.#lateAfterMs);
   }
 
-  toNoticeLine(notice: Notice): string {
-    return this.#alertEvents.toJsonLine(notice);
+  toAlertEventLine(event: AlertEvent): string {
+    return this.#alertEvents.toJsonLine(event);
   }
 
   toJsonLine(line: IdentifiedLine): string {

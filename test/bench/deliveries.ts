@@ -1,7 +1,7 @@
 /**
  * Deliveries of different variety, each from its seed alone. How fast an engine is must not depend on which of them it reads.
  */
-import { Random } from '../fuzz/random.ts';
+import { Random } from '../proof/fuzz/random.ts';
 import { sampleRecords } from '../support/sample-lines.ts';
 
 export const deliveryNames = ['uniform', 'varied', 'verbose', 'nested'] as const;

@@ -1,12 +1,12 @@
 /**
- * Writes the generated documents: `npm run docs`. Tests hold each of them up to date.
+ * Writes the generated documents (`npm run docs`). Tests fail if one of them is out of date.
  */
 import { writeFileSync } from 'node:fs';
 import { renderConfigurationReference } from '../../src/config/index.ts';
 import { renderMappingReference } from '../../src/mapping/reference.ts';
 import { renderMetricsReference } from '../../src/telemetry/reference.ts';
 
-/** By path from the root of the repository; with what each one is rendered from. */
+/** Renderers by path from the root of the repository. */
 export const generatedDocuments = {
   'docs/mapping.md': { render: renderMappingReference, says: 'the mapping file says' },
   'docs/configuration.md': { render: renderConfigurationReference, says: 'the schemas say' },

@@ -1,5 +1,5 @@
 /**
- * What the user decides about worker threads.
+ * Options for worker threads.
  */
 import { availableParallelism } from 'node:os';
 import { bad, good, variable, wholeNumber } from '../../runtime/variable.ts';
@@ -15,7 +15,7 @@ export const workerOptions = {
   })
     .transform((value) => value ?? 1)
     .describe(
-      `Threads that ship objects side by side, 1 to ${workersMax}, or \`auto\` for one a core; for backfills, see ` +
-        '[operations](operations.md#a-backfill-on-several-cores). With `OTEL_LOGS_EXPORTER=console` there is always one. Default `1`.',
+      `Number of threads that ship objects in parallel, 1 to ${workersMax}, or \`auto\` for one per core. Meant for backfills; see ` +
+        '[operations](operations.md#a-backfill-on-several-cores). Always 1 with `OTEL_LOGS_EXPORTER=console`. Default `1`.',
     ),
 };

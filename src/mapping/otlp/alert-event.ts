@@ -1,7 +1,7 @@
 /**
  * Alert events: the agent's own events about a workspace, as records next to those of the workspace.
  */
-import type { Notice } from '../../contracts/mapper.ts';
+import type { AlertEvent } from '../../contracts/mapper.ts';
 import type { OtlpKeyValue } from '../../model/otlp-json.ts';
 import type { Mapping } from '../mapping-file.ts';
 import { encodeRecord, otlpValue, severities } from './protobuf.ts';
@@ -19,7 +19,7 @@ export class AlertEventWriter {
   }
 
   /** One line of OTLP/JSON. The same event gives the same text. */
-  toJsonLine(event: Notice): string {
+  toJsonLine(event: AlertEvent): string {
     const request = createRequest('json', this.#envelope);
     const record = encodeRecord({
       timestampMs: event.timeMs,
@@ -33,7 +33,7 @@ export class AlertEventWriter {
     return Buffer.from(request.finish()).toString();
   }
 
-  #resourceOf({ workspaceId }: Notice): Resource {
+  #resourceOf({ workspaceId }: AlertEvent): Resource {
     const attributes = new Map<string, string>();
     for (const [key, { value, from }] of this.#mapping.resource) {
       if (value !== undefined) attributes.set(key, value);
@@ -46,7 +46,7 @@ export class AlertEventWriter {
   }
 
   /** What the mapping gives every record as well: its uid, wherever a layer wants it, its name, and constants. */
-  #attributesOf(event: Notice): OtlpKeyValue[] {
+  #attributesOf(event: AlertEvent): OtlpKeyValue[] {
     const attributes = new Map<string, string | number | boolean>(Object.entries(event.attributes));
     for (const [target, rules] of this.#mapping.attributes) {
       const [rule] = rules;

@@ -75,7 +75,8 @@ export class LineEntries {
   }
 }
 
-function locationOf({ bucket, key, fileName, workspaceId, date }: ObjectOrigin): [LineField, string | undefined][] {
+function locationOf({ location, fileName, workspaceId, date }: ObjectOrigin): [LineField, string | undefined][] {
+  const { 'aws.s3.bucket': bucket, 'aws.s3.key': key } = location;
   return Object.entries({ bucket, key, fileName, workspaceId, date }) as [LineField, string | undefined][];
 }
 
