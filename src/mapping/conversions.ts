@@ -1,8 +1,8 @@
 /**
- * The conversions of a mapping file by name. The kernel performs them (kernel/assembly/values.ts); docs/mapping.md describes each.
+ * The names of the conversions (`as`). The kernel implements them (kernel/assembly/conversions.ts).
  */
 
-/** What a conversion gives, for people. The order is that of the numbers in the kernel. */
+/** The type of the result, for documentation. The order is that of `Conversion` in the kernel. */
 const types = {
   string: 'string',
   integer: 'int',
@@ -26,5 +26,5 @@ export type ConversionName = keyof typeof types;
 export const conversionNames = Object.keys(types) as readonly ConversionName[];
 export const conversionTypes: Readonly<Record<ConversionName, 'string' | 'int' | 'bool'>> = types;
 
-/** What `principal_type` gives, in the order of the kernel (kernel/assembly/identities.ts). */
+/** The results of `principal_type`, in the order of `Principal` in the kernel. */
 export const principalTypes = ['user', 'service_principal', 'system', 'unknown'] as const;

@@ -1,6 +1,6 @@
 /**
- * From lines to log records in a request. The kernel maps nearly all lines; the others are parsed first. What cannot be parsed becomes an
- * unparsed record instead of an error, because no line may vanish.
+ * Maps lines to log records. The kernel maps nearly all lines as they are; the others are parsed and normalised first. A line that cannot be
+ * parsed becomes an unparsed record instead of an error, because no line may vanish.
  */
 import { Buffer } from 'node:buffer';
 import { randomInt } from 'node:crypto';
@@ -23,11 +23,11 @@ export interface MapperOptions {
   /** Built-in names or paths of mapping files; later ones extend or override earlier ones. */
   readonly layers: readonly string[];
   readonly redact: readonly RedactionClass[];
-  /** From OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME; they override the mapping. */
+  /** From OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME; they override those of the mapping. */
   readonly resourceAttributes: Readonly<Record<string, string>>;
-  /** An event that is met so much later counts as late; never by default. */
+  /** An event first read this much later counts as late; by default none does. */
   readonly lateAfterMs?: number | undefined;
-  /** That paths of layers are relative to. */
+  /** The directory that paths of layers are relative to. */
   readonly workingDirectory?: string;
 }
 
@@ -46,7 +46,7 @@ class LineMapper implements Mapper {
   readonly #envelope: Envelope;
   readonly #alertEvents: AlertEventWriter;
   readonly #lateAfterMs: number;
-  /** Of the last record. */
+  /** The resource of the last record. */
   #resource: Resource | undefined;
   #observedAtMs: number | undefined;
 
@@ -90,7 +90,7 @@ class LineMapper implements Mapper {
     return Buffer.from(request.finish()).toString();
   }
 
-  /** Returns the record's timestamp, 0 without one. */
+  /** @returns the timestamp of the record, 0 without one. */
   #append(line: IdentifiedLine, request: Request): number {
     const kernel = this.#kernel;
     this.#program.lineEntries.set(line, kernel);
@@ -113,7 +113,7 @@ class LineMapper implements Mapper {
     const line = asBuffer(bytes);
     const parsed = this.#parser.parse(line);
     if (typeof parsed === 'string') return this.#mapUnparsed(line, parsed, occurrence);
-    return this.#kernel.mapTidied(parsed.json, parsed.body, occurrence);
+    return this.#kernel.mapNormalised(parsed.json, parsed.body, occurrence);
   }
 
   #mapUnparsed(bytes: Buffer, reason: UnparsedReason, occurrence: number): number {
@@ -132,7 +132,7 @@ class LineEncoder implements RequestEncoder {
   #newestMs = Number.NEGATIVE_INFINITY;
   #lateCount = 0;
 
-  /** @param append adds the line's record to the request and returns its timestamp, 0 without one. */
+  /** @param append adds the record of a line to the request and returns its timestamp, 0 without one. */
   constructor(request: Request, append: (line: IdentifiedLine) => number, lateAfterMs: number) {
     this.#request = request;
     this.#append = append;
@@ -172,7 +172,7 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** Without the beginning of a character at the end: of at most four bytes, the first says how many there are. */
+/** Drops an incomplete character at the end. The first of its up to four bytes encodes their number. */
 function withoutHalfCharacter(bytes: Buffer): Buffer {
   let start = bytes.length - 1;
   while (start > bytes.length - 4 && ((bytes[start] ?? 0) & 0xc0) === 0x80) start--;
@@ -181,7 +181,7 @@ function withoutHalfCharacter(bytes: Buffer): Buffer {
   return start + sizeBytes > bytes.length ? bytes.subarray(0, start) : bytes;
 }
 
-/** File systems give fractions of a millisecond, and any time that somebody has set. */
+/** File systems return fractions of a millisecond, and any time that someone has set. */
 function toObservedMs(timeMs: number): number {
   const latestMs = 9_223_372_036_854;
   return Math.min(Math.max(Math.trunc(timeMs), 0), latestMs);

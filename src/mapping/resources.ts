@@ -1,11 +1,11 @@
 /**
- * The resources of records, one for each account and workspace.
+ * The resources of records, one per account and workspace.
  */
 import type { Buffer } from 'node:buffer';
 import type { Mapping } from './mapping-file.ts';
 import type { Resource } from './otlp/request.ts';
 
-/** Accounts have fewer workspaces; records with made-up ids must not fill the memory. */
+/** More than an account has workspaces. Invalid ids must not exhaust memory. */
 const knownResourcesMax = 1000;
 
 export class Resources {
@@ -16,7 +16,7 @@ export class Resources {
 
   /**
    * @param keys of the attributes that come from records.
-   * @param fixed attributes that are the same for all resources, whatever the record says.
+   * @param fixed attributes that all resources have; they override those from records.
    */
   constructor(mapping: Mapping, keys: readonly string[], fixed: Readonly<Record<string, string>>) {
     this.#mapping = mapping;
@@ -24,7 +24,7 @@ export class Resources {
     this.#fixed = fixed;
   }
 
-  /** @param found the values of the keys, each as its size in four bytes (0 without a value) and its text. */
+  /** @param found the values of the keys, each as its size in four bytes (0 without a value) and its string. */
   of(found: Buffer): Resource {
     const identity = found.toString('latin1');
     const known = this.#known.get(identity);

@@ -1,6 +1,6 @@
 /**
- * The slow way of a line: what the kernel refuses (equal keys, bytes that are no UTF-8, something to redact, no JSON at all) is parsed,
- * redacted, made tidy and written as JSON again, which the kernel then maps like any line.
+ * The slow path for lines that the kernel rejects: duplicate keys, invalid UTF-8, something to redact, or no JSON at all. The line is parsed,
+ * redacted and serialised in normalised form, which the kernel then maps like any line.
  */
 import { Buffer } from 'node:buffer';
 import {
@@ -15,10 +15,10 @@ import {
 } from './exact-json.ts';
 import type { Redactor } from './redaction.ts';
 
-export interface TidiedLine {
-  /** What to map. */
+export interface NormalisedLine {
+  /** The record to map. */
   readonly json: Buffer;
-  /** What to send: valid UTF-8, and redacted. */
+  /** The body to send: valid UTF-8, and redacted. */
   readonly body: Buffer;
 }
 
@@ -26,14 +26,14 @@ export class LineParser {
   readonly #redactor: Redactor | undefined;
   readonly #servicePaths: readonly string[];
 
-  /** @param servicePaths of the service that a record is about. */
+  /** @param servicePaths paths of the service that a record belongs to. */
   constructor(redactor: Redactor | undefined, servicePaths: readonly string[]) {
     this.#redactor = redactor;
     this.#servicePaths = servicePaths;
   }
 
-  /** The line, or why it is no record. */
-  parse(line: Buffer): TidiedLine | 'notJson' | 'notAnObject' | 'tooDeep' {
+  /** The line, or the reason why it is not a record. */
+  parse(line: Buffer): NormalisedLine | 'notJson' | 'notAnObject' | 'tooDeep' {
     const text = line.toString();
     let record: JsonValue;
     try {
@@ -43,7 +43,7 @@ export class LineParser {
     }
     if (!isJsonObject(record)) return 'notAnObject';
     const wasRedacted = this.#redactor?.redact(record, text, this.#serviceOf(record)) === true;
-    return { json: tidyJson(record), body: Buffer.from(wasRedacted ? JSON.stringify(record) : text) };
+    return { json: normalisedJson(record), body: Buffer.from(wasRedacted ? JSON.stringify(record) : text) };
   }
 
   #serviceOf(record: JsonObject): JsonValue | undefined {
@@ -55,41 +55,41 @@ export class LineParser {
   }
 }
 
-/** The object in a text as tidy JSON; undefined without one. */
-export function tidyJsonOfText(text: string): Buffer | undefined {
+/** The object embedded in a string, in normalised form; undefined without one. */
+export function normalisedJsonIn(text: string): Buffer | undefined {
   const object = parseJsonObject(text);
-  return object === undefined ? undefined : tidyJson(object);
+  return object === undefined ? undefined : normalisedJson(object);
 }
 
-function tidyJson(object: JsonObject): Buffer {
-  return Buffer.from(JSON.stringify(tidied(object, inspectedDepthMax)));
+function normalisedJson(object: JsonObject): Buffer {
+  return Buffer.from(JSON.stringify(normalised(object, inspectedDepthMax)));
 }
 
-/** With keys that are Unicode, and without what is nested deeper. */
-function tidied(object: JsonObject, depthLeft: number): JsonObject {
-  const tidy: JsonObject = Object.create(null);
+/** A copy with well-formed keys and without what is nested too deeply. */
+function normalised(object: JsonObject, depthLeft: number): JsonObject {
+  const copy: JsonObject = Object.create(null);
   for (const key in object) {
     const inner = object[key];
-    if (inner !== undefined) tidy[tidiedKey(key, object, tidy)] = tidiedValue(inner, depthLeft);
+    if (inner !== undefined) copy[normalisedKey(key, object, copy)] = normalisedValue(inner, depthLeft);
   }
-  return tidy;
+  return copy;
 }
 
-/** With U+FFFD for half surrogate pairs. If that is the name of another key it becomes the empty key, which is left out. */
-function tidiedKey(key: string, object: JsonObject, tidy: JsonObject): string {
+/** Replaces lone surrogates with U+FFFD. If that collides with another key, the key becomes empty, which the mapping omits. */
+function normalisedKey(key: string, object: JsonObject, copy: JsonObject): string {
   if (key.isWellFormed()) return key;
   const repaired = key.toWellFormed();
-  return Object.hasOwn(object, repaired) || repaired in tidy ? '' : repaired;
+  return Object.hasOwn(object, repaired) || repaired in copy ? '' : repaired;
 }
 
-function tidiedValue(value: JsonValue, depthLeft: number): JsonValue {
+function normalisedValue(value: JsonValue, depthLeft: number): JsonValue {
   if (typeof value !== 'object' || value === null || isExactNumber(value)) return value;
   if (depthLeft === 0) return null;
-  if (Array.isArray(value)) return value.map((inner: JsonValue) => tidiedValue(inner, depthLeft - 1));
-  return tidied(value as JsonObject, depthLeft - 1);
+  if (Array.isArray(value)) return value.map((inner: JsonValue) => normalisedValue(inner, depthLeft - 1));
+  return normalised(value as JsonObject, depthLeft - 1);
 }
 
-/** As the kernel finds it: of the spellings of a segment, the first with a value counts. */
+/** The value that the kernel would find: of the spellings of a segment, the first with a value counts. */
 function valueAt(record: JsonObject, path: string): JsonValue | undefined {
   let value: JsonValue | undefined = record;
   for (const segment of path.split('.')) {

@@ -17,7 +17,7 @@ export const redacted = '[redacted]';
 /** JSON in strings in JSON: three is what new_settings → new_cluster → spark_conf needs. What is nested deeper is replaced. */
 const embeddedLevelsMax = 4;
 
-/** The kernel does not say how deep a text is: this is the most that it reads (kernel/assembly/record.ts). */
+/** The kernel does not report the depth of a string; this is the maximum that it scans (kernel/assembly/record.ts). */
 const containersAroundText = 32;
 
 export class Redactor {

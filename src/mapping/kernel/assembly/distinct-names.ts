@@ -1,12 +1,12 @@
-// Keeps the names of a map apart for backends that flatten maps: Loki makes `a_b` of `a.b`, of `a-b` and of a `b` inside of `a`, and keeps
-// one of them. A flat name is the names from the map down, joined, with every run of other characters than letters and digits as one `_`
+// Keeps the names in a map distinct for backends that flatten maps: Loki turns `a.b`, `a-b` and a `b` inside `a` all into `a_b`, and keeps one
+// of them. The flat name joins the names from the map down and replaces every run of characters other than letters and digits with one `_`
 // (github.com/prometheus/otlptranslator, LabelNamer).
 import { copy, Header, header, isEqual } from './memory';
 import { isDigit } from './scan';
 import { endScratch, takeScratch } from './tape';
 import { writeDigits } from './values';
 
-// Flat names that are taken, by their hash. One is the address of the next in the bucket, its size and its bytes.
+// A taken flat name: the address of the next one in its bucket, its size and its bytes.
 const bucketCount: usize = 256;
 const takenNext: usize = 0;
 const takenSize: usize = 4;
@@ -15,7 +15,7 @@ const takenBytes: usize = 8;
 /** The flat name of the container that is being written. */
 let outerStart: usize = 0;
 let outerSize: usize = 0;
-/** The flat name that was made last. */
+/** The flat name made last. */
 let flatStart: usize = 0;
 let flatSize: usize = 0;
 
@@ -28,7 +28,7 @@ export function startNames(): void {
   outerSize = 0;
 }
 
-/** Finds the name that the key gets: itself, or with `_2`, `_3` ... behind it. False when there is no room. */
+/** Finds the name to write: the key, or the key with the suffix `_2`, `_3` and so on. False on overflow. */
 export function distinctName(key: usize, keySize: usize): bool {
   nameStart = key;
   nameEnd = key + keySize;
@@ -50,7 +50,7 @@ export function distinctName(key: usize, keySize: usize): bool {
   }
 }
 
-/** What follows is inside of the name that was found last. Returns what `leaveName` needs. */
+/** The names that follow are inside the name found last. Returns the argument for `leaveName`. */
 export function enterName(): u64 {
   const outer = <u64>outerStart | ((<u64>outerSize) << 32);
   outerStart = flatStart;
@@ -70,7 +70,7 @@ function isTaken(first: usize): bool {
   return false;
 }
 
-/** Writes the flat name of the name: the outer one, `_`, and the name. */
+/** Writes the flat name: the outer one, `_`, and the name. */
 function flatten(to: usize): void {
   copy(to, outerStart, outerSize);
   let out = to + outerSize;

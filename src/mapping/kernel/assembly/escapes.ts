@@ -1,8 +1,8 @@
-// The escapes of JSON texts.
+// Unescapes JSON strings.
 
 export let hadLoneSurrogate: bool = false;
 
-/** In UTF-8, half surrogate pairs as U+FFFD. Never longer than the source. Returns the end; may overwrite up to 15 bytes behind it. */
+/** Writes UTF-8, with U+FFFD for lone surrogates, never longer than the source. Returns the end; may overwrite up to 15 bytes after it. */
 export function unescapeTo(to: usize, start: usize, last: usize): usize {
   hadLoneSurrogate = false;
   let at = start;

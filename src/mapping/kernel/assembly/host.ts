@@ -1,25 +1,25 @@
-// What the kernel asks of the agent (host-functions in kernel.ts): rare cases, and decisions that must have one definition.
+// Functions of the host (kernel.ts): rare cases, and decisions that must have a single definition.
 
 /** The flags of a key: `sensitive`, `sensitiveInService`. */
 export declare function flagsOfKey(start: usize, size: usize): u32;
 
 /**
- * True when redaction would change the text, given with its escapes as it is in the line.
- * @param service the text that names the service, without escapes; 0 when none does.
+ * True if redaction would change the string, which is passed with its escapes.
+ * @param service the unescaped name of the service, 0 without one.
  */
-export declare function changesText(start: usize, end: usize, service: usize, serviceEnd: usize): bool;
+export declare function changesString(start: usize, end: usize, service: usize, serviceEnd: usize): bool;
 
 /**
- * Parses the text, given with its escapes, and writes the object in it as tidy JSON (exact-json.ts).
- * @returns its size, 0 when the text contains no object. More than the capacity was not written.
+ * Parses the JSON embedded in a string, which is passed with its escapes, and writes it in normalised form.
+ * @returns the size, 0 if the string embeds no object; nothing is written beyond the capacity.
  */
-export declare function tidyText(start: usize, end: usize, to: usize, capacity: usize): usize;
+export declare function normaliseString(start: usize, end: usize, to: usize, capacity: usize): usize;
 
-/** Writes a container as JSON.stringify does. @returns its size; more than the capacity was not written. */
+/** Serialises a container as JSON.stringify does. @returns the size; nothing is written beyond the capacity. */
 export declare function jsonText(start: usize, size: usize, to: usize, capacity: usize): usize;
 
-/** Writes a number with a fraction or an exponent as JavaScript does. @returns its size, 0 for one that a double cannot hold. */
-export declare function numberText(start: usize, size: usize, to: usize): usize;
+/** Formats a number with a fraction or exponent as JavaScript does. @returns the size, 0 if a double cannot represent it. */
+export declare function numberString(start: usize, size: usize, to: usize): usize;
 
 export declare function toDouble(start: usize, size: usize): f64;
 

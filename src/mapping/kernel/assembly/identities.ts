@@ -1,9 +1,8 @@
-// Who and from where: principals and addresses, told apart by their form. Several rules look at the same value, so the last ones are kept
-// while a record is mapped.
+// Principals and addresses, recognised by their syntax. Several rules read the same value, so the result is kept for the rest of the record.
 import { Header, header } from './memory';
 import { isDigit, isHexDigit } from './scan';
 import { Kind, kindOf } from './tape';
-import { end, findText, setFoundText, start, utf16Length } from './values';
+import { end, findString, setFoundString, start, utf16Length } from './values';
 
 export enum Principal {
   None,
@@ -24,20 +23,20 @@ let addressStart: usize = 0;
 let addressEnd: usize = 0;
 let port: u32 = 0;
 
-export function forgetIdentities(): void {
+export function resetIdentities(): void {
   principalEntry = 0;
   addressEntry = 0;
 }
 
-/** Finds the name of the type. */
+/** The name of the type. */
 export function findPrincipalType(type: Principal): void {
   const name = header(Header.PrincipalTypes) + ((<usize>type - 1) << 3);
-  setFoundText(load<u32>(name), load<u32>(name, 4));
+  setFoundString(load<u32>(name), load<u32>(name, 4));
 }
 
-/** 0 for what is no text. The text is found as well. */
+/** The string is found as well. */
 export function principalOf(entry: usize): Principal {
-  if (!findText(entry)) return Principal.None;
+  if (!findString(entry)) return Principal.None;
   if (entry !== principalEntry) {
     principalEntry = entry;
     principal = findPrincipal();
@@ -62,7 +61,7 @@ function isUuid(): bool {
   return true;
 }
 
-/** One @ with something before and behind it, and no white space. */
+/** One @ with something on both sides, and no white space. */
 function isEmail(): bool {
   let position: usize = 0;
   for (let at = start; at < end; at++) {
@@ -81,7 +80,7 @@ function isBlank(byte: u8): bool {
   return byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
 }
 
-/** White space beyond ASCII, as `\s` of a regular expression has it. */
+/** White space outside ASCII, as `\s` in a regular expression matches it. */
 function isWideBlank(at: usize, byte: u8): bool {
   const next = load<u8>(at + 1);
   if (byte === 0xc2) return next === 0xa0;
@@ -105,19 +104,19 @@ function isSystemUser(): bool {
   );
 }
 
-/** `1.2.3.4`, `1.2.3.4:443`, `2001:db8::1`, `[2001:db8::1]:443`. The address is found without its zone, which means nothing elsewhere. */
+/** `1.2.3.4`, `1.2.3.4:443`, `2001:db8::1`, `[2001:db8::1]:443`. Drops the zone, which has no meaning on other hosts. */
 export function asAddress(entry: usize): bool {
   if (entry !== addressEntry) {
     addressEntry = entry;
     const kind = kindOf(entry);
     port = 0;
-    isAddress = (kind === Kind.Text || kind === Kind.EscapedText) && findText(entry) && findAddress();
+    isAddress = (kind === Kind.String || kind === Kind.EscapedString) && findString(entry) && findAddress();
   }
-  setFoundText(addressStart, addressEnd);
+  setFoundString(addressStart, addressEnd);
   return isAddress;
 }
 
-/** Of the address; 0 means none in the records, too. */
+/** 0 if there is none; records use 0 for that too. */
 export function asPort(entry: usize): u32 {
   return asAddress(entry) ? port : 0;
 }
@@ -140,7 +139,7 @@ function findAddress(): bool {
   return isIpv4(addressStart, at) && findPort(at, last);
 }
 
-/** Nothing, or a colon and up to five digits. */
+/** An optional colon and up to five digits. */
 function findPort(from: usize, last: usize): bool {
   if (from === last) return true;
   const size = last - from - 1;
@@ -164,7 +163,7 @@ function isIpv4(from: usize, last: usize): bool {
   return at === last;
 }
 
-/** Sets the end of the address in front of its zone. */
+/** Sets the end of the address before its zone. */
 function isIpv6(from: usize, last: usize): bool {
   let stop = from;
   while (stop < last && load<u8>(stop) !== 0x25) stop++;

@@ -1,42 +1,42 @@
-// From the bytes of a line to its log record: read (record.ts), then compose (compose.ts).
-import { composeRecord, composeUnparsed, forgetResource } from './compose';
+// Maps the bytes of a line to its log record: scan (record.ts), then compose (compose.ts).
+import { composeRecord, composeUnparsed, resetResource } from './compose';
 import { setOccurrence } from './conversions';
-import { forgetKeys } from './keys';
-import { bodyAt, isShortOfRoom, lineAt, startWithRoom } from './memory';
-import { readLine, readNothing, readTidied } from './record';
+import { resetKeys } from './keys';
+import { bodyAt, clearOverflow, hasOverflowed, lineAt } from './memory';
+import { readLine, readNormalisedLine, readNothing } from './record';
 
 export { setObservedTime } from './compose';
-export { answersAt, layOutRooms, programAt } from './memory';
+export { answersAt, layOutBuffers, programAt } from './memory';
 
-// In place of the time of a record.
-/** The line has to be parsed by the agent: it is no JSON, odd, or contains something to redact. */
+// Returned instead of a timestamp.
+/** The host must parse the line: it is not a JSON object, is irregular, or contains something to redact. */
 const needsParsing: f64 = -1;
-/** The rooms are too small for the record. */
-const needsRoom: f64 = -2;
+/** A buffer is too small for the record. */
+const overflowed: f64 = -2;
 
-/** After `layOutRooms`, and once the memory is large enough. False when the keys of the mapping do not fit. */
-export function enterRooms(): bool {
-  startWithRoom();
-  forgetKeys();
-  forgetResource();
-  return !isShortOfRoom();
+/** Call after `layOutBuffers`, once the memory is large enough. False if the keys of the mapping do not fit. */
+export function resetBuffers(): bool {
+  clearOverflow();
+  resetKeys();
+  resetResource();
+  return !hasOverflowed();
 }
 
-/** Maps the line as it was delivered. @returns the time of the record, 0 without one, or less when there is no record. */
+/** Maps the line as delivered. @returns the timestamp of the record, 0 without one, or one of the above. */
 export function mapLine(size: usize, occurrence: u32): f64 {
   start(occurrence);
-  if (!readLine(size)) return isShortOfRoom() ? needsRoom : needsParsing;
+  if (!readLine(size)) return hasOverflowed() ? overflowed : needsParsing;
   return finish(composeRecord(lineAt, size));
 }
 
-/** Maps the line as the agent wrote it anew. */
-export function mapTidied(size: usize, bodySize: usize, occurrence: u32): f64 {
+/** Maps JSON that the host has normalised. */
+export function mapNormalised(size: usize, bodySize: usize, occurrence: u32): f64 {
   start(occurrence);
-  if (!readTidied(size)) return isShortOfRoom() ? needsRoom : needsParsing;
+  if (!readNormalisedLine(size)) return hasOverflowed() ? overflowed : needsParsing;
   return finish(composeRecord(bodyAt, bodySize));
 }
 
-/** Maps a line that is no record. */
+/** Maps a line that is not a record. */
 export function mapUnparsed(bodySize: usize, reason: usize, occurrence: u32): f64 {
   start(occurrence);
   readNothing();
@@ -45,10 +45,10 @@ export function mapUnparsed(bodySize: usize, reason: usize, occurrence: u32): f6
 }
 
 function start(occurrence: u32): void {
-  startWithRoom();
+  clearOverflow();
   setOccurrence(occurrence);
 }
 
 function finish(timeMs: f64): f64 {
-  return isShortOfRoom() ? needsRoom : timeMs;
+  return hasOverflowed() ? overflowed : timeMs;
 }

@@ -1,5 +1,5 @@
-// The keys of records, by their bytes: whether a key is sensitive, and where the mapping's paths go from it, is found once for all records.
-// The only thing that outlives a record. Records can make up keys without end, so the table forgets all but the mapping's keys now and then.
+// A hash table of keys by their bytes: whether a key is sensitive, and which paths of the mapping use it. It is the only state that outlives a
+// record. The variety of keys is unbounded, so once the table is nearly full, all keys but the mapping's are dropped.
 import { flagsOfKey } from './host';
 import {
   Header,
@@ -10,13 +10,13 @@ import {
   keyRowsMax,
   keySlotCount,
   keySlotsAt,
-  lacksRoom,
   longKeysAt,
   longKeysLimit,
+  overflow,
 } from './memory';
 
-// A row: the first 16 bytes, the size, flags, the steps that paths take with the key (0 without), the object that had it last, and the
-// address of all bytes of a key of 16 bytes or more.
+// A row: the first 16 bytes, the size, flags, the steps of paths that use the key (0 if none do), the serial of the object it was last seen
+// in, and the address of the whole key if it has 16 bytes or more.
 const rowSize: usize = 16;
 const rowFlags: usize = 20;
 const rowSteps: usize = 24;
@@ -26,11 +26,11 @@ const rowBytes: usize = 32;
 export const sensitive: u32 = 1;
 export const sensitiveInService: u32 = 2;
 
-// Odd numbers without a pattern (SplitMix64, xxHash).
+// Multipliers of SplitMix64 and xxHash.
 const mixOne: u64 = ((<u64>0x9e3779b9) << 32) | 0x7f4a7c15;
 const mixTwo: u64 = ((<u64>0xc2b2ae3d) << 32) | 0x27d4eb4f;
 
-/** Keeps a sender from choosing keys that collide. */
+/** Random per process, so that no sender can choose keys that collide. */
 let hashSeed: u64 = 0;
 let rowCount: u32 = 0;
 let longKeysEnd: usize = 0;
@@ -51,13 +51,13 @@ export function setSeenIn(row: usize, object: u32): void {
   store<u32>(row, object, rowSeenIn);
 }
 
-/** Between two records; rows do not move within one. */
-export function areKeysMany(): bool {
+/** Asked between records: rows stay in place within one. */
+export function isNearlyFull(): bool {
   return rowCount + (rowCount >> 2) > keyRowsMax || longKeysEnd - longKeysAt > (longKeysLimit - longKeysAt) >> 1;
 }
 
-/** Forgets all keys but those of the mapping: rows of address, size and steps, up to one with the address 0. */
-export function forgetKeys(): void {
+/** Drops all keys but those of the mapping, which are rows of address, size and steps up to one with the address 0. */
+export function resetKeys(): void {
   memory.fill(keySlotsAt, 0, (<usize>keySlotCount) << 2);
   hashSeed = <u64>header(Header.HashSeed) * mixOne;
   rowCount = 0;
@@ -68,12 +68,12 @@ export function forgetKeys(): void {
   }
 }
 
-/** The row of the key; 0 when there is no room for another one. */
+/** The row of the key; 0 on overflow. */
 export function rowOf(start: usize, size: usize): usize {
   return size < 16 ? rowOfShort(v128.load(start), start, size) : rowOfLong(start, size);
 }
 
-/** @param bytes at the start, with whatever is behind the key. */
+/** @param bytes the 16 bytes at the start. */
 export function rowOfShort(bytes: v128, start: usize, size: usize): usize {
   const positions = i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const key = v128.and(bytes, i8x16.gt_s(i8x16.splat(<i8>size), positions));
@@ -101,7 +101,7 @@ function rowOfLong(start: usize, size: usize): usize {
 
 function newRow(cell: usize, bytes: v128, start: usize, size: usize): usize {
   if (rowCount === keyRowsMax || longKeysEnd + size + 16 > longKeysLimit) {
-    lacksRoom();
+    overflow();
     return 0;
   }
   const row = keyRowsAt + <usize>rowCount * keyRowSize;
@@ -119,7 +119,7 @@ function newRow(cell: usize, bytes: v128, start: usize, size: usize): usize {
   return row;
 }
 
-/** There are twice as many cells as rows, so a search always ends. */
+/** There are twice as many cells as rows, so every search ends. */
 function cellOf(slot: u32): usize {
   return keySlotsAt + ((<usize>(slot & (keySlotCount - 1))) << 2);
 }

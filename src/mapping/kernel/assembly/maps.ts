@@ -1,15 +1,26 @@
-// An object of a record as a map attribute: original keys and types, within limits, and valid whatever it contains.
+// Writes an object as a map attribute, with its original keys and types, within limits.
 
 import { distinctName, enterName, leaveName, nameEnd, nameStart, startNames } from './distinct-names';
 import { toDouble } from './host';
 import { copy, entrySize } from './memory';
 import * as protobuf from './protobuf';
-import { behind, endOf, Kind, keyOf, keySizeOf, kindOf, nextOf, plainEnd, plainStart, startOf } from './tape';
-import { end, findInteger, findText, integer, isAllDigits, start } from './values';
+import {
+  contentEndOf,
+  endOf,
+  Kind,
+  keyOf,
+  keySizeOf,
+  kindOf,
+  nextSibling,
+  plainEnd,
+  plainStart,
+  startOf,
+} from './tape';
+import { end, findInteger, findString, integer, isAllDigits, start } from './values';
 
-/** What precedes the content of a container, without its key. */
+/** Everything before the content of a container except its key. */
 const headerMax: usize = 32;
-/** How much any value counts that is no text. */
+/** The size of any value that is not a string, for the limit. */
 const scalarSize: usize = 8;
 
 let leavesLeft: u32 = 0;
@@ -20,13 +31,13 @@ let areNamesDistinct: bool = false;
 let isComplete: bool = true;
 
 /**
- * Writes the object without its nulls and empty texts. What exceeds a limit is left protobuf.out, smaller values behind it are not. A text is never
- * cut: its beginning could be taken for the whole.
- * @param leaves values that are no map. An array is one.
- * @param bytes of keys and texts, and eight for any other value.
- * @param depth of containers in each other, with the map itself.
- * @param distinct keeps names apart that Loki's flattening would make equal.
- * @returns false when something was left protobuf.out.
+ * Writes the object without nulls and empty strings. Omits what exceeds a limit, but not smaller values after it. Never truncates a string,
+ * whose prefix could be mistaken for the whole.
+ * @param leaves the limit of values that are not maps; an array counts as one.
+ * @param bytes the limit of keys and strings, and eight for any other value.
+ * @param depth the limit of nested containers, including the map itself.
+ * @param distinct keeps names distinct that Loki's flattening would make equal.
+ * @returns false if something was omitted.
  */
 export function writeMap(
   tag: u8,
@@ -43,7 +54,7 @@ export function writeMap(
   depthMax = depth;
   areNamesDistinct = distinct;
   isComplete = true;
-  // Two bytes of JSON (`1,`) count as eight at most.
+  // Two bytes of JSON (`1,`) count as at most eight.
   isMeasured = <usize>(endOf(object) - startOf(object)) > bytes >> 2;
   if (distinct) startNames();
   writeContainer(tag, key, keySize, object, 1, false);
@@ -55,14 +66,14 @@ function writeContainer(tag: u8, key: usize, keySize: usize, entry: usize, depth
   const content = begin + headerMax + keySize;
   protobuf.setOut(content);
   const isArray = kindOf(entry) === Kind.Array;
-  const last = nextOf(entry);
-  for (let inner = entry + entrySize; inner < last; inner = behind(inner)) {
+  const last = contentEndOf(entry);
+  for (let inner = entry + entrySize; inner < last; inner = nextSibling(inner)) {
     if (isArray) writeElement(inner, depth);
     else writeMember(inner, depth, isInArray);
   }
   const size = protobuf.out - content;
   protobuf.setOut(begin);
-  // A container in which nothing was written leaves no trace, its key included.
+  // An empty container is omitted with its key.
   if (size === 0) return;
   protobuf.writeHeader(tag, key, keySize, 1 + protobuf.varintSize(size) + size);
   protobuf.writeByte(isArray ? protobuf.arrayTag : protobuf.mapTag);
@@ -73,14 +84,14 @@ function writeContainer(tag: u8, key: usize, keySize: usize, entry: usize, depth
 
 function writeElement(entry: usize, depth: u32): void {
   const kind = kindOf(entry);
-  if (kind === Kind.Null || kind === Kind.EmptyText) return;
+  if (kind === Kind.Null || kind === Kind.EmptyString) return;
   if (kind >= Kind.Object && depth >= depthMax) isComplete = false;
   else writeValue(entry, kind, 0, 0, depth, true);
 }
 
 function writeMember(entry: usize, depth: u32, isInArray: bool): void {
   const kind = kindOf(entry);
-  if (kind === Kind.Null || kind === Kind.EmptyText) return;
+  if (kind === Kind.Null || kind === Kind.EmptyString) return;
   const key = keyOf(entry);
   const keySize = keySizeOf(entry);
   if (keySize === 0 || (kind >= Kind.Object && depth >= depthMax) || (!isInArray && !fits(entry, kind, keySize))) {
@@ -97,12 +108,12 @@ function writeMember(entry: usize, depth: u32, isInArray: bool): void {
 }
 
 function writeValue(entry: usize, kind: Kind, key: usize, keySize: usize, depth: u32, isInArray: bool): void {
-  if (kind === Kind.Text) {
+  if (kind === Kind.String) {
     const from = startOf(entry);
     const to = endOf(entry);
-    protobuf.writeText(protobuf.entryTag, key, keySize, from, to - from);
-  } else if (kind === Kind.EscapedText) {
-    if (findText(entry)) protobuf.writeText(protobuf.entryTag, key, keySize, start, end - start);
+    protobuf.writeString(protobuf.entryTag, key, keySize, from, to - from);
+  } else if (kind === Kind.EscapedString) {
+    if (findString(entry)) protobuf.writeString(protobuf.entryTag, key, keySize, start, end - start);
   } else if (kind >= Kind.Object) {
     writeContainer(protobuf.entryTag, key, keySize, entry, depth + 1, isInArray || kind === Kind.Array);
   } else if (kind === Kind.Integer || kind === Kind.Number) {
@@ -112,7 +123,7 @@ function writeValue(entry: usize, kind: Kind, key: usize, keySize: usize, depth:
   }
 }
 
-/** Takes the value from what is left of the limits: maps entry by entry, arrays as a whole. */
+/** Deducts the value from the limits: maps entry by entry, arrays as a whole. */
 function fits(entry: usize, kind: Kind, keySize: usize): bool {
   const isMap = kind === Kind.Object;
   if (!isMap && leavesLeft === 0) return false;
@@ -125,23 +136,23 @@ function fits(entry: usize, kind: Kind, keySize: usize): bool {
   return true;
 }
 
-/** Of what is written at most: nothing deeper than the limit is. */
+/** An upper bound; nothing below the depth limit is written. */
 function sizeOf(entry: usize, depthLeft: u32): usize {
   const kind = kindOf(entry);
-  if (kind === Kind.Text || kind === Kind.EmptyText) return endOf(entry) - startOf(entry);
-  if (kind === Kind.EscapedText) {
+  if (kind === Kind.String || kind === Kind.EmptyString) return endOf(entry) - startOf(entry);
+  if (kind === Kind.EscapedString) {
     const plain = plainStart(entry);
     return plainEnd(entry) - plain;
   }
   if (kind < Kind.Object || depthLeft === 0) return scalarSize;
   let size: usize = 0;
-  const last = nextOf(entry);
-  for (let inner = entry + entrySize; inner < last; inner = behind(inner))
+  const last = contentEndOf(entry);
+  for (let inner = entry + entrySize; inner < last; inner = nextSibling(inner))
     size += keySizeOf(inner) + sizeOf(inner, depthLeft - 1);
   return size;
 }
 
-/** An integer of 64 bits, else a double, else the number as it is written. */
+/** A 64-bit integer, else a double, else the number as a string. */
 function writeNumber(entry: usize, key: usize, keySize: usize): void {
   if (findInteger(entry)) {
     protobuf.writeInteger(protobuf.entryTag, key, keySize, integer);
@@ -149,6 +160,6 @@ function writeNumber(entry: usize, key: usize, keySize: usize): void {
   }
   const value = toDouble(start, end - start);
   const isInfinite = value - value !== 0;
-  if (isInfinite || isAllDigits()) protobuf.writeText(protobuf.entryTag, key, keySize, start, end - start);
+  if (isInfinite || isAllDigits()) protobuf.writeString(protobuf.entryTag, key, keySize, start, end - start);
   else protobuf.writeDouble(protobuf.entryTag, key, keySize, value);
 }

@@ -1,10 +1,10 @@
-// The layout of the kernel's memory, and its two smallest operations. All sizes are in bytes, all positions are addresses.
+// The layout of the kernel's memory, and its two basic operations. All sizes are in bytes, all positions are addresses.
 //
-// The agent writes the compiled program behind `programAt`. Behind that, `layOutRooms` divides the rest into rooms, all in proportion to the
-// longest line that they are for. Whatever needs more room ends the record with `lacksRoom`; the agent doubles all rooms and repeats the
-// record. Pages that nothing touches cost no memory, so rooms are generous.
+// The host writes the compiled program at `programAt`. `layOutBuffers` divides the memory after it into buffers, all sized in proportion to
+// the longest line that they are for. If one overflows, the host doubles all of them and maps the line again. The operating system commits
+// only pages that are touched, so generous sizes cost nothing.
 
-/** What the agent reads after a call, a word each, in the order of `answers` in kernel.ts. */
+/** Words that the host reads after a call; the order is that of `answers` in kernel.ts. */
 export enum Answer {
   LineAt,
   BodyAt,
@@ -16,7 +16,7 @@ export enum Answer {
   IdentityEnd,
 }
 
-/** Where the parts of the compiled program are, a word each, in the order of the header in program.ts. */
+/** Words that locate the parts of the compiled program; the order is that of the header in program.ts. */
 export enum Header {
   RootStep,
   Redacts,
@@ -43,7 +43,7 @@ export enum Header {
   EventNameSlot,
 }
 
-/** Below this address nothing is stored, so that 0 can mean "none". */
+/** Nothing is stored below this address, so that 0 can mean "none". */
 export const answersAt: usize = 4096;
 /** The program begins with its header. */
 export const programAt: usize = answersAt + 64;
@@ -56,8 +56,8 @@ export function header(word: Header): usize {
   return load<u32>(programAt + ((<usize>word) << 2));
 }
 
-/** Behind every room: copies and comparisons work in steps of 16 bytes and may touch the bytes behind the end. */
-const padding: usize = 64;
+/** After every buffer: copies and comparisons work in steps of 16 bytes and may touch the bytes after the end. */
+export const padding: usize = 64;
 
 export let keySlotsAt: usize = 0;
 export let keySlotCount: u32 = 0;
@@ -65,14 +65,14 @@ export let keyRowsAt: usize = 0;
 export let keyRowsMax: u32 = 0;
 export let longKeysAt: usize = 0;
 export let longKeysLimit: usize = 0;
-/** Texts that may contain JSON and are still to be read. */
+/** Strings that may embed JSON and have not been scanned yet. */
 export let pendingAt: usize = 0;
 export let pendingLimit: usize = 0;
 /** The record as JSON. */
 export let lineAt: usize = 0;
-/** The body of the record, when it is not the line itself. */
+/** The body of the record, if it differs from the line. */
 export let bodyAt: usize = 0;
-/** Texts without their escapes, and other texts that exist only while a record is mapped. */
+/** Unescaped strings, and other strings that exist only while a record is mapped. */
 export let scratchAt: usize = 0;
 export let scratchLimit: usize = 0;
 export let tapeAt: usize = 0;
@@ -89,27 +89,27 @@ export const entrySize: usize = 32;
 
 let end: usize = 0;
 
-/** Divides the memory from an address on into rooms. Returns where they end; the agent grows the memory to that. */
-export function layOutRooms(at: usize, lineBytesMax: usize): usize {
+/** Divides the memory from an address on into buffers. Returns their end, to which the host grows the memory. */
+export function layOutBuffers(at: usize, lineBytesMax: usize): usize {
   end = at;
   keySlotCount = <u32>lineBytesMax >> 4;
-  keySlotsAt = room(keySlotCount << 2);
+  keySlotsAt = buffer(keySlotCount << 2);
   keyRowsMax = <u32>lineBytesMax >> 5;
-  keyRowsAt = room(<usize>keyRowsMax * keyRowSize);
-  longKeysAt = room(lineBytesMax);
+  keyRowsAt = buffer(<usize>keyRowsMax * keyRowSize);
+  longKeysAt = buffer(lineBytesMax);
   longKeysLimit = longKeysAt + lineBytesMax;
-  pendingAt = room(2 * lineBytesMax);
+  pendingAt = buffer(2 * lineBytesMax);
   pendingLimit = pendingAt + 2 * lineBytesMax;
-  lineAt = room(lineBytesMax);
-  bodyAt = room(lineBytesMax);
-  scratchAt = room(2 * lineBytesMax);
+  lineAt = buffer(lineBytesMax);
+  bodyAt = buffer(lineBytesMax);
+  scratchAt = buffer(2 * lineBytesMax);
   scratchLimit = scratchAt + 2 * lineBytesMax;
   // A value takes at least two bytes of a line (`1,`).
-  tapeAt = room((lineBytesMax >> 1) * entrySize);
+  tapeAt = buffer((lineBytesMax >> 1) * entrySize);
   tapeLimit = tapeAt + (lineBytesMax >> 1) * entrySize;
   identityMax = lineBytesMax;
-  identitiesAt = room(2 * (identityMax + padding));
-  recordAt = room(8 * lineBytesMax);
+  identitiesAt = buffer(2 * (identityMax + padding));
+  recordAt = buffer(8 * lineBytesMax);
   recordLimit = recordAt + 8 * lineBytesMax;
   answer(Answer.LineAt, lineAt);
   answer(Answer.BodyAt, bodyAt);
@@ -117,33 +117,33 @@ export function layOutRooms(at: usize, lineBytesMax: usize): usize {
   return end;
 }
 
-function room(size: usize): usize {
+function buffer(size: usize): usize {
   const at = end;
   end = (at + size + padding + 15) & ~15;
   return at;
 }
 
-let isShort: bool = false;
+let isOverflown: bool = false;
 
-/** True when a room was too small for the record; nothing of what was made of it counts. */
-export function isShortOfRoom(): bool {
-  return isShort;
+/** True if a buffer was too small for the record, whose output is then invalid. */
+export function hasOverflowed(): bool {
+  return isOverflown;
 }
 
-export function lacksRoom(): void {
-  isShort = true;
+export function overflow(): void {
+  isOverflown = true;
 }
 
-export function startWithRoom(): void {
-  isShort = false;
+export function clearOverflow(): void {
+  isOverflown = false;
 }
 
-/** Copies in steps of 16 bytes, forwards: may read up to 15 bytes behind the source and overwrite 15 behind the destination. */
+/** Copies forwards in steps of 16 bytes: may read up to 15 bytes after the source and overwrite up to 15 after the destination. */
 export function copy(to: usize, from: usize, size: usize): void {
   for (let at: usize = 0; at < size; at += 16) v128.store(to + at, v128.load(from + at));
 }
 
-/** May read up to 15 bytes behind both ends. */
+/** May read up to 15 bytes after both ends. */
 export function isEqual(one: usize, other: usize, size: usize): bool {
   let at: usize = 0;
   for (; at + 16 <= size; at += 16) {

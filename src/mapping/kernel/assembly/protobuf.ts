@@ -1,4 +1,4 @@
-// Attributes in protobuf's wire format (opentelemetry-proto, common/v1 and logs/v1).
+// Writes protobuf (opentelemetry-proto, common/v1 and logs/v1).
 import { copy } from './memory';
 
 /** LogRecord.attributes = 6 */
@@ -6,7 +6,7 @@ export const attributeTag: u8 = 0x32;
 /** KeyValueList.values = 1 and ArrayValue.values = 1 */
 export const entryTag: u8 = 0x0a;
 /** AnyValue: string_value = 1, bool_value = 2, int_value = 3, double_value = 4, array_value = 5, kvlist_value = 6 */
-export const textTag: u8 = 0x0a;
+export const stringTag: u8 = 0x0a;
 const booleanTag: u8 = 0x10;
 const integerTag: u8 = 0x18;
 const doubleTag: u8 = 0x21;
@@ -46,7 +46,7 @@ export function varintSize(value: u64): usize {
   return size;
 }
 
-/** What precedes an AnyValue. Elements of arrays have no KeyValue; the size of their key is 0. */
+/** Everything before an AnyValue. Array elements have no KeyValue; the size of their key is 0. */
 export function writeHeader(tag: u8, key: usize, keySize: usize, anyValueSize: usize): void {
   writeByte(tag);
   if (keySize > 0) {
@@ -59,7 +59,7 @@ export function writeHeader(tag: u8, key: usize, keySize: usize, anyValueSize: u
   writeVarint(anyValueSize);
 }
 
-export function writeText(tag: u8, key: usize, keySize: usize, start: usize, size: usize): void {
+export function writeString(tag: u8, key: usize, keySize: usize, start: usize, size: usize): void {
   const whole = keySize + size + 6;
   if (whole < 128 && keySize > 0) {
     // Every length is one byte.
@@ -75,7 +75,7 @@ export function writeText(tag: u8, key: usize, keySize: usize, start: usize, siz
     return;
   }
   writeHeader(tag, key, keySize, 1 + varintSize(size) + size);
-  writeByte(textTag);
+  writeByte(stringTag);
   writeVarint(size);
   writeBytes(start, size);
 }

@@ -1,31 +1,31 @@
-// Reads JSON (RFC 8259) onto the tape, once and without recursion beyond a depth limit, and puts the values of the mapping's paths into
-// their slots. It may refuse text that JSON.parse takes, and then JSON.parse decides; it never takes what JSON.parse refuses.
+// Scans JSON (RFC 8259) onto the tape in one pass, with bounded recursion, and fills the slots of the mapping's paths. It may reject input
+// that JSON.parse accepts, which JSON.parse then decides; it never accepts what JSON.parse rejects.
 import { hadLoneSurrogate, unescapeTo } from './escapes';
 import { flagsOf, rowOf, rowOfShort, seenIn, sensitive, sensitiveInService, setSeenIn, stepsOf } from './keys';
-import { entrySize, isEqual, lacksRoom, pendingAt, pendingLimit, pendingSize } from './memory';
+import { entrySize, isEqual, overflow, pendingAt, pendingLimit, pendingSize } from './memory';
 import {
   addEntry,
-  behind,
   endContainer,
   endScratch,
   Kind,
   keyOf,
   keySizeOf,
   kindOf,
+  nextSibling,
   takeScratch,
   tapeEnd,
 } from './tape';
 
-// A step of a path, in four words: the node that it leaves from, the slot of the value, the node that the value is (0 when no path goes
-// on), and the end of the slots of paths that go on. The steps of a key end with the node 0.
+// A step of a path, four words: the node it starts from, the slot of its value, the node it leads to (0 if no path continues), and the end of
+// the slots of paths that continue. The steps of a key end with the node 0.
 const stepFrom: usize = 0;
 export const stepSlot: usize = 4;
 export const stepTo: usize = 8;
 export const stepSlotsEnd: usize = 12;
 const stepSize: usize = 16;
 
-// A text that may contain JSON, in four words: its entry, the step that led to it (0 without one), how many more containers redaction looks
-// into there, and its level: 1 in the line itself, 2 in a text of the line, and so on.
+// A string that may embed JSON, four words: its entry, the step that led to it (0 without one), how much deeper redaction inspects it, and its
+// level: 1 in the line itself, 2 in a string of the line, and so on.
 export const pendingEntry: usize = 0;
 export const pendingStep: usize = 4;
 export const pendingDepth: usize = 8;
@@ -33,7 +33,7 @@ export const pendingLevel: usize = 12;
 
 const malformed: usize = 0;
 const exactDigitsMax: usize = 15;
-/** Steps to find out whether a key comes twice in an object. Real records take a handful. */
+/** Bounds the search for duplicate keys in a record. Real records need a handful of steps. */
 const walkedMax: u32 = 1_000_000;
 
 const quote: u8 = 0x22;
@@ -48,11 +48,11 @@ const minus: u8 = 0x2d;
 const space: u8 = 0x20;
 
 let depthLeft: i32 = 0;
-/** Objects have rising serials. A key's row holds that of the object it was seen in last, which tells whether it comes twice. */
+/** Objects have increasing serials. The row of a key holds that of the object it was last seen in, which reveals duplicates. */
 let serial: u32 = 0;
 let object: u32 = 0;
 let checksKeys: bool = false;
-let listsTexts: bool = false;
+let listsStrings: bool = false;
 let level: u32 = 0;
 let walked: u32 = 0;
 let hasEscapes: bool = false;
@@ -60,15 +60,14 @@ let hasEscapedQuote: bool = false;
 
 export let pendingEnd: usize = 0;
 
-// Of the last scan.
-/** It met bytes beyond ASCII. */
+// Results of the last scan.
 export let isAscii: bool = true;
-/** It stopped at something that only JSON.parse can decide: equal keys, a key that is no Unicode, too much depth. */
-export let isOdd: bool = false;
+/** The scan stopped at something that only JSON.parse can decide: a duplicate key, a lone surrogate in a key, excessive depth. */
+export let needsParser: bool = false;
 export let hasSensitiveKey: bool = false;
 export let hasKeyOfService: bool = false;
 
-/** Starts a record. Returns true when the serials in the rows of keys have to be forgotten, because they are used up. */
+/** Starts a record. Returns true if serials start over, so that those in the rows of keys are void. */
 export function restart(): bool {
   pendingEnd = pendingAt;
   walked = 0;
@@ -83,27 +82,27 @@ export function setPendingEnd(end: usize): void {
 
 /**
  * For the scans that follow.
- * @param keys whether to refuse equal keys.
- * @param texts whether to list all texts that may contain a key, and not only those that paths lead to.
+ * @param keys whether to reject duplicate keys.
+ * @param strings whether to list all strings that may embed a key, not only those that paths lead to.
  */
-export function setChecks(keys: bool, texts: bool): void {
+export function setChecks(keys: bool, strings: bool): void {
   checksKeys = keys;
-  listsTexts = texts;
+  listsStrings = strings;
 }
 
 /**
- * Reads one text from start to end; its root is the next entry on the tape. The byte behind the end is overwritten: nothing reads beyond a
- * zero.
- * @param step whose node the root is.
- * @param depthMax of containers in each other.
- * @param levelOfText 0 for a line.
+ * Scans the JSON from start to end; its root becomes the next entry on the tape. Overwrites the byte after the end with a zero, at which every
+ * scanning loop stops.
+ * @param step that leads to the root.
+ * @param depthMax of nested containers.
+ * @param levelOfJson 0 for a line.
  */
-export function scanText(start: usize, end: usize, step: usize, depthMax: i32, levelOfText: u32): bool {
+export function scanJson(start: usize, end: usize, step: usize, depthMax: i32, levelOfJson: u32): bool {
   store<u8>(end, 0);
   depthLeft = depthMax;
-  level = levelOfText;
+  level = levelOfJson;
   isAscii = true;
-  isOdd = false;
+  needsParser = false;
   hasSensitiveKey = false;
   hasKeyOfService = false;
   const first = skipBlanks(start);
@@ -113,11 +112,11 @@ export function scanText(start: usize, end: usize, step: usize, depthMax: i32, l
   return last !== malformed && skipBlanks(last) === end;
 }
 
-// Each of what follows takes where a value starts and returns where it ends, or `malformed`.
+// Each of the following functions takes the start of a value and returns its end, or `malformed`.
 
 function valueAt(start: usize, step: usize, key: usize, keySize: usize): usize {
   const byte = load<u8>(start);
-  if (byte === quote) return textAt(start + 1, step, key, keySize);
+  if (byte === quote) return stringAt(start + 1, step, key, keySize);
   if (byte === openBrace) return objectAt(start, step, key, keySize);
   if (byte === openBracket) return arrayAt(start, key, keySize);
   if (byte === minus || isDigit(byte)) return numberAt(start, key, keySize);
@@ -126,7 +125,7 @@ function valueAt(start: usize, step: usize, key: usize, keySize: usize): usize {
 
 function objectAt(start: usize, step: usize, key: usize, keySize: usize): usize {
   const entry = addEntry(Kind.Object, start, start, key, keySize);
-  if (depthLeft-- === 0) return odd();
+  if (depthLeft-- === 0) return leaveToParser();
   const node: u32 = step === 0 ? 0 : load<u32>(step, stepTo);
   const outer = object;
   object = ++serial;
@@ -163,14 +162,14 @@ function memberAt(start: usize, node: u32, entryOfObject: usize): usize {
   if (stops !== 0 && load<u8>(end) === quote) {
     row = rowOfShort(bytes, key, keySize);
   } else {
-    end = endOfText(key);
+    end = endOfString(key);
     if (end === malformed) return malformed;
     keySize = end - key;
     if (hasEscapes) {
       const plain = takeScratch(keySize);
       if (plain === 0) return malformed;
       const plainEnd = unescapeTo(plain, key, end);
-      if (hadLoneSurrogate) return odd();
+      if (hadLoneSurrogate) return leaveToParser();
       endScratch(plainEnd);
       key = plain;
       keySize = plainEnd - plain;
@@ -180,7 +179,7 @@ function memberAt(start: usize, node: u32, entryOfObject: usize): usize {
   if (row === 0) return malformed;
   if (checksKeys) {
     const seen = seenIn(row);
-    if (seen >= object && (seen === object || isInObject(entryOfObject, key, keySize))) return odd();
+    if (seen >= object && (seen === object || isInObject(entryOfObject, key, keySize))) return leaveToParser();
     setSeenIn(row, object);
   }
   let at = end + 1;
@@ -193,7 +192,7 @@ function memberAt(start: usize, node: u32, entryOfObject: usize): usize {
   if (node !== 0 && stepsOf(row) !== 0) {
     step = stepOf(row, node);
     if (step !== 0) {
-      if (hasValue(at)) store<u32>(load<u32>(step, stepSlot), <u32>tapeEnd);
+      if (isValue(at)) store<u32>(load<u32>(step, stepSlot), <u32>tapeEnd);
       else step = 0;
     }
   }
@@ -208,8 +207,8 @@ function memberAt(start: usize, node: u32, entryOfObject: usize): usize {
   return at;
 }
 
-function odd(): usize {
-  isOdd = true;
+function leaveToParser(): usize {
+  needsParser = true;
   return malformed;
 }
 
@@ -220,15 +219,15 @@ function stepOf(row: usize, node: u32): usize {
   return 0;
 }
 
-/** Neither null nor an empty text. */
-function hasValue(at: usize): bool {
+/** Neither null nor an empty string. */
+function isValue(at: usize): bool {
   const first = load<u8>(at);
   return first !== 0x6e && !(first === quote && load<u8>(at + 1) === quote);
 }
 
-/** The key was seen in an object inside of this one. Was it in this one before? */
+/** The key was last seen in an object nested in this one. Was it in this one before that? */
 function isInObject(entry: usize, key: usize, keySize: usize): bool {
-  for (let inner = entry + entrySize; inner < tapeEnd; inner = behind(inner)) {
+  for (let inner = entry + entrySize; inner < tapeEnd; inner = nextSibling(inner)) {
     if (keySizeOf(inner) === <u32>keySize && isEqual(keyOf(inner), key, keySize)) return true;
     if (++walked > walkedMax) return true;
   }
@@ -237,7 +236,7 @@ function isInObject(entry: usize, key: usize, keySize: usize): bool {
 
 function arrayAt(start: usize, key: usize, keySize: usize): usize {
   const entry = addEntry(Kind.Array, start, start, key, keySize);
-  if (depthLeft-- === 0) return odd();
+  if (depthLeft-- === 0) return leaveToParser();
   let at = skipBlanks(start + 1);
   let isFirst = true;
   while (load<u8>(at) !== closeBracket) {
@@ -255,23 +254,23 @@ function arrayAt(start: usize, key: usize, keySize: usize): usize {
   return at + 1;
 }
 
-function textAt(start: usize, step: usize, key: usize, keySize: usize): usize {
-  const end = endOfText(start);
+function stringAt(start: usize, step: usize, key: usize, keySize: usize): usize {
+  const end = endOfString(start);
   if (end === malformed) return malformed;
   const entry = addEntry(
-    hasEscapes ? Kind.EscapedText : end === start ? Kind.EmptyText : Kind.Text,
+    hasEscapes ? Kind.EscapedString : end === start ? Kind.EmptyString : Kind.String,
     start,
     end,
     key,
     keySize,
   );
-  if (hasEscapedQuote && (listsTexts || (step !== 0 && load<u32>(step, stepTo) !== 0))) addPending(entry, step);
+  if (hasEscapedQuote && (listsStrings || (step !== 0 && load<u32>(step, stepTo) !== 0))) addPending(entry, step);
   return end + 1;
 }
 
 function addPending(entry: usize, step: usize): void {
   if (pendingEnd + pendingSize > pendingLimit) {
-    lacksRoom();
+    overflow();
     return;
   }
   store<u32>(pendingEnd, <u32>entry, pendingEntry);
@@ -281,8 +280,8 @@ function addPending(entry: usize, step: usize): void {
   pendingEnd += pendingSize;
 }
 
-/** Where the closing quote is. Takes 16 bytes at a time up to a quote, a backslash or a byte beyond ASCII. */
-function endOfText(start: usize): usize {
+/** The position of the closing quote. Skips 16 bytes at a time up to a quote, a backslash or a byte outside ASCII. */
+function endOfString(start: usize): usize {
   hasEscapes = false;
   hasEscapedQuote = false;
   let at = start;
@@ -291,14 +290,14 @@ function endOfText(start: usize): usize {
     const stops = i8x16.bitmask(v128.or(quotesAndBackslashes(bytes), i8x16.lt_s(bytes, i8x16.splat(space))));
     if (stops !== 0) {
       at += ctz(stops);
-      return load<u8>(at) === quote ? at : endOfOtherText(at);
+      return load<u8>(at) === quote ? at : endOfOtherString(at);
     }
     at += 16;
   }
 }
 
-/** The same with bytes beyond ASCII and with escapes. */
-function endOfOtherText(start: usize): usize {
+/** The same, with escapes and bytes outside ASCII. */
+function endOfOtherString(start: usize): usize {
   let at = start;
   while (true) {
     const bytes = v128.load(at);
@@ -328,7 +327,7 @@ function quotesAndBackslashes(bytes: v128): v128 {
   return v128.or(i8x16.eq(bytes, i8x16.splat(quote)), i8x16.eq(bytes, i8x16.splat(backslash)));
 }
 
-/** The size of the escape with this letter; 0 when there is no such escape. */
+/** The size of the escape with this letter, 0 if there is none. */
 function escapeSize(letter: u8, digitsAt: usize): usize {
   if (letter === 0x75) {
     for (let at = digitsAt; at < digitsAt + 4; at++) if (!isHexDigit(load<u8>(at))) return 0;
@@ -408,8 +407,8 @@ export function isHexDigit(byte: u8): bool {
   return isDigit(byte) || <u32>(byte | 0x20) - 0x61 <= 5;
 }
 
-/** True when a quote is followed by a colon, or `\u` may be a quote of another level: then redaction has to look at the text. */
-export function mayHoldKey(start: usize, end: usize): bool {
+/** True if a colon follows a quote, or if a `\u` escape may be a quote at another level: then redaction must inspect the string. */
+export function mayContainKey(start: usize, end: usize): bool {
   let at = start;
   while (at < end) {
     const stops = i8x16.bitmask(quotesAndBackslashes(v128.load(at)));

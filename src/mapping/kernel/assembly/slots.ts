@@ -1,9 +1,9 @@
-// The slots: a word for each path of the mapping, with the entry of its value. The first slots are those of what is known of the line
-// itself (`$digest`, `$bucket`); the agent fills them.
+// The slots: one word per path of the mapping, which holds the entry of its value. Properties of the line itself (`$digest`, `$bucket`) have
+// slots too, which the host fills.
 
 import { Header, header } from './memory';
 
-/** Of the paths. There are 12 bytes of room behind them. */
+/** The slots of paths; 12 bytes after them are reserved. */
 export function clearSlots(): void {
   const end = header(Header.SlotsEnd);
   for (let at = header(Header.Slots); at < end; at += 16) v128.store(at, i64x2.splat(0));
@@ -14,8 +14,8 @@ export function clearSlotsBetween(start: usize, end: usize): void {
 }
 
 /**
- * The first entry in a list of slots; 0 without one. Each slot of the list is followed by 0, or by the list that goes on from it when it has
- * an entry: paths go on below the first spelling with a value, and not below the others.
+ * The first entry in a list of slots; 0 without one. Each slot is followed by 0, or by the list to continue with if the slot holds an entry: a
+ * path continues below the first spelling that has a value, and only there.
  */
 export function find(list: usize): usize {
   let item = list;

@@ -1,34 +1,34 @@
-// The tape: an entry for each value of the record, in the order of the text. An entry says what the value is and where it is, and nothing
-// more is made of a value until a rule asks for it.
+// The tape: one entry per value of the record, in document order. An entry records the kind and position of a value; the value itself stays
+// undecoded until a rule needs it.
 
 import { unescapeTo } from './escapes';
-import { entrySize, lacksRoom, scratchAt, scratchLimit, tapeAt, tapeLimit } from './memory';
+import { entrySize, overflow, scratchAt, scratchLimit, tapeAt, tapeLimit } from './memory';
 
-/** Of a value. Null and empty texts never count as a value of a path. */
+/** Null and empty strings never count as the value of a path. */
 export enum Kind {
   Null,
-  EmptyText,
+  EmptyString,
   False,
   True,
-  /** Of at most 15 digits. */
+  /** At most 15 digits. */
   Integer,
   /** Any other number. */
   Number,
-  Text,
-  /** A text with backslashes. */
-  EscapedText,
+  String,
+  /** A string with escapes. */
+  EscapedString,
   Object,
   Array,
 }
 
-// An entry is eight words.
+// The layout of an entry: eight words.
 const entryStart: usize = 0;
 const entryEnd: usize = 4;
 const entryNext: usize = 8;
 const entryKind: usize = 12;
 const entryKeyStart: usize = 16;
 const entryKeySize: usize = 20;
-/** Of an escaped text: itself without escapes, 0 until it is asked for. */
+/** Of an escaped string: its unescaped bytes, 0 until they are needed. */
 const entryPlain: usize = 24;
 const entryPlainEnd: usize = 28;
 
@@ -36,7 +36,7 @@ export function kindOf(entry: usize): Kind {
   return load<i32>(entry, entryKind);
 }
 
-/** Where the value is; of a text, what is between its quotes. */
+/** The position of the value; for a string, of the bytes between its quotes. */
 export function startOf(entry: usize): usize {
   return load<u32>(entry, entryStart);
 }
@@ -45,21 +45,26 @@ export function endOf(entry: usize): usize {
   return load<u32>(entry, entryEnd);
 }
 
-/** Of a container: the first entry behind its content. Of a text: the entry of the object in it, 0 without one. */
-export function nextOf(entry: usize): usize {
+/** Of a container: the first entry after its content. */
+export function contentEndOf(entry: usize): usize {
   return load<u32>(entry, entryNext);
 }
 
-export function setNextOf(entry: usize, next: usize): void {
-  store<u32>(entry, <u32>next, entryNext);
+/** Of a string: the entry of the object embedded in it as JSON, 0 without one. */
+export function embeddedIn(entry: usize): usize {
+  return load<u32>(entry, entryNext);
 }
 
-/** The key, without escapes. */
+export function setEmbedded(entry: usize, root: usize): void {
+  store<u32>(entry, <u32>root, entryNext);
+}
+
+/** The unescaped key. */
 export function keyOf(entry: usize): usize {
   return load<u32>(entry, entryKeyStart);
 }
 
-/** 0 for elements of arrays. */
+/** 0 for array elements. */
 export function keySizeOf(entry: usize): usize {
   return load<u32>(entry, entryKeySize);
 }
@@ -74,9 +79,9 @@ export function clearTape(): void {
 
 export function addEntry(kind: Kind, start: usize, end: usize, key: usize, keySize: usize): usize {
   const entry = tapeEnd;
-  // The last entry is written again and again once the tape is full.
+  // Once the tape is full, the last entry is overwritten.
   if (entry + 2 * entrySize <= tapeLimit) tapeEnd = entry + entrySize;
-  else lacksRoom();
+  else overflow();
   store<u64>(entry, <u64>start | ((<u64>end) << 32));
   store<u64>(entry, (<u64>kind) << 32, entryNext);
   store<u64>(entry, <u64>key | ((<u64>keySize) << 32), entryKeyStart);
@@ -89,12 +94,12 @@ export function endContainer(entry: usize, end: usize): void {
   store<u32>(entry, <u32>tapeEnd, entryNext);
 }
 
-/** The entry behind the value and its content. */
-export function behind(entry: usize): usize {
-  return kindOf(entry) >= Kind.Object ? nextOf(entry) : entry + entrySize;
+/** The first entry after the value and its content. */
+export function nextSibling(entry: usize): usize {
+  return kindOf(entry) >= Kind.Object ? contentEndOf(entry) : entry + entrySize;
 }
 
-/** Where an escaped text starts without its escapes; `plainEnd` gives its end. 0 when there is no room. */
+/** The start of an escaped string after unescaping; `plainEnd` returns its end. 0 on overflow. */
 export function plainStart(entry: usize): usize {
   const known: usize = load<u32>(entry, entryPlain);
   if (known !== 0) return known;
@@ -113,14 +118,14 @@ export function plainEnd(entry: usize): usize {
   return load<u32>(entry, entryPlainEnd);
 }
 
-/** Room for a temporary text; `endScratch` says how much of it is used. 0 when there is none. */
+/** Reserves scratch space; `endScratch` commits the part that was used. 0 on overflow. */
 export function takeScratch(size: usize): usize {
   if (scratchEnd + size + 32 <= scratchLimit) return scratchEnd;
-  lacksRoom();
+  overflow();
   return 0;
 }
 
-/** One byte stays free: a scan stores a zero behind its text. */
+/** Leaves one byte free, because a scan stores a zero after its input. */
 export function endScratch(end: usize): void {
   scratchEnd = end + 1;
 }

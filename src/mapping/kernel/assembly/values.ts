@@ -1,12 +1,12 @@
-// What is found in a value of a record: a text, an integer or a boolean.
+// Decodes values of the record. A decoding function returns whether it found something and leaves that in `start` and `end` or `integer`.
 
-import { numberText, toDouble } from './host';
+import { numberString, toDouble } from './host';
 import { isDigit } from './scan';
 import { endOf, endScratch, Kind, kindOf, plainEnd, plainStart, startOf, takeScratch } from './tape';
 
 export enum Found {
   Nothing,
-  Text,
+  String,
   Integer,
   Boolean,
 }
@@ -14,26 +14,25 @@ export enum Found {
 /** 2^53 - 1 */
 const safeIntegerMax: f64 = 9007199254740991;
 
-/** The text that was found. */
+/** The string found last. */
 export let start: usize = 0;
 export let end: usize = 0;
-/** The integer that was found, 0 or 1 for a boolean. */
+/** The integer found last; 0 or 1 for a boolean. */
 export let integer: i64 = 0;
 
-/** Also 0 or 1 for a boolean. */
 export function setFoundInteger(value: i64): void {
   integer = value;
 }
 
-export function setFoundText(from: usize, to: usize): void {
+export function setFoundString(from: usize, to: usize): void {
   start = from;
   end = to;
 }
 
-/** Texts, and what numbers and booleans read as. */
-export function findText(entry: usize): bool {
+/** A string, or the string form of a number or boolean. */
+export function findString(entry: usize): bool {
   const kind = kindOf(entry);
-  if (kind === Kind.EscapedText) {
+  if (kind === Kind.EscapedString) {
     start = plainStart(entry);
     end = plainEnd(entry);
     return start !== 0;
@@ -43,31 +42,31 @@ export function findText(entry: usize): bool {
   end = endOf(entry);
   // -0
   if (kind === Kind.Integer && end - start === 2 && load<u16>(start) === 0x302d) start++;
-  return kind !== Kind.Number || isAllDigits() || findNumberText();
+  return kind !== Kind.Number || isAllDigits() || findNumberString();
 }
 
-/** The number that was found has neither a fraction nor an exponent. */
+/** Whether the number found last has neither a fraction nor an exponent. */
 export function isAllDigits(): bool {
   for (let at = start + 1; at < end; at++) if (!isDigit(load<u8>(at))) return false;
   return true;
 }
 
-function findNumberText(): bool {
+function findNumberString(): bool {
   const to = takeScratch(64);
   if (to === 0) return false;
-  const size = numberText(start, end - start, to);
+  const size = numberString(start, end - start, to);
   if (size === 0) return true;
-  setFoundText(to, to + size);
+  setFoundString(to, to + size);
   endScratch(end);
   return true;
 }
 
-/** An integer of 64 bits, or a text of its digits. */
+/** A 64-bit integer, also as a string of digits. */
 export function findInteger(entry: usize): bool {
   const kind = kindOf(entry);
   if (kind < Kind.Integer || kind >= Kind.Object) return false;
   if (kind === Kind.Number) return findNumber(entry);
-  return findText(entry) && parseDigits();
+  return findString(entry) && parseDigits();
 }
 
 function findNumber(entry: usize): bool {
@@ -84,7 +83,7 @@ function isSafeInteger(value: f64): bool {
   return Math.floor(value) === value && Math.abs(value) <= safeIntegerMax;
 }
 
-/** The text that was found as an integer of 64 bits; false when it is none. */
+/** Parses the string found last as a 64-bit integer. */
 export function parseDigits(): bool {
   const isNegative = load<u8>(start) === 0x2d;
   let at = isNegative ? start + 1 : start;
@@ -109,20 +108,20 @@ export function utf16Length(from: usize, to: usize): usize {
   return length;
 }
 
-/** What was found, as a text. */
-export function findTextOf(found: Found): bool {
-  if (found !== Found.Integer && found !== Found.Boolean) return found === Found.Text;
+/** The string form of what was found last. */
+export function findStringOf(found: Found): bool {
+  if (found !== Found.Integer && found !== Found.Boolean) return found === Found.String;
   const to = takeScratch(32);
   if (to === 0) return false;
   if (found === Found.Boolean) {
     // "true", and "fals" and "e"
     store<u32>(to, integer !== 0 ? 0x65757274 : 0x736c6166);
     store<u8>(to, 0x65, 4);
-    setFoundText(to, to + (integer !== 0 ? 4 : 5));
+    setFoundString(to, to + (integer !== 0 ? 4 : 5));
   } else {
     if (integer < 0) store<u8>(to, 0x2d);
     const digits = integer < 0 ? to + 1 : to;
-    setFoundText(to, writeDigits(digits, integer < 0 ? <u64>0 - <u64>integer : <u64>integer));
+    setFoundString(to, writeDigits(digits, integer < 0 ? <u64>0 - <u64>integer : <u64>integer));
   }
   endScratch(end);
   return true;
