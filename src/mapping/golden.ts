@@ -7,7 +7,7 @@ import { z } from 'zod';
 import type { Mapper } from '../contracts/mapper.ts';
 import type { IdentifiedLine } from '../model/line.ts';
 import type { ObjectId } from '../model/object.ts';
-import type { OtlpKeyValue } from '../model/otlp-json.ts';
+import type { OtlpLogs } from '../model/otlp-json.ts';
 import { redactionClasses } from './options.ts';
 
 /** `options.json` of a pair. */
@@ -53,21 +53,12 @@ export function goldenLines(input: Buffer, { cutFrom }: GoldenOptions): Identifi
 }
 
 export function goldenRecords(lines: readonly IdentifiedLine[], mapper: Mapper): GoldenRecord[] {
-  return lines.map((line) => {
-    const [{ resource, scopeLogs }] = (JSON.parse(mapper.toJsonLine(line)) as SingleRecord).resourceLogs;
-    return { resource, record: scopeLogs[0].logRecords[0] };
+  return lines.flatMap((line) => {
+    const { resourceLogs }: OtlpLogs = JSON.parse(mapper.toJsonLine(line));
+    return resourceLogs.flatMap(({ resource, scopeLogs }) =>
+      scopeLogs.flatMap(({ logRecords }) => logRecords.map((record) => ({ resource, record }))),
+    );
   });
-}
-
-interface SingleRecord {
-  readonly resourceLogs: readonly [
-    {
-      readonly resource: GoldenRecord['resource'];
-      readonly scopeLogs: readonly [
-        { readonly logRecords: readonly [{ readonly attributes: readonly OtlpKeyValue[] }] },
-      ];
-    },
-  ];
 }
 
 /** What `expected.json` holds: one attribute a line, and long texts cut, so that a difference reads well. */
@@ -103,12 +94,6 @@ function shortened(value: unknown): string {
 }
 
 function splitLines(content: Buffer): Buffer[] {
-  const lines: Buffer[] = [];
-  for (let start = 0; start < content.length; ) {
-    const newline = content.indexOf(0x0a, start);
-    const end = newline === -1 ? content.length : newline;
-    if (end > start) lines.push(content.subarray(start, end));
-    start = end + 1;
-  }
-  return lines;
+  const lines = content.toString('latin1').split('\n');
+  return lines.filter((line) => line !== '').map((line) => Buffer.from(line, 'latin1'));
 }

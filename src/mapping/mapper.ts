@@ -107,10 +107,10 @@ class LineMapper implements Mapper {
 
   /** Has the kernel compose the record. */
   #map({ bytes, sizeBytes, occurrence }: IdentifiedLine): number {
-    if (sizeBytes > bytes.length) return this.#mapUnparsed(withoutHalfCharacter(asBuffer(bytes)), 'cut', occurrence);
+    if (sizeBytes > bytes.length) return this.#mapUnparsed(withoutHalfCharacter(Buffer.from(bytes)), 'cut', occurrence);
     const timeMs = this.#kernel.mapLine(bytes, occurrence);
     if (timeMs !== undefined) return timeMs;
-    const line = asBuffer(bytes);
+    const line = Buffer.from(bytes);
     const parsed = this.#parser.parse(line);
     if (typeof parsed === 'string') return this.#mapUnparsed(line, parsed, occurrence);
     return this.#kernel.mapNormalised(parsed.json, parsed.body, occurrence);
@@ -166,10 +166,6 @@ class LineEncoder implements RequestEncoder {
     this.#lateCount = 0;
     return this.#request.finish();
   }
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Drops an incomplete character at the end. The first of its up to four bytes encodes their number. */

@@ -38,7 +38,10 @@ const textList = z.array(text, 'a list of texts');
 const why = text.optional();
 
 const pathExpected = `a path such as userIdentity.email or eventId|event_id, or one of ${lineFields.map((field) => `$${field}`).join(', ')}`;
-const path = z.string(pathExpected).refine(isPath, pathExpected);
+const path = z
+  .string(pathExpected)
+  .refine(isPath, pathExpected)
+  .refine(isBounded, 'a path of at most 32 segments with at most 64 spellings');
 const paths = z.preprocess(
   (value) => (typeof value === 'string' ? [value] : value),
   z.array(path, `${pathExpected}, or a list of them`).min(1, 'at least one path'),
@@ -149,4 +152,10 @@ export type Redaction = z.infer<typeof redaction>;
 function isPath(candidate: string): boolean {
   if (candidate.startsWith('$')) return (lineFields as readonly string[]).includes(candidate.slice(1));
   return candidate.split('.').every((segment) => segment.split('|').every((key) => key !== '' && key.trim() === key));
+}
+
+/** Every spelling of a path has a slot of its own. */
+function isBounded(candidate: string): boolean {
+  const segments = candidate.split('.');
+  return segments.length <= 32 && segments.reduce((count, segment) => count * segment.split('|').length, 1) <= 64;
 }

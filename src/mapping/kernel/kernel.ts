@@ -28,7 +28,7 @@ interface KernelExports {
   readonly mapUnparsed: (bodyBytes: number, reason: Address, occurrence: number) => number;
 }
 
-/** The words of `Answer` in assembly/memory.ts. */
+/** The words of `Answer` in assembly/layout.ts. */
 const answers = {
   lineAt: 0,
   bodyAt: 1,

@@ -3,7 +3,7 @@
  */
 import { Buffer } from 'node:buffer';
 import type { OtlpEncoding } from '../../contracts/mapper.ts';
-import type { OtlpKeyValue, OtlpLogRecord, OtlpLogs } from '../../model/otlp-json.ts';
+import type { OtlpKeyValue, OtlpLogs } from '../../model/otlp-json.ts';
 import { encodeRecord } from './protobuf.ts';
 import { createRequest, type Request } from './request.ts';
 
@@ -21,7 +21,14 @@ export function encodeOtlpJson(records: readonly OtlpLogs[], encoding: OtlpEncod
         const request = requests.get(scopeIdentity) ?? requestFor(scope, encoding);
         requests.set(scopeIdentity, request);
         for (const record of scope.logRecords) {
-          const encoded = encodeRecord(fieldsOf(record));
+          const encoded = encodeRecord({
+            timestampMs: milliseconds(record.timeUnixNano),
+            observedAtMs: milliseconds(record.observedTimeUnixNano),
+            severity: { number: record.severityNumber, text: record.severityText },
+            eventName: record.eventName,
+            body: record.body.stringValue,
+            attributes: record.attributes,
+          });
           request.add({ identity, attributes }, encoded, 0, encoded.length);
         }
       }
@@ -39,17 +46,6 @@ function requestFor({ scope, schemaUrl }: Scope, encoding: OtlpEncoding): Reques
 /** The agent gives resources and scopes no other values. */
 function textsOf(attributes: readonly OtlpKeyValue[]): (readonly [string, string])[] {
   return attributes.map(({ key, value }) => [key, value.stringValue ?? ''] as const);
-}
-
-function fieldsOf(record: OtlpLogRecord): Parameters<typeof encodeRecord>[0] {
-  return {
-    timestampMs: milliseconds(record.timeUnixNano),
-    observedAtMs: milliseconds(record.observedTimeUnixNano),
-    severity: { number: record.severityNumber, text: record.severityText },
-    eventName: record.eventName,
-    body: record.body.stringValue,
-    attributes: record.attributes,
-  };
 }
 
 /** The agent's times are whole milliseconds. */

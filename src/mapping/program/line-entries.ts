@@ -36,29 +36,20 @@ export class LineEntries {
     return this.#slots + lineFields.indexOf(field) * wordBytes;
   }
 
-  /** Fills the slots for the line; those of the event name and the reason are the kernel's. */
+  /** Fills the slots for a line, except those of the event name and the reason, which the kernel fills. */
   set({ bytes, sizeBytes, digest, origin }: IdentifiedLine, kernel: Kernel): void {
     if (digest.length === this.#digestLength) kernel.bytes.write(digest, this.#digestAt, 'latin1');
-    else this.#setDigest(digest, kernel);
-    if (origin !== this.#origin) this.#setOrigin(origin, kernel);
-    const isCut = sizeBytes > bytes.length;
-    if (isCut || this.#wasCut) this.#setCut(isCut ? sizeBytes : undefined, kernel);
-  }
-
-  #setDigest(digest: string, kernel: Kernel): void {
+    else this.#setText('digest', digest, kernel);
     this.#digestLength = digest.length;
-    this.#setText('digest', digest, kernel);
-  }
-
-  #setOrigin(origin: ObjectOrigin, kernel: Kernel): void {
-    this.#origin = origin;
-    for (const [field, text] of locationOf(origin)) this.#setText(field, text, kernel);
-  }
-
-  #setCut(sizeBytes: number | undefined, kernel: Kernel): void {
-    this.#wasCut = sizeBytes !== undefined;
-    this.#setText('lineSize', sizeBytes?.toString(), kernel, 'integer');
-    this.#setText('lineCut', sizeBytes === undefined ? undefined : 'true', kernel, 'true');
+    if (origin !== this.#origin) {
+      this.#origin = origin;
+      for (const [field, text] of locationOf(origin)) this.#setText(field, text, kernel);
+    }
+    const isCut = sizeBytes > bytes.length;
+    if (!isCut && !this.#wasCut) return;
+    this.#wasCut = isCut;
+    this.#setText('lineSize', isCut ? String(sizeBytes) : undefined, kernel, 'integer');
+    this.#setText('lineCut', isCut ? 'true' : undefined, kernel, 'true');
   }
 
   #setText(field: LineField, text: string | undefined, { bytes }: Kernel, kind: keyof typeof kinds = 'text'): void {

@@ -17,25 +17,6 @@ const wordBytes = 4;
 /** In place of the address of a slot: the list of slots ends. */
 const endOfList = 0;
 
-export class PathTree {
-  readonly #root = newNode();
-
-  /** @param takesObject whether the value is wanted as an object. */
-  add(path: string, takesObject: boolean): void {
-    let nodes = [this.#root];
-    for (const spellings of segmentsOf(path)) {
-      nodes = nodes.flatMap((node) => spellings.map((key) => childOf(node, key)));
-    }
-    if (takesObject) for (const node of nodes) node.takesObject = true;
-  }
-
-  /** Once all paths are added. */
-  layOut(image: ProgramImage): Paths {
-    return new Paths(this.#root, image);
-  }
-}
-
-/** The paths in the memory of the kernel. */
 export class Paths {
   readonly slots: Address;
   readonly slotsEnd: Address;
@@ -47,17 +28,20 @@ export class Paths {
   /** An address that never holds 0. */
   readonly #always: Address;
 
-  constructor(root: Node, image: ProgramImage) {
+  /** @param paths each with whether its value is wanted as an object. */
+  constructor(paths: readonly (readonly [path: string, takesObject: boolean])[], image: ProgramImage) {
+    const root = newNode();
+    for (const [path, takesObject] of paths) addPath(root, path, takesObject);
     const nodes = [...nodesBelow(root)];
     this.slots = image.reserve(nodes.length * wordBytes);
     this.slotsEnd = this.slots + nodes.length * wordBytes;
     numberSlots(root, this.slots);
     const stepsByKey = new Map<string, number[]>();
     for (const parent of [root, ...nodes]) {
-      for (const [key, { slot, endOfSlots, ...node }] of parent.children) {
+      for (const [key, { slot, endOfSlots, children, takesObject }] of parent.children) {
         const steps = stepsByKey.get(key) ?? [];
         stepsByKey.set(key, steps);
-        steps.push(parent.slot, slot, isGoneInto(node) ? slot : 0, endOfSlots);
+        steps.push(parent.slot, slot, children.size > 0 || takesObject ? slot : 0, endOfSlots);
       }
     }
     const keys = [...stepsByKey].flatMap(([key, steps]) => {
@@ -100,6 +84,14 @@ export class Paths {
   }
 }
 
+function addPath(root: Node, path: string, takesObject: boolean): void {
+  let nodes = [root];
+  for (const spellings of segmentsOf(path)) {
+    nodes = nodes.flatMap((node) => spellings.map((key) => childOf(node, key)));
+  }
+  if (takesObject) for (const node of nodes) node.takesObject = true;
+}
+
 function segmentsOf(path: string): string[][] {
   return path.split('.').map((segment) => segment.split('|'));
 }
@@ -130,9 +122,4 @@ function numberSlots(node: Node, first: Address): Address {
     next = child.endOfSlots;
   }
   return next;
-}
-
-/** Whether a scan looks for anything inside of the value. */
-function isGoneInto({ children, takesObject }: Pick<Node, 'children' | 'takesObject'>): boolean {
-  return children.size > 0 || takesObject;
 }

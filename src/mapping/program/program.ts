@@ -14,7 +14,7 @@ import {
   severities,
 } from '../otlp/protobuf.ts';
 import { LineEntries, textEntry } from './line-entries.ts';
-import { type Paths, PathTree } from './paths.ts';
+import { Paths } from './paths.ts';
 import type { Address, ProgramImage } from './program-image.ts';
 
 /** Why a line is no record. Constant texts: what could not be parsed is in the body only, where redaction has been over it. */
@@ -52,7 +52,7 @@ export function compileProgram(mapping: Mapping, options: ProgramOptions, image:
   const compiler = new Compiler(mapping, image);
   const { redactedServices, fixedResourceKeys, hashSeed } = options;
   const { paths, lineEntries } = compiler;
-  const services = (redactedServices ?? []).map(textItem(image));
+  const services = redactedServices ?? [];
   const resourceRules = [...mapping.resource].filter(([key, { from }]) => from && !fixedResourceKeys.has(key));
   const attributes = [...mapping.attributes];
   const ofLines = attributes.filter(([, rules]) => rules.some(({ from }) => from?.some(isOfLine)));
@@ -103,7 +103,7 @@ const [toMap, toConstant, endOfRules] = [100, 101, 102];
 const distinctNamesBit = 0x8000_0000;
 const asks = { present: 0, absent: 1, range: 2, list: 3 } as const;
 /** What a conversion finds. */
-const found = { text: 1, integer: 2 } as const;
+const found = { string: 1, integer: 2 } as const;
 
 /** The words of a rule that differ from 0. */
 interface RuleWords {
@@ -129,7 +129,7 @@ class Compiler {
     this.#mapping = mapping;
     this.#image = image;
     this.lineEntries = new LineEntries(image);
-    this.paths = treeOf(mapping).layOut(image);
+    this.paths = new Paths(pathsOf(mapping), image);
     const facts = [...mapping.facts];
     this.#factIndexes = new Map(facts.map(([name], index) => [name, index]));
     this.facts = image.words(
@@ -236,15 +236,12 @@ class Compiler {
   }
 }
 
-function treeOf({ timestampPaths, facts, resource, attributes }: Mapping): PathTree {
-  const tree = new PathTree();
-  const add = (from: readonly string[] | undefined, takesObject: boolean) => {
-    for (const path of from ?? []) if (!isOfLine(path)) tree.add(path, takesObject);
-  };
-  add(timestampPaths, false);
-  for (const { from } of [...facts.values(), ...resource.values()]) add(from, false);
-  for (const { from, as } of [...attributes.values()].flat()) add(from, as === 'map');
-  return tree;
+/** All paths into records, each with whether a map is made of its value. */
+function pathsOf({ timestampPaths, facts, resource, attributes }: Mapping): (readonly [string, boolean])[] {
+  const rules = [...facts.values(), ...resource.values(), ...[...attributes.values()].flat()];
+  return [{ from: timestampPaths, as: 'unix_ms' }, ...rules].flatMap(({ from = [], as }) =>
+    from.filter((path) => !isOfLine(path)).map((path) => [path, as === 'map'] as const),
+  );
 }
 
 function numberOf(conversion: ConversionName): number {
@@ -259,28 +256,21 @@ function conditionWords(condition: Condition, image: ProgramImage): number[] {
   if (condition === 'present') return [asks.present, 0, 0];
   if (condition === 'absent') return [asks.absent, 0, 0];
   if (!Array.isArray(condition)) return [asks.range, condition.from, condition.to];
-  const items = condition.map((item) => (typeof item === 'string' ? textItem(image)(item) : { integer: item }));
-  return [asks.list, layOutItems(items, image), items.length];
+  return [asks.list, layOutItems(condition, image), condition.length];
 }
 
-/** What a list of values contains. */
-type Item = { readonly integer: number } | { readonly at: Address; readonly sizeBytes: number };
-
-function textItem(image: ProgramImage): (text: string) => Item {
-  return (text) => image.text(text);
-}
-
-function layOutItems(items: readonly Item[], image: ProgramImage): Address {
+function layOutItems(values: readonly (string | number)[], image: ProgramImage): Address {
   const itemBytes = 16;
-  const at = image.reserve(items.length * itemBytes);
-  for (const [index, item] of items.entries()) {
-    const itemAt = at + index * itemBytes;
-    if ('integer' in item) {
-      image.setWords(itemAt, [found.integer, 0]);
-      image.setInteger(itemAt + 8, item.integer);
+  const items = image.reserve(values.length * itemBytes);
+  for (const [index, value] of values.entries()) {
+    const item = items + index * itemBytes;
+    if (typeof value === 'string') {
+      const { at, sizeBytes } = image.text(value);
+      image.setWords(item, [found.string, sizeBytes, at]);
     } else {
-      image.setWords(itemAt, [found.text, item.sizeBytes, item.at]);
+      image.setWords(item, [found.integer, 0]);
+      image.setInteger(item + 8, value);
     }
   }
-  return at;
+  return items;
 }

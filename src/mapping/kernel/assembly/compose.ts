@@ -3,21 +3,9 @@
 import { convert, findUnixMs } from './conversions';
 import { areMet, findFacts } from './facts';
 import { resetIdentities } from './identities';
+import * as layout from './layout';
+import { Answer, answer, copy, Header, header, isEqual, overflow } from './layout';
 import { writeMap } from './maps';
-import {
-  Answer,
-  answer,
-  copy,
-  Header,
-  header,
-  identitiesAt,
-  identityMax,
-  isEqual,
-  overflow,
-  padding,
-  recordAt,
-  recordLimit,
-} from './memory';
 import * as protobuf from './protobuf';
 import { skipBlanks } from './scan';
 import { find } from './slots';
@@ -41,12 +29,10 @@ const ruleConditions: usize = 24;
 /** The encoded attribute that marks truncation; 0 for the flag of the record. */
 const ruleFlag: usize = 28;
 const ruleFlagSize: usize = 32;
-/** The encoded constant; for maps, the leaves, and the depth with `distinct` as its highest bit. */
+/** The encoded constant; for maps, the limits of leaves and depth. */
 const rulePart: usize = 36;
 const rulePartSize: usize = 40;
 const ruleSize: usize = 48;
-
-const distinct: u32 = 0x8000_0000;
 
 /** Bounds everything in a record but its attributes, its body and constants. */
 const headMax: usize = 4096;
@@ -66,7 +52,7 @@ export function setObservedTime(timeMs: f64): void {
 
 /** The buffers have moved. */
 export function resetResource(): void {
-  identity = identitiesAt;
+  identity = layout.identitiesAt;
   identityEnd = 0;
 }
 
@@ -105,7 +91,7 @@ function compose(timeMs: i64, ends: usize, rules: usize, body: usize, bodySize: 
   findFacts();
   findResource();
   // The tag and the length of the record go before its content, once the length is known.
-  const content = recordAt + 16;
+  const content = layout.recordAt + 16;
   protobuf.setOut(content);
   wasTruncated = false;
   if (!hasSpaceFor(bodySize)) return;
@@ -136,7 +122,7 @@ function compose(timeMs: i64, ends: usize, rules: usize, body: usize, bodySize: 
 }
 
 function hasSpaceFor(size: usize): bool {
-  if (protobuf.out + size + headMax <= recordLimit) return true;
+  if (protobuf.out + size + headMax <= layout.recordLimit) return true;
   overflow();
   return false;
 }
@@ -215,17 +201,14 @@ function writeMapOf(rule: usize, entry: usize): bool {
   const keySize: usize = load<u32>(rule, ruleKeySize);
   const jsonSize = endOf(object) - startOf(object);
   if (!hasSpaceFor(keySize + growthMax * jsonSize + load<u32>(rule, ruleFlagSize))) return true;
-  const depth = load<u32>(rule, rulePartSize);
-  const areNamesDistinct = (depth & distinct) !== 0;
+  const leaves = load<u32>(rule, rulePart);
   const isComplete = writeMap(
-    protobuf.attributeTag,
     key,
     keySize,
     object,
-    load<u32>(rule, rulePart),
+    leaves,
     load<u32>(rule, ruleBytesMax),
-    depth & ~distinct,
-    areNamesDistinct,
+    load<u32>(rule, rulePartSize),
   );
   if (!isComplete) writeFlag(rule);
   return true;
@@ -245,7 +228,8 @@ function isEmptyObject(entry: usize, kind: Kind): bool {
 function findResource(): void {
   const before = identity;
   const sizeBefore = identityEnd - identity;
-  identity = identity === identitiesAt ? identitiesAt + identityMax + padding : identitiesAt;
+  identity =
+    identity === layout.identitiesAt ? layout.identitiesAt + layout.identityMax + layout.padding : layout.identitiesAt;
   let at = identity;
   for (let rule = header(Header.ResourceRules); load<u32>(rule, ruleDoes) !== endOfRules; rule += ruleSize) {
     const entry = find(load<u32>(rule, ruleFrom));
@@ -253,7 +237,7 @@ function findResource(): void {
     if (entry !== 0 && findStringOf(convert(load<u32>(rule, ruleDoes), entry))) {
       size = truncatedSize(load<u32>(rule, ruleBytesMax));
     }
-    if (at + 4 + size > identity + identityMax) {
+    if (at + 4 + size > identity + layout.identityMax) {
       overflow();
       return;
     }

@@ -1,7 +1,7 @@
 // The conversions of a mapping (`as`).
 import { jsonText } from './host';
 import { asAddress, asPort, findPrincipalType, Principal, principalOf } from './identities';
-import { copy } from './memory';
+import { copy } from './layout';
 import { isDigit } from './scan';
 import { endOf, endScratch, Kind, kindOf, scratchLeft, startOf, takeScratch } from './tape';
 import {

@@ -1,7 +1,7 @@
 // Keeps the names in a map distinct for backends that flatten maps: Loki turns `a.b`, `a-b` and a `b` inside `a` all into `a_b`, and keeps one
 // of them. The flat name joins the names from the map down and replaces every run of characters other than letters and digits with one `_`
 // (github.com/prometheus/otlptranslator, LabelNamer).
-import { copy, Header, header, isEqual } from './memory';
+import { copy, Header, header, isEqual } from './layout';
 import { isDigit } from './scan';
 import { endScratch, takeScratch } from './tape';
 import { writeDigits } from './values';

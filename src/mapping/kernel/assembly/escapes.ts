@@ -40,20 +40,11 @@ export function unescapeTo(to: usize, start: usize, last: usize): usize {
 }
 
 function characterOf(letter: u8): u8 {
-  switch (letter) {
-    case 0x62:
-      return 0x08;
-    case 0x66:
-      return 0x0c;
-    case 0x6e:
-      return 0x0a;
-    case 0x72:
-      return 0x0d;
-    case 0x74:
-      return 0x09;
-    default:
-      return letter;
-  }
+  if (letter === 0x6e) return 0x0a;
+  if (letter === 0x74) return 0x09;
+  if (letter === 0x72) return 0x0d;
+  if (letter === 0x62) return 0x08;
+  return letter === 0x66 ? 0x0c : letter;
 }
 
 function codeUnitAt(at: usize): u32 {
@@ -70,20 +61,13 @@ function storeCodePoint(at: usize, code: u32): usize {
     store<u8>(at, <u8>code);
     return at + 1;
   }
-  if (code < 0x800) {
-    store<u8>(at, <u8>(0xc0 | (code >> 6)));
-    store<u8>(at + 1, <u8>(0x80 | (code & 0x3f)));
-    return at + 2;
+  const size: usize = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+  let rest = code;
+  for (let byte = at + size - 1; byte > at; byte--) {
+    store<u8>(byte, 0x80 | <u8>(rest & 0x3f));
+    rest >>= 6;
   }
-  if (code < 0x10000) {
-    store<u8>(at, <u8>(0xe0 | (code >> 12)));
-    store<u8>(at + 1, <u8>(0x80 | ((code >> 6) & 0x3f)));
-    store<u8>(at + 2, <u8>(0x80 | (code & 0x3f)));
-    return at + 3;
-  }
-  store<u8>(at, <u8>(0xf0 | (code >> 18)));
-  store<u8>(at + 1, <u8>(0x80 | ((code >> 12) & 0x3f)));
-  store<u8>(at + 2, <u8>(0x80 | ((code >> 6) & 0x3f)));
-  store<u8>(at + 3, <u8>(0x80 | (code & 0x3f)));
-  return at + 4;
+  // 0xc0, 0xe0 or 0xf0, and the highest bits.
+  store<u8>(at, <u8>((0xf00 >> size) | rest));
+  return at + size;
 }

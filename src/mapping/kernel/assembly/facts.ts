@@ -1,7 +1,7 @@
 // Facts of a record, and the conditions (`when`) on them.
 
 import { convert } from './conversions';
-import { Header, header, isEqual } from './memory';
+import { Header, header, isEqual } from './layout';
 import { find } from './slots';
 import { endOf, Kind, kindOf, plainEnd, plainStart, startOf } from './tape';
 import { end, Found, integer, start } from './values';

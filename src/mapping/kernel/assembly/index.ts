@@ -2,11 +2,11 @@
 import { composeRecord, composeUnparsed, resetResource } from './compose';
 import { setOccurrence } from './conversions';
 import { resetKeys } from './keys';
-import { bodyAt, clearOverflow, hasOverflowed, lineAt } from './memory';
+import { bodyAt, clearOverflow, hasOverflowed, lineAt } from './layout';
 import { readLine, readNormalisedLine, readNothing } from './record';
 
 export { setObservedTime } from './compose';
-export { answersAt, layOutBuffers, programAt } from './memory';
+export { answersAt, layOutBuffers, programAt } from './layout';
 
 // Returned instead of a timestamp.
 /** The host must parse the line: it is not a JSON object, is irregular, or contains something to redact. */

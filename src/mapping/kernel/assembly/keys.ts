@@ -1,19 +1,8 @@
 // A hash table of keys by their bytes: whether a key is sensitive, and which paths of the mapping use it. It is the only state that outlives a
 // record. The variety of keys is unbounded, so once the table is nearly full, all keys but the mapping's are dropped.
 import { flagsOfKey } from './host';
-import {
-  Header,
-  header,
-  isEqual,
-  keyRowSize,
-  keyRowsAt,
-  keyRowsMax,
-  keySlotCount,
-  keySlotsAt,
-  longKeysAt,
-  longKeysLimit,
-  overflow,
-} from './memory';
+import * as layout from './layout';
+import { Header, header, isEqual, overflow } from './layout';
 
 // A row: the first 16 bytes, the size, flags, the steps of paths that use the key (0 if none do), the serial of the object it was last seen
 // in, and the address of the whole key if it has 16 bytes or more.
@@ -53,15 +42,18 @@ export function setSeenIn(row: usize, object: u32): void {
 
 /** Asked between records: rows stay in place within one. */
 export function isNearlyFull(): bool {
-  return rowCount + (rowCount >> 2) > keyRowsMax || longKeysEnd - longKeysAt > (longKeysLimit - longKeysAt) >> 1;
+  return (
+    rowCount + (rowCount >> 2) > layout.keyRowsMax ||
+    longKeysEnd - layout.longKeysAt > (layout.longKeysLimit - layout.longKeysAt) >> 1
+  );
 }
 
 /** Drops all keys but those of the mapping, which are rows of address, size and steps up to one with the address 0. */
 export function resetKeys(): void {
-  memory.fill(keySlotsAt, 0, (<usize>keySlotCount) << 2);
+  memory.fill(layout.keySlotsAt, 0, (<usize>layout.keySlotCount) << 2);
   hashSeed = <u64>header(Header.HashSeed) * mixOne;
   rowCount = 0;
-  longKeysEnd = longKeysAt;
+  longKeysEnd = layout.longKeysAt;
   for (let key = header(Header.Keys); load<u32>(key) !== 0; key += 12) {
     const row = rowOf(load<u32>(key), load<u32>(key, 4));
     if (row !== 0) store<u32>(row, load<u32>(key, 8), rowSteps);
@@ -100,11 +92,11 @@ function rowOfLong(start: usize, size: usize): usize {
 }
 
 function newRow(cell: usize, bytes: v128, start: usize, size: usize): usize {
-  if (rowCount === keyRowsMax || longKeysEnd + size + 16 > longKeysLimit) {
+  if (rowCount === layout.keyRowsMax || longKeysEnd + size + 16 > layout.longKeysLimit) {
     overflow();
     return 0;
   }
-  const row = keyRowsAt + <usize>rowCount * keyRowSize;
+  const row = layout.keyRowsAt + <usize>rowCount * layout.keyRowSize;
   rowCount++;
   v128.store(row, bytes);
   store<u32>(row, <u32>size, rowSize);
@@ -121,7 +113,7 @@ function newRow(cell: usize, bytes: v128, start: usize, size: usize): usize {
 
 /** There are twice as many cells as rows, so every search ends. */
 function cellOf(slot: u32): usize {
-  return keySlotsAt + ((<usize>(slot & (keySlotCount - 1))) << 2);
+  return layout.keySlotsAt + ((<usize>(slot & (layout.keySlotCount - 1))) << 2);
 }
 
 function hashOf(low: u64, high: u64, size: usize): u32 {

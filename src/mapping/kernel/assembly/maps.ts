@@ -2,7 +2,7 @@
 
 import { distinctName, enterName, leaveName, nameEnd, nameStart, startNames } from './distinct-names';
 import { toDouble } from './host';
-import { copy, entrySize } from './memory';
+import { copy, entrySize } from './layout';
 import * as protobuf from './protobuf';
 import {
   contentEndOf,
@@ -23,6 +23,8 @@ const headerMax: usize = 32;
 /** The size of any value that is not a string, for the limit. */
 const scalarSize: usize = 8;
 
+const distinctNames: u32 = 0x8000_0000;
+
 let leavesLeft: u32 = 0;
 let bytesLeft: usize = 0;
 let isMeasured: bool = false;
@@ -35,29 +37,19 @@ let isComplete: bool = true;
  * whose prefix could be mistaken for the whole.
  * @param leaves the limit of values that are not maps; an array counts as one.
  * @param bytes the limit of keys and strings, and eight for any other value.
- * @param depth the limit of nested containers, including the map itself.
- * @param distinct keeps names distinct that Loki's flattening would make equal.
+ * @param depth the limit of nested containers, including the map itself. Its highest bit keeps names distinct that flattening would make equal.
  * @returns false if something was omitted.
  */
-export function writeMap(
-  tag: u8,
-  key: usize,
-  keySize: usize,
-  object: usize,
-  leaves: u32,
-  bytes: usize,
-  depth: u32,
-  distinct: bool,
-): bool {
+export function writeMap(key: usize, keySize: usize, object: usize, leaves: u32, bytes: usize, depth: u32): bool {
   leavesLeft = leaves;
   bytesLeft = bytes;
-  depthMax = depth;
-  areNamesDistinct = distinct;
+  depthMax = depth & ~distinctNames;
+  areNamesDistinct = (depth & distinctNames) !== 0;
   isComplete = true;
   // Two bytes of JSON (`1,`) count as at most eight.
   isMeasured = <usize>(endOf(object) - startOf(object)) > bytes >> 2;
-  if (distinct) startNames();
-  writeContainer(tag, key, keySize, object, 1, false);
+  if (areNamesDistinct) startNames();
+  writeContainer(protobuf.attributeTag, key, keySize, object, 1, false);
   return isComplete;
 }
 

@@ -1,5 +1,5 @@
 // Writes protobuf (opentelemetry-proto, common/v1 and logs/v1).
-import { copy } from './memory';
+import { copy } from './layout';
 
 /** LogRecord.attributes = 6 */
 export const attributeTag: u8 = 0x32;

@@ -4,7 +4,7 @@ import { hadLoneSurrogate } from './escapes';
 import { findService, hasServiceRules, serviceEnd, serviceStart } from './facts';
 import { changesString, isUtf8, normaliseString } from './host';
 import { isNearlyFull, resetKeys } from './keys';
-import { Header, hasOverflowed, header, lineAt, pendingAt, pendingSize, tapeAt } from './memory';
+import { Header, hasOverflowed, header, lineAt, pendingAt, pendingSize, tapeAt } from './layout';
 import * as scan from './scan';
 import { clearSlots, clearSlotsBetween } from './slots';
 import * as tape from './tape';

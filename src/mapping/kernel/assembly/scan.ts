@@ -2,7 +2,7 @@
 // that JSON.parse accepts, which JSON.parse then decides; it never accepts what JSON.parse rejects.
 import { hadLoneSurrogate, unescapeTo } from './escapes';
 import { flagsOf, rowOf, rowOfShort, seenIn, sensitive, sensitiveInService, setSeenIn, stepsOf } from './keys';
-import { entrySize, isEqual, overflow, pendingAt, pendingLimit, pendingSize } from './memory';
+import { entrySize, isEqual, overflow, pendingAt, pendingLimit, pendingSize } from './layout';
 import {
   addEntry,
   endContainer,

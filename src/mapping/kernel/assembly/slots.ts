@@ -1,7 +1,7 @@
 // The slots: one word per path of the mapping, which holds the entry of its value. Properties of the line itself (`$digest`, `$bucket`) have
 // slots too, which the host fills.
 
-import { Header, header } from './memory';
+import { Header, header } from './layout';
 
 /** The slots of paths; 12 bytes after them are reserved. */
 export function clearSlots(): void {

@@ -2,7 +2,7 @@
 // undecoded until a rule needs it.
 
 import { unescapeTo } from './escapes';
-import { entrySize, overflow, scratchAt, scratchLimit, tapeAt, tapeLimit } from './memory';
+import { entrySize, overflow, scratchAt, scratchLimit, tapeAt, tapeLimit } from './layout';
 
 /** Null and empty strings never count as the value of a path. */
 export enum Kind {
