@@ -1,5 +1,5 @@
 /**
- * Log records as OTLP/JSON, as far as this agent writes them (mapping/writers/json-writer.ts): read again from dead-letter files and
+ * Log records as OTLP/JSON, as far as this agent writes them (mapping/otlp/record-json.ts): read again from dead-letter files and
  * for people.
  */
 import { z } from 'zod';
