@@ -1,6 +1,6 @@
 /**
- * Golden pairs: a folder with `input.jsonl` and the records that a mapping has to make of it, `expected.json`. They hold for the
- * built-in mapping (test/mappings/) and for layers of users (`mapping test --golden`).
+ * Golden pairs: a folder with `input.jsonl` and the records that a mapping must produce from it, `expected.json`. They test the
+ * built-in mapping (test/mappings/) and users' layers (`mapping test --golden`).
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
@@ -14,13 +14,13 @@ import { redactionClasses } from './options.ts';
 export const goldenOptions = z.strictObject({
   layers: z.array(z.string()).optional(),
   redact: z.array(z.enum(redactionClasses)).optional(),
-  /** The size of the lines that the input holds the beginnings of. */
+  /** The size of the whole lines, if the input contains truncated lines. */
   cutFrom: z.int().optional(),
 });
 
 export type GoldenOptions = z.infer<typeof goldenOptions>;
 
-/** A record in OTLP/JSON and the resource that it stands under. */
+/** A record in OTLP/JSON, and its resource. */
 export interface GoldenRecord {
   readonly resource: { readonly attributes: readonly unknown[] };
   readonly record: { readonly attributes: readonly unknown[] };
@@ -36,7 +36,7 @@ const origin = {
 };
 const observedAtMs = Date.UTC(2025, 9, 7, 0, 15);
 
-/** The line as if it stood in an S3 object of workspace 1234567890123456. */
+/** The line as part of an S3 object of workspace 1234567890123456. */
 export function goldenLine(bytes: Uint8Array): IdentifiedLine {
   const digest = createHash('sha256').update(bytes).digest('hex');
   return { bytes, sizeBytes: bytes.length, origin, digest, occurrence: 1, observedAtMs };
@@ -61,7 +61,7 @@ export function goldenRecords(lines: readonly IdentifiedLine[], mapper: Mapper):
   });
 }
 
-/** What `expected.json` holds: one attribute a line, and long texts cut, so that a difference reads well. */
+/** The content of `expected.json`: one attribute per line and long strings shortened, so that diffs are readable. */
 export function goldenText(records: readonly GoldenRecord[]): string {
   return `[\n${records.map(readable).join(',\n')}\n]\n`;
 }

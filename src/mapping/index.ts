@@ -1,5 +1,5 @@
 /**
- * The mapping: from lines of Databricks audit logs to OpenTelemetry log records.
+ * Maps lines of Databricks audit logs to OpenTelemetry log records.
  */
 
 export { type FieldUse, fieldUsesOf } from './field-uses.ts';

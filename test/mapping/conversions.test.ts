@@ -1,5 +1,5 @@
 /**
- * The kernel's conversions against their definitions, which are here: regular expressions and JavaScript, and not made for speed.
+ * Compares the kernel's conversions with their definitions: plain JavaScript and regular expressions, written for clarity and not for speed.
  */
 import { writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
@@ -126,7 +126,7 @@ const value: fc.Arbitrary<Value> = fc.oneof(
   fc.constantFrom({ a: [1, 'x"y', null] }, [], [[], {}]),
 );
 
-/** JSON in which texts may be written with any escapes. */
+/** JSON, optionally with every character of a string escaped. */
 function jsonOf(each: Value, isEscaped: boolean): string {
   if (typeof each === 'bigint') return String(each);
   if (typeof each !== 'string' || !isEscaped) return JSON.stringify(each);
@@ -134,7 +134,7 @@ function jsonOf(each: Value, isEscaped: boolean): string {
   return `"${units.map((unit) => `\\u${unit}`).join('')}"`;
 }
 
-it('gives what the definition of each conversion says', () => {
+it('converts every value as the definition of each conversion does', () => {
   const file = join(temporaryDirectory(), 'all.yaml');
   const rules = conversionNames.map((name) => `  all.${name}: { from: value, as: ${name}, limits: { bytes: 100000 } }`);
   writeFileSync(file, `attributes:\n${rules.join('\n')}\n`);

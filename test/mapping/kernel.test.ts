@@ -1,5 +1,5 @@
 /**
- * What the kernel has room for, and what happens beyond: rooms double, and the record comes out the same.
+ * Lines that overflow a buffer of the kernel, which then doubles: their records, and those after them, must be complete.
  */
 import { describe, expect, it } from 'vitest';
 import type { Mapper } from '../../src/contracts/mapper.ts';
@@ -12,8 +12,8 @@ const createOne = (redact: readonly 'secrets'[] = ['secrets']) =>
   createMapper({ layers: ['databricks-audit'], redact, resourceAttributes: {} });
 const lineBytesMax = 1024 * 1024;
 
-describe('a line that fills a room', () => {
-  it('of entries is mapped whole', () => {
+describe('a line that overflows a buffer', () => {
+  it('with its values is mapped completely', () => {
     const line = lineOf({ requestParams: { list: filled(() => 1), note: 'x' }, actionName: 'behind' });
     const [record] = attributesOf(createOne(), [line]);
     expect(record).toMatchObject({
@@ -23,29 +23,29 @@ describe('a line that fills a room', () => {
     });
   });
 
-  it('of keys is mapped whole, and equal keys in it are found', () => {
+  it('with its keys is mapped completely, and duplicate keys are found', () => {
     const params = Object.fromEntries(filled((index) => `k${index}`).map((key) => [key, 1]));
     const text = lineText({ requestParams: params, actionName: 'behind' });
     const [record] = attributesOf(createOne(), [identifiedLine(text)]);
     expect(record?.['databricks.audit.action.name']).toBe('behind');
-    // The last of equal keys counts, as for JSON.parse.
-    const withEqualKeys = identifiedLine(`${text.slice(0, -1)},"actionName":"last"}`);
-    expect(attributesOf(createOne(), [withEqualKeys])[0]?.['databricks.audit.action.name']).toBe('last');
+    // The last of duplicate keys counts, as in JSON.parse.
+    const withDuplicateKeys = identifiedLine(`${text.slice(0, -1)},"actionName":"last"}`);
+    expect(attributesOf(createOne(), [withDuplicateKeys])[0]?.['databricks.audit.action.name']).toBe('last');
   });
 
-  it('of bytes of one key is mapped whole', () => {
+  it('with a single key is mapped completely', () => {
     const [record] = attributesOf(createOne(), [lineOf({ ['k'.repeat(900_000)]: 1, actionName: 'behind' })]);
     expect(record?.['databricks.audit.action.name']).toBe('behind');
   });
 
-  it('of texts to look into is searched for secrets to its end', () => {
+  it('with strings that may embed JSON is redacted to its end', () => {
     const texts = filled(() => '"');
     const line = lineOf({ requestParams: { list: [...texts, JSON.stringify({ password: 'hunter2' })] } });
     expect(createOne().toJsonLine(line)).not.toContain('hunter2');
     expect(createOne([]).toJsonLine(line)).toContain('hunter2');
   });
 
-  it('of texts without their escapes is mapped whole', () => {
+  it('with unescaped strings is mapped completely', () => {
     const inner = JSON.stringify({ texts: filled(() => 'a\nb').slice(0, 50_000), status: 'end' });
     const [record] = attributesOf(createOne(), [lineOf({ requestParams: inner, actionName: 'behind' })]);
     expect(record).toMatchObject({
@@ -54,21 +54,21 @@ describe('a line that fills a room', () => {
     });
   });
 
-  it('with what becomes longer when it is redacted is mapped whole', () => {
+  it('once it is redacted is mapped completely', () => {
     const line = lineOf({ requestParams: { token: filled(() => 1) }, actionName: 'behind' });
     const mapper = createOne();
     expect(attributesOf(mapper, [line])[0]?.['databricks.audit.action.name']).toBe('behind');
     expect(mapper.toJsonLine(line)).not.toMatch(/\[1,|,1,/);
   });
 
-  it('of a resource attribute is cut to the limit of texts', () => {
+  it('with a resource attribute is truncated to the limit of strings', () => {
     const request = decodeLogsRequest(encode(createOne(), [lineOf({ workspaceId: 'w'.repeat(900_000) })]));
     const [entry] = recordsOf(request);
     const attributes = plainAttributes((entry?.resource.attributes ?? []) as OtlpKeyValue[]);
     expect(attributes['databricks.workspace.id']).toBe('w'.repeat(4_096));
   });
 
-  it('leaves the records behind it as they are', () => {
+  it('does not change the records after it', () => {
     const usual = lineOf({ actionName: 'usual', requestParams: { a: [1, { b: 'c' }] }, workspaceId: '7' });
     const expected = Buffer.from(encode(createOne(), [usual]));
     const mapper = createOne();
@@ -81,7 +81,7 @@ describe('a line that fills a room', () => {
 });
 
 describe('a mapper', () => {
-  it('gives the same records when it has met more keys than it remembers', () => {
+  it('gives the same records after more keys than the key table holds', () => {
     const mapper = createOne();
     const ofKeys = (from: number) =>
       lineOf({
@@ -93,7 +93,7 @@ describe('a mapper', () => {
     expect(mapper.toJsonLine(line)).not.toContain('"p"');
   });
 
-  it('does not mistake where a line comes from, whether it can be read or not', () => {
+  it('attributes each line to its object, whether it can be parsed or not', () => {
     const mapper = createOne();
     const [here, there] = ['1', '2'].map((workspaceId) => ({
       ...identifiedLine('x').origin,
@@ -105,11 +105,11 @@ describe('a mapper', () => {
       return identifiedLine(index % 3 === 0 ? 'no record' : '{"timestamp":1759795200000}', origin && { origin });
     });
     const keys = attributesOf(mapper, lines).map((record) => record['aws.s3.key']);
-    // Records of one resource are next to each other in a request.
+    // A request groups records by resource.
     expect(keys).toEqual([...Array(6).fill('in 1'), ...Array(6).fill('in 2')]);
   });
 
-  it('keeps requests apart that are filled in turns', () => {
+  it('keeps requests separate that are filled in turns', () => {
     const mapper = createOne();
     const encoders = [1, 2, 3].map(() => mapper.createEncoder('protobuf'));
     const lines = encoders.map((_, index) =>
@@ -123,7 +123,7 @@ describe('a mapper', () => {
     }
   });
 
-  it('counts the occurrences of equal lines in their ids, whether they can be read or not', () => {
+  it('numbers identical lines in their ids, whether they can be parsed or not', () => {
     for (const content of ['{"timestamp":1759795200000}', '{"password":"p","timestamp":1759795200000}', 'no record']) {
       const lines = [1, 2, 30].map((occurrence) => identifiedLine(content, { occurrence }));
       const { digest = '' } = lines[0] ?? {};
@@ -133,7 +133,7 @@ describe('a mapper', () => {
   });
 });
 
-/** Values that make a list of nearly a megabyte of JSON. */
+/** Values whose JSON is nearly a megabyte long. */
 function filled<Value>(make: (index: number) => Value): Value[] {
   const values: Value[] = [];
   const sizeBytesMax = lineBytesMax - 10_000;

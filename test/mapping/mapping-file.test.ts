@@ -111,7 +111,7 @@ redact: { passwords: {} }
       expect.stringMatching(
         /^ {2}ours\.yaml:1:1: versoin: expected a key of a mapping: version, schemaUrl, .*, got 1$/,
       ),
-      '  ours.yaml:2:1: event: expected a text that is not empty, got ""',
+      '  ours.yaml:2:1: event: expected a non-empty string, got ""',
       '  ours.yaml:3:23: unparsed.severity: expected one of TRACE, DEBUG, INFO, WARN, ERROR, FATAL, got "LOUD"',
       expect.stringMatching(
         /^ {2}ours\.yaml:7:5: attributes\.user\.email\.as: expected one of string, .*, got "emale"$/,

@@ -1,5 +1,5 @@
 /**
- * Where the kernel finds the value of a path, against a definition that walks through parsed JSON.
+ * Compares the values that the kernel finds for paths with a definition that walks parsed JSON.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ const paths = [
 
 type Json = string | null | { readonly [key: string]: Json };
 
-/** In each segment, the first spelling with a value counts. Objects may be in texts. */
+/** Of the spellings of a segment, the first with a value counts. Objects may be embedded in strings. */
 function valueAt(root: Json, path: string): Json | undefined {
   let value: Json | undefined = root;
   for (const segment of path.split('.')) {
@@ -62,7 +62,7 @@ const { object } = fc.letrec<{ object: Record<string, Json> }>((tie) => ({
 }));
 
 describe.each([[[]], [['secrets'] as const]])('with redaction %j, a path', (redact) => {
-  it('leads to the value that it leads to in parsed JSON', () => {
+  it('leads to the same value as in parsed JSON', () => {
     const file = join(temporaryDirectory(), 'paths.yaml');
     writeFileSync(
       file,
@@ -72,7 +72,7 @@ describe.each([[[]], [['secrets'] as const]])('with redaction %j, a path', (reda
     fc.assert(
       fc.property(object, (record) => {
         const line = identifiedLine(JSON.stringify({ timestamp: 1_759_795_200_000, ...record }));
-        // Texts in texts in texts go as a whole.
+        // Redaction replaces JSON that is embedded too deeply.
         fc.pre(!mapper.toJsonLine(line).includes('[redacted]'));
         const encoder = mapper.createEncoder('protobuf');
         encoder.append(line);

@@ -1,5 +1,5 @@
 /**
- * What was found out about one record serves the others of its shape: nothing of it may show in them.
+ * A mapper reuses its memory from record to record: nothing of one record may appear in another.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -76,7 +76,7 @@ describe('records that take turns', () => {
     );
   });
 
-  it('come out as each of them alone when there are more shapes than are kept', () => {
+  it('come out as each of them alone after tens of thousands of different keys', () => {
     const shared = createOne();
     for (let index = 0; index < 40_000; index++)
       shared.toJsonLine(identifiedLine(`{"timestamp":1,"requestParams":{"k${index}":1}}`));
@@ -88,7 +88,7 @@ describe('records that take turns', () => {
     }
   });
 
-  it('come out as each of them alone when they are longer than shapes are kept', () => {
+  it('come out as each of them alone when they differ only after a long array', () => {
     const shared = createOne();
     const long = (last: string) =>
       `{"timestamp":1759795200000,"requestParams":{"list":[${'1,'.repeat(400)}${last}]},"serviceName":"x"}`;

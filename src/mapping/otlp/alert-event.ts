@@ -1,5 +1,5 @@
 /**
- * Alert events: the agent's own events about a workspace, as records next to those of the workspace.
+ * Encodes alert events, the agent's own events about a workspace, as log records.
  */
 import type { AlertEvent } from '../../contracts/mapper.ts';
 import type { OtlpKeyValue } from '../../model/otlp-json.ts';
@@ -39,13 +39,13 @@ export class AlertEventWriter {
       if (value !== undefined) attributes.set(key, value);
       else if (workspaceId !== undefined && from?.includes('$workspaceId')) attributes.set(key, workspaceId);
     }
-    // A Loki stream of its own: in the workspace's, an alert would make events that arrive late look too old.
+    // A separate Loki stream: in that of the workspace, an alert event would make late events look too old.
     attributes.set('service.instance.id', `${workspaceId ?? ''}:notices`);
     for (const [key, value] of Object.entries(this.#resourceAttributes)) attributes.set(key, value);
     return { identity: JSON.stringify([...attributes]), attributes: [...attributes] };
   }
 
-  /** What the mapping gives every record as well: its uid, wherever a layer wants it, its name, and constants. */
+  /** The attributes of the event, and those that the mapping gives every record: uid, event name, constants. */
   #attributesOf(event: AlertEvent): OtlpKeyValue[] {
     const attributes = new Map<string, string | number | boolean>(Object.entries(event.attributes));
     for (const [target, rules] of this.#mapping.attributes) {

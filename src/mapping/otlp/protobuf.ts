@@ -1,6 +1,6 @@
 /**
- * Log records as protobuf (opentelemetry-proto, common/v1 and logs/v1), for everything that is encoded once or rarely: constants of a mapping,
- * resources, alert events, replayed records. The kernel writes the records of lines.
+ * Encodes protobuf (opentelemetry-proto, common/v1 and logs/v1) off the hot path: constants of a mapping, resources, alert events, replayed
+ * records. The kernel writes the records of lines.
  *
  * Tags are field number * 8 + wire type (0 varint, 1 eight bytes, 2 with length).
  */
@@ -62,13 +62,13 @@ export function encodeEventName(eventName: string): Buffer {
   return textField(0x62, eventName);
 }
 
-/** KeyValue{key = 1, value = 2}. An empty map or array leaves no trace, its key included. */
+/** KeyValue{key = 1, value = 2}. An empty map or array is omitted with its key. */
 export function encodeKeyValue(tag: number, key: string, value: OtlpValue): Buffer {
   const encoded = encodeValue(value);
   return encoded.length === 0 ? encoded : field(tag, [textField(0x0a, key), field(0x12, [encoded])]);
 }
 
-/** Numbers are whole. */
+/** @param value numbers must be integers. */
 export function otlpValue(value: string | number | boolean): OtlpValue {
   if (typeof value === 'string') return { stringValue: value };
   return typeof value === 'number' ? { intValue: value } : { boolValue: value };
@@ -79,7 +79,7 @@ export function encodeTextAttributes(tag: number, attributes: TextAttributes): B
   return Buffer.concat(attributes.map(([key, stringValue]) => encodeKeyValue(tag, key, { stringValue })));
 }
 
-/** A field with a length in front of its content. */
+/** A length-delimited field. */
 export function field(tag: number, content: readonly Uint8Array[]): Buffer {
   return Buffer.concat([lengthHeader(tag, content), ...content]);
 }
@@ -88,7 +88,7 @@ export function lengthHeader(tag: number, content: readonly Uint8Array[]): Buffe
   return varintField(tag, BigInt(content.reduce((sizeBytes, part) => sizeBytes + part.length, 0)));
 }
 
-/** Half surrogate pairs become U+FFFD. */
+/** Lone surrogates become U+FFFD. */
 export function textField(tag: number, text: string): Buffer {
   return field(tag, [Buffer.from(text)]);
 }

@@ -1,6 +1,6 @@
 /**
- * An encoded log record as OTLP/JSON (opentelemetry-proto, docs/specification.md, "JSON Protobuf Encoding"): 64-bit integers are decimal
- * strings, names are lowerCamelCase. Reads only what the agent itself has written.
+ * Converts an encoded log record to OTLP/JSON (opentelemetry-proto, docs/specification.md, "JSON Protobuf Encoding"): 64-bit integers are
+ * decimal strings, names are lowerCamelCase. Only reads what the mapping writes.
  */
 import type { Buffer } from 'node:buffer';
 
@@ -101,7 +101,7 @@ class Reader {
     }
   }
 
-  /** An integer of 64 bits with sign. */
+  /** A signed 64-bit integer. */
   integer(): number | bigint {
     const start = this.at;
     const value = this.varint();
@@ -121,7 +121,7 @@ class Reader {
     return this.#bytes.readDoubleLE(this.at - 8);
   }
 
-  /** A text in quotes. */
+  /** A string as JSON, in quotes. */
   text(): string {
     const sizeBytes = this.varint();
     this.at += sizeBytes;

@@ -1,6 +1,6 @@
 /**
- * An ExportLogsServiceRequest that is being filled: encoded records, grouped by resource. Protobuf is what the kernel writes, and JSON is
- * read back from that, so there is one definition of a record.
+ * Builds an ExportLogsServiceRequest from encoded records, grouped by resource. The kernel writes protobuf, and JSON is converted from it, so a
+ * record has a single definition.
  */
 import { Buffer } from 'node:buffer';
 import type { OtlpEncoding } from '../../contracts/mapper.ts';
@@ -23,7 +23,7 @@ export interface Request {
   readonly recordCount: number;
   /** Close to the size of the request body so far. */
   readonly sizeBytes: number;
-  /** Adds an encoded record (`encodeRecord`), which is from start to end in the bytes. They are copied. */
+  /** Copies an encoded record (see `encodeRecord`) from the bytes between start and end. */
   add(resource: Resource, bytes: Buffer, start: number, end: number): void;
   /** The request body, valid until the next record is added. The request is empty afterwards. */
   finish(): Uint8Array;
@@ -34,10 +34,10 @@ export function createRequest(encoding: OtlpEncoding, envelope: Envelope): Reque
 }
 
 const initialSizeBytes = 256 * 1024;
-/** For what precedes the records of a resource: nearly all requests have one resource, and no megabyte has to be moved. */
+/** Reserved for what precedes the records: nearly all requests have a single resource, whose records then need not be moved. */
 const headRoomBytes = 8192;
 
-/** Records in a row that belong to one resource. */
+/** Consecutive records of one resource. */
 interface Run {
   readonly start: number;
   readonly resource: Resource;
@@ -86,7 +86,7 @@ class ProtobufRequest implements Request {
     return request;
   }
 
-  /** The records where they are, between what precedes and what follows them. */
+  /** Writes what precedes and follows the records around them, in place. */
   #framed(group: Group): Uint8Array {
     const { before, after } = this.#resourceLogs(group);
     const start = headRoomBytes - before.length;

@@ -1,6 +1,5 @@
 /**
- * What is known of a line and not in it (`$digest`, `$bucket`), as entries like those of the tape: the rules of the kernel read them like any
- * value of a record.
+ * Properties of a line outside its record (`$digest`, `$bucket`), as entries like those of the tape, so that rules read them like any value.
  */
 import type { IdentifiedLine } from '../../model/line.ts';
 import type { ObjectOrigin } from '../../model/object.ts';
@@ -13,7 +12,7 @@ const kinds = { true: 3, integer: 4, text: 6 } as const;
 
 const entryBytes = 32;
 const wordBytes = 4;
-/** Longer than a key of S3 or a path. What is longer is cut. */
+/** More than the length of an S3 key or a path. Longer strings are truncated. */
 const textBytesMax = 16_384;
 
 export class LineEntries {
@@ -71,12 +70,12 @@ function locationOf({ location, fileName, workspaceId, date }: ObjectOrigin): [L
   return Object.entries({ bucket, key, fileName, workspaceId, date }) as [LineField, string | undefined][];
 }
 
-/** The first words of an entry: start, end, the object in it, kind. */
+/** The first words of an entry: start, end, embedded object, kind. */
 function entryWords(kind: keyof typeof kinds, start: Address, sizeBytes: number): number[] {
   return [start, start + sizeBytes, 0, kinds[kind]];
 }
 
-/** The entry of a constant text. */
+/** The entry of a constant string. */
 export function textEntry(text: string, image: ProgramImage): Address {
   const { at, sizeBytes } = image.text(text);
   return image.words([...entryWords('text', at, sizeBytes), 0, 0, 0, 0]);

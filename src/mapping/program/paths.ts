@@ -1,26 +1,26 @@
 /**
- * The paths of a mapping as a tree of keys, in which every way to spell a path has a slot of its own. The kernel walks the tree while it
- * scans (kernel/assembly/scan.ts), and looks for a path's value in its slots (kernel/assembly/slots.ts).
+ * The paths of a mapping as a tree of keys, in which every spelling of a path has its own slot. The kernel walks the tree while scanning
+ * (kernel/assembly/scan.ts), and reads a path's value from its slots (kernel/assembly/slots.ts).
  */
 import type { Address, ProgramImage } from './program-image.ts';
 
 interface Node {
   readonly children: Map<string, Node>;
-  /** Objects are wanted here, also one in a text. */
+  /** The value is needed as an object, which may be embedded in a string. */
   takesObject: boolean;
-  /** Nodes are numbered depth first, so what is below a node is a range of slots. */
+  /** Slots are assigned depth first, so those below a node are a range. */
   slot: Address;
   endOfSlots: Address;
 }
 
 const wordBytes = 4;
-/** In place of the address of a slot: the list of slots ends. */
+/** Instead of the address of a slot. */
 const endOfList = 0;
 
 export class Paths {
   readonly slots: Address;
   readonly slotsEnd: Address;
-  /** Of all keys of paths, with the steps that paths take with them. */
+  /** The keys of all paths, with their steps. */
   readonly keys: Address;
   readonly rootStep: Address;
   readonly #root: Node;
@@ -28,7 +28,7 @@ export class Paths {
   /** An address that never holds 0. */
   readonly #always: Address;
 
-  /** @param paths each with whether its value is wanted as an object. */
+  /** @param paths each with whether its value is needed as an object. */
   constructor(paths: readonly (readonly [path: string, takesObject: boolean])[], image: ProgramImage) {
     const root = newNode();
     for (const [path, takesObject] of paths) addPath(root, path, takesObject);
@@ -57,20 +57,20 @@ export class Paths {
 
   /**
    * A list of the path's slots.
-   * @param after the list that it goes on with; 0 for none.
+   * @param after the list that follows; 0 for none.
    */
   listOf(path: string, after: Address): Address {
     return this.#listBelow(this.#root, segmentsOf(path), after);
   }
 
-  /** @param items slots, each with 0 or the list that it leads to when it has an entry. */
+  /** @param items slots, each followed by 0 or the list to continue with if the slot holds an entry. */
   list(items: readonly Address[], after: Address): Address {
     return this.#image.words([...items, ...(after === 0 ? [endOfList] : [this.#always, after])]);
   }
 
   /**
-   * Of several spellings of a segment, the first with a value counts, whatever is below it: where a path goes on from a segment, each
-   * spelling leads to a list of its own.
+   * Of several spellings of a segment, the first with a value counts, even if nothing is found below it: if the path continues, each spelling
+   * leads to a list of its own.
    */
   #listBelow(node: Node, [spellings = [], ...further]: readonly string[][], after: Address): Address {
     const children = spellings.map((key) => childOf(node, key));
@@ -96,7 +96,7 @@ function segmentsOf(path: string): string[][] {
   return path.split('.').map((segment) => segment.split('|'));
 }
 
-/** The number of a node is the address of its slot; that of the root is 1. */
+/** The address of its slot identifies a node; the root has the number 1. */
 function newNode(): Node {
   return { children: new Map(), takesObject: false, slot: 1, endOfSlots: 0 };
 }

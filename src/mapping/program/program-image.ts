@@ -1,9 +1,9 @@
 /**
- * The part of the kernel's memory that the compiled program takes, while it is being laid out. Addresses are final from the start.
+ * The memory image of the compiled program, under construction. Addresses are final from the start.
  */
 import { Buffer } from 'node:buffer';
 
-/** Where the kernel has something; 0 is none. */
+/** An address in the kernel's memory; 0 is none. */
 export type Address = number;
 
 const alignmentBytes = 16;
@@ -23,7 +23,7 @@ export class ProgramImage {
     return this.#bytes.subarray(0, this.#end);
   }
 
-  /** Room, filled with zeros; the kernel may read and write a step behind it. */
+  /** Reserves zeroed memory; the kernel may access up to 16 bytes after it. */
   reserve(sizeBytes: number): Address {
     const at = this.#end;
     this.#end = Math.ceil((at + sizeBytes + alignmentBytes) / alignmentBytes) * alignmentBytes;

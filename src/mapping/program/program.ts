@@ -1,6 +1,6 @@
 /**
- * From the mapping as data to the program that the kernel runs for every record: paths become slots, rules become rows of a fixed size, and
- * everything constant is encoded once, here. The layouts are those of kernel/assembly/.
+ * Compiles a mapping to the program that the kernel runs for every record: paths become slots, rules become rows of fixed size, and constants
+ * are encoded once. kernel/assembly/ defines the layouts.
  */
 import { type ConversionName, conversionNames, conversionTypes, principalTypes } from '../conversions.ts';
 import type { Mapping } from '../mapping-file.ts';
@@ -17,7 +17,7 @@ import { LineEntries, textEntry } from './line-entries.ts';
 import { Paths } from './paths.ts';
 import type { Address, ProgramImage } from './program-image.ts';
 
-/** Why a line is no record. Constant texts: what could not be parsed is in the body only, where redaction has been over it. */
+/** Why a line is not a record. Constant strings: the unparsed content appears only in the body, where it is redacted. */
 export const unparsedReasons = {
   notJson: 'not JSON',
   notAnObject: 'not a JSON object',
@@ -34,16 +34,16 @@ const timestampReasons = {
 export interface Program {
   readonly lineEntries: LineEntries;
   readonly reasons: Readonly<Record<UnparsedReason, Address>>;
-  /** Names of the resource attributes that the kernel finds, in their order. */
+  /** Names of the resource attributes that the kernel finds, in order. */
   readonly resourceKeys: readonly string[];
 }
 
 export interface ProgramOptions {
-  /** Resource attributes that are the same for all resources, whatever the record says. */
+  /** Resource attributes that all resources have, regardless of the record. */
   readonly fixedResourceKeys: ReadonlySet<string>;
-  /** Services with rules of redaction; undefined without redaction. */
+  /** Services with redaction rules; undefined without redaction. */
   readonly redactedServices: readonly string[] | undefined;
-  /** Keeps senders from choosing keys that collide. */
+  /** Random, so that no sender can choose keys that collide. */
   readonly hashSeed: number;
 }
 
@@ -86,7 +86,7 @@ export function compileProgram(mapping: Mapping, options: ProgramOptions, image:
   };
 }
 
-/** Such as `$digest`: known of the line, and not from its record. */
+/** Whether the path is a property of the line, such as `$digest`, and not in its record. */
 export function isOfLine(path: string): boolean {
   return path.startsWith('$');
 }
@@ -97,15 +97,15 @@ const ruleWords = 12;
 const factWords = 8;
 const flatNameBuckets = 256;
 const noLimit = 0xffff_ffff;
-/** In place of the number of a conversion. */
+/** Instead of the number of a conversion. */
 const [toMap, toConstant, endOfRules] = [100, 101, 102];
-/** A map keeps flattened names apart. */
+/** Marks a map whose flattened names must be distinct. */
 const distinctNamesBit = 0x8000_0000;
 const asks = { present: 0, absent: 1, range: 2, list: 3 } as const;
-/** What a conversion finds. */
+/** Kinds of results; see `Found` in the kernel. */
 const found = { string: 1, integer: 2 } as const;
 
-/** The words of a rule that differ from 0. */
+/** The words of a rule, unless 0. */
 interface RuleWords {
   readonly does: number;
   readonly from?: Address;
@@ -141,7 +141,7 @@ class Compiler {
     );
   }
 
-  /** A list of the slots of all paths. */
+  /** The list of the slots of all paths. */
   slots(from: readonly string[]): Address {
     return from.reduceRight((after, path) => {
       const field = lineFields.find((name) => path === `$${name}`);
@@ -150,7 +150,7 @@ class Compiler {
     }, 0);
   }
 
-  /** Of the service that a record is about. */
+  /** The slots of the service that a record belongs to. */
   serviceSlots(): Address {
     return this.slots(this.#mapping.facts.get('service')?.from.filter((path) => !isOfLine(path)) ?? []);
   }
@@ -186,7 +186,7 @@ class Compiler {
     return at;
   }
 
-  /** How parsed and unparsed records end, and what else they have for good. */
+  /** The constant parts of parsed and unparsed records. */
   recordEnds(): Address {
     const { eventName, unparsed } = this.#mapping;
     const { missing, outOfRange } = timestampReasons;
@@ -236,7 +236,7 @@ class Compiler {
   }
 }
 
-/** All paths into records, each with whether a map is made of its value. */
+/** All paths into records, each with whether its value becomes a map. */
 function pathsOf({ timestampPaths, facts, resource, attributes }: Mapping): (readonly [string, boolean])[] {
   const rules = [...facts.values(), ...resource.values(), ...[...attributes.values()].flat()];
   return [{ from: timestampPaths, as: 'unix_ms' }, ...rules].flatMap(({ from = [], as }) =>
