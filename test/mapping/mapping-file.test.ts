@@ -164,7 +164,7 @@ redact: { passwords: {} }
 
   it('include keys and values that are no Unicode, which would become the same key', () => {
     const message = mistakesIn('attributes: { "\\ud800": { from: a }, "\\udfff": { from: a } }\nevent: "a\\ud800"\n');
-    expect(message.match(/whole characters/g)).toHaveLength(3);
+    expect(message.match(/lone surrogates/g)).toHaveLength(3);
   });
 
   it('include paths that could be spelled in too many ways, or are too long', () => {
