@@ -26,7 +26,8 @@ import { ObjectVisitor } from '../pipeline/object-visitor.ts';
 import { type Clock, clockUntil, systemClock } from '../runtime/clock.ts';
 import { type Logger, silentLogger } from '../runtime/logger.ts';
 import { Semaphore } from '../runtime/semaphore.ts';
-import { type Backlog, Shipping } from '../schedule/shipping.ts';
+import { type Backlog, measureBacklog } from '../schedule/backlog.ts';
+import { Shipping } from '../schedule/shipping.ts';
 import { SilenceWatch } from '../schedule/silence-watch.ts';
 import { startDate } from '../schedule/start-date.ts';
 import { createSources, type DeliveryFiles, type S3Api } from '../sources/index.ts';
@@ -55,13 +56,21 @@ export interface AgentDependencies {
   readonly exporter?: Exporter | undefined;
   /** Takes the place of the state of the configuration. */
   readonly openState?: ((options: StateOptions) => Promise<OpenState>) | undefined;
+  /** Takes the place of the mapper of the configuration, except for sources with a mapping of their own. */
   readonly mapper?: Mapper | undefined;
   readonly decoder?: Decoder | undefined;
-  /** The network and the disk of single parts, for tests and simulations. */
+  /**
+   * The network and the disk of single parts, for tests and simulations.
+   * @internal
+   */
   readonly createS3?: (() => S3Api) | undefined;
+  /** @internal */
   readonly deliveryFiles?: DeliveryFiles | undefined;
+  /** @internal */
   readonly transport?: HttpTransport | undefined;
+  /** @internal */
   readonly deadLetterFiles?: DeadLetterFiles | undefined;
+  /** @internal */
   readonly openDatabase?: OpenDatabase | undefined;
 }
 
@@ -90,6 +99,7 @@ export async function createAgent(
   dependencies: AgentDependencies = {},
   mode: 'longRunning' | 'oneShot' = 'longRunning',
 ): Promise<Agent> {
+  refuseNoSources(configuration, dependencies);
   refuseWorkersWithOwnParts(configuration, dependencies);
   const { logger = silentLogger, clock = systemClock, openState = openDeliveryState } = dependencies;
   const mapperFor = createMappers(configuration, dependencies.mapper);
@@ -183,7 +193,7 @@ export async function createAgent(
         await state.reopen(object, stop);
         return await shipper.ship(object, stop);
       }),
-    backlog: (stop) => shipping.backlog(sources, { from: schedule.startDate, before: undefined }, stop),
+    backlog: (stop) => measureBacklog(sources, state, { from: schedule.startDate, before: undefined }, stop),
     async close() {
       await silence.close();
       await closeAll(workers, exporter, sources, state);
@@ -191,12 +201,23 @@ export async function createAgent(
   };
 }
 
-/** Worker threads open objects and send records by themselves, and functions cannot be passed to them. */
-function refuseWorkersWithOwnParts({ workers }: Configuration, { sources = [], exporter }: AgentDependencies): void {
-  if (workers === 1 || (sources.length === 0 && exporter === undefined)) return;
+function refuseNoSources(configuration: Configuration, { sources = [] }: AgentDependencies): void {
+  if (configuration.sources.length + sources.length > 0) return;
+  throw new AgentError('ERR_CONFIGURATION', 'DATABRICKS_AUDIT_SOURCE: expected a source, got nothing', {
+    hint: 'Set the variable, or pass a source of your own to createAgent.',
+  });
+}
+
+/** Worker threads read, map and send by themselves, and functions cannot be passed to them. */
+function refuseWorkersWithOwnParts(
+  { workers }: Configuration,
+  { sources = [], exporter, mapper, decoder }: AgentDependencies,
+): void {
+  const hasOwnParts = sources.length > 0 || [exporter, mapper, decoder].some((part) => part !== undefined);
+  if (workers === 1 || !hasOwnParts) return;
   throw new AgentError(
     'ERR_CONFIGURATION',
-    `DATABRICKS_AUDIT_WORKERS: expected 1 with a source or exporter of your own, got ${workers}`,
+    `DATABRICKS_AUDIT_WORKERS: expected 1 with a source, exporter, mapper or decoder of your own, got ${workers}`,
   );
 }
 

@@ -25,11 +25,11 @@ export interface AgentLog {
 
 /** The agent's own log, on `destination` and, when configured, to the collector. */
 export async function openLog(
-  { logLevel, telemetry: { selfLogs, metrics } }: Configuration,
+  { logLevel, otlp: { protocol }, telemetry: { selfLogs, metrics } }: Configuration,
   destination: NodeJS.WriteStream,
 ): Promise<AgentLog> {
   if (selfLogs === 'stderr') return { logger: createLogger(logLevel, destination), close: async () => {} };
-  const ownLogs = await startOwnLogs(metrics.resourceAttributes, systemClock);
+  const ownLogs = await startOwnLogs({ protocol, resourceAttributes: metrics.resourceAttributes }, systemClock);
   return { logger: createLogger(logLevel, destination, ownLogs.write), close: ownLogs.close };
 }
 

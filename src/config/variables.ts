@@ -1,8 +1,6 @@
 /**
  * All environment variables of the agent, collected from the parts that declare them.
  */
-
-import { workerOptions } from '../agent/workers/options.ts';
 import { deliveryOptions } from '../delivery/options.ts';
 import { exportOptions } from '../export/options.ts';
 import { mappingOptions } from '../mapping/options.ts';
@@ -13,6 +11,7 @@ import { scheduleOptions } from '../schedule/options.ts';
 import { sourceOptions } from '../sources/options.ts';
 import { telemetryOptions } from '../telemetry/options.ts';
 import { parseResourceAttributes } from './resource-attributes.ts';
+import { workerOptions } from './worker-options.ts';
 
 const generalOptions = {
   OTEL_SERVICE_NAME: variable((text) => good(text)).describe(
@@ -42,5 +41,3 @@ export const variables = {
   ...telemetryOptions,
   ...generalOptions,
 };
-
-export type VariableName = keyof typeof variables;

@@ -30,7 +30,7 @@ export interface ClaimParts {
 export class SqliteClaim implements Claim {
   readonly known: ObjectState | undefined;
   readonly announcements: readonly Announcement[];
-  readonly lost = new AbortController().signal;
+  readonly lost: AbortSignal = new AbortController().signal;
   readonly #origin: ObjectOrigin;
   readonly #parts: ClaimParts;
 

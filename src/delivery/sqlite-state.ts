@@ -20,6 +20,7 @@ import { prepareStatements, type Statements } from './statements.ts';
 import { WorkspaceRows } from './workspace-rows.ts';
 
 export interface StateOptions extends CommitQueueOptions {
+  /** @internal */
   readonly openDatabase?: OpenDatabase | undefined;
 }
 

@@ -15,6 +15,7 @@ import type { ObjectShipper } from '../pipeline/object-shipper.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { Semaphore } from '../runtime/semaphore.ts';
+import { measureBacklog } from './backlog.ts';
 import { FaultLog } from './fault-log.ts';
 import { Leadership } from './leadership.ts';
 import { isDue } from './start-date.ts';
@@ -44,13 +45,6 @@ export interface ShippingContext {
   readonly onPoll?: ((lookbackStart: string) => void) | undefined;
   /** Called when everything of the look-back that was there at this time is settled. */
   readonly onCaughtUp?: ((atMs: number, signal: AbortSignal) => Promise<void>) | undefined;
-}
-
-/** What is listed and not settled yet. */
-export interface Backlog {
-  objectCount: number;
-  sizeBytes: number;
-  readonly dates: Set<string>;
 }
 
 /** A lane ships workspaces in parallel, within limits of its own. */
@@ -105,29 +99,6 @@ export class Shipping {
       return false;
     });
     return complete.every(Boolean);
-  }
-
-  /** Lists everything within the dates, without opening anything. */
-  async backlog(sources: readonly Source[], dates: DateRange, signal: AbortSignal): Promise<Backlog> {
-    const backlog: Backlog = { objectCount: 0, sizeBytes: 0, dates: new Set() };
-    for (const source of sources) {
-      for await (const workspace of source.list({ dates, signal, onFault: () => {} })) {
-        try {
-          for await (const page of workspace.pages()) {
-            const due = page.map(({ object }) => object).filter((object) => this.#isDue(object));
-            for (const { origin, version } of await this.#context.state.unsettled(due)) {
-              backlog.objectCount++;
-              backlog.sizeBytes += version.sizeBytes;
-              if (origin.date !== undefined) backlog.dates.add(origin.date);
-            }
-          }
-        } catch (error) {
-          // The walk that follows meets the same error and reports it.
-          if (!isAgentError(error)) throw error;
-        }
-      }
-    }
-    return backlog;
   }
 
   /** Works on all sources in parallel; an error that nothing can continue after, wherever it happens, stops all of it. */
@@ -209,7 +180,7 @@ export class Shipping {
   /** Reports the size of a first start while there is time to limit it. */
   async #reportBackfill(source: Source, signal: AbortSignal): Promise<void> {
     const dates = { from: this.#context.schedule.startDate, before: this.#lookbackStart() };
-    const backlog = await this.backlog([source], dates, signal).catch(() => undefined);
+    const backlog = await measureBacklog([source], this.#context.state, dates, signal).catch(() => undefined);
     signal.throwIfAborted();
     if (backlog === undefined || backlog.objectCount === 0) return;
     const days = [...backlog.dates].sort();

@@ -7,11 +7,12 @@ import { type KindName, kinds, type LocationOf, type SourceLocation } from './ki
 import type { ObjectOpener, SourceDependencies } from './source-kind.ts';
 
 export type { DeliveryFile, DeliveryFiles, FileStats } from './directory/delivery-files.ts';
-export { directoryAt } from './directory/index.ts';
+export { type DirectoryLocation, directoryAt } from './directory/index.ts';
 export type { SourceLocation } from './kinds.ts';
 export { readLayout } from './layout.ts';
 export { type BucketFacts, inspectBucket } from './s3/bucket-inspection.ts';
 export type { S3Api } from './s3/client.ts';
+export type { S3Location } from './s3/index.ts';
 export type { ObjectOpener, SourceDependencies } from './source-kind.ts';
 
 /** A location with everything decided. */

@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 
 const parts = {
   commands: 'every command of the real process: what it prints, its exit code, its health, metrics and logs',
+  package: 'the packed package as a library: a program that has only the package compiles and runs docs/library.md',
   delivery: 'every line once when objects are overwritten, the collector or the disk fails, or the clock is wrong',
   kills: 'a process that is killed at each step loses nothing and repeats only what was in flight',
   fuzz: 'hostile lines, answers, mapping files and settings',

@@ -274,7 +274,7 @@ describe('Shipping', () => {
     });
   });
 
-  it('tells once that there is nothing to read, and when that is over', async () => {
+  it('reports once that there is nothing to read, and when that has changed', async () => {
     const bucket = new Bucket();
     bucket.oddity = new AgentError('ERR_SOURCE_LAYOUT', 'nothing yet');
     const { clock, logged, follow } = setUp(bucket);
@@ -283,7 +283,7 @@ describe('Shipping', () => {
     expect(logged.map(({ message }) => message)).toEqual(['Listing is incomplete']);
     bucket.oddity = undefined;
     await clock.advance(minute);
-    expect(logged.slice(1)).toMatchObject([{ message: 'A fault of the source is over', fields: { occurrences: 11 } }]);
+    expect(logged.slice(1)).toMatchObject([{ message: 'Source recovered', fields: { occurrences: 11 } }]);
   });
 
   it('takes no fault for over while the source cannot be listed', async () => {

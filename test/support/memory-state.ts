@@ -39,11 +39,13 @@ export interface MemoryStateOptions {
   readonly store?: MemoryStore;
   readonly createdOn?: string;
   /** True when another process holds the object that is about to be claimed. */
-  readonly refuses?: () => boolean;
+  readonly refuses?: (id: ObjectId | 'lead') => boolean;
   /** True when another process takes the object over before the next change is durable. */
-  readonly loses?: () => boolean;
-  /** Called when changes became durable. */
-  readonly onCommit?: () => void;
+  readonly loses?: (id: ObjectId) => boolean;
+  /** Called when changes of an object became durable. */
+  readonly onCommit?: (id: ObjectId) => void;
+  /** Called when a claim was found to be taken over. */
+  readonly onLost?: (id: ObjectId) => void;
 }
 
 /** Nothing that it does has an effect once its process is gone: call `die`. */
@@ -81,14 +83,15 @@ class MemoryState implements OpenState {
     await turn();
     const { id } = object.origin;
     if (this.#isSettled(object)) return 'settled';
-    if (this.#claims.has(id) || this.#options.refuses?.()) return 'elsewhere';
+    if (this.#claims.has(id) || this.#options.refuses?.(id)) return 'elsewhere';
     const epoch = (this.#store.epochs.get(id) ?? 0) + 1;
     this.#store.epochs.set(id, epoch);
     const claim = new MemoryClaim(object.origin, epoch, {
       store: this.#store,
-      loses: () => this.#options.loses?.() ?? false,
+      loses: () => this.#options.loses?.(id) ?? false,
       isDead: () => this.#isDead,
-      onCommit: () => this.#options.onCommit?.(),
+      onCommit: () => this.#options.onCommit?.(id),
+      onLost: () => this.#options.onLost?.(id),
       onRelease: () => this.#claims.delete(id),
     });
     this.#claims.set(id, claim);
@@ -108,7 +111,7 @@ class MemoryState implements OpenState {
 
   async lead(): Promise<Lead | undefined> {
     await turn();
-    if (this.#options.refuses?.()) return undefined;
+    if (this.#options.refuses?.('lead')) return undefined;
     return { lost: new AbortController().signal, release: async () => {} };
   }
 
@@ -160,6 +163,7 @@ interface ClaimParts {
   readonly loses: () => boolean;
   readonly isDead: () => boolean;
   readonly onCommit: () => void;
+  readonly onLost: () => void;
   readonly onRelease: () => void;
 }
 
@@ -210,6 +214,7 @@ class MemoryClaim implements Claim {
       register.deadLetteredCount += deadLetteredCount;
       if (newestEventMs !== undefined) this.#noteEvent(newestEventMs);
     });
+    void turn().then(() => this.#commit()); // Nobody waits for it.
   }
 
   finish(...[settledVersion, settled, stillAnnounced]: Parameters<Claim['finish']>): void {
@@ -242,19 +247,19 @@ class MemoryClaim implements Claim {
   }
 
   async release(): Promise<void> {
-    if (!this.#lost.signal.aborted) this.#commit();
+    this.#commit();
     this.#parts.onRelease();
   }
 
   #commit(): void {
-    const { store, loses, isDead, onCommit } = this.#parts;
-    if (isDead()) return;
-    if (this.#changes.length === 0) return;
+    const { store, loses, isDead, onCommit, onLost } = this.#parts;
+    if (isDead() || this.#changes.length === 0 || this.#lost.signal.aborted) return;
     // Somebody else claims the object, and lets it go again.
     if (loses()) store.epochs.set(this.#origin.id, this.#epoch + 1);
     const changes = this.#changes;
     this.#changes = [];
     if (store.epochs.get(this.#origin.id) !== this.#epoch) {
+      onLost();
       this.#lost.abort(new Error('the claim is lost'));
       return;
     }

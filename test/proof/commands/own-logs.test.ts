@@ -21,11 +21,27 @@ it('arrives as a service of its own, with severity and fields, and stays on stan
   expect(begin?.json).toContain('http/protobuf');
 });
 
+it.each([
+  ['http/protobuf', 'http/json', 'application/json'],
+  ['http/json', 'http/protobuf', 'application/x-protobuf'],
+])('is sent like the records: with %s in general and %s for logs, all is %s', async (general, logs, contentType) => {
+  const { receiver, environment } = await scene();
+  const agent = startAgent(['run'], {
+    ...environment,
+    OTEL_EXPORTER_OTLP_PROTOCOL: general,
+    OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: logs,
+  });
+  await agent.until('the lines arrive', () => receiver.acceptedUids().length === 3);
+  await agent.until('the log arrives', () => receiver.accepted.some(({ body }) => body === 'Agent started'));
+  expect(await agent.stop()).toMatchObject({ code: 0 });
+  expect(new Set(receiver.requests.map(({ headers }) => headers['content-type']))).toEqual(new Set([contentType]));
+});
+
 it('never speaks of itself: a collector that takes nothing makes no more lines than without it', async () => {
   const { receiver, environment } = await scene();
   receiver.answerWhen(() => true, answers.status(400, 'not this'));
   const agent = startAgent(['run'], environment);
-  await agent.logged('The collector refused a record for good; it is in the dead letters');
+  await agent.logged('The collector rejected a record; it was written to the dead letters');
   await agent.until('own logs were refused', () => receiver.requests.some(({ records }) => isOwn(records)));
   const ownRequests = receiver.requests.filter(({ records }) => isOwn(records)).length;
   const lineCount = agent.log.length;
@@ -39,7 +55,7 @@ it('does not hold up the end when the collector is gone', async () => {
   const { receiver, environment } = await scene();
   await receiver.close();
   const agent = startAgent(['run'], { ...environment, OTEL_METRICS_EXPORTER: 'otlp' });
-  await agent.logged('The collector does not take records; shipping waits and nothing is lost');
+  await agent.logged('The collector does not accept records; shipping waits, nothing is lost');
   const { code, log } = await agent.stop();
   expect({ code, last: log.at(-1)?.msg }).toEqual({ code: 0, last: 'Stopped; the state has been saved' });
 });

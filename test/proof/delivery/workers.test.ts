@@ -11,7 +11,6 @@ import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { createAgent } from '../../../src/agent/agent.ts';
 import { loadConfiguration } from '../../../src/config/index.ts';
-import { silentLogger } from '../../../src/runtime/logger.ts';
 import { urlOf } from '../../support/agent-http.ts';
 import { type Environment, runAgent, startAgent } from '../../support/agent-process.ts';
 import {
@@ -177,11 +176,12 @@ describe('two workers', () => {
   it('end the agent with ERR_STATE_DAMAGED when a commit finds that, and the next one begins a new state', async () => {
     const { receiver, environment, lines } = await scene();
     const configuration = loadConfiguration({ ...environment, DATABRICKS_AUDIT_SILENCE_AFTER: '0' });
-    const surroundings = { logger: silentLogger, stdout: new PassThrough() };
     let commitCount = 0;
-    const damaged = createAgent(configuration, surroundings, 'oneShot', {
-      openDatabase: (path) => new DamagedDatabase(path, () => ++commitCount > 5),
-    });
+    const dependencies = {
+      stdout: new PassThrough(),
+      openDatabase: (path: string) => new DamagedDatabase(path, () => ++commitCount > 5),
+    };
+    const damaged = await createAgent(configuration, dependencies, 'oneShot');
     await expect(damaged.shipOnce(new AbortController().signal)).rejects.toMatchObject({ code: 'ERR_STATE_DAMAGED' });
     await damaged.close();
     expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });

@@ -34,6 +34,8 @@ export class Lives {
   #deaths: { readonly death: Killing; skip: number }[] = [];
   #noMoreDeaths = false;
   deathCount = 0;
+  /** Batches whose claim was taken over while they were in flight. */
+  abandonedCount = 0;
   /** Since when the current process has been there. */
   upSinceMs = startMs;
   /** When the process behind the one that died last starts, or has started. */
@@ -59,15 +61,18 @@ export class Lives {
     this.#stop = new AbortController();
     this.upSinceMs = world.nowMs;
     world.note(`process ${life.number} starts`);
+    this.#running = this.#run(life, this.#stop.signal);
+  }
+
+  async #run(life: Life, stop: AbortSignal): Promise<void> {
     try {
-      this.#agent = this.#createAgent(life, 'longRunning');
+      const agent = await this.#createAgent(life, 'longRunning');
+      if (!life.alive) return await agent.close(); // It died while it started.
+      this.#agent = agent;
+      await agent.run(stop);
     } catch (error) {
-      this.#ended(error);
-      return;
+      if (life.alive && !stop.aborted) this.#ended(error);
     }
-    this.#running = this.#agent.run(this.#stop.signal).catch((error: unknown) => {
-      if (life.alive && !this.#stop.signal.aborted) this.#ended(error);
-    });
   }
 
   /** The death comes at the next moment that it names. */
@@ -108,7 +113,7 @@ export class Lives {
     const life = newLife(this.#life.number + 1);
     this.#models.state.inherit(this.#life.number, life.number, 'kill');
     this.#life = life;
-    const agent = this.#createAgent(life, 'oneShot');
+    const agent = await this.#createAgent(life, 'oneShot');
     const shipped = agent.shipOnce(new AbortController().signal);
     await runFor(10 * minuteMs);
     const isComplete = await shipped;
@@ -116,10 +121,11 @@ export class Lives {
     return { isComplete };
   }
 
-  #createAgent(life: Life, mode: 'longRunning' | 'oneShot'): Agent {
-    return createSimulatedAgent(this.#models, life, {
+  async #createAgent(life: Life, mode: 'longRunning' | 'oneShot'): Promise<Agent> {
+    return await createSimulatedAgent(this.#models, life, {
       mode,
       diesAtNextCommit: () => this.#deaths.some(({ death, skip }) => death.at === 'commit' && skip === 0),
+      onAbandoned: () => this.abandonedCount++,
       onSentAgain: this.#onSentAgain,
     });
   }
@@ -173,6 +179,7 @@ export class Lives {
   #bury(life: Life, downMs: number, legacy: Legacy): void {
     const { world, state, collector, oracle, faults } = this.#models;
     life.alive = false;
+    this.#models.contested?.die();
     state.inherit(life.number, life.number + 1, legacy.how);
     if (legacy.state !== 'kept') state.damage(life.number + 1, legacy.state);
     collector.senderDied(legacy.requestsArrive);

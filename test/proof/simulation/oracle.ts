@@ -30,6 +30,9 @@ export interface OracleLimits {
   readonly bucket: 'sdk' | 'calls' | 'files';
 }
 
+/** In place of the process that sent a line last: somebody took the object over while it was in flight. */
+const takenOver = -2;
+
 /** A settlement goes along with the next announcement, or by itself after 10 ms; commits take no time here. */
 const settlementDelayMs = 50;
 
@@ -43,7 +46,10 @@ export class Oracle implements CollectorListener {
   readonly #nowMs: () => number;
   /** Of an object that was rewritten, lines may come again after the look-back, as documented. */
   readonly #isForgotten: (key: string) => boolean;
+  /** Of a state that commits everything together. */
   commitCount = 0;
+  /** Of a state that commits each object by itself. */
+  readonly #commitCounts = new Map<string, number>();
   repeatCount = 0;
   /** By the answers that the current process got. */
   acknowledgedCount = 0;
@@ -68,11 +74,18 @@ export class Oracle implements CollectorListener {
       }
       occurrence.form = form;
       if (occurrence.ended !== undefined && !this.#isExcused(occurrence.key)) {
-        if (occurrence.ended.life === life.number) this.#problem(`${nameOf(occurrence)} was sent again by one process`);
-        else if (!occurrence.mayRepeat) this.#problem(`${nameOf(occurrence)} was settled, and sent again`);
+        if (!occurrence.mayRepeat) {
+          const who = occurrence.ended.life === life.number ? 'by one process' : 'after it was settled';
+          this.#problem(`${nameOf(occurrence)} was sent again ${who}`);
+        }
       }
       if (occurrence.life !== life.number) {
         if (occurrence.ended !== undefined) this.repeatCount++;
+        // A takeover allows one repeat.
+        if (occurrence.life === takenOver) {
+          occurrence.mayRepeat = false;
+          occurrence.ended = undefined;
+        }
         occurrence.life = life.number;
         occurrence.firstRequest = number;
       }
@@ -110,7 +123,8 @@ export class Oracle implements CollectorListener {
     this.#stateWasLost ||= stateIsLost;
     const sent = [...this.#occurrences.values()].filter((occurrence) => occurrence.life === life);
     const isOpen = ({ ended }: Occurrence) => ended?.life !== life;
-    const isUncommitted = ({ ended }: Occurrence) => ended?.life === life && ended.commitCount === this.commitCount;
+    const isUncommitted = ({ key, ended }: Occurrence) =>
+      ended?.life === life && ended.commitCount >= this.#commitsOf(key) - this.#commitsAtOnce;
     const inFlightMax = this.#limits.batchRecords * this.#limits.requestsInFlight;
     const isLate = ({ ended }: Occurrence) => this.#nowMs() - (ended?.atMs ?? 0) > settlementDelayMs;
     const mayBeUnsettled = behindOldest(sent.filter((line) => isOpen(line) || isUncommitted(line)));
@@ -119,7 +133,10 @@ export class Oracle implements CollectorListener {
     const openCount = sent.filter(isOpen).length;
     if (openCount > inFlightMax) this.#problem(`${openCount} lines were in flight, and ${inFlightMax} may be`);
     const waits = behindOldest(sent.filter((line) => isOpen(line) || (isUncommitted(line) && !isLate(line))));
-    const late = sent.find((line) => isUncommitted(line) && isLate(line) && !waits(line));
+    const isStrictlyUncommitted = ({ key, ended }: Occurrence) => ended?.commitCount === this.#commitsOf(key);
+    const late = sent.find(
+      (line) => isUncommitted(line) && isStrictlyUncommitted(line) && isLate(line) && !waits(line),
+    );
     if (late !== undefined && !commitsWait && !this.#isExcused(late.key))
       this.#problem(`${nameOf(late)} ended long ago and is not settled`);
     const waiting = sent.filter((line) => waits(line) && !isOpen(line) && !isUncommitted(line));
@@ -128,6 +145,31 @@ export class Oracle implements CollectorListener {
         this.#problem(`${lines.length} lines of ${key} are not settled`);
     }
     this.acknowledgedCount = 0;
+  }
+
+  committed(key: string): void {
+    this.#commitCounts.set(key, (this.#commitCounts.get(key) ?? 0) + 1);
+  }
+
+  /** What of the object is not settled may be sent again, as after a death. */
+  claimLost(key: string): void {
+    const sent = [...this.#occurrences.values()].filter((occurrence) => occurrence.key === key && occurrence.life >= 0);
+    const isOpen = ({ ended }: Occurrence) =>
+      ended === undefined || ended.commitCount >= this.#commitsOf(key) - this.#commitsAtOnce;
+    const mayBeUnsettled = behindOldest(sent.filter(isOpen));
+    for (const line of sent.filter(mayBeUnsettled)) {
+      line.mayRepeat = true;
+      line.life = takenOver;
+    }
+  }
+
+  /** A commit that began before a line ended may end after that, without the line, where each object commits by itself. */
+  get #commitsAtOnce(): number {
+    return this.#commitCounts.size > 0 ? 1 : 0;
+  }
+
+  #commitsOf(key: string): number {
+    return this.commitCount + (this.#commitCounts.get(key) ?? 0);
   }
 
   /** Every line of the version is stored or a dead letter, as often as it stands in it, and nothing came twice. */
@@ -190,7 +232,7 @@ export class Oracle implements CollectorListener {
   }
 
   #end(occurrence: Occurrence, life: number): void {
-    occurrence.ended = { life, atMs: this.#nowMs(), commitCount: this.commitCount };
+    occurrence.ended = { life, atMs: this.#nowMs(), commitCount: this.#commitsOf(occurrence.key) };
   }
 
   #occurrence(record: ReceivedRecord): Occurrence {

@@ -1,13 +1,13 @@
 /**
  * `npm run simulate -- --seeds 10000 [--first 1]`, or `-- --seconds 180` with seeds that nobody tried before: histories from
  * seeds, two side by side. The first that breaks a promise ends it, with its seed and the smallest plan that still breaks one.
- * `--seed 17 --trace` tells one history call by call.
+ * `--seed 17 --trace` shows one history call by call. `--contested` has other replicas take claims away.
  */
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { minimise } from './minimise.ts';
 import { planOf } from './plan.ts';
-import { type Outcome, simulate } from './simulation.ts';
+import { type Outcome, type StateKind, simulate } from './simulation.ts';
 import { addTo, describeSums, emptySums } from './sums.ts';
 
 const workersCount = 2;
@@ -19,8 +19,11 @@ const { values } = parseArgs({
     first: { type: 'string' },
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
+    contested: { type: 'boolean', default: false },
   },
 });
+
+const state: StateKind = values.contested ? 'contested' : 'sqlite';
 
 if (values.seed !== undefined) {
   await runOne(Number(values.seed), values.trace);
@@ -34,7 +37,7 @@ if (values.seed !== undefined) {
 async function runOne(seed: number, trace: boolean): Promise<void> {
   const plan = planOf(seed);
   if (trace) console.log(JSON.stringify(plan, undefined, 1));
-  const outcome = await simulate(plan, trace ? console.log : undefined);
+  const outcome = await simulate(plan, trace ? console.log : undefined, state);
   console.log(outcome);
   if (outcome.problems.length > 0) await explain(seed);
 }
@@ -65,7 +68,7 @@ async function runSideBySide(
   onFinding: (finding: Finding, stop: () => void) => void,
 ): Promise<void> {
   const workers = Array.from({ length: workersCount }, (_, index) => {
-    const workerData = { first: first + index, step: workersCount, end: first + count };
+    const workerData = { first: first + index, step: workersCount, end: first + count, state };
     return new Worker(new URL('worker.ts', import.meta.url), { workerData });
   });
   const stop = () => {
@@ -81,9 +84,12 @@ async function runSideBySide(
 }
 
 async function explain(seed: number): Promise<void> {
-  const plan = await minimise(planOf(seed), async (candidate) => (await simulate(candidate)).problems.length > 0);
+  const plan = await minimise(
+    planOf(seed),
+    async (candidate) => (await simulate(candidate, undefined, state)).problems.length > 0,
+  );
   console.log(`\nSeed ${seed}; the smallest plan that still fails:\n${JSON.stringify(plan)}\n`);
-  const { problems } = await simulate(plan, console.log);
+  const { problems } = await simulate(plan, console.log, state);
   console.log(problems);
   process.exitCode = 1;
 }

@@ -13,6 +13,7 @@ import { createDecoder } from '../../../src/decoders/index.ts';
 import { createMapper } from '../../../src/mapping/index.ts';
 import { isAgentError } from '../../../src/model/agent-error.ts';
 import type { Logger } from '../../../src/runtime/logger.ts';
+import type { ContestedState } from './contested-state.ts';
 import type { Faults } from './faults.ts';
 import type { ModelBucket } from './model-bucket.ts';
 import { type ModelCollector, requestTimeoutMs } from './model-collector.ts';
@@ -38,12 +39,16 @@ export interface Models {
   readonly collector: ModelCollector;
   readonly letters: ModelDisk;
   readonly state: SimulatedState;
+  /** Takes the place of SQLite when it is there. */
+  readonly contested: ContestedState | undefined;
   readonly oracle: Oracle;
 }
 
 export interface SimulatedAgentOptions {
   readonly mode: 'longRunning' | 'oneShot';
   readonly diesAtNextCommit: () => boolean;
+  /** Called when a batch in flight was given up because its claim was taken over. */
+  readonly onAbandoned: () => void;
   /** Called when the agent says that it repeats an object. */
   readonly onSentAgain: (key: string) => void;
 }
@@ -53,10 +58,10 @@ const bucketName = 'audit-bucket';
 /** Compiled once: it holds no state, and processes start by the thousand here. */
 const mapper: Mapper = createMapper({ layers: ['databricks-audit'], redact: ['secrets'], resourceAttributes: {} });
 
-/** @throws what `createAgent` throws. */
-export function createSimulatedAgent(models: Models, life: Life, options: SimulatedAgentOptions): Agent {
+/** Rejects as `createAgent` does. */
+export async function createSimulatedAgent(models: Models, life: Life, options: SimulatedAgentOptions): Promise<Agent> {
   const { plan, root, world, faults, s3, files, collector, letters, state } = models;
-  return createAgent(
+  return await createAgent(
     configurationOf(plan.settings, state.directory(life.number), join(root, 'letters')),
     {
       logger: loggerOf(life, world, options.onSentAgain),
@@ -64,18 +69,18 @@ export function createSimulatedAgent(models: Models, life: Life, options: Simula
       clock: world.clockOf(life, () => faults.clockAheadMs),
       observer: (event) => {
         if (life.alive && event.kind === 'objectVisited') world.note(`${event.objectId} visited: ${event.status}`);
+        if (event.kind === 'batchAbandoned') options.onAbandoned();
       },
-    },
-    options.mode,
-    {
       createS3: () => (plan.settings.bucket === 'sdk' ? sdkApi(s3, world, life) : s3.api(life)),
       deliveryFiles: files.of(life),
       transport: collector.of(life),
       deadLetterFiles: letters.of(life),
       openDatabase: (path) => state.open(path, life, options.diesAtNextCommit),
+      openState: models.contested?.openFor(life),
       decoder: watchedDecoder(life),
       mapper,
     },
+    options.mode,
   );
 }
 

@@ -19,7 +19,7 @@ interface CorpusEntry {
 }
 
 const corpus: readonly CorpusEntry[] = JSON.parse(readFileSync(new URL('corpus.json', import.meta.url), 'utf8'));
-const seconds = process.env.SIMULATION_SECONDS ?? '180';
+const seconds = Number(process.env.SIMULATION_SECONDS ?? 180);
 const firstSeed = Number(process.env.SIMULATION_FIRST_SEED ?? Math.floor(Date.now() / 1000));
 
 describe('The agent in a simulated world', () => {
@@ -27,17 +27,23 @@ describe('The agent in a simulated world', () => {
     expect((await simulate(plan)).problems).toEqual([]);
   });
 
-  it(`keeps its promises in fresh histories, from seed ${firstSeed} on`, { timeout: 1_800_000 }, async () => {
-    const command = fileURLToPath(new URL('simulate.ts', import.meta.url));
-    const child = spawn(process.execPath, [command, '--seconds', seconds, '--first', String(firstSeed)], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    onTestFinished(() => void child.kill('SIGKILL'));
-    const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')]);
-    console.log(output);
-    expect(code, output).toBe(0);
-    expect(output).toMatch(/; 0 failed$/m);
-  });
+  it.each([
+    { state: 'with SQLite', share: 2 / 3, options: [] },
+    { state: 'with a state whose claims are refused and taken over', share: 1 / 3, options: ['--contested'] },
+  ])(
+    `keeps its promises in fresh histories $state, from seed ${firstSeed} on`,
+    { timeout: 1_800_000 },
+    async ({ share, options }) => {
+      const command = fileURLToPath(new URL('simulate.ts', import.meta.url));
+      const settings = ['--seconds', String(Math.ceil(seconds * share)), '--first', String(firstSeed), ...options];
+      const child = spawn(process.execPath, [command, ...settings], { stdio: ['ignore', 'pipe', 'inherit'] });
+      onTestFinished(() => void child.kill('SIGKILL'));
+      const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')]);
+      console.log(output);
+      expect(code, output).toBe(0);
+      expect(output).toMatch(/; 0 failed$/m);
+    },
+  );
 
   it('is the same history for the same seed', async () => {
     for (let seed = firstSeed; seed < firstSeed + 5; seed++) {

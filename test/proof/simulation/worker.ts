@@ -3,15 +3,20 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { planOf } from './plan.ts';
-import { simulate } from './simulation.ts';
+import { type StateKind, simulate } from './simulation.ts';
 
-const { first, step, end } = workerData as { readonly first: number; readonly step: number; readonly end: number };
+const { first, step, end, state } = workerData as {
+  readonly first: number;
+  readonly step: number;
+  readonly end: number;
+  readonly state: StateKind;
+};
 let stopped = false;
 parentPort?.on('message', () => {
   stopped = true;
 });
 for (let seed = first; seed < end && !stopped; seed += step) {
-  const outcome = await simulate(planOf(seed)).catch((error: unknown) => {
+  const outcome = await simulate(planOf(seed), undefined, state).catch((error: unknown) => {
     throw new Error(`seed ${seed} threw`, { cause: error });
   });
   parentPort?.postMessage({ seed, outcome });

@@ -2,7 +2,7 @@
  * Options for worker threads.
  */
 import { availableParallelism } from 'node:os';
-import { bad, good, variable, wholeNumber } from '../../runtime/variable.ts';
+import { bad, good, variable, wholeNumber } from '../runtime/variable.ts';
 
 const workersMax = 64;
 const workerCount = wholeNumber(1, workersMax);
