@@ -80,7 +80,9 @@ const rule = z
     {
       from: paths.optional(),
       as: conversion.default('string'),
-      value: z.union([text, z.int('a whole number'), z.boolean()], 'a string, a whole number, true or false').optional(),
+      value: z
+        .union([text, z.int('a whole number'), z.boolean()], 'a string, a whole number, true or false')
+        .optional(),
       when,
       limits: limits.optional(),
       flag: text.optional(),
