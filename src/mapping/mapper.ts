@@ -57,11 +57,8 @@ class LineMapper implements Mapper {
     this.#kernel = new Kernel(this.#redactor);
     const image = new ProgramImage(this.#kernel.programAt);
     const fixedResourceKeys = new Set(Object.keys(resourceAttributes));
-    const programOptions = {
-      fixedResourceKeys,
-      redactedServices: sensitiveKeys?.services,
-      hashSeed: randomInt(2 ** 31),
-    };
+    const hashSeed = randomInt(2 ** 31);
+    const programOptions = { fixedResourceKeys, redactedServices: sensitiveKeys?.services, hashSeed };
     this.#program = compileProgram(mapping, programOptions, image);
     this.#kernel.load(image);
     const servicePaths = mapping.facts.get('service')?.from.filter((path) => !isOfLine(path)) ?? [];
