@@ -8,7 +8,7 @@ import { readLine, readNormalisedLine, readNothing } from './record';
 export { setObservedTime } from './compose';
 export { answersAt, layOutBuffers, programAt } from './layout';
 
-/** Returned instead of a timestamp: the host must parse the line: it is not a JSON object, is irregular, or contains something to redact. */
+/** Returned instead of a timestamp: the host must parse the line, which is irregular, not a JSON object, or contains something to redact. */
 const needsParsing: f64 = -1;
 /** Returned instead of a timestamp: a buffer is too small for the record. */
 const overflowed: f64 = -2;
