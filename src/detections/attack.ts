@@ -26,6 +26,7 @@ export const tactics: Readonly<Record<string, Tactic>> = {
 };
 
 export const techniques: Readonly<Record<string, string>> = {
+  T1027: 'Obfuscated Files or Information',
   T1037: 'Boot or Logon Initialization Scripts',
   T1059: 'Command and Scripting Interpreter',
   'T1059.004': 'Unix Shell',
@@ -50,8 +51,6 @@ export const techniques: Readonly<Record<string, string>> = {
   T1537: 'Transfer Data to Cloud Account',
   T1539: 'Steal Web Session Cookie',
   T1548: 'Abuse Elevation Control Mechanism',
-  T1550: 'Use Alternate Authentication Material',
-  'T1550.001': 'Application Access Token',
   T1552: 'Unsecured Credentials',
   T1555: 'Credentials from Password Stores',
   'T1555.006': 'Cloud Secrets Management Stores',

@@ -38,6 +38,7 @@ const about = {
   fields: texts.optional(),
   // Keys of our own, as the specification allows.
   triage: texts,
+  regression_tests_path: text.optional(),
   requires: text.optional(),
   limitations: text.optional(),
   not_on: z.partialRecord(z.enum(formatNames), text).optional(),
