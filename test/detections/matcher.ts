@@ -2,6 +2,7 @@
  * What a rule has to find, worked out in the process: the condition is tried on each mapped record, without any query
  * language. The backends are held against it.
  */
+import { BlockList } from 'node:net';
 import type { Condition, Pattern } from '../../src/detections/condition.ts';
 import { attributeOf, type MappingTables } from '../../src/detections/fields.ts';
 import type { DetectionRule } from '../../src/detections/rule.ts';
@@ -82,9 +83,20 @@ export function fits(condition: Condition, record: MappedRecord, mapping: Mappin
         condition.expressions.some((expression) => new RegExp(`^(?:${expression})$`, 's').test(value)),
       );
     case 'network':
+      return valuesOf(condition.field, record, mapping).some((value) =>
+        condition.networks.some((network) => isIn(value, network)),
+      );
     case 'compares':
-      throw new Error(`no rule of the pack uses ${condition.type}`);
+      throw new Error('no rule of the pack compares numbers');
   }
+}
+
+function isIn(address: string, network: string): boolean {
+  const list = new BlockList();
+  const [base = '', prefix] = network.split('/');
+  const family = (text: string) => (text.includes(':') ? 'ipv6' : 'ipv4');
+  list.addSubnet(base, Number(prefix), family(base));
+  return list.check(address, family(address));
 }
 
 function like(value: string, pattern: Pattern): boolean {

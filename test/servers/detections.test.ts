@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { elasticsearch as elasticBackend } from '../../src/detections/backends/elasticsearch.ts';
 import { contains } from '../../src/detections/condition.ts';
 import { attributeOf } from '../../src/detections/fields.ts';
 import { kibanaRule } from '../../src/detections/formats/kibana.ts';
@@ -16,9 +17,11 @@ import { logqlExpression, logqlSelection } from '../../src/detections/formats/lo
 import { contextOf } from '../../src/detections/pack.ts';
 import type { DetectionRule } from '../../src/detections/rule.ts';
 import { readRules } from '../../src/detections/rule-directory.ts';
+import { conditionOf } from '../../src/detections/rule-file.ts';
 import { loadMapping } from '../../src/mapping/index.ts';
 import { readCases } from '../detections/cases.ts';
-import { type MappedRecord, mapLines, outcomeOf } from '../detections/matcher.ts';
+import { conditionCases, conditionLines } from '../detections/conditions.ts';
+import { fits, type MappedRecord, mapLines, outcomeOf } from '../detections/matcher.ts';
 import { deliveryKey, directoryPlace } from '../support/delivery-place.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { runBuiltAgent, shipAll } from './built-agent.ts';
@@ -46,15 +49,24 @@ interface Delivery {
   readonly lines: readonly string[];
 }
 
-async function deliverAllCases(): Promise<Delivery> {
+function deliverAllCases(): Promise<Delivery> {
+  const nowMs = Date.now();
+  return deliver(rules.flatMap(({ slug }) => readCases(slug, nowMs).flatMap((oneCase) => oneCase.lines)));
+}
+
+async function deliver(lines: readonly string[]): Promise<Delivery> {
   const nowMs = Date.now();
   const observedMs = nowMs - 30 * 60_000;
-  const lines = rules.flatMap(({ slug }) => readCases(slug, nowMs).flatMap((oneCase) => oneCase.lines));
   const place = directoryPlace();
   await place.deliver(deliveryKey(), lines);
   // A line without a time of its own gets that of its object.
   utimesSync(join(place.source, deliveryKey()), observedMs / 1000, observedMs / 1000);
   return { nowMs, observedMs, source: place.source, lines };
+}
+
+function exampleTemplate(): object {
+  const template = new URL('../../examples/elastic/index-template.json', import.meta.url);
+  return JSON.parse(readFileSync(template, 'utf8'));
 }
 
 /** What the rules find in all records together, worked out in the process. */
@@ -156,8 +168,7 @@ test('Loki finds the same by the rules that are all in one', async () => {
 
 test('Elasticsearch finds by every rule of Kibana what the cases say', async () => {
   const elasticsearch = await startElasticsearch();
-  const template = new URL('../../examples/elastic/index-template.json', import.meta.url);
-  await elasticsearch.request('PUT', '/_index_template/databricks-audit', JSON.parse(readFileSync(template, 'utf8')));
+  await elasticsearch.request('PUT', '/_index_template/databricks-audit', exampleTemplate());
   const delivery = await deliverAllCases();
   await shipAll(environmentOf(delivery, (await startElasticCollector(elasticsearch)).url, elasticLayers));
   expect(await elasticsearch.search({ match_all: {} })).toHaveLength(delivery.lines.length);
@@ -172,6 +183,40 @@ test('Elasticsearch finds by every rule of Kibana what the cases say', async () 
     const found = await elasticsearch.search(queryString(written.query));
     expect(new Set(found.map(({ _source }) => uidOf(_source))), rule.slug).toEqual(uids(fitting));
     expect(await alertsOf(elasticsearch, rule, written), rule.slug).toEqual(expectedAlerts(rule, alerting));
+  }
+});
+
+test('Loki finds by every kind of condition what it is meant to find', async () => {
+  const loki = await startLoki(recommendedLimits);
+  const delivery = await deliver(conditionLines(Date.now() - 30 * 60_000));
+  await shipAll(environmentOf(delivery, loki.otlpUrl, lokiLayers));
+  const { mapping, context } = packFor(lokiLayers);
+  const records = mapLines(delivery.lines, lokiLayers, delivery.observedMs);
+  const range = { from: new Date(delivery.nowMs - 3_600_000), to: new Date(delivery.nowMs + 3_600_000) };
+  await expect
+    .poll(() => loki.query('{service_name="databricks"}', range), { timeout: 60_000 })
+    .toHaveLength(records.length);
+  for (const { title, searches, condition } of conditionCases) {
+    const tree = conditionOf({ ...searches, condition });
+    const found = await loki.query(logqlSelection(tree, context), range);
+    const wanted = uids(records.filter((record) => fits(tree, record, mapping)));
+    expect(new Set(found.map(({ labels }) => labels.log_record_uid)), title).toEqual(wanted);
+  }
+});
+
+test('Elasticsearch finds by every kind of condition what it is meant to find', async () => {
+  const elasticsearch = await startElasticsearch();
+  await elasticsearch.request('PUT', '/_index_template/databricks-audit', exampleTemplate());
+  const delivery = await deliver(conditionLines(Date.now() - 30 * 60_000));
+  await shipAll(environmentOf(delivery, (await startElasticCollector(elasticsearch)).url, elasticLayers));
+  const { mapping, context } = packFor(elasticLayers);
+  const records = mapLines(delivery.lines, elasticLayers, delivery.observedMs);
+  expect(await elasticsearch.search({ match_all: {} })).toHaveLength(records.length);
+  for (const { title, searches, condition } of conditionCases) {
+    const tree = conditionOf({ ...searches, condition });
+    const found = await elasticsearch.search(queryString(elasticBackend.query(tree, context.attributeOf)));
+    const wanted = uids(records.filter((record) => fits(tree, record, mapping)));
+    expect(new Set(found.map(({ _source }) => uidOf(_source))), title).toEqual(wanted);
   }
 });
 

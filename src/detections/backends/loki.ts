@@ -3,7 +3,7 @@
  *
  * Seen on Loki 3.7.8, and the reason for each form:
  * - A regular expression on a label is not always anchored (`foo.*`, `.*foo`, alternatives that begin alike;
- *   github.com/grafana/loki/issues/23892). With `^(?:...)$` written out it is.
+ *   github.com/grafana/loki/issues/23892). With `^(?:...)$` written out it is. `.` is no line break without `s`.
  * - There is no `not`, so it is pushed down to the tests. `label!=` holds for a record without the label, as Sigma wants;
  *   `!= ip()` does not.
  * - A comparison with a number is an error of the whole query once a single record holds a text there.
@@ -44,7 +44,7 @@ export function exactly(label: string, values: readonly string[], negative = fal
 }
 
 function matching(label: string, alternatives: readonly string[], negative: boolean): string {
-  return `${label}${negative ? '!~' : '=~'}${logqlString(`^(?:${alternatives.join('|')})$`)}`;
+  return `${label}${negative ? '!~' : '=~'}${logqlString(`^(?s:${alternatives.join('|')})$`)}`;
 }
 
 function escapeRegexp(text: string): string {
