@@ -3,6 +3,7 @@
  * language. The backends are held against it.
  */
 import { BlockList } from 'node:net';
+import type { Mapper } from '../../src/contracts/mapper.ts';
 import type { Condition, Pattern } from '../../src/detections/condition.ts';
 import { attributeOf, type MappingTables } from '../../src/detections/fields.ts';
 import type { DetectionRule } from '../../src/detections/rule.ts';
@@ -20,8 +21,7 @@ export interface MappedRecord {
 
 /** @param observedMs when lines were met; backends go by it where a line has no time of its own. */
 export function mapLines(lines: readonly string[], layers: readonly string[], observedMs: number): MappedRecord[] {
-  const mapper = createMapper({ layers, redact: ['secrets'], resourceAttributes: {}, lateAfterMs: undefined });
-  const records = goldenRecords(goldenLines(Buffer.from(lines.join('\n')), {}), mapper);
+  const records = goldenRecords(goldenLines(Buffer.from(lines.join('\n')), {}), mapperFor(layers));
   return records.map(({ resource, record }) => {
     const values = new Map<string, string[]>();
     for (const attributes of [resource.attributes, record.attributes])
@@ -34,6 +34,16 @@ export function mapLines(lines: readonly string[], layers: readonly string[], ob
     const [uid = ''] = values.get('log.record.uid') ?? [];
     return { uid, timeMs, body: body.stringValue, values };
   });
+}
+
+const mappers = new Map<string, Mapper>();
+
+function mapperFor(layers: readonly string[]): Mapper {
+  const key = layers.join();
+  const mapper =
+    mappers.get(key) ?? createMapper({ layers, redact: ['secrets'], resourceAttributes: {}, lateAfterMs: undefined });
+  mappers.set(key, mapper);
+  return mapper;
 }
 
 type AnyValue = Readonly<Record<string, unknown>>;
@@ -100,13 +110,10 @@ function isIn(address: string, network: string): boolean {
 }
 
 function like(value: string, pattern: Pattern): boolean {
-  const [part, ...rest] = pattern;
-  if (part === undefined) return value === '';
-  if (typeof part === 'string') return value.startsWith(part) && like(value.slice(part.length), rest);
-  if (part.description === 'any character') return value !== '' && like(value.slice(1), rest);
-  return Array.from({ length: value.length + 1 }, (_, length) => length).some((length) =>
-    like(value.slice(length), rest),
+  const parts = pattern.map((part) =>
+    typeof part === 'string' ? RegExp.escape(part) : part.description === 'any text' ? '.*' : '.',
   );
+  return new RegExp(`^${parts.join('')}$`, 'su').test(value);
 }
 
 function valuesOf(field: string, { values }: MappedRecord, mapping: MappingTables): readonly string[] {

@@ -6,6 +6,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -83,13 +84,7 @@ const valuesOf = (records: readonly MappedRecord[], name: string) =>
 test('Loki finds by every rule what the cases say, and its ruler tells the alert receiver who, from where and in which workspace', async () => {
   const receiver = await startAlertReceiver();
   const rulesDirectory = temporaryDirectory();
-  const loki = await startLoki(recommendedLimits, ruler(rulesDirectory, receiver.url));
-  const delivery = await deliverAllCases();
-  const { url } = await startCollector({ exporters: { otlp_http: { endpoint: loki.otlpUrl } } });
-  await shipAll(environmentOf(delivery, url, lokiLayers));
-  const range = { from: new Date(delivery.nowMs - 4 * 86_400_000), to: new Date(delivery.nowMs + 3_600_000) };
-  const selectAll = '{service_name="databricks"}';
-  await expect.poll(() => loki.query(selectAll, range), { timeout: 60_000 }).toHaveLength(delivery.lines.length);
+  const { loki, delivery, range } = await lokiWithAllCases(ruler(rulesDirectory, receiver.url));
 
   const expected = expectedOutcomes(delivery, lokiLayers);
   const { context } = packFor(lokiLayers);
@@ -140,9 +135,7 @@ test('Loki finds by every rule what the cases say, and its ruler tells the alert
 });
 
 test('Loki finds the same by the rules that are all in one', async () => {
-  const loki = await startLoki(recommendedLimits);
-  const delivery = await deliverAllCases();
-  await shipAll(environmentOf(delivery, loki.otlpUrl, lokiLayers));
+  const { loki, delivery } = await lokiWithAllCases();
   const { code, stdout } = await runBuiltAgent(
     ['detections', '--format', 'loki', '--all-in-one', '--level', 'informational'],
     {},
@@ -167,12 +160,7 @@ test('Loki finds the same by the rules that are all in one', async () => {
 });
 
 test('Elasticsearch finds by every rule of Kibana what the cases say', async () => {
-  const elasticsearch = await startElasticsearch();
-  await elasticsearch.request('PUT', '/_index_template/databricks-audit', exampleTemplate());
-  const delivery = await deliverAllCases();
-  await shipAll(environmentOf(delivery, (await startElasticCollector(elasticsearch)).url, elasticLayers));
-  expect(await elasticsearch.search({ match_all: {} })).toHaveLength(delivery.lines.length);
-
+  const { elasticsearch, delivery } = await elasticsearchWithAllCases();
   const expected = expectedOutcomes(delivery, elasticLayers);
   const { context } = packFor(elasticLayers);
   const held = rules.filter(({ notOn }) => notOn.kibana === undefined);
@@ -220,6 +208,32 @@ test('Elasticsearch finds by every kind of condition what it is meant to find', 
   }
 });
 
+test('pySigma, which reads the rules by itself, finds the same records in Loki', async () => {
+  const { loki, delivery, range } = await lokiWithAllCases();
+  const expected = expectedOutcomes(delivery, lokiLayers);
+  const opinion = await secondOpinion();
+  for (const rule of rules.filter(({ condition }) => !contains(condition, 'keywords'))) {
+    const found = await Promise.all((opinion[rule.name]?.logql ?? []).map((query) => loki.query(query, range)));
+    const wanted = uids(outcomeOfRule(expected, rule).fitting);
+    expect(new Set(found.flat().map(({ labels }) => labels.log_record_uid)), rule.slug).toEqual(wanted);
+  }
+});
+
+test('pySigma, which reads the rules by itself, finds the same records in Elasticsearch', async () => {
+  const { elasticsearch, delivery } = await elasticsearchWithAllCases();
+  const expected = expectedOutcomes(delivery, elasticLayers);
+  const opinion = await secondOpinion();
+  // It looks for keywords in every field, and passes `^` and `$` on, which Lucene takes for signs of the text.
+  const beyondIt = rules.filter(({ condition }) => contains(condition, 'keywords') || contains(condition, 'regexp'));
+  expect(beyondIt.length).toBeLessThan(4);
+  for (const rule of rules.filter((one) => !beyondIt.includes(one))) {
+    const queries = opinion[rule.name]?.lucene ?? [];
+    const found = await Promise.all(queries.map((query) => elasticsearch.search(queryString(query))));
+    const wanted = uids(outcomeOfRule(expected, rule).fitting);
+    expect(new Set(found.flat().map(({ _source }) => uidOf(_source))), rule.slug).toEqual(wanted);
+  }
+});
+
 test('lokitool has no fault to find with the ruler files', () => {
   const lokitool = join(serverDirectory('loki'), 'lokitool');
   for (const name of ['databricks-audit.yaml', 'databricks-audit-all-in-one.yaml']) {
@@ -232,6 +246,48 @@ test('lokitool has no fault to find with the ruler files', () => {
   writeFileSync(broken, 'groups: [{name: a, rules: [{alert: b, expr: "sum(("}]}]\n');
   expect(() => execFileSync(lokitool, ['rules', 'lint', '--dry-run', broken], { stdio: 'pipe' })).toThrow();
 });
+
+/** Behind a Collector. */
+async function lokiWithAllCases(parts = {}) {
+  const loki = await startLoki(recommendedLimits, parts);
+  const delivery = await deliverAllCases();
+  const { url } = await startCollector({ exporters: { otlp_http: { endpoint: loki.otlpUrl } } });
+  await shipAll(environmentOf(delivery, url, lokiLayers));
+  const range = { from: new Date(delivery.nowMs - 4 * 86_400_000), to: new Date(delivery.nowMs + 3_600_000) };
+  const selectAll = '{service_name="databricks"}';
+  await expect.poll(() => loki.query(selectAll, range), { timeout: 60_000 }).toHaveLength(delivery.lines.length);
+  return { loki, delivery, range };
+}
+
+async function elasticsearchWithAllCases() {
+  const elasticsearch = await startElasticsearch();
+  await elasticsearch.request('PUT', '/_index_template/databricks-audit', exampleTemplate());
+  const delivery = await deliverAllCases();
+  await shipAll(environmentOf(delivery, (await startElasticCollector(elasticsearch)).url, elasticLayers));
+  expect(await elasticsearch.search({ match_all: {} })).toHaveLength(delivery.lines.length);
+  return { elasticsearch, delivery };
+}
+
+const opinionSchema = z.record(z.string(), z.object({ logql: z.array(z.string()), lucene: z.array(z.string()) }));
+
+/** What pySigma makes of the rules that the command writes, by name. */
+async function secondOpinion(): Promise<z.infer<typeof opinionSchema>> {
+  const files = await Promise.all(
+    ['sigma', 'sigma-pipeline'].map(async (format) => {
+      const path = join(temporaryDirectory(), `${format}.yml`);
+      writeFileSync(
+        path,
+        (await runBuiltAgent(['detections', '--format', format, '--level', 'informational'], {})).stdout,
+      );
+      return path;
+    }),
+  );
+  const script = fileURLToPath(new URL('./pysigma-queries.py', import.meta.url));
+  const python = join(serverDirectory('pysigma'), 'venv/bin/python');
+  const opinion = opinionSchema.parse(JSON.parse(execFileSync(python, [script, ...files], { encoding: 'utf8' })));
+  expect(Object.keys(opinion)).toHaveLength(rules.length);
+  return opinion;
+}
 
 function outcomeOfRule(expected: ReturnType<typeof expectedOutcomes>, { slug }: DetectionRule) {
   const outcome = expected.get(slug);

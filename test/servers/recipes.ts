@@ -31,6 +31,7 @@ export const serverNames = [
   'collector-elastic',
   'loki',
   'tools',
+  'pysigma',
 ] as const;
 export type ServerName = (typeof serverNames)[number];
 
