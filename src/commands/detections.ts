@@ -25,8 +25,12 @@ export async function detections(options: DetectionsCommandOptions, context: Com
     ...environment,
     ...(layers === undefined ? {} : { DATABRICKS_AUDIT_MAPPING: layers }),
   });
+  const format = oneOf('--format', formatNames, options.format);
+  if (options.allInOne && format !== 'loki') {
+    throw new AgentError('ERR_CONFIGURATION', `--all-in-one: expected --format loki with it, got ${format}`);
+  }
   const { text, leftOut } = writeDetections({
-    format: oneOf('--format', formatNames, options.format),
+    format,
     layers: layers === undefined ? undefined : mapping.layers,
     serviceName: mapping.resourceAttributes['service.name'],
     filterDirectory: options.filters,

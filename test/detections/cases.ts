@@ -41,7 +41,10 @@ const agoMs = 30 * 60_000;
 /** @param slug of the rule. */
 export function readCases(slug: string, nowMs: number): RuleCase[] {
   const file = `databricks_${slug.replaceAll('-', '_')}.yml`;
-  const text = readFileSync(new URL(`../../detections/cases/${file}`, import.meta.url), 'utf8');
+  return parseCases(slug, readFileSync(new URL(`../../detections/cases/${file}`, import.meta.url), 'utf8'), nowMs);
+}
+
+export function parseCases(slug: string, text: string, nowMs: number): RuleCase[] {
   return casesSchema.parse(parse(text)).map(({ title, finds, records }, index) => {
     const name = `${slug}-${index}`;
     const lines = records.flatMap((record, position) => linesOf(record, name, position, nowMs));

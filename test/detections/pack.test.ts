@@ -94,6 +94,7 @@ describe('the command', () => {
     ],
     [['--format', 'loki', '--delay', '20'], '--delay: expected whole minutes such as 20m, got "20"'],
     [['--format', 'loki', '--filters', '/nowhere'], '/nowhere'],
+    [['--format', 'kibana', '--all-in-one'], '--all-in-one: expected --format loki with it, got kibana'],
   ])('refuses %j', async (words, message) => {
     const { code, stdout, stderr } = await detections(...words);
     expect(code).toBe(2);

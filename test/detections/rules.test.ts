@@ -6,9 +6,12 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { tactics, techniques } from '../../src/detections/attack.ts';
+import { compilePack } from '../../src/detections/pack.ts';
+import { formatNames } from '../../src/detections/rule.ts';
 import { readRules } from '../../src/detections/rule-directory.ts';
+import { parseRuleFile } from '../../src/detections/rule-file.ts';
 import { loadMapping } from '../../src/mapping/index.ts';
-import { readCases } from './cases.ts';
+import { parseCases, readCases } from './cases.ts';
 import { mapLines, outcomeOf } from './matcher.ts';
 
 const root = new URL('../../', import.meta.url);
@@ -73,6 +76,20 @@ describe.each(rules)('$slug', (rule) => {
     const [path = ''] = /(?<=regression_tests_path: ).*/.exec(rule.source) ?? [];
     expect(existsSync(new URL(path, root)), path).toBe(true);
   });
+});
+
+test('the example of docs/writing-detections.md is a rule that both backends can write, with cases that hold', () => {
+  const guide = readFileSync(new URL('docs/writing-detections.md', root), 'utf8');
+  const [ruleText = '', casesText = ''] = [...guide.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, block = '']) => block);
+  const rule = parseRuleFile('databricks_repository_made_public.yml', ruleText);
+  for (const { layers, mapping } of mappings.values()) {
+    const options = { mapping, serviceName: 'databricks', delayMs, level: 'low', allInOne: false } as const;
+    for (const format of formatNames) expect(compilePack(format, [rule], options).text).not.toBe('');
+    for (const { title, finds, lines } of parseCases(rule.slug, casesText, nowMs)) {
+      const { alerting } = outcomeOf(rule, mapLines(lines, layers, nowMs), mapping, nowMs, delayMs);
+      expect(alerting.length > 0, title).toBe(finds);
+    }
+  }
 });
 
 describe("the JSON schemas of Sigma's specification 2.1", () => {

@@ -60,7 +60,7 @@ function grafanaRule(rule: DetectionRule, context: PackContext) {
     for: '0s',
     labels: alertLabels(rule),
     annotations: {
-      summary: `${rule.title}: ${who(context)}`,
+      summary: `${rule.title}: ${who(rule, context)}`,
       description: rule.description.replaceAll(/\s+/g, ' '),
       runbook_url: runbookUrl(rule),
     },

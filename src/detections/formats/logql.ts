@@ -26,7 +26,7 @@ export function logqlExpression(rule: DetectionRule, context: PackContext): stri
       return `sum by (${labels.join(', ')}) (${counted(selection, window)}) > 0`;
     case 'event_count':
     case 'value_count':
-      return thresholdExpression(finding, selection, labels, label, window);
+      return thresholdExpression(finding, selection, context.allInOne ? [] : labels, label, window);
     case 'new_terms': {
       const terms = finding.fields.map(label);
       const known = `${selection} ${presence(terms)}`;
@@ -47,7 +47,8 @@ export function logqlExpressionOfAll(conditions: readonly Condition[], context: 
 
 /**
  * A group that has reached its threshold, and beside it who, from where and in which workspace: one series for each of
- * those, as the group itself may be a principal or an address only.
+ * those, as the group itself may be a principal or an address only. That reads the window twice; without labels it is the
+ * group alone.
  */
 function thresholdExpression(
   finding: Extract<Finding, { readonly min: number }>,
@@ -63,6 +64,7 @@ function thresholdExpression(
     finding.type === 'value_count'
       ? `count by (${groups.join(', ')}) (sum by (${unique([...groups, ...value])}) (${counted(present, window)}))`
       : `sum by (${groups.join(', ')}) (${counted(present, window)})`;
+  if (labels.length === 0) return `${count} >= ${finding.min}`;
   return `sum by (${unique([...groups, ...labels])}) (${counted(present, window)}) and on (${groups.join(', ')}) (${count} >= ${finding.min})`;
 }
 
@@ -87,8 +89,13 @@ function lifetimeStage(
   return `| label_format lifetime_hours=\`${hours}\` | lifetime_hours > ${moreThan.ms / msPerHour} | __error__=\`\``;
 }
 
-/** For an annotation: who, from where, in which workspace. */
-export function who({ mapping }: PackContext): string {
+/** For an annotation: who, from where, in which workspace; or what was counted by, when an alert has nothing else. */
+export function who({ finding }: DetectionRule, { mapping, allInOne }: PackContext): string {
+  if (allInOne && 'groupBy' in finding) return finding.groupBy.map((field) => labelTemplate(field, mapping)).join(', ');
+  return whoOfEvent(mapping);
+}
+
+export function whoOfEvent(mapping: MappingTables): string {
   const template = (field: string) => labelTemplate(field, mapping);
   return `${template('userIdentity.email')} from ${template('sourceIPAddress')} in workspace ${template('workspaceId')}`;
 }

@@ -1,5 +1,6 @@
 /**
- * A file for Loki's ruler: one alerting rule for each rule of the pack, or, all in one, the rules of a level that look at single events as one query.
+ * A file for Loki's ruler: one alerting rule for each rule of the pack, or, all in one, the rules of a level that look at single
+ * events as one query.
  */
 import { stringify } from 'yaml';
 import { alertLabels, runbookUrl } from '../alert.ts';
@@ -7,7 +8,7 @@ import { contains } from '../condition.ts';
 import type { PackContext } from '../pack.ts';
 import { type DetectionRule, levels } from '../rule.ts';
 import { windowOf } from '../windows.ts';
-import { labelTemplate, logqlExpression, logqlExpressionOfAll, who } from './logql.ts';
+import { labelTemplate, logqlExpression, logqlExpressionOfAll, who, whoOfEvent } from './logql.ts';
 
 interface AlertingRule {
   readonly alert: string;
@@ -50,7 +51,7 @@ function alertingRule(rule: DetectionRule, context: PackContext): AlertingRule {
     expr: logqlExpression(rule, context),
     labels: alertLabels(rule),
     annotations: {
-      summary: `${rule.title}: ${who(context)}`,
+      summary: `${rule.title}: ${who(rule, context)}`,
       description: rule.description.replaceAll(/\s+/g, ' '),
       runbook_url: runbookUrl(rule),
     },
@@ -71,7 +72,7 @@ function joinedRule(rules: readonly DetectionRule[], context: PackContext): Aler
     ),
     labels: { severity: level, rule: `all-of-level-${level}` },
     annotations: {
-      summary: `${template('serviceName')} ${template('actionName')}: ${who(context)}`,
+      summary: `${template('serviceName')} ${template('actionName')}: ${whoOfEvent(context.mapping)}`,
       description: `One of: ${rules.map(({ title }) => title).join('; ')}.`,
       runbook_url: 'docs/detections.md',
     },
