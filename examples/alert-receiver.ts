@@ -32,7 +32,7 @@ async function receive(request: IncomingMessage): Promise<void> {
     if (sizeBytes > bodyBytesMax) throw new Error(`expected at most ${bodyBytesMax} bytes`);
     chunks.push(chunk);
   }
-  if (sizeBytes === 0) return;
+  if (sizeBytes === 0) return; // A probe.
   const body: unknown = JSON.parse(Buffer.concat(chunks).toString());
   for (const line of linesOf(body)) process.stdout.write(`${line}\n`);
 }

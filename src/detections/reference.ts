@@ -147,7 +147,21 @@ function limitations(rules: readonly DetectionRule[]): string[] {
   ];
 }
 
-const cost = ['(measured)'];
+const cost = [
+  'Measured with 200,000 records in the last hour, Loki 3.7.8 and Elasticsearch 8.19 in one process each, on two cores that others used as well:',
+  '',
+  '| | Loki | Elasticsearch (100,000 records) |',
+  '|---|---|---|',
+  '| a rule on single events | 1.6 s | |',
+  '| a rule with a threshold | 3.7 to 4.5 s: it reads twice, to say who and from where | |',
+  '| all rules from level `low` up | 121 s | 1.6 s |',
+  '| the 39 rules on single events | 62 s | |',
+  '| the same `--all-in-one`, in 4 queries | 10 s | |',
+  '',
+  'So Loki reads some 125,000 records a second for each rule. Up to 50,000 records an hour the five minutes of an interval are enough by far. With more, take',
+  "`--all-in-one`, where alerts name the action instead of the rule and thresholds name only what they count by, or give the ruler more cores. Watch the ruler's",
+  '`loki_prometheus_rule_group_last_duration_seconds`: above the interval, evaluations are skipped.',
+];
 
 function section(rule: DetectionRule): string[] {
   const {

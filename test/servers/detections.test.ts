@@ -208,6 +208,26 @@ test('Elasticsearch finds by every kind of condition what it is meant to find', 
   }
 });
 
+test('Elasticsearch takes a record whose parameter is as long as a term may be, and longer', async () => {
+  const elasticsearch = await startElasticsearch();
+  await elasticsearch.request('PUT', '/_index_template/databricks-audit', exampleTemplate());
+  const lengths = [31_900, 32_740, 32_757, 40_000];
+  const timestamp = Date.now() - 30 * 60_000;
+  const delivery = await deliver(
+    lengths.map((length) =>
+      JSON.stringify({
+        timestamp,
+        serviceName: 'databrickssql',
+        actionName: 'commandSubmit',
+        requestParams: { commandText: 'y'.repeat(length) },
+      }),
+    ),
+  );
+  await shipAll(environmentOf(delivery, (await startElasticCollector(elasticsearch)).url, elasticLayers));
+  expect(await elasticsearch.search({ match_all: {} })).toHaveLength(lengths.length);
+  expect(await elasticsearch.search({ term: { 'databricks.request.truncated': true } })).toHaveLength(3);
+});
+
 test('pySigma, which reads the rules by itself, finds the same records in Loki', async () => {
   const { loki, delivery, range } = await lokiWithAllCases();
   const expected = expectedOutcomes(delivery, lokiLayers);

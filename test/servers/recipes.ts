@@ -32,6 +32,7 @@ export const serverNames = [
   'loki',
   'tools',
   'pysigma',
+  'alertmanager',
 ] as const;
 export type ServerName = (typeof serverNames)[number];
 
