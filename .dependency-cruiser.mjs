@@ -34,7 +34,7 @@ export default {
       name: 'level-3-configuration-imports-option-schemas-only',
       severity: 'error',
       from: { path: '^src/config/' },
-      to: { path: '^src/', pathNot: ['^src/(config|model|runtime)/', '^src/[a-z/]+/options\\.ts$'] },
+      to: { path: '^src/', pathNot: ['^src/(config|model|runtime)/', '^src/[a-z]+/options\\.ts$'] },
     },
     {
       name: 'level-3-the-pipeline-imports-contracts-only',

@@ -1,6 +1,6 @@
 /**
- * Ships the bundled sample delivery to the console, then again after Databricks "overwrote" one of its objects. Run it with
- * "npm start": readable records on a terminal, OTLP/JSON lines when piped.
+ * Ships the bundled sample delivery to the console, then ships it again after simulating an overwrite by Databricks. Run it with
+ * "npm start". Prints readable records on a terminal, OTLP/JSON lines when piped.
  */
 import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
@@ -15,15 +15,15 @@ const directory = mkdtempSync(join(tmpdir(), 'databricks-audit-sample-'));
 const bucket = join(directory, 'bucket');
 
 try {
-  say('A delivery as it lies in the bucket: two workspaces, the account level, and a legacy gzip object.');
+  say('A delivery as found in a bucket: two workspaces, the account level, and a gzip object in the legacy layout:');
   cpSync(here('sample-delivery/delivered'), bucket, { recursive: true });
   await ship();
 
-  say('Databricks overwrites an object with its old lines and two new ones. Only the new ones are shipped:');
+  say('Databricks overwrites an object with its old lines plus two new ones. Only the new lines are shipped:');
   cpSync(here('sample-delivery/overwritten'), bucket, { recursive: true });
   await ship();
 
-  say('Nothing changed since, so nothing is shipped:');
+  say('Nothing has changed since, so nothing is shipped:');
   await ship();
 } finally {
   rmSync(directory, { recursive: true });
@@ -44,7 +44,7 @@ async function ship(): Promise<void> {
     process.stdout.write(process.stdout.isTTY ? renderRecord(line) : `${line}\n`);
   }
   const exitCode = child.exitCode ?? (await new Promise((resolve) => child.once('exit', resolve)));
-  if (exitCode !== 0) throw new Error(`ship ended with exit code ${exitCode}`);
+  if (exitCode !== 0) throw new Error(`ship exited with code ${exitCode}`);
 }
 
 function say(text: string): void {

@@ -1,6 +1,6 @@
 /**
- * Shows what the agent says of itself, as it says it. Text goes in as text nodes only, so nothing in it can be markup; elements
- * stay where they are and change only where they differ, so focus, selection and a screen reader's place stay too.
+ * Renders the agent's live status. Text is inserted only as text nodes, so it can never be parsed as markup. Elements are kept and
+ * updated only where they differ, so that focus, selection and a screen reader's position survive updates.
  */
 
 const fallbackIntervalMs = 5000;
@@ -27,7 +27,7 @@ const byId = (id) => document.getElementById(id);
 
 listen();
 
-/** Server-sent events come back by themselves; when the agent does not want one more page, it is asked now and then. */
+/** EventSource reconnects by itself. If the agent refuses the stream because too many pages are open, poll status.json instead. */
 function listen() {
   const events = new EventSource('events');
   let fallback;
@@ -37,17 +37,17 @@ function listen() {
     show(JSON.parse(data));
   };
   events.onerror = () => {
-    setConnection('no', 'the agent does not answer');
-    if (events.readyState === EventSource.CLOSED) fallback ??= setInterval(ask, fallbackIntervalMs);
+    setConnection('no', 'the agent is not responding');
+    if (events.readyState === EventSource.CLOSED) fallback ??= setInterval(poll, fallbackIntervalMs);
   };
 }
 
-async function ask() {
+async function poll() {
   try {
     const response = await fetch('status.json');
     show(await response.json());
   } catch {
-    setConnection('no', 'the agent does not answer');
+    setConnection('no', 'the agent is not responding');
   }
 }
 
@@ -64,9 +64,9 @@ function show(snapshot) {
   showLines(snapshot.lines);
   showWorkspaces(snapshot);
   showSources(snapshot);
-  showCounts('dead-letters', snapshot.deadLetters, ({ code, httpStatus, reason, count }) => ({
-    key: `${code} ${httpStatus} ${reason}`,
-    name: reason || `HTTP ${httpStatus}`,
+  showCounts('dead-letters', snapshot.deadLetters, ({ code, response, reason, count }) => ({
+    key: `${code} ${response} ${reason}`,
+    name: reason || response,
     count,
     detail: code,
   }));
@@ -80,7 +80,7 @@ function show(snapshot) {
   showSettings(snapshot.settings);
   setText(
     byId('process'),
-    `Up for ${duration(snapshot.atMs - snapshot.startedAtMs)}, ${bytes(snapshot.residentBytes)} of memory, ${bytes(snapshot.stateBytes)} of state`,
+    `Uptime ${duration(snapshot.atMs - snapshot.startedAtMs)} · memory ${bytes(snapshot.residentBytes)} · state ${bytes(snapshot.stateBytes)}`,
   );
 }
 
@@ -113,11 +113,11 @@ function fillWait(wait, { for: what, code, message, hint, sinceMs, failedAttempt
   setText(wait.querySelector('h3'), waitTitles[what]);
   setText(wait.querySelector('.cause'), message);
   setText(wait.querySelector('.hint'), hint ?? '');
-  const next = retryAtMs > atMs ? `next in ${duration(retryAtMs - atMs)}` : 'trying now';
+  const next = retryAtMs > atMs ? `next attempt in ${duration(retryAtMs - atMs)}` : 'retrying now';
   const attempts = `${numbers.format(failedAttempts)} failed ${failedAttempts === 1 ? 'attempt' : 'attempts'}`;
   setText(
     wait.querySelector('.retry'),
-    `${code} · for ${duration(atMs - sinceMs)} · ${attempts} · ${next}. Nothing is lost.`,
+    `${code} · for ${duration(atMs - sinceMs)} · ${attempts} · ${next}. No data is lost.`,
   );
 }
 
@@ -132,7 +132,7 @@ function showLines(lines) {
 function showWorkspaces({ workspaces, atMs }) {
   byId('no-workspaces').hidden = workspaces.length > 0;
   const dates = axisOf(workspaces);
-  setText(byId('dates-head'), dates.length === 0 ? 'Lines a day' : `Lines a day, ${dates[0]} to ${dates.at(-1)}`);
+  setText(byId('dates-head'), dates.length === 0 ? 'Lines per day' : `Lines per day, ${dates[0]} to ${dates.at(-1)}`);
   reconcile(
     byId('workspaces'),
     workspaces,
@@ -141,7 +141,7 @@ function showWorkspaces({ workspaces, atMs }) {
     (row, workspace) => {
       const cells = [...row.children];
       const { id, lastEventMs, lagMs, accepted, deadLettered, inFlight, silentSinceMs } = workspace;
-      setText(cells[0], id === '' ? 'without a folder of its own' : id === '_OTHER' ? 'all others' : id);
+      setText(cells[0], id === '' ? '(no workspace folder)' : id === '_OTHER' ? '(all others)' : id);
       showTime(cells[1].firstChild.firstChild, lastEventMs, atMs, 'none yet');
       cells[1].firstChild.lastChild.hidden = silentSinceMs === undefined;
       setText(cells[2].firstChild, lagMs === undefined ? '' : duration(lagMs));
@@ -162,13 +162,13 @@ function makeWorkspace() {
     number('Accepted'),
     number('Dead-lettered'),
     number('In flight'),
-    cell('Lines a day', '', [
+    cell('Lines per day', '', [
       svg('svg', { class: 'chart', role: 'img', viewBox: '0 0 168 32', preserveAspectRatio: 'none' }),
     ]),
   ]);
 }
 
-/** The same days for all workspaces: the last fortnight that any of them has. */
+/** The same days for all workspaces: the two weeks up to the newest date of any of them. */
 function axisOf(workspaces) {
   const newest = workspaces
     .flatMap(({ dates }) => dates.map(({ date }) => date))
@@ -190,7 +190,7 @@ function drawChart(chart, dates, linesByDate) {
   const spoken = dates.flatMap((date, index) =>
     values[index] > 0 ? [`${date}: ${numbers.format(values[index])}`] : [],
   );
-  chart.setAttribute('aria-label', spoken.length === 0 ? 'no lines' : `Lines a day. ${spoken.join(', ')}`);
+  chart.setAttribute('aria-label', spoken.length === 0 ? 'no lines' : `Lines per day. ${spoken.join(', ')}`);
   chart.replaceChildren(
     ...values.map((value, index) => {
       const height = value === 0 ? 1 : Math.max(2, (value / highest) * 31);
@@ -260,12 +260,12 @@ function showCounts(id, entries, describe) {
   );
 }
 
-/** The figures above count lines, and a notice is none. */
+/** Explains why the dead letters may exceed the dead-lettered lines: silence notices are not lines. */
 function showDeadNotices(count) {
   byId('dead-notices').hidden = count === 0;
   setText(
     byId('dead-notices'),
-    `${numbers.format(count)} of them ${count === 1 ? 'is a notice' : 'are notices'} of silence, which the figures of lines do not count.`,
+    `Includes ${numbers.format(count)} silence ${count === 1 ? 'notice' : 'notices'}, which the line counts above exclude.`,
   );
 }
 
@@ -277,7 +277,7 @@ function makeCount() {
   ]);
 }
 
-/** They never change while the agent runs. */
+/** Settings never change while the agent runs. */
 function showSettings(settings) {
   const list = byId('settings');
   if (list.children.length > 0) return;
@@ -321,7 +321,7 @@ function ago(durationMs) {
   return durationMs < 1500 ? 'now' : `${duration(durationMs)} ago`;
 }
 
-/** One number and a unit, as one would say it. */
+/** One number and one unit. */
 function duration(durationMs) {
   const seconds = Math.max(0, Math.round(durationMs / 1000));
   if (seconds < 100) return `${seconds} s`;

@@ -1,5 +1,5 @@
 /**
- * Bundles the agent and what it needs into `dist/bundle/`: what the container image runs. docs/decisions has why.
+ * Bundles the agent and its dependencies into `dist/bundle/`, which the container image runs. docs/decisions explains why.
  */
 import { copyFileSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -8,8 +8,8 @@ import { build } from 'esbuild';
 const root = fileURLToPath(new URL('../', import.meta.url));
 
 /**
- * @param directory two folders deep, as those of src/ and dist/ are, because package.json and mappings/ are found from there.
- * @param entryPoints programs by their names, beside the worker that they start.
+ * @param directory two levels deep like the folders in src/ and dist/, because package.json and mappings/ are found relative to it.
+ * @param entryPoints source files by program name; the worker is added.
  */
 export async function bundle(directory: string, entryPoints: Readonly<Record<string, string>>): Promise<void> {
   rmSync(`${root}${directory}`, { recursive: true, force: true });
@@ -18,16 +18,16 @@ export async function bundle(directory: string, entryPoints: Readonly<Record<str
     entryPoints: { ...entryPoints, worker: 'src/agent/workers/worker.ts' },
     outdir: directory,
     bundle: true,
-    splitting: true, // The S3 client stays a file of its own, which is loaded by those who need it.
+    splitting: true, // Keeps the S3 client in a separate file that is loaded only if needed.
     format: 'esm',
     platform: 'node',
     target: 'node24',
-    mainFields: ['module', 'main'], // CommonJS, split off, would have nothing but a default export.
-    // Names are kept, for the sake of stack traces.
+    mainFields: ['module', 'main'], // When split off, a CommonJS module would have only a default export.
+    // Identifiers are not minified, to keep stack traces readable.
     minifyWhitespace: true,
     minifySyntax: true,
-    legalComments: 'none', // `licences.ts` collects the texts.
-    // For dependencies that are CommonJS and require modules of Node.js.
+    legalComments: 'none', // `licences.ts` collects the licence texts.
+    // For CommonJS dependencies that require built-in modules of Node.js.
     banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
     logLevel: 'warning',
   });

@@ -1,8 +1,8 @@
 /**
- * What is shipped with the agent: the production dependencies, direct and not, as the lock file has them.
+ * Lists the licences of everything shipped with the agent: all production dependencies in the lock file, direct and transitive.
  *
- *     node scripts/licences.ts          fails when a licence does not go together with Apache-2.0
- *     node scripts/licences.ts --texts  prints the texts, which a distribution has to carry
+ *     node scripts/licences.ts          fails if a licence is incompatible with Apache-2.0
+ *     node scripts/licences.ts --texts  prints the licence texts that a distribution must include
  *     node scripts/licences.ts --bill   prints a bill of materials (CycloneDX)
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 
-/** What the Apache Software Foundation lists as category A (apache.org/legal/resolved.html), as far as it is met. */
+/** The licences in category A of the Apache Software Foundation (apache.org/legal/resolved.html) that occur here. */
 const compatible: ReadonlySet<string> = new Set([
   '0BSD',
   'Apache-2.0',
@@ -25,11 +25,11 @@ const compatible: ReadonlySet<string> = new Set([
 export interface ShippedPackage {
   readonly name: string;
   readonly version: string;
-  /** Where it lies, such as `node_modules/pino`. */
+  /** Its folder, such as `node_modules/pino`. */
   readonly path: string;
-  /** An SPDX expression, or nothing when the package does not say. */
+  /** An SPDX expression; undefined if the package declares none. */
   readonly licence: string | undefined;
-  /** Of its archive, as `sha512-<base64>`. */
+  /** Hash of the package archive, as `sha512-<base64>`. */
   readonly integrity: string | undefined;
 }
 
@@ -46,7 +46,7 @@ const lockFile = z.object({
   ),
 });
 
-/** @param lock package-lock.json as text. */
+/** @param lock the text of package-lock.json. */
 export function shippedPackages(lock: string): readonly ShippedPackage[] {
   return Object.entries(lockFile.parse(JSON.parse(lock)).packages)
     .filter(([path, { dev }]) => path !== '' && dev !== true)
@@ -59,7 +59,7 @@ export function shippedPackages(lock: string): readonly ShippedPackage[] {
     }));
 }
 
-/** `A OR B` is fine when one of them is, `A AND B` when both are; nothing else is understood, and so it is not fine. */
+/** `A OR B` is compatible if either is, `A AND B` if both are. Any other expression counts as incompatible. */
 export function isCompatible(licence: string | undefined): boolean {
   if (licence === undefined) return false;
   const alternatives = licence.replace(/^\((.*)\)$/, '$1').split(' OR ');
@@ -70,9 +70,9 @@ if (import.meta.main) {
   const root = fileURLToPath(new URL('../', import.meta.url));
   const lock = readFileSync(join(root, 'package-lock.json'), 'utf8');
   const shipped = shippedPackages(lock);
-  const refused = shipped.filter(({ licence }) => !isCompatible(licence));
-  for (const { name, licence } of refused) console.error(`${name}: ${licence ?? 'no licence'}`);
-  if (refused.length > 0) process.exit(1);
+  const incompatible = shipped.filter(({ licence }) => !isCompatible(licence));
+  for (const { name, licence } of incompatible) console.error(`${name}: ${licence ?? 'no licence'}`);
+  if (incompatible.length > 0) process.exit(1);
   if (process.argv.includes('--texts')) for (const each of shipped) console.log(textsOf(root, each));
   else if (process.argv.includes('--bill')) console.log(JSON.stringify(billOfMaterials(lock), undefined, 2));
   else console.log(summary(shipped));
@@ -85,7 +85,7 @@ function summary(shipped: readonly ShippedPackage[]): string {
 
 function textsOf(root: string, { name, version, path, licence }: ShippedPackage): string {
   const directory = join(root, path);
-  const files = existsSync(directory) ? readdirSync(directory) : []; // Optional ones for other platforms are not there.
+  const files = existsSync(directory) ? readdirSync(directory) : []; // Optional dependencies for other platforms are not installed.
   const texts = files
     .filter((file) => /^(licen[cs]e|copying|notice)/i.test(file))
     .map((file) => readFileSync(join(directory, file), 'utf8').trim());
@@ -93,7 +93,7 @@ function textsOf(root: string, { name, version, path, licence }: ShippedPackage)
   return [title, '='.repeat(title.length), ...texts, ''].join('\n\n');
 }
 
-/** `npm sbom --omit dev` leaves out what development dependencies need as well (npm 11.19: 22 of 72 are listed). */
+/** `npm sbom --omit dev` omits packages that development dependencies also need (npm 11.19 lists 22 of 72). */
 function billOfMaterials(lock: string): object {
   const component = (type: string, { name, version }: { readonly name: string; readonly version: string }) => {
     const purl = `pkg:npm/${name.replace('@', '%40')}@${version}`;

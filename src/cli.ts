@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * From argv and environment to an exit code: the only file that knows `process`.
+ * Command-line entry point: turns argv and the environment into an exit code. The only file that uses `process` directly.
  */
 import './runtime/small-heap.ts';
 
@@ -41,99 +41,108 @@ const program = new Command('databricks-audit-otel')
   .addHelpText(
     'after',
     `
-Configuration is by environment variable: DATABRICKS_AUDIT_SOURCE is the one that is required. docs/configuration.md lists all.
+Configured by environment variables; only DATABRICKS_AUDIT_SOURCE is required. docs/configuration.md lists them all.
 
-Exit codes: 0 all is well, 1 something was refused, unreadable or not as it should be, 2 the configuration is wrong.`,
+Exit codes: 0 success; 1 something was rejected, unreadable or missing, or a check failed; 2 invalid configuration.`,
   );
 
 program
   .command('run', { isDefault: true })
-  .description('ship and keep shipping (the default)')
+  .description('ship continuously until stopped (default)')
   .allowExcessArguments()
   .action(async (_options: object, { args: [unknown] }: Command) => {
-    // Whatever is no command comes here, because this one is the default.
+    // This is the default command, so it receives unknown command names as arguments.
     if (unknown !== undefined)
-      program.error(`error: unknown command '${unknown}'; --help lists them`, { exitCode: exitCodes.misconfigured });
+      program.error(`error: unknown command '${unknown}'; run with --help for a list of commands`, {
+        exitCode: exitCodes.misconfigured,
+      });
     await end(run(context));
-    // OpenTelemetry's exporters may still wait for a collector that is gone; everything of ours is closed.
+    // The agent has closed everything of its own, but OpenTelemetry's exporters may still wait for an unreachable collector.
     setTimeout(() => process.exit(), 0).unref();
   });
 program
   .command('ship')
-  .description('ship what is there now, once')
-  .argument('[source...]', 's3://bucket/prefix or a directory; DATABRICKS_AUDIT_SOURCE when none is given')
+  .description('ship everything that is there now, then exit')
+  .argument('[source...]', 's3://bucket/prefix or a directory (default: DATABRICKS_AUDIT_SOURCE)')
   .action((sources: string[]) => end(ship(sources, context)));
 program
   .command('preview')
-  .description('print the mapped records of a file, and send nothing')
-  .argument('<file>', 'a delivered file, compressed or not, or - for standard input')
+  .description('print the mapped records of a file without sending anything')
+  .argument('<file>', 'a delivered file, compressed or not; - for standard input')
   .action((file: string) => end(preview(file, context)));
 program
   .command('check')
-  .description('try configuration, sources, state and collector, and say what to do about what fails')
+  .description('check configuration, sources, state and collector, and explain how to fix what fails')
   .option(
     '--send-record',
-    'send one record through the collector too, event name databricks.audit.check; it stays in the backend',
+    'also send a test record (event name databricks.audit.check) through the collector; it stays in the backend',
   )
   .action((options: CheckCommandOptions) => end(check(options, context)));
 program
   .command('status')
-  .description('print what was delivered, per workspace and date')
-  .option('--json', 'as JSON')
+  .description('show what has been delivered, by workspace and date')
+  .option('--json', 'print JSON')
   .action((options: { json?: boolean }) => end(status(options, context)));
 program
   .command('reconcile')
-  .description('compare the bucket with what was delivered, line by line; exit code 1 when something is missing')
-  .option('--json', 'as JSON')
-  .option('--repair', 'ship what is missing; no agent may run beside it')
+  .description('compare the sources with what has been delivered, line by line; exits with 1 if anything is missing')
+  .option('--json', 'print JSON')
+  .option('--repair', 'ship missing lines; no agent may be running on the same state')
   .option(
     '--against <backend>',
-    'compare with what a backend holds too: loki=<url>, or elasticsearch=<url>[/<index>]; headers for it are in DATABRICKS_AUDIT_AGAINST_HEADERS',
+    'also compare with a backend: loki=<url> or elasticsearch=<url>[/<index>]; set its headers in DATABRICKS_AUDIT_AGAINST_HEADERS',
   )
-  .option('--from <date>', 'the first date partition, yyyy-mm-dd')
-  .option('--before <date>', 'the first date partition that is left out')
+  .option('--from <date>', 'first date partition to compare, yyyy-mm-dd')
+  .option('--before <date>', 'end date, exclusive, yyyy-mm-dd')
   .addHelpText(
     'after',
     `
-Works while an agent runs: lines under way are no difference, nor are objects that were delivered within the last five
-minutes (or two poll intervals, if that is longer). Every object is read, so it takes as long as shipping it again, about.
-docs/operations.md says what the columns mean.`,
+Can run beside an agent: lines in flight are not differences, nor are objects delivered within the last five minutes (or two
+poll intervals, whichever is longer). Reads every object, so it takes about as long as shipping them again.
+docs/operations.md explains the columns.`,
   )
   .action((options: ReconcileCommandOptions) => end(reconcile(options, context)));
 program
   .command('replay')
-  .description('send dead letters again; those that are accepted leave their files')
-  .option('--dry-run', 'only print what would be sent, by day and reason')
-  .option('--json', 'as JSON')
-  .option('--reason <text>', 'only letters with this text in their reason')
-  .option('--status <code>', 'only letters that were refused with this HTTP status; 200 is a partial success')
-  .option('--from <date>', 'only letters that were refused on this day (UTC, yyyy-mm-dd) or later')
-  .option('--before <date>', 'only letters that were refused before this day')
+  .description('resend dead letters; those that are accepted are removed from their files')
+  .option('--dry-run', 'only show what would be sent, by day and reason')
+  .option('--json', 'print JSON')
+  .option('--reason <text>', 'only dead letters whose reason contains this text')
+  .option('--status <code>', 'only dead letters rejected with this HTTP status (200: partial success) or gRPC code')
+  .option('--from <date>', 'only dead letters rejected on or after this day (UTC, yyyy-mm-dd)')
+  .option('--before <date>', 'only dead letters rejected before this day')
   .addHelpText(
     'after',
     `
-Works while an agent runs; the file that the agent is writing is left alone. Records are sent byte for byte as the first time,
-so a backend that stored one already drops it. What is refused again is kept, with the new reason, and the exit code is 1.`,
+Can run beside an agent; skips the file that the agent is writing. Records are byte-for-byte identical to the first attempt, so
+a deduplicating backend drops those that it already has. Records that are rejected again are kept with the new reason, and the
+exit code is 1.`,
   )
   .action((options: ReplayCommandOptions) => end(replay(options, context)));
-const mapping = program.command('mapping').description('see and try the mapping, for layers of your own');
+const mapping = program.command('mapping').description('inspect and test the mapping');
 mapping
   .command('show')
-  .description('print the table that comes out of all layers')
-  .option('--mapping <layers>', 'instead of DATABRICKS_AUDIT_MAPPING, such as databricks-audit,./ours.yaml')
-  .option('--json', 'as JSON')
+  .description('print the mapping that results from all layers')
+  .option(
+    '--mapping <layers>',
+    'layers to use instead of DATABRICKS_AUDIT_MAPPING, such as databricks-audit,./ours.yaml',
+  )
+  .option('--json', 'print JSON')
   .action((options: MappingShowOptions) => end(mappingShow(options, context)));
 mapping
   .command('test')
-  .description('show what becomes of each field of sample lines, and check golden pairs')
-  .argument('[sample]', 'a file with delivered lines')
-  .option('--mapping <layers>', 'instead of DATABRICKS_AUDIT_MAPPING, such as databricks-audit,./ours.yaml')
+  .description('show how each field of the sample lines is mapped, and check golden pairs')
+  .argument('[sample]', 'a file with sample lines')
+  .option(
+    '--mapping <layers>',
+    'layers to use instead of DATABRICKS_AUDIT_MAPPING, such as databricks-audit,./ours.yaml',
+  )
   .option(
     '--golden <directory>',
-    'a folder with input.jsonl and expected.json, or a folder of such; exit code 1 when one differs',
+    'a folder with input.jsonl and expected.json, or a folder of such folders; exits with 1 if any pair differs',
   )
-  .option('--update', 'write expected.json instead of comparing with it')
-  .option('--json', 'as JSON')
+  .option('--update', 'overwrite expected.json instead of comparing')
+  .option('--json', 'print JSON')
   .action((sample: string | undefined, options: MappingTestOptions) => end(mappingTest(sample, options, context)));
 program
   .command('detections')

@@ -1,7 +1,7 @@
 /**
  * The package's programming interface: a configured agent in one's own process.
  */
-export { type Agent, type AgentSurroundings, createAgent } from './agent/agent.ts';
+export { type Agent, type AgentDependencies, createAgent } from './agent/agent.ts';
 export { type Configuration, type Environment, loadConfiguration } from './config/index.ts';
 export type { AgentEvent, Observer } from './contracts/observer.ts';
 export { AgentError, type ErrorCode } from './model/agent-error.ts';

@@ -1,4 +1,4 @@
-# The role of the agent: it may list the deliveries and read them, and nothing else.
+# The agent's role: it can list and read the deliveries, and nothing else.
 
 terraform {
   required_version = ">= 1.9"
@@ -48,7 +48,7 @@ data "aws_iam_policy_document" "read_deliveries" {
   }
 }
 
-# Only the agent's pods take the role (IAM roles for service accounts).
+# Only the agent's pods can assume the role (IAM roles for service accounts).
 data "aws_iam_policy_document" "trust" {
   statement {
     actions = ["sts:AssumeRoleWithWebIdentity"]

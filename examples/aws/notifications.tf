@@ -1,13 +1,13 @@
-# A queue that hears of each delivered object, for those who want to be told, such as an alarm when nothing arrives. The agent
-# does not need it.
+# An optional queue that receives a message for each delivered object, for example to raise an alarm when nothing arrives. The
+# agent does not need it.
 #
-# A bucket has one configuration of notifications: this replaces any that is there.
+# A bucket has a single notification configuration: this one replaces any that exists.
 
 resource "aws_sqs_queue" "deliveries" {
   count = var.notification_queue ? 1 : 0
 
   name                      = "databricks-audit-deliveries"
-  message_retention_seconds = 1209600 # 14 days, the most that SQS has.
+  message_retention_seconds = 1209600 # 14 days, the maximum of SQS.
   sqs_managed_sse_enabled   = true
 }
 
@@ -53,7 +53,7 @@ resource "aws_s3_bucket_notification" "deliveries" {
 
   queue {
     queue_arn     = aws_sqs_queue.deliveries[0].arn
-    events        = ["s3:ObjectCreated:*"] # An overwrite creates the object anew.
+    events        = ["s3:ObjectCreated:*"] # An overwrite counts as a creation.
     filter_prefix = var.prefix
   }
 

@@ -5,151 +5,158 @@ import type { Writable } from 'node:stream';
 import type { Configuration } from '../config/index.ts';
 import type { Decoder } from '../contracts/decoder.ts';
 import type { DeliveryState } from '../contracts/delivery-state.ts';
-import type { BatchEnd, Exporter } from '../contracts/exporter.ts';
-import type { Mapper, OtlpEncoding } from '../contracts/mapper.ts';
+import type { Exporter } from '../contracts/exporter.ts';
+import type { Mapper } from '../contracts/mapper.ts';
 import type { AgentEvent, Observer } from '../contracts/observer.ts';
 import type { Source } from '../contracts/source.ts';
-import { type OpenDatabase, openDeliveryState } from '../delivery/index.ts';
-import { createConsoleExporter, createFaultDesk, type HttpTransport, type LetterFiles } from '../export/index.ts';
-import { createMapper, encodeOtlpJson } from '../mapping/index.ts';
+import type { VisitOutcome } from '../contracts/visit-outcome.ts';
+import { type OpenDatabase, type OpenState, openDeliveryState, type StateOptions } from '../delivery/index.ts';
+import {
+  createConsoleExporter,
+  createFailureReporter,
+  type DeadLetterFiles,
+  type FailureReporter,
+  type HttpTransport,
+} from '../export/index.ts';
+import { recordBatch } from '../mapping/index.ts';
+import { AgentError } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
-import { otlpLogs } from '../model/otlp-json.ts';
-import { recordLine } from '../model/record-line.ts';
-import type { ObjectEnd } from '../pipeline/object-end.ts';
-import { ObjectShipper } from '../pipeline/object-shipper.ts';
+import { ObjectShipper, type Visitor } from '../pipeline/object-shipper.ts';
+import { ObjectVisitor } from '../pipeline/object-visitor.ts';
 import { type Clock, clockUntil, systemClock } from '../runtime/clock.ts';
-import type { Logger } from '../runtime/logger.ts';
+import { type Logger, silentLogger } from '../runtime/logger.ts';
 import { Semaphore } from '../runtime/semaphore.ts';
-import { type Backlog, Shipping } from '../schedule/shipping.ts';
+import { type Backlog, measureBacklog } from '../schedule/backlog.ts';
+import { Shipping } from '../schedule/shipping.ts';
 import { SilenceWatch } from '../schedule/silence-watch.ts';
 import { startDate } from '../schedule/start-date.ts';
 import { createSources, type DeliveryFiles, type S3Api } from '../sources/index.ts';
 import { Counters } from '../telemetry/index.ts';
-import { createCollectorExporter, encodingOf, shippingParts, toJsonLine } from './wiring.ts';
+import { createMappers } from './mappers.ts';
+import { createCollectorExporter, encodingOf, shippingParts } from './wiring.ts';
 import { WorkerPool } from './workers/index.ts';
 
 export type { AgentEvent, Observer } from '../contracts/observer.ts';
 export { type DeliverySummary, readDeliverySummary } from '../delivery/index.ts';
 
-export interface AgentSurroundings {
-  readonly logger: Logger;
-  /** Where `OTEL_LOGS_EXPORTER=console` writes. */
-  readonly stdout: Writable;
+/** What the agent takes from its surroundings. Everything has a default: the real clock, network and disk. */
+export interface AgentDependencies {
+  /** The agent's own log; silent by default. */
+  readonly logger?: Logger | undefined;
+  /** Where `OTEL_LOGS_EXPORTER=console` writes; standard output by default. */
+  readonly stdout?: Writable | undefined;
   readonly clock?: Clock | undefined;
-  /** Told what the agent does while it does it. */
+  /** Called with every event of the agent. Must return at once and not throw. */
   readonly observer?: Observer | undefined;
-  /** How long requests on the wire may take to be answered once the agent is told to stop. */
+  /** How long requests in flight may wait for a response once the agent is told to stop. */
   readonly graceMs?: number | undefined;
+  /** Sources of your own, in addition to those of the configuration. */
+  readonly sources?: readonly Source[] | undefined;
+  /** Takes the place of the exporter of the configuration. The agent closes it. */
+  readonly exporter?: Exporter | undefined;
+  /** Takes the place of the state of the configuration. */
+  readonly openState?: ((options: StateOptions) => Promise<OpenState>) | undefined;
+  readonly mapper?: Mapper | undefined;
+  readonly decoder?: Decoder | undefined;
+  /** The network and the disk of single parts, for tests and simulations. */
+  readonly createS3?: (() => S3Api) | undefined;
+  readonly deliveryFiles?: DeliveryFiles | undefined;
+  readonly transport?: HttpTransport | undefined;
+  readonly deadLetterFiles?: DeadLetterFiles | undefined;
+  readonly openDatabase?: OpenDatabase | undefined;
 }
 
 export interface Agent {
   readonly counters: Readonly<Counters>;
-  /** Ships and keeps shipping until the signal is aborted. Rejects with ERR_STATE_DAMAGED: close, create again, go on. */
+  /** Ships and keeps shipping until the signal is aborted. Rejects with ERR_STATE_DAMAGED: close, create a new agent, continue. */
   run(stop: AbortSignal): Promise<void>;
   /** Ships what is there now. True when everything was listed and read to its end. */
   shipOnce(stop: AbortSignal): Promise<boolean>;
-  /** Ships what is missing of an object, whatever the state says of its version, and repeats nothing that the state knows. */
-  shipAgain(object: DeliveredObject, stop: AbortSignal): Promise<ObjectEnd>;
+  /** Ships what is missing of an object whatever its version, and repeats nothing that the state knows. */
+  shipAgain(object: DeliveredObject, stop: AbortSignal): Promise<VisitOutcome>;
   /** What is listed and not settled yet. */
   backlog(stop: AbortSignal): Promise<Backlog>;
-  /** Writes the state; call it last, whatever happened. */
+  /** Writes the state. Call it last, whatever happened. */
   close(): Promise<void>;
 }
 
-/** What surrounds the process, and what is costly to make: the simulation brings its own, and everybody else takes the real things. */
-export interface Outside {
-  readonly createS3?: (() => S3Api) | undefined;
-  readonly deliveryFiles?: DeliveryFiles | undefined;
-  readonly transport?: HttpTransport | undefined;
-  readonly letterFiles?: LetterFiles | undefined;
-  readonly openDatabase?: OpenDatabase | undefined;
-  readonly decoder?: Decoder | undefined;
-  readonly mapper?: Mapper | undefined;
-}
-
-/** Docker kills ten seconds behind its SIGTERM. */
+/** Docker kills ten seconds after its SIGTERM. */
 const graceMsDefault = 8_000;
-/** For how many listings a file must not change before its last line counts as whole without a newline. */
+/** For how many listings a file must not change before its last line counts as complete without a newline. */
 const stillAfterPolls = 2;
 
-/** @throws AgentError ERR_CONFIGURATION, ERR_MAPPING_FILE or one of the ERR_STATE_ codes. */
-export function createAgent(
+/** Rejects with ERR_CONFIGURATION, ERR_MAPPING_FILE or one of the ERR_STATE_ codes. */
+export async function createAgent(
   configuration: Configuration,
-  surroundings: AgentSurroundings,
+  dependencies: AgentDependencies = {},
   mode: 'longRunning' | 'oneShot' = 'longRunning',
-  outside: Outside = {},
-): Agent {
-  const { logger, clock = systemClock } = surroundings;
-  const mapper = outside.mapper ?? createMapper(configuration.mapping);
+): Promise<Agent> {
+  refuseWorkersWithOwnParts(configuration, dependencies);
+  const { logger = silentLogger, clock = systemClock, openState = openDeliveryState } = dependencies;
+  const mapperFor = createMappers(configuration, dependencies.mapper);
   const counters = new Counters();
   const observe = (event: AgentEvent) => {
     counters.observe(event);
-    surroundings.observer?.(event);
+    dependencies.observer?.(event);
   };
   const [stopping, abandon] = [new AbortController(), new AbortController()];
-  // What waits for its next attempt is not under way: it is left announced, and sent again by the next process.
+  // A batch that waits for its next attempt is not in flight: it stays announced, and the next process sends it again.
   const retryClock = clockUntil(stopping.signal, clock);
-  const desk = createFaultDesk({
+  const failures = createFailureReporter({
     deadLettersDirectory: configuration.deadLetterDirectory,
     clock: retryClock,
     logger,
     observe,
-    letterFiles: outside.letterFiles,
+    deadLetterFiles: dependencies.deadLetterFiles,
   });
-  const exporter: Exporter =
-    configuration.logsExporter === 'console'
-      ? createConsoleExporter({ output: surroundings.stdout, toJsonLine: toJsonLine(mapper) })
-      : createCollectorExporter(configuration, {
-          mapper,
-          desk,
-          clock: retryClock,
-          observe,
-          transport: outside.transport,
-        });
-  const sources = createSources({
-    sources: configuration.sources,
-    stillAfterPolls: mode === 'oneShot' ? 0 : stillAfterPolls,
-    createS3: outside.createS3,
-    files: outside.deliveryFiles,
-  });
-  const state = openDeliveryState({
+  const exporter = createExporter(configuration, dependencies, { failures, clock: retryClock, observe });
+  const sources = [
+    ...createSources(configuration.sources, {
+      stillAfterPolls: mode === 'oneShot' ? 0 : stillAfterPolls,
+      createS3: dependencies.createS3,
+      files: dependencies.deliveryFiles,
+    }),
+    ...(dependencies.sources ?? []),
+  ];
+  const state = await openState({
     directory: configuration.stateDirectory,
     clock,
     logger,
     observe,
-    openDatabase: outside.openDatabase,
+    openDatabase: dependencies.openDatabase,
   });
-  for (const { workspaceId, lastEventMs } of state.workspaces()) {
+  for (const { workspaceId, lastEventMs } of await state.workspaces()) {
     observe({ kind: 'workspaceKnown', workspaceId, lastEventMs });
   }
   const silence = new SilenceWatch({
     state,
-    async send(notice, signal) {
-      const end = await sendNotice(mapper.toNoticeLine(notice), exporter, encodingOf(configuration), signal);
-      observe({ kind: 'noticeEnded', outcome: end.acceptedCount > 0 ? 'accepted' : 'deadLettered' });
+    async send(event, signal) {
+      const batch = recordBatch([mapperFor(undefined).toAlertEventLine(event)], encodingOf(configuration));
+      const end = await exporter.export(batch, signal);
+      observe({ kind: 'alertEventEnded', outcome: end.acceptedCount > 0 ? 'accepted' : 'deadLettered' });
     },
     observe,
     logger,
     thresholdMs: configuration.silenceAfterMs,
     lookbackMs: configuration.lookbackDays * 86_400_000,
   });
-  const services = { state, desk, stopping: stopping.signal, abandon: abandon.signal, observe, logger };
-  const workers = configuration.workers > 1 ? new WorkerPool(configuration, services) : undefined;
-  const shipper =
+  const shared = { abandon: abandon.signal, observe, logger, hashSecret: state.hashSecret };
+  const workers =
+    configuration.workers > 1
+      ? new WorkerPool(configuration, { ...shared, failures, stopping: stopping.signal })
+      : undefined;
+  const visitor: Visitor =
     workers ??
-    new ObjectShipper({
-      ...shippingParts(configuration, mapper, {
+    new ObjectVisitor(
+      shippingParts(configuration, mapperFor, {
+        ...shared,
         exporter,
         requestSlots: new Semaphore(configuration.otlp.requestsInFlightMax),
-        abandon: abandon.signal,
-        observe,
-        logger,
-        decoder: outside.decoder,
+        decoder: dependencies.decoder,
       }),
-      state,
-    });
+    );
+  const shipper = new ObjectShipper(state, visitor);
   const schedule = {
-    pollIntervalMs: configuration.pollIntervalMs,
     lookbackDays: configuration.lookbackDays,
     sweepIntervalMs: configuration.sweepIntervalMs,
     startDate: startDate(configuration.start, state),
@@ -157,6 +164,7 @@ export function createAgent(
   const shipping = new Shipping({
     sources,
     shipper,
+    state,
     workers: configuration.workers,
     schedule,
     observe,
@@ -164,44 +172,54 @@ export function createAgent(
     logger,
     onFailure: (error) => abandon.abort(error),
     onPoll: (lookbackStart) => state.dropLineHashes(lookbackStart),
-    onCaughtUp: configuration.silenceAfterMs === 0 ? undefined : (atMs, stop) => silence.look(atMs, stop),
+    onCaughtUp: configuration.silenceAfterMs === 0 ? undefined : (atMs, stop) => silence.check(atMs, stop),
   });
-  const grace = { stopping, abandon, graceMs: surroundings.graceMs ?? graceMsDefault, clock };
+  const grace = { stopping, abandon, graceMs: dependencies.graceMs ?? graceMsDefault, clock };
   return {
     counters,
     run: (stop) => withGrace(stop, grace, () => shipping.follow(stop)),
     shipOnce: (stop) => withGrace(stop, grace, () => shipping.shipOnce(stop)),
     shipAgain: (object, stop) =>
       withGrace(stop, grace, async () => {
-        state.reopen(object.origin.id);
-        await state.flush(stop);
+        await state.reopen(object, stop);
         return await shipper.ship(object, stop);
       }),
-    backlog: (stop) => shipping.backlog(sources, { from: schedule.startDate, before: undefined }, stop),
-    close: () => closeAll(workers, exporter, sources, state),
+    backlog: (stop) => measureBacklog(sources, state, { from: schedule.startDate, before: undefined }, stop),
+    async close() {
+      await silence.close();
+      await closeAll(workers, exporter, sources, state);
+    },
   };
 }
 
-/** A notice is a batch of its own: one record is never cut in half, so nobody maps it again. */
-async function sendNotice(
-  jsonLine: string,
-  exporter: Exporter,
-  encoding: OtlpEncoding,
-  signal: AbortSignal,
-): Promise<BatchEnd> {
-  const request = encodeOtlpJson([otlpLogs.parse(JSON.parse(jsonLine))], encoding);
-  return await exporter.export({ lineCount: 1, lines: [recordLine(jsonLine)], request }, signal);
+/** Worker threads open objects and send records by themselves, and functions cannot be passed to them. */
+function refuseWorkersWithOwnParts({ workers }: Configuration, { sources = [], exporter }: AgentDependencies): void {
+  if (workers === 1 || (sources.length === 0 && exporter === undefined)) return;
+  throw new AgentError(
+    'ERR_CONFIGURATION',
+    `DATABRICKS_AUDIT_WORKERS: expected 1 with a source or exporter of your own, got ${workers}`,
+  );
+}
+
+function createExporter(
+  configuration: Configuration,
+  { exporter, stdout = process.stdout, transport }: AgentDependencies,
+  parts: { readonly failures: FailureReporter; readonly clock: Clock; readonly observe: Observer },
+): Exporter {
+  if (exporter !== undefined) return exporter;
+  if (configuration.logsExporter === 'console') return createConsoleExporter(stdout);
+  return createCollectorExporter(configuration, { ...parts, transport });
 }
 
 interface Grace {
   readonly stopping: AbortController;
-  /** Ends requests on the wire. */
+  /** Ends requests in flight. */
   readonly abandon: AbortController;
   readonly graceMs: number;
   readonly clock: Clock;
 }
 
-/** Reading and waiting end with `stop`; requests on the wire have the grace period on top of it. */
+/** Reading and waiting end with `stop`; requests in flight have the grace period in addition. */
 async function withGrace<Result>(
   stop: AbortSignal,
   { stopping, abandon, graceMs, clock }: Grace,
@@ -230,7 +248,7 @@ async function closeAll(
   sources: readonly Source[],
   state: DeliveryState,
 ): Promise<void> {
-  // What workers still have to say goes to all of the others.
+  // Workers may still have changes for the state and dead letters.
   await workers?.close();
   await Promise.allSettled([exporter.close(), ...sources.map((source) => source.close())]);
   await state.close();

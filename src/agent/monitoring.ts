@@ -1,5 +1,5 @@
 /**
- * Wires what watches a running agent: metrics, health and the live page.
+ * Wires the monitoring of a running agent: metrics, health and the live page.
  */
 import type { Configuration } from '../config/index.ts';
 import { readNewestPartitions, stateSizeBytes } from '../delivery/index.ts';
@@ -19,11 +19,11 @@ export type { Telemetry } from '../telemetry/index.ts';
 
 export interface AgentLog {
   readonly logger: Logger;
-  /** Sends what is left to send. */
+  /** Sends what is still buffered. */
   close(): Promise<void>;
 }
 
-/** The agent's own log on `destination`, and to the collector when that is wanted. */
+/** The agent's own log, on `destination` and, when configured, to the collector. */
 export async function openLog(
   { logLevel, telemetry: { selfLogs, metrics } }: Configuration,
   destination: NodeJS.WriteStream,
@@ -33,18 +33,23 @@ export async function openLog(
   return { logger: createLogger(logLevel, destination, ownLogs.write), close: ownLogs.close };
 }
 
-export interface MonitoringSurroundings {
+export interface MonitoringDependencies {
   readonly logger: Logger;
   readonly clock?: Clock | undefined;
 }
 
 export function startMonitoring(
   configuration: Configuration,
-  { logger, clock = systemClock }: MonitoringSurroundings,
+  { logger, clock = systemClock }: MonitoringDependencies,
 ): Promise<Telemetry> {
-  const { telemetry, sources, pollIntervalMs, stateDirectory, settings, logsExporter, otlp } = configuration;
+  const { telemetry, sources, stateDirectory, settings, logsExporter, otlp } = configuration;
   return startTelemetry(
-    { ...telemetry, pollIntervalMs, sourceNames: sources.map(({ name }) => name), settings },
+    {
+      ...telemetry,
+      pollIntervalMs: Math.max(...sources.map((source) => source.pollIntervalMs)),
+      sourceNames: sources.map(({ name }) => name),
+      settings,
+    },
     {
       clock,
       logger,
@@ -61,15 +66,14 @@ export function startMonitoring(
   );
 }
 
-function deliveredBefore(stateDirectory: string): readonly DeliveredBefore[] {
+async function deliveredBefore(stateDirectory: string): Promise<readonly DeliveredBefore[]> {
   try {
-    return readNewestPartitions(stateDirectory, chartDatesMax).map(
-      ({ workspaceId, date, acceptedCount, deadLetteredCount }) => {
-        return { workspaceId, date, lineCount: acceptedCount + deadLetteredCount };
-      },
-    );
+    const partitions = await readNewestPartitions(stateDirectory, chartDatesMax);
+    return partitions.map(({ workspaceId, date, acceptedCount, deadLetteredCount }) => {
+      return { workspaceId, date, lineCount: acceptedCount + deadLetteredCount };
+    });
   } catch (error) {
-    // The agent meets the same damage and deals with it.
+    // The agent finds the same damage and handles it.
     if (!isAgentError(error, 'ERR_STATE_DAMAGED')) throw error;
     return [];
   }

@@ -1,6 +1,6 @@
 /**
- * What Elasticsearch holds, by searching for the uids of records. Where the uid is depends on how documents were made: the
- * `_id` with the `elastic` layer, an attribute in the mapping modes of the Collector's exporter.
+ * Looks records up in Elasticsearch by uid. Where the uid is stored depends on how the documents were created: in `_id` with the
+ * `elastic` layer, in an attribute with the mapping modes of the Collector's exporter.
  * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-search
  */
 import { z } from 'zod';
@@ -15,7 +15,7 @@ const uidFields = [
   'log.record.uid.keyword',
 ] as const;
 
-/** A search returns 10,000 hits at most: room for ten copies of each. */
+/** A search returns at most 10,000 hits: enough for ten copies of each record. */
 const uidsPerSearch = 1_000;
 const hitsMax = 10_000;
 
@@ -25,7 +25,7 @@ const answerSchema = z.object({
   }),
 });
 
-/** @param index what to search, such as `logs-*`. */
+/** @param index the index, alias or pattern to search, such as `logs-*`. */
 export function createElasticsearch(server: BackendServer, index: string): Backend {
   return {
     name: `${server.name}/${index}`,
@@ -57,7 +57,7 @@ class ElasticsearchRecords implements StoredRecords {
 
   close(): void {}
 
-  /** The uid of each document that has one of the wanted. */
+  /** The uid of every document that has one of the wanted uids; a uid appears once per copy. */
   async #search(wanted: ReadonlySet<string>, signal: AbortSignal): Promise<string[]> {
     const values = [...wanted];
     const body = {
@@ -69,7 +69,7 @@ class ElasticsearchRecords implements StoredRecords {
     const path = `/${encodeURIComponent(this.#index)}/_search`;
     const answer = answerSchema.safeParse(await requestJson(this.#server, path, { body }, signal));
     if (!answer.success) {
-      throw new AgentError('ERR_BACKEND_READ', `${this.#server.name} answered something else than hits`, {
+      throw new AgentError('ERR_BACKEND_READ', `${this.#server.name} returned a response that is not a search result`, {
         hint: 'Give the URL of Elasticsearch itself, such as elasticsearch=http://localhost:9200/logs-*.',
       });
     }

@@ -1,5 +1,5 @@
 /**
- * The part that asks stores of log records what they hold.
+ * Queries log backends for the records that they hold.
  */
 import type { Backend } from '../contracts/backend.ts';
 import { AgentError } from '../model/agent-error.ts';
@@ -11,7 +11,7 @@ const expected = 'expected loki=<url> or elasticsearch=<url>, such as loki=http:
 const defaultIndex = 'logs-*';
 
 /**
- * @param location `loki=<url>`, or `elasticsearch=<url>` with the index as the last segment of the path if it is not `logs-*`.
+ * @param location `loki=<url>` or `elasticsearch=<url>[/<index>]`; the index defaults to `logs-*`.
  * @throws AgentError ERR_CONFIGURATION
  */
 export function createBackend(location: string, headers: Readonly<Record<string, string>>, clock: Clock): Backend {
@@ -21,8 +21,8 @@ export function createBackend(location: string, headers: Readonly<Record<string,
     throw new AgentError('ERR_CONFIGURATION', `--against: ${expected}`);
   }
   if (url.username !== '' || url.password !== '') {
-    throw new AgentError('ERR_CONFIGURATION', '--against: expected a URL without user and password', {
-      hint: 'They go into DATABRICKS_AUDIT_AGAINST_HEADERS as authorization=Basic%20...',
+    throw new AgentError('ERR_CONFIGURATION', '--against: expected a URL without user name and password', {
+      hint: 'Pass credentials in DATABRICKS_AUDIT_AGAINST_HEADERS, as authorization=Basic%20...',
     });
   }
   url.search = '';

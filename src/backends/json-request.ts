@@ -1,5 +1,5 @@
 /**
- * One question to a backend over HTTP, answered in JSON. A busy server is asked again.
+ * A JSON request to a backend over HTTP. Retries while the server is busy.
  */
 import { AgentError, messageOf } from '../model/agent-error.ts';
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
@@ -7,10 +7,10 @@ import type { Clock } from '../runtime/clock.ts';
 import { printable } from '../runtime/printable.ts';
 
 export interface BackendServer {
-  /** Without user, password and query. */
+  /** For messages: without user name, password and query. */
   readonly name: string;
   readonly url: URL;
-  /** May hold secrets. */
+  /** May contain secrets. */
   readonly headers: Readonly<Record<string, string>>;
   readonly clock: Clock;
 }
@@ -20,8 +20,8 @@ const attemptsMax = 5;
 const retryPolicy: BackoffPolicy = { initialMs: 500, maxMs: 10_000 };
 
 /**
- * @param path below the path of the server's URL.
- * Rejects with ERR_BACKEND_READ, or with the signal's reason when it is aborted.
+ * Rejects with ERR_BACKEND_READ, or with the signal's reason if the signal aborts.
+ * @param path appended to the path of the server's URL.
  */
 export async function requestJson(
   server: BackendServer,
@@ -30,14 +30,14 @@ export async function requestJson(
   signal: AbortSignal,
 ): Promise<unknown> {
   for (let attempt = 1; ; attempt++) {
-    const failure = await tryRequest(server, path, init, signal);
-    if ('answer' in failure) return failure.answer;
-    if (!failure.mayPass || attempt === attemptsMax) throw failure.error;
+    const outcome = await tryRequest(server, path, init, signal);
+    if ('body' in outcome) return outcome.body;
+    if (!outcome.isRetryable || attempt === attemptsMax) throw outcome.error;
     await server.clock.sleep(backoffMs(retryPolicy, attempt, server.clock), signal);
   }
 }
 
-type Attempt = { readonly answer: unknown } | { readonly error: AgentError; readonly mayPass: boolean };
+type Attempt = { readonly body: unknown } | { readonly error: AgentError; readonly isRetryable: boolean };
 
 async function tryRequest(
   server: BackendServer,
@@ -58,16 +58,21 @@ async function tryRequest(
       signal: deadline,
     });
     const text = await response.text();
-    if (response.ok) return { answer: JSON.parse(text) };
+    if (response.ok) return { body: JSON.parse(text) };
     return {
-      error: failed(server, `answered HTTP ${response.status}: ${printable(text.trim())}`, hintFor(response.status)),
-      mayPass: response.status === 429 || response.status >= 500,
+      error: failed(server, `returned HTTP ${response.status}: ${printable(text.trim())}`, hintFor(response.status)),
+      isRetryable: response.status === 429 || response.status >= 500,
     };
   } catch (cause) {
     signal.throwIfAborted();
     const reason =
-      cause instanceof SyntaxError ? 'answered something that is no JSON' : `could not be asked: ${reasonOf(cause)}`;
-    return { error: failed(server, reason, 'Check the URL, and that the server runs.', cause), mayPass: false };
+      cause instanceof SyntaxError
+        ? 'returned a response that is not JSON'
+        : `could not be queried: ${reasonOf(cause)}`;
+    return {
+      error: failed(server, reason, 'Check the URL, and that the server is running.', cause),
+      isRetryable: false,
+    };
   }
 }
 
@@ -75,14 +80,14 @@ function failed({ name }: BackendServer, what: string, hint: string, cause?: unk
   return new AgentError('ERR_BACKEND_READ', `${name} ${what}`, { cause, hint });
 }
 
-/** fetch says "fetch failed" and keeps the reason in the cause. */
+/** The message of fetch's own error is only "fetch failed"; the reason is in its cause. */
 function reasonOf(error: unknown): string {
   return printable(messageOf(error instanceof Error && error.cause !== undefined ? error.cause : error));
 }
 
 function hintFor(status: number): string {
   if (status === 401 || status === 403) {
-    return 'Put what it wants into DATABRICKS_AUDIT_AGAINST_HEADERS, such as authorization=Bearer%20... or x-scope-orgid=...';
+    return 'Set the required headers in DATABRICKS_AUDIT_AGAINST_HEADERS, such as authorization=Bearer%20... or x-scope-orgid=...';
   }
-  return status === 404 ? 'Check the path of the URL.' : 'Look at the logs of the server.';
+  return status === 404 ? 'Check the path of the URL.' : "Check the server's log.";
 }

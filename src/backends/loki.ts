@@ -1,6 +1,7 @@
 /**
- * What Loki holds, by the lines that it returns: `count_over_time` may count a repeat twice that has not been flushed yet.
- * https://grafana.com/docs/loki/latest/reference/loki-http-api/#query-logs-within-a-range-of-time
+ * Reads the records that Loki holds. Reads lines instead of counting with `count_over_time`, which may count a duplicate twice
+ * until Loki has flushed it.
+ * https://grafana.com/docs/loki/la#query-logs-within-a-range-of-time
  */
 import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
@@ -10,10 +11,10 @@ import { type BackendServer, requestJson } from './json-request.ts';
 
 /** Loki's default for max_entries_limit_per_query. */
 const pageLinesDefault = 5_000;
-/** Loki refuses a query over more than 30 days, and splits one by the day anyway. */
+/** Loki rejects a query that spans more than 30 days, and splits queries by day internally. */
 const windowNs = 86_400_000_000_000n;
 
-/** Structured metadata comes among the labels of the stream, unless a client asks to tell them apart. */
+/** Loki returns structured metadata among the stream labels unless the client asks for them separately. */
 const answerSchema = z.object({
   data: z.object({
     result: z.array(
@@ -44,11 +45,11 @@ export function createLoki(server: BackendServer, pageLines: number = pageLinesD
 interface Line {
   readonly timeNs: bigint;
   readonly uid: string;
-  /** Tells a line that two pages share from a repeat. */
+  /** Distinguishes a line that two pages share from a duplicate in Loki. */
   readonly identity: string;
 }
 
-/** All lines of the span, oldest first. Pages overlap by the time at which the one before ended. */
+/** All lines of the span, oldest first. Each page starts at the timestamp at which the previous page ended. */
 async function* pages(
   server: BackendServer,
   span: RecordSpan,
@@ -90,7 +91,7 @@ async function readPage(
   });
   const answer = answerSchema.safeParse(await requestJson(server, '/loki/api/v1/query_range', { query }, signal));
   if (!answer.success) {
-    throw new AgentError('ERR_BACKEND_READ', `${server.name} answered something else than lines`, {
+    throw new AgentError('ERR_BACKEND_READ', `${server.name} returned a response that is not a list of log lines`, {
       hint: 'Give the URL of Loki itself, such as loki=http://localhost:3100.',
     });
   }
@@ -105,7 +106,7 @@ async function readPage(
   return lines.sort((one, other) => (one.timeNs < other.timeNs ? -1 : one.timeNs > other.timeNs ? 1 : 0));
 }
 
-/** Loki makes labels of these two (its default `otlp_config`). */
+/** The two resource attributes that Loki turns into labels by default (`otlp_config`). */
 function selectorOf({ serviceName = 'unknown_service', serviceInstanceId }: RecordSpan): string {
   const instance = serviceInstanceId === undefined ? [] : [`service_instance_id=${JSON.stringify(serviceInstanceId)}`];
   return `{${[`service_name=${JSON.stringify(serviceName)}`, ...instance].join(',')}}`;
@@ -117,12 +118,16 @@ function nanoseconds(timeMs: number): bigint {
 
 function crowded(server: BackendServer, timeNs: bigint, pageLines: number): AgentError {
   const time = new Date(Number(timeNs / 1_000_000n)).toISOString();
-  return new AgentError('ERR_BACKEND_READ', `${server.name} holds more than ${pageLines} lines at ${time}`, {
-    hint: 'They cannot be told apart page by page; raise max_entries_limit_per_query in Loki.',
-  });
+  return new AgentError(
+    'ERR_BACKEND_READ',
+    `${server.name} holds more than ${pageLines} lines with the timestamp ${time}`,
+    {
+      hint: 'Raise max_entries_limit_per_query in Loki: lines with the same timestamp have to fit on one page.',
+    },
+  );
 }
 
-/** In a temporary file of SQLite's as soon as they are many. */
+/** A set in a temporary SQLite database, which spills to disk when it grows. */
 class UidSet implements StoredRecords {
   repeatedCount = 0;
   readonly #database = new DatabaseSync('');

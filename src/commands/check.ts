@@ -1,5 +1,5 @@
 /**
- * `check`: is everything in place to ship? What is wrong, and what to do about it.
+ * `check`: verifies that everything needed for shipping works, and explains how to fix what does not.
  */
 import { styleText } from 'node:util';
 import { loadConfiguration } from '../config/index.ts';
@@ -23,7 +23,7 @@ export async function check(
   { environment, stdout, stop }: CommandContext,
 ): Promise<ExitCode> {
   const configuration = loadConfiguration(environment);
-  stdout.write(render({ status: 'ok', message: 'configuration is complete' }, stdout));
+  stdout.write(render({ status: 'ok', message: 'configuration is valid' }, stdout));
   let failed = false;
   for await (const result of runChecks(configuration, stop, options)) {
     stdout.write(render(result, stdout));

@@ -1,5 +1,5 @@
 /**
- * What every command is given, and how it ends.
+ * The context and exit codes of all commands, and formatting that they share.
  */
 import type { Environment } from '../config/index.ts';
 import { AgentError } from '../model/agent-error.ts';
@@ -10,21 +10,21 @@ export interface CommandContext {
   readonly stdin: NodeJS.ReadStream;
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
-  /** Aborted by SIGTERM and SIGINT. */
+  /** Aborts on SIGTERM or SIGINT. */
   readonly stop: AbortSignal;
 }
 
 export const exitCodes = {
   success: 0,
-  /** Something was dead-lettered, could not be read, or is not as it should be. */
+  /** Something was dead-lettered, could not be read or is missing, or a check failed. */
   failure: 1,
-  /** The configuration or a mapping file is wrong; nothing was read or sent. */
+  /** The configuration or a mapping file is invalid; nothing was read or sent. */
   misconfigured: 2,
 } as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
-/** The environment with the sources that were named on the command line, if any. */
+/** The environment, with any sources from the command line in place of DATABRICKS_AUDIT_SOURCE. */
 export function withSources(environment: Environment, sources: readonly string[]): Environment {
   return sources.length === 0 ? environment : { ...environment, DATABRICKS_AUDIT_SOURCE: sources.join(',') };
 }
@@ -41,11 +41,12 @@ export function count(value: number): string {
   return value.toLocaleString('en');
 }
 
-export function some(value: number, noun: string): string {
-  return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
+/** For example `1 line` or `1,234 lines`. */
+export function counted(value: number, noun: string, plural = `${noun}s`): string {
+  return `${count(value)} ${value === 1 ? noun : plural}`;
 }
 
-/** For machines, and harmless on a terminal. */
+/** Machine-readable, and safe to print on a terminal. */
 export function jsonLine(value: unknown): string {
   return `${printableJson(JSON.stringify(value))}\n`;
 }

@@ -1,5 +1,5 @@
 /**
- * `mapping show` and `mapping test`: for whoever writes a layer of their own.
+ * `mapping show` and `mapping test`: help for writing a mapping layer.
  */
 import { styleText } from 'node:util';
 import { loadConfiguration } from '../config/index.ts';
@@ -12,7 +12,7 @@ import {
   type MappingTrial,
   tryMapping,
 } from '../tools/mapping-test.ts';
-import { type CommandContext, count, type ExitCode, exitCodes, jsonLine, some } from './command.ts';
+import { type CommandContext, count, counted, type ExitCode, exitCodes, jsonLine } from './command.ts';
 import { renderTable } from './table.ts';
 
 export interface MappingShowOptions {
@@ -46,7 +46,7 @@ export async function mappingTest(
   if (samplePath === undefined && golden === undefined) {
     throw new AgentError(
       'ERR_CONFIGURATION',
-      'mapping test: expected a file with sample lines, or --golden <directory>',
+      'mapping test: expected a file with sample lines or --golden <directory>',
     );
   }
   const mapping = mappingOf(options, context);
@@ -70,15 +70,15 @@ function renderTrial({ lineCount, unparsedCount, fields, unusedTargets }: Mappin
   const named = (target: string) =>
     unusedTargets.includes(target.replace(/^resource /, '')) ? `${target} (no value)` : target;
   const rows = fields.flatMap(({ field, targets, recordCount, example }) => {
-    // The space keeps the table from taking an example for a number.
+    // The trailing space keeps the table from right-aligning a numeric example.
     const cells = [count(recordCount), `${printable(example, 40)} `];
-    const [first = '(in the body only)', ...others] = targets.map(named);
+    const [first = '(body only)', ...others] = targets.map(named);
     return [[printable(field, 80), first, ...cells], ...others.map((target) => ['', target, '', ''])];
   });
   const unused = fields.filter(({ targets }) => targets.length === 0).length;
   const lines = [
-    `${some(lineCount, 'line')}, ${count(unparsedCount)} unparsed; ${some(fields.length, 'field')}, ${count(unused)} in the body only`,
-    ...(unusedTargets.length === 0 ? [] : [`Targets without a value here: ${unusedTargets.join(', ')}`]),
+    `${counted(lineCount, 'line')}, ${count(unparsedCount)} unparsed; ${counted(fields.length, 'field')}, ${count(unused)} in the body only`,
+    ...(unusedTargets.length === 0 ? [] : [`Targets without a value in this sample: ${unusedTargets.join(', ')}`]),
   ];
   return `${renderTable(['field', 'target', 'lines', 'example'], rows)}\n${lines.join('\n')}\n`;
 }

@@ -1,6 +1,6 @@
 /**
- * `preview`: shows how the lines of a file are mapped, and sends nothing. Readable and coloured on a terminal, OTLP/JSON
- * lines when piped.
+ * `preview`: shows how the lines of a file are mapped, without sending anything. Human-readable on a terminal, OTLP/JSON lines when
+ * piped.
  */
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -19,7 +19,7 @@ export async function preview(path: string, { environment, stdin, stdout, stop }
   return exitCodes.success;
 }
 
-/** `preview ... | head`: whoever reads has seen enough. */
+/** With `preview ... | head`, the reader closes the pipe early. */
 function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EPIPE') throw error;
 }

@@ -1,5 +1,5 @@
 /**
- * How far a command is, on a terminal.
+ * Shows the progress of a command on a terminal.
  */
 import { MultiBar, Presets } from 'cli-progress';
 

@@ -1,6 +1,6 @@
 /**
- * `reconcile`: is every line of the bucket accounted for? Reads the bucket again and compares it with the state, and with a
- * backend if one is named.
+ * `reconcile`: verifies that every line in the sources is accounted for. Reads all objects again and compares them with the state
+ * and, with `--against`, with a backend.
  */
 import { createAgent } from '../agent/agent.ts';
 import { type Configuration, loadConfiguration } from '../config/index.ts';
@@ -8,7 +8,7 @@ import { createLogger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
 import { reconcile as compare, type ReconcileOptions, reconcileBytes } from '../tools/reconcile/reconcile.ts';
 import type { Reconciliation } from '../tools/reconcile/reconciliation.ts';
-import { type CommandContext, count, dateOption, type ExitCode, exitCodes, jsonLine, some } from './command.ts';
+import { type CommandContext, count, counted, dateOption, type ExitCode, exitCodes, jsonLine } from './command.ts';
 import { createProgressBar, type ProgressBar } from './progress-bar.ts';
 import { renderTable } from './table.ts';
 
@@ -24,8 +24,8 @@ export async function reconcile(options: ReconcileCommandOptions, context: Comma
   const { environment, stdout, stderr, stop } = context;
   const configuration = loadConfiguration(environment);
   const dates = { from: dateOption('--from', options.from), before: dateOption('--before', options.before) };
-  // Opened first: the lock says that no agent ships beside the repair, and a state that is not there yet begins here.
-  const agent = options.repair ? openAgent(configuration, context) : undefined;
+  // Open the agent first: it takes the lock, so no other agent can ship during the repair, and it creates the state if there is none.
+  const agent = options.repair ? await openAgent(configuration, context) : undefined;
   let progress: ProgressBar | undefined;
   try {
     if (stderr.isTTY) progress = createProgressBar(await reconcileBytes(configuration, { dates }, stop), stderr);
@@ -61,23 +61,23 @@ function render(found: Reconciliation): string {
       .map(({ object, missingCount, unverifiedCount, firstMissing }) => {
         const what =
           unverifiedCount > 0
-            ? `${count(unverifiedCount)} lines cannot be verified: rewritten after the look-back`
-            : `${some(missingCount, 'line')} missing`;
+            ? `${counted(unverifiedCount, 'line')} cannot be verified: the object was rewritten after the look-back`
+            : `${counted(missingCount, 'line')} missing`;
         const first =
           firstMissing === undefined
             ? ''
-            : `; first: line ${firstMissing.lineNumber}, uid ${printable(firstMissing.uid)}`;
+            : `; first at line ${firstMissing.lineNumber}, uid ${printable(firstMissing.uid)}`;
         return `  ${printable(object, 1_000)}: ${what}${first}`;
       });
-    sections.push(`Objects with a difference: ${count(differenceCount)}\n${listed(named, differenceCount)}`);
+    sections.push(`Objects with differences: ${count(differenceCount)}\n${listed(named, differenceCount)}`);
   }
   if (unreadable.length > 0) {
     const named = unreadable.slice(0, namedOnTerminal).map(({ name, reason }) => `  ${printable(name)}: ${reason}`);
-    sections.push(`Could not be read whole: ${count(unreadable.length)}\n${listed(named, unreadable.length)}`);
+    sections.push(`Could not be read completely: ${count(unreadable.length)}\n${listed(named, unreadable.length)}`);
   }
   if (changing.length > 0) {
     const named = changing.slice(0, namedOnTerminal).map((name) => `  ${printable(name)}`);
-    sections.push(`Overwritten while they were read, compare again later:\n${listed(named, changing.length)}`);
+    sections.push(`Overwritten during the comparison; run reconcile again later:\n${listed(named, changing.length)}`);
   }
   if (backend !== undefined) sections.push(renderBackend(totals, backend));
   sections.push(`${verdict(found)}\n`);
@@ -86,14 +86,14 @@ function render(found: Reconciliation): string {
 
 function renderPartitions({ partitions, totals, backend }: Reconciliation): string {
   const headings = ['workspace', 'date', 'objects', 'lines', 'accepted', 'dead-lettered', 'in flight', 'missing'];
-  /** Shown when there is something to show. */
-  const seldom = [
+  /** Shown only if not zero. */
+  const optionalColumns = [
     ['waiting', 'waitingCount'],
-    ['not verifiable', 'unverifiedCount'],
-    ['no longer there', 'goneCount'],
+    ['unverified', 'unverifiedCount'],
+    ['removed', 'goneCount'],
     ['repaired', 'repairedCount'],
   ] as const;
-  const shown = seldom.filter(([, name]) => totals[name] > 0);
+  const shown = optionalColumns.filter(([, name]) => totals[name] > 0);
   const cells = (row: Reconciliation['totals']) => [
     count(row.objectCount),
     count(row.lineCount),
@@ -108,7 +108,7 @@ function renderPartitions({ partitions, totals, backend }: Reconciliation): stri
     [...headings, ...shown.map(([heading]) => heading), ...(backend === undefined ? [] : ['missing in backend'])],
     [
       ...partitions.map((row) => [printable(row.workspaceId ?? '-', 40), row.date ?? '-', ...cells(row)]),
-      ['all', '', ...cells(totals)],
+      ['total', '', ...cells(totals)],
     ],
   );
 }
@@ -116,23 +116,22 @@ function renderPartitions({ partitions, totals, backend }: Reconciliation): stri
 function renderBackend(totals: Reconciliation['totals'], backend: NonNullable<Reconciliation['backend']>): string {
   const { expectedInBackendCount = 0, missingInBackendCount = 0 } = totals;
   const lines = [
-    `${backend.name}: ${count(expectedInBackendCount - missingInBackendCount)} of ${some(expectedInBackendCount, 'accepted line')} found, ${count(missingInBackendCount)} missing, ${some(backend.repeatedCount, 'repeat')}`,
+    `${backend.name}: ${count(expectedInBackendCount - missingInBackendCount)} of ${counted(expectedInBackendCount, 'accepted line')} found, ${count(missingInBackendCount)} missing, ${counted(backend.repeatedCount, 'duplicate')}`,
   ];
   const { firstMissing } = backend;
   if (firstMissing !== undefined) {
-    lines.push(`  first missing: uid ${printable(firstMissing.uid)} of ${printable(firstMissing.object, 1_000)}`);
+    lines.push(`  first missing: uid ${printable(firstMissing.uid)} in ${printable(firstMissing.object, 1_000)}`);
   }
   return `${lines.join('\n')}\n`;
 }
 
 function verdict({ isWhole, totals }: Reconciliation): string {
   const { lineCount, missingCount, unverifiedCount, waitingCount, repairedCount } = totals;
-  const repaired = repairedCount === 0 ? '' : ` ${some(repairedCount, 'line')} shipped by this repair.`;
-  const waiting =
-    waitingCount === 0 ? '' : ` ${some(waitingCount, 'line')} delivered a moment ago and not shipped yet.`;
-  if (isWhole) return `Every line is accounted for: ${count(lineCount)}.${waiting}${repaired}`;
-  if (missingCount + unverifiedCount === 0) return `Not everything could be proved, see above.${waiting}${repaired}`;
-  return `${some(missingCount + unverifiedCount, 'line')} of ${count(lineCount)} not accounted for.${waiting}${repaired}`;
+  const repaired = repairedCount === 0 ? '' : ` ${counted(repairedCount, 'line')} shipped by this repair.`;
+  const waiting = waitingCount === 0 ? '' : ` ${counted(waitingCount, 'recently delivered line')} not shipped yet.`;
+  if (isWhole) return `All ${counted(lineCount, 'line')} accounted for.${waiting}${repaired}`;
+  if (missingCount + unverifiedCount === 0) return `Not everything could be verified; see above.${waiting}${repaired}`;
+  return `${count(missingCount + unverifiedCount)} of ${counted(lineCount, 'line')} not accounted for.${waiting}${repaired}`;
 }
 
 function listed(named: readonly string[], all: number): string {

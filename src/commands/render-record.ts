@@ -1,5 +1,5 @@
 /**
- * A record of OTLP/JSON for people: one headline, then its attributes.
+ * Renders an OTLP/JSON record for people: a headline, then the attributes.
  */
 import { styleText } from 'node:util';
 import { type OtlpKeyValue, type OtlpValue, otlpLogs, textOf } from '../model/otlp-json.ts';
@@ -11,7 +11,7 @@ const severityColours: Readonly<Record<string, 'green' | 'yellow' | 'red'>> = {
   ERROR: 'red',
 };
 
-/** @param jsonLine one record as `{"resourceLogs":[...]}`. */
+/** @param jsonLine a record as `{"resourceLogs":[...]}`. */
 export function renderRecord(jsonLine: string): string {
   const lines: string[] = [];
   for (const { resource, scopeLogs } of otlpLogs.parse(JSON.parse(jsonLine)).resourceLogs) {

@@ -1,18 +1,19 @@
 /**
- * `replay`: sends dead letters again, once what they were refused for is mended.
+ * `replay`: resends dead letters after the cause of their rejection has been fixed.
  */
 import { loadConfiguration } from '../config/index.ts';
 import { AgentError } from '../model/agent-error.ts';
+import { responseCodeText } from '../model/response-code.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
 import {
-  type LetterOverview,
-  type LetterSelection,
+  type DeadLetterOverview,
+  type DeadLetterSelection,
   type ReplayResult,
   readDeadLetters,
   replay as send,
 } from '../tools/replay.ts';
-import { type CommandContext, count, dateOption, type ExitCode, exitCodes, jsonLine, some } from './command.ts';
+import { type CommandContext, count, counted, dateOption, type ExitCode, exitCodes, jsonLine } from './command.ts';
 import { renderTable } from './table.ts';
 
 export interface ReplayCommandOptions {
@@ -35,46 +36,49 @@ export async function replay(options: ReplayCommandOptions, context: CommandCont
   }
   const logger = createLogger(configuration.logLevel, stderr);
   const onProgress = ({ acceptedCount, refusedCount }: Readonly<ReplayResult>) =>
-    stderr.write(`\r${count(acceptedCount)} accepted, ${count(refusedCount)} refused again`);
-  const surroundings = { logger, stdout, onProgress: stderr.isTTY ? onProgress : undefined };
-  const result = await send(configuration, selection, surroundings, stop);
+    stderr.write(`\r${count(acceptedCount)} accepted, ${count(refusedCount)} rejected again`);
+  const dependencies = { logger, stdout, onProgress: stderr.isTTY ? onProgress : undefined };
+  const result = await send(configuration, selection, dependencies, stop);
   if (stderr.isTTY) stderr.write('\r\u001b[K');
-  // With OTEL_LOGS_EXPORTER=console, standard output is for the records.
+  // With OTEL_LOGS_EXPORTER=console, standard output carries the records.
   const report = configuration.logsExporter === 'console' ? stderr : stdout;
   report.write(options.json ? jsonLine(result) : renderResult(result));
   const isComplete = result.refusedCount + result.unreadableCount + result.filesInUse.length === 0;
   return isComplete ? exitCodes.success : exitCodes.failure;
 }
 
-function readSelection({ reason, status, from, before }: ReplayCommandOptions): LetterSelection {
-  const httpStatus = status === undefined ? undefined : Number(status);
-  if (httpStatus !== undefined && !(Number.isInteger(httpStatus) && httpStatus >= 100 && httpStatus <= 599)) {
-    throw new AgentError('ERR_CONFIGURATION', `--status: expected an HTTP status, got ${JSON.stringify(status)}`);
+function readSelection({ reason, status, from, before }: ReplayCommandOptions): DeadLetterSelection {
+  if (status !== undefined && !/^\d{1,3}$/.test(status)) {
+    throw new AgentError(
+      'ERR_CONFIGURATION',
+      `--status: expected an HTTP status or a gRPC code, got ${JSON.stringify(status)}`,
+    );
   }
-  return { reason, httpStatus, from: dateOption('--from', from), before: dateOption('--before', before) };
+  const code = status === undefined ? undefined : Number(status);
+  return { reason, code, from: dateOption('--from', from), before: dateOption('--before', before) };
 }
 
-function renderOverview({ groups, selectedCount, otherCount, unreadableCount }: LetterOverview): string {
-  const rows = groups.map(({ date, httpStatus, reason, count: letters }) => [
+function renderOverview({ groups, selectedCount, otherCount, unreadableCount }: DeadLetterOverview): string {
+  const rows = groups.map(({ date, response, reason, count: letters }) => [
     date,
-    String(httpStatus),
+    responseCodeText(response),
     count(letters),
     printable(reason, 100),
   ]);
-  const table = groups.length === 0 ? '' : `${renderTable(['refused', 'status', 'records', 'reason'], rows)}\n`;
-  return `${table}${some(selectedCount, 'dead letter')} would be sent again.${rest(otherCount, unreadableCount)}\n`;
+  const table = groups.length === 0 ? '' : `${renderTable(['rejected', 'status', 'records', 'reason'], rows)}\n`;
+  return `${table}${counted(selectedCount, 'dead letter')} would be resent.${rest(otherCount, unreadableCount)}\n`;
 }
 
 function renderResult(result: ReplayResult): string {
   const { selectedCount, acceptedCount, refusedCount, otherCount, unreadableCount, filesInUse } = result;
   const lines = [
-    `${some(selectedCount, 'dead letter')} sent again: ${count(acceptedCount)} accepted, ${count(refusedCount)} refused again and kept.${rest(otherCount, unreadableCount)}`,
-    ...filesInUse.map((path) => `Left alone, as it is being written: ${printable(path, 1_000)}`),
+    `${counted(selectedCount, 'dead letter')} resent: ${count(acceptedCount)} accepted, ${count(refusedCount)} rejected again and kept.${rest(otherCount, unreadableCount)}`,
+    ...filesInUse.map((path) => `Skipped because it is in use: ${printable(path, 1_000)}`),
   ];
   return `${lines.join('\n')}\n`;
 }
 
 function rest(otherCount: number, unreadableCount: number): string {
   const others = otherCount === 0 ? '' : ` ${count(otherCount)} others kept.`;
-  return unreadableCount === 0 ? others : `${others} ${some(unreadableCount, 'line')} that cannot be read kept.`;
+  return unreadableCount === 0 ? others : `${others} ${counted(unreadableCount, 'unreadable line')} kept.`;
 }

@@ -1,5 +1,5 @@
 /**
- * `run`: ships and keeps shipping until it is told to stop.
+ * `run`: ships continuously until stopped.
  */
 import { createAgent } from '../agent/agent.ts';
 import { openLog, startMonitoring } from '../agent/monitoring.ts';
@@ -14,7 +14,7 @@ export async function run({ environment, stdout, stderr, stop }: CommandContext)
   const log = await openLog(configuration, stderr);
   try {
     await follow(configuration, { environment, stdout, stop }, log.logger);
-    log.logger.info({}, 'Stopped; the state is written');
+    log.logger.info({}, 'Stopped; the state has been saved');
     return exitCodes.success;
   } finally {
     await log.close();
@@ -26,18 +26,16 @@ async function follow(
   { environment, stdout, stop }: Pick<CommandContext, 'environment' | 'stdout' | 'stop'>,
   logger: Logger,
 ): Promise<void> {
-  stop.addEventListener('abort', () =>
-    logger.info({}, 'Stopping: requests under way are given some seconds to be answered'),
-  );
+  stop.addEventListener('abort', () => logger.info({}, 'Stopping; waiting a few seconds for requests in flight'));
   const monitoring = await startMonitoring(configuration, { logger });
   try {
     for (let starts = 1; !stop.aborted; starts++) {
-      const agent = createAgent(configuration, { logger, stdout, observer: monitoring.watch() });
+      const agent = await createAgent(configuration, { logger, stdout, observer: await monitoring.watch() });
       if (starts === 1) reportStart(configuration, unknownVariables(environment), logger);
       try {
         await agent.run(stop);
       } catch (error) {
-        // Closing moves a damaged state aside, and the next agent begins a new one.
+        // Closing the agent moves a damaged state aside; the next agent creates a new one.
         if (!stop.aborted && !isAgentError(error, 'ERR_STATE_DAMAGED')) throw error;
       } finally {
         await agent.close();
@@ -60,17 +58,14 @@ function reportStart(configuration: Configuration, unknown: readonly string[], l
       mapping: mapping.layers,
       start,
     },
-    'Shipping begins',
+    'Agent started',
   );
   if (unknown.length > 0) {
-    logger.warn(
-      { variables: unknown },
-      'Variables with our prefix that mean nothing to this version: check their spelling',
-    );
+    logger.warn({ variables: unknown }, 'Unknown DATABRICKS_AUDIT_ variables; check their spelling');
   }
 }
 
-/** Some collectors take their token there. */
+/** Some collectors expect a token in the query. */
 function withoutQuery(url: string): string {
   const { origin, pathname } = new URL(url);
   return origin + pathname;

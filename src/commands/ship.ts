@@ -1,22 +1,22 @@
 /**
- * `ship`: one shot. Ships what is there now, shows how far it is on a terminal, and says with its exit code whether every
- * line arrived.
+ * `ship`: ships everything that is there now, then exits. Shows progress on a terminal; the exit code says whether every line was
+ * accepted.
  */
 import { type Agent, type AgentEvent, createAgent } from '../agent/agent.ts';
 import { loadConfiguration } from '../config/index.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
-import { type CommandContext, count, type ExitCode, exitCodes, some, withSources } from './command.ts';
+import { type CommandContext, count, counted, type ExitCode, exitCodes, withSources } from './command.ts';
 import { createProgressBar, type ProgressBar } from './progress-bar.ts';
 
-/** Objects by how the last visit to them ended. */
+/** Tracks the outcome of the last visit to each object. */
 class Visits {
   readonly #failed = new Map<string, string>();
   settledCount = 0;
 
   ended({ objectId, status, fault }: AgentEvent & { kind: 'objectVisited' }): void {
     if (status === 'settled') this.settledCount++;
-    // What was deleted meanwhile is not part of what is there; if it is after all, the next listing shows it.
+    // An object that was deleted in the meantime is not a failure; if it still exists, the next listing returns it.
     if (fault !== undefined && fault.code !== 'ERR_OBJECT_GONE') this.#failed.set(objectId, fault.message);
     else this.#failed.delete(objectId);
   }
@@ -32,7 +32,7 @@ export async function ship(sources: readonly string[], context: CommandContext):
   const visits = new Visits();
   let progress: ProgressBar | undefined;
   let complete = false;
-  const agent = createAgent(
+  const agent = await createAgent(
     configuration,
     {
       logger: createLogger(configuration.logLevel, stderr),
@@ -70,14 +70,13 @@ function summarise(
   stopped: boolean,
 ): string {
   const lines = [
-    `${stopped ? 'Stopped' : 'Shipped'} after ${(elapsedMs / 1000).toFixed(1)} s: ${some(visits.settledCount, 'object')}, ${some(counters.linesRead, 'line')} read`,
+    `${stopped ? 'Stopped' : 'Shipped'} after ${(elapsedMs / 1000).toFixed(1)} s: ${counted(visits.settledCount, 'object')}, ${counted(counters.linesRead, 'line')} read`,
     `  ${count(counters.linesNew)} new: ${count(counters.linesAccepted)} accepted, ${count(counters.linesDeadLettered)} dead-lettered`,
-    `  ${count(counters.linesAlreadyShipped)} already shipped; ${some(counters.objectsUnchanged, 'object')} unchanged`,
+    `  ${count(counters.linesAlreadyShipped)} already shipped; ${counted(counters.objectsUnchanged, 'object')} unchanged`,
   ];
   for (const [object, reason] of visits.failures.slice(0, 20))
-    lines.push(`  not read whole: ${printable(object)}: ${printable(reason, 1_000)}`);
-  if (!complete && !stopped && visits.failures.length === 0)
-    lines.push('  not everything could be listed: the log says what');
+    lines.push(`  not read completely: ${printable(object)}: ${printable(reason, 1_000)}`);
+  if (!complete && !stopped && visits.failures.length === 0) lines.push('  some listings failed; see the log');
   if (visits.failures.length > 20) lines.push(`  ... and ${count(visits.failures.length - 20)} more`);
   return `${lines.join('\n')}\n`;
 }

@@ -1,13 +1,14 @@
 /**
- * `status`: what the state says was delivered, per workspace and date; also while an agent runs.
+ * `status`: shows what has been delivered by workspace and date, according to the state. Can run beside an agent.
  */
 import { type DeliverySummary, readDeliverySummary } from '../agent/agent.ts';
 import { loadConfiguration } from '../config/index.ts';
+import { responseCodeText } from '../model/response-code.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { durationText } from '../runtime/duration.ts';
 import { printable } from '../runtime/printable.ts';
-import { type LetterGroup, readDeadLetters } from '../tools/replay.ts';
-import { type CommandContext, count, type ExitCode, exitCodes, jsonLine } from './command.ts';
+import { type DeadLetterGroup, readDeadLetters } from '../tools/replay.ts';
+import { type CommandContext, count, counted, type ExitCode, exitCodes, jsonLine } from './command.ts';
 import { renderTable } from './table.ts';
 
 export async function status(
@@ -16,9 +17,9 @@ export async function status(
   clock: Clock = systemClock,
 ): Promise<ExitCode> {
   const { stateDirectory, deadLetterDirectory } = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...environment });
-  const summary = readDeliverySummary(stateDirectory);
+  const summary = await readDeliverySummary(stateDirectory);
   if (summary === undefined) {
-    stderr.write(`There is no state in ${stateDirectory} yet: nothing was shipped with it.\n`);
+    stderr.write(`No state in ${stateDirectory}: nothing has been shipped with it yet.\n`);
     return exitCodes.failure;
   }
   const nowMs = clock.nowMs();
@@ -26,14 +27,14 @@ export async function status(
   stdout.write(
     options.json
       ? jsonLine({ ...summary, workspaces: withAges(summary, nowMs), deadLetters })
-      : render(summary) + renderWorkspaces(summary, nowMs) + renderLetters(deadLetters),
+      : render(summary) + renderWorkspaces(summary, nowMs) + renderDeadLetters(deadLetters),
   );
   return exitCodes.success;
 }
 
 function render({ createdOn, databaseBytes, announcedBatchCount, partitions }: DeliverySummary): string {
   const table = renderTable(
-    ['workspace', 'date', 'objects', 'not finished', 'accepted', 'dead-lettered'],
+    ['workspace', 'date', 'objects', 'incomplete', 'accepted', 'dead-lettered'],
     partitions.map((partition) => [
       partition.workspaceId ?? '-',
       partition.date ?? '-',
@@ -46,12 +47,12 @@ function render({ createdOn, databaseBytes, announcedBatchCount, partitions }: D
   const total = (of: (partition: DeliverySummary['partitions'][number]) => number) =>
     count(partitions.reduce((sum, partition) => sum + of(partition), 0));
   return `${table}
-${total((each) => each.acceptedCount)} lines accepted, ${total((each) => each.deadLetteredCount)} dead-lettered, ${count(announcedBatchCount)} batches under way or to be sent again
+${total((each) => each.acceptedCount)} lines accepted, ${total((each) => each.deadLetteredCount)} dead-lettered, ${counted(announcedBatchCount, 'batch', 'batches')} in flight or to be resent
 state since ${createdOn}, ${(databaseBytes / 1_048_576).toFixed(1)} MiB
 `;
 }
 
-/** How far behind each workspace is. */
+/** Adds how long ago the last event and the newest object of each workspace were. */
 function withAges({ workspaces }: DeliverySummary, nowMs: number) {
   const ageMs = (timeMs: number | undefined) => (timeMs === undefined ? undefined : nowMs - timeMs);
   return workspaces.map((workspace) => ({
@@ -76,14 +77,14 @@ function renderWorkspaces({ workspaces }: DeliverySummary, nowMs: number): strin
   return `\n${renderTable(['workspace', 'last event', '', 'newest object', '', ''], rows)}`;
 }
 
-/** What waits in the dead-letter files for a replay. */
-function renderLetters(groups: readonly LetterGroup[]): string {
+/** Dead letters that await a replay. */
+function renderDeadLetters(groups: readonly DeadLetterGroup[]): string {
   if (groups.length === 0) return '';
-  const rows = groups.map(({ date, httpStatus, reason, count: letters }) => [
+  const rows = groups.map(({ date, response, reason, count: letters }) => [
     date,
-    String(httpStatus),
+    responseCodeText(response),
     count(letters),
     printable(reason, 100),
   ]);
-  return `\n${renderTable(['refused', 'status', 'dead letters', 'reason'], rows)}`;
+  return `\n${renderTable(['rejected', 'status', 'dead letters', 'reason'], rows)}`;
 }

@@ -1,5 +1,5 @@
 /**
- * A plain table for terminals: columns as wide as they need to be, numbers to the right.
+ * A plain-text table: columns as wide as their content, numbers right-aligned.
  */
 import { printable } from '../runtime/printable.ts';
 

@@ -1,5 +1,5 @@
 /**
- * From the environment to the configuration. All problems are reported at once, before anything is read or sent.
+ * Loads the configuration from the environment. Reports all problems at once, before anything is read or sent.
  */
 import { join } from 'node:path';
 import type { z } from 'zod';
@@ -12,30 +12,29 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 type Values = { readonly [Name in VariableName]: z.output<(typeof variables)[Name]> };
 
-/** What the variables say, put together for the parts. */
+/** The parsed variables, grouped by the part that uses them. */
 export interface Configuration {
-  readonly sources: Values['DATABRICKS_AUDIT_SOURCE'];
+  readonly sources: readonly (Values['DATABRICKS_AUDIT_SOURCE'][number] & { readonly pollIntervalMs: number })[];
   readonly stateDirectory: string;
   readonly deadLetterDirectory: string;
   readonly mapping: {
     readonly layers: Values['DATABRICKS_AUDIT_MAPPING'];
     readonly redact: Values['DATABRICKS_AUDIT_REDACT'];
     readonly resourceAttributes: Readonly<Record<string, string>>;
-    /** Undefined: off. */
+    /** Undefined if off. */
     readonly lateAfterMs: number | undefined;
   };
   readonly start: Values['DATABRICKS_AUDIT_START'];
-  readonly pollIntervalMs: number;
   readonly lookbackDays: number;
   readonly sweepIntervalMs: number;
-  /** 0: off. */
+  /** 0 if off. */
   readonly silenceAfterMs: number;
-  /** 1: everything is done on the main thread. */
+  /** With 1, everything runs on the main thread. */
   readonly workers: number;
   readonly batchLimits: { readonly recordsMax: number; readonly bytesMax: number };
   readonly logsExporter: Values['OTEL_LOGS_EXPORTER'];
   readonly otlp: OtlpOptions;
-  /** For the backend that `reconcile` asks. May hold secrets. */
+  /** For the backend of `reconcile --against`. May contain secrets. */
   readonly againstHeaders: Readonly<Record<string, string>>;
   readonly logLevel: Values['OTEL_LOG_LEVEL'];
   readonly telemetry: {
@@ -48,16 +47,19 @@ export interface Configuration {
       readonly resourceAttributes: Readonly<Record<string, string>>;
     };
   };
-  /** The variables that are set, as they were given; secrets are masked. */
+  /** The variables that are set, with secrets masked. */
   readonly settings: readonly { readonly name: string; readonly value: string }[];
 }
 
-/** @throws AgentError ERR_CONFIGURATION with every problem, each with the variable, what was expected and its value. */
+/** @throws AgentError ERR_CONFIGURATION listing every problem: the variable, what was expected and the value. */
 export function loadConfiguration(environment: Environment): Configuration {
   const values = parseAll(environment);
   const millisecondsPerDay = 86_400_000;
   return {
-    sources: values.DATABRICKS_AUDIT_SOURCE,
+    sources: values.DATABRICKS_AUDIT_SOURCE.map((source) => ({
+      ...source,
+      pollIntervalMs: source.pollIntervalMs ?? values.DATABRICKS_AUDIT_POLL_INTERVAL,
+    })),
     stateDirectory: values.DATABRICKS_AUDIT_STATE,
     deadLetterDirectory: values.DATABRICKS_AUDIT_DEAD_LETTERS ?? join(values.DATABRICKS_AUDIT_STATE, 'dead-letters'),
     mapping: {
@@ -70,11 +72,10 @@ export function loadConfiguration(environment: Environment): Configuration {
       },
     },
     start: values.DATABRICKS_AUDIT_START,
-    pollIntervalMs: values.DATABRICKS_AUDIT_POLL_INTERVAL,
     lookbackDays: Math.ceil(values.DATABRICKS_AUDIT_LOOKBACK / millisecondsPerDay),
     sweepIntervalMs: values.DATABRICKS_AUDIT_SWEEP_INTERVAL,
     silenceAfterMs: values.DATABRICKS_AUDIT_SILENCE_AFTER,
-    // There is one standard output.
+    // Workers cannot share standard output.
     workers: values.OTEL_LOGS_EXPORTER === 'console' ? 1 : values.DATABRICKS_AUDIT_WORKERS,
     batchLimits: {
       recordsMax: values.DATABRICKS_AUDIT_BATCH_RECORDS,
@@ -104,7 +105,7 @@ function parseAll(environment: Environment): Values {
     const text = environment[name];
     const parsed = schema.safeParse(text === '' ? undefined : text);
     for (const issue of parsed.error?.issues ?? [])
-      problems.push(`${name}: ${issue.message}, got ${shown(name, text)}`);
+      problems.push(`${name}: ${issue.message}, got ${describeValue(name, text)}`);
     return [name, parsed.data] as const;
   });
   if (problems.length > 0) {
@@ -122,20 +123,22 @@ function settingsOf(environment: Environment): Configuration['settings'] {
   });
 }
 
-function shown(name: string, text: string | undefined): string {
+function describeValue(name: string, text: string | undefined): string {
   if (text === undefined || text === '') return 'nothing';
   return name.endsWith('_HEADERS') ? masked(name, text) : JSON.stringify(masked(name, text));
 }
 
-/** The value as it was given, without what may be secret in a URL; of headers only that there is one. */
+/** The value without anything that may be secret in a URL; header values are not shown at all. */
 function masked(name: string, text: string): string {
-  if (name.endsWith('_HEADERS')) return 'a value that is not shown here';
+  if (name.endsWith('_HEADERS')) return '(hidden)';
+  // Sources are a list, and their parameters hold nothing secret; the query of an endpoint may hold a token.
+  if (name === 'DATABRICKS_AUDIT_SOURCE') return printable(text.replaceAll(/(\w*:\/\/)?[^,]*@/g, '$1***@'), 200);
   return printable(text.replace(/^(\w*:\/\/)?.*@/s, '$1***@').replace(/\?.*/s, '?***'), 200);
 }
 
 /**
- * Variables that look like ours and are not: most likely a slip in the name. Kubernetes sets variables of this form for a
- * Service called databricks-audit (`..._SERVICE_HOST`, `..._PORT_9464_TCP`), so they are no reason to stop.
+ * Unknown variables with our prefix, most likely misspelled. Not an error, because Kubernetes sets variables with this prefix for a
+ * Service named databricks-audit (`..._SERVICE_HOST`, `..._PORT_9464_TCP`); those are left out.
  */
 export function unknownVariables(environment: Environment): readonly string[] {
   return Object.keys(environment).filter(

@@ -1,10 +1,10 @@
 /**
- * Renders docs/configuration.md from the schemas, so that it cannot tell anything else.
+ * Generates docs/configuration.md from the schemas, so the two cannot diverge.
  */
 import { variables } from './variables.ts';
 
 const groups: readonly (readonly [string, RegExp])[] = [
-  ['The agent', /^DATABRICKS_AUDIT_/],
+  ['Agent', /^DATABRICKS_AUDIT_/],
   ['OpenTelemetry', /^OTEL_/],
 ];
 
@@ -20,16 +20,16 @@ export function renderConfigurationReference(): string {
 
 const introduction = `# Configuration
 
-Environment variables only. Every problem is reported at once, with the variable, what was expected and what it holds, and
-the agent ends with exit code 2 before anything is read or sent. An empty value counts as not set. Durations have a unit:
-\`500ms\`, \`60s\`, \`15m\`, \`24h\`, \`7d\`.
+The agent is configured by environment variables only. If any value is invalid, the agent reports all problems at once (the
+variable, what was expected and the value) and exits with code 2 before it reads or sends anything. An empty value counts as unset.
+Durations need a unit: \`500ms\`, \`60s\`, \`15m\`, \`24h\`, \`7d\`.
 
 <!-- Written by "npm run docs" from the schemas in src/. -->
 `;
 
 const awsSection = `## AWS
 
-The AWS SDK reads its own variables and files: \`AWS_REGION\`, \`AWS_ROLE_ARN\` with \`AWS_WEB_IDENTITY_TOKEN_FILE\`,
-\`AWS_PROFILE\`, \`AWS_ACCESS_KEY_ID\` and so on. \`AWS_ENDPOINT_URL\` or \`AWS_ENDPOINT_URL_S3\` point it to MinIO and other
-servers that speak S3; requests then use path style.
+The AWS SDK reads its own variables and configuration files: \`AWS_REGION\`, \`AWS_ROLE_ARN\` with
+\`AWS_WEB_IDENTITY_TOKEN_FILE\`, \`AWS_PROFILE\`, \`AWS_ACCESS_KEY_ID\` and so on. Set \`AWS_ENDPOINT_URL\` or
+\`AWS_ENDPOINT_URL_S3\` to use MinIO or another S3-compatible server; requests then use path-style addressing.
 `;

@@ -1,6 +1,6 @@
 /**
- * `OTEL_RESOURCE_ATTRIBUTES` as the specification has it (resource/sdk.md): `name=value` pairs separated by commas, both
- * percent-decoded. The specification discards the whole value at any error; here it is reported instead.
+ * Parses `OTEL_RESOURCE_ATTRIBUTES` as the specification defines it (resource/sdk.md): comma-separated `name=value` pairs, with names
+ * and values percent-decoded. The specification discards the whole value on any error; here the error is reported instead.
  */
 import { bad, good, type Parsed } from '../runtime/variable.ts';
 

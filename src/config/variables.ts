@@ -1,8 +1,6 @@
 /**
- * All environment variables of the agent: those that the parts declare beside their code, joined.
+ * All environment variables of the agent, collected from the parts that declare them.
  */
-
-import { workerOptions } from '../agent/workers/options.ts';
 import { deliveryOptions } from '../delivery/options.ts';
 import { exportOptions } from '../export/options.ts';
 import { mappingOptions } from '../mapping/options.ts';
@@ -13,20 +11,23 @@ import { scheduleOptions } from '../schedule/options.ts';
 import { sourceOptions } from '../sources/options.ts';
 import { telemetryOptions } from '../telemetry/options.ts';
 import { parseResourceAttributes } from './resource-attributes.ts';
+import { workerOptions } from './worker-options.ts';
 
 const generalOptions = {
   OTEL_SERVICE_NAME: variable((text) => good(text)).describe(
-    'The resource attribute `service.name`; wins over `OTEL_RESOURCE_ATTRIBUTES`. Default `databricks`.',
+    'Value of the resource attribute `service.name`; takes precedence over `OTEL_RESOURCE_ATTRIBUTES`. Default `databricks`.',
   ),
   OTEL_RESOURCE_ATTRIBUTES: variable(parseResourceAttributes).describe(
-    'More resource attributes, such as `deployment.environment.name=prod,team=security`; values are percent-encoded.',
+    'Additional resource attributes, such as `deployment.environment.name=prod,team=security`; values are percent-encoded.',
   ),
   OTEL_LOG_LEVEL: variable((text) => {
     const level = logLevels.find((known) => known === text.toLowerCase());
     return level === undefined ? bad(`expected one of ${logLevels.join(', ')}`) : good<LogLevel>(level);
   })
     .transform((value) => value ?? 'info')
-    .describe(`The agent's own log on standard error: one of ${logLevels.join(', ')}. Default \`info\`.`),
+    .describe(
+      `Level of the agent's own log: ${logLevels.map((level) => `\`${level}\``).join(', ')}. Default \`info\`.`,
+    ),
 };
 
 export const variables = {

@@ -1,12 +1,13 @@
 /**
- * Contract: what is known to be delivered, on disk. docs/delivery.md draws how the pipeline uses it.
+ * Contract: the durable record of what was delivered. docs/delivery.md draws how the pipeline uses it.
  *
- * Writing has two steps: `announce`, `settle` and `finish` change the state in memory, `flush` makes all changes so far
- * durable in one transaction. Sending waits for the flush of its announcement; nothing waits for the flush of a settlement.
+ * The boundary is the claim: one visit to one object. Everything known about the object comes with the claim, and everything
+ * the visit learns is written through it. While a claim is held nobody else ships the object. SQLite, which has one process,
+ * always grants a claim; a state that replicas share may refuse one, or take it away when its owner seems dead.
  */
-import type { ObjectId, ObjectOrigin, ObjectVersion } from '../model/object.ts';
+import type { DeliveredObject, ObjectVersion } from '../model/object.ts';
 
-/** A position in the decoded object, with what recognises the bytes before it. */
+/** A position in the decoded object, and the digest that recognises the bytes before it. */
 export interface Position {
   readonly offsetBytes: number;
   readonly lineCount: number;
@@ -15,7 +16,7 @@ export interface Position {
 }
 
 export interface ObjectState {
-  /** The version whose end was reached with everything settled; undefined before that. */
+  /** The version that was settled to its end; undefined before that. */
   readonly settledVersion: ObjectVersion | undefined;
   readonly settled: Position;
   /** False when the hashes of the settled lines were dropped after the look-back. */
@@ -23,25 +24,29 @@ export interface ObjectState {
 }
 
 /**
- * Hashes of lines, eight bytes each as two words: [high 0, low 0, high 1, low 1, ...]. They are made with the secret of
- * the state (pipeline/line-hash.ts).
+ * Hashes of lines, eight bytes each as two words: [high 0, low 0, high 1, low 1, ...]. They are keyed with the secret of the
+ * state (pipeline/line-hash.ts).
  */
 export type LineHashes = Int32Array;
 
-/** Lines about to be sent, and the observed time that they take now and whenever they are sent again. */
+/** Lines about to be sent, and the observed time that they get now and whenever they are sent again. */
 export interface Announcement {
   readonly observedAtMs: number;
-  /** Hashes of line and occurrence, so that each line of the object has one of its own. */
-  readonly occurrenceHashes: LineHashes;
+  readonly lineHashes: LineHashes;
+  /**
+   * For each line, which occurrence of its bytes in the object it is, from 1. 0 marks a hash that already includes the
+   * occurrence: states written before schema version 3 hold such.
+   */
+  readonly occurrences: Int32Array;
 }
 
 export type AnnouncementId = number & { readonly __brand: 'AnnouncementId' };
 
-/** The end of one batch, in the order of the object. */
+/** The final outcome of one batch, in the order of the object. */
 export interface Settlement {
-  /** What was announced for the batch; undefined when all of it stood in the state from before a crash. */
+  /** What was announced for the batch; undefined when all of it was announced before a crash. */
   readonly announcementId: AnnouncementId | undefined;
-  /** Where the object is settled up to; undefined while a rewritten object is compared line by line. */
+  /** Up to where the object is settled; undefined while a rewritten object is compared line by line. */
   readonly position: Position | undefined;
   readonly lineHashes: LineHashes;
   readonly acceptedCount: number;
@@ -50,108 +55,66 @@ export interface Settlement {
   readonly newestEventMs?: number | undefined;
 }
 
-/** What was settled last of a workspace. */
-export interface WorkspaceEvents {
-  /** From the path; undefined in layouts that have none. */
-  readonly workspaceId: string | undefined;
-  readonly lastEventMs: number;
-  /** Set from when it was noticed until its end was told. */
-  readonly silence: Silence | undefined;
-}
-
-export interface Silence {
-  /** The last event before it. */
-  readonly sinceMs: number;
-  readonly thresholdMs: number;
-  /** The notice of it has come to its end. */
-  readonly isTold: boolean;
-  /** The newest event of the first batch that was settled since. */
-  readonly endedByMs: number | undefined;
-}
-
-/**
- * Counts of lines on disk, for an object with more lines than memory should hold. Scratch: it ends with the reading that
- * uses it, and is worth nothing after a crash.
- */
-export interface LineIndex {
-  /** How often the line was settled and met, as it was put last. */
-  get(high: number, low: number): { readonly settled: number; readonly met: number } | undefined;
-  /**
-   * @param slots four words each: high and low word of a line's hash, how often it was settled, how often it was met. Where
-   * both counts are 0 there is no line.
-   */
-  put(slots: Int32Array): void;
-  /** Each settled line counts as met as often as it was settled. */
-  skipSettled(): void;
-  close(): void;
-}
-
 export interface DeliveryState {
-  /** Random bytes that belong to this state and go into its hashes, so that nobody can craft two lines with one hash. */
+  /** Random bytes that key the hashes of this state, so that nobody can craft two lines with the same hash. */
   readonly hashSecret: Uint8Array;
-  /** The UTC date, `yyyy-mm-dd`, of the day on which this state began: what `DATABRICKS_AUDIT_START=now` means ever after. */
+  /** The UTC date, `yyyy-mm-dd`, on which this state was created: what `DATABRICKS_AUDIT_START=now` means from then on. */
   readonly createdOn: string;
-  find(id: ObjectId): ObjectState | undefined;
-  /** The hashes of all settled lines of the object, one entry for each time that the line was settled. */
-  settledLineHashes(id: ObjectId): Iterable<LineHashes>;
-  createLineIndex(): LineIndex;
-  /** What was announced and not settled when the process ended. */
-  announcements(id: ObjectId): Iterable<Announcement>;
-  announce(origin: ObjectOrigin, announcement: Announcement): AnnouncementId;
-  /** Forgets the batch's announcement. */
-  settle(origin: ObjectOrigin, settlement: Settlement): void;
+  /** Those of a page of a listing whose version is not settled, in their order. Rejects with ERR_STATE_DAMAGED. */
+  unsettled(objects: readonly DeliveredObject[]): Promise<readonly DeliveredObject[]>;
   /**
-   * The end of the version was reached and everything before it is settled.
-   * @param stillAnnounced replaces the announcements of the object: lines that were in flight when a process died and that
-   * are missing in this version. Should they come back, they take the observed time that they were sent with.
+   * Claims the object for one visit. `settled`: this version was settled to its end, so there is nothing to visit.
+   * `elsewhere`: another visit holds the claim. Rejects with ERR_STATE_DAMAGED or the signal's reason.
    */
-  finish(origin: ObjectOrigin, version: ObjectVersion, end: Position, stillAnnounced: readonly Announcement[]): void;
-  /** The object is as if it had never been seen. */
-  forget(id: ObjectId): void;
+  claim(object: DeliveredObject, signal: AbortSignal): Promise<Claim | 'settled' | 'elsewhere'>;
   /**
-   * The next visit reads the object whatever its version, and compares it line by line with what was settled; without line
-   * hashes it goes on behind the settled position.
+   * Makes the next visit read the object whatever its version, and compare it line by line with what was settled; without
+   * line hashes it continues after the settled position. Durable when it resolves.
    */
-  reopen(id: ObjectId): void;
-  /** Every workspace that an event was settled of. */
-  workspaces(): readonly WorkspaceEvents[];
-  beginSilence(workspaceId: string | undefined, sinceMs: number, thresholdMs: number): void;
-  silenceTold(workspaceId: string | undefined): void;
-  endSilence(workspaceId: string | undefined): void;
-  /** Drops the line hashes of objects of dates before this one (`yyyy-mm-dd`); their positions stay. */
-  dropLineHashes(before: string): void;
-  /**
-   * Resolves when everything so far is durable. While the disk is full or not writable it keeps trying, so that shipping
-   * pauses instead of losing its place. Rejects when the signal is aborted, or with ERR_STATE_DAMAGED.
-   */
-  flush(signal: AbortSignal): Promise<void>;
+  reopen(object: DeliveredObject, signal: AbortSignal): Promise<void>;
+  /** Asks for work that one process does for all. Undefined while another process leads. */
+  lead(task: LedTask): Promise<Lead | undefined>;
+  /** Writes what is left to write. Call it last. */
   close(): Promise<void>;
 }
 
-/** What shipping one object takes of it. */
-export type ShippingState = Pick<
-  DeliveryState,
-  | 'hashSecret'
-  | 'find'
-  | 'settledLineHashes'
-  | 'createLineIndex'
-  | 'announcements'
-  | 'announce'
-  | 'settle'
-  | 'finish'
-  | 'forget'
-  | 'flush'
->;
+export type LedTask = 'sweep' | 'silence';
 
-/** Looks into the state beside whoever writes it. */
-export interface DeliveryReader
-  extends Pick<
-    DeliveryState,
-    'hashSecret' | 'createdOn' | 'find' | 'settledLineHashes' | 'announcements' | 'createLineIndex'
-  > {
-  /** How many lines of the object were settled, by how they ended. */
-  counts(id: ObjectId): { readonly acceptedCount: number; readonly deadLetteredCount: number };
-  /** Everything that `look` reads is of one moment. */
-  inSnapshot<Result>(look: () => Result): Result;
-  close(): void;
+export interface Lead {
+  /** Aborted when another process has taken over the task. */
+  readonly lost: AbortSignal;
+  release(): Promise<void>;
+}
+
+/**
+ * One visit to one object. `announce`, `settle`, `finish` and `forget` record a change in memory, in order; `flush` makes all
+ * changes so far durable. Sending waits for the flush of its announcement; nothing waits for the flush of a settlement.
+ */
+export interface Claim {
+  /** As it was when the claim was granted; undefined for an object that was never visited. */
+  readonly known: ObjectState | undefined;
+  /** What was announced and not settled when an earlier visit ended. */
+  readonly announcements: readonly Announcement[];
+  /** The hashes of all settled lines of the object, one entry for each time that a line was settled. */
+  settledLineHashes(): AsyncIterable<LineHashes>;
+  /** Aborted when somebody else has claimed the object: the visit must end. Changes have no effect from then on. */
+  readonly lost: AbortSignal;
+  announce(announcement: Announcement): AnnouncementId;
+  /** Also drops the batch's announcement. */
+  settle(settlement: Settlement): void;
+  /**
+   * The end of the version was reached and everything before it is settled.
+   * @param stillAnnounced replaces the announcements of the object: lines that were in flight when a process died and that
+   * this version does not hold. Should they return, they get the observed time that they were sent with.
+   */
+  finish(version: ObjectVersion, end: Position, stillAnnounced: readonly Announcement[]): void;
+  /** The object is as if it had never been visited. */
+  forget(): void;
+  /**
+   * Resolves when all changes of this claim so far are durable. While the disk is full or not writable it keeps trying, so
+   * that shipping pauses instead of losing its place. Rejects when a signal is aborted (`lost` too), or with ERR_STATE_DAMAGED.
+   */
+  flush(signal: AbortSignal): Promise<void>;
+  /** Gives the claim up; changes that were not flushed are still written. Never rejects. */
+  release(): Promise<void>;
 }

@@ -1,27 +1,31 @@
 /**
- * Contract: from a batch of lines to a final word on each of them.
+ * Contract: from a batch of records to a final outcome for each of them.
  */
-import type { IdentifiedLine } from '../model/line.ts';
 
-/** Lines of one object and the request that carries their records. */
+/** Records in one OTLP request. A batch knows how to split itself and how to show its records; an exporter needs no mapper. */
 export interface Batch {
-  readonly lineCount: number;
-  /** Made when it is asked for, and valid until the batch has ended: only what is refused needs its lines. */
-  readonly lines: readonly IdentifiedLine[];
+  readonly recordCount: number;
+  /** The body of the request, an ExportLogsServiceRequest, before compression. Valid until the batch has ended. */
   readonly request: Uint8Array;
+  /** The object that the records come from, for messages; undefined when they come from several or none. */
+  readonly objectId: string | undefined;
+  /** The first and the second half of the records, as batches of their own. Only for batches of two records or more. */
+  split(): readonly [Batch, Batch];
+  /** Each record as one line of OTLP/JSON (`{"resourceLogs":[...]}`), redacted, without a line ending. */
+  toJsonLines(): readonly string[];
 }
 
-/** How a batch ended. Every line of it is in one of the two counts: nothing else ends a batch. */
+/** How a batch ended: every record is in one of the two counts. */
 export interface BatchEnd {
   readonly acceptedCount: number;
-  /** Durably written to a dead-letter file, with the reason. */
+  /** Durably written to the dead letters, with the reason. */
   readonly deadLetteredCount: number;
 }
 
 export interface Exporter {
   /**
-   * Resolves when every line of the batch has come to its end, however long that takes. Several batches may be under way.
-   * Rejects with the signal's reason when it is aborted first; the batch is then neither here nor there and is sent again.
+   * Resolves when every record of the batch was accepted or dead-lettered, however long that takes. Several batches may be
+   * in flight. Rejects with the signal's reason when it is aborted first; the batch is then unresolved and will be resent.
    */
   export(batch: Batch, signal: AbortSignal): Promise<BatchEnd>;
   close(): Promise<void>;

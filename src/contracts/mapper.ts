@@ -9,7 +9,7 @@ import type { IdentifiedLine } from '../model/line.ts';
  * the clock, and a line that cannot be parsed becomes a `databricks.audit.unparsed` record instead of an error.
  */
 export interface RequestEncoder {
-  /** Writes the line's record; grouped by resource (account and workspace), in order within one. */
+  /** Writes the line's record; grouped by resource (account and workspace), in order within each resource. */
   append(line: IdentifiedLine): void;
   readonly recordCount: number;
   /** Close to the size of the request body so far, before compression. */
@@ -21,18 +21,17 @@ export interface RequestEncoder {
 }
 
 export interface Mapper {
-  /** `http/protobuf` or `http/json`. */
   createEncoder(encoding: OtlpEncoding): RequestEncoder;
   /** The line's record alone, as one line of OTLP/JSON (`{"resourceLogs":[...]}`), without a line ending. */
   toJsonLine(line: IdentifiedLine): string;
-  /** The notice as one line of OTLP/JSON, with what the mapping gives every record. */
-  toNoticeLine(notice: Notice): string;
+  /** The alert event as one line of OTLP/JSON, with what the mapping gives every record. */
+  toAlertEventLine(event: AlertEvent): string;
 }
 
 /** An event of the agent's own about a workspace. */
-export interface Notice {
+export interface AlertEvent {
   readonly eventName: string;
-  /** Nothing read from the clock, so that a notice which is sent again is the same. */
+  /** Nothing read from the clock, so that an event that is sent again is the same. */
   readonly timeMs: number;
   readonly uid: string;
   readonly workspaceId: string | undefined;
@@ -41,4 +40,5 @@ export interface Notice {
   readonly attributes: Readonly<Record<string, string | number>>;
 }
 
+/** The encodings of OTLP over HTTP: `http/protobuf` and `http/json`. */
 export type OtlpEncoding = 'protobuf' | 'json';

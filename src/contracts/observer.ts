@@ -8,6 +8,8 @@
 import type { AgentError, ErrorCode } from '../model/agent-error.ts';
 import type { EventTimes } from '../model/event-times.ts';
 import type { ObjectId } from '../model/object.ts';
+import type { ResponseCode } from '../model/response-code.ts';
+import type { VisitOutcome } from './visit-outcome.ts';
 
 export type Observer = (event: AgentEvent) => void;
 
@@ -15,6 +17,7 @@ export type AgentEvent =
   | WorkspaceKnown
   | LinesRead
   | BatchEnded
+  | BatchAbandoned
   | RequestEnded
   | DeadLettered
   | Waiting
@@ -24,7 +27,7 @@ export type AgentEvent =
   | ObjectVisited
   | FaultMet
   | SilenceChanged
-  | NoticeEnded;
+  | AlertEventEnded;
 
 /** What an AgentError says, as plain data. Never a secret. */
 export interface Fault {
@@ -71,23 +74,32 @@ export interface BatchEnded {
   readonly requestBytes: number;
 }
 
-/** One attempt to send a request came to its end. */
+/** The claim was taken over while a batch was in flight: another visit sends its lines. */
+export interface BatchAbandoned {
+  readonly kind: 'batchAbandoned';
+  readonly workspaceId: string | undefined;
+  readonly lineCount: number;
+  /** The same as in the `linesRead` that the batch began with. */
+  readonly eventTimes: EventTimes | undefined;
+}
+
+/** One attempt to send a request ended. */
 export interface RequestEnded {
   readonly kind: 'requestEnded';
   readonly outcome: 'accepted' | 'partial' | 'rejected' | 'tooLarge' | 'unavailable' | 'misconfigured';
   /** Undefined when there was no answer. */
-  readonly httpStatus: number | undefined;
+  readonly response: ResponseCode | undefined;
   readonly durationMs: number;
   readonly recordCount: number;
   /** Before compression. */
   readonly requestBytes: number;
 }
 
-/** Records, of lines or notices, were written to the dead letters, durably. */
+/** Records, of lines or alert events, were durably written to the dead letters. */
 export interface DeadLettered {
   readonly kind: 'deadLettered';
   readonly code: ErrorCode;
-  readonly httpStatus: number;
+  readonly response: ResponseCode;
   /** In the collector's words. */
   readonly reason: string;
   /** Records that the backend does not have; with a partial success more are in the file. */
@@ -138,8 +150,7 @@ export interface ObjectVisited {
   readonly source: string;
   readonly objectId: ObjectId;
   readonly workspaceId: string | undefined;
-  /** `unchanged`, `settled` and `damaged` are final for this version; docs/delivery.md tells of the others. */
-  readonly status: 'unchanged' | 'settled' | 'damaged' | 'growing' | 'released';
+  readonly status: VisitOutcome['status'];
   readonly sizeBytes: number;
   /** Of what is damaged or released. */
   readonly fault: Fault | undefined;
@@ -162,9 +173,9 @@ export interface SilenceChanged {
   readonly thresholdMs: number;
 }
 
-/** A notice of the agent's own came to its end, as the record that it is. It is no line, so no count of lines has it. */
-export interface NoticeEnded {
-  readonly kind: 'noticeEnded';
+/** An alert event of the agent's own was accepted or dead-lettered. It is not a line, so no count of lines includes it. */
+export interface AlertEventEnded {
+  readonly kind: 'alertEventEnded';
   readonly outcome: 'accepted' | 'deadLettered';
 }
 

@@ -3,13 +3,16 @@
  */
 import type { AgentError } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
+import type { VisitOutcome } from './visit-outcome.ts';
 
 export interface Source {
   /** As it was configured: `s3://bucket/prefix` or a directory. */
   readonly name: string;
+  /** Time between two listings of recent dates. */
+  readonly pollIntervalMs: number;
   /**
-   * Finds the workspaces of the source. Rejects with an AgentError when the source itself cannot be listed; what is
-   * odd but no reason to stop (an unreadable folder, objects outside of the layout) goes to `request.onFault`.
+   * Lists the workspaces of the source. Rejects with an AgentError when the source itself cannot be listed. What is odd but
+   * no reason to stop (an unreadable folder, objects outside the layout) goes to `request.onFault`.
    */
   list(request: ListingRequest): AsyncIterable<WorkspaceListing>;
   close(): Promise<void>;
@@ -19,7 +22,7 @@ export interface Source {
 export interface DateRange {
   /** The first date, or undefined for the earliest there is. */
   readonly from: string | undefined;
-  /** The first date behind the range, or undefined for no end. */
+  /** The first date after the range, or undefined for no end. */
   readonly before: string | undefined;
 }
 
@@ -34,5 +37,12 @@ export interface WorkspaceListing {
   /** From the path; undefined in layouts that have none. */
   readonly workspaceId: string | undefined;
   /** Oldest date first, each object in its current version, page by page: a listing is never held in memory whole. */
-  objects(): AsyncIterable<DeliveredObject>;
+  pages(): AsyncIterable<readonly Candidate[]>;
+}
+
+/** An object that may hold new lines, offered for a visit by a listing (or by whatever else learns of objects). */
+export interface Candidate {
+  readonly object: DeliveredObject;
+  /** Told the outcome, at most once. A consumer that only looks need not call it. */
+  settle(outcome: VisitOutcome): void;
 }

@@ -1,5 +1,5 @@
 /**
- * Reads a stream of chunks in pieces of the caller's choosing.
+ * Reads a stream of chunks in pieces of any size.
  */
 export class ByteReader {
   readonly #chunks: AsyncIterator<Uint8Array>;
@@ -10,7 +10,7 @@ export class ByteReader {
     this.#chunks = chunks[Symbol.asyncIterator]();
   }
 
-  /** The next bytes, at least one, or undefined at the end. */
+  /** The next bytes (at least one), or undefined at the end of the stream. */
   async next(): Promise<Uint8Array | undefined> {
     const unread = this.#unread.pop();
     if (unread !== undefined) return unread;
@@ -21,14 +21,14 @@ export class ByteReader {
     return undefined;
   }
 
-  /** Exactly so many bytes, or fewer at the end. */
+  /** Exactly `countBytes` bytes, or fewer at the end of the stream. */
   async take(countBytes: number): Promise<Uint8Array> {
     const taken: Uint8Array[] = [];
     let missingBytes = countBytes;
     while (missingBytes > 0) {
       const chunk = await this.next();
       if (chunk === undefined) break;
-      // The chunk is not valid any more once the next one is asked for.
+      // Copy: the chunk is valid only until the next one is requested.
       taken.push(Uint8Array.from(chunk.subarray(0, missingBytes)));
       this.unread(chunk.subarray(missingBytes));
       missingBytes -= Math.min(missingBytes, chunk.length);
@@ -36,12 +36,12 @@ export class ByteReader {
     return taken.length === 1 && taken[0] !== undefined ? taken[0] : Buffer.concat(taken);
   }
 
-  /** Puts bytes back in front of the others. */
+  /** Puts bytes back at the front of the stream. */
   unread(bytes: Uint8Array): void {
     if (bytes.length > 0) this.#unread.push(bytes);
   }
 
-  /** Closes the stream if it has not ended by itself. */
+  /** Closes the stream unless it has already ended. */
   async close(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;

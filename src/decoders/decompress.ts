@@ -1,12 +1,12 @@
 /**
- * Decompresses what begins like gzip and passes everything else through.
+ * Decompresses gzip and passes everything else through.
  */
 import { ByteReader } from './byte-reader.ts';
 import { gunzip, isGzipMagic } from './gunzip.ts';
 
 /**
- * The decoded bytes of an object. The first bytes decide, not the name: people gzip deliveries and keep `.json`, or the
- * other way round. Errors of `chunks` itself pass through unchanged, and `chunks` is closed when the consumer stops early.
+ * The decoded bytes of an object. The first bytes decide, not the name: people compress deliveries but keep the `.json` suffix, or
+ * the reverse. Errors from `chunks` are rethrown unchanged, and `chunks` is closed if the consumer stops early.
  */
 export async function* decompress(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
   const reader = new ByteReader(chunks);

@@ -1,9 +1,9 @@
 /**
  * Gzip (RFC 1952), member by member.
  *
- * The frame is read here and node:zlib only inflates, because `createGunzip` throws away the last piece of output when
- * the checksum is wrong or garbage follows: of a small object that is every line. A damaged object must give up all
- * that could be decoded first.
+ * This module parses the framing and uses node:zlib only to inflate, because `createGunzip` discards the last chunk of output if
+ * the checksum is wrong or garbage follows. For a small object that is every line. A damaged object must yield everything that
+ * can be decoded before it fails.
  */
 import { crc32, createInflateRaw, type InflateRaw } from 'node:zlib';
 import { AgentError, messageOf } from '../model/agent-error.ts';
@@ -16,8 +16,8 @@ const trailerBytes = 8;
 const deflateMethod = 8;
 
 /**
- * zlib does not hand out the output of the one call that meets corrupt data, so calls start small (a small object gives
- * up most of its lines) and double up to a size where their number costs nothing.
+ * zlib discards the output of the call that hits corrupt data. Slices therefore start small, so that a small object still yields
+ * most of its lines, and double up to a size at which the number of calls no longer matters.
  */
 const firstSliceBytes = 256;
 const sliceBytesMax = 16_384;
@@ -27,7 +27,7 @@ export function isGzipMagic(firstBytes: Uint8Array): boolean {
   return firstBytes[0] === 0x1f && firstBytes[1] === 0x8b;
 }
 
-/** Decodes one or more members; zeros behind the last one are padding, as gzip(1) has it. */
+/** Decodes one or more members. Like gzip(1), treats zeros after the last member as padding. */
 export async function* gunzip(reader: ByteReader): AsyncGenerator<Uint8Array, void, undefined> {
   do {
     await readHeader(reader);
@@ -46,7 +46,8 @@ async function readHeader(reader: ByteReader): Promise<void> {
   const header = await takeAll(reader, headerBytes);
   const flags = header[3] ?? 0;
   if (!isGzipMagic(header)) throw damaged('garbage follows the compressed data');
-  if (header[2] !== deflateMethod || flags & flag.reserved) throw damaged('its gzip header has unknown settings');
+  if (header[2] !== deflateMethod || flags & flag.reserved)
+    throw damaged('the gzip header has unknown flags or an unknown method');
   if (flags & flag.extraField) {
     const extraLength = await takeAll(reader, 2);
     await takeAll(reader, (extraLength[0] ?? 0) + 256 * (extraLength[1] ?? 0));
@@ -59,7 +60,7 @@ async function readHeader(reader: ByteReader): Promise<void> {
 async function skipZeroTerminated(reader: ByteReader): Promise<void> {
   for (;;) {
     const chunk = await reader.next();
-    if (chunk === undefined) throw cut();
+    if (chunk === undefined) throw truncated();
     const end = chunk.indexOf(0);
     if (end === -1) continue;
     reader.unread(chunk.subarray(end + 1));
@@ -70,9 +71,9 @@ async function skipZeroTerminated(reader: ByteReader): Promise<void> {
 async function checkTrailer(reader: ByteReader, checksum: number, sizeBytes: number): Promise<void> {
   const trailer = await takeAll(reader, trailerBytes);
   const expected = new DataView(trailer.buffer, trailer.byteOffset, trailerBytes);
-  if (expected.getUint32(0, true) !== checksum) throw damaged('its checksum does not match its content');
+  if (expected.getUint32(0, true) !== checksum) throw damaged('the checksum does not match the content');
   // ISIZE is the size modulo 2^32.
-  if (expected.getUint32(4, true) !== sizeBytes % 2 ** 32) throw damaged('its size does not match its content');
+  if (expected.getUint32(4, true) !== sizeBytes % 2 ** 32) throw damaged('the size does not match the content');
 }
 
 async function hasAnotherMember(reader: ByteReader): Promise<boolean> {
@@ -86,14 +87,14 @@ async function hasAnotherMember(reader: ByteReader): Promise<boolean> {
   }
 }
 
-/** Decodes one deflate stream and leaves the reader right behind it. */
+/** Decodes one deflate stream and leaves the reader positioned right after it. */
 async function* inflate(reader: ByteReader): AsyncGenerator<Uint8Array, void, undefined> {
   const inflater = new Inflater(createInflateRaw({ chunkSize: outputChunkBytes }));
   try {
     let sliceBytes = firstSliceBytes;
     while (!inflater.ended) {
       const input = await reader.next();
-      if (input === undefined) throw cut();
+      if (input === undefined) throw truncated();
       const slice = input.subarray(0, sliceBytes);
       reader.unread(input.subarray(sliceBytes));
       yield* inflater.decode(slice);
@@ -105,14 +106,14 @@ async function* inflate(reader: ByteReader): AsyncGenerator<Uint8Array, void, un
   }
 }
 
-/** Feeds zlib one slice at a time and takes its output as it comes. */
+/** Feeds zlib one slice at a time and yields output as it becomes available. */
 class Inflater {
   readonly #zlib: InflateRaw;
   #error: Error | undefined;
   #wake: () => void = () => {};
-  /** True behind the last byte of the deflate stream. */
+  /** True once the last byte of the deflate stream has been decoded. */
   ended = false;
-  /** How many bytes of the last slice belong to the stream: all of them until it ends. */
+  /** How many bytes of the last slice belong to the stream: all of them, except in the slice where the stream ends. */
   consumedBytes = 0;
 
   constructor(zlib: InflateRaw) {
@@ -131,7 +132,7 @@ class Inflater {
   async *decode(slice: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
     const bytesBefore = this.#zlib.bytesWritten;
     let written = false;
-    // Not called when the stream ends within the slice: then 'end' comes instead.
+    // Not called if the stream ends within the slice; zlib emits 'end' instead.
     this.#zlib.write(slice, () => {
       written = true;
       this.#wake();
@@ -139,7 +140,7 @@ class Inflater {
     for (;;) {
       const output: Uint8Array | null = this.#zlib.read();
       if (output !== null) yield output;
-      else if (this.#error !== undefined) throw damaged(`its compressed data is corrupt (${messageOf(this.#error)})`);
+      else if (this.#error !== undefined) throw damaged(`the compressed data is corrupt (${messageOf(this.#error)})`);
       else if (written || this.ended) break;
       else await new Promise<void>((resolve) => (this.#wake = resolve));
     }
@@ -153,16 +154,16 @@ class Inflater {
 
 async function takeAll(reader: ByteReader, countBytes: number): Promise<Uint8Array> {
   const bytes = await reader.take(countBytes);
-  if (bytes.length < countBytes) throw cut();
+  if (bytes.length < countBytes) throw truncated();
   return bytes;
 }
 
-function cut(): AgentError {
-  return damaged('it ends in the middle of the compressed data');
+function truncated(): AgentError {
+  return damaged('the compressed data is truncated');
 }
 
 function damaged(what: string): AgentError {
-  return new AgentError('ERR_OBJECT_DAMAGED', `Could not decompress the object to its end: ${what}`, {
-    hint: 'Deliver the object again; the lines before the damage are shipped.',
+  return new AgentError('ERR_OBJECT_DAMAGED', `Could not decompress the whole object: ${what}`, {
+    hint: 'Deliver the object again. The lines before the damage have been shipped.',
   });
 }

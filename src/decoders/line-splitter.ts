@@ -1,6 +1,6 @@
 /**
- * Cuts decoded bytes into lines. Every byte that the agent ships runs through here, so there is no string, no copy and
- * no promise for a line that lies within its chunk.
+ * Splits decoded bytes into lines. Every byte that the agent ships passes through here, so a line that lies within one chunk costs no
+ * string, no copy and no promise.
  */
 import { createHash, type Hash, hash } from 'node:crypto';
 import type { LineSplitter } from '../contracts/decoder.ts';
@@ -12,18 +12,18 @@ const space = 0x20;
 const tab = 0x09;
 const byteOrderMark = Uint8Array.of(0xef, 0xbb, 0xbf);
 
-/** @param lineBytesMax how many bytes of a line are kept. */
+/** @param lineBytesMax the most bytes kept of one line. */
 export function createLineSplitter(startOffsetBytes: number, lineBytesMax: number): LineSplitter {
   return new ByteLineSplitter(startOffsetBytes, lineBytesMax);
 }
 
 class ByteLineSplitter implements LineSplitter {
   readonly #lineBytesMax: number;
-  /** The line whose end is in a later chunk. */
+  /** The line that continues in a later chunk. */
   #pending: PendingLine | undefined;
-  /** Where the next chunk begins in the decoded object. */
+  /** Offset of the next chunk in the decoded object. */
   #offsetBytes: number;
-  /** A byte order mark is only one at the beginning of the object. */
+  /** A byte order mark is recognized only at the start of the object. */
   #atObjectStart: boolean;
 
   constructor(startOffsetBytes: number, lineBytesMax: number) {
@@ -75,8 +75,8 @@ class ByteLineSplitter implements LineSplitter {
 }
 
 /**
- * One line that arrives in pieces. Its bytes are copied, so that neither the number nor the size of the chunks matters;
- * what is over the limit only goes through the hash.
+ * A line that spans chunks. Its bytes are copied, so memory depends neither on the number of chunks nor on their size. Bytes beyond
+ * the limit are hashed but not kept.
  */
 class PendingLine {
   readonly #lineBytesMax: number;
@@ -84,9 +84,9 @@ class PendingLine {
   #kept = Buffer.alloc(0);
   #keptBytes = 0;
   #sizeBytes = 0;
-  /** A carriage return at the end so far: part of the line ending, unless something else follows. */
+  /** The line so far ends with a carriage return: part of the line ending unless more bytes follow. */
   #endsWithCarriageReturn = false;
-  /** Of the whole line, and whether it is blank so far; set once the line is longer than what is kept. */
+  /** Hash of the whole line, and whether it is blank so far. Set once the line exceeds what is kept. */
   #overflow: { readonly hash: Hash; isBlank: boolean } | undefined;
 
   constructor(lineBytesMax: number, atObjectStart: boolean) {
@@ -101,7 +101,7 @@ class PendingLine {
     this.#add(this.#endsWithCarriageReturn ? bytes.subarray(0, -1) : bytes);
   }
 
-  /** The line, or undefined when it is blank. */
+  /** The line, or undefined if it is blank. */
   finish(endOffsetBytes: number): DeliveredLine | undefined {
     const content = this.#content();
     if (this.#overflow === undefined ? isBlank(content) : this.#overflow.isBlank) return undefined;
@@ -120,12 +120,12 @@ class PendingLine {
     if (fitting.length < bytes.length) this.#addToOverflow(bytes.subarray(fitting.length));
   }
 
-  /** Leaves room for a byte order mark in front of a line of the full length. */
+  /** Leaves room for a byte order mark before a line of maximum length. */
   get #keptBytesMax(): number {
     return this.#lineBytesMax + byteOrderMark.length;
   }
 
-  /** Doubles, so that a long line in small chunks is not copied over and over. */
+  /** Doubles the buffer, so that a long line in small chunks is not copied for every chunk. */
   #makeRoomFor(addedBytes: number): void {
     const neededBytes = this.#keptBytes + addedBytes;
     if (neededBytes <= this.#kept.length) return;
@@ -165,7 +165,7 @@ function endsWithCarriageReturn(bytes: Uint8Array): boolean {
   return bytes[bytes.length - 1] === carriageReturn;
 }
 
-/** True when there is nothing but spaces, tabs and carriage returns; a line of JSON is found out at its first byte. */
+/** True if there are only spaces, tabs and carriage returns. A JSON line is decided by its first byte. */
 function isBlank(bytes: Uint8Array): boolean {
   for (const byte of bytes) {
     if (byte !== space && byte !== tab && byte !== carriageReturn) return false;

@@ -2,7 +2,7 @@
  * What the state says was delivered, in sums.
  */
 import type { DatabaseSync } from 'node:sqlite';
-import type { Silence, WorkspaceEvents } from '../contracts/delivery-state.ts';
+import type { Silence, WorkspaceEvents } from '../contracts/silence-state.ts';
 import { metaText } from './meta.ts';
 import { openReadOnly } from './state-reader.ts';
 import { WorkspaceRows } from './workspace-rows.ts';
@@ -42,10 +42,10 @@ export interface DeliverySummary {
 }
 
 /**
- * @returns undefined when there is no state in the directory yet.
- * @throws AgentError ERR_STATE_DAMAGED, ERR_STATE_NEWER or ERR_STATE_OLDER
+ * Resolves to undefined when there is no state in the directory yet. Rejects with ERR_STATE_DAMAGED, ERR_STATE_NEWER or
+ * ERR_STATE_OLDER.
  */
-export function readDeliverySummary(directory: string): DeliverySummary | undefined {
+export async function readDeliverySummary(directory: string): Promise<DeliverySummary | undefined> {
   const state = openReadOnly(directory);
   if (state === undefined) return undefined;
   try {
@@ -56,11 +56,11 @@ export function readDeliverySummary(directory: string): DeliverySummary | undefi
 }
 
 /**
- * The newest dates only: a start can wait for it, because years of history are not summed up.
+ * The newest dates only, which is quick enough to wait for at a start.
  * @param days that the dates span, the newest one included.
- * @throws as readDeliverySummary does.
+ * Rejects as readDeliverySummary does.
  */
-export function readNewestPartitions(directory: string, days: number): readonly PartitionSummary[] {
+export async function readNewestPartitions(directory: string, days: number): Promise<readonly PartitionSummary[]> {
   const state = openReadOnly(directory);
   if (state === undefined) return [];
   try {
@@ -83,9 +83,7 @@ function summarise(database: DatabaseSync): DeliverySummary {
     createdOn: metaText(database, 'created_on'),
     databaseBytes: Number(one('SELECT page_count * page_size AS value FROM pragma_page_count(), pragma_page_size()')),
     announcedBatchCount: Number(one('SELECT count(*) AS value FROM announcement')),
-    announcedLineCount: Number(
-      one('SELECT coalesce(sum(length(occurrence_hashes)), 0) / 8 AS value FROM announcement'),
-    ),
+    announcedLineCount: Number(one('SELECT coalesce(sum(length(line_hashes)), 0) / 8 AS value FROM announcement')),
     workspaces: summariseWorkspaces(partitions, new WorkspaceRows(database).all()),
     partitions,
   };

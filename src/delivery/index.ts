@@ -4,7 +4,6 @@ export {
   readDeliverySummary,
   readNewestPartitions,
 } from './delivery-summary.ts';
-export { Scratch, scratchPath } from './scratch.ts';
-export { type OpenDatabase, openDeliveryState, type StateOptions } from './sqlite-state.ts';
+export { type OpenDatabase, type OpenState, openDeliveryState, type StateOptions } from './sqlite-state.ts';
 export { stateSizeBytes } from './state-directory.ts';
 export { openDeliveryReader } from './state-reader.ts';

@@ -1,5 +1,5 @@
 /**
- * What the user decides about the delivery state.
+ * Options for the delivery state.
  */
 import { good, variable } from '../runtime/variable.ts';
 
@@ -7,6 +7,6 @@ export const deliveryOptions = {
   DATABRICKS_AUDIT_STATE: variable((text) => good(text))
     .transform((value) => value ?? './state')
     .describe(
-      'Directory of the embedded state database. It must survive a restart: what is lost with it is sent again. Default `./state`.',
+      'Directory of the embedded state database. Keep it across restarts: if it is lost, everything is shipped again. Default `./state`.',
     ),
 };

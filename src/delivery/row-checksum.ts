@@ -1,6 +1,6 @@
 /**
  * Notices what SQLite does not: a bit of a row's content that flipped on the disk. CRC-32 finds every damage of up to 32 bits
- * in a row and misses one in four thousand million of the others. docs/delivery.md says which rows need it and why.
+ * in a row and misses one in four thousand million of the others. docs/disk-and-state.md says which rows need it and why.
  */
 import { crc32 } from 'node:zlib';
 import { DamageFound } from './sqlite-errors.ts';

@@ -89,6 +89,13 @@ const migrations: readonly ((database: DatabaseSync, createdOn: string) => void)
         (SELECT uri FROM object WHERE object_id = line_hashes.object_id), hashes);
     `);
   },
+  // An announcement names lines and their occurrences; where `occurrences` is NULL the hashes include them, as before.
+  (database) => {
+    database.exec(`
+      ALTER TABLE announcement RENAME COLUMN occurrence_hashes TO line_hashes;
+      ALTER TABLE announcement ADD COLUMN occurrences BLOB;
+    `);
+  },
 ];
 
 const hashSecretBytes = 80;

@@ -1,7 +1,7 @@
 /**
  * The files of the state directory: who may use it, and what happens to a database that is damaged.
  */
-import { existsSync, renameSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { reached } from '../contracts/step.ts';
@@ -58,4 +58,11 @@ export function moveAside(directory: string, nowMs: number): string {
     reached('damaged file set aside');
   }
   return aside;
+}
+
+/** Earlier versions counted the lines of large objects in databases of their own. */
+export function removeScratchFiles(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    if (/^scratch(-\d+)?\.db$/.test(name)) rmSync(join(directory, name), { force: true });
+  }
 }

@@ -3,36 +3,36 @@
  */
 import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import type { DeliveryReader } from '../contracts/delivery-state.ts';
+import type { DeliveryReader } from '../contracts/delivery-reader.ts';
 import { AgentError, messageOf } from '../model/agent-error.ts';
 import { verifyHeader } from './file-header.ts';
 import { schemaVersion, verifiedVersion } from './schema.ts';
-import { Scratch } from './scratch.ts';
 import { isDamaged } from './sqlite-errors.ts';
 import { databasePath } from './state-directory.ts';
 import { StateRows } from './state-rows.ts';
 
 /**
- * @returns undefined when there is no state in the directory yet.
- * @throws AgentError ERR_STATE_NEWER or ERR_STATE_OLDER, and ERR_STATE_DAMAGED, as the reader's functions do.
+ * Resolves to undefined when there is no state in the directory yet. Rejects with ERR_STATE_NEWER or ERR_STATE_OLDER, and
+ * with ERR_STATE_DAMAGED, as the reader's functions do.
  */
-export function openDeliveryReader(directory: string): DeliveryReader | undefined {
+export async function openDeliveryReader(directory: string): Promise<DeliveryReader | undefined> {
   const opened = openReadOnly(directory);
   if (opened === undefined) return undefined;
   const { database, explained } = opened;
   const rows = closingOnFailure(database, () => explained(() => new StateRows(database)));
-  const scratch = new Scratch();
   return {
     hashSecret: rows.hashSecret,
     createdOn: rows.createdOn,
-    find: (id) => explained(() => rows.find(id)),
-    counts: (id) => explained(() => rows.counts(id)),
-    settledLineHashes: (id) => explained(() => [...rows.settledLineHashes(id)]),
-    announcements: (id) => explained(() => rows.announcements(id)),
-    createLineIndex: () => scratch.createLineIndex(),
-    inSnapshot: (look) => explained(() => inSnapshot(database, look)),
-    close() {
-      scratch.close();
+    read: async (id) =>
+      explained(() =>
+        inSnapshot(database, () => ({
+          state: rows.find(id),
+          announcements: rows.announcements(id),
+          settledLineHashes: [...rows.settledLineHashes(id)],
+          ...rows.counts(id),
+        })),
+      ),
+    async close() {
       database.close();
     },
   };

@@ -1,7 +1,8 @@
 /**
- * What the rows of the state database say, for the agent that writes them and for commands that only look. Whatever is not as
- * it was written is DamageFound.
+ * Reads the rows of the state database, for the agent that writes them and for commands that only look. Throws DamageFound
+ * when a row is not as it was written.
  */
+import { Buffer } from 'node:buffer';
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import type { Announcement, LineHashes, ObjectState } from '../contracts/delivery-state.ts';
 import type { ObjectId } from '../model/object.ts';
@@ -46,11 +47,7 @@ export class StateRows {
   }
 
   announcements(id: ObjectId): Announcement[] {
-    return this.#statements.announcements.all(id).map((row) => {
-      const observedAtMs = Number(row.observed_at_ms);
-      const owner = announcementOwner(id, observedAtMs);
-      return { observedAtMs, occurrenceHashes: toHashes(owner, row.occurrence_hashes, row.checksum) };
-    });
+    return this.#statements.announcements.all(id).map((row) => toAnnouncement(id, row));
   }
 
   /** How many lines of the object were settled, by how they ended. */
@@ -82,9 +79,41 @@ function prepareReading(database: DatabaseSync) {
     find: database.prepare('SELECT * FROM object WHERE uri = ?'),
     lineHashes: database.prepare(`SELECT hashes, checksum FROM line_hashes WHERE ${ofObject}`),
     announcements: database.prepare(
-      `SELECT observed_at_ms, occurrence_hashes, checksum FROM announcement WHERE ${ofObject}`,
+      `SELECT observed_at_ms, line_hashes, occurrences, checksum FROM announcement WHERE ${ofObject}`,
     ),
   };
+}
+
+/** An announcement as its row holds it. Nearly every line is the first of its kind, so that is written as nothing. */
+export function announcementContent({ lineHashes, occurrences }: Announcement): {
+  readonly lineHashes: Uint8Array;
+  readonly occurrences: Uint8Array;
+} {
+  const allFirst = occurrences.every((occurrence) => occurrence === 1);
+  return { lineHashes: toBlob(lineHashes), occurrences: allFirst ? new Uint8Array() : toBlob(occurrences) };
+}
+
+export function toBlob(words: Int32Array): Uint8Array {
+  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+}
+
+function toAnnouncement(id: ObjectId, row: Record<string, SQLOutputValue>): Announcement {
+  const observedAtMs = Number(row.observed_at_ms);
+  const [hashes, occurrences] = [bytesOf(row.line_hashes), bytesOf(row.occurrences)];
+  verified(announcementOwner(id, observedAtMs), Buffer.concat([hashes, occurrences]), row.checksum);
+  const lineHashes = toWords(hashes);
+  const lineCount = lineHashes.length / 2;
+  if (occurrences.length > 0) return { observedAtMs, lineHashes, occurrences: toWords(occurrences) };
+  // Rows from before schema version 3 have no occurrences: their hashes include them.
+  return { observedAtMs, lineHashes, occurrences: new Int32Array(lineCount).fill(row.occurrences === null ? 0 : 1) };
+}
+
+function bytesOf(value: SQLOutputValue | undefined): Uint8Array {
+  return value instanceof Uint8Array ? value : new Uint8Array();
+}
+
+function toWords(bytes: Uint8Array): Int32Array {
+  return new Int32Array(bytes.slice().buffer);
 }
 
 /** Hashes in a row of the object, once they are known to be those that were written. */
@@ -93,5 +122,5 @@ function toHashes(
   content: SQLOutputValue | undefined,
   checksum: SQLOutputValue | undefined,
 ): LineHashes {
-  return new Int32Array(verified(owner, content, checksum).slice().buffer);
+  return toWords(verified(owner, content, checksum));
 }

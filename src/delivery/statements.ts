@@ -9,8 +9,9 @@ export type Statements = ReturnType<typeof prepareStatements>;
 export function prepareStatements(database: DatabaseSync) {
   // Two searches in an index: with OR between them, SQLite looks at every object of the look-back.
   const withHashes = 'SELECT object_id FROM object WHERE has_line_hashes = 1 AND settled_etag IS NOT NULL';
-  const isOld = `object_id IN (${withHashes} AND date < ?
-    UNION ALL ${withHashes} AND date IS NULL AND settled_modified_at_ms < ?)`;
+  const unclaimed = 'uri NOT IN (SELECT value FROM json_each(?))';
+  const isOld = `object_id IN (${withHashes} AND date < ? AND ${unclaimed}
+    UNION ALL ${withHashes} AND date IS NULL AND settled_modified_at_ms < ? AND ${unclaimed})`;
   const prepare = (sql: string): StatementSync => database.prepare(sql);
   return {
     lastAnnouncement: prepare('SELECT max(announcement_id) AS id FROM announcement'),
@@ -19,8 +20,8 @@ export function prepareStatements(database: DatabaseSync) {
        VALUES (?, ?, ?, 0, 0, x'${sha256OfNothing}') ON CONFLICT (uri) DO NOTHING`,
     ),
     announce: prepare(
-      `INSERT INTO announcement (announcement_id, object_id, observed_at_ms, occurrence_hashes, checksum)
-       VALUES (?, (SELECT object_id FROM object WHERE uri = ?), ?, ?, ?)`,
+      `INSERT INTO announcement (announcement_id, object_id, observed_at_ms, line_hashes, occurrences, checksum)
+       VALUES (?, (SELECT object_id FROM object WHERE uri = ?), ?, ?, ?, ?)`,
     ),
     forgetAnnouncement: prepare('DELETE FROM announcement WHERE announcement_id = ?'),
     forgetAnnouncements: prepare(`DELETE FROM announcement WHERE ${ofObject}`),

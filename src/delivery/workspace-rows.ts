@@ -4,7 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
-import type { Silence, WorkspaceEvents } from '../contracts/delivery-state.ts';
+import type { Silence, WorkspaceEvents } from '../contracts/silence-state.ts';
 import { checksumOf, verified } from './row-checksum.ts';
 
 /** Its functions throw DamageFound where SQLite itself finds no fault. */
@@ -28,14 +28,14 @@ export class WorkspaceRows {
 
   /** An event that was settled between the look at the workspace and this change ends it at once. */
   beginSilence(workspaceId: string | undefined, sinceMs: number, thresholdMs: number): void {
-    const begun = { sinceMs, thresholdMs, isTold: false, endedByMs: undefined };
+    const begun = { sinceMs, thresholdMs, isReported: false, endedByMs: undefined };
     this.#change(workspaceId, (events) => ({ ...events, silence: endedBy(events.lastEventMs, begun) }));
   }
 
-  silenceTold(workspaceId: string | undefined): void {
+  silenceReported(workspaceId: string | undefined): void {
     this.#change(workspaceId, (events) => ({
       ...events,
-      silence: events.silence && { ...events.silence, isTold: true },
+      silence: events.silence && { ...events.silence, isReported: true },
     }));
   }
 
@@ -60,7 +60,7 @@ export class WorkspaceRows {
       lastEventMs,
       silence?.sinceMs ?? null,
       silence?.thresholdMs ?? null,
-      silence?.isTold ? 1 : 0,
+      silence?.isReported ? 1 : 0,
       silence?.endedByMs ?? null,
       checksumOf(keyOf(workspaceId), contentOf(events)),
     );
@@ -82,7 +82,7 @@ function fromRow(row: Record<string, SQLOutputValue>): WorkspaceEvents {
         : {
             sinceMs: Number(row.silent_since_ms),
             thresholdMs: Number(row.silence_threshold_ms),
-            isTold: row.silence_told === 1,
+            isReported: row.silence_told === 1,
             endedByMs: row.silence_ended_by_ms === null ? undefined : Number(row.silence_ended_by_ms),
           },
   };
@@ -96,8 +96,8 @@ function keyOf(workspaceId: string | undefined): string {
 }
 
 function contentOf({ lastEventMs, silence }: WorkspaceEvents): Uint8Array {
-  const { sinceMs, thresholdMs, isTold, endedByMs } = silence ?? {};
-  return Buffer.from(JSON.stringify([lastEventMs, sinceMs, thresholdMs, isTold, endedByMs]));
+  const { sinceMs, thresholdMs, isReported, endedByMs } = silence ?? {};
+  return Buffer.from(JSON.stringify([lastEventMs, sinceMs, thresholdMs, isReported, endedByMs]));
 }
 
 function prepareStatements(database: DatabaseSync) {

@@ -6,7 +6,7 @@
 import { labelName } from './backends/loki.ts';
 import { contains } from './condition.ts';
 import { logqlSelection } from './formats/logql.ts';
-import type { PackContext } from './pack.ts';
+import type { PackContext } from './pack-context.ts';
 import { type DetectionRule, levels } from './rule.ts';
 
 const datasource = { type: 'loki', uid: 'loki' };

@@ -6,6 +6,7 @@
 
 export type { MappingTables } from './fields.ts';
 export { applyFilters } from './filter-file.ts';
-export { type CompiledPack, compilePack, type PackOptions } from './pack.ts';
+export { type CompiledPack, compilePack } from './pack.ts';
+export type { PackOptions } from './pack-context.ts';
 export { type FormatName, formatNames, type Level, levels } from './rule.ts';
 export { readFilters, readRules } from './rule-directory.ts';

@@ -2,31 +2,13 @@
  * From rules to the file of a format: which rules are in it, and what a backend refuses of them.
  */
 
-import { type Attribute, attributeOf, type MappingTables } from './fields.ts';
 import type { RuleFilter } from './filter-file.ts';
 import { grafanaFile } from './formats/grafana.ts';
 import { kibanaFile } from './formats/kibana.ts';
 import { lokiFile } from './formats/loki.ts';
 import { sigmaFile, sigmaPipelineFile } from './formats/sigma.ts';
-import { type DetectionRule, type FormatName, type Level, levels } from './rule.ts';
-
-export interface PackOptions {
-  readonly mapping: MappingTables;
-  /** The `service.name` of the records, which is a stream of Loki. */
-  readonly serviceName: string;
-  /** How late a record may be and still count. */
-  readonly delayMs: number;
-  /** The lowest level that is written. */
-  readonly level: Level;
-  /** For Loki: single-event rules of a level become one query. */
-  readonly allInOne: boolean;
-}
-
-/** What the formats are given. */
-export interface PackContext extends PackOptions {
-  /** @throws Error for a field that no attribute holds. */
-  readonly attributeOf: (field: string) => Attribute;
-}
+import { contextOf, type PackContext, type PackOptions } from './pack-context.ts';
+import { type DetectionRule, type FormatName, levels } from './rule.ts';
 
 export interface CompiledPack {
   readonly text: string;
@@ -74,16 +56,5 @@ export function compilePack(
   return {
     text: format === 'sigma' ? [text, ...filters.map(({ source }) => source.trimEnd())].join('\n---\n') : text,
     leftOut,
-  };
-}
-
-export function contextOf(options: PackOptions): PackContext {
-  return {
-    ...options,
-    attributeOf: (field) => {
-      const attribute = attributeOf(field, options.mapping);
-      if (attribute === undefined) throw new Error(`the mapping has no attribute for the field ${field}`);
-      return attribute;
-    },
   };
 }

@@ -1,11 +1,12 @@
 /**
- * What a refusal or a failed connection means, and what the operator can do about it.
+ * What a rejection or a failed connection means, and what the operator can do about it.
  *
- * OTLP calls 429, 502, 503 and 504 retryable and has a client drop the request on everything else. An audit log is not dropped
- * because of a setting or a crash over there, so only answers that are about the content of a request (400, 422, 413) are
- * final here; everything else is tried again until it is accepted.
+ * OTLP calls 429, 502, 503 and 504 retryable and has a client drop the request on everything else. An audit log must not be
+ * dropped because of a setting or a crash of the server, so only responses about the content of a request (400, 422, 413)
+ * are final here; everything else is retried until it is accepted.
  */
 import { AgentError, isAgentError } from '../model/agent-error.ts';
+import type { ResponseCode } from '../model/response-code.ts';
 import type { ExportOutcome, MisconfiguredOutcome, UnavailableOutcome } from './export-outcome.ts';
 import type { OtlpOptions } from './options.ts';
 import { readableText } from './readable-text.ts';
@@ -19,27 +20,32 @@ export interface OtlpResponse {
   readonly body: Uint8Array;
 }
 
-/** A server's wish is followed up to here: a wrong date must not stop the shipping for a year. */
+/** The longest Retry-After that is honoured: a wrong date must not stop shipping for a year. */
 const retryAfterLimitMs = 5 * 60_000;
 /** For errors that OTLP does not call transient, such as a 500. */
 const slowRetryMs = 30_000;
 
 const overloadStatuses = [408, 425, 429, 502, 503, 504];
 
-/** What an answer other than success means. */
+export function httpCode(status: number): ResponseCode {
+  return { protocol: 'http', code: status };
+}
+
+/** What a response other than success means. */
 export function httpFault(response: OtlpResponse, options: OtlpOptions, nowMs: number): ExportOutcome {
   const { status } = response;
   const words = serverMessage(response.body);
   const reason = words === '' ? `HTTP ${status}` : `HTTP ${status}: ${words}`;
-  if (status === 413) return { status: 'tooLarge', httpStatus: status, reason };
-  if ((status === 400 || status === 422) && !wantsTls(words)) return { status: 'rejected', httpStatus: status, reason };
+  if (status === 413) return { status: 'tooLarge', response: httpCode(status), reason };
+  if ((status === 400 || status === 422) && !wantsTls(words))
+    return { status: 'rejected', response: httpCode(status), reason };
   if (status < 500 && !overloadStatuses.includes(status)) return misconfigured(status, words, response, options);
   return {
     status: 'unavailable',
     error: new AgentError('ERR_EXPORT_UNAVAILABLE', `${targetOf(options)} answered ${reason}`, {
-      hint: `${refusalHint(words) ?? 'Look at the logs of the collector.'} Nothing is lost: sending goes on until it is accepted.`,
+      hint: `${refusalHint(words) ?? 'Look at the logs of the collector.'} Nothing is lost: the request is retried until it is accepted.`,
     }),
-    httpStatus: status,
+    response: httpCode(status),
     waitAtLeastMs: Math.max(
       overloadStatuses.includes(status) ? 0 : slowRetryMs,
       retryAfterMs(response.headers['retry-after'], nowMs),
@@ -48,7 +54,7 @@ export function httpFault(response: OtlpResponse, options: OtlpOptions, nowMs: n
   };
 }
 
-/** What it means when there was no answer. */
+/** What it means when there was no response. */
 export function connectionFault(error: unknown, options: OtlpOptions): UnavailableOutcome | MisconfiguredOutcome {
   if (isAgentError(error, 'ERR_CONFIGURATION')) return certificateFault(error);
   const code = codeOf(error);
@@ -56,7 +62,7 @@ export function connectionFault(error: unknown, options: OtlpOptions): Unavailab
   const message = `${targetOf(options)} could not be reached: ${words}`;
   if (isTlsFault(code)) {
     const fault = new AgentError('ERR_EXPORT_MISCONFIGURED', message, { cause: error, hint: tlsHint(code) });
-    return { status: 'misconfigured', error: fault, httpStatus: undefined };
+    return { status: 'misconfigured', error: fault, response: undefined };
   }
   const requestSeen = !noConnectionCodes.has(code);
   return {
@@ -65,19 +71,19 @@ export function connectionFault(error: unknown, options: OtlpOptions): Unavailab
       cause: error,
       hint: unreachableHint(options, requestSeen),
     }),
-    httpStatus: undefined,
+    response: undefined,
     waitAtLeastMs: 0,
     requestSeen,
   };
 }
 
-/** A certificate or key was replaced by what cannot be used. It may be half written, so this can pass by itself. */
+/** A certificate or key was replaced by an unusable one. It may be half written, so this can resolve itself. */
 function certificateFault(cause: AgentError): UnavailableOutcome {
   const error = new AgentError('ERR_EXPORT_UNAVAILABLE', `A certificate has changed; ${cause.message}`, {
     cause,
     hint: `${cause.hint} It is read again at the next attempt.`,
   });
-  return { status: 'unavailable', error, httpStatus: undefined, waitAtLeastMs: 0, requestSeen: false };
+  return { status: 'unavailable', error, response: undefined, waitAtLeastMs: 0, requestSeen: false };
 }
 
 /** Scheme, host and path: user, password and query can be secrets. */
@@ -96,7 +102,7 @@ function misconfigured(
   const error = new AgentError('ERR_EXPORT_MISCONFIGURED', `${targetOf(options)} answered HTTP ${status}${reason}`, {
     hint: settingHint(status, words, response, options),
   });
-  return { status: 'misconfigured', error, httpStatus: status };
+  return { status: 'misconfigured', error, response: httpCode(status) };
 }
 
 function settingHint(status: number, words: string, response: OtlpResponse, options: OtlpOptions): string {

@@ -1,28 +1,28 @@
 /**
  * OTEL_LOGS_EXPORTER=console: one line of OTLP/JSON a record, to standard output (OpenTelemetry specification,
- * protocol/file-exporter.md). A line counts as accepted once the stream has taken it.
+ * protocol/file-exporter.md). A record counts as accepted once the stream has taken it.
  */
 import type { Writable } from 'node:stream';
 import type { Batch, BatchEnd, Exporter } from '../contracts/exporter.ts';
 import { AgentError, messageOf } from '../model/agent-error.ts';
-import type { IdentifiedLine } from '../model/line.ts';
 import { printableJson } from '../runtime/printable.ts';
 
-export interface ConsoleExporterParts {
-  readonly output: Writable;
-  /** One record as a line of OTLP/JSON, already redacted, without a line ending. */
-  readonly toJsonLine: (line: IdentifiedLine) => string;
-}
-
-export function createConsoleExporter({ output, toJsonLine }: ConsoleExporterParts): Exporter {
-  // A failed write is told to its batch; without a listener the stream would end the process as well.
+export function createConsoleExporter(output: Writable): Exporter {
+  // A failed write rejects its batch; without a listener the stream would end the process as well.
   const ignore = () => {};
   output.on('error', ignore);
 
   return {
     async export(batch: Batch, signal: AbortSignal): Promise<BatchEnd> {
-      await write(output, batch.lines.map((line) => `${printableJson(toJsonLine(line))}\n`).join(''), signal);
-      return { acceptedCount: batch.lineCount, deadLetteredCount: 0 };
+      await write(
+        output,
+        batch
+          .toJsonLines()
+          .map((jsonLine) => `${printableJson(jsonLine)}\n`)
+          .join(''),
+        signal,
+      );
+      return { acceptedCount: batch.recordCount, deadLetteredCount: 0 };
     },
     async close() {
       output.off('error', ignore);
@@ -47,6 +47,6 @@ function write(output: Writable, text: string, signal: AbortSignal): Promise<voi
 function outputError(cause: Error): AgentError {
   return new AgentError('ERR_EXPORT_UNAVAILABLE', `Could not write records to standard output: ${messageOf(cause)}`, {
     cause,
-    hint: 'Whatever read the output has ended; start both again and the rest is shipped.',
+    hint: 'The reader of the output has ended. Start both again: the rest will be shipped.',
   });
 }

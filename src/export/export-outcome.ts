@@ -1,38 +1,41 @@
 /**
- * What one request came to. Each of these is expected, so it is a value; the exporter turns them into the two ends that a
- * line can have.
+ * What one request came to. Each of these is expected, so it is a value; the exporter derives the two final outcomes of a
+ * record from them.
  */
 import type { AgentError } from '../model/agent-error.ts';
+import type { ResponseCode } from '../model/response-code.ts';
 
 export type ExportOutcome =
-  /** Everything was taken; a warning is what the server wanted to say all the same. */
-  | { readonly status: 'accepted'; readonly httpStatus: number; readonly warning: string | undefined }
-  /** OTLP partial success: some records were dropped, OTLP cannot say which, and the request must not be sent again. */
-  | { readonly status: 'partial'; readonly httpStatus: number; readonly rejectedCount: number; readonly reason: string }
-  /** The same bytes will be refused again: something in them is wrong. */
-  | { readonly status: 'rejected'; readonly httpStatus: number; readonly reason: string }
-  | { readonly status: 'tooLarge'; readonly httpStatus: number; readonly reason: string }
+  /** Every record was accepted; a warning is what the server said nevertheless. */
+  | { readonly status: 'accepted'; readonly response: ResponseCode; readonly warning: string | undefined }
+  /** OTLP partial success: some records were rejected, OTLP cannot say which, and the request must not be sent again. */
+  | {
+      readonly status: 'partial';
+      readonly response: ResponseCode;
+      readonly rejectedCount: number;
+      readonly reason: string;
+    }
+  /** The same bytes will be rejected again: something in them is wrong. */
+  | { readonly status: 'rejected'; readonly response: ResponseCode; readonly reason: string }
+  | { readonly status: 'tooLarge'; readonly response: ResponseCode; readonly reason: string }
   | UnavailableOutcome
   | MisconfiguredOutcome;
 
-/** No verdict on the records: an overload, an outage, a lost answer. */
+/** No verdict on the records: an overload, an outage, a lost response. */
 export interface UnavailableOutcome {
   readonly status: 'unavailable';
   readonly error: AgentError;
-  /** Undefined when there was no answer. */
-  readonly httpStatus: number | undefined;
+  /** Undefined when there was no response. */
+  readonly response: ResponseCode | undefined;
   /** What the server asked for (Retry-After), or what its answer deserves. */
   readonly waitAtLeastMs: number;
-  /**
-   * The server had the request, or a part of it, so its size or its content may be the cause. False when no connection
-   * came about.
-   */
+  /** The server received the request or a part of it, so its size or content may be the cause. False when no connection was made. */
   readonly requestSeen: boolean;
 }
 
-/** Nothing wrong with the records: a person has to change a setting, here or there. */
+/** Nothing is wrong with the records: a person has to change a setting of the agent or the collector. */
 export interface MisconfiguredOutcome {
   readonly status: 'misconfigured';
   readonly error: AgentError;
-  readonly httpStatus: number | undefined;
+  readonly response: ResponseCode | undefined;
 }

@@ -1,11 +1,10 @@
 /**
- * The export, as the agent sees it: from a batch of lines to a final word on each of them.
+ * The part that delivers batches of records: to a collector, to standard output, or to the dead letters.
  */
 
 import type { Observer } from '../contracts/observer.ts';
-import type { IdentifiedLine } from '../model/line.ts';
 import type { Clock } from '../runtime/clock.ts';
-import type { FaultDesk } from './failure-reporter.ts';
+import type { FailureReporter } from './failure-reporter.ts';
 import type { HttpTransport } from './http-transport.ts';
 import type { OtlpOptions } from './options.ts';
 import { createOtlpClient } from './otlp-client.ts';
@@ -13,26 +12,22 @@ import { OtlpExporter } from './otlp-exporter.ts';
 
 export type { OtlpResponse } from './collector-faults.ts';
 export { type CollectorProbe, probeCollector } from './collector-probe.ts';
-export { type ConsoleExporterParts, createConsoleExporter } from './console-exporter.ts';
+export { createConsoleExporter } from './console-exporter.ts';
 export {
   type DeadLetter,
-  deadLetterFiles,
-  type LetterLine,
-  readLetterLines,
+  type DeadLetterLine,
+  listDeadLetterFiles,
+  readDeadLetterLines,
 } from './dead-letters/dead-letter-files.ts';
-export type { DeadLetterReason, LetterFile, LetterFiles } from './dead-letters/dead-letters.ts';
+export type { DeadLetterFile, DeadLetterFiles, DeadLetterReason } from './dead-letters/dead-letters.ts';
 export { ReplayedFile } from './dead-letters/replayed-file.ts';
-export { createFaultDesk, type FaultDesk, type FaultDeskOptions } from './failure-reporter.ts';
+export { createFailureReporter, type FailureReporter, type FailureReporterOptions } from './failure-reporter.ts';
 export type { HttpTransport } from './http-transport.ts';
 export type { OtlpExporter } from './otlp-exporter.ts';
 export type { FailedAttempt } from './outage-watch.ts';
 
 export interface OtlpExporterDependencies {
-  /** The request body that carries the records of these lines, in the encoding of `OtlpOptions.protocol`. */
-  readonly encode: (lines: readonly IdentifiedLine[]) => Uint8Array;
-  /** One record as a line of OTLP/JSON, already redacted, without a line ending. */
-  readonly toJsonLine: (line: IdentifiedLine) => string;
-  readonly desk: FaultDesk;
+  readonly failures: FailureReporter;
   readonly clock: Clock;
   readonly observe?: Observer | undefined;
   /** The network, unless it is to be the real one. */

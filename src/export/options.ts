@@ -1,7 +1,6 @@
 /**
- * The variables of the export: OpenTelemetry's own with their standard meaning (OpenTelemetry specification,
- * protocol/exporter.md), and ours. Schemas turn the text of one variable into its value; `resolveExportOptions` lets the
- * form for logs win over the general one.
+ * The variables of the exporter: OpenTelemetry's standard variables (OpenTelemetry specification, protocol/exporter.md) and ours.
+ * Schemas parse one variable each; `resolveExportOptions` gives the `_LOGS_` form precedence over the general one.
  */
 import type { z } from 'zod';
 import { bad, good, type Parsed, variable, wholeNumber } from '../runtime/variable.ts';
@@ -10,20 +9,20 @@ export type OtlpProtocol = 'http/protobuf' | 'http/json';
 const compressions = ['none', 'gzip', 'zstd'] as const;
 export type OtlpCompression = (typeof compressions)[number];
 
-/** A file that a variable names. */
+/** A file named by a variable. */
 export interface NamedFile {
   readonly variable: string;
   readonly path: string;
 }
 
 export interface OtlpOptions {
-  /** Where requests go, path included. */
+  /** The request URL, including the path. */
   readonly url: string;
-  /** Names in lower case. Values may be secrets: never in a log or a message. */
+  /** Names in lower case. Values may be secrets and must never appear in logs or messages. */
   readonly headers: Readonly<Record<string, string>>;
   readonly protocol: OtlpProtocol;
   readonly compression: OtlpCompression;
-  /** Of one attempt. */
+  /** Timeout of a single attempt. */
   readonly requestTimeoutMs: number;
   readonly caFile: NamedFile | undefined;
   readonly clientCertificateFile: NamedFile | undefined;
@@ -35,7 +34,7 @@ export interface OtlpOptions {
 
 const requestsInFlightDefault = 4;
 const requestsInFlightLimit = 64;
-/** What a timer of Node.js can hold. */
+/** The longest delay that a Node.js timer supports. */
 const timeoutLimitMs = 2 ** 31 - 1;
 
 const endpoint = variable((text) => {
@@ -45,7 +44,7 @@ const endpoint = variable((text) => {
   }
   if (url.username !== '' || url.password !== '') {
     return bad(
-      'expected a URL without user and password: they go into OTEL_EXPORTER_OTLP_HEADERS as authorization=...',
+      'expected a URL without user name and password (pass credentials in OTEL_EXPORTER_OTLP_HEADERS, as authorization=...)',
     );
   }
   return good(text);
@@ -57,7 +56,7 @@ const protocol = variable((text) => {
   if (text === 'http/protobuf' || text === 'http/json') return good<OtlpProtocol>(text);
   if (text === 'grpc') {
     return bad(
-      'expected http/protobuf or http/json: only OTLP over HTTP is spoken, and its usual port is 4318, not 4317',
+      'expected http/protobuf or http/json (only OTLP over HTTP is supported; its default port is 4318, not 4317)',
     );
   }
   return bad('expected http/protobuf or http/json');
@@ -72,61 +71,67 @@ const timeout = variable(wholeNumber(1, timeoutLimitMs));
 
 const file = variable((text) => good(text));
 
-/** The client writes these itself; a second value would break the request. */
+/** The HTTP client sets these itself; a second value would break the request. */
 const transportHeaders = ['connection', 'content-length', 'expect', 'keep-alive', 'transfer-encoding', 'upgrade'];
 
-/** One schema a variable: the text or undefined in, the value or undefined out; an empty text counts as not set. */
+/** One schema per variable. An empty value counts as unset. */
 export const exportOptions = {
   OTEL_LOGS_EXPORTER: variable((text) =>
     text === 'otlp' || text === 'console' ? good(text) : bad('expected otlp or console'),
   )
     .transform((value) => value ?? 'otlp')
     .describe(
-      'Where records go: `otlp` to the collector, `console` as OTLP/JSON lines to standard output. Default `otlp`.',
+      'Where to send records: `otlp` (the collector) or `console` (OTLP/JSON lines on standard output). Default `otlp`.',
     ),
   OTEL_EXPORTER_OTLP_ENDPOINT: endpoint.describe(
     'Base URL of the collector; `/v1/logs` is appended. Default `http://localhost:4318`.',
   ),
-  OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: endpoint.describe('URL for logs, used as it is; wins over the base URL.'),
+  OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: endpoint.describe(
+    'URL for logs, used unchanged; takes precedence over `OTEL_EXPORTER_OTLP_ENDPOINT`.',
+  ),
   OTEL_EXPORTER_OTLP_HEADERS: headers.describe(
-    'Headers of every request, such as `authorization=Bearer%20abc,x-scope-orgid=audit`; values are percent-encoded.',
+    'Headers to send with every request, such as `authorization=Bearer%20abc,x-scope-orgid=audit`; values are percent-encoded.',
   ),
-  OTEL_EXPORTER_OTLP_LOGS_HEADERS: headers.describe('Headers for logs; merged with the general ones, these win.'),
+  OTEL_EXPORTER_OTLP_LOGS_HEADERS: headers.describe(
+    'Headers for logs; merged with `OTEL_EXPORTER_OTLP_HEADERS`, over which they take precedence.',
+  ),
   OTEL_EXPORTER_OTLP_PROTOCOL: protocol.describe('`http/protobuf` or `http/json`. Default `http/protobuf`.'),
-  OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: protocol.describe('The same for logs; wins.'),
+  OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: protocol.describe('The same for logs; takes precedence.'),
   OTEL_EXPORTER_OTLP_COMPRESSION: compression.describe(
-    '`none`, `gzip`, or `zstd`, which takes less of the processor and which the Collector understands. Default `none`.',
+    '`none`, `gzip` or `zstd`. `zstd` needs less CPU time, and the OpenTelemetry Collector supports it. Default `none`.',
   ),
-  OTEL_EXPORTER_OTLP_LOGS_COMPRESSION: compression.describe('The same for logs; wins.'),
+  OTEL_EXPORTER_OTLP_LOGS_COMPRESSION: compression.describe('The same for logs; takes precedence.'),
   OTEL_EXPORTER_OTLP_TIMEOUT: timeout.describe(
-    'Milliseconds that one attempt may take; attempts go on until it is accepted. Default `10000`.',
+    'Timeout of a single attempt, in milliseconds. Requests are retried until the collector accepts or rejects them. Default `10000`.',
   ),
-  OTEL_EXPORTER_OTLP_LOGS_TIMEOUT: timeout.describe('The same for logs; wins.'),
+  OTEL_EXPORTER_OTLP_LOGS_TIMEOUT: timeout.describe('The same for logs; takes precedence.'),
   OTEL_EXPORTER_OTLP_CERTIFICATE: file.describe(
-    "PEM file of the authority that signed the collector's certificate. Read again when it changes, as are certificate and key of the client.",
+    "PEM file of the CA that signed the collector's certificate. This file, the client certificate and the client key are reloaded when they change.",
   ),
-  OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE: file.describe('The same for logs; wins.'),
-  OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: file.describe('PEM file of the client certificate (chain) for mutual TLS.'),
-  OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE: file.describe('The same for logs; wins.'),
+  OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE: file.describe('The same for logs; takes precedence.'),
+  OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: file.describe('PEM file of the client certificate (or chain) for mutual TLS.'),
+  OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE: file.describe('The same for logs; takes precedence.'),
   OTEL_EXPORTER_OTLP_CLIENT_KEY: file.describe('PEM file of the private key of the client certificate.'),
-  OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY: file.describe('The same for logs; wins.'),
+  OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY: file.describe('The same for logs; takes precedence.'),
   DATABRICKS_AUDIT_DEAD_LETTERS: file.describe(
-    'Directory of the files with records that the collector refused for good. Default `<state>/dead-letters`.',
+    'Directory for dead-letter files, which hold the records that the collector permanently rejected. Default `<state>/dead-letters`.',
   ),
   DATABRICKS_AUDIT_AGAINST_HEADERS: headers.describe(
-    'Headers for the backend that `reconcile --against` asks, in the form of `OTEL_EXPORTER_OTLP_HEADERS`.',
+    'Headers for the backend of `reconcile --against`, in the same format as `OTEL_EXPORTER_OTLP_HEADERS`.',
   ),
   DATABRICKS_AUDIT_MAX_IN_FLIGHT: variable(wholeNumber(1, requestsInFlightLimit))
     .transform((value) => value ?? requestsInFlightDefault)
-    .describe(`Requests under way at once, 1 to ${requestsInFlightLimit}. Default \`${requestsInFlightDefault}\`.`),
+    .describe(
+      `Maximum number of requests in flight, 1 to ${requestsInFlightLimit}. Default \`${requestsInFlightDefault}\`.`,
+    ),
 } as const;
 
-/** What the schemas of `exportOptions` make of the environment. */
+/** The parsed values of `exportOptions`. */
 export type ExportVariables = {
   readonly [Name in keyof typeof exportOptions]: z.output<(typeof exportOptions)[Name]>;
 };
 
-/** The values that hold for logs: the form for logs wins, then the general one, then the default of the specification. */
+/** The effective values for logs: first the `_LOGS_` form, then the general one, then the specification's default. */
 export function resolveExportOptions(variables: ExportVariables): OtlpOptions {
   return {
     url:
@@ -160,8 +165,8 @@ function pickFile(
 }
 
 /**
- * The list of the specification: `name=value` pairs in the style of W3C Baggage without properties, percent-decoded.
- * The messages never show a value.
+ * Parses the header list of the specification: percent-encoded `name=value` pairs as in W3C Baggage, without properties.
+ * Messages never include a value.
  */
 function parseHeaders(text: string): Parsed<Readonly<Record<string, string>>> {
   const parsed: Record<string, string> = {};
@@ -174,11 +179,13 @@ function parseHeaders(text: string): Parsed<Readonly<Record<string, string>>> {
         `expected name=value pairs separated by commas; pair ${index + 1} has no valid header name before a =`,
       );
     }
-    if (transportHeaders.includes(name)) return bad(`expected no header ${name}: it is set for each request`);
+    if (transportHeaders.includes(name)) return bad(`expected no header ${name} (the agent sets it itself)`);
     const value = percentDecoded(pair.slice(separator + 1).trim());
-    if (value === undefined) return bad(`expected a percent-encoded value for header ${name} (a % itself is %25)`);
+    if (value === undefined) return bad(`expected a percent-encoded value for header ${name} (write % as %25)`);
     if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
-      return bad(`expected a value without control characters or characters beyond Latin-1 for header ${name}`);
+      return bad(
+        `expected a value without control characters and without characters outside Latin-1 for header ${name}`,
+      );
     }
     parsed[name] = value;
   }

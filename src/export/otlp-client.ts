@@ -1,14 +1,15 @@
 /**
- * One attempt to deliver one request over OTLP/HTTP, and what its answer means.
+ * One attempt to deliver one request over OTLP/HTTP, and what the response means.
  *
- * The delegate of @opentelemetry/otlp-exporter-base is not used: its transport gets no AbortSignal, its callback knows success
- * or an Error only, and it turns a partial success into success and a diagnostic line. All that it would do here is call
- * `send`. What is used of the official packages is what reads a server's answer.
+ * The delegate of @opentelemetry/otlp-exporter-base is not used: its transport gets no AbortSignal, its callback knows only
+ * success or an Error, and it turns a partial success into success and a diagnostic line. All it would do here is call
+ * `send`. Responses are parsed with the official package.
  */
 import type { IExportLogsServiceResponse } from '@opentelemetry/otlp-transformer';
 import { messageOf } from '../model/agent-error.ts';
+import type { ResponseCode } from '../model/response-code.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { connectionFault, httpFault, type OtlpResponse } from './collector-faults.ts';
+import { connectionFault, httpCode, httpFault, type OtlpResponse } from './collector-faults.ts';
 import { compress } from './compression.ts';
 import type { ExportOutcome } from './export-outcome.ts';
 import { createHttpTransport, type HttpTransport } from './http-transport.ts';
@@ -18,7 +19,7 @@ import { readableText } from './readable-text.ts';
 export interface OtlpClient {
   /** Never rejects for what the network or the server does; rejects with the signal's reason when it is aborted. */
   send(body: Uint8Array, signal: AbortSignal): Promise<ExportOutcome>;
-  /** Cuts what is under way. */
+  /** Closes connections, also those of requests in flight. */
   close(): Promise<void>;
 }
 
@@ -60,27 +61,28 @@ function requestHeaders(options: OtlpOptions): Record<string, string> {
 
 async function outcomeOfSuccess(response: OtlpResponse, options: OtlpOptions): Promise<ExportOutcome> {
   const contentType = String(response.headers['content-type'] ?? '');
-  // A portal or a wrong path that greets everyone with a page: no OTLP server answers so, and nothing was stored.
+  // A portal or a wrong path that serves a web page: no OTLP server answers like this, and nothing was stored.
   if (/^text\/html/i.test(contentType)) return httpFault(response, options, 0);
-  // Empty is what Loki (204) and others send.
-  if (response.body.length === 0) return { status: 'accepted', httpStatus: response.status, warning: undefined };
+  // Loki (204) and others send nothing.
+  if (response.body.length === 0)
+    return { status: 'accepted', response: httpCode(response.status), warning: undefined };
   try {
-    // Most answers are empty, and the package takes eight megabytes.
+    // Loaded only when needed: most responses are empty, and the package takes eight megabytes.
     const { JsonLogsSerializer, ProtobufLogsSerializer } = await import('@opentelemetry/otlp-transformer');
     const serializer = /json/i.test(contentType) ? JsonLogsSerializer : ProtobufLogsSerializer;
-    return outcomeOfAnswer(response.status, serializer.deserializeResponse(response.body));
+    return outcomeOfAnswer(httpCode(response.status), serializer.deserializeResponse(response.body));
   } catch (error) {
-    const warning = `the answer is no OTLP response: ${readableText(messageOf(error), 100)}`;
-    return { status: 'accepted', httpStatus: response.status, warning };
+    const warning = `the response is not an OTLP response: ${readableText(messageOf(error), 100)}`;
+    return { status: 'accepted', response: httpCode(response.status), warning };
   }
 }
 
 /** A partial success that rejects nothing is a warning (opentelemetry-proto, docs/specification.md, "Partial Success"). */
-function outcomeOfAnswer(httpStatus: number, answer: IExportLogsServiceResponse | null): ExportOutcome {
+function outcomeOfAnswer(response: ResponseCode, answer: IExportLogsServiceResponse | null): ExportOutcome {
   const { rejectedLogRecords, errorMessage } = answer?.partialSuccess ?? {};
   const reason = typeof errorMessage === 'string' ? readableText(errorMessage) : '';
   // In JSON a 64-bit number is a string. Part of a record is a record: the counts of lines have to add up.
   const rejectedCount = Math.ceil(Number(rejectedLogRecords ?? 0));
-  if (rejectedCount > 0) return { status: 'partial', httpStatus, rejectedCount, reason };
-  return { status: 'accepted', httpStatus, warning: reason === '' ? undefined : reason };
+  if (rejectedCount > 0) return { status: 'partial', response, rejectedCount, reason };
+  return { status: 'accepted', response, warning: reason === '' ? undefined : reason };
 }

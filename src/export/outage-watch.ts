@@ -1,8 +1,7 @@
 /**
- * Tells the operator, and whoever asks, whether the collector takes records. Each batch waits and tries again by itself; this
- * makes one story of their attempts, so that an outage is a line at its beginning, one now and then, and one at its end.
+ * Reports whether the collector accepts records. Each batch waits and retries by itself; this joins their attempts into one
+ * outage with a log line at its start, one every few minutes, and one at its end.
  */
-
 import { type Observer, toFault } from '../contracts/observer.ts';
 import type { AgentError } from '../model/agent-error.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -28,10 +27,10 @@ export class OutageWatch {
   readonly #logger: Logger;
   readonly #observe: Observer;
   #outage: Outage | undefined;
-  #toldAtMs = Number.NEGATIVE_INFINITY;
-  #toldCode: string | undefined;
-  /** True while the log's last word is that something is wrong. */
-  #toldOfOutage = false;
+  #loggedAtMs = Number.NEGATIVE_INFINITY;
+  #loggedCode: string | undefined;
+  /** True while the last line in the log says that something is wrong. */
+  #hasLoggedOutage = false;
 
   constructor(clock: Clock, logger: Logger, observe: Observer) {
     this.#clock = clock;
@@ -50,34 +49,34 @@ export class OutageWatch {
   }
 
   #log({ status, error }: FailedAttempt, outage: Outage, nowMs: number): void {
-    // One request that fails between others that pass must not fill the log, so a new outage soon after the last is quiet too.
-    if (Math.abs(nowMs - this.#toldAtMs) < reminderIntervalMs && this.#toldCode === error.code) return;
-    this.#toldAtMs = nowMs;
-    this.#toldCode = error.code;
-    this.#toldOfOutage = true;
+    // One request that fails between others that pass must not fill the log, so a new outage soon after the last is not logged either.
+    if (Math.abs(nowMs - this.#loggedAtMs) < reminderIntervalMs && this.#loggedCode === error.code) return;
+    this.#loggedAtMs = nowMs;
+    this.#loggedCode = error.code;
+    this.#hasLoggedOutage = true;
     const fields = { err: error, since: isoTime(outage.sinceMs), attempts: outage.failedAttempts };
     if (status === 'misconfigured') {
-      this.#logger.error(
-        fields,
-        'The collector cannot be used as it is configured; shipping waits and nothing is lost',
-      );
+      this.#logger.error(fields, 'The collector cannot be used as configured; shipping waits, nothing is lost');
     } else if (nowMs - outage.sinceMs < reminderIntervalMs) {
-      this.#logger.warn(fields, 'The collector does not take records; shipping waits and nothing is lost');
+      this.#logger.warn(fields, 'The collector does not accept records; shipping waits, nothing is lost');
     } else {
-      this.#logger.error(fields, 'The collector still does not take records; shipping waits and nothing is lost');
+      this.#logger.error(fields, 'The collector still does not accept records; shipping waits, nothing is lost');
     }
   }
 
-  /** The collector gave a verdict on a request, whichever. */
+  /** The collector gave a verdict on a request, good or bad. */
   answered(): void {
     const outage = this.#outage;
     if (outage === undefined) return;
     this.#outage = undefined;
-    if (this.#toldOfOutage) {
+    if (this.#hasLoggedOutage) {
       const lastedMs = this.#clock.nowMs() - outage.sinceMs;
-      this.#logger.info({ lastedMs, attempts: outage.failedAttempts }, 'The collector takes records again');
+      this.#logger.info(
+        { durationMs: lastedMs, attempts: outage.failedAttempts },
+        'The collector accepts records again',
+      );
     }
-    this.#toldOfOutage = false;
+    this.#hasLoggedOutage = false;
     this.#observe({ kind: 'resumed', for: 'collector' });
   }
 }

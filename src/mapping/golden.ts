@@ -30,8 +30,7 @@ const key = 'audit/workspaceId=1234567890123456/date=2025-10-07/auditlogs_0001.j
 const origin = {
   id: `s3://logs/${key}` as ObjectId,
   fileName: 'auditlogs_0001.json',
-  bucket: 'logs',
-  key,
+  location: { 'aws.s3.bucket': 'logs', 'aws.s3.key': key },
   workspaceId: '1234567890123456',
   date: '2025-10-07',
 };

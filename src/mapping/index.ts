@@ -9,4 +9,5 @@ export { loadMapping, type Mapping } from './mapping-file.ts';
 export type { RedactionClass } from './options.ts';
 export { encodeOtlpJson } from './otlp-json.ts';
 export { isJsonObject, parseOrNothing } from './record/exact-json.ts';
+export { recordBatch } from './record-batch.ts';
 export { type MappingRow, mappingRows } from './reference.ts';

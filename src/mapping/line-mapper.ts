@@ -3,11 +3,11 @@
  * an error, because no line may vanish.
  */
 import { Buffer } from 'node:buffer';
-import type { Mapper, Notice, OtlpEncoding, RequestEncoder } from '../contracts/mapper.ts';
+import type { AlertEvent, Mapper, OtlpEncoding, RequestEncoder } from '../contracts/mapper.ts';
 import type { EventTimes } from '../model/event-times.ts';
 import type { IdentifiedLine } from '../model/line.ts';
 import type { ObjectOrigin } from '../model/object.ts';
-import { NoticeWriter } from './alert-event.ts';
+import { AlertEventWriter } from './alert-event.ts';
 import { toUnixMs } from './conversions.ts';
 import { Kernel } from './kernel/kernel.ts';
 import { loadMapping, type Mapping } from './mapping-file.ts';
@@ -50,7 +50,7 @@ class LineMapper implements Mapper {
   readonly #linePlan: RecordPlan;
   readonly #reader: RecordReader;
   readonly #envelope: Envelope;
-  readonly #notices: NoticeWriter;
+  readonly #notices: AlertEventWriter;
   readonly #lateAfterMs: number;
   readonly #eventName: string;
   readonly #unparsedEventName: string;
@@ -67,7 +67,7 @@ class LineMapper implements Mapper {
     this.#linePlan = this.#compiled.planLine();
     const { scopeName: name, version, scopeAttributes, schemaUrl } = mapping;
     this.#envelope = encodeEnvelope({ name, version, attributes: [...scopeAttributes] }, schemaUrl);
-    this.#notices = new NoticeWriter(mapping, this.#envelope, resourceAttributes);
+    this.#notices = new AlertEventWriter(mapping, this.#envelope, resourceAttributes);
     this.#lateAfterMs = lateAfterMs ?? Number.POSITIVE_INFINITY;
     this.#eventName = mapping.eventName;
     this.#unparsedEventName = mapping.unparsed.event;
@@ -100,8 +100,8 @@ class LineMapper implements Mapper {
     };
   }
 
-  toNoticeLine(notice: Notice): string {
-    return this.#notices.toJsonLine(notice);
+  toAlertEventLine(event: AlertEvent): string {
+    return this.#notices.toJsonLine(event);
   }
 
   toJsonLine(line: IdentifiedLine): string {

@@ -18,7 +18,7 @@ export const mappingOptions = {
     .transform(listOf)
     .refine((layers) => layers.length > 0, 'expected a comma-separated list of built-in names and paths')
     .describe(
-      'Layers of the mapping: built-in names (`databricks-audit`, `elastic`, `loki`) or paths of YAML files. Later ones extend or override earlier ones.',
+      'Comma-separated list of mapping layers: built-in names (`databricks-audit`, `elastic`, `loki`) or paths of YAML files. Later layers extend or override earlier ones. Default `databricks-audit`.',
     ),
   DATABRICKS_AUDIT_REDACT: z
     .string()
@@ -30,12 +30,12 @@ export const mappingOptions = {
       return z.NEVER;
     })
     .describe(
-      'What is replaced with `[redacted]` in bodies, attributes and dead letters: `none`, `secrets` (passwords, tokens, keys, values of secrets), `commands` (code, SQL and arguments), or `secrets,commands`.',
+      'What to replace with `[redacted]` in bodies, attributes and dead letters: `none`, `secrets` (passwords, tokens, keys, secret values), `commands` (code, SQL and arguments) or `secrets,commands`. Default `secrets`.',
     ),
   DATABRICKS_AUDIT_LATE_AFTER: variable(duration(0, '24h'))
     .transform((value) => value ?? 86_400_000)
     .describe(
-      'Events delivered later than this after they took place are counted as late; `0` turns it off. Default `24h`.',
+      'Events delivered more than this long after they occurred count as late; `0` turns this off. Default `24h`.',
     ),
 };
 

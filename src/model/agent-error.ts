@@ -1,8 +1,8 @@
 /**
- * Errors that the agent expects in life. Each says what was tried, on what, why it failed (`cause`) and what to do (`hint`).
+ * The expected errors of the agent. Each says what was attempted, on what, why it failed (`cause`) and what to do (`hint`).
  */
 
-/** Every code, documented in docs/errors.md (a test compares the two). A retired code is never used again. */
+/** All codes. docs/errors.md documents each one, and a test compares the two. Retired codes are never reused. */
 export const errorCodes = [
   'ERR_CONFIGURATION',
   'ERR_MAPPING_FILE',
@@ -15,6 +15,7 @@ export const errorCodes = [
   'ERR_OBJECT_CHANGED',
   'ERR_OBJECT_GONE',
   'ERR_OBJECT_DAMAGED',
+  'ERR_OBJECT_TOO_LARGE',
   'ERR_OBJECT_REWRITTEN_AFTER_LOOKBACK',
   'ERR_STATE_NOT_FOUND',
   'ERR_STATE_LOCKED',
@@ -37,7 +38,7 @@ export type ErrorCode = (typeof errorCodes)[number];
 export class AgentError extends Error {
   override readonly name = 'AgentError';
   readonly code: ErrorCode;
-  /** What the operator can do about it: one sentence. */
+  /** What the operator should do, in one sentence. */
   readonly hint: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: { cause?: unknown; hint?: string | undefined } = {}) {
@@ -47,12 +48,12 @@ export class AgentError extends Error {
   }
 }
 
-/** The error itself when it is an AgentError with one of the codes. */
+/** True for an AgentError with one of the given codes, or with any code if none is given. */
 export function isAgentError(error: unknown, ...codes: readonly ErrorCode[]): error is AgentError {
   return error instanceof AgentError && (codes.length === 0 || codes.includes(error.code));
 }
 
-/** The text of anything that was thrown. */
+/** The message of anything that can be thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

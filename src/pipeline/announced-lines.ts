@@ -1,24 +1,27 @@
 /**
- * Lines that were in flight when a process died. Sent again, each takes the observed time that it was announced with, even
- * when the object was overwritten in between, so that the repeat is the same byte for byte.
+ * Lines that were in flight when a process died. When they are sent again, each gets the observed time that it was announced
+ * with, even when the object was overwritten in between, so that the repeat is the same byte for byte.
  */
 import type { Announcement } from '../contracts/delivery-state.ts';
-import type { LineHash } from './line-hash.ts';
+import type { LineHash, LineHasher } from './line-hash.ts';
 
 interface AnnouncedLine {
-  readonly occurrence: LineHash;
+  readonly lineHash: LineHash;
+  readonly occurrence: number;
   readonly observedAtMs: number;
 }
 
 export class AnnouncedLines {
-  /** Few: what one process had in flight. Empty unless a process died. */
+  readonly #hasher: LineHasher;
+  /** By the hash of line and occurrence. Few: what one process had in flight. Empty unless a process died. */
   readonly #lines = new Map<string, AnnouncedLine>();
 
-  constructor(announcements: Iterable<Announcement>) {
-    for (const { observedAtMs, occurrenceHashes } of announcements) {
-      for (let i = 0; i < occurrenceHashes.length; i += 2) {
-        const occurrence = { high: occurrenceHashes[i] as number, low: occurrenceHashes[i + 1] as number };
-        this.#lines.set(nameOf(occurrence), { occurrence, observedAtMs });
+  constructor(hasher: LineHasher, announcements: readonly Announcement[]) {
+    this.#hasher = hasher;
+    for (const { observedAtMs, lineHashes, occurrences } of announcements) {
+      for (const [index, occurrence] of occurrences.entries()) {
+        const lineHash = { high: lineHashes[2 * index] as number, low: lineHashes[2 * index + 1] as number };
+        this.#lines.set(this.#keyOf(lineHash, occurrence), { lineHash, occurrence, observedAtMs });
       }
     }
   }
@@ -27,25 +30,28 @@ export class AnnouncedLines {
     return this.#lines.size === 0;
   }
 
-  /** The line was met in the object. Returns the observed time that it was announced with, if it was. */
-  take(occurrence: LineHash): number | undefined {
+  /** The object holds the line. Returns the observed time that it was announced with, if it was. */
+  take(lineHash: LineHash, occurrence: number): number | undefined {
     if (this.#lines.size === 0) return undefined;
-    const name = nameOf(occurrence);
-    const line = this.#lines.get(name);
-    this.#lines.delete(name);
+    const key = this.#keyOf(lineHash, occurrence);
+    const line = this.#lines.get(key);
+    this.#lines.delete(key);
     return line?.observedAtMs;
   }
 
-  /** What the object no longer holds. */
+  /** What the object does not hold any more. */
   remaining(): readonly Announcement[] {
     const byTime = Map.groupBy(this.#lines.values(), ({ observedAtMs }) => observedAtMs);
     return [...byTime].map(([observedAtMs, lines]) => ({
       observedAtMs,
-      occurrenceHashes: Int32Array.from(lines.flatMap(({ occurrence: { high, low } }) => [high, low])),
+      lineHashes: Int32Array.from(lines.flatMap(({ lineHash: { high, low } }) => [high, low])),
+      occurrences: Int32Array.from(lines, ({ occurrence }) => occurrence),
     }));
   }
-}
 
-function nameOf({ high, low }: LineHash): string {
-  return `${high}:${low}`;
+  #keyOf(lineHash: LineHash, occurrence: number): string {
+    // Occurrence 0: the hash includes the occurrence already (contracts/delivery-state.ts).
+    const { high, low } = occurrence === 0 ? lineHash : this.#hasher.ofOccurrence(lineHash, occurrence);
+    return `${high}:${low}`;
+  }
 }

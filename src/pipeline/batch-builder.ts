@@ -2,13 +2,14 @@
  * Collects new lines of one object until a request is full.
  */
 import assert from 'node:assert';
-import type { LineHashes } from '../contracts/delivery-state.ts';
+import type { Announcement, LineHashes } from '../contracts/delivery-state.ts';
 import type { Batch } from '../contracts/exporter.ts';
 import type { EventTimes } from '../model/event-times.ts';
-import type { IdentifiedLine } from '../model/line.ts';
-import type { ObjectOrigin } from '../model/object.ts';
+import type { DeliveredLine } from '../model/line.ts';
+import type { DeliveredObject, ObjectOrigin } from '../model/object.ts';
 import type { BatchMemory, BatchMemoryPool } from './batch-memory.ts';
-import type { LineHash } from './line-hash.ts';
+import { type LineBatch, splitLines } from './line-batch.ts';
+import type { LineIdentity } from './line-identity.ts';
 
 export interface BatchLimits {
   readonly recordsMax: number;
@@ -16,27 +17,28 @@ export interface BatchLimits {
   readonly bytesMax: number;
 }
 
-/** What the batch says to the exporter, and what its lines are called in the state. */
+/** A batch for the exporter, and what the state calls its lines. */
 export interface BuiltBatch extends Batch {
   /** Undefined when no line has a time. */
   readonly eventTimes: EventTimes | undefined;
   readonly lineHashes: LineHashes;
-  /** Of the lines that no announcement names yet. */
-  readonly unannouncedHashes: LineHashes;
+  /** Of the lines that were not announced before a crash; undefined when all of them were. */
+  readonly announcement: Announcement | undefined;
   /** To be called once, when the batch has ended. */
   release(): void;
 }
 
 export class BatchBuilder {
-  readonly #origin: ObjectOrigin;
+  readonly #object: Pick<DeliveredObject, 'origin' | 'version'>;
   readonly #pool: BatchMemoryPool;
   readonly #limits: BatchLimits;
   #memory: BatchMemory | undefined;
   readonly #lineHashes: number[] = [];
   readonly #unannouncedHashes: number[] = [];
+  readonly #unannouncedOccurrences: number[] = [];
 
-  constructor(origin: ObjectOrigin, pool: BatchMemoryPool, limits: BatchLimits) {
-    this.#origin = origin;
+  constructor(object: Pick<DeliveredObject, 'origin' | 'version'>, pool: BatchMemoryPool, limits: BatchLimits) {
+    this.#object = object;
     this.#pool = pool;
     this.#limits = limits;
   }
@@ -51,33 +53,56 @@ export class BatchBuilder {
     return lines.count >= this.#limits.recordsMax || encoder.sizeBytes >= this.#limits.bytesMax;
   }
 
-  /** @param occurrenceHash undefined when the line stands in an announcement already. */
-  add(line: IdentifiedLine, lineHash: LineHash, occurrenceHash: LineHash | undefined): void {
+  /** Copies the line. */
+  add({ bytes, sizeBytes }: DeliveredLine, identity: LineIdentity): void {
+    const { digest, hasOwnIdentity, occurrence, lineHash, announcedAtMs } = identity;
+    const { origin, version } = this.#object;
+    const observedAtMs = announcedAtMs ?? version.modifiedAtMs;
+    const line = { bytes, sizeBytes, origin, digest, hasOwnIdentity, occurrence, observedAtMs };
     this.#memory ??= this.#pool.take();
     this.#memory.encoder.append(line);
     this.#memory.lines.add(line);
     this.#lineHashes.push(lineHash.high, lineHash.low);
-    if (occurrenceHash !== undefined) this.#unannouncedHashes.push(occurrenceHash.high, occurrenceHash.low);
+    if (announcedAtMs !== undefined) return;
+    this.#unannouncedHashes.push(lineHash.high, lineHash.low);
+    this.#unannouncedOccurrences.push(occurrence);
   }
 
   /** The batch so far, which must not be empty; the builder is empty afterwards. */
   take(): BuiltBatch {
     const memory = this.#memory;
     assert(memory !== undefined, 'there is no batch to take');
-    const batch = new FinishedBatch(this.#origin, memory, this.#pool, this.#lineHashes, this.#unannouncedHashes);
+    const batch = new FinishedBatch(
+      this.#object.origin,
+      memory,
+      this.#pool,
+      Int32Array.from(this.#lineHashes),
+      this.#takeAnnouncement(),
+    );
     this.#memory = undefined;
     this.#lineHashes.length = 0;
-    this.#unannouncedHashes.length = 0;
     return batch;
+  }
+
+  #takeAnnouncement(): Announcement | undefined {
+    if (this.#unannouncedOccurrences.length === 0) return undefined;
+    const announcement = {
+      observedAtMs: this.#object.version.modifiedAtMs,
+      lineHashes: Int32Array.from(this.#unannouncedHashes),
+      occurrences: Int32Array.from(this.#unannouncedOccurrences),
+    };
+    this.#unannouncedHashes.length = 0;
+    this.#unannouncedOccurrences.length = 0;
+    return announcement;
   }
 }
 
 class FinishedBatch implements BuiltBatch {
-  readonly lineCount: number;
+  readonly recordCount: number;
   readonly eventTimes: EventTimes | undefined;
   readonly request: Uint8Array;
   readonly lineHashes: LineHashes;
-  readonly unannouncedHashes: LineHashes;
+  readonly announcement: Announcement | undefined;
   readonly #origin: ObjectOrigin;
   readonly #memory: BatchMemory;
   readonly #pool: BatchMemoryPool;
@@ -86,21 +111,29 @@ class FinishedBatch implements BuiltBatch {
     origin: ObjectOrigin,
     memory: BatchMemory,
     pool: BatchMemoryPool,
-    lineHashes: readonly number[],
-    unannouncedHashes: readonly number[],
+    lineHashes: LineHashes,
+    announcement: Announcement | undefined,
   ) {
-    this.lineCount = memory.lines.count;
+    this.recordCount = memory.lines.count;
     this.eventTimes = memory.encoder.eventTimes;
     this.request = memory.encoder.finish();
-    this.lineHashes = Int32Array.from(lineHashes);
-    this.unannouncedHashes = Int32Array.from(unannouncedHashes);
+    this.lineHashes = lineHashes;
+    this.announcement = announcement;
     this.#origin = origin;
     this.#memory = memory;
     this.#pool = pool;
   }
 
-  get lines(): readonly IdentifiedLine[] {
-    return this.#memory.lines.toLines(this.#origin);
+  get objectId(): string {
+    return this.#origin.id;
+  }
+
+  split(): readonly [LineBatch, LineBatch] {
+    return splitLines(this.#memory.lines.toLines(this.#origin), this.#pool);
+  }
+
+  toJsonLines(): readonly string[] {
+    return this.#memory.lines.toLines(this.#origin).map((line) => this.#pool.mapper.toJsonLine(line));
   }
 
   release(): void {

@@ -1,8 +1,8 @@
 /**
- * The memory of batches that are not under way. A batch holds the memory of its request and its lines until it has come to
- * its end, and then it serves the next one.
+ * The memory of batches that are not in flight. A batch holds the memory of its request and its lines until it has ended;
+ * then the next batch reuses it.
  */
-import type { RequestEncoder } from '../contracts/mapper.ts';
+import type { Mapper, OtlpEncoding, RequestEncoder } from '../contracts/mapper.ts';
 import { KeptLines } from './kept-lines.ts';
 
 export interface BatchMemory {
@@ -10,19 +10,22 @@ export interface BatchMemory {
   readonly lines: KeptLines;
 }
 
+/** Serves all batches that are mapped in one way. */
 export class BatchMemoryPool {
-  readonly #createEncoder: () => RequestEncoder;
+  readonly mapper: Mapper;
+  readonly encoding: OtlpEncoding;
   readonly #idle: BatchMemory[] = [];
 
-  constructor(createEncoder: () => RequestEncoder) {
-    this.#createEncoder = createEncoder;
+  constructor(mapper: Mapper, encoding: OtlpEncoding) {
+    this.mapper = mapper;
+    this.encoding = encoding;
   }
 
   take(): BatchMemory {
-    return this.#idle.pop() ?? { encoder: this.#createEncoder(), lines: new KeptLines() };
+    return this.#idle.pop() ?? { encoder: this.mapper.createEncoder(this.encoding), lines: new KeptLines() };
   }
 
-  /** @param memory of a request that was finished and is not needed any more. */
+  /** @param memory of a batch that has ended. */
   giveBack(memory: BatchMemory): void {
     memory.lines.clear();
     this.#idle.push(memory);

@@ -1,6 +1,6 @@
 /**
- * The lines of a batch until it has ended, in one piece of memory that serves batch after batch. Nearly no batch needs its
- * lines again, and thousands of small objects that live for some collections are what a garbage collector is worst at.
+ * The lines of a batch until it has ended, in one buffer that serves batch after batch. Hardly any batch needs its lines
+ * again, and thousands of small objects that survive several collections are what a garbage collector handles worst.
  */
 import { Buffer } from 'node:buffer';
 import { hash } from 'node:crypto';
@@ -8,17 +8,17 @@ import type { IdentifiedLine } from '../model/line.ts';
 import type { ObjectOrigin } from '../model/object.ts';
 
 const initialBytes = 262_144;
-/** Numbers kept for a line: where it ends in the bytes, the size of the whole, its occurrence, its observed time. */
+/** Numbers kept for a line: where it ends in the buffer, the size of the whole line, its occurrence, its observed time. */
 const factsPerLine = 4;
 const initialLines = 512;
 
 export class KeptLines {
   #bytes = Buffer.allocUnsafeSlow(initialBytes);
   #endBytes = 0;
-  /** Times are more than 32 bits. */
+  /** Doubles, because times need more than 32 bits. */
   #facts = new Float64Array(initialLines * factsPerLine);
   #count = 0;
-  /** Of cut lines: those of others can be made again. */
+  /** Of lines whose digest cannot be computed from the kept bytes: truncated ones, and those with an identity of their own. */
   readonly #digests = new Map<number, string>();
 
   get count(): number {
@@ -26,11 +26,11 @@ export class KeptLines {
   }
 
   /** Copies the line. */
-  add({ bytes, sizeBytes, digest, occurrence, observedAtMs }: IdentifiedLine): void {
+  add({ bytes, sizeBytes, digest, hasOwnIdentity, occurrence, observedAtMs }: IdentifiedLine): void {
     this.#reserve(bytes.length);
     this.#bytes.set(bytes, this.#endBytes);
     this.#endBytes += bytes.length;
-    if (sizeBytes > bytes.length) this.#digests.set(this.#count, digest);
+    if (sizeBytes > bytes.length || hasOwnIdentity) this.#digests.set(this.#count, digest);
     const at = this.#count++ * factsPerLine;
     this.#facts[at] = this.#endBytes;
     this.#facts[at + 1] = sizeBytes;
@@ -38,7 +38,7 @@ export class KeptLines {
     this.#facts[at + 3] = observedAtMs;
   }
 
-  /** The lines as they were added; their bytes are views, valid until the next `clear`. */
+  /** The lines as they were added. Their bytes are views, valid until the next `clear`. */
   toLines(origin: ObjectOrigin): readonly IdentifiedLine[] {
     let startBytes = 0;
     return Array.from({ length: this.count }, (_, index) => {

@@ -1,150 +1,151 @@
 /**
- * One reading of one version of an object, from its first byte: finds the lines that are new and brings each to its end.
+ * One reading of one version of an object, from its first byte: finds the lines that are new and ships them.
  */
 import type { LineSplitter } from '../contracts/decoder.ts';
-import type { ObjectState, Position } from '../contracts/delivery-state.ts';
+import type { Announcement, Claim, ObjectState, Position } from '../contracts/delivery-state.ts';
 import { reached } from '../contracts/step.ts';
+import type { VisitOutcome } from '../contracts/visit-outcome.ts';
 import { isAgentError } from '../model/agent-error.ts';
-import { type DeliveredLine, digestOf } from '../model/line.ts';
-import type { DeliveredObject } from '../model/object.ts';
-import { AnnouncedLines } from './announced-lines.ts';
+import type { DeliveredLine } from '../model/line.ts';
+import type { DeliveredObject, ObjectContent } from '../model/object.ts';
 import { BatchBuilder, type BuiltBatch } from './batch-builder.ts';
 import type { LineHasher } from './line-hash.ts';
-import { LineLedger } from './line-ledger.ts';
-import type { ObjectEnd } from './object-end.ts';
+import { LineIdentifier } from './line-identity.ts';
 import { type PositionMark, PrefixDigest } from './prefix-digest.ts';
 import { SettlementQueue } from './settlement-queue.ts';
 import type { ShippingParts } from './shipping-parts.ts';
 
+/** What one reading is about. */
+export interface ReadingContext {
+  readonly object: DeliveredObject;
+  readonly claim: Claim;
+  readonly known: ObjectState;
+  readonly announcements: readonly Announcement[];
+  /** Ends reading. */
+  readonly signal: AbortSignal;
+  /** Ends requests in flight. */
+  readonly abandon: AbortSignal;
+}
+
 const lineEndings = [0x0a, 0x0d];
-/** How much is read at most without a word to the observer: whoever watches has to see that something moves. */
-const toldAtOnceBytes = 64 * 1_048_576;
+/** How much is read at most before observers are told, so that they see progress. */
+const reportedAtOnceBytes = 64 * 1_048_576;
 
 export class ObjectReading {
   readonly #object: DeliveredObject;
+  readonly #claim: Claim;
   readonly #known: ObjectState;
-  readonly #parts: ShippingParts;
-  readonly #hasher: LineHasher;
   readonly #signal: AbortSignal;
+  readonly #abandon: AbortSignal;
+  readonly #parts: ShippingParts;
 
-  readonly #ledger: LineLedger;
+  readonly #lines: LineIdentifier;
   readonly #digest = new PrefixDigest();
   readonly #batch: BatchBuilder;
   readonly #settlements: SettlementQueue;
-  readonly #announced: AnnouncedLines;
-  readonly #underWay = new Set<Promise<void>>();
+  readonly #inFlight = new Set<Promise<void>>();
   #failure: { readonly error: unknown } | undefined;
-  /** Comparing leaves the settled position alone until the end: what is settled lies scattered over the object. */
+  /** Comparing leaves the settled position alone until the end: the settled lines are scattered over the object. */
   #comparing = false;
-  #lineCount = 0;
-  /** Since the last dispatch. */
+  /** Since observers were last told. */
   #readCount = 0;
   #alreadyShippedCount = 0;
   #decodedBytes = 0;
-  /** What stands behind the last line so far. It is hashed with what follows, so that until then the digest ends with the line. */
+  /** The bytes after the last line so far. They are hashed with what follows, so that until then the digest ends with the line. */
   #held: Uint8Array = new Uint8Array(0);
   /** The end of the last line, once the digest is beyond it: within a line that is longer than a chunk. */
   #passedLineEnd: PositionMark | undefined;
 
-  constructor(
-    object: DeliveredObject,
-    known: ObjectState,
-    parts: ShippingParts,
-    hasher: LineHasher,
-    signal: AbortSignal,
-  ) {
+  constructor(context: ReadingContext, parts: ShippingParts, hasher: LineHasher) {
+    const { object, claim, known, announcements, signal, abandon } = context;
     this.#object = object;
+    this.#claim = claim;
     this.#known = known;
-    this.#parts = parts;
-    this.#hasher = hasher;
     this.#signal = signal;
-    this.#ledger = new LineLedger(() => parts.state.createLineIndex());
-    this.#batch = new BatchBuilder(object.origin, parts.batchMemory, parts.batchLimits);
-    this.#settlements = new SettlementQueue((settlement) => parts.state.settle(object.origin, settlement));
-    this.#announced = new AnnouncedLines(parts.state.announcements(object.origin.id));
+    this.#abandon = abandon;
+    this.#parts = parts;
+    this.#lines = new LineIdentifier(hasher, { ...known, announcements });
+    this.#batch = new BatchBuilder(object, parts.batchMemoryFor(object.origin), parts.batchLimits);
+    this.#settlements = new SettlementQueue((settlement) => claim.settle(settlement));
   }
 
-  /** The usual way: the object begins with what was settled, and every line behind that is new. */
-  async continueBehindSettled(): Promise<ObjectEnd | 'prefixMismatch'> {
-    return await this.#read(async (chunks) => {
-      const rest = await this.#verifyPrefix(chunks).catch(damagedIsNoMatch);
+  /** The usual way: the object begins with what was settled, and every line after that is new. */
+  async continueAfterSettled(): Promise<VisitOutcome | 'prefixMismatch'> {
+    return await this.#read(async (chunks, content) => {
+      const rest = await this.#verifyPrefix(chunks, content).catch(damagedIsNoMatch);
       if (rest === undefined) return 'prefixMismatch';
-      this.#loadSettledLines();
-      // Lines that were settled and stand outside of the prefix (the object shrank once) may come back behind it.
-      if (this.#ledger.settledCount !== this.#known.settled.lineCount) return 'prefixMismatch';
-      this.#ledger.skipSettled();
-      this.#lineCount = this.#known.settled.lineCount;
-      this.#readCount = this.#lineCount;
-      this.#alreadyShippedCount = this.#lineCount;
+      await this.#lines.loadSettled(this.#claim.settledLineHashes());
+      // Lines that were settled and are outside the prefix (the object shrank once) may return after it.
+      if (this.#lines.settledCount !== this.#known.settled.lineCount) return 'prefixMismatch';
+      this.#lines.skipSettled();
+      this.#readCount = this.#lines.lineCount;
+      this.#alreadyShippedCount = this.#lines.lineCount;
       reached('prefix verified', this.#object.origin.id);
       return rest;
     });
   }
 
   /** The object was rewritten: a line is new unless it was settled before, wherever it stood. */
-  async compareWithSettled(): Promise<ObjectEnd> {
+  async compareWithSettled(): Promise<VisitOutcome> {
     reached('prefix refused', this.#object.origin.id);
     this.#comparing = true;
-    this.#loadSettledLines();
-    const end = await this.#read(async () => new Uint8Array(0));
-    if (end === 'prefixMismatch') throw new Error('there is no prefix to match when comparing');
-    return end;
+    await this.#lines.loadSettled(this.#claim.settledLineHashes());
+    const outcome = await this.#read(async () => new Uint8Array(0));
+    if (outcome === 'prefixMismatch') throw new Error('there is no prefix to match when comparing');
+    return outcome;
   }
 
-  #loadSettledLines(): void {
-    if (!this.#known.hasLineHashes) return;
-    for (const hashes of this.#parts.state.settledLineHashes(this.#object.origin.id)) this.#ledger.addSettled(hashes);
-  }
-
-  /** @param begin consumes what is settled, and returns the first bytes behind it. */
+  /** @param begin consumes what is settled, and returns the first bytes after it. */
   async #read(
-    begin: (chunks: AsyncIterator<Uint8Array>) => Promise<Uint8Array | 'prefixMismatch'>,
-  ): Promise<ObjectEnd | 'prefixMismatch'> {
-    const bytes = this.#parts.decoder.decompress(await this.#object.open(this.#signal));
+    begin: (chunks: AsyncIterator<Uint8Array>, content: ObjectContent) => Promise<Uint8Array | 'prefixMismatch'>,
+  ): Promise<VisitOutcome | 'prefixMismatch'> {
+    const content = await this.#object.open(this.#signal);
+    const bytes = this.#parts.decoder.decompress(content);
     reached('object opened', this.#object.origin.id);
     const chunks = closingUnread(bytes[Symbol.asyncIterator]());
     try {
-      const first = await begin(chunks);
+      const first = await begin(chunks, content);
       if (first === 'prefixMismatch') return first;
       const splitter = this.#parts.decoder.createLineSplitter(this.#digest.offsetBytes);
-      await this.#take(first, splitter);
+      await this.#take(first, splitter, content);
       for (let next = await chunks.next(); !next.done; next = await chunks.next())
-        await this.#take(next.value, splitter);
-      return await this.#finish(splitter);
+        await this.#take(next.value, splitter, content);
+      return await this.#finish(splitter, content);
     } catch (error) {
       if (!isAgentError(error, 'ERR_OBJECT_DAMAGED')) throw error;
       if (this.#object.growing) return await this.#pause();
       await this.#end(this.#lineEnd());
       return { status: 'damaged', error };
     } finally {
-      await Promise.allSettled([chunks.return?.(), ...this.#underWay]);
-      this.#ledger.close();
+      await Promise.allSettled([chunks.return?.(), ...this.#inFlight]);
     }
   }
 
-  /** Hashes the bytes before the settled position. Returns those behind it, or undefined when they are not the same. */
-  async #verifyPrefix(chunks: AsyncIterator<Uint8Array>): Promise<Uint8Array | undefined> {
+  /** Hashes the bytes before the settled position. Returns those after it, or undefined when the prefix differs. */
+  async #verifyPrefix(chunks: AsyncIterator<Uint8Array>, content: ObjectContent): Promise<Uint8Array | undefined> {
     const { settled } = this.#known;
     let rest: Uint8Array = new Uint8Array(0);
-    const looksAtLines = !this.#known.hasLineHashes || !this.#announced.isEmpty;
-    const splitter = looksAtLines ? this.#parts.decoder.createLineSplitter(0) : undefined;
+    const splitter = this.#lines.needsSettledLines ? this.#parts.decoder.createLineSplitter(0) : undefined;
+    const pass = (lines: readonly DeliveredLine[]) => {
+      for (const line of lines) this.#lines.passSettled(line, content);
+    };
     while (this.#digest.offsetBytes < settled.offsetBytes) {
       const next = await chunks.next();
       if (next.done) return undefined;
       const settledPart = next.value.subarray(0, settled.offsetBytes - this.#digest.offsetBytes);
       this.#digest.update(settledPart);
-      if (splitter !== undefined) this.#passSettled(splitter.push(settledPart));
+      if (splitter !== undefined) pass(splitter.push(settledPart));
       rest = next.value.subarray(settledPart.length);
       this.#decodedBytes += settledPart.length;
-      if (this.#decodedBytes >= toldAtOnceBytes) this.#tellRead(undefined);
+      if (this.#decodedBytes >= reportedAtOnceBytes) this.#reportRead(undefined);
     }
     if (!equalBytes(this.#digest.mark(0).position().digest, settled.digest)) return undefined;
     const lastLine = splitter?.end();
-    if (lastLine !== undefined) this.#passSettled([lastLine]);
+    if (lastLine !== undefined) pass([lastLine]);
     return this.#digest.atLineEnd ? rest : await this.#verifyLineEnd(rest, chunks);
   }
 
-  /** The settled part ends without a newline: when something else follows now, its last line was not whole. */
+  /** The settled prefix ends without a newline: when something else follows now, its last line was not complete. */
   async #verifyLineEnd(rest: Uint8Array, chunks: AsyncIterator<Uint8Array>): Promise<Uint8Array | undefined> {
     let following = rest;
     while (following.length === 0) {
@@ -155,132 +156,106 @@ export class ObjectReading {
     return lineEndings.includes(following[0] as number) ? following : undefined;
   }
 
-  /**
-   * After the look-back the state has no line hashes: those of the settled part are made again as it passes by. After a crash
-   * it may name announced lines that were settled later on: nothing is in flight any more for those.
-   */
-  #passSettled(lines: readonly DeliveredLine[]): void {
-    for (const line of lines) {
-      const lineHash = this.#hasher.ofLine(digestOf(line));
-      if (!this.#known.hasLineHashes) this.#ledger.addSettled(Int32Array.of(lineHash.high, lineHash.low));
-      if (this.#announced.isEmpty) continue;
-      this.#announced.take(this.#hasher.ofOccurrence(lineHash, this.#ledger.meet(lineHash).occurrence));
-    }
-  }
-
-  /** Takes the next bytes of the object. Waits, and so stops the reading, while all requests are under way. */
-  async #take(chunk: Uint8Array, splitter: LineSplitter): Promise<void> {
+  /** Takes the next bytes of the object. Waits, and so pauses reading, while all request slots are taken. */
+  async #take(chunk: Uint8Array, splitter: LineSplitter, content: ObjectContent): Promise<void> {
     this.#decodedBytes += chunk.length;
     const lines = splitter.push(chunk);
     const lastLine = lines.at(-1);
-    if (lastLine === undefined) this.#passedLineEnd ??= this.#digest.mark(this.#lineCount);
+    if (lastLine === undefined) this.#passedLineEnd ??= this.#digest.mark(this.#lines.lineCount);
     else this.#passedLineEnd = undefined;
     this.#digest.update(this.#held);
     const chunkStartBytes = this.#digest.offsetBytes;
     const hashUpTo = (endOffsetBytes: number) =>
       this.#digest.update(chunk.subarray(this.#digest.offsetBytes - chunkStartBytes, endOffsetBytes - chunkStartBytes));
     for (const line of lines) {
-      this.#add(line);
+      this.#add(line, content);
       if (!this.#batch.isFull) continue;
       hashUpTo(line.endOffsetBytes);
-      await this.#dispatch(this.#digest.mark(this.#lineCount));
+      await this.#dispatch(this.#digest.mark(this.#lines.lineCount));
     }
     hashUpTo(lastLine?.endOffsetBytes ?? chunkStartBytes + chunk.length);
     this.#held = Uint8Array.from(chunk.subarray(this.#digest.offsetBytes - chunkStartBytes));
-    if (this.#batch.isEmpty && this.#decodedBytes >= toldAtOnceBytes) this.#tellRead(undefined);
+    if (this.#batch.isEmpty && this.#decodedBytes >= reportedAtOnceBytes) this.#reportRead(undefined);
   }
 
-  #add(line: DeliveredLine): void {
-    const digest = digestOf(line);
-    const lineHash = this.#hasher.ofLine(digest);
-    const { occurrence, settled } = this.#ledger.meet(lineHash);
-    this.#lineCount++;
+  #add(line: DeliveredLine, content: ObjectContent): void {
+    const identity = this.#lines.identify(line, content);
     this.#readCount++;
-    const occurrenceHash = this.#hasher.ofOccurrence(lineHash, occurrence);
-    const announcedAtMs = this.#announced.take(occurrenceHash);
-    if (settled) {
-      this.#alreadyShippedCount++;
-      return;
-    }
-    const { bytes, sizeBytes } = line;
-    const observedAtMs = announcedAtMs ?? this.#object.version.modifiedAtMs;
-    this.#batch.add(
-      { bytes, sizeBytes, origin: this.#object.origin, digest, occurrence, observedAtMs },
-      lineHash,
-      announcedAtMs === undefined ? occurrenceHash : undefined,
-    );
+    if (identity.isSettled) this.#alreadyShippedCount++;
+    else this.#batch.add(line, identity);
   }
 
-  async #finish(splitter: LineSplitter): Promise<ObjectEnd> {
-    if (this.#object.growing) {
-      // Without its newline the last line may be half written, so it is left for the next listing.
-      return splitter.end() === undefined ? await this.#settled() : await this.#pause();
-    }
+  async #finish(splitter: LineSplitter, content: ObjectContent): Promise<VisitOutcome> {
     const lastLine = splitter.end();
-    if (lastLine !== undefined) this.#add(lastLine);
+    if (lastLine !== undefined) {
+      // Without its newline the last line may be half written, so it is left for the next listing.
+      if (this.#object.growing) return await this.#pause();
+      this.#add(lastLine, content);
+    }
     return await this.#settled();
   }
 
-  async #settled(): Promise<ObjectEnd> {
+  async #settled(): Promise<VisitOutcome> {
     this.#digest.update(this.#held);
-    await this.#end(this.#digest.mark(this.#lineCount));
+    await this.#end(this.#digest.mark(this.#lines.lineCount));
     return { status: 'settled' };
   }
 
-  /** Brings what was read to its end, without an end of the version. */
-  async #pause(): Promise<ObjectEnd> {
+  /** Ships what was read, without finishing the version. */
+  async #pause(): Promise<VisitOutcome> {
     await this.#dispatch(this.#lineEnd());
-    await this.#allEnded();
+    await this.#allSent();
     return { status: 'growing' };
   }
 
   /** Where the last line ends. */
   #lineEnd(): PositionMark {
-    return this.#passedLineEnd ?? this.#digest.mark(this.#lineCount);
+    return this.#passedLineEnd ?? this.#digest.mark(this.#lines.lineCount);
   }
 
-  /** The version ends here: once all of it is settled, it need not be looked at again. */
+  /** The version ends here: once all of it is settled, it need not be visited again. */
   async #end(at: PositionMark): Promise<void> {
     const position = at.position();
     await this.#dispatch({ position: () => position });
-    await this.#allEnded();
-    this.#parts.state.finish(this.#object.origin, this.#object.version, position, this.#announced.remaining());
+    await this.#allSent();
+    this.#claim.finish(this.#object.version, position, this.#lines.missingAnnouncements());
     reached('object finished', this.#object.origin.id);
   }
 
-  /** Announces the batch and sends it, as soon as one of the requests under way has ended. */
+  /** Announces the batch and sends it, as soon as a request slot is free. */
   async #dispatch(end: PositionMark): Promise<void> {
     this.#throwFailure();
     const { requestSlots, unsettledBatchesMax } = this.#parts;
-    if (this.#batch.isEmpty) return this.#tellRead(undefined);
+    if (this.#batch.isEmpty) return this.#reportRead(undefined);
     while (this.#settlements.length >= unsettledBatchesMax) {
-      await Promise.race(this.#underWay);
+      await Promise.race(this.#inFlight);
       this.#throwFailure();
     }
     const release = await requestSlots.acquire(this.#signal);
     const batch = this.#batch.take();
     reached('batch collected', this.#object.origin.id);
-    this.#tellRead(batch);
+    this.#reportRead(batch);
     const position = this.#comparing ? undefined : end.position();
     const sending = this.#send(batch, position)
       .catch((error: unknown) => {
         this.#failure ??= { error };
+        if (this.#claim.lost.aborted) this.#reportAbandoned(batch);
       })
       .finally(() => {
         batch.release();
         release();
-        this.#underWay.delete(sending);
+        this.#inFlight.delete(sending);
       });
-    this.#underWay.add(sending);
+    this.#inFlight.add(sending);
   }
 
-  #tellRead(batch: BuiltBatch | undefined): void {
+  #reportRead(batch: BuiltBatch | undefined): void {
     this.#parts.observe({
       kind: 'linesRead',
       workspaceId: this.#object.origin.workspaceId,
       readCount: this.#readCount,
       alreadyShippedCount: this.#alreadyShippedCount,
-      newCount: batch?.lineCount ?? 0,
+      newCount: batch?.recordCount ?? 0,
       eventTimes: batch?.eventTimes,
       decodedBytes: this.#decodedBytes,
     });
@@ -289,24 +264,27 @@ export class ObjectReading {
     this.#decodedBytes = 0;
   }
 
+  /** Whoever holds the claim now sends these lines: they are not in flight here any more. */
+  #reportAbandoned({ recordCount, eventTimes }: BuiltBatch): void {
+    const { workspaceId } = this.#object.origin;
+    this.#parts.observe({ kind: 'batchAbandoned', workspaceId, lineCount: recordCount, eventTimes });
+  }
+
   async #send(batch: BuiltBatch, position: Position | undefined): Promise<void> {
-    const { state, exporter, observe, abandon } = this.#parts;
+    const { exporter, observe } = this.#parts;
     const { origin, version } = this.#object;
     const openBatch = this.#settlements.open();
-    const announcementId =
-      batch.unannouncedHashes.length === 0
-        ? undefined
-        : state.announce(origin, { observedAtMs: version.modifiedAtMs, occurrenceHashes: batch.unannouncedHashes });
+    const announcementId = batch.announcement && this.#claim.announce(batch.announcement);
     reached('batch announced', origin.id);
-    await state.flush(abandon);
+    await this.#claim.flush(this.#abandon);
     reached('announcement durable', origin.id);
-    const { acceptedCount, deadLetteredCount } = await exporter.export(batch, abandon);
+    const { acceptedCount, deadLetteredCount } = await exporter.export(batch, this.#abandon);
     reached('batch ended', origin.id);
     observe({
       kind: 'batchEnded',
       workspaceId: origin.workspaceId,
       date: origin.date,
-      lineCount: batch.lineCount,
+      lineCount: batch.recordCount,
       acceptedCount,
       deadLetteredCount,
       eventTimes: batch.eventTimes,
@@ -324,8 +302,8 @@ export class ObjectReading {
     reached('batch settled', origin.id);
   }
 
-  async #allEnded(): Promise<void> {
-    await Promise.all(this.#underWay);
+  async #allSent(): Promise<void> {
+    await Promise.all(this.#inFlight);
     this.#throwFailure();
   }
 
@@ -334,12 +312,12 @@ export class ObjectReading {
   }
 }
 
-/** A compressed stream that ends within the settled part: what is left of it has to be compared. */
+/** A compressed stream that ends within the settled prefix: what is left of it has to be compared. */
 function damagedIsNoMatch(error: unknown): undefined {
   if (!isAgentError(error, 'ERR_OBJECT_DAMAGED')) throw error;
 }
 
-/** A generator that was never asked for anything does not close what it reads from, so it is asked once. */
+/** A generator that was never started does not close what it reads from, so it is started once. */
 function closingUnread(chunks: AsyncIterator<Uint8Array>): AsyncIterator<Uint8Array> {
   let isUnread = true;
   return {
@@ -348,7 +326,7 @@ function closingUnread(chunks: AsyncIterator<Uint8Array>): AsyncIterator<Uint8Ar
       return chunks.next();
     },
     async return() {
-      if (isUnread) await chunks.next().catch(() => {}); // Whoever reads it again meets the same.
+      if (isUnread) await chunks.next().catch(() => {}); // The next reading meets the same error.
       await chunks.return?.();
       return { done: true, value: undefined };
     },

@@ -1,5 +1,5 @@
 /**
- * What the user decides about the size of requests.
+ * Options for the size of requests.
  */
 import { variable, wholeNumber } from '../runtime/variable.ts';
 
@@ -8,8 +8,10 @@ const mebibyte = 1_048_576;
 export const pipelineOptions = {
   DATABRICKS_AUDIT_BATCH_RECORDS: variable(wholeNumber(1, 100_000))
     .transform((value) => value ?? 512)
-    .describe('Records in a request at most. Default `512`.'),
+    .describe('Maximum number of records per request. Default `512`.'),
   DATABRICKS_AUDIT_BATCH_BYTES: variable(wholeNumber(1024, 64 * mebibyte))
     .transform((value) => value ?? 4 * mebibyte)
-    .describe('Bytes in a request at most, before compression (one record may be larger). Default `4194304`, 4 MiB.'),
+    .describe(
+      'Size at which a request is sent, before compression, in bytes; its last record may exceed it. Default `4194304` (4 MiB).',
+    ),
 };

@@ -1,5 +1,5 @@
 /**
- * How long to wait before the next attempt.
+ * The delay before the next attempt.
  */
 import type { Clock } from './clock.ts';
 
@@ -9,8 +9,8 @@ export interface BackoffPolicy {
 }
 
 /**
- * Exponential backoff with half of it jittered, so that many agents that lost one collector do not come back in step.
- * @param attempt 0 for the wait after the first attempt.
+ * Exponential backoff with jitter on half of the delay, so that agents that lost the same collector do not retry in lockstep.
+ * @param attempt zero-based: 0 gives the delay after the first attempt.
  */
 export function backoffMs(policy: BackoffPolicy, attempt: number, clock: Clock): number {
   const ceilingMs = Math.min(policy.maxMs, policy.initialMs * 2 ** Math.min(attempt, 30));

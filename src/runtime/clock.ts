@@ -1,13 +1,13 @@
 /**
- * Time and chance, passed in so that tests and simulations decide them.
+ * Time and randomness, injected so that tests and simulations control both.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface Clock {
   nowMs(): number;
-  /** From 0 up to, not including, 1. */
+  /** At least 0 and less than 1. */
   random(): number;
-  /** Resolves after the delay; rejects with the signal's reason when it is aborted first. */
+  /** Resolves after the delay, or rejects with the signal's reason if the signal aborts first. */
   sleep(delayMs: number, signal: AbortSignal): Promise<void>;
 }
 
@@ -25,7 +25,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** The same clock, on which nobody sleeps any more once the signal is aborted. */
+/** The same clock, except that every sleep also ends when `signal` aborts. */
 export function clockUntil(signal: AbortSignal, clock: Clock): Clock {
   return {
     nowMs: () => clock.nowMs(),
@@ -34,7 +34,7 @@ export function clockUntil(signal: AbortSignal, clock: Clock): Clock {
   };
 }
 
-/** The UTC date, `yyyy-mm-dd`, that is `daysBefore` days before the time. */
+/** The UTC date (`yyyy-mm-dd`) `daysBefore` days before the given time. */
 export function utcDate(timeMs: number, daysBefore = 0): string {
   const millisecondsPerDay = 86_400_000;
   return new Date(timeMs - daysBefore * millisecondsPerDay).toISOString().slice(0, 10);

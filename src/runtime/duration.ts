@@ -1,5 +1,5 @@
 /**
- * A duration in words, as exact as one wants to read it.
+ * Renders a duration for people.
  */
 const units = [
   { name: 'd', seconds: 86_400 },
@@ -7,7 +7,7 @@ const units = [
   { name: 'min', seconds: 60 },
 ];
 
-/** In the largest unit of which there are two: `90 s`, `119 min`, `47 h`, `3 d`. Less than nothing is `0 s`. */
+/** Uses the largest unit that fits at least twice: `90 s`, `119 min`, `47 h`, `3 d`. A negative duration is `0 s`. */
 export function durationText(durationMs: number): string {
   const seconds = Math.max(0, Math.round(durationMs / 1000));
   const unit = units.find((candidate) => seconds >= 2 * candidate.seconds) ?? { name: 's', seconds: 1 };

@@ -1,13 +1,13 @@
 /**
- * A lock of the operating system's on a file of its own (SQLite takes it): it ends with the process that holds it, however that
- * ends.
+ * An operating-system lock on a dedicated file, taken through SQLite. The operating system releases it when the process ends, even
+ * after a crash.
  */
 import { rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 
 const sqliteBusy = 5;
 
-/** @returns the function that gives the lock back and removes its file; undefined while somebody else holds it. */
+/** @returns a function that releases the lock and removes its file, or undefined while another process holds the lock. */
 export function tryLockFile(path: string): (() => void) | undefined {
   const lock = new DatabaseSync(path, { timeout: 0 });
   try {

@@ -1,6 +1,6 @@
 /**
- * The agent's own log: JSON lines on standard error (readable lines on a terminal), constant messages, structured fields.
- * `info` = state changed, `warn` = odd but nothing lost, `error` = data at risk or a person is needed.
+ * The agent's own log on standard error: JSON lines, or human-readable lines on a terminal. Messages are constant; details go into
+ * structured fields. `info`: state changed; `warn`: unusual, but nothing lost; `error`: data at risk, or a person is needed.
  */
 import { type DestinationStream, pino } from 'pino';
 import pretty from 'pino-pretty';
@@ -13,7 +13,7 @@ export interface Logger {
   error(fields: object, message: string): void;
 }
 
-/** OpenTelemetry's names for `OTEL_LOG_LEVEL` (sdk-environment-variables), and what pino calls them. */
+/** The values of `OTEL_LOG_LEVEL` and the pino level that each one selects. */
 const pinoLevels = {
   none: 'silent',
   error: 'error',
@@ -27,7 +27,7 @@ const pinoLevels = {
 export type LogLevel = keyof typeof pinoLevels;
 export const logLevels = Object.keys(pinoLevels) as readonly LogLevel[];
 
-/** @param also is given each line as JSON. */
+/** @param also receives every line as JSON. */
 export function createLogger(
   level: LogLevel,
   destination: NodeJS.WriteStream,
@@ -42,7 +42,7 @@ export function createLogger(
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }), log: plainFields },
-      // It is described already, and pino's own serializer would take it for an error once more.
+      // `plainFields` has already described the error; pino's own serializer would describe it a second time.
       serializers: { err: (described: unknown) => described },
     },
     also === undefined ? stream : both(stream, also),

@@ -1,11 +1,14 @@
 /**
- * Makes a directory and those above it. `mkdir` with `recursive` of Node.js never returns where the file system says ENOENT
- * although the parent is there (seen with 26.10 below /proc), so the steps are taken here.
+ * Creates a directory and its missing parents. Node.js's `mkdir` with `recursive` never returns if the file system reports ENOENT
+ * although the parent exists (seen with 26.10 below /proc), so this creates the directories one by one.
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 
-/** @param mode of the directories that it makes. Throws what the file system says. */
+/**
+ * Throws the file system's own error.
+ * @param mode of each directory that it creates.
+ */
 export function makeDirectory(path: string, mode = 0o777): void {
   const parent = dirname(path);
   if (!existsSync(parent)) makeDirectory(parent, mode);

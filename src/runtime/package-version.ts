@@ -1,5 +1,5 @@
 /**
- * The version of this package, from the package.json that lies one folder above src/ and dist/ alike.
+ * The version of this package. package.json is one folder above both src/ and dist/.
  */
 import { readFileSync } from 'node:fs';
 

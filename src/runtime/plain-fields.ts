@@ -1,6 +1,7 @@
 /**
- * Fields of a log line as plain data, errors too, so that they are fit for JSON and for another thread. They quote names, keys and
- * answers, and a log is read on terminals: JSON alone lets through what terminals obey.
+ * Turns the fields of a log line, errors included, into plain data that can be serialized as JSON or posted to another thread.
+ * Fields quote file names, object keys and server responses, and logs are read on terminals, so control characters are escaped:
+ * JSON leaves some of them as they are.
  */
 import { printableLines } from './printable.ts';
 
@@ -16,7 +17,7 @@ function printableValue(value: unknown): unknown {
   return isPlain ? plainFields(value) : value;
 }
 
-/** An error as fields: message, code, hint and the chain of causes, without a stack for errors that are expected. */
+/** An error as fields: message, code, hint and the chain of causes. Expected errors come without a stack. */
 function describeError(error: Error): object {
   const { code, hint } = error as { code?: unknown; hint?: unknown };
   const expected = hint !== undefined || typeof code === 'string';
@@ -29,7 +30,7 @@ function describeError(error: Error): object {
   };
 }
 
-/** Without the message, which may have line breaks: pino-pretty prints a stack as it is. */
+/** Leaves out the message, which may contain line breaks: pino-pretty prints a stack unchanged. */
 function framesOf({ name, stack = '' }: Error): string {
   return [name, ...stack.split('\n').filter((line) => line.startsWith('    at '))].join('\n');
 }

@@ -1,18 +1,18 @@
 /**
- * Text that others wrote (names of files and keys, answers of servers, records), made fit for a message or a terminal of ours:
- * nothing in it moves a cursor, starts a line or hides.
+ * Makes untrusted text (file names, object keys, server responses, records) safe for messages and terminals: afterwards it cannot
+ * move the cursor, start a new line or hide characters.
  */
 
-/** Control, format and separator characters and lone surrogates: what nobody sees, and what terminals obey. */
-const unseen = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+/** Control, format and line separator characters and lone surrogates: invisible, or interpreted by terminals. */
+const unsafe = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
-/** Characters that nobody sees become `\u{...}`; what is longer than the limit is cut. */
+/** Escapes unsafe characters as `\u{...}` and truncates text that is longer than the limit. */
 export function printable(text: string, lengthMax = 300): string {
   const shown = text.length > lengthMax ? `${text.slice(0, lengthMax)}...` : text;
-  return shown.replaceAll(unseen, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+  return shown.replaceAll(unsafe, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }
 
-/** The same for a message of ours that may have several lines and quote what others wrote. */
+/** The same for our own messages, which may span several lines and quote untrusted text. */
 export function printableLines(text: string): string {
   return text
     .split('\n')
@@ -20,9 +20,9 @@ export function printableLines(text: string): string {
     .join('\n');
 }
 
-/** JSON that says the same and is fit for a terminal: JSON.stringify escapes only what JSON itself forbids. */
+/** Equivalent JSON that is safe on a terminal: JSON.stringify escapes only what JSON itself forbids. */
 export function printableJson(json: string): string {
-  return json.replaceAll(unseen, (character) =>
+  return json.replaceAll(unsafe, (character) =>
     Array.from(
       { length: character.length },
       (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`,

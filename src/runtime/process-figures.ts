@@ -1,5 +1,5 @@
 /**
- * What the operating system and Node.js say of this process.
+ * CPU, memory and uptime of this process, as reported by the operating system and Node.js.
  */
 
 export interface ProcessFigures {

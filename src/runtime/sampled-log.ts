@@ -1,6 +1,6 @@
 /**
- * Log lines about single requests and records: the first of a kind in full, then one in five minutes with the count of those
- * that were left out.
+ * Rate-limits log lines about individual requests and records: logs the first of each kind, then at most one every five minutes
+ * with the number of lines omitted in between.
  */
 import type { Clock } from './clock.ts';
 import type { Logger } from './logger.ts';
@@ -10,25 +10,25 @@ const intervalMs = 5 * 60_000;
 export class SampledLog {
   readonly #clock: Clock;
   readonly #logger: Logger;
-  /** By message and variant, of which there are few: both are constants. */
-  readonly #kinds = new Map<string, { toldAtMs: number; omitted: number }>();
+  /** By message and variant. Both are constants, so there are few. */
+  readonly #kinds = new Map<string, { loggedAtMs: number; omitted: number }>();
 
   constructor(clock: Clock, logger: Logger) {
     this.#clock = clock;
     this.#logger = logger;
   }
 
-  /** @param variant of the message that is a kind of its own, such as another hint. */
+  /** @param variant makes the line a separate kind, for example when the hint differs. */
   write(level: 'warn' | 'error', fields: object, message: string, variant = ''): void {
     const nowMs = this.#clock.nowMs();
     const kindName = `${message} ${variant}`;
     const kind = this.#kinds.get(kindName);
-    // A clock that is set back must not make it silent for as long.
-    if (kind !== undefined && Math.abs(nowMs - kind.toldAtMs) < intervalMs) {
+    // Absolute value: if the clock is set back, the log must not stay quiet until it has caught up.
+    if (kind !== undefined && Math.abs(nowMs - kind.loggedAtMs) < intervalMs) {
       kind.omitted++;
       return;
     }
-    this.#kinds.set(kindName, { toldAtMs: nowMs, omitted: 0 });
+    this.#kinds.set(kindName, { loggedAtMs: nowMs, omitted: 0 });
     this.#logger[level](
       kind === undefined || kind.omitted === 0 ? fields : { ...fields, omitted: kind.omitted },
       message,

@@ -1,5 +1,5 @@
 /**
- * A bound on how many may do something at once; those that wait are served in order.
+ * Limits concurrency. Waiters acquire in FIFO order.
  */
 export class Semaphore {
   #free: number;
@@ -9,11 +9,11 @@ export class Semaphore {
     this.#free = size;
   }
 
-  /** Resolves with the function that gives the place back. Rejects with the signal's reason when it is aborted first. */
+  /** Resolves with the function that releases the permit. Rejects with the signal's reason if the signal aborts first. */
   async acquire(signal: AbortSignal): Promise<() => void> {
     signal.throwIfAborted();
     if (this.#free > 0) this.#free--;
-    else await this.#turn(signal);
+    else await this.#waitForPermit(signal);
     let held = true;
     return () => {
       if (held) this.#release();
@@ -21,7 +21,7 @@ export class Semaphore {
     };
   }
 
-  #turn(signal: AbortSignal): Promise<void> {
+  #waitForPermit(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const proceed = () => {
         signal.removeEventListener('abort', abandon);

@@ -1,14 +1,14 @@
 /**
- * A bound on how many may do something at once, for all threads together. Who waits is woken in order, but whoever comes at that
- * moment may be quicker.
+ * Limits concurrency across threads. Waiters wake in FIFO order, but a new caller may acquire the permit before the woken waiter
+ * does.
  */
 import { untilAborted } from './until-aborted.ts';
 
 export class SharedSemaphore {
-  /** One cell: how many places are free. */
+  /** One cell: the number of free permits. */
   readonly #free: Int32Array<SharedArrayBuffer>;
 
-  /** @param memory as `SharedSemaphore.memory` made it; threads that have the same one share the places. */
+  /** @param memory created by `SharedSemaphore.memory`; threads that use the same memory share its permits. */
   constructor(memory: SharedArrayBuffer) {
     this.#free = new Int32Array(memory);
   }
@@ -19,10 +19,10 @@ export class SharedSemaphore {
     return memory;
   }
 
-  /** Resolves with the function that gives the place back. Rejects with the signal's reason when it is aborted first. */
+  /** Resolves with the function that releases the permit. Rejects with the signal's reason if the signal aborts first. */
   async acquire(signal: AbortSignal): Promise<() => void> {
     signal.throwIfAborted();
-    while (!this.#take()) await this.#untilFree(signal);
+    while (!this.#tryAcquire()) await this.#waitForPermit(signal);
     let held = true;
     return () => {
       if (held) this.#release();
@@ -30,7 +30,7 @@ export class SharedSemaphore {
     };
   }
 
-  #take(): boolean {
+  #tryAcquire(): boolean {
     for (;;) {
       const free = Atomics.load(this.#free, 0);
       if (free === 0) return false;
@@ -38,13 +38,13 @@ export class SharedSemaphore {
     }
   }
 
-  async #untilFree(signal: AbortSignal): Promise<void> {
+  async #waitForPermit(signal: AbortSignal): Promise<void> {
     const wait = Atomics.waitAsync(this.#free, 0, 0);
     if (!wait.async) return;
     try {
       await untilAborted(wait.value, signal);
     } catch (error) {
-      // The wait cannot be taken back. When it is its turn, the next one in the line is woken instead.
+      // Atomics.waitAsync cannot be cancelled. When the abandoned wait is woken, pass the wake-up on to the next waiter.
       void wait.value.then(() => this.#wakeNext());
       throw error;
     }

@@ -1,9 +1,9 @@
 /**
- * A sidecar is paid for by the mebibyte: V8 lets its heap grow well beyond what is alive, which buys little here. The young
- * generation keeps the size that it has when this is imported, so it is imported first; the old one is collected when it
- * is less than half larger than after the last time. docs/performance.md says what that saves and costs.
+ * Keeps the V8 heap small, because memory is what a sidecar costs. By default V8 lets the heap grow well beyond the live data, which
+ * gains little here. These flags pin the young generation to its size at import time, so import this module first; and they make
+ * V8 collect the old generation before it has grown by half since the last collection. docs/performance.md has the figures.
  *
- * In code and not as flags of node, because not every `env` knows `-S`.
+ * Set in code and not on node's command line, because not every `env` supports `-S` in the shebang.
  */
 import { setFlagsFromString } from 'node:v8';
 

@@ -1,8 +1,8 @@
 /**
- * Stops waiting for what goes on by itself.
+ * Makes a wait abortable when the operation itself is not.
  */
 
-/** What the promise comes to, or the signal's reason when it is aborted first. */
+/** Settles as the promise does, or rejects with the signal's reason if the signal aborts first. The operation itself continues. */
 export function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
   return new Promise((resolve, reject) => {
     const abandon = () => reject(signal.reason);

@@ -1,10 +1,10 @@
 /**
- * One environment variable as a zod schema: text or nothing in, value out. An empty text counts as not set, as the
- * OpenTelemetry specification has it (configuration/sdk-environment-variables.md, "Parsing empty value").
+ * An environment variable as a zod schema. An empty value counts as unset, as the OpenTelemetry specification requires
+ * (configuration/sdk-environment-variables.md, "Parsing empty value").
  */
 import { z } from 'zod';
 
-/** What became of a text: its value, or what was expected instead (`expected a whole number ...`, without the text). */
+/** The parsed value, or the problem: what was expected (`expected a whole number ...`), without the text itself. */
 export type Parsed<Value> = { readonly value: Value } | { readonly problem: string };
 
 export function good<Value>(value: Value): Parsed<Value> {
@@ -51,6 +51,6 @@ export function duration(minMs: number, example: string): (text: string) => Pars
     const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text === '0' ? '0s' : text);
     const value = match === null ? Number.NaN : Number(match[1]) * (unitsMs.get(match[2] ?? '') ?? Number.NaN);
     if (value >= minMs) return good(value);
-    return bad(`expected a duration of at least ${minMs / 1000}s with its unit (ms, s, m, h, d), such as ${example}`);
+    return bad(`expected a duration of at least ${minMs / 1000}s with a unit (ms, s, m, h, d), such as ${example}`);
   };
 }

@@ -86,7 +86,7 @@ export class FaultLog {
     this.#kinds.delete(code);
     if (ofOneVersion.has(code) || told.size === 0) return;
     const { source, logger } = this.#parts;
-    logger.info({ source, code, since: isoTime(sinceMs), occurrences: count }, 'A fault of the source is over');
+    logger.info({ source, code, since: isoTime(sinceMs), occurrences: count }, 'Source recovered');
   }
 }
 
@@ -101,6 +101,7 @@ const ofOneVersion: ReadonlySet<ErrorCode> = new Set([...everyday, 'ERR_OBJECT_D
 
 const needsPerson: ReadonlySet<ErrorCode> = new Set([
   'ERR_OBJECT_DAMAGED',
+  'ERR_OBJECT_TOO_LARGE',
   'ERR_SOURCE_ACCESS_DENIED',
   'ERR_SOURCE_CREDENTIALS',
   'ERR_SOURCE_NOT_FOUND',

@@ -1,9 +1,9 @@
 /**
- * What the user decides about listing: how far back, how often, and when a workspace counts as silent.
+ * Options for the schedule: how far back and how often to list, and when a workspace counts as silent.
  */
 import { bad, duration, good, variable } from '../runtime/variable.ts';
 
-/** `earliest`, `now` (the day on which the state was created), or the first date to ship. */
+/** `earliest`, `now` (the UTC date on which the state was created), or the first date to ship. */
 export type Start = 'earliest' | 'now' | { readonly date: string };
 
 const start = variable((text) => {
@@ -16,20 +16,22 @@ export const scheduleOptions = {
   DATABRICKS_AUDIT_START: start
     .transform((value) => value ?? 'earliest')
     .describe(
-      'Which date partitions to ship at all: `earliest`, `now` (from the UTC date of the first start on) or a date, `yyyy-mm-dd`. Default `earliest`.',
+      'First date partition to ship: `earliest`, `now` (the UTC date on which the agent first started) or a date, `yyyy-mm-dd`. Default `earliest`.',
     ),
   DATABRICKS_AUDIT_LOOKBACK: variable(duration(86_400_000, '7d'))
     .transform((value) => value ?? 7 * 86_400_000)
-    .describe('Date partitions that every listing covers; older ones only in a sweep. Default `7d`.'),
+    .describe(
+      'How many days of date partitions every poll lists; older partitions are listed only by sweeps. Default `7d`.',
+    ),
   DATABRICKS_AUDIT_SWEEP_INTERVAL: variable(duration(0, '24h'))
     .transform((value) => value ?? 86_400_000)
     .describe(
-      'Time between two listings of everything from the start on; `0` lists it once, at the start. Default `24h`.',
+      'Interval between two sweeps, which list all date partitions from `DATABRICKS_AUDIT_START` on; `0` sweeps only once, when the agent starts. Default `24h`.',
     ),
   DATABRICKS_AUDIT_SILENCE_AFTER: variable(duration(0, '24h'))
     .transform((value) => value ?? 86_400_000)
     .describe(
-      'A workspace without an event for so long raises `databricks.audit.silence` and a metric; `0` turns it off. Default `24h`.',
+      'A workspace without an event for this long counts as silent: the agent sends a `databricks.audit.silence` record and sets a metric. `0` turns this off. Default `24h`.',
     ),
 };
 

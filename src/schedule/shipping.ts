@@ -1,25 +1,27 @@
 /**
- * Lists the sources and hands to the shipper what may hold new lines, in the order that
- * docs/decisions/0003-order-of-shipping.md argues: per workspace the dates within the look-back first, oldest first; older
- * dates (a backfill, then the sweep) beside them with places of their own, so that years of history never delay today.
+ * Lists the sources and ships the candidates that they offer, in the order that docs/decisions/0003-order-of-shipping.md
+ * argues: per workspace the dates within the look-back, oldest first; older dates (a backfill, then the sweep) in parallel
+ * with limits of their own, so that years of history never delay today.
  */
+import type { DeliveryState } from '../contracts/delivery-state.ts';
 
 import { type Observer, toFault } from '../contracts/observer.ts';
-import type { DateRange, Source, WorkspaceListing } from '../contracts/source.ts';
+import type { Candidate, DateRange, Source, WorkspaceListing } from '../contracts/source.ts';
 import { reached } from '../contracts/step.ts';
+import type { VisitOutcome } from '../contracts/visit-outcome.ts';
 import { type AgentError, isAgentError } from '../model/agent-error.ts';
-import type { DeliveredObject, ObjectId } from '../model/object.ts';
-import type { ObjectEnd } from '../pipeline/object-end.ts';
+import type { DeliveredObject } from '../model/object.ts';
 import type { ObjectShipper } from '../pipeline/object-shipper.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { Semaphore } from '../runtime/semaphore.ts';
+import { measureBacklog } from './backlog.ts';
 import { FaultLog } from './fault-log.ts';
+import { Leadership } from './leadership.ts';
 import { isDue } from './start-date.ts';
 
 export interface Schedule {
-  readonly pollIntervalMs: number;
-  /** Dates that every poll lists, today not counted. */
+  /** Dates that every poll lists, in addition to today. */
   readonly lookbackDays: number;
   /** 0: older dates are listed once, at the start. */
   readonly sweepIntervalMs: number;
@@ -29,14 +31,15 @@ export interface Schedule {
 
 export interface ShippingContext {
   readonly sources: readonly Source[];
-  readonly shipper: Pick<ObjectShipper, 'isSettled' | 'ship'>;
-  /** Threads that the shipper ships with: each is given something to do. */
+  readonly shipper: Pick<ObjectShipper, 'ship'>;
+  readonly state: Pick<DeliveryState, 'unsettled' | 'lead'>;
+  /** Threads that the shipper ships with: each gets something to do. */
   readonly workers?: number | undefined;
   readonly schedule: Schedule;
   readonly observe: Observer;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Called with what nobody can go on from: requests under way need not be waited for any more. */
+  /** Called with an error that ends everything: requests in flight need not be waited for any more. */
   readonly onFailure?: ((error: unknown) => void) | undefined;
   /** Called at every poll with the first date that it lists. */
   readonly onPoll?: ((lookbackStart: string) => void) | undefined;
@@ -44,50 +47,45 @@ export interface ShippingContext {
   readonly onCaughtUp?: ((atMs: number, signal: AbortSignal) => Promise<void>) | undefined;
 }
 
-/** What lies ahead: listed, not settled yet. */
-export interface Backlog {
-  objectCount: number;
-  sizeBytes: number;
-  readonly dates: Set<string>;
-}
-
-/** A lane walks the workspaces side by side, within bounds of its own. */
+/** A lane ships workspaces in parallel, within limits of its own. */
 interface Lane {
   readonly workspaces: Semaphore;
   readonly objects: Semaphore;
   /** Workspaces whose objects of an earlier listing are still being shipped. */
   readonly busy: Map<string, Promise<void>>;
-  /** What was not listed or read to its end, and has to be tried again. */
-  releasedCount: number;
+  /** What was not listed or shipped to its end, and has to be tried again. */
+  incompleteCount: number;
   readonly faults: FaultLog;
 }
 
-/** Objects of a listing between two events that tell how far it is: a page of S3. */
-const listedAtOnce = 1000;
 const workspacesAtOnce = 4;
 const recentObjectsAtOnce = 6;
 const olderObjectsAtOnce = 3;
 
 export class Shipping {
   readonly #context: ShippingContext;
-  /** Objects being visited, so that overlapping listings never ship one twice at a time. */
-  readonly #visited = new Set<ObjectId>();
-  /** When the last listing began whose objects are all settled. */
+  readonly #sweepLeadership: Leadership;
+  /** For each source, when the last listing began whose objects are all settled. */
   readonly #caughtUpAtMs = new Map<Source, number>();
-  #tellings: Promise<unknown> = Promise.resolve();
+  #caughtUpCalls: Promise<unknown> = Promise.resolve();
   #fail: (error: unknown) => void = () => {};
 
   constructor(context: ShippingContext) {
     this.#context = context;
+    this.#sweepLeadership = new Leadership(context.state, 'sweep');
   }
 
   /** Ships and keeps shipping. Rejects with the signal's reason when it is aborted, and with ERR_STATE_DAMAGED. */
   async follow(signal: AbortSignal): Promise<void> {
-    await this.#untilFailure(signal, (source, stopping) => this.#followSource(source, stopping));
+    try {
+      await this.#untilFailure(signal, (source, stopping) => this.#followSource(source, stopping));
+    } finally {
+      await this.#sweepLeadership.release();
+    }
   }
 
   /**
-   * Ships what is there now. What cannot be listed or read is tried again before it gives up on it.
+   * Ships what is there now. What cannot be listed or read is tried again a few times.
    * @returns true when everything was listed and read to its end.
    */
   async shipOnce(signal: AbortSignal): Promise<boolean> {
@@ -103,28 +101,7 @@ export class Shipping {
     return complete.every(Boolean);
   }
 
-  /** Lists everything within the dates, without opening anything. */
-  async backlog(sources: readonly Source[], dates: DateRange, signal: AbortSignal): Promise<Backlog> {
-    const backlog: Backlog = { objectCount: 0, sizeBytes: 0, dates: new Set() };
-    for (const source of sources) {
-      for await (const workspace of source.list({ dates, signal, onFault: () => {} })) {
-        try {
-          for await (const object of workspace.objects()) {
-            if (!isDue(object, this.#context.schedule.startDate) || this.#context.shipper.isSettled(object)) continue;
-            backlog.objectCount++;
-            backlog.sizeBytes += object.version.sizeBytes;
-            if (object.origin.date !== undefined) backlog.dates.add(object.origin.date);
-          }
-        } catch (error) {
-          // The walk that follows meets the same fault and reports it.
-          if (!isAgentError(error)) throw error;
-        }
-      }
-    }
-    return backlog;
-  }
-
-  /** Works on all sources side by side; what nobody can go on from, wherever it happens, stops all of it. */
+  /** Works on all sources in parallel; an error that nothing can continue after, wherever it happens, stops all of it. */
   async #untilFailure<Result>(
     signal: AbortSignal,
     work: (source: Source, stopping: AbortSignal) => Promise<Result>,
@@ -148,56 +125,62 @@ export class Shipping {
     await this.#poll(source, recent, signal);
     const sweeping = this.#sweep(source, recent, signal).catch(this.#fail);
     for (;;) {
-      await this.#context.clock.sleep(this.#context.schedule.pollIntervalMs, signal).catch(() => {});
+      await this.#context.clock.sleep(source.pollIntervalMs, signal).catch(() => {});
       if (signal.aborted) break;
       await this.#poll(source, recent, signal);
     }
     await Promise.all([sweeping, ...recent.busy.values()]);
-    await this.#tellings;
+    await this.#caughtUpCalls;
   }
 
   async #poll(source: Source, lane: Lane, signal: AbortSignal): Promise<void> {
     const from = this.#lookbackStart();
     this.#context.onPoll?.(from);
     const startedAtMs = this.#context.clock.nowMs();
-    const releasedBefore = lane.releasedCount;
+    const incompleteBefore = lane.incompleteCount;
     const endFaults = lane.faults.beginListing();
     const isComplete = await this.#list(source, { from, before: undefined }, lane, signal);
     void Promise.all(lane.busy.values()).then(() => {
-      if (!isComplete || lane.releasedCount > releasedBefore || signal.aborted) return;
+      if (!isComplete || lane.incompleteCount > incompleteBefore || signal.aborted) return;
       endFaults();
-      this.#tellCaughtUp(source, startedAtMs, signal);
+      this.#reportCaughtUp(source, startedAtMs, signal);
     });
   }
 
-  /** All that the sources showed at this time is settled. */
-  #tellCaughtUp(source: Source, atMs: number, signal: AbortSignal): void {
+  /** Everything that the source listed at this time is settled. */
+  #reportCaughtUp(source: Source, atMs: number, signal: AbortSignal): void {
     const { sources, onCaughtUp } = this.#context;
     this.#caughtUpAtMs.set(source, atMs);
     if (this.#caughtUpAtMs.size === sources.length) {
-      const told = onCaughtUp?.(Math.min(...this.#caughtUpAtMs.values()), signal).catch(this.#fail);
-      this.#tellings = Promise.all([this.#tellings, told]);
+      const call = onCaughtUp?.(Math.min(...this.#caughtUpAtMs.values()), signal).catch(this.#fail);
+      this.#caughtUpCalls = Promise.all([this.#caughtUpCalls, call]);
     }
   }
 
-  /** Older dates: the backfill first, then every sweep interval whatever was delivered late. */
+  /**
+   * Older dates: the backfill first, then at every sweep interval what was delivered late. One process does it for all. When
+   * another one takes over meanwhile, both finish their walk: claims keep them apart.
+   */
   async #sweep(source: Source, recent: Lane, signal: AbortSignal): Promise<void> {
     const { clock, schedule } = this.#context;
     await Promise.all(recent.busy.values());
-    await this.#announceBackfill(source, signal);
     const older = this.#createLane(source, olderObjectsAtOnce, recent.faults);
-    for (;;) {
-      const dates = { from: schedule.startDate, before: this.#lookbackStart() };
-      const complete = await this.#walk(source, dates, older, signal);
-      if (complete && schedule.sweepIntervalMs === 0) return;
-      await clock.sleep(complete ? schedule.sweepIntervalMs : 10 * schedule.pollIntervalMs, signal);
+    for (let sweepCount = 0; ; ) {
+      let isComplete = false;
+      if (await this.#sweepLeadership.isHeld()) {
+        if (sweepCount++ === 0) await this.#reportBackfill(source, signal);
+        const dates = { from: schedule.startDate, before: this.#lookbackStart() };
+        isComplete = await this.#walk(source, dates, older, signal);
+        if (isComplete && schedule.sweepIntervalMs === 0) return;
+      }
+      await clock.sleep(isComplete ? schedule.sweepIntervalMs : 10 * source.pollIntervalMs, signal);
     }
   }
 
-  /** Tells what a first start is in for, while there is time to limit it. */
-  async #announceBackfill(source: Source, signal: AbortSignal): Promise<void> {
+  /** Reports the size of a first start while there is time to limit it. */
+  async #reportBackfill(source: Source, signal: AbortSignal): Promise<void> {
     const dates = { from: this.#context.schedule.startDate, before: this.#lookbackStart() };
-    const backlog = await this.backlog([source], dates, signal).catch(() => undefined);
+    const backlog = await measureBacklog([source], this.#context.state, dates, signal).catch(() => undefined);
     signal.throwIfAborted();
     if (backlog === undefined || backlog.objectCount === 0) return;
     const days = [...backlog.dates].sort();
@@ -211,25 +194,25 @@ export class Shipping {
         last_date: days.at(-1),
         hint: 'Set DATABRICKS_AUDIT_START to a date (yyyy-mm-dd) or to now to ship less of it.',
       },
-      'Backfill begins: objects older than the look-back lie ahead',
+      'Backfill starts: some objects are older than the look-back',
     );
   }
 
-  /** One listing, and everything that it shows shipped. False when something of it has to be tried again. */
+  /** Lists once and ships everything listed. False when something has to be tried again. */
   async #walk(source: Source, dates: DateRange, lane: Lane, signal: AbortSignal): Promise<boolean> {
-    const releasedBefore = lane.releasedCount;
+    const incompleteBefore = lane.incompleteCount;
     const endFaults = lane.faults.beginListing();
     await this.#list(source, dates, lane, signal);
     await Promise.all(lane.busy.values());
     signal.throwIfAborted();
-    const isComplete = lane.releasedCount === releasedBefore;
+    const isComplete = lane.incompleteCount === incompleteBefore;
     if (isComplete) endFaults();
     return isComplete;
   }
 
   /**
-   * Starts what a listing shows. Workspaces that are busy still are left to the next listing.
-   * @returns true when none was left.
+   * Starts shipping what a listing shows. Workspaces that are still busy are left to the next listing.
+   * @returns true when no workspace was left.
    */
   async #list(source: Source, dates: DateRange, lane: Lane, signal: AbortSignal): Promise<boolean> {
     const { clock, observe } = this.#context;
@@ -237,8 +220,8 @@ export class Shipping {
     let isComplete = true;
     const onFault = (fault: AgentError) => {
       firstFault ??= fault;
-      if (fault.code !== 'ERR_SOURCE_LAYOUT') lane.releasedCount++;
-      lane.faults.report(fault, 'Listing is not complete');
+      if (fault.code !== 'ERR_SOURCE_LAYOUT') lane.incompleteCount++;
+      lane.faults.report(fault, 'Listing is incomplete');
     };
     try {
       for await (const workspace of source.list({ dates, signal, onFault })) {
@@ -256,8 +239,8 @@ export class Shipping {
       signal.throwIfAborted();
       if (!isAgentError(error)) throw error;
       firstFault = error;
-      lane.releasedCount++;
-      lane.faults.report(error, 'Source could not be listed; it is tried again');
+      lane.incompleteCount++;
+      lane.faults.report(error, 'Source could not be listed; retrying');
     }
     observe({
       kind: 'listingEnded',
@@ -269,106 +252,125 @@ export class Shipping {
     return isComplete;
   }
 
-  /** Objects of one date side by side; the next date begins when all of them have ended, so that time moves forward. */
+  /**
+   * Ships the objects of one date in parallel. The next date begins when all of them were shipped, so that time moves
+   * forward; while one of them is held elsewhere, later dates are left to the next listing.
+   */
   async #shipWorkspace(source: Source, workspace: WorkspaceListing, lane: Lane, signal: AbortSignal): Promise<void> {
     const release = await lane.workspaces.acquire(signal);
     const visits = new Set<Promise<void>>();
     let date: string | undefined;
-    for await (const object of this.#changed(source, workspace, lane, signal)) {
-      if (object.origin.date !== date) await Promise.all(visits);
-      date = object.origin.date;
-      const place = await lane.objects.acquire(signal).catch(() => undefined);
-      if (place === undefined) break;
-      const visit = this.#visit(source, object, lane, signal).finally(() => {
-        place();
-        visits.delete(visit);
-      });
+    let isHeldElsewhere = false;
+    for await (const candidate of this.#unsettled(source, workspace, lane, signal)) {
+      if (candidate.object.origin.date !== date) {
+        await Promise.all(visits);
+        if (isHeldElsewhere) break;
+        date = candidate.object.origin.date;
+      }
+      const freeSlot = await lane.objects.acquire(signal).catch(() => undefined);
+      if (freeSlot === undefined) break;
+      const visit = this.#visit(source, candidate, lane, signal)
+        .then((outcome) => {
+          isHeldElsewhere ||= outcome?.status === 'elsewhere';
+        })
+        .finally(() => {
+          freeSlot();
+          visits.delete(visit);
+        });
       visits.add(visit);
     }
     await Promise.all(visits);
     release();
   }
 
-  async *#changed(
+  /** Candidates of the workspace that have to be visited. */
+  async *#unsettled(
     source: Source,
-    workspace: WorkspaceListing,
+    { workspaceId, pages }: WorkspaceListing,
     lane: Lane,
     signal: AbortSignal,
-  ): AsyncIterable<DeliveredObject> {
-    const { shipper, observe } = this.#context;
-    const { workspaceId } = workspace;
-    let [listedCount, unchangedCount] = [0, 0];
-    const tellListed = () => {
-      observe({ kind: 'objectsListed', source: source.name, workspaceId, listedCount, unchangedCount });
-      [listedCount, unchangedCount] = [0, 0];
-    };
+  ): AsyncIterable<Candidate> {
+    const { state, observe } = this.#context;
     try {
-      for await (const object of workspace.objects()) {
+      for await (const page of pages()) {
         if (signal.aborted) return;
-        if (!isDue(object, this.#context.schedule.startDate)) continue;
-        listedCount++;
-        if (shipper.isSettled(object)) unchangedCount++;
-        else yield object;
-        if (listedCount >= listedAtOnce) tellListed();
+        const due = page.filter(({ object }) => this.#isDue(object));
+        const unsettled = new Set(await state.unsettled(due.map(({ object }) => object)));
+        const [listedCount, unchangedCount] = [due.length, due.length - unsettled.size];
+        observe({ kind: 'objectsListed', source: source.name, workspaceId, listedCount, unchangedCount });
+        for (const candidate of due) {
+          if (signal.aborted) return;
+          if (unsettled.has(candidate.object)) yield candidate;
+          else candidate.settle({ status: 'unchanged' });
+        }
       }
     } catch (error) {
       if (signal.aborted) return;
       if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') return this.#fail(error);
-      lane.releasedCount++;
-      lane.faults.report(error, 'Workspace could not be listed; others go on', { workspace: workspaceId });
-    } finally {
-      tellListed();
+      lane.incompleteCount++;
+      lane.faults.report(error, 'Workspace could not be listed; others continue', { workspace: workspaceId });
     }
   }
 
-  async #visit(source: Source, object: DeliveredObject, lane: Lane, signal: AbortSignal): Promise<void> {
+  /** Undefined when an error ended everything. */
+  async #visit(
+    source: Source,
+    { object, settle }: Candidate,
+    lane: Lane,
+    signal: AbortSignal,
+  ): Promise<VisitOutcome | undefined> {
     const { id, workspaceId } = object.origin;
-    if (this.#visited.has(id)) return;
-    this.#visited.add(id);
     reached('object listed', id);
     try {
-      const end = await this.#context.shipper.ship(object, signal);
-      if (end.status === 'released') lane.releasedCount++;
-      this.#report(object, end, lane.faults);
+      const outcome = await this.#context.shipper.ship(object, signal);
+      if (outcome.status === 'released' || outcome.status === 'elsewhere') lane.incompleteCount++;
+      this.#report(object, outcome, lane.faults);
       this.#context.observe({
         kind: 'objectVisited',
         source: source.name,
         objectId: id,
         workspaceId,
-        status: end.status,
+        status: outcome.status,
         sizeBytes: object.version.sizeBytes,
-        fault: 'error' in end ? toFault(end.error) : undefined,
+        fault: 'error' in outcome ? toFault(outcome.error) : undefined,
       });
+      settle(outcome);
+      return outcome;
     } catch (error) {
       this.#fail(error);
-    } finally {
-      this.#visited.delete(id);
+      return undefined;
     }
   }
 
-  #report(object: DeliveredObject, end: ObjectEnd, faults: FaultLog): void {
+  #report(object: DeliveredObject, outcome: VisitOutcome, faults: FaultLog): void {
     const fields = { object: object.origin.id };
-    switch (end.status) {
+    switch (outcome.status) {
       case 'released':
-        faults.report(end.error, 'Object was not read to its end; it is offered again', fields);
+        faults.report(outcome.error, 'Object was not read to its end; it will be tried again', fields);
         break;
       case 'damaged':
-        faults.report(end.error, 'Object is damaged; what could be decoded was shipped', fields);
+        faults.report(outcome.error, 'Object is damaged; what could be decoded was shipped', fields);
+        break;
+      case 'elsewhere':
         break;
       default:
-        this.#context.logger.debug({ ...fields, status: end.status }, 'Object visited');
+        this.#context.logger.debug({ ...fields, status: outcome.status }, 'Object visited');
     }
   }
 
-  /** @param otherFaults of a lane that finds the same wrong with the source itself. */
+  #isDue(object: DeliveredObject): boolean {
+    return isDue(object, this.#context.schedule.startDate);
+  }
+
+  /** @param otherFaults of a lane that meets the same faults of the source itself. */
   #createLane(source: Source, objectsAtOnce: number, otherFaults?: FaultLog): Lane {
     const { observe, clock, logger, workers = 1 } = this.#context;
-    const forWorkers = 2 * workers; // While a worker waits for the end of one object it has another.
+    const forWorkers = 2 * workers; // While a worker waits for the last requests of one object it has another.
     return {
       workspaces: new Semaphore(Math.max(workspacesAtOnce, forWorkers)),
       objects: new Semaphore(Math.max(objectsAtOnce, forWorkers)),
       busy: new Map(),
-      releasedCount: 0,
+      incompleteCount: 0,
       faults: new FaultLog({ source: source.name, observe, clock, logger }, otherFaults),
     };
   }

@@ -1,82 +1,89 @@
 /**
- * Notices a workspace that has fallen silent, and one that speaks again. For each of the two it sends one notice, by the way
- * of all records.
+ * Detects a workspace that has become silent, and one that has events again. For each of the two it sends one alert event,
+ * the way all records go.
  *
- * Time and uid of a notice follow from the last event and the threshold, and the state keeps both before the notice is sent: a
- * restart sends the same bytes again or nothing.
+ * Time and uid of an alert event are derived from the last event and the threshold, and both are in the state before it is
+ * sent: a restart sends the same bytes again, or nothing.
  */
 import { hash } from 'node:crypto';
-import type { DeliveryState, Silence, WorkspaceEvents } from '../contracts/delivery-state.ts';
-import type { Notice } from '../contracts/mapper.ts';
+import type { DeliveryState } from '../contracts/delivery-state.ts';
+import type { AlertEvent } from '../contracts/mapper.ts';
 import type { Observer } from '../contracts/observer.ts';
+import type { Silence, SilenceState, WorkspaceEvents } from '../contracts/silence-state.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { Leadership } from './leadership.ts';
 
 export interface SilenceWatchParts {
-  readonly state: DeliveryState;
-  /** Resolves when the notice was accepted, or is in the dead letters. */
-  readonly send: (notice: Notice, signal: AbortSignal) => Promise<void>;
+  readonly state: SilenceState & Pick<DeliveryState, 'lead'>;
+  /** Resolves when the alert event was accepted or dead-lettered. */
+  readonly send: (event: AlertEvent, signal: AbortSignal) => Promise<void>;
   readonly observe: Observer;
   readonly logger: Logger;
   readonly thresholdMs: number;
-  /** A workspace that has been silent for longer raises no notice any more: it was given up before anybody looked. */
+  /** A workspace that has been silent for longer raises no alert event: it was abandoned before the agent started. */
   readonly lookbackMs: number;
 }
 
 export class SilenceWatch {
   readonly #parts: SilenceWatchParts;
-  /** Workspaces that observers were told about. */
+  /** Workspaces that observers know to be silent. */
   readonly #silent = new Set<string | undefined>();
-  #isLooking = false;
+  readonly #leadership: Leadership;
+  #isChecking = false;
 
   constructor(parts: SilenceWatchParts) {
     this.#parts = parts;
+    this.#leadership = new Leadership(parts.state, 'silence');
   }
 
   /** @param upToMs everything that had been delivered at this time is settled. */
-  async look(upToMs: number, signal: AbortSignal): Promise<void> {
-    if (this.#isLooking) return; // The collector keeps an earlier look waiting.
-    this.#isLooking = true;
+  async check(upToMs: number, signal: AbortSignal): Promise<void> {
+    if (this.#isChecking) return; // An earlier check still waits for the collector.
+    this.#isChecking = true;
     try {
-      for (const workspace of this.#parts.state.workspaces()) await this.#lookAt(workspace, upToMs, signal);
+      if (!(await this.#leadership.isHeld())) return;
+      for (const workspace of await this.#parts.state.workspaces())
+        await this.#checkWorkspace(workspace, upToMs, signal);
     } finally {
-      this.#isLooking = false;
+      this.#isChecking = false;
     }
   }
 
-  async #lookAt(workspace: WorkspaceEvents, upToMs: number, signal: AbortSignal): Promise<void> {
+  async close(): Promise<void> {
+    await this.#leadership.release();
+  }
+
+  async #checkWorkspace(workspace: WorkspaceEvents, upToMs: number, signal: AbortSignal): Promise<void> {
     const { workspaceId, lastEventMs, silence } = workspace;
     const { state, thresholdMs, lookbackMs } = this.#parts;
-    if (silence !== undefined) return await this.#goOn(workspaceId, silence, signal);
-    if (lastEventMs + thresholdMs > upToMs) return this.#tell(workspaceId, false, lastEventMs, thresholdMs);
-    this.#tell(workspaceId, true, lastEventMs, thresholdMs);
+    if (silence !== undefined) return await this.#report(workspaceId, silence, signal);
+    if (lastEventMs + thresholdMs > upToMs) return this.#observe(workspaceId, false, lastEventMs, thresholdMs);
+    this.#observe(workspaceId, true, lastEventMs, thresholdMs);
     if (lastEventMs + thresholdMs <= upToMs - lookbackMs) return;
-    state.beginSilence(workspaceId, lastEventMs, thresholdMs);
-    await state.flush(signal);
-    const begun = { sinceMs: lastEventMs, thresholdMs, isTold: false, endedByMs: undefined };
-    await this.#goOn(workspaceId, begun, signal);
+    await state.beginSilence(workspaceId, lastEventMs, thresholdMs, signal);
+    const begun = { sinceMs: lastEventMs, thresholdMs, isReported: false, endedByMs: undefined };
+    await this.#report(workspaceId, begun, signal);
   }
 
-  /** Whatever of the silence has not been told yet. */
-  async #goOn(workspaceId: string | undefined, silence: Silence, signal: AbortSignal): Promise<void> {
+  /** Reports what of the silence was not reported yet. */
+  async #report(workspaceId: string | undefined, silence: Silence, signal: AbortSignal): Promise<void> {
     const { state, send, logger } = this.#parts;
-    const { sinceMs, thresholdMs, isTold, endedByMs } = silence;
+    const { sinceMs, thresholdMs, isReported, endedByMs } = silence;
     const fields = { workspace: workspaceId, last_event: new Date(sinceMs).toISOString() };
-    if (endedByMs === undefined) this.#tell(workspaceId, true, sinceMs, thresholdMs);
-    if (!isTold) {
-      logger.warn(fields, 'A workspace is silent');
-      await send(silenceNotice(workspaceId, silence), signal);
-      state.silenceTold(workspaceId);
-      await state.flush(signal);
+    if (endedByMs === undefined) this.#observe(workspaceId, true, sinceMs, thresholdMs);
+    if (!isReported) {
+      logger.warn(fields, 'Workspace is silent');
+      await send(silenceEvent(workspaceId, silence), signal);
+      await state.silenceReported(workspaceId, signal);
     }
     if (endedByMs === undefined) return;
-    logger.info(fields, 'A workspace that was silent has events again');
-    await send(endNotice(workspaceId, silence, endedByMs), signal);
-    state.endSilence(workspaceId);
-    await state.flush(signal);
-    this.#tell(workspaceId, false, endedByMs, thresholdMs);
+    logger.info(fields, 'Workspace has events again');
+    await send(silenceEndedEvent(workspaceId, silence, endedByMs), signal);
+    await state.endSilence(workspaceId, signal);
+    this.#observe(workspaceId, false, endedByMs, thresholdMs);
   }
 
-  #tell(workspaceId: string | undefined, silent: boolean, lastEventMs: number, thresholdMs: number): void {
+  #observe(workspaceId: string | undefined, silent: boolean, lastEventMs: number, thresholdMs: number): void {
     if (this.#silent.has(workspaceId) === silent) return;
     if (silent) this.#silent.add(workspaceId);
     else this.#silent.delete(workspaceId);
@@ -84,7 +91,7 @@ export class SilenceWatch {
   }
 }
 
-function silenceNotice(workspaceId: string | undefined, { sinceMs, thresholdMs }: Silence): Notice {
+function silenceEvent(workspaceId: string | undefined, { sinceMs, thresholdMs }: Silence): AlertEvent {
   return {
     eventName: 'databricks.audit.silence',
     timeMs: sinceMs + thresholdMs,
@@ -99,7 +106,11 @@ function silenceNotice(workspaceId: string | undefined, { sinceMs, thresholdMs }
   };
 }
 
-function endNotice(workspaceId: string | undefined, { sinceMs, thresholdMs }: Silence, endedByMs: number): Notice {
+function silenceEndedEvent(
+  workspaceId: string | undefined,
+  { sinceMs, thresholdMs }: Silence,
+  endedByMs: number,
+): AlertEvent {
   return {
     eventName: 'databricks.audit.silence_ended',
     timeMs: endedByMs,

@@ -6,8 +6,8 @@ import { utcDate } from '../runtime/clock.ts';
 import type { Start } from './options.ts';
 
 /**
- * The first date to ship, or undefined for the earliest there is. `now` is the day on which the state began, so that the days
- * of an outage are not skipped by the restart after it.
+ * The first date to ship, or undefined for the earliest there is. `now` is the day on which the state was created, so that a
+ * restart after an outage does not skip the days of the outage.
  */
 export function startDate(start: Start, state: { readonly createdOn: string }): string | undefined {
   if (start === 'earliest') return undefined;

@@ -1,46 +1,50 @@
 /**
  * The part that finds delivered objects.
  */
+import assert from 'node:assert';
 import type { Source } from '../contracts/source.ts';
-import type { DeliveryFiles } from './directory/delivery-files.ts';
-import { DirectorySource } from './directory/source.ts';
-import { type ObjectOpener, openerOf } from './object-opener.ts';
-import type { SourceLocation } from './options.ts';
-import { createS3Client, type S3Api } from './s3/client.ts';
-import { S3ListingSource } from './s3/source.ts';
+import { type KindName, kinds, type LocationOf, type SourceLocation } from './kinds.ts';
+import type { ObjectOpener, SourceDependencies } from './source-kind.ts';
 
 export type { DeliveryFile, DeliveryFiles, FileStats } from './directory/delivery-files.ts';
+export { directoryAt } from './directory/index.ts';
+export type { SourceLocation } from './kinds.ts';
 export { readLayout } from './layout.ts';
-export type { ObjectOpener } from './object-opener.ts';
-export type { SourceLocation } from './options.ts';
 export { type BucketFacts, inspectBucket } from './s3/bucket-inspection.ts';
 export type { S3Api } from './s3/client.ts';
+export type { ObjectOpener, SourceDependencies } from './source-kind.ts';
 
-export interface SourcesOptions {
-  readonly sources: readonly SourceLocation[];
-  /**
-   * For how many listings a file must not change before a last line without a newline counts as whole; 0 when what is
-   * there is complete.
-   */
-  readonly stillAfterPolls: number;
-  readonly createS3?: (() => S3Api) | undefined;
-  readonly files?: DeliveryFiles | undefined;
+/** A location with everything decided. */
+export type ConfiguredSource = SourceLocation & { readonly pollIntervalMs: number };
+
+/** Contacts nothing before the first listing. */
+export function createSources(
+  locations: readonly ConfiguredSource[],
+  dependencies: SourceDependencies,
+): readonly Source[] {
+  return locations.map((location) => createSource(location, dependencies));
 }
 
-/** Nothing is contacted before the first listing. */
-export function createSources({
-  sources,
-  stillAfterPolls,
-  createS3 = createS3Client,
-  files,
-}: SourcesOptions): readonly Source[] {
-  return sources.map((location) =>
-    location.kind === 's3'
-      ? new S3ListingSource(location, createS3())
-      : new DirectorySource(location, stillAfterPolls, files),
+function createSource<Name extends KindName>(
+  location: LocationOf<Name> & { readonly kind: Name; readonly pollIntervalMs: number },
+  dependencies: SourceDependencies,
+): Source {
+  return kinds[location.kind].createSource(location, dependencies);
+}
+
+/** Opens objects of every kind, told apart by the scheme of their ids. */
+export function createObjectOpener(dependencies: SourceDependencies): ObjectOpener {
+  const openers = new Map(
+    Object.values(kinds).map((kind): [string, ObjectOpener] => [`${kind.scheme}:`, kind.createOpener(dependencies)]),
   );
-}
-
-export function createObjectOpener(): ObjectOpener {
-  return openerOf(createS3Client());
+  return {
+    open(object, signal) {
+      const opener = openers.get(new URL(object.origin.id).protocol);
+      assert(opener !== undefined, `no kind of source has objects such as ${object.origin.id}`);
+      return opener.open(object, signal);
+    },
+    async close() {
+      await Promise.all([...openers.values()].map((opener) => opener.close()));
+    },
+  };
 }

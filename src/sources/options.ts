@@ -1,32 +1,15 @@
 /**
- * `DATABRICKS_AUDIT_SOURCE`: where deliveries are read from.
+ * `DATABRICKS_AUDIT_SOURCE`: where deliveries are read from, and how often.
  */
-import { isAbsolute, relative, resolve, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { printable } from '../runtime/printable.ts';
 import { bad, duration, good, type Parsed, variable } from '../runtime/variable.ts';
-import { readDate, readWorkspaceId } from './layout.ts';
+import { directoryAt } from './directory/index.ts';
+import { type KindName, kinds, type LocationOf, type SourceLocation } from './kinds.ts';
+import { parseSourceParameters, pollIntervalMinMs } from './source-parameters.ts';
 
-export type SourceLocation = S3Location | DirectoryLocation;
-
-export interface S3Location {
-  readonly kind: 's3';
-  readonly bucket: string;
-  /** Empty, or ends with `/`: a prefix stands for whole segments. */
-  readonly prefix: string;
-  /** `s3://bucket/prefix`, as messages call it. */
-  readonly name: string;
-}
-
-export interface DirectoryLocation {
-  readonly kind: 'directory';
-  /** Absolute; a directory or one file. */
-  readonly path: string;
-  readonly name: string;
-}
-
-const expectedLocation = 'expected s3://bucket/prefix, a directory or a file:// URL';
+const expectedLocation = `expected ${Object.values(kinds)
+  .map(({ form }) => form)
+  .join(', ')}`;
 
 export const sourceOptions = {
   DATABRICKS_AUDIT_SOURCE: variable(parseSources)
@@ -37,14 +20,15 @@ export const sourceOptions = {
     })
     .describe(
       'Required. Where Databricks delivers, separated by commas: `s3://bucket/prefix` (the folder that holds ' +
-        '`workspaceId=.../` or `date=.../`), a directory, or a `file://` URL (`%2C` for a comma in its path).',
+        '`workspaceId=.../` or `date=.../`), a directory, or a `file://` URL (`%2C` for a comma, `%3F` for a question mark). ' +
+        'A URL may end with parameters of this source: `?poll=5m`, `?mapping=databricks-audit%2C./ours.yaml`.',
     ),
-  DATABRICKS_AUDIT_POLL_INTERVAL: variable(duration(1000, '60s'))
+  DATABRICKS_AUDIT_POLL_INTERVAL: variable(duration(pollIntervalMinMs, '60s'))
     .transform((value) => value ?? 60_000)
-    .describe('Time between two listings. Default `60s`.'),
+    .describe('Time between two listings of a source. Default `60s`.'),
 };
 
-/** All problems of the list at once. */
+/** Reports all problems of the list at once. */
 function parseSources(text: string): Parsed<readonly SourceLocation[]> {
   const parsed = text.split(',').map((entry) => parseLocation(entry.trim()));
   const locations = parsed.flatMap((entry) => ('value' in entry ? [entry.value] : []));
@@ -57,63 +41,41 @@ function parseLocation(entry: string): Parsed<SourceLocation> {
   if (entry === '') return bad(`${expectedLocation} between the commas`);
   if (/\p{Cc}/u.test(entry)) return bad(`${expectedLocation} without control characters`);
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(entry)?.[1]?.toLowerCase();
-  if (scheme === undefined) return good({ kind: 'directory', path: resolve(entry), name: entry });
-  if (scheme === 'file') return parseFileUrl(entry);
-  if (scheme === 's3') return parseS3(entry);
-  return bad(`${expectedLocation}${otherSchemeHint(scheme)}`);
+  // A path is taken as it is, question marks included.
+  if (scheme === undefined) return good(directoryAt(entry));
+  const kind = Object.values(kinds).find((each) => each.scheme === scheme);
+  if (kind === undefined) return bad(`${expectedLocation}${otherSchemeHint(scheme)}`);
+  const [url = '', ...query] = entry.split('?');
+  const parameters = parseSourceParameters(query.join('?'));
+  return 'problem' in parameters ? parameters : kind.parse(url, parameters.value);
 }
 
 function otherSchemeHint(scheme: string): string {
-  if (scheme === 's3a' || scheme === 's3n') return ` (s3:// instead of ${scheme}://)`;
+  if (scheme === 's3a' || scheme === 's3n') return ` (use s3:// instead of ${scheme}://)`;
   if (scheme === 'http' || scheme === 'https') {
-    return ` (for a server that speaks S3, set AWS_ENDPOINT_URL_S3 to its ${scheme}:// address)`;
+    return ` (for an S3-compatible server, use s3:// and set AWS_ENDPOINT_URL_S3 to its ${scheme}:// address)`;
   }
-  return ` (${scheme}:// is not read)`;
+  return ` (${scheme}:// is not supported)`;
 }
 
-function parseFileUrl(entry: string): Parsed<DirectoryLocation> {
-  try {
-    return good({ kind: 'directory', path: resolve(fileURLToPath(entry)), name: entry });
-  } catch {
-    return bad('expected a file:// URL with an absolute path, such as file:///var/audit-logs');
-  }
-}
-
-/** Bucket names: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
-function parseS3(entry: string): Parsed<S3Location> {
-  const [, bucket = '', path = ''] = /^s3:\/\/([^/]*)\/*(.*)$/i.exec(entry) ?? [];
-  if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket) || bucket.includes('..')) {
-    return bad(
-      `expected a bucket name of 3 to 63 lower-case letters, digits, dots and hyphens in s3://bucket/prefix, not "${printable(bucket.replace(/^.*@/s, '***@'))}"`,
-    );
-  }
-  if (/[*?]/.test(path)) return bad('expected s3://bucket/prefix without wildcards: all workspaces below it are found');
-  const folder = path.replace(/\/+$/, '');
-  const prefix = folder === '' ? '' : `${folder}/`;
-  return good({ kind: 's3', bucket, prefix, name: `s3://${bucket}${folder === '' ? '' : `/${folder}`}` });
-}
-
-/** Two sources that see the same object would ship it twice, under two names. */
+/** Two sources that list the same object would ship it twice, under two names. */
 function findOverlaps(locations: readonly SourceLocation[]): readonly string[] {
   return locations.flatMap((inner, index) =>
     locations
       .filter((outer, outerIndex) => outerIndex !== index && contains(outer, inner))
-      // Equal locations contain each other: once is enough.
+      // Equal locations contain each other; report them once.
       .filter((outer) => !contains(inner, outer) || locations.indexOf(outer) < index)
-      .map((outer) => `expected sources that do not overlap: ${inner.name} lies within ${outer.name}`),
+      .map((outer) => `expected sources that do not overlap: ${inner.name} is inside ${outer.name}`),
   );
 }
 
-function contains(outer: SourceLocation, inner: SourceLocation): boolean {
-  if (outer.kind === 's3' && inner.kind === 's3') {
-    if (outer.bucket !== inner.bucket || !inner.prefix.startsWith(outer.prefix)) return false;
-    // A listing goes down into workspace and date folders only, so any other folder may well be a source of its own.
-    const [segment = ''] = inner.prefix.slice(outer.prefix.length).split('/');
-    return segment === '' || readWorkspaceId(segment) !== undefined || readDate(segment) !== undefined;
-  }
-  if (outer.kind === 'directory' && inner.kind === 'directory') {
-    const path = relative(outer.path, inner.path);
-    return path === '' || (!isAbsolute(path) && path !== '..' && !path.startsWith(`..${sep}`));
-  }
-  return false;
+function contains<Name extends KindName>(
+  outer: LocationOf<Name> & { readonly kind: Name },
+  inner: SourceLocation,
+): boolean {
+  return isOfKind(inner, outer.kind) && kinds[outer.kind].contains(outer, inner);
+}
+
+function isOfKind<Name extends KindName>(location: SourceLocation, kind: Name): location is LocationOf<Name> {
+  return location.kind === kind;
 }

@@ -1,12 +1,13 @@
 /**
- * What the agent did and does, in memory, from its events. The metrics, health and the live page all read from here, so what
- * one of them says is what the others say. Every collection in it has a bound.
+ * In-memory view of what the agent has done and is doing, built from its events. Metrics, health and the live page all read it, so
+ * they always agree. Every collection in it is bounded.
  */
 import type { AgentEvent, Fault, Waiting, WaitsFor } from '../contracts/observer.ts';
+import { type ResponseCode, responseCodeText } from '../model/response-code.ts';
 import { Counters } from './counters.ts';
 import { WorkspaceActivity } from './workspace-activity.ts';
 
-/** Lines of one workspace and date that earlier processes brought to their end, from the state. */
+/** From the state: the lines of one workspace and date that earlier processes settled. */
 export interface DeliveredBefore {
   readonly workspaceId: string | undefined;
   readonly date: string | undefined;
@@ -16,32 +17,33 @@ export interface DeliveredBefore {
 export interface SourceActivity {
   listedCount: number;
   unchangedCount: number;
-  /** When the last listing of recent dates ended, and the last one that met no fault. */
+  /** When the last listing of recent dates ended. */
   polledAtMs: number | undefined;
+  /** When the last listing of recent dates ended without a fault. */
   completelyPolledAtMs: number | undefined;
-  /** Of the last listing; undefined when it met none. */
+  /** The fault of the last listing of recent dates, if any. */
   listingFault: Fault | undefined;
-  /** The latest of this source, whenever that was. */
+  /** The most recent fault of this source, however old. */
   lastFault: (Fault & { readonly atMs: number }) | undefined;
 }
 
 export interface RequestCount {
   readonly outcome: string;
-  readonly httpStatus: number | undefined;
+  readonly response: ResponseCode | undefined;
   count: number;
 }
 
 export interface DeadLetterCount {
   readonly code: string;
-  readonly httpStatus: number;
-  /** In the collector's words, as they were the first time. */
+  readonly response: ResponseCode;
+  /** The collector's message, as first received. */
   readonly reason: string;
   count: number;
 }
 
-/** Stands for the workspaces, or reasons, behind the limit: OpenTelemetry's word for what has no name of its own. */
+/** Collects the workspaces or reasons beyond the limit, under OpenTelemetry's name for "anything else". */
 export const others = '_OTHER';
-/** Of a tree without workspaces. */
+/** The key of objects outside any workspace folder. */
 export const noWorkspace = '';
 
 const workspacesMax = 200;
@@ -57,10 +59,10 @@ export class Activity {
   readonly deadLetters = new Map<string, DeadLetterCount>();
   readonly batches = { accepted: 0, deadLettered: 0, mixed: 0 };
   readonly notices = { accepted: 0, deadLettered: 0 };
-  readonly visits = { unchanged: 0, settled: 0, damaged: 0, growing: 0, released: 0 };
+  readonly visits = { unchanged: 0, settled: 0, damaged: 0, growing: 0, released: 0, elsewhere: 0 };
   sentBytes = 0;
   lastSignOfLifeMs: number;
-  /** When the collector last gave a verdict on a request. */
+  /** When the collector last accepted or rejected a request. */
   collectorAnsweredAtMs: number | undefined;
   readonly #nowMs: () => number;
 
@@ -68,7 +70,7 @@ export class Activity {
     this.#nowMs = nowMs;
     this.lastSignOfLifeMs = nowMs();
     this.sources = new Map(sourceNames.map((name) => [name, newSource()]));
-    // The newest first: workspaces that are gone must not take the names of those that deliver.
+    // Newest first, so that workspaces that no longer deliver do not use up the limit.
     for (const { workspaceId, date = '', lineCount } of deliveredBefore.toSorted(byDateDescending)) {
       if (date !== '') this.#workspace(workspaceId).countOnDate(date, lineCount);
     }
@@ -91,9 +93,12 @@ export class Activity {
           event.deadLetteredCount === 0 ? 'accepted' : event.acceptedCount === 0 ? 'deadLettered' : 'mixed'
         ]++;
         break;
+      case 'batchAbandoned':
+        this.#workspace(event.workspaceId).batchAbandoned(event);
+        break;
       case 'requestEnded':
         this.sentBytes += event.requestBytes;
-        this.#countRequest(event.outcome, event.httpStatus);
+        this.#countRequest(event.outcome, event.response);
         if (event.outcome !== 'unavailable' && event.outcome !== 'misconfigured') this.collectorAnsweredAtMs = nowMs;
         break;
       case 'deadLettered':
@@ -123,7 +128,7 @@ export class Activity {
       case 'silenceChanged':
         this.#workspace(event.workspaceId).silence = event.silent ? event : undefined;
         break;
-      case 'noticeEnded':
+      case 'alertEventEnded':
         this.notices[event.outcome]++;
         break;
     }
@@ -139,29 +144,29 @@ export class Activity {
     return workspace;
   }
 
-  #countRequest(outcome: string, httpStatus: number | undefined): void {
-    const key = `${outcome} ${httpStatus}`;
+  #countRequest(outcome: string, response: ResponseCode | undefined): void {
+    const key = `${outcome} ${response && responseCodeText(response)}`;
     const entry = this.requests.get(key);
-    if (entry === undefined) this.requests.set(key, { outcome, httpStatus, count: 1 });
+    if (entry === undefined) this.requests.set(key, { outcome, response, count: 1 });
     else entry.count++;
   }
 
-  /** By code, of which there are few. */
+  /** Keyed by error code, so bounded. */
   #countFault(fault: Fault, atMs: number): void {
     const count = (this.faults.get(fault.code)?.count ?? 0) + 1;
     this.faults.set(fault.code, { count, last: fault, atMs });
   }
 
-  /** Reasons that differ in numbers only (times, sizes, line numbers) are one. */
+  /** Reasons that differ only in numbers (times, sizes, line numbers) count as one. */
   #countDeadLetters(event: AgentEvent & { kind: 'deadLettered' }): void {
-    const { code, httpStatus, recordCount } = event;
-    const key = `${code} ${httpStatus} ${event.reason.replaceAll(/\d+/g, '#')}`;
+    const { code, response, recordCount } = event;
+    const key = `${code} ${responseCodeText(response)} ${event.reason.replaceAll(/\d+/g, '#')}`;
     const isKnown = this.deadLetters.has(key) || this.deadLetters.size < deadLetterReasonsMax;
     const entry = this.deadLetters.get(isKnown ? key : others);
     if (entry !== undefined) entry.count += recordCount;
     else {
       const reason = isKnown ? event.reason : 'other reasons';
-      this.deadLetters.set(isKnown ? key : others, { code, httpStatus, reason, count: recordCount });
+      this.deadLetters.set(isKnown ? key : others, { code, response, reason, count: recordCount });
     }
   }
 

@@ -1,13 +1,13 @@
 /**
- * What the agent's own metrics and logs are about: the agent, and not Databricks, whose name the records carry.
+ * The OpenTelemetry resource of the agent's own metrics and logs: the agent itself. (The records that it ships name Databricks.)
  */
 import { type Resource, resourceFromAttributes } from '@opentelemetry/resources';
 import { packageVersion } from '../runtime/package-version.ts';
 
-/** @param more from OTEL_RESOURCE_ATTRIBUTES. */
-export function agentResource(more: Readonly<Record<string, string>>): Resource {
+/** @param configured from OTEL_RESOURCE_ATTRIBUTES. */
+export function agentResource(configured: Readonly<Record<string, string>>): Resource {
   return resourceFromAttributes({
-    ...more,
+    ...configured,
     'service.name': 'databricks-audit-otel',
     'service.version': packageVersion,
   });

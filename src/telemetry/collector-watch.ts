@@ -1,17 +1,17 @@
 /**
- * Whether the collector would take records, when there was none to send for a while.
+ * Probes the collector for readiness checks when the agent has had nothing to send for a while.
  */
 import { messageOf } from '../model/agent-error.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Activity } from './activity.ts';
 import type { CollectorAnswer } from './health.ts';
 
-/** So old may the last word of the collector be. */
+/** A response to a request counts as current for this long. */
 const freshMs = 60_000;
-/** Probes of Kubernetes come every few seconds, from several sides. */
-const askedAgainAfterMs = 15_000;
-/** Shorter than the timeout of a patient probe, so that it gets to hear the reason. */
-const answerTimeoutMs = 3_000;
+/** Kubernetes and load balancers probe readiness every few seconds each; they share one request to the collector. */
+const probeIntervalMs = 15_000;
+/** Shorter than a typical readiness probe's timeout, so that the probe still receives the reason. */
+const probeTimeoutMs = 3_000;
 
 export class CollectorWatch {
   readonly #ask: ((signal: AbortSignal) => Promise<CollectorAnswer>) | undefined;
@@ -23,13 +23,13 @@ export class CollectorWatch {
     this.#clock = clock;
   }
 
-  /** Undefined when requests tell already, or when there is no collector to ask. */
+  /** Undefined if recent requests already answer the question, or if there is no collector to probe. */
   async answer(activity: Activity): Promise<CollectorAnswer | undefined> {
     const nowMs = this.#clock.nowMs();
     const { collectorAnsweredAtMs = Number.NEGATIVE_INFINITY } = activity;
     if (this.#ask === undefined || activity.waits.has('collector')) return undefined;
     if (nowMs - collectorAnsweredAtMs < freshMs) return undefined;
-    if (this.#asked === undefined || nowMs - this.#asked.atMs >= askedAgainAfterMs) {
+    if (this.#asked === undefined || nowMs - this.#asked.atMs >= probeIntervalMs) {
       this.#asked = { atMs: nowMs, answer: ask(this.#ask) };
     }
     return await this.#asked.answer;
@@ -38,8 +38,8 @@ export class CollectorWatch {
 
 async function ask(send: (signal: AbortSignal) => Promise<CollectorAnswer>): Promise<CollectorAnswer> {
   try {
-    return await send(AbortSignal.timeout(answerTimeoutMs));
+    return await send(AbortSignal.timeout(probeTimeoutMs));
   } catch (error) {
-    return { ok: false, message: `The collector did not answer: ${messageOf(error)}`, hint: undefined };
+    return { ok: false, message: `The collector did not respond: ${messageOf(error)}`, hint: undefined };
   }
 }

@@ -1,6 +1,7 @@
 /**
- * What the agent did since it started. Two equations hold between any two events, and a test reads them under load:
- * linesRead = linesNew + linesAlreadyShipped, and linesNew = linesAccepted + linesDeadLettered + linesInFlight.
+ * Counters since the agent started. Two invariants hold after every event, and a test checks them under load:
+ * linesRead = linesNew + linesAlreadyShipped, and
+ * linesNew = linesAccepted + linesDeadLettered + linesAbandoned + linesInFlight.
  */
 import type { AgentEvent } from '../contracts/observer.ts';
 
@@ -10,19 +11,21 @@ export class Counters {
   linesAlreadyShipped = 0;
   linesAccepted = 0;
   linesDeadLettered = 0;
-  /** Object versions that were read to their end. */
+  /** In batches whose claim was taken over: another process sends them. */
+  linesAbandoned = 0;
+  /** Object versions read completely. */
   objectsShipped = 0;
-  /** Listed in a version that was settled before: not opened. */
+  /** Object versions that were already settled and therefore not opened. */
   objectsUnchanged = 0;
-  /** Object versions that could not be read to their end, this time. */
+  /** Visits that could not read the object version completely; it is retried. */
   objectsFailed = 0;
-  /** Compressed streams that are cut or corrupt; what could be decoded was shipped. */
+  /** Truncated or corrupt compressed streams; whatever could be decoded was shipped. */
   objectsDamaged = 0;
   bytesDecoded = 0;
 
-  /** Handed to the exporter, without an end yet. */
+  /** Handed to the exporter, but neither accepted nor dead-lettered yet. */
   get linesInFlight(): number {
-    return this.linesNew - this.linesAccepted - this.linesDeadLettered;
+    return this.linesNew - this.linesAccepted - this.linesDeadLettered - this.linesAbandoned;
   }
 
   observe(event: AgentEvent): void {
@@ -36,6 +39,9 @@ export class Counters {
       case 'batchEnded':
         this.linesAccepted += event.acceptedCount;
         this.linesDeadLettered += event.deadLetteredCount;
+        break;
+      case 'batchAbandoned':
+        this.linesAbandoned += event.lineCount;
         break;
       case 'objectsListed':
         this.objectsUnchanged += event.unchangedCount;

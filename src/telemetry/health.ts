@@ -1,6 +1,6 @@
 /**
- * Whether the agent lives, and whether it can do its work; each with its reason in words. To have nothing to do is no fault:
- * ready means that everything would go through.
+ * Liveness and readiness, each with a reason in plain words. An idle agent is healthy: ready means that a delivery would get through
+ * if one arrived.
  */
 import type { WaitsFor } from '../contracts/observer.ts';
 import { durationText } from '../runtime/duration.ts';
@@ -8,9 +8,9 @@ import type { Activity } from './activity.ts';
 
 export interface Health {
   readonly ok: boolean;
-  /** One word for what it is doing: `shipping`, `idle`, `starting`, `waiting` or `stuck`. */
+  /** What the agent is doing. */
   readonly status: 'shipping' | 'idle' | 'starting' | 'waiting' | 'stuck';
-  /** A sentence. */
+  /** One sentence. */
   readonly reason: string;
   readonly checks: readonly HealthCheck[];
 }
@@ -22,32 +22,32 @@ export interface HealthCheck {
   readonly hint?: string | undefined;
 }
 
-/** What an empty request to the collector came to. */
+/** The result of an empty request to the collector. */
 export interface CollectorAnswer {
   readonly ok: boolean;
   readonly message: string;
   readonly hint: string | undefined;
 }
 
-/** So long may a wait last before the agent counts as unable to do its work. */
+/** A wait that lasts longer makes the agent not ready. */
 export const waitBoundMs = 60_000;
 /**
- * Without any event for so long something hangs that should have given up by itself: every poll ends with an event, every
- * attempt to send too, and what takes long (a listing, an object) tells how far it is.
+ * If there has been no event for this long, something hangs that should have timed out: every poll and every export attempt ends with
+ * an event, and long operations (a listing, a large object) emit progress events.
  */
 export const stuckAfterMs = 3_600_000;
 
-/** The event loop turns, or nobody would answer; what is left to ask is whether anything moves. */
+/** The event loop is alive, or there would be no response; what remains to check is whether the agent makes progress. */
 export function liveness(activity: Activity, pollIntervalMs: number, nowMs: number): Health {
   const quietMs = nowMs - activity.lastSignOfLifeMs;
   if (quietMs > stuckAfterMs + 2 * pollIntervalMs) {
-    const reason = `Nothing has moved for ${durationText(quietMs)}: no listing, no request, no object`;
+    const reason = `No progress for ${durationText(quietMs)}: no listing, no request, no object`;
     return { ok: false, status: 'stuck', reason, checks: [] };
   }
   return { ...doing(activity), ok: true, checks: [] };
 }
 
-/** @param collector what it answered when there was nothing to send for a while; undefined when it need not be asked. */
+/** @param collector the result of probing the collector; undefined if no probe was needed. */
 export function readiness(activity: Activity, collector: CollectorAnswer | undefined, nowMs: number): Health {
   const checks = [
     ...[...activity.sources].map(([name, source]): HealthCheck => {
@@ -57,12 +57,12 @@ export function readiness(activity: Activity, collector: CollectorAnswer | undef
       }
       if (source.listingFault === undefined) return { name: subject, ok: false, message: 'not listed yet' };
       const { message, hint } = source.listingFault;
-      // Odd names beside the deliveries, or no deliveries yet: it could be listed, and there is nothing to do.
+      // Objects outside the delivery layout, or no deliveries yet: the listing itself worked.
       return { name: subject, ok: source.listingFault.code === 'ERR_SOURCE_LAYOUT', message, hint };
     }),
     checkWait(activity, 'collector', nowMs) ?? checkAnswer(collector),
-    checkWait(activity, 'deadLetterFile', nowMs) ?? { name: 'dead letters', ok: true, message: 'nothing waits' },
-    checkWait(activity, 'state', nowMs) ?? { name: 'state', ok: true, message: 'can be written' },
+    checkWait(activity, 'deadLetterFile', nowMs) ?? { name: 'dead letters', ok: true, message: 'no write is waiting' },
+    checkWait(activity, 'state', nowMs) ?? { name: 'state', ok: true, message: 'writable' },
   ];
   const failed = checks.find(({ ok }) => !ok);
   if (failed === undefined) return { ...doing(activity), ok: true, checks };
@@ -73,7 +73,7 @@ export function readiness(activity: Activity, collector: CollectorAnswer | undef
 
 function checkAnswer(answer: CollectorAnswer | undefined): HealthCheck {
   return answer === undefined
-    ? { name: 'collector', ok: true, message: 'takes records' }
+    ? { name: 'collector', ok: true, message: 'accepting records' }
     : { name: 'collector', ...answer };
 }
 
@@ -90,8 +90,8 @@ function doing(activity: Activity): Pick<Health, 'status' | 'reason'> {
   const [wait] = activity.waits.values();
   if (wait !== undefined) return { status: 'waiting', reason: wait.fault.message };
   const inFlight = activity.counters.linesInFlight;
-  if (inFlight > 0) return { status: 'shipping', reason: `${inFlight} lines are in flight` };
+  if (inFlight > 0) return { status: 'shipping', reason: `${inFlight} lines in flight` };
   const isListed = [...activity.sources.values()].every(({ polledAtMs }) => polledAtMs !== undefined);
-  if (!isListed) return { status: 'starting', reason: 'The first listing is under way' };
-  return { status: 'idle', reason: 'There is nothing to do: what was listed is shipped' };
+  if (!isListed) return { status: 'starting', reason: 'The first listing is in progress' };
+  return { status: 'idle', reason: 'Everything that was listed has been shipped' };
 }

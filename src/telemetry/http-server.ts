@@ -1,6 +1,6 @@
 /**
- * The one port of the agent: health, metrics, the live page and its events. Reads only. It never holds up the shipping: what it
- * answers is made from memory, clients are few, and a slow one misses updates instead of filling a buffer.
+ * The agent's only HTTP server: health, metrics, the live page and its event stream, all read-only. It never delays shipping:
+ * responses come from memory, the number of clients is limited, and a slow client misses updates instead of filling a buffer.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -13,20 +13,20 @@ import type { HttpAddress } from './options.ts';
 export interface HttpContent {
   readonly livez: () => Health;
   readonly readyz: () => Promise<Health>;
-  /** Undefined when metrics are not to be fetched. */
+  /** Undefined if the Prometheus exporter is off. */
   readonly metrics: (() => Promise<string>) | undefined;
   /** By path. */
   readonly pageFiles: ReadonlyMap<string, LivePageFile>;
   /** What the live page shows, as JSON. */
   readonly snapshot: () => string;
-  /** No connection could be accepted (too many open files, say); those that are there go on. */
+  /** A connection could not be accepted, for example because of too many open files. Open connections are not affected. */
   readonly onError: (error: Error) => void;
 }
 
 const updateIntervalMs = 1000;
 const watchersMax = 16;
 
-/** What a browser may do with the page: nothing but what is served here. Text of records never becomes code. */
+/** The page may load only what this server serves, and text from records can never run as code. */
 const securityHeaders = {
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
@@ -53,7 +53,7 @@ export class HttpServer {
     this.#server.maxConnections = 128;
   }
 
-  /** Rejects with what the operating system says. @returns where it listens. */
+  /** Rejects with the operating system's error. @returns the URL. */
   async listen({ host, port }: HttpAddress): Promise<string> {
     this.#server.listen({ host, port });
     await once(this.#server, 'listening');
@@ -75,9 +75,9 @@ export class HttpServer {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     for (const [name, value] of Object.entries(securityHeaders)) response.setHeader(name, value);
     if (request.method !== 'GET' && request.method !== 'HEAD') {
-      return send(response.setHeader('allow', 'GET, HEAD'), 405, 'text/plain', 'Only GET and HEAD are answered\n');
+      return send(response.setHeader('allow', 'GET, HEAD'), 405, 'text/plain', 'Only GET and HEAD are allowed\n');
     }
-    if (!this.#isMeant(request)) return send(response, 421, 'text/plain', 'This name does not lead here\n');
+    if (!this.#isExpectedHost(request)) return send(response, 421, 'text/plain', 'Unexpected Host header\n');
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
     const { livez, readyz, metrics, pageFiles, snapshot } = this.#content;
     const file = pageFiles.get(path);
@@ -95,14 +95,14 @@ export class HttpServer {
       case '/events':
         return this.#watch(response);
     }
-    return send(response, 404, 'text/plain', 'There is nothing here; try / /livez /readyz /metrics /status.json\n');
+    return send(response, 404, 'text/plain', 'Not found; try / /livez /readyz /metrics /status.json\n');
   }
 
   /**
-   * A web site can make its own name point to 127.0.0.1 and then read what is served there (DNS rebinding), but it cannot
-   * change the name that the browser sends.
+   * Prevents DNS rebinding: a web site can point its own name at 127.0.0.1 and read what is served there, but it cannot change the
+   * Host header that the browser sends.
    */
-  #isMeant({ headers }: IncomingMessage): boolean {
+  #isExpectedHost({ headers }: IncomingMessage): boolean {
     if (!this.#loopbackOnly || headers.host === undefined) return true;
     const name = headers.host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
     return name === 'localhost' || isIP(name) !== 0;
@@ -110,7 +110,7 @@ export class HttpServer {
 
   #watch(response: ServerResponse): void {
     if (this.#watchers.size >= watchersMax) {
-      send(response, 503, 'text/plain', 'Too many pages are open\n');
+      send(response, 503, 'text/plain', 'Too many live pages are open\n');
       return;
     }
     response.writeHead(200, { 'content-type': 'text/event-stream' });

@@ -1,10 +1,11 @@
 /**
- * Every metric of the agent, as data: the meter is made from this table, and so is docs/metrics.md. Names and units are
- * OpenTelemetry's where its semantic conventions have one (`http.client.request.duration`, `process.*`).
+ * All metrics of the agent in one table, from which both the meter and docs/metrics.md are generated. Names and units follow
+ * OpenTelemetry's semantic conventions where they define one (`http.client.request.duration`, `process.*`).
  */
 import type { Attributes } from '@opentelemetry/api';
 import type { AgentEvent } from '../contracts/observer.ts';
 import { errorCodes } from '../model/agent-error.ts';
+import type { ResponseCode } from '../model/response-code.ts';
 import { packageVersion } from '../runtime/package-version.ts';
 import { nodeVersion, type ProcessFigures } from '../runtime/process-figures.ts';
 import type { Activity } from './activity.ts';
@@ -12,7 +13,7 @@ import type { WorkspaceActivity } from './workspace-activity.ts';
 
 interface Instrument {
   readonly name: string;
-  /** Of the Unified Code for Units of Measure; in braces what is counted. */
+  /** A UCUM unit; annotations in braces name what is counted. */
   readonly unit: string;
   readonly attributes: readonly string[];
   readonly meaning: string;
@@ -27,13 +28,13 @@ export interface MetricSources {
 
 type Reading = readonly [value: number, attributes?: Attributes];
 
-/** Read at each collection, all of them at the same moment. */
+/** Read at each collection, all at the same moment. */
 export interface ObservedInstrument extends Instrument {
   readonly type: 'counter' | 'upDownCounter' | 'gauge';
   readonly read: (sources: MetricSources) => Iterable<Reading>;
 }
 
-/** Recorded when something happens. */
+/** Recorded when an event occurs. */
 export interface Histogram extends Instrument {
   readonly type: 'histogram';
   readonly boundaries: readonly number[];
@@ -43,43 +44,56 @@ export interface Histogram extends Instrument {
 const workspaceId = 'databricks.workspace.id';
 const sourceName = 'databricks.audit.source';
 const httpStatusCode = 'http.response.status_code';
+const grpcStatusCode = 'rpc.grpc.status_code';
 const errorType = 'error.type';
 
 /** From a second to a week. */
 const lagBoundariesS = [1, 5, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400, 604_800];
-/** As the semantic conventions advise for HTTP. */
+/** The boundaries that the semantic conventions recommend for HTTP. */
 const requestBoundariesS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
 
 export const observedInstruments: readonly ObservedInstrument[] = [
-  ofWorkspace('counter', 'lines.read', '{line}', 'Lines read. Always new + already shipped.', (it) => it.readCount),
+  ofWorkspace(
+    'counter',
+    'lines.read',
+    '{line}',
+    'Lines read; always equals new + already shipped.',
+    (it) => it.readCount,
+  ),
   ofWorkspace(
     'counter',
     'lines.already_shipped',
     '{line}',
-    'Of these, shipped before.',
+    'Lines read that had been shipped before.',
     (it) => it.alreadyShippedCount,
   ),
   ofWorkspace(
     'counter',
     'lines.new',
     '{line}',
-    'Of these, handed to the exporter. Always accepted + dead-lettered + in flight.',
+    'Lines handed to the exporter; always equals accepted + dead-lettered + in flight.',
     (it) => it.newCount,
   ),
-  ofWorkspace('counter', 'lines.accepted', '{line}', 'Lines that the collector accepted.', (it) => it.acceptedCount),
+  ofWorkspace('counter', 'lines.accepted', '{line}', 'Lines accepted by the collector.', (it) => it.acceptedCount),
   ofWorkspace(
     'counter',
     'lines.dead_lettered',
     '{line}',
-    'Lines that the collector refused for good; they are in the dead-letter files.',
+    'Lines permanently rejected by the collector; they are in the dead-letter files.',
     (it) => it.deadLetteredCount,
   ),
-  ofWorkspace('upDownCounter', 'lines.in_flight', '{line}', 'Lines without an end yet.', (it) => it.inFlightCount),
+  ofWorkspace(
+    'upDownCounter',
+    'lines.in_flight',
+    '{line}',
+    'Lines neither accepted nor dead-lettered yet.',
+    (it) => it.inFlightCount,
+  ),
   ofWorkspace(
     'counter',
     'events.late',
     '{event}',
-    'Events delivered later than `DATABRICKS_AUDIT_LATE_AFTER` after they took place, by the LastModified of their object.',
+    'Events delivered more than `DATABRICKS_AUDIT_LATE_AFTER` after they occurred, judged by the LastModified of their object.',
     (it) => it.lateCount,
   ),
   {
@@ -88,11 +102,11 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     unit: '{record}',
     attributes: [errorType, httpStatusCode],
     meaning:
-      'Records that were refused for good, of lines and of notices, by how. The reasons in words are on the live page and in the files.',
+      'Permanently rejected records (lines and silence notices) by error code and HTTP status. The live page and the dead-letter files give the full reasons.',
     read: ({ activity }) =>
-      sumBy(activity.deadLetters.values(), ({ code, httpStatus, count }) => [
+      sumBy(activity.deadLetters.values(), ({ code, response, count }) => [
         count,
-        { [errorType]: code, [httpStatusCode]: httpStatus },
+        { [errorType]: code, ...status(response) },
       ]),
   },
   {
@@ -100,7 +114,8 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     type: 'counter',
     unit: '{record}',
     attributes: ['databricks.audit.outcome'],
-    meaning: 'Notices of silence and of its end that came to theirs: `accepted` or `dead_lettered`. They are no lines.',
+    meaning:
+      'Completed silence notices (silence began or ended), `accepted` or `dead_lettered`. They do not count as lines.',
     read: ({ activity: { notices } }) => [
       [notices.accepted, { 'databricks.audit.outcome': 'accepted' }],
       [notices.deadLettered, { 'databricks.audit.outcome': 'dead_lettered' }],
@@ -111,7 +126,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     type: 'counter',
     unit: 'By',
     attributes: [],
-    meaning: 'Bytes of objects that were read, after decompression.',
+    meaning: 'Bytes read from objects, after decompression.',
     read: ({ activity }) => [[activity.counters.bytesDecoded]],
   },
   {
@@ -119,7 +134,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     type: 'counter',
     unit: 'By',
     attributes: [],
-    meaning: 'Bytes of requests that were sent, repeats included, before compression.',
+    meaning: 'Bytes sent in requests, including retries, before compression.',
     read: ({ activity }) => [[activity.sentBytes]],
   },
   {
@@ -127,7 +142,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     type: 'counter',
     unit: '{batch}',
     attributes: ['databricks.audit.outcome'],
-    meaning: 'Batches that came to their end: `accepted`, `dead_lettered`, or `mixed`.',
+    meaning: 'Completed batches: `accepted`, `dead_lettered`, or `mixed`.',
     read: ({ activity: { batches } }) => [
       [batches.accepted, { 'databricks.audit.outcome': 'accepted' }],
       [batches.deadLettered, { 'databricks.audit.outcome': 'dead_lettered' }],
@@ -140,21 +155,18 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     unit: '{request}',
     attributes: ['databricks.audit.outcome', httpStatusCode],
     meaning:
-      'Requests without a verdict, which are sent again: `unavailable` or `misconfigured`. No status when there was no answer.',
+      'Failed requests that are retried: `unavailable` or `misconfigured`. Without a status if there was no response.',
     read: ({ activity }) =>
       [...activity.requests.values()]
         .filter(({ outcome }) => outcome === 'unavailable' || outcome === 'misconfigured')
-        .map(({ outcome, httpStatus, count }) => [
-          count,
-          { 'databricks.audit.outcome': outcome, ...status(httpStatus) },
-        ]),
+        .map(({ outcome, response, count }) => [count, { 'databricks.audit.outcome': outcome, ...status(response) }]),
   },
   {
     name: 'databricks.audit.objects.listed',
     type: 'counter',
     unit: '{object}',
     attributes: [sourceName],
-    meaning: 'Objects that listings showed.',
+    meaning: 'Objects returned by listings.',
     read: ({ activity }) => ofSources(activity, ({ listedCount }) => listedCount),
   },
   {
@@ -162,7 +174,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     type: 'counter',
     unit: '{object}',
     attributes: [sourceName],
-    meaning: 'Of these, settled in this version before: not opened.',
+    meaning: 'Listed objects whose version was already settled; they are not opened.',
     read: ({ activity }) => ofSources(activity, ({ unchangedCount }) => unchangedCount),
   },
   {
@@ -171,7 +183,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     unit: '{object}',
     attributes: ['databricks.audit.outcome'],
     meaning:
-      'Visits to objects: `settled`, `damaged` (final for this version), `growing`, `released` (offered again), `unchanged` (settled meanwhile).',
+      'Visits to objects by outcome: `settled`, `damaged` (final for this version), `growing`, `released` (retried later), `unchanged` (settled in the meantime).',
     read: ({ activity }) =>
       Object.entries(activity.visits).map(([outcome, count]) => [count, { 'databricks.audit.outcome': outcome }]),
   },
@@ -180,8 +192,8 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     type: 'counter',
     unit: '{fault}',
     attributes: [errorType],
-    meaning: 'Faults by code; errors.md tells of each.',
-    // Also those that never happened: a series that begins at 1 has not increased, as Prometheus sees it.
+    meaning: 'Faults by error code; [errors.md](errors.md) explains each one.',
+    // Include codes that have not occurred: if a series starts at 1, Prometheus sees no increase.
     read: ({ activity }) => errorCodes.map((code) => [activity.faults.get(code)?.count ?? 0, { [errorType]: code }]),
   },
   {
@@ -189,7 +201,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     type: 'gauge',
     unit: '1',
     attributes: ['databricks.audit.waiting.for'],
-    meaning: '1 while shipping waits for the `collector`, the `dead_letter_file` or the `state`, else 0.',
+    meaning: '1 while shipping waits for the `collector`, the `dead_letter_file` or the `state`, otherwise 0.',
     read: ({ activity: { waits } }) => [
       [waits.has('collector') ? 1 : 0, { 'databricks.audit.waiting.for': 'collector' }],
       [waits.has('deadLetterFile') ? 1 : 0, { 'databricks.audit.waiting.for': 'dead_letter_file' }],
@@ -201,14 +213,15 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     type: 'gauge',
     unit: 's',
     attributes: [sourceName],
-    meaning: 'Unix time of the last listing of recent dates without a fault. Absent before the first one.',
+    meaning:
+      'Unix time of the last listing of recent dates that completed without a fault. Absent before the first one.',
     read: ({ activity }) => ofSources(activity, ({ completelyPolledAtMs }) => toSeconds(completelyPolledAtMs)),
   },
   ofWorkspace(
     'gauge',
     'last_event.timestamp',
     's',
-    'Unix time of the newest event that was accepted. Absent before the first one.',
+    'Unix time of the newest accepted event. Absent before the first one.',
     (it) => toSeconds(it.lastEventMs),
   ),
   {
@@ -216,12 +229,16 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     type: 'gauge',
     unit: 's',
     attributes: [workspaceId],
-    meaning: 'Age of the oldest event that is under way; 0 when none is.',
+    meaning: 'Age of the oldest event in flight; 0 if none is.',
     read: ({ activity, nowMs }) =>
       ofWorkspaces(activity, ({ oldestUnsettledMs }) => toSeconds(nowMs - (oldestUnsettledMs ?? nowMs))),
   },
-  ofWorkspace('gauge', 'silent', '1', '1 while the workspace is silent for too long, else 0.', (it) =>
-    it.silence === undefined ? 0 : 1,
+  ofWorkspace(
+    'gauge',
+    'silent',
+    '1',
+    '1 while the workspace has been silent for longer than `DATABRICKS_AUDIT_SILENCE_AFTER`, otherwise 0.',
+    (it) => (it.silence === undefined ? 0 : 1),
   ),
   {
     name: 'databricks.audit.state.size',
@@ -236,7 +253,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     type: 'gauge',
     unit: '1',
     attributes: ['service.version', 'process.runtime.version'],
-    meaning: 'Always 1; which build this is.',
+    meaning: 'Always 1; the attributes identify the build.',
     read: () => [[1, { 'service.version': packageVersion, 'process.runtime.version': nodeVersion }]],
   },
   {
@@ -244,7 +261,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     type: 'gauge',
     unit: 's',
     attributes: [],
-    meaning: 'Since the process started.',
+    meaning: 'Time since the process started.',
     read: ({ process }) => [[process.uptimeS]],
   },
   {
@@ -252,7 +269,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     type: 'counter',
     unit: 's',
     attributes: ['cpu.mode'],
-    meaning: 'Processor time, `user` and `system`.',
+    meaning: 'CPU time, `user` and `system`.',
     read: ({ process }) => [
       [process.userCpuS, { 'cpu.mode': 'user' }],
       [process.systemCpuS, { 'cpu.mode': 'system' }],
@@ -263,7 +280,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     type: 'upDownCounter',
     unit: 'By',
     attributes: [],
-    meaning: 'Memory that is resident.',
+    meaning: 'Resident memory.',
     read: ({ process }) => [[process.residentBytes]],
   },
 ];
@@ -274,7 +291,8 @@ export const histograms: readonly Histogram[] = [
     type: 'histogram',
     unit: 's',
     attributes: [],
-    meaning: 'From an event to its acceptance, of the oldest event of each batch. Databricks delivers late by itself.',
+    meaning:
+      'Time from the oldest event of a batch to the acceptance of the batch. Includes the delay of the delivery by Databricks.',
     boundaries: lagBoundariesS,
     record: (event, nowMs) =>
       event.kind === 'batchEnded' && event.acceptedCount > 0 && event.eventTimes !== undefined
@@ -286,7 +304,8 @@ export const histograms: readonly Histogram[] = [
     type: 'histogram',
     unit: 's',
     attributes: [],
-    meaning: 'From the LastModified of an object to the acceptance of a batch of it: the share of the agent.',
+    meaning:
+      "Time from an object's LastModified to the acceptance of each batch from it: the agent's share of the delay.",
     boundaries: lagBoundariesS,
     record: (event, nowMs) =>
       event.kind === 'batchEnded' && event.acceptedCount > 0
@@ -298,14 +317,14 @@ export const histograms: readonly Histogram[] = [
     type: 'histogram',
     unit: 's',
     attributes: ['http.request.method', httpStatusCode, errorType],
-    meaning: 'Requests to the collector. `error.type` is the status, or `_OTHER` when there was no answer.',
+    meaning: 'Duration of requests to the collector. `error.type` is the status, or `_OTHER` if there was no response.',
     boundaries: requestBoundariesS,
     record: (event) => {
       if (event.kind !== 'requestEnded') return undefined;
-      const { httpStatus, durationMs } = event;
-      const failure = httpStatus === undefined ? '_OTHER' : httpStatus >= 400 ? String(httpStatus) : undefined;
+      const { response, durationMs } = event;
+      const failure = response === undefined ? '_OTHER' : response.code >= 400 ? String(response.code) : undefined;
       const error = failure === undefined ? {} : { [errorType]: failure };
-      return [durationMs / 1000, { 'http.request.method': 'POST', ...status(httpStatus), ...error }];
+      return [durationMs / 1000, { 'http.request.method': 'POST', ...status(response), ...error }];
     },
   },
 ];
@@ -346,7 +365,7 @@ function ofSources(
   });
 }
 
-/** Entries that differ in what is no attribute are one. */
+/** Adds up entries that have the same attributes. */
 function sumBy<Entry>(entries: Iterable<Entry>, toReading: (entry: Entry) => readonly [number, Attributes]): Reading[] {
   const sums = new Map<string, readonly [number, Attributes]>();
   for (const entry of entries) {
@@ -357,8 +376,9 @@ function sumBy<Entry>(entries: Iterable<Entry>, toReading: (entry: Entry) => rea
   return [...sums.values()];
 }
 
-function status(httpStatus: number | undefined): Attributes {
-  return httpStatus === undefined ? {} : { [httpStatusCode]: httpStatus };
+function status(response: ResponseCode | undefined): Attributes {
+  if (response === undefined) return {};
+  return { [response.protocol === 'http' ? httpStatusCode : grpcStatusCode]: response.code };
 }
 
 function toSeconds(timeMs: number | undefined): number | undefined {

@@ -1,12 +1,12 @@
 /**
- * The end of a process waits for what OpenTelemetry's exporters still have to send, but not for a collector that is gone: Docker
- * kills ten seconds behind its SIGTERM, and requests with records have eight of them.
+ * Bounds how long shutdown waits for the last push of OpenTelemetry's exporters, in case the collector is down: Docker sends SIGKILL
+ * ten seconds after SIGTERM, and requests with records may take eight of those.
  */
 import type { Clock } from '../runtime/clock.ts';
 
 const waitMs = 500;
 
-/** Resolves when the push has ended, or after half a second. */
+/** Settles with the push, or resolves after `waitMs`. */
 export async function waitForLastPush(push: Promise<void>, clock: Clock): Promise<void> {
   const ended = new AbortController();
   const timer = clock.sleep(waitMs, ended.signal).catch(() => {});

@@ -1,5 +1,5 @@
 /**
- * The files of the live page. They lie in live-page/ as they are served: there is nothing to build.
+ * The files of the live page, served from live-page/ as they are; there is no build step.
  */
 import { readFileSync } from 'node:fs';
 
@@ -15,7 +15,7 @@ const files: readonly (readonly [path: string, name: string, contentType: string
   ['/icon.svg', 'icon.svg', 'image/svg+xml'],
 ];
 
-/** By path. */
+/** Keyed by URL path. */
 export function readLivePage(): ReadonlyMap<string, LivePageFile> {
   return new Map(
     files.map(([path, name, contentType]) => {

@@ -1,6 +1,6 @@
 /**
- * The metrics of OpenTelemetry's SDK, made from the table of instruments. One callback reads all that is observed, at once and
- * from one place, so the sums of one scrape agree with each other.
+ * Registers the instruments with OpenTelemetry's SDK. A single callback reads all observed values at the same moment, so the sums
+ * within one scrape are consistent.
  */
 import type { ObservableCounter, ObservableGauge, ObservableUpDownCounter } from '@opentelemetry/api';
 import { type IMetricReader, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
@@ -15,15 +15,15 @@ export interface MetricsOptions {
   readonly exporters: readonly MetricsExporter[];
   readonly pushIntervalMs: number;
   readonly pushTimeoutMs: number;
-  /** More attributes of the resource that the metrics are about: the agent itself. */
+  /** Additional attributes of the agent's own resource. */
   readonly resourceAttributes: Readonly<Record<string, string>>;
 }
 
 export interface Metrics {
   observe(event: AgentEvent, nowMs: number): void;
-  /** In the text format of Prometheus; undefined when nobody wants it. */
+  /** Renders the Prometheus text format; undefined if that exporter is off. */
   render: (() => Promise<string>) | undefined;
-  /** Pushes a last time. */
+  /** Pushes one last time. */
   close(): Promise<void>;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What the user decides about metrics, health and the live page.
+ * Options for metrics, health and the live page.
  */
 import { isIP } from 'node:net';
 import { bad, good, type Parsed, variable, wholeNumber } from '../runtime/variable.ts';
@@ -17,25 +17,25 @@ export const telemetryOptions = {
   DATABRICKS_AUDIT_HTTP: variable<HttpAddress | 'off'>((text) => (text === 'off' ? good(text) : parseAddress(text)))
     .transform((value) => value ?? httpDefault)
     .describe(
-      'Where `run` serves health (`/livez`, `/readyz`), Prometheus metrics (`/metrics`) and the live page (`/`): `host:port`, `[::1]:port`, `0.0.0.0:port` for all addresses, or `off`. Default `127.0.0.1:9464`.',
+      'Address on which `run` serves health (`/livez`, `/readyz`), Prometheus metrics (`/metrics`) and the live page (`/`): `host:port`, `[::1]:port`, `0.0.0.0:port` for all interfaces, or `off`. Default `127.0.0.1:9464`.',
     ),
   OTEL_METRICS_EXPORTER: variable(parseMetricsExporters)
     .transform((value) => value ?? ['prometheus' as const])
     .describe(
-      'Where metrics of the agent go: `prometheus` to be fetched from `/metrics`, `otlp` pushed to the collector, both with a comma between them, or `none`. Default `prometheus`.',
+      "Exporters for the agent's own metrics: `prometheus` (scraped from `/metrics`), `otlp` (pushed to the collector), `prometheus,otlp` for both, or `none`. Default `prometheus`.",
     ),
   OTEL_METRIC_EXPORT_INTERVAL: variable(wholeNumber(1000, 2 ** 31 - 1))
     .transform((value) => value ?? 60_000)
-    .describe('Milliseconds between two pushes of `otlp`. Default `60000`.'),
+    .describe('Interval between two `otlp` metric pushes, in milliseconds. Default `60000`.'),
   OTEL_METRIC_EXPORT_TIMEOUT: variable(wholeNumber(1, 2 ** 31 - 1))
     .transform((value) => value ?? 30_000)
-    .describe('Milliseconds that one push may take; not longer than the interval. Default `30000`.'),
+    .describe('Timeout of one metric push, in milliseconds; capped at the interval. Default `30000`.'),
   DATABRICKS_AUDIT_SELF_LOGS: variable((text) =>
     text === 'stderr' || text === 'otlp' ? good<'stderr' | 'otlp'>(text) : bad('expected stderr or otlp'),
   )
     .transform((value) => value ?? 'stderr')
     .describe(
-      'Where the log of `run` goes: `stderr`, or `otlp` for the collector as well, as protobuf and as the service `databricks-audit-otel`. Default `stderr`.',
+      "Destination of the agent's own log while `run` is active: `stderr`, or `otlp` for standard error and the collector (as protobuf, under the service name `databricks-audit-otel`). Default `stderr`.",
     ),
 };
 

@@ -1,6 +1,6 @@
 /**
- * The agent's own log, sent to the collector as well. Standard error stays complete. What the collector does not take is dropped
- * here without a word, because a word would be one more line to send, and so on for ever.
+ * Sends the agent's own log to the collector in addition to standard error, which always has every line. Lines that the collector does
+ * not accept are dropped silently: logging the failure would produce another line to send, and so on.
  */
 import { type Attributes, SeverityNumber } from '@opentelemetry/api';
 import { OTLPLogExporter } from '@opentelemetry/exporter-logs-otlp-proto';
@@ -10,9 +10,9 @@ import { packageVersion } from '../runtime/package-version.ts';
 import { agentResource } from './agent-resource.ts';
 
 export interface OwnLogs {
-  /** @param line of the log, as JSON. */
+  /** @param line one log line as JSON. */
   write(line: string): void;
-  /** Sends what is left. */
+  /** Sends the remaining lines. */
   close(): Promise<void>;
 }
 
@@ -38,7 +38,7 @@ const logLine = z.looseObject({
     .optional(),
 });
 
-/** The exporter reads its own standard variables: endpoint, headers, compression, timeout, certificates. */
+/** The exporter reads the standard variables itself: endpoint, headers, compression, timeout, certificates. */
 export function createOwnLogs(resourceAttributes: Readonly<Record<string, string>>): OwnLogs {
   const provider = new LoggerProvider({
     resource: agentResource(resourceAttributes),
@@ -60,7 +60,7 @@ export function createOwnLogs(resourceAttributes: Readonly<Record<string, string
   };
 }
 
-/** By the semantic conventions of exceptions. */
+/** Follows the semantic conventions for exceptions. */
 function errorAttributes({ message, code, hint, stack }: NonNullable<z.output<typeof logLine>['err']>): Attributes {
   return {
     'exception.message': message,

@@ -1,14 +1,14 @@
 /**
- * The metrics in the text format of Prometheus, for whoever asks on our own port. The exporter's package brings a server of its
- * own and leaves units out of names, which OpenTelemetry's specification wants in (compatibility/prometheus_and_openmetrics.md):
- * only its serializer is used.
+ * Renders the metrics in the Prometheus text format, to be served on the agent's own port. Uses only the serializer of the exporter
+ * package, because the package starts a server of its own and omits units from names, although OpenTelemetry's specification asks
+ * for them (compatibility/prometheus_and_openmetrics.md).
  */
 import { PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { type MetricData, MetricReader } from '@opentelemetry/sdk-metrics';
 
 const unitSuffixes: Readonly<Record<string, string>> = { s: '_seconds', By: '_bytes' };
 
-/** How the metric is called over there, without the `_total` of counters. */
+/** The name of the metric in Prometheus, without the `_total` suffix of counters. */
 export function prometheusName(name: string, unit: string): string {
   return `${name.replaceAll('.', '_')}${unitSuffixes[unit] ?? ''}`;
 }
@@ -30,7 +30,7 @@ export class PrometheusReader extends MetricReader {
   protected override async onShutdown(): Promise<void> {}
 }
 
-/** The unit is in the name then, and `# UNIT` is no comment that the text format knows. */
+/** Moves the unit into the name; the text format has no `# UNIT` comment. */
 function withUnitInName(metric: MetricData): MetricData {
   const { name, unit } = metric.descriptor;
   return { ...metric, descriptor: { ...metric.descriptor, name: prometheusName(name, unit), unit: '' } };

@@ -1,6 +1,6 @@
 /**
- * The official OTLP exporter of metrics, which tells our log when the collector does not take them. It reads its own standard
- * variables: endpoint, headers, compression, timeout, certificates.
+ * OpenTelemetry's OTLP metric exporter, with failures reported to the agent's log. It reads the standard variables itself: endpoint,
+ * headers, compression, timeout, certificates.
  */
 import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-proto';
 
@@ -15,7 +15,7 @@ export class PushExporter extends OTLPMetricExporter {
   override export(...[metrics, onResult]: Parameters<OTLPMetricExporter['export']>): void {
     super.export(metrics, (result) => {
       if (result.error !== undefined) this.#onFailure(result.error);
-      // Told here; the SDK would tell it to a handler of the whole process.
+      // Already reported; otherwise the SDK would pass the error to its process-wide handler.
       onResult({ code: 0 });
     });
   }

@@ -1,5 +1,5 @@
 /**
- * Renders docs/metrics.md from the table of instruments, so that it cannot tell anything else.
+ * Generates docs/metrics.md from the table of instruments, so the two cannot diverge.
  */
 import { histograms, observedInstruments } from './instruments.ts';
 import { prometheusName } from './prometheus.ts';
@@ -11,7 +11,7 @@ const typeNames = {
   histogram: 'histogram',
 } as const;
 
-/** The names under which Prometheus has the series of all instruments. */
+/** The Prometheus names of all series. */
 export function prometheusSeries(): readonly string[] {
   return [...observedInstruments, ...histograms].flatMap(({ name, unit, type }) => {
     const series = prometheusName(name, unit);
@@ -32,36 +32,36 @@ export function renderMetricsReference(): string {
 
 const introduction = `# Metrics
 
-What \`run\` counts and measures about itself. \`OTEL_METRICS_EXPORTER\` says where it goes: \`prometheus\`, the default, serves it on
-\`/metrics\` of \`DATABRICKS_AUDIT_HTTP\`; \`otlp\` pushes it to the collector every \`OTEL_METRIC_EXPORT_INTERVAL\` milliseconds, as
-protobuf, to \`/v1/metrics\` below \`OTEL_EXPORTER_OTLP_ENDPOINT\` and with the headers, certificates (as they are at the start) and
-compression of the other general variables. The \`_METRICS_\` forms of these work as the OpenTelemetry SDK reads them.
+The metrics that \`run\` exposes about itself. \`OTEL_METRICS_EXPORTER\` selects the exporters: \`prometheus\` (the default) serves
+them on \`/metrics\` of \`DATABRICKS_AUDIT_HTTP\`; \`otlp\` pushes them to the collector every \`OTEL_METRIC_EXPORT_INTERVAL\`
+milliseconds, as protobuf, to \`/v1/metrics\` below \`OTEL_EXPORTER_OTLP_ENDPOINT\`, with the headers, certificates and compression
+of the general variables. Certificates are read once, at start. The SDK also honours the \`_METRICS_\` forms of these variables.
 
-Each row names the metric as OpenTelemetry has it, and below as Prometheus does. Everything counts from the start of the process.
+Each row gives the OpenTelemetry name of the metric and, below it, the Prometheus name. All counters start at zero with the process.
 
 <!-- Written by "npm run docs" from src/telemetry/instruments.ts. -->
 
 | metric | type | unit | attributes | meaning |
 |---|---|---|---|---|`;
 
-const notes = `## What holds at every collection
+const notes = `## Invariants
 
-For each workspace and in sum, because all of it is read at the same moment:
+All values are read at the same moment, so these hold at every collection, for each workspace and for the totals:
 
 - \`lines.read\` = \`lines.new\` + \`lines.already_shipped\`
 - \`lines.new\` = \`lines.accepted\` + \`lines.dead_lettered\` + \`lines.in_flight\`
 
-And in sum, while no batch and no notice is under way:
+For the totals, while no batch and no silence notice is in flight:
 
 - \`dead_letters\` = \`lines.dead_lettered\` + \`notices\` with the outcome \`dead_lettered\`
 
 ## Workspaces
 
-\`databricks.workspace.id\` is the workspace in the path of the object; series of the legacy layout, which has none, go without.
-The first 200 workspaces that the agent meets have series of their own. All others share \`_OTHER\`.
+\`databricks.workspace.id\` is the workspace ID from the path of the object. Objects in the legacy layout have none, so their series
+omit the attribute. The first 200 workspaces get their own series; all others share \`_OTHER\`.
 
 ## Alerts
 
-[examples/prometheus/alerts.yaml](../examples/prometheus/alerts.yaml) has rules for Prometheus, and the [runbook](runbook.md) a section for
-each.
+[examples/prometheus/alerts.yaml](../examples/prometheus/alerts.yaml) contains alerting rules for Prometheus; the
+[runbook](runbook.md) has a section for each.
 `;

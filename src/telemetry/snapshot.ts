@@ -1,13 +1,14 @@
 /**
- * What the live page shows, as plain data: /status.json and the events of the page.
+ * The content of the live page as plain data, for /status.json and the page's event stream.
  */
+import { responseCodeText } from '../model/response-code.ts';
 import { packageVersion } from '../runtime/package-version.ts';
 import { printable } from '../runtime/printable.ts';
 import type { Activity, SourceActivity } from './activity.ts';
 import { type Health, readiness } from './health.ts';
 import type { WorkspaceActivity } from './workspace-activity.ts';
 
-/** One variable as it was set; secrets are masked. */
+/** A variable as configured, with secrets masked. */
 export interface Setting {
   readonly name: string;
   readonly value: string;
@@ -53,7 +54,12 @@ export function takeSnapshot({ activity, nowMs, startedAtMs, stateBytes, residen
       .sort(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }))
       .map(([id, workspace]) => describeWorkspace(id, workspace)),
     deadLetters: [...activity.deadLetters.values()]
-      .map(({ code, httpStatus, reason, count }) => ({ code, httpStatus, reason: printable(reason), count }))
+      .map(({ code, response, reason, count }) => ({
+        code,
+        response: responseCodeText(response),
+        reason: printable(reason),
+        count,
+      }))
       .sort((a, b) => b.count - a.count),
     notices: { ...activity.notices },
     faults: [...activity.faults].map(([code, { count, last, atMs }]) => ({
@@ -67,7 +73,7 @@ export function takeSnapshot({ activity, nowMs, startedAtMs, stateBytes, residen
   };
 }
 
-/** Without asking the collector: the page is looked at far too often for that. */
+/** Does not probe the collector: the page updates far too often for that. */
 function healthOf(activity: Activity, nowMs: number): Omit<Health, 'checks'> {
   const { ok, status, reason } = readiness(activity, undefined, nowMs);
   return { ok, status, reason };

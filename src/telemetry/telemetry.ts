@@ -1,5 +1,5 @@
 /**
- * Watches the agent, and tells of it over HTTP and OTLP.
+ * Observes the agent and exposes metrics, health and the live page over HTTP and OTLP.
  */
 
 import type { AgentEvent, Observer } from '../contracts/observer.ts';
@@ -23,9 +23,9 @@ export interface TelemetryOptions {
   readonly http: HttpAddress | 'off';
   readonly metrics: MetricsOptions;
   readonly pollIntervalMs: number;
-  /** As they were configured. */
+  /** As configured. */
   readonly sourceNames: readonly string[];
-  /** For the live page; secrets are masked. */
+  /** For the live page, with secrets masked. */
   readonly settings: readonly Setting[];
 }
 
@@ -33,13 +33,13 @@ export interface TelemetryDependencies {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly stateBytes: () => number;
-  /** From the state, for the charts. */
-  readonly deliveredBefore: () => readonly DeliveredBefore[];
-  /** Sends the collector an empty request; undefined when there is none. */
+  /** Lines that earlier processes settled, from the state, for the charts. */
+  readonly deliveredBefore: () => Promise<readonly DeliveredBefore[]>;
+  /** Sends an empty request to the collector; undefined if records do not go to one. */
   readonly askCollector: ((signal: AbortSignal) => Promise<CollectorAnswer>) | undefined;
 }
 
-/** What OpenTelemetry's packages and the server take of memory is only taken when they have something to do. */
+/** Loads OpenTelemetry's packages and the server only if they are needed, to save their memory. */
 export async function startTelemetry(
   options: TelemetryOptions,
   dependencies: TelemetryDependencies,
@@ -93,12 +93,12 @@ export class Telemetry {
   }
 
   /**
-   * An agent begins. What a former one had in flight is nobody's any more, so all counts begin again, as after a restart of
-   * the process. The faults stay: one of them is why it begins again.
+   * Called for each new agent. Resets all counts, as a restart of the process would, because the lines that the previous agent had
+   * in flight will never complete. Keeps the faults: one of them is the reason for the new agent.
    */
-  watch(): Observer {
+  async watch(): Promise<Observer> {
     const { faults } = this.#activity;
-    this.#activity = this.#newActivity(this.#dependencies.deliveredBefore());
+    this.#activity = this.#newActivity(await this.#dependencies.deliveredBefore());
     for (const [code, fault] of faults) this.#activity.faults.set(code, fault);
     return (event: AgentEvent) => {
       this.#activity.observe(event);
@@ -116,7 +116,7 @@ export class Telemetry {
   #reportPushFailure(error: unknown): void {
     const status = error instanceof Error && 'code' in error ? `${error.code} ` : '';
     const reason = printable(`${status}${messageOf(error)}`);
-    this.#log.write('warn', { reason }, 'Metrics could not be sent to the collector; shipping is not affected');
+    this.#log.write('warn', { reason }, 'Could not push metrics to the collector; shipping is not affected');
   }
 
   async #serve(address: HttpAddress): Promise<void> {
@@ -137,18 +137,22 @@ export class Telemetry {
         snapshot: () => JSON.stringify(this.#snapshot()),
         onError: (error) => {
           const reason = printable(messageOf(error));
-          this.#log.write('warn', { reason }, 'A connection to health, metrics or live page could not be accepted');
+          this.#log.write(
+            'warn',
+            { reason },
+            'Could not accept an HTTP connection for health, metrics or the live page',
+          );
         },
       },
       clock,
     );
     try {
-      logger.info({ url: await server.listen(address) }, 'Health, metrics and the live page are served');
+      logger.info({ url: await server.listen(address) }, 'Serving health, metrics and the live page');
       this.#server = server;
     } catch (error) {
       logger.error(
         { err: listenError(address, error) },
-        'No health, no metrics and no live page are served; shipping goes on',
+        'Could not serve health, metrics and the live page; shipping continues',
       );
     }
   }
@@ -176,7 +180,7 @@ export class Telemetry {
   }
 }
 
-/** Shipping matters more than being watched: a port that is taken must not stop the audit trail. */
+/** Not fatal, because shipping matters more than monitoring: a port that is already in use must not stop the audit trail. */
 function listenError({ host, port }: HttpAddress, cause: unknown): AgentError {
   return new AgentError('ERR_HTTP_LISTEN', `Could not listen on ${host} port ${port}: ${messageOf(cause)}`, {
     cause,

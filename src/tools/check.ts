@@ -2,14 +2,15 @@
  * Tries everything that shipping will need, one small request each, and says what is wrong and what to do.
  */
 import { hash } from 'node:crypto';
+import { createMappers } from '../agent/mappers.ts';
+import { encodingOf } from '../agent/wiring.ts';
 import type { Configuration } from '../config/index.ts';
 import type { Source } from '../contracts/source.ts';
 import { openDeliveryState } from '../delivery/index.ts';
 import { probeCollector } from '../export/index.ts';
-import { createMapper, encodeOtlpJson } from '../mapping/index.ts';
+import { createMapper, recordBatch } from '../mapping/index.ts';
 import { type AgentError, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
-import { otlpLogs } from '../model/otlp-json.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { silentLogger } from '../runtime/logger.ts';
 import { type BucketFacts, createSources, inspectBucket } from '../sources/index.ts';
@@ -33,12 +34,13 @@ export async function* runChecks(
   { sendRecord = false, clock = systemClock }: CheckOptions = {},
 ): AsyncIterable<CheckResult> {
   yield await attempt(() => {
-    createMapper(configuration.mapping);
-    return `mapping ${configuration.mapping.layers.join(', ')} is complete`;
+    createMappers(configuration);
+    const own = configuration.sources.flatMap(({ mapping = [] }) => mapping);
+    return `mapping ${[configuration.mapping.layers.join(', '), ...own].join('; ')} is complete`;
   });
   yield await checkState(configuration);
   for (const location of configuration.sources) {
-    for (const source of createSources({ sources: [location], stillAfterPolls: 0 })) {
+    for (const source of createSources([location], { stillAfterPolls: 0 })) {
       try {
         yield* checkSource(source, signal);
       } finally {
@@ -71,8 +73,8 @@ async function* checkCollector(
 }
 
 /** A request with one record that says what it is. */
-function testRecord({ mapping, otlp }: Configuration, nowMs: number): Uint8Array {
-  const jsonLine = createMapper(mapping).toNoticeLine({
+function testRecord(configuration: Configuration, nowMs: number): Uint8Array {
+  const jsonLine = createMapper(configuration.mapping).toAlertEventLine({
     eventName: 'databricks.audit.check',
     timeMs: nowMs,
     uid: hash('sha256', `check ${nowMs}`),
@@ -81,7 +83,7 @@ function testRecord({ mapping, otlp }: Configuration, nowMs: number): Uint8Array
     body: 'A record that `databricks-audit-otel check --send-record` sent. It is no audit event.',
     attributes: {},
   });
-  return encodeOtlpJson([otlpLogs.parse(JSON.parse(jsonLine))], otlp.protocol === 'http/json' ? 'json' : 'protobuf');
+  return recordBatch([jsonLine], encodingOf(configuration)).request;
 }
 
 /** A Date header and the way of the answer make some seconds of difference by themselves. */
@@ -136,7 +138,7 @@ async function checkState({ stateDirectory }: Configuration): Promise<CheckResul
   const noteDamage = ({ err }: { err?: unknown }) => void damages.push({ ...explain(err), status: 'warning' });
   try {
     const logger = { ...silentLogger, error: noteDamage };
-    const state = openDeliveryState({ directory: stateDirectory, clock: systemClock, logger });
+    const state = await openDeliveryState({ directory: stateDirectory, clock: systemClock, logger });
     await state.close();
     if (damages[0] !== undefined) return damages[0];
     return { status: 'ok', message: `state directory ${stateDirectory} can be written` };
@@ -177,8 +179,8 @@ async function firstObject(
   const denied: AgentError[] = [];
   for await (const workspace of source.list({ dates: { from: undefined, before: undefined }, signal, onFault })) {
     try {
-      for await (const object of workspace.objects()) {
-        first ??= object;
+      for await (const [candidate] of workspace.pages()) {
+        first ??= candidate?.object;
         break;
       }
     } catch (error) {

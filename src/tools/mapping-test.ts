@@ -1,5 +1,5 @@
 /**
- * Tries a mapping on sample lines: what becomes of each field, and whether golden pairs still hold.
+ * Tests a mapping: reports how each field of sample lines is mapped, and whether golden pairs still match.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,21 +23,21 @@ import { AgentError, messageOf } from '../model/agent-error.ts';
 
 export interface MappingTrial {
   readonly lineCount: number;
-  /** Lines that come out as unparsed records. */
+  /** Lines that became unparsed records. */
   readonly unparsedCount: number;
   readonly fields: readonly FieldUse[];
-  /** Targets of the mapping that no line has given a value. */
+  /** Targets of the mapping that received no value from any line. */
   readonly unusedTargets: readonly string[];
 }
 
 export interface GoldenResult {
   readonly name: string;
   readonly status: 'equal' | 'different' | 'written';
-  /** The first lines that differ. */
+  /** The first differing lines. */
   readonly differences: readonly { readonly expected: string | undefined; readonly actual: string | undefined }[];
 }
 
-/** The table after all layers. @throws AgentError ERR_MAPPING_FILE */
+/** The mapping after all layers. @throws AgentError ERR_MAPPING_FILE */
 export function effectiveMapping({ layers }: Configuration['mapping']): {
   mapping: Mapping;
   rows: readonly MappingRow[];
@@ -55,31 +55,33 @@ export function tryMapping(options: Configuration['mapping'], samplePath: string
     const value = parseOrNothing(Buffer.from(bytes).toString());
     return value !== undefined && isJsonObject(value) ? [value] : [];
   });
-  const given = new Set(records.flatMap(({ resource, record }) => [...keysOf(resource), ...keysOf(record)]));
+  const targetsWithValue = new Set(records.flatMap(({ resource, record }) => [...keysOf(resource), ...keysOf(record)]));
   return {
     lineCount: lines.length,
     unparsedCount: records.filter(({ record }) => 'eventName' in record && record.eventName === mapping.unparsed.event)
       .length,
     fields: fieldUsesOf(mapping, parsed),
-    unusedTargets: [...mapping.attributes.keys(), ...mapping.resource.keys()].filter((target) => !given.has(target)),
+    unusedTargets: [...mapping.attributes.keys(), ...mapping.resource.keys()].filter(
+      (target) => !targetsWithValue.has(target),
+    ),
   };
 }
 
 /**
- * @param directory a pair, or a folder of pairs.
- * @param update writes `expected.json` instead of comparing with it.
+ * @param directory a golden pair, or a folder of golden pairs.
+ * @param update overwrites `expected.json` instead of comparing.
  * @throws AgentError ERR_MAPPING_FILE or ERR_SOURCE_READ
  */
 export function checkGolden(options: Configuration['mapping'], directory: string, update: boolean): GoldenResult[] {
   return pairsIn(directory).map((name) => {
     const pair = join(directory, name);
-    const own = readOptions(join(pair, 'options.json'));
+    const pairOptions = readOptions(join(pair, 'options.json'));
     const mapper = createMapper({
       ...options,
-      layers: own.layers ?? options.layers,
-      redact: own.redact ?? options.redact,
+      layers: pairOptions.layers ?? options.layers,
+      redact: pairOptions.redact ?? options.redact,
     });
-    const actual = goldenText(goldenRecords(goldenLines(readInput(join(pair, 'input.jsonl')), own), mapper));
+    const actual = goldenText(goldenRecords(goldenLines(readInput(join(pair, 'input.jsonl')), pairOptions), mapper));
     const expectedPath = join(pair, 'expected.json');
     if (update) {
       writeFileSync(expectedPath, actual);
@@ -95,8 +97,8 @@ function pairsIn(directory: string): string[] {
   const names = existsSync(directory) ? readdirSync(directory).sort() : [];
   const pairs = names.filter((name) => existsSync(join(directory, name, 'input.jsonl')));
   if (pairs.length > 0) return pairs;
-  throw new AgentError('ERR_SOURCE_NOT_FOUND', `There are no golden pairs in ${directory}`, {
-    hint: 'A pair is a folder with input.jsonl and expected.json; --update writes the latter.',
+  throw new AgentError('ERR_SOURCE_NOT_FOUND', `No golden pairs in ${directory}`, {
+    hint: 'A golden pair is a folder with input.jsonl and expected.json; --update creates expected.json.',
   });
 }
 
@@ -121,29 +123,32 @@ function keysOf({ attributes }: { readonly attributes: readonly unknown[] }): st
 
 const differencesMax = 10;
 
-/** Line by line; what stands in one of them only is what was added or left out. */
+/** Compares line by line and reports the lines that occur in only one of the two texts. */
 function differencesOf(expected: string, actual: string): GoldenResult['differences'] {
   const [expectedLines, actualLines] = [expected, actual].map((text) => text.split('\n'));
-  const missing = without(expectedLines ?? [], actualLines ?? []).map((line) => ({
+  const missing = subtractLines(expectedLines ?? [], actualLines ?? []).map((line) => ({
     expected: line,
     actual: undefined,
   }));
-  const added = without(actualLines ?? [], expectedLines ?? []).map((line) => ({ expected: undefined, actual: line }));
+  const added = subtractLines(actualLines ?? [], expectedLines ?? []).map((line) => ({
+    expected: undefined,
+    actual: line,
+  }));
   return [...missing, ...added].slice(0, differencesMax);
 }
 
-/** As multisets. */
-function without(lines: readonly string[], others: readonly string[]): string[] {
+/** Multiset difference, ignoring indentation and trailing commas. */
+function subtractLines(lines: readonly string[], others: readonly string[]): string[] {
   const counts = new Map<string, number>();
-  for (const line of others) counts.set(bare(line), (counts.get(bare(line)) ?? 0) + 1);
+  for (const line of others) counts.set(withoutComma(line), (counts.get(withoutComma(line)) ?? 0) + 1);
   return lines.filter((line) => {
-    const left = counts.get(bare(line)) ?? 0;
-    counts.set(bare(line), left - 1);
+    const left = counts.get(withoutComma(line)) ?? 0;
+    counts.set(withoutComma(line), left - 1);
     return left <= 0;
   });
 }
 
-/** The last entry of a list has no comma behind it. */
-function bare(line: string): string {
+/** The last entry of a JSON list has no trailing comma. */
+function withoutComma(line: string): string {
   return line.trim().replace(/,$/, '');
 }

@@ -1,14 +1,14 @@
 /**
  * From a file to its mapped records, without state or collector.
  */
-import { resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Configuration } from '../config/index.ts';
 import { createDecoder } from '../decoders/index.ts';
 import { createMapper } from '../mapping/index.ts';
-import { type DeliveredLine, digestOf } from '../model/line.ts';
+import type { DeliveredLine } from '../model/line.ts';
 import type { DeliveredObject, ObjectId } from '../model/object.ts';
-import { createSources } from '../sources/index.ts';
+import { identityOf } from '../pipeline/line-identity.ts';
+import { createSources, directoryAt } from '../sources/index.ts';
 
 /**
  * @param input a path of a file or directory, or a stream such as standard input.
@@ -24,14 +24,16 @@ export async function* previewLines(
   for await (const { origin, version, open } of objectsOf(input, signal)) {
     const splitter = decoder.createLineSplitter(0);
     const occurrences = new Map<string, number>();
+    const content = await open(signal);
     const map = (line: DeliveredLine) => {
-      const digest = digestOf(line);
+      const { digest, hasOwnIdentity } = identityOf(line, content);
       const occurrence = (occurrences.get(digest) ?? 0) + 1;
       occurrences.set(digest, occurrence);
       const { bytes, sizeBytes } = line;
-      return mapper.toJsonLine({ bytes, sizeBytes, origin, digest, occurrence, observedAtMs: version.modifiedAtMs });
+      const observedAtMs = version.modifiedAtMs;
+      return mapper.toJsonLine({ bytes, sizeBytes, origin, digest, hasOwnIdentity, occurrence, observedAtMs });
     };
-    for await (const chunk of decoder.decompress(await open(signal))) {
+    for await (const chunk of decoder.decompress(content)) {
       for (const line of splitter.push(chunk)) yield map(line);
     }
     const lastLine = splitter.end();
@@ -44,8 +46,8 @@ async function* objectsOf(input: string | Readable, signal: AbortSignal): AsyncI
     yield streamObject(input);
     return;
   }
-  const location = { kind: 'directory', path: resolve(input), name: input } as const;
-  for (const source of createSources({ sources: [location], stillAfterPolls: 0 })) {
+  const location = { ...directoryAt(input), pollIntervalMs: 0 };
+  for (const source of createSources([location], { stillAfterPolls: 0 })) {
     const request = {
       dates: { from: undefined, before: undefined },
       signal,
@@ -53,7 +55,9 @@ async function* objectsOf(input: string | Readable, signal: AbortSignal): AsyncI
         throw fault;
       },
     };
-    for await (const listing of source.list(request)) yield* listing.objects();
+    for await (const listing of source.list(request)) {
+      for await (const page of listing.pages()) for (const { object } of page) yield object;
+    }
   }
 }
 
@@ -62,8 +66,7 @@ function streamObject(stream: Readable): DeliveredObject {
     origin: {
       id: 'stdin:' as ObjectId,
       fileName: 'stdin',
-      bucket: undefined,
-      key: undefined,
+      location: {},
       workspaceId: undefined,
       date: undefined,
     },

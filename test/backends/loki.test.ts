@@ -8,7 +8,7 @@ const signal = new AbortController().signal;
 const startMs = Date.parse('2026-01-31T00:00:00Z');
 const span = { serviceName: 'databricks', serviceInstanceId: '1', fromMs: startMs, toMs: startMs + 3 * 86_400_000 };
 
-/** A record of workspace 1 at this time. */
+/** A record of workspace 1, this long after the start of the span. */
 function record(uid: string, afterStartMs: number): ReceivedRecord {
   const resource = ['service.name=databricks', 'service.instance.id=1'].map((text) => {
     const [key = '', stringValue = ''] = text.split('=');
@@ -33,7 +33,7 @@ async function ask(server: BackendServer, pageLines: number, uids: readonly stri
   return { missing, repeatedCount };
 }
 
-it('reads all pages and all days of a span, also where a page ends between lines of one time', async () => {
+it('reads all pages and all days of a span, even if a page ends between lines with the same timestamp', async () => {
   const records = Array.from({ length: 50 }, (_, index) => record(`uid-${index}`, Math.floor(index / 4) * 6_000_000));
   const server = await startLokiServer(() => records);
   for (const pageLines of [5, 7, 50, 51]) {
@@ -42,29 +42,29 @@ it('reads all pages and all days of a span, also where a page ends between lines
   }
 });
 
-it('includes the last millisecond of the span, and counts repeats', async () => {
+it('includes the last millisecond of the span, and counts duplicates', async () => {
   const records = [record('last', 3 * 86_400_000), record('twice', 5), record('twice', 6)];
   const server = await startLokiServer(() => records);
   expect(await ask(server, 5, ['last', 'twice'])).toEqual({ missing: [], repeatedCount: 1 });
 });
 
-it('gives up with words when more lines than a page holds have one time', async () => {
+it('fails with an explanation when more lines than fit on a page have the same timestamp', async () => {
   const records = Array.from({ length: 6 }, (_, index) => record(`uid-${index}`, 1000));
   const server = await startLokiServer(() => records);
   await expect(ask(server, 5, [])).rejects.toMatchObject({
     code: 'ERR_BACKEND_READ',
-    message: 'Loki holds more than 5 lines at 2026-01-31T00:00:01.000Z',
+    message: 'Loki holds more than 5 lines with the timestamp 2026-01-31T00:00:01.000Z',
   });
 });
 
-it('asks a busy server again, and tells what it answers otherwise', async () => {
+it('retries while the server is busy, and reports any other error response', async () => {
   const server = await startLokiServer(() => []);
   server.failNext(429);
   expect(await ask(server, 5, ['absent'])).toEqual({ missing: ['absent'], repeatedCount: 0 });
   server.failNext(401);
   await expect(ask(server, 5, [])).rejects.toMatchObject({
     code: 'ERR_BACKEND_READ',
-    message: expect.stringMatching(/^Loki answered HTTP 401: /),
+    message: expect.stringMatching(/^Loki returned HTTP 401: /),
     hint: expect.stringContaining('DATABRICKS_AUDIT_AGAINST_HEADERS'),
   });
 });

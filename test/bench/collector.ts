@@ -6,7 +6,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { stringify } from 'yaml';
-import { serverDirectory } from '../servers/recipes.ts';
+import { serverDirectory } from '../proof/servers/recipes.ts';
 import { costOf, end } from './child.ts';
 import { type CollectorJob, collectorConfiguration } from './collector-configuration.ts';
 import { type ContenderRun, compareWithJsonParse } from './compare.ts';
@@ -30,7 +30,9 @@ const runs: readonly Run[] = [
 export async function measureCollector(workshop: Workshop): Promise<readonly Table[]> {
   const { sizes } = workshop;
   if (!existsSync(collectorProgram())) {
-    console.log('\nNo Collector to compare with: node test/servers/recipes.ts collector builds it, in some minutes.');
+    console.log(
+      '\nNo Collector to compare with: node test/proof/servers/recipes.ts collector builds it, in some minutes.',
+    );
     return [];
   }
   const contenders = runs.map(([name, objectCount, compression, isDurable]) => ({

@@ -8,8 +8,8 @@ import { createSources } from '../../dist/sources/index.js';
 const [warmUps, times] = [5, 20];
 const { signal } = new AbortController();
 const configuration = loadConfiguration(process.env);
-const agent = createAgent(configuration, { logger: silentLogger, stdout: process.stdout }, 'oneShot');
-const sources = createSources({ sources: configuration.sources, stillAfterPolls: 0 });
+const agent = await createAgent(configuration, { logger: silentLogger, stdout: process.stdout }, 'oneShot');
+const sources = createSources(configuration.sources, { stillAfterPolls: 0 });
 const poll = () => agent.shipOnce(signal);
 
 const [lists, polls] = [[], []];
@@ -27,7 +27,8 @@ async function list() {
   let count = 0;
   for (const source of sources) {
     const request = { dates: { from: undefined, before: undefined }, signal, onFault: () => {} };
-    for await (const workspace of source.list(request)) for await (const _ of workspace.objects()) count++;
+    for await (const workspace of source.list(request))
+      for await (const page of workspace.pages()) count += page.length;
   }
   return count;
 }

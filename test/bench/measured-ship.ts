@@ -6,7 +6,11 @@ import '../../src/runtime/small-heap.ts';
 
 import { createAgent, loadConfiguration, silentLogger } from '../../src/index.ts';
 
-const agent = createAgent(loadConfiguration(process.env), { logger: silentLogger, stdout: process.stdout }, 'oneShot');
+const agent = await createAgent(
+  loadConfiguration(process.env),
+  { logger: silentLogger, stdout: process.stdout },
+  'oneShot',
+);
 const { user, system } = process.cpuUsage();
 await agent.shipOnce(new AbortController().signal);
 await agent.close();

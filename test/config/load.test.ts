@@ -17,14 +17,13 @@ function problemsOf(environment: Environment): readonly string[] {
 }
 
 describe('loadConfiguration', () => {
-  it('needs nothing but a source', () => {
+  it('requires only a source', () => {
     expect(loadConfiguration(source)).toMatchObject({
-      sources: [{ kind: 's3', bucket: 'audit', prefix: 'logs/' }],
+      sources: [{ kind: 's3', bucket: 'audit', prefix: 'logs/', pollIntervalMs: 60_000 }],
       stateDirectory: './state',
       deadLetterDirectory: 'state/dead-letters',
       mapping: { layers: ['databricks-audit'], redact: ['secrets'], resourceAttributes: {} },
       start: 'earliest',
-      pollIntervalMs: 60_000,
       lookbackDays: 7,
       sweepIntervalMs: 86_400_000,
       workers: 1,
@@ -35,7 +34,7 @@ describe('loadConfiguration', () => {
     });
   });
 
-  it('reports every problem at once: the variable, what was expected, and its value', () => {
+  it('reports all problems at once: the variable, what was expected and its value', () => {
     const problems = problemsOf({
       DATABRICKS_AUDIT_SOURCE: 'gs://bucket',
       DATABRICKS_AUDIT_POLL_INTERVAL: '60',
@@ -46,7 +45,7 @@ describe('loadConfiguration', () => {
     });
     expect(problems).toEqual([
       expect.stringMatching(/^DATABRICKS_AUDIT_SOURCE: expected s3:.*got "gs:\/\/bucket"$/),
-      'DATABRICKS_AUDIT_POLL_INTERVAL: expected a duration of at least 1s with its unit (ms, s, m, h, d), such as 60s, got "60"',
+      'DATABRICKS_AUDIT_POLL_INTERVAL: expected a duration of at least 1s with a unit (ms, s, m, h, d), such as 60s, got "60"',
       'DATABRICKS_AUDIT_START: expected earliest, now, or a date such as 2026-01-31, got "2026-02-30"',
       'DATABRICKS_AUDIT_BATCH_RECORDS: expected a whole number from 1 to 100000, got "many"',
       expect.stringMatching(/^OTEL_EXPORTER_OTLP_PROTOCOL: expected http\/protobuf or http\/json/),
@@ -54,7 +53,7 @@ describe('loadConfiguration', () => {
     ]);
   });
 
-  it('takes a number of workers, or auto for one a core, and none for standard output', () => {
+  it('accepts a number of workers or auto for one per core, and uses one with the console exporter', () => {
     const workersOf = (text: string, more: Environment = {}) =>
       loadConfiguration({ ...source, ...more, DATABRICKS_AUDIT_WORKERS: text }).workers;
     expect(workersOf('3')).toBe(3);
@@ -67,7 +66,7 @@ describe('loadConfiguration', () => {
     }
   });
 
-  it('asks for the source when there is none, and takes an empty value for none', () => {
+  it('reports a missing source, and treats an empty value as unset', () => {
     for (const environment of [{}, { DATABRICKS_AUDIT_SOURCE: '' }]) {
       expect(problemsOf(environment)).toEqual([
         expect.stringMatching(/^DATABRICKS_AUDIT_SOURCE: expected .*, got nothing$/),
@@ -76,7 +75,7 @@ describe('loadConfiguration', () => {
     expect(loadConfiguration({ ...source, DATABRICKS_AUDIT_LOOKBACK: ' ' }).lookbackDays).toBe(7);
   });
 
-  it('shows no header and no password', () => {
+  it('does not reveal headers or passwords', () => {
     const problems = problemsOf({
       ...source,
       OTEL_EXPORTER_OTLP_HEADERS: 'authorization Bearer hunter2',
@@ -86,7 +85,7 @@ describe('loadConfiguration', () => {
     expect(problems.join()).not.toContain('hunter2');
   });
 
-  it('lets the service name win over the resource attributes', () => {
+  it('gives the service name precedence over the resource attributes', () => {
     const { mapping } = loadConfiguration({
       ...source,
       OTEL_RESOURCE_ATTRIBUTES: 'service.name=a,deployment.environment.name=prod%2Ceu',
@@ -109,16 +108,24 @@ describe('loadConfiguration', () => {
   ])('reads a poll interval of %s as %s milliseconds', (text, expected) => {
     const environment = { ...source, DATABRICKS_AUDIT_POLL_INTERVAL: text };
     if (expected === undefined) expect(problemsOf(environment)).toHaveLength(1);
-    else expect(loadConfiguration(environment).pollIntervalMs).toBe(expected);
+    else expect(loadConfiguration(environment).sources[0]?.pollIntervalMs).toBe(expected);
   });
 
-  it('takes 0 for a sweep that is off', () => {
+  it('polls each source at its own interval, and the others at the one for all', () => {
+    const { sources } = loadConfiguration({
+      DATABRICKS_AUDIT_SOURCE: 's3://audit/a?poll=5m,s3://audit/b,/deliveries',
+      DATABRICKS_AUDIT_POLL_INTERVAL: '2m',
+    });
+    expect(sources.map(({ pollIntervalMs }) => pollIntervalMs)).toEqual([300_000, 120_000, 120_000]);
+  });
+
+  it('accepts 0 to turn sweeps off', () => {
     expect(loadConfiguration({ ...source, DATABRICKS_AUDIT_SWEEP_INTERVAL: '0' }).sweepIntervalMs).toBe(0);
   });
 });
 
 describe('unknownVariables', () => {
-  it('names variables with our prefix that are not ours, and passes over those that Kubernetes sets for a Service', () => {
+  it('names unknown variables with our prefix, and ignores those that Kubernetes sets for a Service', () => {
     const environment = {
       ...source,
       DATABRICKS_AUDIT_POLL_INTERVALL: '60s',

@@ -1,20 +1,26 @@
 /**
- * What every source promises (src/contracts/source.ts), tried on each of them.
+ * What every source promises (src/contracts/source.ts), tried on every kind there is.
  */
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { Source } from '../../src/contracts/source.ts';
-import { createObjectOpener, createSources, type SourceLocation } from '../../src/sources/index.ts';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { loadConfiguration } from '../../src/config/index.ts';
+import type { ListingRequest, Source } from '../../src/contracts/source.ts';
+import type { VisitOutcome } from '../../src/contracts/visit-outcome.ts';
+import { AgentError } from '../../src/model/agent-error.ts';
+import { createObjectOpener, createSources } from '../../src/sources/index.ts';
+import { type KindName, kinds } from '../../src/sources/kinds.ts';
 import { listAll, readText } from '../support/listing.ts';
 import { type S3Server, startS3Server } from '../support/s3-server.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const signal = new AbortController().signal;
 
-/** A place with a source that reads it. */
+/** Where a source reads, and how to deliver there. */
 interface Place {
-  readonly source: Source;
+  /** As it is written in `DATABRICKS_AUDIT_SOURCE`, without parameters. */
+  readonly url: string;
   put(path: string, content: string): Promise<unknown>;
   remove(path: string): Promise<unknown>;
 }
@@ -26,11 +32,11 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-const places: Readonly<Record<string, () => Promise<Place>>> = {
+const places: Readonly<Record<KindName, () => Promise<Place>>> = {
   async directory() {
     const path = temporaryDirectory();
     return {
-      source: createSource({ kind: 'directory', path, name: path }),
+      url: pathToFileURL(path).href,
       async put(name, content) {
         const file = join(path, name);
         await mkdir(dirname(file), { recursive: true });
@@ -45,15 +51,22 @@ const places: Readonly<Record<string, () => Promise<Place>>> = {
     const bucket = `contract-${++bucketCount}`;
     await server.createBucket(bucket);
     return {
-      source: createSource({ kind: 's3', bucket, prefix: 'audit/', name: `s3://${bucket}/audit` }),
+      url: `s3://${bucket}/audit`,
       put: (name, content) => server.put(bucket, `audit/${name}`, content),
       remove: (name) => server.delete(bucket, `audit/${name}`),
     };
   },
 };
 
-describe.each(Object.keys(places))('the %s source', (kind) => {
-  const create = places[kind] as () => Promise<Place>;
+test('every kind of source is tried', () => {
+  expect(Object.keys(places).sort()).toEqual(Object.keys(kinds).sort());
+});
+
+describe.each(Object.entries(kinds))('the %s source', (name, { scheme }) => {
+  const create = async () => {
+    const place = await places[name as KindName]();
+    return { ...place, source: sourceAt(place.url) };
+  };
 
   test('lists each workspace on its own, the legacy layout as one, each oldest date first', async () => {
     const { source, put } = await create();
@@ -130,13 +143,15 @@ describe.each(Object.keys(places))('the %s source', (kind) => {
     await expect(object?.open(signal)).rejects.toMatchObject({ code: 'ERR_OBJECT_CHANGED' });
   });
 
-  test('lists what another thread can open, in exactly that version', async () => {
+  test('lists what another thread can open by the scheme of its id, in exactly that version', async () => {
     const { source, put, remove } = await create();
     const path = 'workspaceId=7/date=2026-09-01/a b+c%20ü&#.json';
     await put(path, 'one\n');
     const [{ origin, version } = {}] = (await listAll(source)).objects;
     if (origin === undefined || version === undefined) throw new Error('nothing was listed');
-    const opener = createObjectOpener();
+    expect(new URL(origin.id).protocol).toBe(`${scheme}:`);
+    const opener = createObjectOpener({ stillAfterPolls: 0 });
+    onTestFinished(() => opener.close());
     const listed = structuredClone({ origin, version });
     const opened = { ...listed, growing: false, open: (aborted: AbortSignal) => opener.open(listed, aborted) };
     expect(await readText(opened)).toBe('one\n');
@@ -144,7 +159,6 @@ describe.each(Object.keys(places))('the %s source', (kind) => {
     await expect(opened.open(signal)).rejects.toMatchObject({ code: 'ERR_OBJECT_CHANGED' });
     await remove(path);
     await expect(opened.open(signal)).rejects.toMatchObject({ code: 'ERR_OBJECT_GONE' });
-    await opener.close();
   });
 
   test('tells that an object is gone', async () => {
@@ -174,6 +188,82 @@ describe.each(Object.keys(places))('the %s source', (kind) => {
     expect(faults).toEqual([]);
   });
 
+  test('is named as it was configured, without its parameters', async () => {
+    const { url, source } = await create();
+    expect(source.name).toBe(url);
+    expect(sourceAt(`${url}?poll=5m&mapping=elastic`).name).toBe(url);
+  });
+
+  test('is polled at the interval of its location, or at the one for all', async () => {
+    const { url, source } = await create();
+    expect(source.pollIntervalMs).toBe(60_000);
+    expect(sourceAt(`${url}?poll=5m`).pollIntervalMs).toBe(300_000);
+  });
+
+  test('names the mapping of its location in each origin', async () => {
+    const { url, source, put } = await create();
+    for (const folder of ['workspaceId=7/', 'workspaceId=8/', '']) await put(`${folder}date=2026-09-01/a.json`, '{}\n');
+    const mappingsOf = async (listed: Source) => (await listAll(listed)).objects.map(({ origin }) => origin.mapping);
+    expect(await mappingsOf(source)).toEqual([undefined, undefined, undefined]);
+    const mapped = sourceAt(`${url}?mapping=databricks-audit%2Celastic`);
+    expect(await mappingsOf(mapped)).toEqual(Array(3).fill('databricks-audit,elastic'));
+  });
+
+  test('describes its objects in plain data', async () => {
+    const { url, put } = await create();
+    for (const folder of ['workspaceId=7/', '']) await put(`${folder}date=2026-09-01/a b.json`, '{}\n');
+    for (const query of ['', '?mapping=elastic']) {
+      const { objects } = await listAll(sourceAt(`${url}${query}`));
+      expect(objects).toHaveLength(2);
+      for (const { origin, version } of objects) {
+        expect(structuredClone({ origin, version })).toStrictEqual({ origin, version });
+        for (const value of Object.values(origin.location)) expect(value).toBeTypeOf('string');
+      }
+    }
+  });
+
+  test('shows a long listing page by page, and never an empty page', async () => {
+    const { source, put } = await create();
+    // Names that are passed over, as many as a page holds, then deliveries for more than one page.
+    for (let index = 0; index < 1_001; index++) {
+      const number = String(index).padStart(4, '0');
+      await put(`workspaceId=7/date=2026-09-01/_${number}.json`, '');
+      await put(`workspaceId=7/date=2026-09-01/a${number}.json`, '');
+    }
+    await put('workspaceId=8/date=2026-09-01/_SUCCESS', '');
+    await put('workspaceId=8/date=2025-01-01/a.json', '');
+    const sizes = new Map<string | undefined, number[]>();
+    const dates = { from: '2026-01-01', before: undefined };
+    for await (const { workspaceId, pages } of source.list({ dates, signal, onFault: unexpected })) {
+      sizes.set(workspaceId, []);
+      for await (const page of pages()) sizes.get(workspaceId)?.push(page.length);
+    }
+    expect([...sizes.keys()]).toEqual(['7', '8']);
+    expect(sizes.get('8')).toEqual([]);
+    const sizesOf7 = sizes.get('7') ?? [];
+    expect(sizesOf7.length).toBeGreaterThan(1);
+    expect(Math.min(...sizesOf7)).toBeGreaterThan(0);
+    expect(sizesOf7.reduce((sum, size) => sum + size)).toBe(1_001);
+  });
+
+  const error = new AgentError('ERR_SOURCE_READ', 'no');
+  const unfinished: readonly VisitOutcome[] = [
+    { status: 'growing' },
+    { status: 'released', error },
+    { status: 'elsewhere' },
+  ];
+  test.each(unfinished)('offers an object again after a visit that ended as $status', async (outcome) => {
+    const { source, put } = await create();
+    await put('workspaceId=7/date=2026-09-01/a.json', 'one');
+    const [first] = (await listAll(source)).candidates;
+    first?.settle(outcome);
+    const [again, ...others] = (await listAll(source)).candidates;
+    expect(others).toEqual([]);
+    expect(again?.object.origin).toEqual(first?.object.origin);
+    expect(again?.object.version).toEqual(first?.object.version);
+    expect(again && (await readText(again.object))).toBe('one');
+  });
+
   test('rejects with the reason of an aborted signal', async () => {
     const { source, put } = await create();
     await put('workspaceId=7/date=2026-09-01/a.json', 'x\n');
@@ -183,6 +273,14 @@ describe.each(Object.keys(places))('the %s source', (kind) => {
   });
 });
 
-function createSource(location: SourceLocation): Source {
-  return createSources({ sources: [location], stillAfterPolls: 0 })[0] as Source;
+const unexpected: ListingRequest['onFault'] = (fault) => {
+  throw fault;
+};
+
+function sourceAt(url: string): Source {
+  const { sources } = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: url });
+  const [source, ...others] = createSources(sources, { stillAfterPolls: 0 });
+  if (source === undefined || others.length > 0) throw new Error(`${url} is not one source`);
+  onTestFinished(() => source.close());
+  return source;
 }

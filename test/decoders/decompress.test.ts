@@ -8,7 +8,7 @@ const lines = Buffer.from(
   Array.from({ length: 2_000 }, (_, n) => `{"line":${n},"noise":"${(n * 7919) % 4799}"}\n`).join(''),
 );
 
-/** Whole blocks, and then one of a type that does not exist (RFC 1951 section 3.2.3). */
+/** Complete blocks, followed by a block of an invalid type (RFC 1951 section 3.2.3). */
 const corrupt = concat(gzipSync(lines, { finishFlush: constants.Z_FULL_FLUSH }), Buffer.alloc(100, 0x07));
 
 describe('decompress', () => {
@@ -21,31 +21,44 @@ describe('decompress', () => {
     ['concatenated members', Buffer.concat([gzipSync(lines), gzipSync(''), gzipSync('tail')]), concat(lines, 'tail')],
     ['zeros as padding', Buffer.concat([gzipSync(lines), Buffer.alloc(512)]), lines],
     ['a header with all optional fields', withAllHeaderFields(gzipSync(lines)), lines],
-  ])('passes %s through, however it is cut into chunks', async (_, input, expected) => {
+  ])('decodes %s, whatever the chunk size', async (_, input, expected) => {
     for (const chunkBytes of [1, 7, 4_096, 1_000_000]) {
       expect(await decodeAll(cut(input, chunkBytes))).toEqual({ bytes: expected, error: undefined });
     }
   });
 
   test.each([
-    ['is cut in the data', (whole: Buffer) => whole.subarray(0, whole.length - 100), /middle/, lines.length * 0.95],
-    ['is cut in the trailer', (whole: Buffer) => whole.subarray(0, whole.length - 3), /middle/, lines.length],
-    ['is cut in the header', (whole: Buffer) => whole.subarray(0, 5), /middle/, 0],
-    ['is cut in a second header', (whole: Buffer) => concat(whole, whole.subarray(0, 5)), /middle/, lines.length],
-    ['has garbage behind it', (whole: Buffer) => concat(whole, 'garbage behind it'), /garbage/, lines.length],
+    [
+      'is truncated in the data',
+      (whole: Buffer) => whole.subarray(0, whole.length - 100),
+      /truncated/,
+      lines.length * 0.95,
+    ],
+    ['is truncated in the trailer', (whole: Buffer) => whole.subarray(0, whole.length - 3), /truncated/, lines.length],
+    ['is truncated in the header', (whole: Buffer) => whole.subarray(0, 5), /truncated/, 0],
+    [
+      'is truncated in a second header',
+      (whole: Buffer) => concat(whole, whole.subarray(0, 5)),
+      /truncated/,
+      lines.length,
+    ],
+    ['is followed by garbage', (whole: Buffer) => concat(whole, 'garbage behind it'), /garbage/, lines.length],
     ['has a wrong checksum', (whole: Buffer) => flip(whole, whole.length - 8), /checksum/, lines.length],
     ['has a wrong size', (whole: Buffer) => flip(whole, whole.length - 4), /size/, lines.length],
     ['is corrupt in the middle', () => corrupt, /corrupt/, lines.length / 4],
-  ])('gives all that could be decoded of a stream that %s, then tells', async (_, damage, message, bytesMin) => {
-    for (const chunkBytes of [100, 1_000_000]) {
-      const { bytes, error } = await decodeAll(cut(damage(gzipSync(lines)), chunkBytes));
-      expect(error).toMatchObject({ code: 'ERR_OBJECT_DAMAGED', message: expect.stringMatching(message) });
-      expect(bytes.length).toBeGreaterThanOrEqual(bytesMin);
-      expect(lines.subarray(0, Math.min(bytes.length, bytesMin)).equals(bytes.subarray(0, bytesMin))).toBe(true);
-    }
-  });
+  ])(
+    'yields everything that can be decoded from a stream that %s, then throws',
+    async (_, damage, message, bytesMin) => {
+      for (const chunkBytes of [100, 1_000_000]) {
+        const { bytes, error } = await decodeAll(cut(damage(gzipSync(lines)), chunkBytes));
+        expect(error).toMatchObject({ code: 'ERR_OBJECT_DAMAGED', message: expect.stringMatching(message) });
+        expect(bytes.length).toBeGreaterThanOrEqual(bytesMin);
+        expect(lines.subarray(0, Math.min(bytes.length, bytesMin)).equals(bytes.subarray(0, bytesMin))).toBe(true);
+      }
+    },
+  );
 
-  test('gives everything in front of any cut, as much as zlib can decode', async () => {
+  test('yields everything before the end of a truncated stream that zlib can decode', async () => {
     const whole = gzipSync(lines);
     await fc.assert(
       fc.asyncProperty(
@@ -61,7 +74,7 @@ describe('decompress', () => {
     );
   });
 
-  test('lets a bomb of 1 GiB stream through in little memory', async () => {
+  test('streams a decompression bomb of 1 GiB in little memory', async () => {
     const compressed = createGzip({ level: 1 });
     const zeros = Buffer.alloc(1_048_576);
     void (async () => {
@@ -81,7 +94,7 @@ describe('decompress', () => {
     expect(peakBytes).toBeLessThan(150_000_000);
   });
 
-  test('decodes no further than is asked for', async () => {
+  test('decodes no further than the consumer reads', async () => {
     let takenChunks = 0;
     const compressed = gzipSync(Buffer.alloc(200_000_000, 'abc'), { level: 1 });
     async function* input() {
@@ -114,7 +127,7 @@ describe('decompress', () => {
   test.each([
     ['plain bytes', Buffer.alloc(100)],
     ['gzip', gzipSync(lines)],
-  ])('passes an error of the input through as it is, behind %s', async (_, input) => {
+  ])('rethrows an error of the input unchanged after %s', async (_, input) => {
     const failure = new AgentError('ERR_SOURCE_READ', 'connection lost');
     async function* chunks() {
       yield input.subarray(0, 60);

@@ -5,18 +5,18 @@ import { createDecoder } from '../../src/decoders/index.ts';
 import type { DeliveredLine } from '../../src/model/line.ts';
 
 describe('the line splitter', () => {
-  test('gives each line without its ending, and where it ends', () => {
+  test('yields each line without its line ending, with its end offset', () => {
     expect(texts(split(['{"a":1}\n{"b":2}\r\n']))).toEqual([
       ['{"a":1}', 8],
       ['{"b":2}', 17],
     ]);
   });
 
-  test('counts offsets from where it starts', () => {
+  test('counts offsets from the start offset', () => {
     expect(texts(split(['x\n'], { startOffsetBytes: 1_000 }))).toEqual([['x', 1_002]]);
   });
 
-  test('gives a last line without a newline only at the end', () => {
+  test('yields a last line without a newline only at the end', () => {
     const splitter = createDecoder().createLineSplitter(0);
     expect(splitter.push(Buffer.from('one\ntw'))).toHaveLength(1);
     expect(splitter.push(Buffer.from('o'))).toHaveLength(0);
@@ -29,14 +29,14 @@ describe('the line splitter', () => {
     expect(split(['  \t'])).toEqual([]);
   });
 
-  test('takes one carriage return as part of the ending, also when it comes alone at the end of the object', () => {
+  test('treats one carriage return as part of the line ending, even without a newline at the end of the object', () => {
     expect(texts(split(['a\rb\r\r\n', 'c\r']))).toEqual([
       ['a\rb\r', 6],
       ['c', 8],
     ]);
   });
 
-  test('drops a byte order mark at the beginning of the object and nowhere else', () => {
+  test('drops a byte order mark at the start of the object and nowhere else', () => {
     const mark = '\u{feff}';
     expect(texts(split([`${mark}a\n${mark}b\n`]))).toEqual([
       ['a', 5],
@@ -46,7 +46,7 @@ describe('the line splitter', () => {
     expect(split([`${mark}\n`])).toEqual([]);
   });
 
-  test('cuts a line over the limit and tells size and digest of the whole', () => {
+  test('truncates a line over the limit and reports the size and digest of the whole line', () => {
     const long = 'abcdefghijklmnop';
     for (const chunks of [[`${long}\r\nok\n`], [...`${long}\r\nok\n`], [`${long.slice(0, 13)}`, `nop\r`, '\nok\n']]) {
       const [cut, whole] = split(chunks, { lineBytesMax: 10 });
@@ -56,12 +56,12 @@ describe('the line splitter', () => {
     }
   });
 
-  test('does not cut a line of exactly the limit', () => {
+  test('does not truncate a line of exactly the limit', () => {
     const [line] = split([...'0123456789\r\n'], { lineBytesMax: 10 });
     expect(line).toMatchObject({ sizeBytes: 10, digest: undefined });
   });
 
-  test('keeps no more than the limit of a line that never ends', () => {
+  test('keeps at most the limit of a line that never ends', () => {
     const splitter = createDecoder({ lineBytesMax: 1_024 }).createLineSplitter(0);
     const chunk = Buffer.alloc(1_048_576, 'x');
     splitter.push(chunk);
@@ -71,7 +71,7 @@ describe('the line splitter', () => {
     expect(splitter.end()?.sizeBytes).toBe(201 * 1_048_576);
   });
 
-  test('gives lines that stay as they are when more chunks follow', () => {
+  test('yields lines that later chunks do not change', () => {
     const splitter = createDecoder().createLineSplitter(0);
     splitter.push(Buffer.from('first '));
     const [first] = splitter.push(Buffer.from('line\nsecond '));
@@ -79,7 +79,7 @@ describe('the line splitter', () => {
     expect([text(first), text(second)]).toEqual(['first line', 'second line, longer']);
   });
 
-  test('takes a long line in tiny chunks in linear time', () => {
+  test('handles a long line in tiny chunks in linear time', () => {
     const splitter = createDecoder({ lineBytesMax: 4_194_304 }).createLineSplitter(0);
     const byte = Buffer.from('x');
     for (let index = 0; index < 2_000_000; index++) splitter.push(byte);
@@ -92,7 +92,7 @@ describe('the line splitter', () => {
     })
     .map((parts) => Buffer.from(parts.join('')));
 
-  test('gives the same lines however the bytes are cut into chunks', () => {
+  test('yields the same lines whatever the chunk boundaries', () => {
     fc.assert(
       fc.property(
         bytes,
@@ -107,7 +107,7 @@ describe('the line splitter', () => {
     );
   });
 
-  test('gives the lines of a plain model: split at line feeds, trimmed of one carriage return, blank ones left out', () => {
+  test('matches a simple model: split at line feeds, strip one carriage return, skip blank lines', () => {
     fc.assert(
       fc.property(bytes, (all) => {
         const latin1 = all.toString('latin1').replace(/^\xef\xbb\xbf/, '');
@@ -120,7 +120,7 @@ describe('the line splitter', () => {
     );
   });
 
-  test('reads on from the end of any line as if it had read all before', () => {
+  test('continues from the end of any line as if it had read everything before it', () => {
     fc.assert(
       fc.property(bytes, (all) => {
         const lines = split([all]);
@@ -147,7 +147,7 @@ function split(
   const last = splitter.end();
   return [...lines, ...(last === undefined ? [] : [last])].map((line) => ({
     ...line,
-    // Buffer or Uint8Array: the same to whoever reads it, but not to toEqual.
+    // Buffer and Uint8Array are equivalent to readers, but not to toEqual.
     bytes: Uint8Array.from(line.bytes),
     digest: line.digest,
   }));

@@ -56,7 +56,7 @@ describe('a state', () => {
         if ((message as StepReached).step === 'schema written') cpSync(directory, left, { recursive: true });
       };
       subscribe(stepChannelName, die);
-      await open(directory).close();
+      await (await open(directory)).close();
       unsubscribe(stepChannelName, die);
       expect(userVersion(left)).toBe(version);
 
@@ -68,19 +68,25 @@ describe('a state', () => {
     },
   );
 
-  it.each(versions)('of version %i is refused by who only looks, and nothing in it is changed', (version) => {
-    const directory = stateOfVersion(version);
-    const older = expect.objectContaining({ code: 'ERR_STATE_OLDER', message: expect.stringContaining(`${version}`) });
-    expect(() => openDeliveryReader(directory)).toThrow(older);
-    expect(() => readDeliverySummary(directory)).toThrow(older);
-    expect(userVersion(directory)).toBe(version);
-  });
+  it.each(versions)(
+    'of version %i is refused by commands that only read, and nothing in it is changed',
+    async (version) => {
+      const directory = stateOfVersion(version);
+      const older = expect.objectContaining({
+        code: 'ERR_STATE_OLDER',
+        message: expect.stringContaining(`${version}`),
+      });
+      await expect(openDeliveryReader(directory)).rejects.toThrow(older);
+      await expect(readDeliverySummary(directory)).rejects.toThrow(older);
+      expect(userVersion(directory)).toBe(version);
+    },
+  );
 
-  it('that no agent has written to yet is none for who only looks', () => {
+  it('that no agent has written to yet does not exist for commands that only read', async () => {
     const directory = temporaryDirectory();
     new DatabaseSync(join(directory, 'delivery.db')).exec('PRAGMA journal_mode = WAL');
-    expect(openDeliveryReader(directory)).toBeUndefined();
-    expect(readDeliverySummary(directory)).toBeUndefined();
+    expect(await openDeliveryReader(directory)).toBeUndefined();
+    expect(await readDeliverySummary(directory)).toBeUndefined();
   });
 
   it('of a newer agent is refused, and nothing in it is changed', async () => {
@@ -90,9 +96,10 @@ describe('a state', () => {
     writeMeta(database, 'schema_version', Buffer.from('999'));
     database.close();
     const before = readFileSync(join(directory, 'delivery.db'));
-    expect(() => open(directory)).toThrow(
-      expect.objectContaining({ code: 'ERR_STATE_NEWER', message: expect.stringContaining('999') }),
-    );
+    await expect(open(directory)).rejects.toMatchObject({
+      code: 'ERR_STATE_NEWER',
+      message: expect.stringContaining('999'),
+    });
     expect(readFileSync(join(directory, 'delivery.db'))).toEqual(before);
     expect(readdirSync(directory).filter((name) => name.includes('damaged'))).toEqual([]);
   });

@@ -1,12 +1,12 @@
 /**
  * The contract of a query backend, and how each writes what it can. What a real server makes of it is in
- * test/servers/detections.test.ts.
+ * test/proof/servers/detections.test.ts.
  */
 import { describe, expect, test } from 'vitest';
 import type { QueryBackend } from '../../src/detections/backends/backend.ts';
 import { elasticsearch } from '../../src/detections/backends/elasticsearch.ts';
 import { logqlString, loki } from '../../src/detections/backends/loki.ts';
-import { contextOf } from '../../src/detections/pack.ts';
+import { contextOf } from '../../src/detections/pack-context.ts';
 import { conditionOf } from '../../src/detections/rule-file.ts';
 import { loadMapping } from '../../src/mapping/index.ts';
 import { conditionCases, nastyValues, sigmaValue } from './conditions.ts';

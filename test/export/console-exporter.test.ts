@@ -5,7 +5,7 @@ import { batchOf, lines, manyLines, never, toJsonLine } from './fixtures.ts';
 
 test('writes one line of OTLP/JSON a record', async () => {
   const output = new PassThrough();
-  const exporter = createConsoleExporter({ output, toJsonLine });
+  const exporter = createConsoleExporter(output);
   const end = await exporter.export(batchOf(lines('a', 'b')), never);
   await exporter.close();
   expect(end).toEqual({ acceptedCount: 2, deadLetteredCount: 0 });
@@ -19,7 +19,7 @@ test('writes one line of OTLP/JSON a record', async () => {
 test('accepts nothing before the stream has taken it', async () => {
   const taken: (() => void)[] = [];
   const output = new Writable({ write: (_chunk, _encoding, done) => void taken.push(done) });
-  const exporter = createConsoleExporter({ output, toJsonLine });
+  const exporter = createConsoleExporter(output);
   let ended = 0;
   const all = [0, 1].map((index) => exporter.export(batchOf(manyLines(3, `${index}-`)), never).then(() => ended++));
   await new Promise((resolve) => setImmediate(resolve));
@@ -34,7 +34,7 @@ test('accepts nothing before the stream has taken it', async () => {
 test('a reader that went away is told as an error with a hint, and does not end the process', async () => {
   const broken = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' });
   const output = new Writable({ write: (_chunk, _encoding, done) => done(broken) });
-  const exporter = createConsoleExporter({ output, toJsonLine });
+  const exporter = createConsoleExporter(output);
   await expect(exporter.export(batchOf(lines('a')), never)).rejects.toMatchObject({
     code: 'ERR_EXPORT_UNAVAILABLE',
     message: 'Could not write records to standard output: write EPIPE',
@@ -44,7 +44,7 @@ test('a reader that went away is told as an error with a hint, and does not end 
 
 test('the signal ends the wait for a reader that reads no more', async () => {
   const output = new Writable({ write() {} });
-  const exporter = createConsoleExporter({ output, toJsonLine });
+  const exporter = createConsoleExporter(output);
   const stop = new AbortController();
   const end = exporter.export(batchOf(lines('a')), stop.signal);
   stop.abort(new Error('stopping'));

@@ -1,5 +1,5 @@
 /**
- * What the tests of the export share: lines, two encoders for them, a clock that leaps, a logger that remembers.
+ * What the tests of the export share: lines and batches of them, two encoders, a clock that leaps, a logger that remembers.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -10,6 +10,7 @@ import type { Batch } from '../../src/contracts/exporter.ts';
 import { exportOptions, type OtlpOptions, resolveExportOptions } from '../../src/export/options.ts';
 import type { IdentifiedLine } from '../../src/model/line.ts';
 import type { ObjectId } from '../../src/model/object.ts';
+import type { ResponseCode } from '../../src/model/response-code.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 import type { Logger } from '../../src/runtime/logger.ts';
 import { type OtlpReceiver, type OtlpReceiverOptions, startOtlpReceiver } from '../support/otlp-receiver.ts';
@@ -38,8 +39,7 @@ export function lines(...texts: readonly string[]): IdentifiedLine[] {
     origin: {
       id: 's3://audit/a.json' as ObjectId,
       fileName: 'a.json',
-      bucket: 'audit',
-      key: 'a.json',
+      location: { 'aws.s3.bucket': 'audit', 'aws.s3.key': 'a.json' },
       workspaceId: undefined,
       date: undefined,
     },
@@ -85,7 +85,18 @@ export function encodeProtobuf(all: readonly IdentifiedLine[]): Uint8Array {
 }
 
 export function batchOf(all: readonly IdentifiedLine[], encode = encodeJson): Batch {
-  return { lineCount: all.length, lines: all, request: encode(all) };
+  const middle = Math.ceil(all.length / 2);
+  return {
+    recordCount: all.length,
+    request: encode(all),
+    objectId: all[0]?.origin.id,
+    split: () => [batchOf(all.slice(0, middle), encode), batchOf(all.slice(middle), encode)],
+    toJsonLines: () => all.map(toJsonLine),
+  };
+}
+
+export function http(code: number): ResponseCode {
+  return { protocol: 'http', code };
 }
 
 export interface LeapingClock extends Clock {

@@ -108,7 +108,7 @@ test('every mistake is told at once, with what was expected', () => {
   expect(problems).toEqual({
     OTEL_LOGS_EXPORTER: 'expected otlp or console',
     OTEL_EXPORTER_OTLP_ENDPOINT: 'expected an http:// or https:// URL, such as http://localhost:4318',
-    OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: expect.stringContaining('without user and password'),
+    OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: expect.stringContaining('without user name and password'),
     OTEL_EXPORTER_OTLP_PROTOCOL: expect.stringContaining('4318'),
     OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: 'expected http/protobuf or http/json',
     OTEL_EXPORTER_OTLP_COMPRESSION: 'expected none, gzip or zstd',

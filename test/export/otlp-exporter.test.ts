@@ -2,15 +2,19 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Batch } from '../../src/contracts/exporter.ts';
 import type { AgentEvent } from '../../src/contracts/observer.ts';
-import { createFaultDesk, createOtlpExporter, type OtlpExporter } from '../../src/export/index.ts';
+import { createFailureReporter, createOtlpExporter, type OtlpExporter } from '../../src/export/index.ts';
 import type { OtlpOptions } from '../../src/export/options.ts';
+import { recordBatch } from '../../src/mapping/index.ts';
+import type { IdentifiedLine } from '../../src/model/line.ts';
 import { type Answer, answers, type OtlpReceiver, startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import {
   batchOf,
   encodeJson,
   encodeProtobuf,
+  http,
   jsonOptions,
   type LeapingClock,
   type LogLine,
@@ -21,6 +25,7 @@ import {
   optionsOf,
   receiver,
   rememberingLogger,
+  textOf,
   toJsonLine,
 } from './fixtures.ts';
 
@@ -37,14 +42,14 @@ interface DeadLetter {
   readonly deadLetter: Record<string, unknown>;
 }
 
-function setUp(options: OtlpOptions, encode = encodeJson): Setup {
+function setUp(options: OtlpOptions): Setup {
   const directory = join(temporaryDirectory(), 'dead-letters');
   const clock = leapingClock();
   const logger = rememberingLogger();
   const events: AgentEvent[] = [];
   const observe = (event: AgentEvent) => events.push(event);
-  const desk = createFaultDesk({ deadLettersDirectory: directory, clock, logger, observe });
-  const exporter = createOtlpExporter(options, { encode, toJsonLine, desk, clock, observe });
+  const failures = createFailureReporter({ deadLettersDirectory: directory, clock, logger, observe });
+  const exporter = createOtlpExporter(options, { failures, clock, observe });
   onTestFinished(() => exporter.close());
   return { exporter, clock, events, log: logger.lines, deadLetters: () => readDeadLetters(directory) };
 }
@@ -108,7 +113,7 @@ describe('while the collector does not take records', () => {
 
   test('a lost answer repeats the records, byte for byte, and loses none', async () => {
     const collector = await receiver();
-    const { exporter } = setUp(optionsOf({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }), encodeProtobuf);
+    const { exporter } = setUp(optionsOf({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }));
     collector.answerNext(answers.loseAnswer());
     await exporter.export(batchOf(manyLines(2), encodeProtobuf), never);
     const [first, second, ...again] = collector.accepted.map(({ bytesHash }) => bytesHash);
@@ -153,11 +158,11 @@ describe('while the collector does not take records', () => {
     await exporter.export(batchOf(lines('only')), never);
     const waiting = { kind: 'waiting', for: 'collector', fault: { code: 'ERR_EXPORT_UNAVAILABLE' }, sinceMs };
     expect(events).toMatchObject([
-      { kind: 'requestEnded', outcome: 'unavailable', httpStatus: 503, recordCount: 1 },
+      { kind: 'requestEnded', outcome: 'unavailable', response: http(503), recordCount: 1 },
       { ...waiting, failedAttempts: 1, retryAtMs: sinceMs + (clock.sleepsMs[0] ?? 0) },
-      { kind: 'requestEnded', outcome: 'unavailable', httpStatus: 503, recordCount: 1 },
+      { kind: 'requestEnded', outcome: 'unavailable', response: http(503), recordCount: 1 },
       { ...waiting, failedAttempts: 2 },
-      { kind: 'requestEnded', outcome: 'accepted', httpStatus: 204, recordCount: 1 },
+      { kind: 'requestEnded', outcome: 'accepted', response: http(204), recordCount: 1 },
       { kind: 'resumed', for: 'collector' },
     ]);
   });
@@ -242,6 +247,38 @@ describe('a request that is refused again and again while the server answers', (
   });
 });
 
+describe('a batch that does not get through in one piece', () => {
+  test('is sent as the halves that it splits itself into, the first and larger one first', async () => {
+    const collector = await receiver();
+    const { exporter } = setUp(jsonOptions(collector.url));
+    collector.answerWhen(({ records }) => records.length > 1, answers.plain(413, 'too large'));
+    // These records come from no line: there is nothing that could be mapped again.
+    const batch = recordBatch(lines('a', 'b', 'c', 'd', 'e').map(toJsonLine), 'json');
+    expect(await exporter.export(batch, never)).toEqual({ acceptedCount: 5, deadLetteredCount: 0 });
+    expect(sent(collector)).toEqual(['a b c d e', 'a b c', 'a b', 'a', 'b', 'c', 'd e', 'd', 'e']);
+  });
+
+  test('is split where it says, and renders only the records that are refused', async () => {
+    const collector = await receiver();
+    const { exporter, deadLetters } = setUp(jsonOptions(collector.url));
+    collector.answerWhen(({ records }) => records.some(isBad), answers.status(400));
+    const rendered: string[] = [];
+    const unevenBatch = (all: readonly IdentifiedLine[]): Batch => ({
+      ...batchOf(all),
+      split: () => [unevenBatch(all.slice(0, 1)), unevenBatch(all.slice(1))],
+      toJsonLines() {
+        rendered.push(...all.map(textOf));
+        return all.map(toJsonLine);
+      },
+    });
+    const end = await exporter.export(unevenBatch(lines('a', 'b', 'bad', 'c', 'd')), never);
+    expect(end).toEqual({ acceptedCount: 4, deadLetteredCount: 1 });
+    expect(sent(collector)).toEqual(['a b bad c d', 'a', 'b bad c d', 'b', 'bad c d', 'bad', 'c d']);
+    expect(rendered).toEqual(['bad']);
+    expect(deadLetters().map(({ uid }) => uid)).toEqual(['bad']);
+  });
+});
+
 describe('a record that is refused for good', () => {
   test('is found by halving and becomes a dead letter; the others are accepted, in order', async () => {
     const collector = await receiver();
@@ -254,10 +291,18 @@ describe('a record that is refused for good', () => {
     expect(deadLetters()).toEqual([
       {
         uid: 'bad',
-        deadLetter: { time: '2026-01-31T12:00:00.000Z', httpStatus: 400, reason: 'HTTP 400: line too long' },
+        deadLetter: {
+          version: 2,
+          time: '2026-01-31T12:00:00.000Z',
+          protocol: 'http',
+          code: 400,
+          reason: 'HTTP 400: line too long',
+        },
       },
     ]);
-    expect(log.map(({ level }) => level)).toEqual(['error']);
+    expect(log).toMatchObject([
+      { level: 'error', fields: { code: 'ERR_EXPORT_REJECTED', object: 's3://audit/a.json' } },
+    ]);
   });
 
   test('costs nobody else a dead letter at Loki, which stores the good records of a 400', async () => {
@@ -277,7 +322,7 @@ describe('a record that is refused for good', () => {
     const end = await exporter.export(batchOf(lines('a', 'b', 'c'.repeat(1000), 'd')), never);
     expect(end).toEqual({ acceptedCount: 3, deadLetteredCount: 1 });
     expect(collector.acceptedUids()).toEqual(['a', 'b', 'd']);
-    expect(deadLetters()).toMatchObject([{ uid: 'c'.repeat(1000), deadLetter: { httpStatus: 413 } }]);
+    expect(deadLetters()).toMatchObject([{ uid: 'c'.repeat(1000), deadLetter: { protocol: 'http', code: 413 } }]);
   });
 
   test('comes with the setting that is behind it, each setting once', async () => {
@@ -315,14 +360,15 @@ describe('a partial success', () => {
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
       OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
     });
-    const { exporter, deadLetters, log } = setUp(options, encode);
+    const { exporter, deadLetters, log } = setUp(options);
     collector.answerNext(answers.partial(2, 'quota used up'));
     const end = await exporter.export(batchOf(manyLines(5), encode), never);
     expect(end).toEqual({ acceptedCount: 3, deadLetteredCount: 2 });
     expect(collector.requests).toHaveLength(1);
     expect(deadLetters().map(({ uid }) => uid)).toEqual(['line0', 'line1', 'line2', 'line3', 'line4']);
     expect(deadLetters()[4]?.deadLetter).toMatchObject({
-      httpStatus: 200,
+      protocol: 'http',
+      code: 200,
       reason: 'quota used up',
       rejectedRecords: 2,
       ofRecords: 5,

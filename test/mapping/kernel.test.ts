@@ -119,7 +119,7 @@ describe('a mapper', () => {
     const mapper = createOne();
     const [here, there] = ['1', '2'].map((workspaceId) => ({
       ...identifiedLine('x').origin,
-      key: `in ${workspaceId}`,
+      location: { 'aws.s3.key': `in ${workspaceId}` },
       workspaceId,
     }));
     const lines = Array.from({ length: 12 }, (_, index) => {

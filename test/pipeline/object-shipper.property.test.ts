@@ -7,21 +7,22 @@ import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { DeliveryState, ShippingState } from '../../src/contracts/delivery-state.ts';
+import type { DeliveryState } from '../../src/contracts/delivery-state.ts';
 import type { Batch, BatchEnd, Exporter } from '../../src/contracts/exporter.ts';
 import type { AgentEvent } from '../../src/contracts/observer.ts';
 import { createDecoder } from '../../src/decoders/index.ts';
 import { openDeliveryState } from '../../src/delivery/index.ts';
 import { BatchMemoryPool } from '../../src/pipeline/batch-memory.ts';
-import { ObjectShipper } from '../../src/pipeline/object-shipper.ts';
+import { ObjectShipper, type Visitor } from '../../src/pipeline/object-shipper.ts';
+import { ObjectVisitor } from '../../src/pipeline/object-visitor.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 import { Semaphore } from '../../src/runtime/semaphore.ts';
 import { Counters } from '../../src/telemetry/counters.ts';
 import { memoryObject } from '../support/memory-object.ts';
-import { createPlainEncoder, plainRecord, plainUid } from '../support/plain-encoder.ts';
+import { plainMapper, plainRecordsOf } from '../support/plain-encoder.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { type Shipper, workerHere } from '../support/worker-here.ts';
+import { workerHere } from '../support/worker-here.ts';
 
 /** One delivery of the object, and when the process that ships it dies. */
 const delivery = fc.record({
@@ -45,9 +46,8 @@ class Receiver {
   readonly mayRepeat = new Map<string, number>();
 
   accept(batch: Batch): void {
-    for (const line of batch.lines) {
-      const uid = plainUid(line);
-      this.received.set(uid, [...(this.received.get(uid) ?? []), plainRecord(line)]);
+    for (const { uid, record } of plainRecordsOf(batch)) {
+      this.received.set(uid, [...(this.received.get(uid) ?? []), record]);
     }
   }
 
@@ -65,7 +65,7 @@ function mortalExporter(receiver: Receiver, { diesAtBatch, lastBatchArrives }: D
   const unsettled: string[][] = [];
   return {
     async export(batch: Batch, signal: AbortSignal): Promise<BatchEnd> {
-      unsettled.push(batch.lines.map(plainUid));
+      unsettled.push(plainRecordsOf(batch).map(({ uid }) => uid));
       if (!dead && count++ === diesAtBatch) {
         dead = true;
         if (lastBatchArrives) receiver.accept(batch);
@@ -75,7 +75,7 @@ function mortalExporter(receiver: Receiver, { diesAtBatch, lastBatchArrives }: D
       }
       if (dead) await aborted(signal);
       receiver.accept(batch);
-      return { acceptedCount: batch.lineCount, deadLetteredCount: 0 };
+      return { acceptedCount: batch.recordCount, deadLetteredCount: 0 };
     },
     async close() {},
   };
@@ -87,17 +87,13 @@ async function aborted(signal: AbortSignal): Promise<never> {
   throw signal.reason;
 }
 
-type Create = (state: ShippingState, abandon: AbortSignal) => Shipper;
-type OnState = (state: DeliveryState, abandon: AbortSignal, create: Create) => Shipper;
+type Create = (abandon: AbortSignal) => Visitor;
+type Place = (abandon: AbortSignal, create: Create) => Visitor;
 
-/** Where the object is shipped: beside the state, or in a worker that has the main thread write it. */
-const places: readonly (readonly [name: string, numRuns: number, onState: OnState])[] = [
-  ['on the main thread', 500, (state, abandon, create) => create(state, abandon)],
-  [
-    'in a worker',
-    100,
-    (state, abandon, create) => workerHere({ state, abandon }, (seen, main) => create(seen, main.abandon)),
-  ],
+/** Where the object is visited: on the thread of the state, or in a worker that has the main thread write it. */
+const places: readonly (readonly [name: string, numRuns: number, place: Place])[] = [
+  ['on the main thread', 500, (abandon, create) => create(abandon)],
+  ['in a worker', 100, (abandon, create) => workerHere({ abandon }, (main) => create(main.abandon))],
 ];
 
 /** @returns the directory in which the next life begins: the files as they were at death. */
@@ -107,19 +103,21 @@ async function live(
   index: number,
   directory: string,
   receiver: Receiver,
-  onState: OnState,
+  place: Place,
 ) {
   const nextDirectory = join(directory, '..', `life-${index}`);
   const death = new AbortController();
-  const state = openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
+  const state: DeliveryState = await openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
   const counters = new Counters();
   const die = () => {
     cpSync(directory, nextDirectory, { recursive: true });
     death.abort(new Death());
   };
+  const memory = new BatchMemoryPool(plainMapper(), 'protobuf');
   const parts = {
     decoder: createDecoder({ lineBytesMax: 1000 }),
-    batchMemory: new BatchMemoryPool(createPlainEncoder),
+    batchMemoryFor: () => memory,
+    hashSecret: state.hashSecret,
     exporter: mortalExporter(receiver, life, die),
     batchLimits: { recordsMax: life.recordsMax, bytesMax: 1_000_000 },
     requestSlots: new Semaphore(2),
@@ -127,11 +125,8 @@ async function live(
     observe: (event: AgentEvent) => counters.observe(event),
     logger: silentLogger,
   };
-  const shipper = onState(
-    state,
-    death.signal,
-    (seen, abandon) => new ObjectShipper({ ...parts, state: seen, abandon }),
-  );
+  const visitor = place(death.signal, (abandon) => new ObjectVisitor({ ...parts, abandon }));
+  const shipper = new ObjectShipper(state, visitor);
   const object = memoryObject(content, { chunkBytes: life.chunkBytes, modifiedAtMs: 1_760_000_000_000 + index * 1000 });
   try {
     expect(['settled', 'unchanged']).toContain((await shipper.ship(object, death.signal)).status);
@@ -161,7 +156,7 @@ function overwrite(before: readonly number[], { change, lines }: Delivery): read
   }
 }
 
-describe.each(places)('ObjectShipper %s, on arbitrary histories of an object', (_, numRuns, onState) => {
+describe.each(places)('ObjectShipper %s, on arbitrary histories of an object', (_, numRuns, place) => {
   it('loses nothing, repeats only what was in flight at a death, and that byte for byte', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(delivery, { minLength: 1, maxLength: 8 }), async (deliveries) => {
@@ -184,7 +179,7 @@ describe.each(places)('ObjectShipper %s, on arbitrary histories of an object', (
           }
           const content =
             lines.map((name) => `{"line":${name}}`).join('\n') + (life.endsWithNewline && lines.length > 0 ? '\n' : '');
-          directory = await live(content, life, index, directory, receiver, onState);
+          directory = await live(content, life, index, directory, receiver, place);
         }
 
         const uidsOf = (name: number) =>

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { openDeliveryState } from '../../src/delivery/index.ts';
+import type { Batch } from '../../src/contracts/exporter.ts';
+import { openDeliveryReader, openDeliveryState } from '../../src/delivery/index.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 import { countingExporter } from '../support/counting-exporter.ts';
@@ -11,14 +12,13 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 const never = new AbortController().signal;
 
 it('an object whose date leaves the look-back while it is read yields the added lines only', async () => {
-  const state = openDeliveryState({ directory: temporaryDirectory(), clock: systemClock, logger: silentLogger });
+  const state = await openDeliveryState({ directory: temporaryDirectory(), clock: systemClock, logger: silentLogger });
   const { exporter, shipped } = countingExporter();
   const shipper = shipperOn(state, exporter, never, 100);
   await shipper.ship(memoryObject('{"a":1}\n{"a":2}\n'), never);
   const extended = memoryObject('{"a":1}\n{"a":2}\n{"a":3}\n', { modifiedAtMs: 1_760_000_100_000 });
   const open = async (signal: AbortSignal) => {
     state.dropLineHashes('2026-02-07');
-    await state.flush(signal);
     return await extended.open(signal);
   };
   expect(await shipper.ship({ ...extended, open }, never)).toEqual({ status: 'settled' });
@@ -27,9 +27,9 @@ it('an object whose date leaves the look-back while it is read yields the added 
 });
 
 it('closes an object that it has no need to read before it compares it', async () => {
-  const state = openDeliveryState({ directory: temporaryDirectory(), clock: systemClock, logger: silentLogger });
+  const state = await openDeliveryState({ directory: temporaryDirectory(), clock: systemClock, logger: silentLogger });
   const exporter = {
-    export: async ({ lineCount: acceptedCount }: { readonly lineCount: number }) => ({
+    export: async ({ recordCount: acceptedCount }: Batch) => ({
       acceptedCount,
       deadLetteredCount: 0,
     }),
@@ -50,8 +50,7 @@ it('closes an object that it has no need to read before it compares it', async (
     })();
   };
   await shipper.ship({ ...object, open }, never);
-  state.reopen(object.origin.id);
-  await state.flush(never);
+  await state.reopen(object, never);
   await shipper.ship({ ...object, open }, never);
   expect(openedCount).toBe(3);
   expect(closedCount).toBe(openedCount);
@@ -59,10 +58,14 @@ it('closes an object that it has no need to read before it compares it', async (
 });
 
 it('an object in chunks that share their memory is recognised by the digest of its own bytes', async () => {
-  const state = openDeliveryState({ directory: temporaryDirectory(), clock: systemClock, logger: silentLogger });
+  const directory = temporaryDirectory();
+  const state = await openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
   const content = '{"a":1}\n{"a":2}\n{"a":3}\n{"a":4}';
   const object = memoryObject(content, { chunkBytes: 5 });
   await shipperOn(state, countingExporter().exporter, never, 100).ship(object, never);
-  expect(Buffer.from(state.find(object.origin.id)?.settled.digest ?? [])).toEqual(hash('sha256', content, 'buffer'));
+  const reader = await openDeliveryReader(directory);
+  const known = await reader?.read(object.origin.id);
+  expect(Buffer.from(known?.state?.settled.digest ?? [])).toEqual(hash('sha256', content, 'buffer'));
+  await reader?.close();
   await state.close();
 });

@@ -5,7 +5,7 @@ import { systemClock } from '../../src/runtime/clock.ts';
 describe('backoffMs', () => {
   const policy = { initialMs: 100, maxMs: 1000 };
 
-  it('doubles up to its maximum, with half of it jittered', () => {
+  it('doubles up to its maximum, with jitter on half of the delay', () => {
     const longest = { ...systemClock, random: () => 1 };
     const shortest = { ...systemClock, random: () => 0 };
     expect([0, 1, 2, 3, 4, 1000].map((attempt) => backoffMs(policy, attempt, longest))).toEqual([

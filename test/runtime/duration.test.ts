@@ -12,6 +12,6 @@ test.each([
   [47 * hour, '47 h'],
   [2 * day, '2 d'],
   [400 * day, '400 d'],
-])('%i ms are %s', (durationMs, text) => {
+])('renders %i ms as %s', (durationMs, text) => {
   expect(durationText(durationMs)).toBe(text);
 });

@@ -10,26 +10,26 @@ describe.each([
   { name: 'Semaphore', create: (size: number) => new Semaphore(size) },
   { name: 'SharedSemaphore', create: (size: number) => new SharedSemaphore(SharedSemaphore.memory(size)) },
 ])('$name', ({ create }) => {
-  it('lets no more in than it has places, and those that wait in their order', async () => {
+  it('grants no more permits than it has, and serves waiters in FIFO order', async () => {
     const semaphore = create(2);
-    const entered: number[] = [];
+    const acquired: number[] = [];
     const releases = await Promise.all([semaphore.acquire(never), semaphore.acquire(never)]);
     const waiting = [1, 2].map(async (name) => {
       const release = await semaphore.acquire(never);
-      entered.push(name);
+      acquired.push(name);
       return release;
     });
     await Promise.resolve();
-    expect(entered).toEqual([]);
+    expect(acquired).toEqual([]);
     releases[0]?.();
     await waiting[0];
-    expect(entered).toEqual([1]);
+    expect(acquired).toEqual([1]);
     releases[1]?.();
     await waiting[1];
-    expect(entered).toEqual([1, 2]);
+    expect(acquired).toEqual([1, 2]);
   });
 
-  it('gives a place back once, however often it is released', async () => {
+  it('releases a permit only once, however often release is called', async () => {
     const semaphore = create(1);
     const release = await semaphore.acquire(never);
     release();
@@ -43,7 +43,7 @@ describe.each([
     expect(second).toBe(false);
   });
 
-  it('rejects who waits when the signal is aborted, and passes the place to the next', async () => {
+  it('rejects a waiter when its signal aborts, and passes the permit to the next one', async () => {
     const semaphore = create(1);
     const release = await semaphore.acquire(never);
     const stop = new AbortController();
@@ -58,15 +58,15 @@ describe.each([
 });
 
 describe('SharedSemaphore', () => {
-  it('holds for all threads that share it, and leaves none of them waiting', async () => {
+  it('enforces its limit across all threads that share it, and leaves none of them waiting', async () => {
     const [size, threads, rounds] = [2, 3, 200];
-    const workerData = { places: SharedSemaphore.memory(size), size, counts: new SharedArrayBuffer(8), rounds };
-    const program = new URL('../support/places-worker.ts', import.meta.url);
+    const workerData = { permits: SharedSemaphore.memory(size), size, counts: new SharedArrayBuffer(8), rounds };
+    const program = new URL('../support/semaphore-worker.ts', import.meta.url);
     const workers = Array.from({ length: threads }, () => new Worker(program, { workerData }));
     const exitCodes = await Promise.all(workers.map(async (worker) => (await once(worker, 'exit'))[0]));
     expect(exitCodes).toEqual(Array(threads).fill(0));
-    const [inside, insideMost] = new Int32Array(workerData.counts);
-    expect(inside).toBe(0);
-    expect(insideMost).toBe(size);
+    const [held, heldMax] = new Int32Array(workerData.counts);
+    expect(held).toBe(0);
+    expect(heldMax).toBe(size);
   });
 });

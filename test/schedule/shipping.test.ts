@@ -1,8 +1,9 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { ListingRequest, Source } from '../../src/contracts/source.ts';
+import type { LedTask } from '../../src/contracts/delivery-state.ts';
+import type { Candidate, ListingRequest, Source } from '../../src/contracts/source.ts';
+import type { VisitOutcome } from '../../src/contracts/visit-outcome.ts';
 import { AgentError } from '../../src/model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../../src/model/object.ts';
-import type { ObjectEnd } from '../../src/pipeline/object-end.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 import { type Schedule, Shipping } from '../../src/schedule/shipping.ts';
 import { Counters } from '../../src/telemetry/counters.ts';
@@ -10,11 +11,17 @@ import { ManualClock, settled } from '../support/manual-clock.ts';
 import { memoryObject } from '../support/memory-object.ts';
 
 const [minute, day] = [60_000, 86_400_000];
-const schedule: Schedule = { pollIntervalMs: minute, lookbackDays: 7, sweepIntervalMs: day, startDate: undefined };
+const schedule: Schedule = { lookbackDays: 7, sweepIntervalMs: day, startDate: undefined };
+
+/** Small, so that dates span pages. */
+const pageSize = 2;
 
 /** A bucket as a list of `workspace/date/name`; a listing of it, like S3's, has each workspace's oldest date first. */
 class Bucket implements Source {
   readonly name = 's3://audit';
+  readonly pollIntervalMs = minute;
+  /** What became of the candidates, by their id. */
+  readonly outcomes = new Map<string, VisitOutcome['status'][]>();
   readonly keys = new Set<string>();
   readonly listings: ListingRequest['dates'][] = [];
   readonly failing = new Set<string>();
@@ -32,17 +39,29 @@ class Bucket implements Source {
     const all = [...this.keys].sort().map((key) => key.split('/') as [string, string, string]);
     for (const workspaceId of new Set(all.map(([workspace]) => workspace))) {
       const { failing } = this;
+      const candidate = (object: DeliveredObject) => this.#candidate(object);
       yield {
         workspaceId,
-        async *objects(): AsyncIterable<DeliveredObject> {
+        async *pages(): AsyncIterable<readonly Candidate[]> {
           if (failing.has(workspaceId)) throw new AgentError('ERR_SOURCE_ACCESS_DENIED', 'denied');
-          for (const [workspace, date, name] of all) {
-            const inRange = (dates.from ?? '') <= date && date < (dates.before ?? '9999');
-            if (workspace === workspaceId && inRange) yield objectAt(workspace, date, name);
+          const listed = all.filter(
+            ([workspace, date]) =>
+              workspace === workspaceId && (dates.from ?? '') <= date && date < (dates.before ?? '9999'),
+          );
+          for (let at = 0; at < listed.length; at += pageSize) {
+            yield listed.slice(at, at + pageSize).map((key) => candidate(objectAt(...key)));
           }
         },
       };
     }
+  }
+
+  #candidate(object: DeliveredObject): Candidate {
+    const { id } = object.origin;
+    return {
+      object,
+      settle: ({ status }) => this.outcomes.set(id, [...(this.outcomes.get(id) ?? []), status]),
+    };
   }
 
   async close() {}
@@ -54,19 +73,28 @@ function objectAt(workspaceId: string, date: string, fileName: string): Delivere
   return { ...object, origin: { ...object.origin, id, workspaceId, date, fileName } };
 }
 
-/** Ships nothing; notes what it was asked to ship, and ends it when the test says so. */
+/** Ships nothing; notes what it was asked to ship, and ends visits when the test says so. Stands for the state as well. */
 class Shipper {
   readonly visited: string[] = [];
   readonly settledIds = new Set<string>();
   hold: ((id: string) => boolean) | undefined;
-  end: (id: string) => ObjectEnd = () => ({ status: 'settled' });
+  end: (id: string) => VisitOutcome = () => ({ status: 'settled' });
+  leads = true;
+  readonly asked: LedTask[] = [];
+  releasedLeads = 0;
   readonly #held = new Map<string, () => void>();
 
-  isSettled({ origin }: DeliveredObject) {
-    return this.settledIds.has(origin.id);
+  async unsettled(objects: readonly DeliveredObject[]) {
+    return objects.filter(({ origin }) => !this.settledIds.has(origin.id));
   }
 
-  async ship({ origin: { id } }: DeliveredObject, signal: AbortSignal): Promise<ObjectEnd> {
+  async lead(task: LedTask) {
+    this.asked.push(task);
+    if (!this.leads) return undefined;
+    return { lost: new AbortController().signal, release: async () => void this.releasedLeads++ };
+  }
+
+  async ship({ origin: { id } }: DeliveredObject, signal: AbortSignal): Promise<VisitOutcome> {
     signal.throwIfAborted();
     this.visited.push(id);
     if (this.hold?.(id)) {
@@ -94,6 +122,7 @@ function setUp(bucket: Bucket, changes: Partial<Schedule> = {}, workers?: number
   const shipping = new Shipping({
     sources: [bucket],
     shipper,
+    state: shipper,
     workers,
     schedule: { ...schedule, ...changes },
     observe: (event) => counters.observe(event),
@@ -219,7 +248,7 @@ describe('Shipping', () => {
     await follow();
     expect(logged).toEqual([
       {
-        message: 'Backfill begins: objects older than the look-back lie ahead',
+        message: 'Backfill starts: some objects are older than the look-back',
         fields: {
           source: 's3://audit',
           objects: 3,
@@ -240,21 +269,21 @@ describe('Shipping', () => {
     await follow();
     expect(shipper.visited).toEqual(['2/2026-03-10/a']);
     expect(logged[0]).toMatchObject({
-      message: 'Workspace could not be listed; others go on',
+      message: 'Workspace could not be listed; others continue',
       fields: { workspace: '1' },
     });
   });
 
-  it('tells once that there is nothing to read, and when that is over', async () => {
+  it('reports once that there is nothing to read, and when that has changed', async () => {
     const bucket = new Bucket();
     bucket.oddity = new AgentError('ERR_SOURCE_LAYOUT', 'nothing yet');
     const { clock, logged, follow } = setUp(bucket);
     await follow();
     for (let i = 0; i < 10; i++) await clock.advance(minute);
-    expect(logged.map(({ message }) => message)).toEqual(['Listing is not complete']);
+    expect(logged.map(({ message }) => message)).toEqual(['Listing is incomplete']);
     bucket.oddity = undefined;
     await clock.advance(minute);
-    expect(logged.slice(1)).toMatchObject([{ message: 'A fault of the source is over', fields: { occurrences: 11 } }]);
+    expect(logged.slice(1)).toMatchObject([{ message: 'Source recovered', fields: { occurrences: 11 } }]);
   });
 
   it('takes no fault for over while the source cannot be listed', async () => {
@@ -265,7 +294,7 @@ describe('Shipping', () => {
     bucket.oddity = undefined;
     bucket.sourceFailure = new AgentError('ERR_SOURCE_THROTTLED', 'slow down');
     await clock.advance(minute);
-    expect(logged.slice(1).map(({ message }) => message)).toEqual(['Source could not be listed; it is tried again']);
+    expect(logged.slice(1).map(({ message }) => message)).toEqual(['Source could not be listed; retrying']);
   });
 
   it('tries a source again that could not be listed', async () => {

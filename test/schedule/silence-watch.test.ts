@@ -1,8 +1,7 @@
 import { expect, it } from 'vitest';
-import type { DeliveryState } from '../../src/contracts/delivery-state.ts';
-import type { Notice } from '../../src/contracts/mapper.ts';
+import type { AlertEvent } from '../../src/contracts/mapper.ts';
 import type { AgentEvent } from '../../src/contracts/observer.ts';
-import { openDeliveryState } from '../../src/delivery/index.ts';
+import { type OpenState, openDeliveryState } from '../../src/delivery/index.ts';
 import { startOfObject } from '../../src/pipeline/prefix-digest.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
@@ -13,22 +12,22 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 const hour = 3_600_000;
 const start = Date.parse('2026-01-31T00:00:00Z');
 const signal = new AbortController().signal;
-const { origin } = memoryObject('');
+const object = memoryObject('');
 
-function openState(directory: string): DeliveryState {
+function openState(directory: string): Promise<OpenState> {
   return openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
 }
 
 /** A workspace with an event settled at the start, and a watch that begins anew with each `restart`. */
 async function scene() {
   const directory = temporaryDirectory();
-  let state = openState(directory);
-  const sent: Notice[] = [];
+  let state = await openState(directory);
+  const sent: AlertEvent[] = [];
   const events: AgentEvent[] = [];
-  let collector: (notice: Notice) => Promise<void> = async () => {};
-  const send = async (notice: Notice) => {
-    sent.push(notice);
-    await collector(notice);
+  let collector: (event: AlertEvent) => Promise<void> = async () => {};
+  const send = async (event: AlertEvent) => {
+    sent.push(event);
+    await collector(event);
   };
   const createWatch = () =>
     new SilenceWatch({
@@ -41,7 +40,9 @@ async function scene() {
     });
   let watch = createWatch();
   const settle = async (newestEventMs: number) => {
-    state.settle(origin, {
+    const claim = await state.claim(object, signal);
+    if (typeof claim === 'string') throw new Error(claim);
+    claim.settle({
       announcementId: undefined,
       position: startOfObject,
       lineHashes: new Int32Array(0),
@@ -49,36 +50,37 @@ async function scene() {
       deadLetteredCount: 0,
       newestEventMs,
     });
-    await state.flush(signal);
+    await claim.flush(signal);
+    await claim.release();
   };
   await settle(start);
   return {
     sent,
     settle,
-    look: (upToMs: number) => watch.look(upToMs, signal),
+    check: (upToMs: number) => watch.check(upToMs, signal),
     answer(how: typeof collector) {
       collector = how;
     },
     silences: () => events.flatMap((event) => (event.kind === 'silenceChanged' ? event.silent : [])),
     async restart() {
       await state.close();
-      state = openState(directory);
+      state = await openState(directory);
       watch = createWatch();
     },
     close: () => state.close(),
   };
 }
 
-const names = (sent: readonly Notice[]) => sent.map(({ eventName }) => eventName);
+const names = (sent: readonly AlertEvent[]) => sent.map(({ eventName }) => eventName);
 
 it('tells once of a workspace that is silent, at the time that follows from its last event', async () => {
-  const { sent, look, silences, restart, close } = await scene();
-  await look(start + 24 * hour - 1);
+  const { sent, check, silences, restart, close } = await scene();
+  await check(start + 24 * hour - 1);
   expect(sent).toEqual([]);
-  await look(start + 24 * hour);
-  await look(start + 25 * hour);
+  await check(start + 24 * hour);
+  await check(start + 25 * hour);
   await restart();
-  await look(start + 26 * hour);
+  await check(start + 26 * hour);
   expect(sent).toEqual([
     {
       eventName: 'databricks.audit.silence',
@@ -98,37 +100,37 @@ it('tells once of a workspace that is silent, at the time that follows from its 
 });
 
 it('tells once that events are back, and of the next silence anew', async () => {
-  const { sent, look, settle, silences, restart, close } = await scene();
-  await look(start + 24 * hour);
+  const { sent, check, settle, silences, restart, close } = await scene();
+  await check(start + 24 * hour);
   await settle(start - hour); // Late, and no sign of life.
-  await look(start + 25 * hour);
+  await check(start + 25 * hour);
   expect(names(sent)).toEqual(['databricks.audit.silence']);
   await settle(start + 30 * hour);
   await settle(start + 31 * hour);
   await restart();
-  await look(start + 32 * hour);
-  await look(start + 33 * hour);
+  await check(start + 32 * hour);
+  await check(start + 33 * hour);
   expect(names(sent)).toEqual(['databricks.audit.silence', 'databricks.audit.silence_ended']);
   expect(sent[1]).toMatchObject({
     timeMs: start + 30 * hour,
     severity: 'INFO',
     attributes: { 'databricks.audit.silence.duration': 30 * 3600 },
   });
-  await look(start + 55 * hour);
+  await check(start + 55 * hour);
   expect(names(sent).at(-1)).toBe('databricks.audit.silence');
   expect(new Set(sent.map(({ uid }) => uid)).size).toBe(3);
   expect(silences().at(-1)).toBe(true);
   await close();
 });
 
-it('sends the same notice again when it was stopped before the answer, also when events are back by then', async () => {
-  const { sent, look, settle, answer, restart, close } = await scene();
+it('sends the same event again when it was stopped before the answer, also when events are back by then', async () => {
+  const { sent, check, settle, answer, restart, close } = await scene();
   answer(() => Promise.reject(new Error('the process died')));
-  await expect(look(start + 24 * hour)).rejects.toThrow('died');
+  await expect(check(start + 24 * hour)).rejects.toThrow('died');
   await settle(start + 26 * hour);
   await restart();
   answer(async () => {});
-  await look(start + 27 * hour);
+  await check(start + 27 * hour);
   expect(names(sent)).toEqual([
     'databricks.audit.silence',
     'databricks.audit.silence',
@@ -139,21 +141,21 @@ it('sends the same notice again when it was stopped before the answer, also when
 });
 
 it('looks once at a time, however long the collector takes', async () => {
-  const { sent, look, answer, close } = await scene();
+  const { sent, check, answer, close } = await scene();
   let accept = () => {};
   answer(() => new Promise((resolve) => (accept = resolve)));
-  const first = look(start + 24 * hour);
+  const first = check(start + 24 * hour);
   await expect.poll(() => sent.length).toBe(1);
-  await look(start + 25 * hour);
+  await check(start + 25 * hour);
   expect(sent).toHaveLength(1);
   accept();
   await first;
   await close();
 });
 
-it('raises no notice for a workspace that was given up long ago, and says in the metric that it is silent', async () => {
-  const { sent, look, silences, close } = await scene();
-  await look(start + 9 * 24 * hour);
+it('raises no event for a workspace that was given up long ago, and says in the metric that it is silent', async () => {
+  const { sent, check, silences, close } = await scene();
+  await check(start + 9 * 24 * hour);
   expect(sent).toEqual([]);
   expect(silences()).toEqual([true]);
   await close();

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type SourceLocation, sourceOptions } from '../../src/sources/options.ts';
+import type { SourceLocation } from '../../src/sources/index.ts';
+import { sourceOptions } from '../../src/sources/options.ts';
 
 describe('DATABRICKS_AUDIT_SOURCE', () => {
   test.each([
@@ -25,33 +26,117 @@ describe('DATABRICKS_AUDIT_SOURCE', () => {
     [undefined, 'expected s3://bucket/prefix, a directory or a file:// URL'],
     ['', 'expected s3://bucket/prefix, a directory or a file:// URL'],
     ['/a,,/b', 'between the commas'],
-    ['gs://bucket/a', '(gs:// is not read)'],
-    ['s3a://bucket/a', '(s3:// instead of s3a://)'],
-    ['https://minio:9000/bucket', 'set AWS_ENDPOINT_URL_S3 to its https:// address'],
+    ['gs://bucket/a', '(gs:// is not supported)'],
+    ['s3a://bucket/a', '(use s3:// instead of s3a://)'],
+    ['https://minio:9000/bucket', 'use s3:// and set AWS_ENDPOINT_URL_S3 to its https:// address'],
     ['s3://', 'expected a bucket name'],
     ['s3://My_Bucket/a', 'not "My_Bucket"'],
     ['s3://bucket/workspaceId=*/', 'without wildcards'],
     ['file://host/path', 'expected a file:// URL with an absolute path'],
     ['/a\u001b[31m', 'without control characters'],
-    ['/a,/a', '/a lies within /a'],
-    ['/a/b/c,/a', '/a/b/c lies within /a'],
-    ['s3://bucket/a,s3://bucket/a/', 's3://bucket/a lies within s3://bucket/a'],
-    ['s3://bucket/a,s3://bucket/a/workspaceId=1', 's3://bucket/a/workspaceId=1 lies within s3://bucket/a'],
+    ['/a,/a', '/a is inside /a'],
+    ['/a/b/c,/a', '/a/b/c is inside /a'],
+    ['s3://bucket/a,s3://bucket/a/', 's3://bucket/a is inside s3://bucket/a'],
+    ['s3://bucket/a,s3://bucket/a/workspaceId=1', 's3://bucket/a/workspaceId=1 is inside s3://bucket/a'],
+    ['s3://bucket/a?poll=1m,s3://bucket/a?poll=5m', 's3://bucket/a is inside s3://bucket/a'],
+    ['/a,file:///a/b', 'file:///a/b is inside /a'],
   ])('refuses %j and says what it expects', (text, message) => {
-    const parsed = sourceOptions.DATABRICKS_AUDIT_SOURCE.safeParse(text);
-    expect(parsed.error?.issues.map((issue) => issue.message)).toEqual([expect.stringContaining(message)]);
+    expect(problemsOf(text)).toEqual([expect.stringContaining(message)]);
   });
 
   test('reports everything that is wrong with a list at once', () => {
-    const parsed = sourceOptions.DATABRICKS_AUDIT_SOURCE.safeParse('gs://a,s3://B,/c,/c/d');
-    expect(parsed.error?.issues[0]?.message.split('; ')).toHaveLength(3);
+    expect(problemsOf('gs://a,s3://B,/c,/c/d')[0]?.split('; ')).toHaveLength(3);
   });
 
   test('names an overlap once', () => {
-    const parsed = sourceOptions.DATABRICKS_AUDIT_SOURCE.safeParse('/c,/c');
-    expect(parsed.error?.issues[0]?.message.split('; ')).toHaveLength(1);
+    expect(problemsOf('/c,/c')[0]?.split('; ')).toHaveLength(1);
   });
 });
+
+describe.each([
+  ['s3://', 's3://my-bucket/a', s3('my-bucket', 'a/', 's3://my-bucket/a')],
+  ['file://', 'file:///var/logs', directory('/var/logs', 'file:///var/logs')],
+])('the parameters of an %s URL', (_, url, location) => {
+  test.each([
+    ['?poll=5m', { pollIntervalMs: 300_000 }],
+    ['?poll=1s', { pollIntervalMs: 1_000 }],
+    ['?mapping=a%2Cb', { mapping: 'a,b' }],
+    ['?mapping=databricks-audit%2C./ours.yaml', { mapping: 'databricks-audit,./ours.yaml' }],
+    ['?mapping=a&poll=5m', { mapping: 'a', pollIntervalMs: 300_000 }],
+    ['?poll=5m&mapping=a', { mapping: 'a', pollIntervalMs: 300_000 }],
+    ['?', {}],
+  ])('%s are its own, and no part of its name', (query, parameters) => {
+    expect(sourceOptions.DATABRICKS_AUDIT_SOURCE.parse(`${url}${query}`)).toEqual([{ ...location, ...parameters }]);
+  });
+
+  test.each([
+    ['?polls=5m', 'expected no parameters but mapping and poll after the question mark, not polls'],
+    [
+      '?mapping=a&region=eu&delay=1',
+      'expected no parameters but mapping and poll after the question mark, not region, delay',
+    ],
+    ['?Poll=5m', 'expected no parameters but mapping and poll after the question mark, not Poll'],
+    ['?poll=5m?mapping=a', ': expected a duration'],
+    ['?poll=5m&poll=5m', 'expected each parameter once: poll'],
+    ['?mapping=a&poll=5m&mapping=b&poll=5m', 'expected each parameter once: mapping, poll'],
+    ['?poll', ': expected a duration'],
+    ['?poll=5', ': expected a duration of at least 1s'],
+    ['?poll=999ms', ': expected a duration of at least 1s'],
+    ['?mapping=', 'mapping: expected names or paths of mapping layers, separated by %2C'],
+    ['?mapping=a%2C%2Cb', 'mapping: expected names or paths of mapping layers, separated by %2C'],
+  ])('%s are refused with what is expected', (query, message) => {
+    expect(problemsOf(`${url}${query}`)).toEqual([expect.stringContaining(message)]);
+  });
+
+  test('are refused for all their problems at once, and with those of other sources', () => {
+    const [problems = '', ...others] = problemsOf(`${url}?polls=1&poll=0s&mapping=,gs://other`);
+    expect(others).toEqual([]);
+    expect(problems.split('; ')).toEqual([
+      expect.stringContaining('not polls'),
+      expect.stringContaining('poll=0s: expected a duration'),
+      expect.stringContaining('mapping: expected names'),
+      expect.stringContaining('gs:// is not supported'),
+    ]);
+  });
+
+  test('end at the comma, and the next source has its own', () => {
+    const text = `${url}?poll=5m,s3://other-bucket?mapping=b,/deliveries`;
+    expect(sourceOptions.DATABRICKS_AUDIT_SOURCE.parse(text)).toEqual([
+      { ...location, pollIntervalMs: 300_000 },
+      { ...s3('other-bucket', '', 's3://other-bucket'), mapping: 'b' },
+      directory('/deliveries', '/deliveries'),
+    ]);
+  });
+});
+
+test('a parameter with control characters or without end is shown printable and cut', () => {
+  const [problem = ''] = problemsOf(`s3://my-bucket?%0Ax%1b[31m${'y'.repeat(3_000)}=1`);
+  expect(problem).not.toMatch(/\p{Cc}/u);
+  expect(problem.length).toBeLessThan(250);
+});
+
+test('a plus sign in a mapping layer stands for itself', () => {
+  const [location] = sourceOptions.DATABRICKS_AUDIT_SOURCE.parse('s3://my-bucket?mapping=./a+b.yaml');
+  expect(location?.mapping).toBe('./a+b.yaml');
+});
+
+test.each(['/var/what?', '/var/logs?poll=5m', './logs?mapping=a&mapping=b', '?'])(
+  'a path with a question mark is taken as it is: %s',
+  (path) => {
+    expect(sourceOptions.DATABRICKS_AUDIT_SOURCE.parse(path)).toEqual([directory(resolve(path), path)]);
+  },
+);
+
+test('a question mark in the path of a file:// URL is written %3F', () => {
+  expect(sourceOptions.DATABRICKS_AUDIT_SOURCE.parse('file:///var/what%3F?poll=5m')).toEqual([
+    { ...directory('/var/what?', 'file:///var/what%3F'), pollIntervalMs: 300_000 },
+  ]);
+});
+
+function problemsOf(text: string | undefined): readonly string[] {
+  const parsed = sourceOptions.DATABRICKS_AUDIT_SOURCE.safeParse(text);
+  return parsed.error?.issues.map(({ message }) => message) ?? [];
+}
 
 function s3(bucket: string, prefix: string, name: string): SourceLocation {
   return { kind: 's3', bucket, prefix, name };

@@ -1,6 +1,6 @@
 /**
- * The agent as users run it: `node src/cli.ts` as a process of its own, with an environment of its own. It never outlives
- * the test that started it.
+ * Runs the agent as users do: `node src/cli.ts` in a separate process with a clean environment. The process never outlives the test
+ * that started it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,7 +18,7 @@ export interface LogEntry {
 }
 
 export interface Exit {
-  /** Null when a signal ended the process. */
+  /** Null if a signal ended the process. */
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
@@ -27,31 +27,31 @@ export interface Exit {
 
 export interface AgentProcess {
   readonly pid: number;
-  /** What was logged so far. */
+  /** The log so far. */
   readonly log: readonly LogEntry[];
   readonly stdout: string;
   readonly stderr: string;
-  /** Resolves when the process has ended, by itself or not, and all of its output was read. */
+  /** Resolves when the process has exited, however it ended, and all output has been read. */
   readonly exit: Promise<Exit>;
-  /** Polls until the condition holds. Throws with the agent's log when the process ends first or time runs out. */
+  /** Polls until the condition holds. Throws with the agent's log if the process exits first or on timeout. */
   until(what: string, condition: () => boolean | Promise<boolean>, timeoutMs?: number): Promise<void>;
-  /** The first entry with this message, once it is there. */
+  /** Waits for the first entry with this message. */
   logged(message: string): Promise<LogEntry>;
-  /** SIGTERM. */
+  /** Sends SIGTERM and waits for the exit. */
   stop(): Promise<Exit>;
-  /** SIGKILL: nothing of the process runs any more once it resolves. */
+  /** Sends SIGKILL. The process no longer runs once this resolves. */
   kill(): Promise<Exit>;
   signal(name: NodeJS.Signals): void;
 }
 
 export interface AgentProcessOptions {
-  /** Written to standard input, which is closed behind it. */
+  /** Written to standard input, which is then closed. */
   readonly stdin?: string | Uint8Array | undefined;
-  /** What to run instead of the command line interface. */
+  /** A script to run instead of the command-line interface. */
   readonly script?: string | undefined;
-  /** A module that runs before it. */
+  /** A module to preload. */
   readonly preload?: string | undefined;
-  /** Another user than that of the test, who has to be root for it. */
+  /** Run as another user; requires the test to run as root. */
   readonly uid?: number | undefined;
 }
 
@@ -59,8 +59,10 @@ export type Environment = Readonly<Record<string, string>>;
 
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
 const pollMs = 10;
+/** For a machine that is busy with other things. */
+const untilTimeoutMs = 90_000;
 
-/** Nothing of the tester's own environment reaches the agent, so that no proxy, profile or endpoint of theirs does. */
+/** Does not inherit the developer's environment, so that no proxy, AWS profile or endpoint of theirs affects the test. */
 export function startAgent(
   commandLine: readonly string[],
   environment: Environment,
@@ -71,7 +73,7 @@ export function startAgent(
     DATABRICKS_AUDIT_POLL_INTERVAL: '1s',
     DATABRICKS_AUDIT_HTTP: 'off',
     ...(process.env.TEST_WORKERS ? { DATABRICKS_AUDIT_WORKERS: process.env.TEST_WORKERS } : {}),
-    // The events of tests are of fixed days: every workspace has been silent for long.
+    // Test events have fixed dates, so every workspace would count as silent.
     DATABRICKS_AUDIT_SILENCE_AFTER: '0',
     ...environment,
   };
@@ -81,7 +83,7 @@ export function startAgent(
     stdio: ['pipe', 'pipe', 'pipe'],
     ...(uid === undefined ? {} : { uid }),
   });
-  child.stdin.on('error', () => {}); // It need not read what it is given.
+  child.stdin.on('error', () => {}); // The process may exit without reading its input.
   child.stdin.end(stdin);
   const log: LogEntry[] = [];
   const output = { stdout: '', stderr: '' };
@@ -98,12 +100,16 @@ export function startAgent(
     await exit;
   });
 
-  async function until(what: string, condition: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
+  async function until(
+    what: string,
+    condition: () => boolean | Promise<boolean>,
+    timeoutMs = untilTimeoutMs,
+  ): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     while (!(await condition())) {
       const reason = hasEnded(child) ? `the agent ended (${child.exitCode})` : `${timeoutMs} ms went by`;
       const isOver = hasEnded(child) || performance.now() > deadline;
-      // What the process did last may be told only now.
+      // The last output may not have been read until now.
       if (isOver && !(await condition())) throw new Error(`${reason} before this held: ${what}\n${output.stderr}`);
       await delay(pollMs);
     }
@@ -137,7 +143,7 @@ export function startAgent(
   };
 }
 
-/** Runs a command to its end. */
+/** Runs a command and waits for it to exit. */
 export function runAgent(
   commandLine: readonly string[],
   environment: Environment,

@@ -1,6 +1,6 @@
 /**
- * Stand-ins for the stores that `reconcile --against` asks, which speak as much of the documented API as it uses and hold the
- * records that a receiver has accepted.
+ * Fake Loki and Elasticsearch servers for `reconcile --against`. They implement the parts of the documented APIs that it uses, and
+ * hold the records that a receiver has accepted.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -11,11 +11,11 @@ import type { ReceivedRecord } from './otlp-receiver.ts';
 export interface BackendServer {
   readonly url: string;
   readonly requests: readonly { readonly path: string; readonly headers: IncomingMessage['headers'] }[];
-  /** The next request is answered with this status. */
+  /** Answers the next request with this status. */
   failNext(status: number): void;
 }
 
-/** `GET /loki/api/v1/query_range`, forward, with structured metadata among the labels as Loki does by default. */
+/** `GET /loki/api/v1/query_range`, forward, with structured metadata among the labels, as Loki returns it by default. */
 export function startLokiServer(records: () => readonly ReceivedRecord[]): Promise<BackendServer> {
   return startServer(async (url) => {
     if (url.pathname !== '/loki/api/v1/query_range' || url.searchParams.get('direction') !== 'forward')
@@ -43,7 +43,7 @@ export function startLokiServer(records: () => readonly ReceivedRecord[]): Promi
   });
 }
 
-/** `POST /<index>/_search` by `ids` and `terms`; documents have their uid as an attribute or, with the `elastic` layer, as `_id`. */
+/** `POST /<index>/_search` with `ids` and `terms`; documents hold the uid in an attribute or, with the `elastic` layer, in `_id`. */
 export function startElasticsearchServer(
   records: () => readonly ReceivedRecord[],
   { uidIsId = false }: { uidIsId?: boolean } = {},

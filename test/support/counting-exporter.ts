@@ -1,13 +1,13 @@
 /**
- * A collector that takes everything, for tests that only ask how much was sent.
+ * An exporter that accepts everything and counts lines.
  */
 import type { Exporter } from '../../src/contracts/exporter.ts';
 
-/** @returns the lines of each batch, in the order of sending, beside the exporter. */
+/** @returns the exporter, and the number of records in each batch in sending order. */
 export function countingExporter(): { readonly exporter: Exporter; readonly shipped: readonly number[] } {
   const shipped: number[] = [];
   const exporter: Exporter = {
-    async export({ lineCount: acceptedCount }) {
+    async export({ recordCount: acceptedCount }) {
       shipped.push(acceptedCount);
       return { acceptedCount, deadLetteredCount: 0 };
     },

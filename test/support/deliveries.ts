@@ -1,5 +1,5 @@
 /**
- * Compares what a receiver got with what lies in the bucket. It knows nothing of offsets, hashes and state.
+ * Compares what a receiver accepted with what is in the bucket, without knowledge of offsets, hashes or state.
  */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,10 +8,10 @@ import { expect } from 'vitest';
 import type { OtlpLogsRequest } from './otlp-decode.ts';
 import type { OtlpReceiver, ReceivedRecord, ReceivedRequest } from './otlp-receiver.ts';
 
-/** Of a receiver, or of a part of its life. */
+/** What a receiver got, in total or during part of its lifetime. */
 export type Arrivals = Pick<OtlpReceiver, 'requests' | 'accepted'>;
 
-/** Every line arrived, as often as it stands in the object and with a uid of its own each time. */
+/** Every line arrived as often as it occurs in the object, each time with a distinct uid. */
 export function expectNothingLost(arrivals: Pick<Arrivals, 'accepted'>, lines: readonly string[]): void {
   expect(lostLines(arrivals, lines), 'lines that never arrived').toEqual([]);
 }
@@ -25,7 +25,7 @@ export function lostLines({ accepted }: Pick<Arrivals, 'accepted'>, lines: reado
   return [...wanted].filter(([line, copies]) => (uidsByBody.get(line)?.size ?? 0) < copies.length).map(first);
 }
 
-/** Whatever was sent twice, answered or not, was the same record with the same resource, byte for byte. */
+/** Any record that was sent twice, answered or not, was byte-for-byte identical, including its resource. */
 export function expectRepeatsAreEqual({ requests }: Pick<Arrivals, 'requests'>): void {
   const sent = requests.flatMap(({ records }) => records);
   for (const [uid, [first, ...others]] of Map.groupBy(sent, ({ uid = '' }) => uid)) {
@@ -54,12 +54,12 @@ export function bodiesOf(requests: readonly ReceivedRequest[]): (string | undefi
   return requests.flatMap(({ records }) => records.map(({ body }) => body));
 }
 
-/** The line that a dead letter holds. */
+/** The original line of a dead letter. */
 export function bodyOf({ resourceLogs }: DeadLetter): string {
   return resourceLogs?.[0]?.scopeLogs?.[0]?.logRecords?.[0]?.body?.stringValue ?? '';
 }
 
-/** No request arrived for a while: long enough for hundreds. */
+/** True if no request arrived for long enough that hundreds could have. */
 export async function isQuiet(receiver: OtlpReceiver): Promise<boolean> {
   const { length } = receiver.requests;
   await delay(300);

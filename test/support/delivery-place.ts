@@ -1,5 +1,5 @@
 /**
- * Where deliveries lie, for tests that are to hold in a directory as well as in a bucket, and an agent's environment there.
+ * Delivery locations, so that the same tests run against a directory and a bucket, with a matching environment for the agent.
  */
 import { mkdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -11,14 +11,14 @@ import type { S3Server } from './s3-server.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
 export interface DeliveryPlace {
-  /** What DATABRICKS_AUDIT_SOURCE takes. */
+  /** A value for DATABRICKS_AUDIT_SOURCE. */
   readonly source: string;
   readonly environment: Readonly<Record<string, string>>;
-  /** Writes or overwrites an object as a whole. A key that ends in `.gz` is compressed. */
+  /** Creates or overwrites an object atomically; compresses it if the key ends in `.gz`. */
   deliver(key: string, lines: readonly string[]): Promise<void>;
 }
 
-/** A place, a collector, and the environment of an agent that ships from one to the other. */
+/** A delivery location, a collector, and the environment of an agent that ships from one to the other. */
 export interface DeliveryScene {
   readonly place: DeliveryPlace;
   readonly receiver: OtlpReceiver;
@@ -26,7 +26,7 @@ export interface DeliveryScene {
   readonly environment: Environment;
 }
 
-/** Small, so that few lines are several batches and requests. */
+/** Small limits, so that a few lines make several batches and requests. */
 export const smallBatches = { records: 3, inFlight: 2 };
 
 export async function deliveryScene(place: DeliveryPlace, more: Environment = {}): Promise<DeliveryScene> {
@@ -36,7 +36,7 @@ export async function deliveryScene(place: DeliveryPlace, more: Environment = {}
     ...place.environment,
     DATABRICKS_AUDIT_SOURCE: place.source,
     DATABRICKS_AUDIT_STATE: stateDirectory,
-    // The dates in these tests are fixed. Behind the look-back the state forgets lines, and a rewritten object is sent again.
+    // Test dates are fixed. Beyond the look-back the state forgets lines, and a rewritten object would be shipped again.
     DATABRICKS_AUDIT_LOOKBACK: '36500d',
     DATABRICKS_AUDIT_BATCH_RECORDS: String(smallBatches.records),
     DATABRICKS_AUDIT_MAX_IN_FLIGHT: String(smallBatches.inFlight),
@@ -46,7 +46,7 @@ export async function deliveryScene(place: DeliveryPlace, more: Environment = {}
   return { place, receiver, stateDirectory, environment };
 }
 
-/** With one object of twelve lines in a directory. */
+/** A scene with one object of twelve lines in a directory. */
 export async function directoryScene(more: Environment = {}): Promise<DeliveryScene & { lines: readonly string[] }> {
   const place = directoryPlace();
   const lines = auditLines(12);
@@ -54,14 +54,14 @@ export async function directoryScene(more: Environment = {}): Promise<DeliverySc
   return { ...(await deliveryScene(place, more)), lines };
 }
 
-/** A collector that is gone after the test. */
+/** A collector that is closed after the test. */
 export async function receiverForTest(options: OtlpReceiverOptions = {}): Promise<OtlpReceiver> {
   const receiver = await startOtlpReceiver(options);
   onTestFinished(() => receiver.close());
   return receiver;
 }
 
-/** Objects appear by a rename, each with a modification time of its own, an hour behind the one before. */
+/** Objects appear by rename. Each has its own modification time, one hour after the previous one's. */
 export function directoryPlace(): DeliveryPlace {
   const root = temporaryDirectory();
   let modifiedAtS = Date.parse('2026-01-31T00:00:00Z') / 1000;
@@ -106,7 +106,7 @@ export function deliveryKey(workspaceId = '1', name = 'auditlogs_1.json', date =
   return `workspaceId=${workspaceId}/date=${date}/${name}`;
 }
 
-/** Records of their own, in order: `auditLines(3)` are the first three, `auditLines(2, 3)` the two behind them. */
+/** Distinct records in order: `auditLines(3)` are the first three, `auditLines(2, 3)` the next two. */
 export function auditLines(count: number, from = 0, more: object = {}): string[] {
   return Array.from({ length: count }, (_, index) =>
     JSON.stringify({

@@ -1,6 +1,6 @@
 /**
- * Preloaded into an agent (`node --import`): kills its own process when the step named by KILL_AT_STEP is reached for the
- * time that KILL_AT_PASSING says.
+ * Preloaded into an agent (`node --import`): kills the process when it reaches the step named by KILL_AT_STEP for the nth time, where
+ * n is KILL_AT_PASSING.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { type StepReached, stepChannelName } from '../../src/contracts/step.ts';

@@ -1,48 +1,48 @@
 /**
- * What is expected of a kill at each named point, and the table that docs/delivery.md shows of a run: `npm run kill-table`
- * measures it and writes it there.
+ * The expected effects of a kill at each named point, and the table of measured effects in docs/delivery.md, which
+ * `npm run kill-table` generates.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Step } from '../../src/contracts/step.ts';
 
-/** Points that only the collector can tell: the request arrived and nothing was stored; all was stored and not answered. */
+/** Points that only the collector can observe: a request arrived but is not stored yet; it is stored but not answered yet. */
 export const moments = ['request arrived', 'records stored'] as const;
 export type Moment = (typeof moments)[number];
 export type KillPoint = Step | Moment;
 
-/** What the state knew before the process that is killed began. */
+/** The state before the killed process started. */
 export type History =
-  /** Six lines were shipped, and nine were added. */
+  /** Six lines had been shipped, then nine were appended. */
   | 'extended'
-  /** Six lines were shipped; they stand in another order now, with nine new ones around them. */
+  /** Six lines had been shipped; then the object was rewritten with those in another order and nine new ones around them. */
   | 'rewritten'
-  /** There was no state. */
+  /** No state existed. */
   | 'none'
-  /** All of the object was shipped, and then the database was damaged. */
+  /** The whole object had been shipped, then the database was damaged. */
   | 'damaged';
 
 export interface KillPointFacts {
-  /** Which times of reaching it belong to the first, the middle and the last batch of three; one number where it is reached once. */
+  /** Which passes through the point belong to the first, middle and last of three batches; one number if there is only one pass. */
   readonly passings: readonly number[];
   readonly histories: readonly History[];
-  /** The collector refuses the middle line of each batch. */
+  /** The collector rejects the middle line of each batch. */
   readonly refusing?: boolean;
-  /** Lines that may arrive twice. A batch has three lines, and one request is under way at a time. */
+  /** Maximum number of lines that may arrive twice. A batch has three lines, and one request is in flight at a time. */
   readonly sentAgainMax: number;
   readonly lettersAgainMax?: number;
-  /** Lines that have to be announced on the disk. */
+  /** Number of lines that must be announced on disk. */
   readonly announced?: number;
-  /** For the reader of the table. */
+  /** Explanation for the table. */
   readonly why: string;
 }
 
 const batchByBatch = { passings: [1, 2, 3], histories: ['extended', 'rewritten'] } as const;
 const once = { passings: [1], histories: ['extended', 'rewritten'] } as const;
-/** Three announcements, the last two with the settlement of the batch before; then the last settlement with the end. */
+/** Three announcements, the last two together with the previous batch's settlement; then the last settlement with the object's end. */
 const commitByCommit = { passings: [1, 3, 4], histories: ['extended', 'rewritten'] } as const;
 const aBatch = 3;
 const everything = 15;
-/** What may be with the collector is announced on the disk. */
+/** Everything that the collector may have is announced on disk. */
 const inFlight = { announced: aBatch } as const;
 
 const facts: Readonly<Record<KillPoint, KillPointFacts>> = {
@@ -50,33 +50,47 @@ const facts: Readonly<Record<KillPoint, KillPointFacts>> = {
     passings: [1],
     histories: ['damaged'],
     sentAgainMax: everything,
-    why: 'the damage costs this, not the kill: a new state begins, and all is sent again',
+    why: 'caused by the damage, not by the kill: the agent starts a new state and sends everything again',
   },
-  'schema written': { passings: [1], histories: ['none'], sentAgainMax: 0, why: 'the transaction never was; again' },
+  'schema written': {
+    passings: [1],
+    histories: ['none'],
+    sentAgainMax: 0,
+    why: 'the transaction did not happen; the schema is written again',
+  },
   'object listed': { ...once, sentAgainMax: 0, why: 'listed again' },
   'object opened': { ...once, sentAgainMax: 0, why: 'opened again' },
   'prefix verified': { ...once, histories: ['extended'], sentAgainMax: 0, why: 'verified again' },
-  'prefix refused': { ...once, histories: ['rewritten'], sentAgainMax: 0, why: 'verified, refused and compared again' },
+  'prefix refused': {
+    ...once,
+    histories: ['rewritten'],
+    sentAgainMax: 0,
+    why: 'verified, found different and compared again',
+  },
   'batch collected': {
     ...batchByBatch,
     sentAgainMax: aBatch,
-    why: 'read again; the batch before, if its settlement was still in memory, is sent again',
+    why: 'read again; the previous batch is sent again if its settlement was still in memory',
   },
   'batch announced': {
     ...batchByBatch,
     sentAgainMax: aBatch,
-    why: 'the announcement is lost and nothing was sent under it; the batch before as above',
+    why: 'the announcement is lost, but nothing was sent under it; previous batch as above',
   },
-  'commit begun': { ...commitByCommit, sentAgainMax: aBatch, why: 'nothing of the commit is on the disk: as above' },
-  'commit written': { ...commitByCommit, sentAgainMax: aBatch, why: 'a transaction without its end is none: as above' },
-  'commit durable': { ...commitByCommit, sentAgainMax: 0, why: 'what is announced is sent with the announced time' },
+  'commit begun': { ...commitByCommit, sentAgainMax: aBatch, why: 'no part of the commit is on disk: as above' },
+  'commit written': {
+    ...commitByCommit,
+    sentAgainMax: aBatch,
+    why: 'an incomplete transaction does not count: as above',
+  },
+  'commit durable': { ...commitByCommit, sentAgainMax: 0, why: 'announced lines are sent with the announced time' },
   'announcement durable': {
     ...batchByBatch,
     ...inFlight,
     sentAgainMax: 0,
-    why: 'sent, with the announced observed time',
+    why: 'sent with the announced observed time',
   },
-  'request begun': { ...batchByBatch, ...inFlight, sentAgainMax: 0, why: 'sent, with the announced observed time' },
+  'request begun': { ...batchByBatch, ...inFlight, sentAgainMax: 0, why: 'sent with the announced observed time' },
   'request arrived': {
     ...batchByBatch,
     ...inFlight,
@@ -96,41 +110,45 @@ const facts: Readonly<Record<KillPoint, KillPointFacts>> = {
     refusing: true,
     sentAgainMax: aBatch - 1,
     lettersAgainMax: 1,
-    why: 'the whole batch is sent again, and halved again',
+    why: 'the whole batch is sent again and split again',
   },
   'dead letter begun': {
     ...batchByBatch,
     refusing: true,
     sentAgainMax: aBatch - 1,
-    why: 'sent again, refused again, and then written',
+    why: 'sent again, rejected again, then written',
   },
   'dead letter written': {
     ...batchByBatch,
     refusing: true,
     sentAgainMax: aBatch - 1,
     lettersAgainMax: 1,
-    why: 'refused again, written again, to a new file: this one may end in a torn line',
+    why: 'rejected and written again, to a new file: the old one may end in a torn line',
   },
   'dead letter durable': {
     ...batchByBatch,
     refusing: true,
     sentAgainMax: aBatch - 1,
     lettersAgainMax: 1,
-    why: 'refused again, written again',
+    why: 'rejected and written again',
   },
   'batch ended': { ...batchByBatch, sentAgainMax: aBatch, why: 'sent again' },
-  'batch settled': { ...batchByBatch, sentAgainMax: aBatch, why: 'sent again: the settlement was not on the disk' },
-  'object finished': { ...once, sentAgainMax: aBatch, why: 'the last batch is sent again, as its settlement was lost' },
+  'batch settled': { ...batchByBatch, sentAgainMax: aBatch, why: 'sent again: the settlement was not on disk' },
+  'object finished': {
+    ...once,
+    sentAgainMax: aBatch,
+    why: 'the last batch is sent again, because its settlement was lost',
+  },
   'object settled': { ...once, sentAgainMax: 0, why: 'not opened again until it changes' },
 };
 
-/** In the order of a life. */
+/** In execution order. */
 export const killPoints = Object.entries(facts) as readonly [KillPoint, KillPointFacts][];
 
-/** What was found on the disk behind a kill. */
+/** What was found on disk after a kill. */
 export interface OnDisk {
   readonly announcedLines: number;
-  /** New ones. */
+  /** Newly settled lines. */
   readonly settledLines: number;
   readonly letters: number;
 }
@@ -139,7 +157,7 @@ export interface KillResult {
   readonly point: KillPoint;
   readonly passing: number;
   readonly onDisk: OnDisk;
-  /** Of all fates of the object. */
+  /** Maximum over all outcomes for the object. */
   readonly lostMax: number;
   readonly sentAgainMax: number;
   readonly lettersAgainMax: number;
@@ -149,7 +167,7 @@ export interface KillResult {
 const document = new URL('../../docs/delivery.md', import.meta.url);
 const [begin, end] = ['<!-- kill table: written by npm run kill-table -->\n', '<!-- end of the kill table -->'];
 
-/** The table as it stands in the document. */
+/** The table as committed in the document. */
 export function committedTable(): string {
   const text = readFileSync(document, 'utf8');
   return text.slice(text.indexOf(begin) + begin.length, text.indexOf(end));
@@ -161,7 +179,7 @@ export function writeTable(results: readonly KillResult[]): void {
   writeFileSync(document, head + renderTable(results) + tail);
 }
 
-/** Names in the first column, in their order. */
+/** The names in the first column, in order. */
 export function pointsOfTable(table: string): readonly string[] {
   return [...table.matchAll(/^\| \*\*(.+?)\*\* \|/gm)].map(([, name = '']) => name);
 }
@@ -169,8 +187,8 @@ export function pointsOfTable(table: string): readonly string[] {
 function renderTable(results: readonly KillResult[]): string {
   const restarts = results.reduce((sum, result) => sum + result.restarts, 0);
   return [
-    `${results.length} processes were killed, and ${restarts} restarts compared.\n`,
-    '| killed at | announced | settled | letters | lost | sent again | letters again | after the restart |',
+    `${results.length} processes were killed and ${restarts} restarts compared.\n`,
+    '| killed at | announced | settled | dead letters | lost | sent again | repeated dead letters | after the restart |',
     '|---|---|---|---|---|---|---|---|',
     ...killPoints.map(([point, { why }]) => renderRow(point, why, results)),
     '',

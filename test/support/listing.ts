@@ -1,8 +1,8 @@
 /**
- * Reads a source to its end, for tests.
+ * Reads all of a source.
  */
 import { buffer } from 'node:stream/consumers';
-import type { DateRange, Source } from '../../src/contracts/source.ts';
+import type { Candidate, DateRange, Source } from '../../src/contracts/source.ts';
 import type { AgentError } from '../../src/model/agent-error.ts';
 import type { DeliveredObject } from '../../src/model/object.ts';
 
@@ -11,27 +11,33 @@ export interface Listing {
     readonly workspaceId: string | undefined;
     readonly objects: readonly DeliveredObject[];
   }[];
-  /** Of all workspaces, in the order of the listing. */
+  /** The objects of all workspaces, in listing order. */
   readonly objects: readonly DeliveredObject[];
-  /** What the source reported, and what a single workspace was rejected with. */
+  /** The same objects, as they were offered. */
+  readonly candidates: readonly Candidate[];
+  /** Errors that the source reported, or with which the listing of a workspace rejected. */
   readonly faults: readonly AgentError[];
 }
 
 export async function listAll(source: Source, dates: Partial<DateRange> = {}): Promise<Listing> {
   const workspaces: Listing['workspaces'][number][] = [];
+  const candidates: Candidate[] = [];
   const faults: AgentError[] = [];
   const signal = new AbortController().signal;
   const range = { from: undefined, before: undefined, ...dates };
   for await (const workspace of source.list({ dates: range, signal, onFault: (fault) => faults.push(fault) })) {
     const objects: DeliveredObject[] = [];
     try {
-      for await (const object of workspace.objects()) objects.push(object);
+      for await (const page of workspace.pages()) {
+        candidates.push(...page);
+        objects.push(...page.map(({ object }) => object));
+      }
     } catch (error) {
       faults.push(error as AgentError);
     }
     workspaces.push({ workspaceId: workspace.workspaceId, objects });
   }
-  return { workspaces, objects: workspaces.flatMap(({ objects }) => objects), faults };
+  return { workspaces, objects: candidates.map(({ object }) => object), candidates, faults };
 }
 
 export async function readText(object: DeliveredObject, signal = new AbortController().signal): Promise<string> {

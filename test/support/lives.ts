@@ -1,7 +1,6 @@
 /**
- * Lives of the delivery core on one state directory, with objects in memory: a first one that is killed over a batch while other
- * objects are settled, and those that come after it, when objects have been overwritten in every way. And what an auditor
- * would find.
+ * Simulates successive processes on one state directory, with objects in memory: the first is killed during a batch while other
+ * objects are settled; later ones run after objects have been overwritten in every way. Then audits the result.
  */
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,15 +15,16 @@ import { isAgentError } from '../../src/model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../../src/model/object.ts';
 import { BatchMemoryPool } from '../../src/pipeline/batch-memory.ts';
 import { ObjectShipper } from '../../src/pipeline/object-shipper.ts';
+import { ObjectVisitor } from '../../src/pipeline/object-visitor.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 import { Semaphore } from '../../src/runtime/semaphore.ts';
 import { memoryObject } from './memory-object.ts';
-import { createPlainEncoder, plainRecord, plainUid } from './plain-encoder.ts';
+import { plainMapper, plainRecord, plainRecordsOf, plainUid } from './plain-encoder.ts';
 import { identifiedLine } from './sample-lines.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
-/** An object as the first process shipped it, and as it is when the damage is met. */
+/** An object as the first process shipped it, and as it is when the damage is detected. */
 interface Delivery {
   readonly before: readonly string[];
   readonly after: readonly string[];
@@ -37,11 +37,11 @@ const deliveries: Readonly<Record<string, Delivery>> = {
   unchanged: { before: lines('u', 9), after: lines('u', 9) },
   extended: { before: lines('e', 9), after: lines('e', 13) },
   reordered: { before: lines('r', 9), after: [...lines('r', 2, 50), ...lines('r', 9).toReversed()] },
-  // Lines come a second time, and have to come under uids of their own.
+  // Some lines occur twice and must arrive with distinct uids.
   doubled: { before: lines('d', 9), after: [...lines('d', 9), ...lines('d', 3)] },
-  // Its last line has no newline, and is another one when more follows.
+  // The last line has no newline, and becomes a different line when bytes are appended.
   unended: { before: [...lines('n', 3), '{"half":1'], after: [...lines('n', 3), '{"half":12}', ...lines('n', 1, 9)] },
-  // The first process dies over it.
+  // The first process is killed while shipping this object.
   interrupted: { before: lines('i', 9), after: lines('i', 12) },
   new: { before: [], after: lines('w', 4) },
 };
@@ -51,13 +51,13 @@ const createdOn = '2026-01-31';
 /** Of every batch. */
 const eventTimes = { oldestMs: 1_759_999_000_000, newestMs: 1_759_999_100_000, lateCount: 0 };
 
-/** uid → the records that came under it. */
+/** uid → the records received with it. */
 export type Sent = Map<string, string[]>;
 
 /** Lines that were in flight when the first process was killed. */
 export const inFlightLines = 3;
 
-/** What a process leaves that is killed while a batch is under way: a database, and a log that is not yet part of it. */
+/** What a process leaves behind when it is killed with a batch in flight: a database with a write-ahead log. */
 export async function killed(): Promise<{ directory: string; sent: Sent }> {
   const root = temporaryDirectory();
   const directory = join(root, 'left');
@@ -69,14 +69,14 @@ export async function killed(): Promise<{ directory: string; sent: Sent }> {
   return { directory, sent };
 }
 
-/** The same with everything in the database. */
+/** The same, with the write-ahead log checkpointed into the database. */
 export async function checkpointed(): Promise<{ directory: string; sent: Sent }> {
   const { directory, sent } = await killed();
   new DatabaseSync(join(directory, 'delivery.db')).exec('PRAGMA wal_checkpoint(TRUNCATE)');
   return { directory, sent };
 }
 
-/** As `run` does: a state that is found to be damaged is closed, which moves it aside, and the next life begins. */
+/** Like `run`: closing a damaged state moves it aside, and the next process starts with a new one. */
 export async function liveOn(directory: string, sent: Sent): Promise<void> {
   const livesMax = 3;
   for (let life = 1; life <= livesMax; life++) {
@@ -86,10 +86,10 @@ export async function liveOn(directory: string, sent: Sent): Promise<void> {
       if (!isAgentError(error, 'ERR_STATE_DAMAGED')) throw error;
     }
   }
-  throw new Error('it ends again and again');
+  throw new Error('the state is damaged again and again');
 }
 
-/** @param dies called over the second batch, which arrives and is not settled. */
+/** @param dies called during the second batch, which arrives but is not settled. */
 async function live(
   directory: string,
   sent: Sent,
@@ -99,25 +99,24 @@ async function live(
 ): Promise<void> {
   const death = new AbortController();
   const clock = restlessClock(death);
-  const state = openDeliveryState({ directory, clock, logger: silentLogger });
+  const state = await openDeliveryState({ directory, clock, logger: silentLogger });
   let batchCount = 0;
   const exporter: Exporter = {
     async export(batch, signal) {
-      for (const line of batch.lines)
-        sent.set(plainUid(line), [...(sent.get(plainUid(line)) ?? []), plainRecord(line)]);
+      for (const { uid, record } of plainRecordsOf(batch)) sent.set(uid, [...(sent.get(uid) ?? []), record]);
       if (dies !== undefined && ++batchCount === 2) {
         dies();
         death.abort(new Error('dead'));
       }
       signal.throwIfAborted();
-      return { acceptedCount: batch.lineCount, deadLetteredCount: 0 };
+      return { acceptedCount: batch.recordCount, deadLetteredCount: 0 };
     },
     async close() {},
   };
   const shipper = shipperOn(state, exporter, death.signal);
   try {
     expect(state.createdOn).toBe(createdOn);
-    for (const { lastEventMs } of state.workspaces()) expect(lastEventMs).toBe(eventTimes.newestMs);
+    for (const { lastEventMs } of await state.workspaces()) expect(lastEventMs).toBe(eventTimes.newestMs);
     for (const name of names) await shipper.ship(objectOf(name, time), death.signal);
   } catch (error) {
     if (dies === undefined || error !== death.signal.reason) throw error;
@@ -126,18 +125,19 @@ async function live(
   }
 }
 
-/** A shipper of small batches, one after the other. */
+/** A shipper with small batches and one request at a time. */
 export function shipperOn(
   state: DeliveryState,
   exporter: Exporter,
   abandon: AbortSignal,
   recordsMax = 3,
 ): ObjectShipper {
-  return new ObjectShipper({
+  const memory = new BatchMemoryPool(plainMapper(eventTimes), 'protobuf');
+  const visitor = new ObjectVisitor({
     decoder: createDecoder(),
-    batchMemory: new BatchMemoryPool(() => createPlainEncoder(eventTimes)),
+    batchMemoryFor: () => memory,
     exporter,
-    state,
+    hashSecret: state.hashSecret,
     batchLimits: { recordsMax, bytesMax: 1_000_000 },
     requestSlots: new Semaphore(1),
     unsettledBatchesMax: 1,
@@ -145,16 +145,17 @@ export function shipperOn(
     observe: unobserved,
     logger: silentLogger,
   });
+  return new ObjectShipper(state, visitor);
 }
 
-/** Nothing is waited for. Where the state waits for a disk to become better, the life ends: this one does not. */
+/** Never waits. If the state waits for the disk to recover, the process ends instead, because this disk never recovers. */
 function restlessClock(death: AbortController): Clock {
   const patienceMs = 100;
   return {
     nowMs: () => Date.parse(createdOn),
     random: () => 0.5,
     async sleep(delayMs, signal) {
-      if (delayMs > patienceMs) death.abort(new Error('it waits for ever'));
+      if (delayMs > patienceMs) death.abort(new Error('waits for a disk that never recovers'));
       await new Promise((resolve) => setImmediate(resolve));
       signal.throwIfAborted();
       death.signal.throwIfAborted();
@@ -166,12 +167,12 @@ function objectOf(name: string, time: keyof Delivery): DeliveredObject {
   const content = deliveries[name]?.[time] ?? [];
   const isUnended = name === 'unended' && time === 'before';
   const text = content.join('\n') + (isUnended || content.length === 0 ? '' : '\n');
-  // An object that was not overwritten has its time still.
+  // An object that was not overwritten keeps its modification time.
   const object = memoryObject(text, { modifiedAtMs: modifiedAtMs[name === 'unchanged' ? 'before' : time] });
   return { ...object, origin: { ...object.origin, id: `s3://audit/${name}` as ObjectId } };
 }
 
-/** What an auditor would find. */
+/** The problems that an audit of all sent records finds. */
 export function problemsOf(sent: Sent): string[] {
   const allowed = new Map<string, Set<string>>();
   const problems: string[] = [];
@@ -195,12 +196,12 @@ export function problemsOf(sent: Sent): string[] {
   return problems;
 }
 
-/** How many lines came again in another form. */
+/** The number of lines that were received again in a different form. */
 export function changedCount(sent: Sent): number {
   return [...sent.values()].filter((records) => new Set(records).size > 1).length;
 }
 
-/** How many lines came more than once. */
+/** The number of lines that were received more than once. */
 export function repeatedCount(sent: Sent): number {
   return [...sent.values()].filter(({ length }) => length > 1).length;
 }

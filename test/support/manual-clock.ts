@@ -1,5 +1,5 @@
 /**
- * A clock that stands still until the test moves it.
+ * A clock that advances only when the test says so.
  */
 import type { Clock } from '../../src/runtime/clock.ts';
 
@@ -37,7 +37,7 @@ export class ManualClock implements Clock {
     });
   }
 
-  /** Moves on, and lets whatever was due run until it waits again. */
+  /** Advances the time, and lets everything that is due run until it waits again. */
   async advance(delayMs: number): Promise<void> {
     this.#nowMs += delayMs;
     for (const sleeper of this.#sleepers) {
@@ -49,7 +49,7 @@ export class ManualClock implements Clock {
   }
 }
 
-/** Everything that can run without time passing has run. */
+/** Resolves when everything that can run without time passing has run. */
 export async function settled(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,5 +1,5 @@
 /**
- * A delivered object whose bytes are in memory: for tests of what happens behind the source.
+ * A delivered object in memory, for tests of the steps after the source.
  */
 import { createHash } from 'node:crypto';
 import type { DeliveredObject, ObjectId } from '../../src/model/object.ts';
@@ -9,7 +9,7 @@ export interface MemoryObjectOptions {
   readonly growing?: boolean;
   /** Bytes per chunk, so that lines span chunks. */
   readonly chunkBytes?: number;
-  /** Thrown behind the last byte. */
+  /** Thrown after the last byte. */
   readonly failure?: Error;
 }
 
@@ -20,8 +20,7 @@ export function memoryObject(content: string | Uint8Array, options: MemoryObject
     origin: {
       id: 's3://audit/workspaceId=1/date=2026-01-31/auditlogs_1.json' as ObjectId,
       fileName: 'auditlogs_1.json',
-      bucket: 'audit',
-      key: 'workspaceId=1/date=2026-01-31/auditlogs_1.json',
+      location: { 'aws.s3.bucket': 'audit', 'aws.s3.key': 'workspaceId=1/date=2026-01-31/auditlogs_1.json' },
       workspaceId: '1',
       date: '2026-01-31',
     },
@@ -31,7 +30,7 @@ export function memoryObject(content: string | Uint8Array, options: MemoryObject
   };
 }
 
-/** All from one piece of memory: a chunk is not valid any more once the next one is asked for. */
+/** Reuses one buffer for all chunks, because a chunk is valid only until the next one is requested. */
 async function* chunksOf(bytes: Uint8Array, chunkBytes: number, failure: Error | undefined): AsyncIterable<Uint8Array> {
   const chunk = Buffer.alloc(Math.min(chunkBytes, bytes.length));
   for (let at = 0; at < bytes.length; at += chunkBytes) {

@@ -1,6 +1,6 @@
 /**
- * Reads OTLP requests with an independent implementation (protobufjs) and gives them in the shape of OTLP/JSON, so that
- * what was sent as protobuf and what was sent as JSON compare with `toEqual`.
+ * Decodes OTLP requests with an independent implementation (protobufjs) into the shape of OTLP/JSON, so that protobuf and JSON
+ * requests can be compared with `toEqual`.
  */
 import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
@@ -27,7 +27,7 @@ export interface OtlpScopeLogs {
 }
 
 export interface OtlpLogRecord {
-  /** Nanoseconds as a decimal string; absent when unset. */
+  /** Nanoseconds as a decimal string; absent if unset. */
   readonly timeUnixNano?: string;
   readonly observedTimeUnixNano?: string;
   readonly severityNumber?: number;
@@ -45,7 +45,7 @@ export interface OtlpKeyValue {
 export interface OtlpAnyValue {
   readonly stringValue?: string;
   readonly boolValue?: boolean;
-  /** A decimal string, because JSON numbers stop at 2^53. */
+  /** A decimal string, because JSON numbers are exact only up to 2^53. */
   readonly intValue?: string;
   readonly doubleValue?: number;
   readonly arrayValue?: { readonly values: readonly OtlpAnyValue[] };
@@ -54,17 +54,17 @@ export interface OtlpAnyValue {
 
 const protoText = readFileSync(new URL('otlp.proto', import.meta.url), 'utf8');
 const types = protobuf.parse(protoText).root;
-/** The same messages with every string as bytes: protobufjs replaces invalid UTF-8 where Go and Rust refuse the request. */
+/** The same messages with every string as bytes: protobufjs replaces invalid UTF-8, for which Go and Rust reject the request. */
 const typesWithRawStrings = protobuf.parse(protoText.replaceAll(/\bstring (?=\w+ =)/g, 'bytes ')).root;
 
-/** Decodes a protobuf request; throws when it is malformed, which includes invalid UTF-8 in any string. */
+/** Decodes a protobuf request. Throws if it is malformed, including invalid UTF-8 in any string. */
 export function decodeLogsRequest(body: Uint8Array): OtlpLogsRequest {
   assertStringsAreUtf8(typesWithRawStrings.lookupType('otlp.ExportLogsServiceRequest').decode(body));
   const type = types.lookupType('otlp.ExportLogsServiceRequest');
   return type.toObject(type.decode(body), { longs: String, arrays: true }) as unknown as OtlpLogsRequest;
 }
 
-/** All records of a request, in order, each with its resource and scope. */
+/** All records of a request in order, each with its resource and scope. */
 export function recordsOf(
   request: OtlpLogsRequest,
 ): { record: OtlpLogRecord; resource: OtlpResource; scope: OtlpScopeLogs['scope'] }[] {
@@ -73,7 +73,7 @@ export function recordsOf(
   );
 }
 
-/** Attributes as a plain object: strings, booleans and numbers as they are, 64-bit integers as bigint. */
+/** Attributes as a plain object: strings, booleans and numbers unchanged, 64-bit integers as bigint. */
 export function plainAttributes(attributes: readonly OtlpKeyValue[]): Record<string, unknown> {
   return Object.fromEntries(attributes.map(({ key, value }) => [key, plainValue(value)]));
 }

@@ -1,7 +1,6 @@
 /**
- * A real OTLP/HTTP logs receiver on a loopback port, for tests: it stores what it accepts, keeps every request, and can
- * be told to answer in each way that collectors, Loki and the proxies before them were seen to answer.
- * It never acknowledges a record that it did not store.
+ * A real OTLP/HTTP logs receiver on a loopback port. It stores what it accepts, keeps every request, and can reproduce every response
+ * observed from collectors, Loki and proxies. It never acknowledges a record that it did not store.
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -17,32 +16,32 @@ import { decodeLogsRequest, type OtlpLogRecord, type OtlpLogsRequest, type OtlpR
 export interface ReceivedRecord {
   /** The attribute `log.record.uid`. */
   readonly uid: string | undefined;
-  /** The body, when it is a string. */
+  /** The body, if it is a string. */
   readonly body: string | undefined;
   readonly record: OtlpLogRecord;
   readonly resource: OtlpResource | undefined;
   /** Resource, scope and record as JSON with sorted keys. */
   readonly json: string;
-  /** SHA-256 of the encoded LogRecord alone, so "byte for byte" is one comparison. */
+  /** SHA-256 of the encoded LogRecord, to compare records byte for byte. */
   readonly bytesHash: string;
 }
 
 export interface ReceivedRequest {
-  /** 0 for the first one that arrived. */
+  /** Zero-based, in order of arrival. */
   readonly index: number;
   readonly path: string;
   readonly headers: IncomingMessage['headers'];
-  /** Of the client certificate, if one was shown. */
+  /** The common name of the client certificate, if one was presented. */
   readonly clientName: string | undefined;
-  /** Decompressed. */
+  /** The decompressed body. */
   readonly body: Buffer;
-  /** Empty when the body is not a request. */
+  /** Empty if the body is not a valid request. */
   readonly records: readonly ReceivedRecord[];
-  /** What it was answered; set once that is decided. */
+  /** The chosen answer; set once it is decided. */
   answer: Answer | undefined;
 }
 
-/** Made by `answers`. */
+/** Created by `answers`. */
 export type Answer =
   | { readonly kind: 'accept'; readonly warning?: string }
   | {
@@ -60,41 +59,41 @@ export type Answer =
   | { readonly kind: 'hold'; readonly until: Promise<unknown>; readonly answer: Answer };
 
 export const answers = {
-  /** 200 and everything stored; a warning goes along as a partial success that rejects nothing. */
+  /** 200, stores everything. A warning is sent as a partial success without rejected records. */
   accept: (warning?: string): Answer => (warning === undefined ? { kind: 'accept' } : { kind: 'accept', warning }),
-  /** Nothing is stored. The text travels as a protobuf Status, as Loki and the Collector send it; see `plain` too. */
+  /** Stores nothing. Sends the text as a protobuf Status, like Loki and the Collector; see also `plain`. */
   status: (status: number, text = '', headers: Record<string, string> = {}): Answer => ({
     kind: 'status',
     status,
     text,
     headers,
   }),
-  /** Nothing is stored; the text is the body as it is. */
+  /** Stores nothing. Sends the text unchanged as the body. */
   plain: (status: number, text: string, headers: Record<string, string> = {}): Answer => ({
     kind: 'status',
     status,
     text,
     headers: { 'content-type': 'text/plain', ...headers },
   }),
-  /** 200 with a partial success: the last `rejectedCount` records are not stored. */
+  /** 200 with a partial success: does not store the last `rejectedCount` records. */
   partial: (rejectedCount: number, text = 'quota used up'): Answer => ({ kind: 'partial', rejectedCount, text }),
-  /** As Loki: 400 when a record matches, while the other records of the request are stored. Otherwise accepts. */
+  /** Like Loki: answers 400 if a record matches but stores the other records of the request. Otherwise accepts. */
   refuseRecords: (matches: (record: ReceivedRecord) => boolean, text = 'line too long'): Answer => ({
     kind: 'refuseRecords',
     matches,
     text,
   }),
-  /** Stores everything, then cuts the connection: the sender cannot know. */
+  /** Stores everything, then closes the connection without an answer. */
   loseAnswer: (): Answer => ({ kind: 'loseAnswer' }),
-  /** Cuts the connection, nothing stored. */
+  /** Closes the connection and stores nothing. */
   cut: (): Answer => ({ kind: 'cut' }),
-  /** Never answers, nothing stored. */
+  /** Never answers and stores nothing. */
   hang: (): Answer => ({ kind: 'hold', until: new Promise(() => {}), answer: { kind: 'cut' } }),
   /** Answers once the promise has resolved. */
   hold: (until: Promise<unknown>, answer: Answer = { kind: 'accept' }): Answer => ({ kind: 'hold', until, answer }),
-  /** These bytes instead of an HTTP answer, nothing stored. */
+  /** Sends these bytes instead of an HTTP response and stores nothing. */
   raw: (bytes: string): Answer => ({ kind: 'raw', bytes }),
-  /** 200, everything stored, with this body instead of an ExportLogsServiceResponse. */
+  /** 200, stores everything, but sends this body instead of an ExportLogsServiceResponse. */
   acceptWith: (body: string | Buffer, contentType = 'application/x-protobuf'): Answer => ({
     kind: 'acceptWith',
     body,
@@ -106,35 +105,35 @@ export interface OtlpReceiverOptions {
   readonly tls?: {
     readonly cert: string;
     readonly key: string;
-    /** Demands a client certificate from this authority. */
+    /** Requires a client certificate issued by this CA. */
     readonly clientCa?: string;
   };
   /** 0 for any free port. */
   readonly port?: number;
   readonly path?: string;
-  /** Accepted records go to this file, one JSON object a line, and to the disk, before they are acknowledged. */
+  /** Accepted records are written to this file as JSON lines and synced to disk before they are acknowledged. */
   readonly acceptedFile?: string;
 }
 
 export interface OtlpReceiver {
-  /** Of the server, without a path: what OTEL_EXPORTER_OTLP_ENDPOINT takes. */
+  /** The URL without a path, for OTEL_EXPORTER_OTLP_ENDPOINT. */
   readonly url: string;
   readonly port: number;
-  /** Every request, in the order of arrival. */
+  /** All requests in order of arrival. */
   readonly requests: readonly ReceivedRequest[];
-  /** Every stored record, in the order of storing; a record that came twice is in it twice. */
+  /** All stored records in order; a record that arrived twice is listed twice. */
   readonly accepted: readonly ReceivedRecord[];
-  /** `log.record.uid` of every stored record. */
+  /** The `log.record.uid` of every stored record. */
   acceptedUids(): string[];
-  /** The next requests are answered like this, one answer each; they go before the rules of `answerWhen`. */
+  /** Answers for the next requests, one each; they take precedence over `answerWhen`. */
   answerNext(...next: readonly Answer[]): void;
-  /** Every request that matches is answered like this until the returned function is called; the newest rule wins. */
+  /** Answers every matching request like this until the returned function is called; the newest rule wins. */
   answerWhen(matches: (request: ReceivedRequest) => boolean, answer: Answer): () => void;
-  /** Forgets what `answerNext` and `answerWhen` said. */
+  /** Discards everything set by `answerNext` and `answerWhen`. */
   acceptAgain(): void;
-  /** Resolves when that many requests have arrived since the start. */
+  /** Resolves once this many requests have arrived in total. */
   requestCount(count: number): Promise<void>;
-  /** Cuts all connections. A receiver that is started again on the same port is the collector coming back. */
+  /** Closes all connections. To simulate recovery, start another receiver on the same port. */
   close(): Promise<void>;
 }
 
@@ -168,8 +167,8 @@ export async function startOtlpReceiver(options: OtlpReceiverOptions = {}): Prom
     };
     requests.push(request);
     for (const wake of waiting) wake();
-    const told = next.shift() ?? rules.findLast((rule) => rule.matches(request))?.answer;
-    request.answer = told ?? protocolFault(incoming, path, records) ?? { kind: 'accept' };
+    const chosen = next.shift() ?? rules.findLast((rule) => rule.matches(request))?.answer;
+    request.answer = chosen ?? protocolFault(incoming, path, records) ?? { kind: 'accept' };
     await give(request.answer, request, response, isJson);
   }
 
@@ -212,7 +211,7 @@ export async function startOtlpReceiver(options: OtlpReceiverOptions = {}): Prom
 
   const listener = (incoming: IncomingMessage, response: ServerResponse) => {
     handle(incoming, response).catch((error) => {
-      // The sender went away in the middle of its request, or a test looks at a broken receiver: say which.
+      // Either the sender disconnected during its request or the receiver itself failed; record which.
       if (!incoming.destroyed) response.writeHead(500).end(String(error));
       response.socket?.destroy();
     });
@@ -272,7 +271,7 @@ function clientNameOf({ socket }: IncomingMessage): string | undefined {
   return socket instanceof TLSSocket ? String(socket.getPeerCertificate().subject?.CN) : undefined;
 }
 
-/** What a strict receiver refuses by itself. Loki takes the content type literally: parameters are a 415. */
+/** What a strict receiver rejects on its own. Loki compares the content type literally: parameters lead to a 415. */
 function protocolFault(
   incoming: IncomingMessage,
   path: string,
@@ -317,7 +316,7 @@ function sendResponse(response: ServerResponse, isJson: boolean, rejectedCount: 
   return send(response, 200, 'application/x-protobuf', encodeResponse(rejectedCount, text));
 }
 
-/** An ExportLogsServiceResponse; without a text it is empty. */
+/** An ExportLogsServiceResponse; empty without a text. */
 export function encodeResponse(rejectedCount: number, text: string | undefined): Buffer {
   const partial = protobuf.Writer.create();
   if (rejectedCount !== 0) partial.uint32(8).int64(rejectedCount);
@@ -332,7 +331,7 @@ function encodeStatus(text: string): Buffer {
   return Buffer.from(protobuf.Writer.create().uint32(8).int32(3).uint32(18).string(text).finish());
 }
 
-/** Undefined when the body is no ExportLogsServiceRequest. */
+/** Undefined if the body is not an ExportLogsServiceRequest. */
 export function receivedRecords(body: Uint8Array, isJson: boolean): ReceivedRecord[] | undefined {
   try {
     const request: OtlpLogsRequest = isJson ? JSON.parse(Buffer.from(body).toString()) : decodeLogsRequest(body);

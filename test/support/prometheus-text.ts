@@ -1,5 +1,5 @@
 /**
- * Reads the text format of Prometheus.
+ * Parses the Prometheus text format.
  */
 
 export interface Sample {
@@ -24,7 +24,7 @@ export function parsePrometheus(text: string): Sample[] {
     });
 }
 
-/** The sum over all series with this name and at least these labels; undefined when there is none. */
+/** The sum of all series with this name and at least these labels; undefined if there is none. */
 export function sumOf(
   samples: readonly Sample[],
   name: string,

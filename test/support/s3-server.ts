@@ -15,37 +15,37 @@ import { buildApp } from 'fauxqs';
 
 export type S3Operation = 'ListObjectsV2' | 'GetObject' | 'HeadObject' | 'PutObject' | 'DeleteObject' | 'Other';
 
-/** One request as it arrived; the helpers below (`put`, `delete`) are not among them. */
+/** A request as it arrived. The helpers below (`put`, `delete`) are not recorded. */
 export interface S3RequestSeen {
   readonly operation: S3Operation;
   readonly bucket: string;
-  /** Empty for a listing. */
+  /** Empty for listings. */
   readonly key: string;
-  /** Empty for everything but a listing. */
+  /** Empty except for listings. */
   readonly prefix: string;
   readonly query: URLSearchParams;
-  /** Of the answer. */
+  /** Status of the response. */
   readonly status: number;
 }
 
-/** Which requests a fault hits: all given fields must agree. */
+/** Selects the requests that a fault affects: all given fields must match. */
 export interface S3RequestMatch {
   readonly operation?: S3Operation;
-  /** The key, or the prefix of a listing, begins with this text or matches this expression. */
+  /** The key (or the prefix of a listing) starts with this text or matches this expression. */
   readonly path?: string | RegExp;
-  /** How many matching requests are hit; without it all of them until `healAll`. */
+  /** How many matching requests are affected; all of them until `healAll` if omitted. */
   readonly times?: number;
 }
 
 export interface S3Failure {
   readonly status: number;
-  /** `AccessDenied`, `SlowDown` ...; what the SDK shows as the error's name. */
+  /** `AccessDenied`, `SlowDown` and so on; the SDK exposes it as the name of the error. */
   readonly code: string;
   readonly message?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Cuts the connection behind this many bytes of the body, or stops sending there without a word. */
+/** After this many bytes of the body, closes the connection or silently stops sending. */
 export interface S3BodyFault {
   readonly afterBytes: number;
   readonly ending: 'cut' | 'hang';
@@ -54,20 +54,20 @@ export interface S3BodyFault {
 export interface S3Server {
   /** `http://127.0.0.1:<port>` */
   readonly endpoint: string;
-  /** The variables with which the AWS SDK (and the agent) uses this server. */
+  /** Environment variables that point the AWS SDK, and so the agent, to this server. */
   readonly environment: Readonly<Record<string, string>>;
   readonly requests: readonly S3RequestSeen[];
   count(operation: S3Operation, path?: string | RegExp): number;
   clearRequests(): void;
 
   createBucket(name: string): Promise<void>;
-  /** Writes or overwrites an object; resolves with its ETag. At most 11 MiB, which is what fauxqs takes. */
+  /** Creates or overwrites an object and resolves with its ETag. At most 11 MiB, the limit of fauxqs. */
   put(bucket: string, key: string, body: string | Uint8Array): Promise<string>;
   delete(bucket: string, key: string): Promise<void>;
 
   fail(match: S3RequestMatch, failure: S3Failure): void;
   breakBody(match: S3RequestMatch, fault: S3BodyFault): void;
-  /** Runs before a matching request is answered, for example to overwrite the object under the reader. */
+  /** Runs before a matching request is answered, for example to overwrite the object while it is being read. */
   before(match: S3RequestMatch, action: (request: Omit<S3RequestSeen, 'status'>) => Promise<unknown>): void;
   healAll(): void;
 

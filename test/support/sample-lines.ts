@@ -1,5 +1,5 @@
 /**
- * Lines as the mapping gets them, for tests and benchmarks.
+ * Input lines for the mapping, for tests and benchmarks.
  */
 import { goldenLine } from '../../src/mapping/golden.ts';
 import type { IdentifiedLine } from '../../src/model/line.ts';
@@ -9,7 +9,7 @@ export function identifiedLine(content: string | Uint8Array, changes: Partial<Id
   return { ...goldenLine(typeof content === 'string' ? Buffer.from(content) : content), ...changes };
 }
 
-/** Records of the shapes and about the size (830 bytes) that deliveries have, each with ids of its own. */
+/** Distinct records with the shapes and typical size (830 bytes) of real deliveries. */
 export function sampleRecords(count: number, firstIndex = 0): string[] {
   return Array.from({ length: count }, (_, index) => JSON.stringify(sampleRecord(firstIndex + index)));
 }

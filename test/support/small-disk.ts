@@ -1,5 +1,5 @@
 /**
- * A file system of a test's own, small enough to be filled. It takes the right to mount one; without it the test is skipped.
+ * A dedicated file system, small enough to fill up. Needs permission to mount; without it the test is skipped.
  */
 import { execFileSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
@@ -9,9 +9,9 @@ import { temporaryDirectory } from './temporary-directory.ts';
 
 export interface SmallDisk {
   readonly path: string;
-  /** Leaves no byte free. */
+  /** Fills the disk completely. */
   fill(): void;
-  /** Takes back what `fill` did. */
+  /** Undoes `fill`. */
   makeRoom(): void;
   makeReadOnly(): void;
   makeWritable(): void;
@@ -32,7 +32,7 @@ export function smallDisk(context: TestContext): SmallDisk {
         if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') return;
         throw error;
       }
-      throw new Error('the disk is larger than it should be');
+      throw new Error('the disk is larger than expected');
     },
     makeRoom: () => rmSync(filler),
     makeReadOnly: () => void execFileSync('mount', ['-o', 'remount,ro', path]),
@@ -40,7 +40,7 @@ export function smallDisk(context: TestContext): SmallDisk {
   };
 }
 
-/** A file that cannot be written, not by root either. */
+/** Makes a file read-only even for root. */
 export function mountReadOnly(context: TestContext, file: string): void {
   mount(context, ['--bind', file, file]);
   execFileSync('mount', ['-o', 'remount,ro,bind', file]);

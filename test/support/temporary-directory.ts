@@ -1,5 +1,5 @@
 /**
- * A directory that is gone after the test.
+ * A directory that is removed after the test.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

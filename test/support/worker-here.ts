@@ -1,31 +1,26 @@
 /**
- * A worker in the test's own thread: what it and the main thread tell each other goes through a real MessageChannel.
+ * Runs a worker in the test's own thread, connected to the main side by a real MessageChannel.
  */
 import { MessageChannel } from 'node:worker_threads';
 import { onTestFinished } from 'vitest';
-import { MainThread } from '../../src/agent/workers/main-proxy.ts';
-import { type MainServices, Visits } from '../../src/agent/workers/worker-proxy.ts';
-import type { ShippingState } from '../../src/contracts/delivery-state.ts';
+import { MainProxy } from '../../src/agent/workers/main-proxy.ts';
+import { type MainServices, WorkerProxy } from '../../src/agent/workers/worker-proxy.ts';
 import { unobserved } from '../../src/contracts/observer.ts';
 import type { DeliveredObject, ObjectId } from '../../src/model/object.ts';
-import type { ObjectShipper } from '../../src/pipeline/object-shipper.ts';
+import type { Visitor } from '../../src/pipeline/object-shipper.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 
-export type Shipper = Pick<ObjectShipper, 'ship'>;
-
-/** @param createShipper makes the worker's shipper, on the state as a worker sees it. */
+/** @param createVisitor makes the visitor that runs in the worker. */
 export function workerHere(
-  services: Partial<MainServices> & Pick<MainServices, 'state'>,
-  createShipper: (state: ShippingState, main: MainThread) => Shipper,
-): Shipper & Pick<Visits, 'fail'> {
+  services: Partial<MainServices>,
+  createVisitor: (main: MainProxy) => Visitor,
+): Visitor & Pick<WorkerProxy, 'fail'> {
   const { port1, port2 } = new MessageChannel();
   onTestFinished(() => port1.close());
   const objects = new Map<ObjectId, DeliveredObject>();
-  const main = new MainThread(port2);
+  const main = new MainProxy(port2);
   main.serve({
-    hashSecret: services.state.hashSecret,
-    createShipper: (state) => createShipper(state, main),
-    createLineIndex: () => services.state.createLineIndex(),
+    visitor: createVisitor(main),
     async open({ origin }, signal) {
       const object = objects.get(origin.id);
       if (object === undefined) throw new Error('only objects that were handed over are opened');
@@ -33,8 +28,9 @@ export function workerHere(
     },
     async close() {},
   });
-  const visits = new Visits(port1, {
-    desk: main.desk,
+  const proxy = new WorkerProxy(port1, {
+    failures: main.failures,
+    hashSecret: new Uint8Array(),
     stopping: new AbortController().signal,
     abandon: new AbortController().signal,
     observe: unobserved,
@@ -42,10 +38,10 @@ export function workerHere(
     ...services,
   });
   return {
-    async ship(object, signal) {
+    async visit(object, claim, signal) {
       objects.set(object.origin.id, object);
-      return await visits.ship(object, signal);
+      return await proxy.visit(object, claim, signal);
     },
-    fail: (error) => visits.fail(error),
+    fail: (error) => proxy.fail(error),
   };
 }

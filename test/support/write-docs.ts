@@ -1,10 +1,10 @@
 /**
- * Writes the generated documents: `npm run docs`. Tests hold each of them up to date.
+ * Writes the generated documents (`npm run docs`). Tests fail if one of them is out of date.
  */
 import { writeFileSync } from 'node:fs';
 import { renderConfigurationReference } from '../../src/config/index.ts';
 import { renderDetectionsDashboard } from '../../src/detections/dashboard.ts';
-import { contextOf } from '../../src/detections/pack.ts';
+import { contextOf } from '../../src/detections/pack-context.ts';
 import { renderDetectionsReference } from '../../src/detections/reference.ts';
 import { readRules } from '../../src/detections/rule-directory.ts';
 import { loadMapping } from '../../src/mapping/index.ts';
@@ -12,7 +12,7 @@ import { renderMappingReference } from '../../src/mapping/reference.ts';
 import { renderMetricsReference } from '../../src/telemetry/reference.ts';
 import { type FormatName, writeDetections } from '../../src/tools/detections.ts';
 
-/** By path from the root of the repository; with what each one is rendered from. */
+/** Renderers by path from the root of the repository. */
 export const generatedDocuments = {
   'docs/mapping.md': { render: renderMappingReference, says: 'the mapping file says' },
   'docs/configuration.md': { render: renderConfigurationReference, says: 'the schemas say' },

@@ -1,9 +1,10 @@
 /**
- * Events of an agent, for tests of what becomes of them.
+ * Builders for agent events.
  */
 
 import type { AgentEvent, Fault } from '../../src/contracts/observer.ts';
 import type { ObjectId } from '../../src/model/object.ts';
+import type { ResponseCode } from '../../src/model/response-code.ts';
 
 export const startMs = Date.parse('2026-03-10T12:00:00Z');
 export const sourceName = 's3://audit';
@@ -11,7 +12,7 @@ export const sourceName = 's3://audit';
 export const unavailable: Fault = {
   code: 'ERR_EXPORT_UNAVAILABLE',
   message: 'http://collector:4318/v1/logs could not be reached: connect ECONNREFUSED',
-  hint: 'Check that the collector runs.',
+  hint: 'Check that the collector is running.',
 };
 
 export function linesRead(newCount: number, changes: Partial<AgentEvent & { kind: 'linesRead' }> = {}): AgentEvent {
@@ -51,7 +52,12 @@ export function requestEnded(
   outcome: (AgentEvent & { kind: 'requestEnded' })['outcome'],
   httpStatus?: number,
 ): AgentEvent {
-  return { kind: 'requestEnded', outcome, httpStatus, durationMs: 20, recordCount: 1, requestBytes: 200 };
+  const response = httpStatus === undefined ? undefined : httpResponse(httpStatus);
+  return { kind: 'requestEnded', outcome, response, durationMs: 20, recordCount: 1, requestBytes: 200 };
+}
+
+export function httpResponse(code: number): ResponseCode {
+  return { protocol: 'http', code };
 }
 
 export function waiting(sinceMs = startMs, fault = unavailable): AgentEvent {

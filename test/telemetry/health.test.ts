@@ -1,5 +1,5 @@
 /**
- * What alive and ready mean, and the reasons that are given.
+ * When the agent is alive and ready, and the reasons that it reports.
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Activity } from '../../src/telemetry/activity.ts';
@@ -24,8 +24,8 @@ function listAll() {
   for (const source of [sourceName, '/deliveries']) activity.observe(listingEnded(undefined, source));
 }
 
-describe('ready', () => {
-  it('needs a first listing of every source', () => {
+describe('readiness', () => {
+  it('requires a first listing of every source', () => {
     expect(ready()).toMatchObject({ ok: false, status: 'starting', reason: 'source s3://audit: not listed yet' });
     activity.observe(listingEnded());
     expect(ready()).toMatchObject({ ok: false, status: 'starting', reason: 'source /deliveries: not listed yet' });
@@ -33,14 +33,14 @@ describe('ready', () => {
     expect(ready()).toMatchObject({ ok: true });
   });
 
-  it('is the agent that has nothing to do, and it says so', () => {
+  it('includes an idle agent, which says so', () => {
     listAll();
-    expect(ready()).toMatchObject({ ok: true, status: 'idle', reason: expect.stringContaining('nothing to do') });
+    expect(ready()).toMatchObject({ ok: true, status: 'idle', reason: 'Everything that was listed has been shipped' });
     activity.observe(linesRead(12));
-    expect(ready()).toMatchObject({ ok: true, status: 'shipping', reason: '12 lines are in flight' });
+    expect(ready()).toMatchObject({ ok: true, status: 'shipping', reason: '12 lines in flight' });
   });
 
-  it('is not the agent whose source cannot be listed any more, until it can', () => {
+  it('is lost while a source cannot be listed', () => {
     listAll();
     activity.observe(
       listingEnded({ code: 'ERR_SOURCE_ACCESS_DENIED', message: 'access denied', hint: 'Allow s3:ListBucket' }),
@@ -51,13 +51,13 @@ describe('ready', () => {
     expect(ready().ok).toBe(true);
   });
 
-  it('is the agent whose bucket holds no deliveries yet: that is nothing to do', () => {
+  it('includes an agent whose bucket has no deliveries yet', () => {
     listAll();
     activity.observe(listingEnded({ code: 'ERR_SOURCE_LAYOUT', message: 'nothing there yet', hint: undefined }));
     expect(ready()).toMatchObject({ ok: true, checks: [{ message: 'nothing there yet' }, {}, {}, {}, {}] });
   });
 
-  it('stays for the first minute of an outage, and comes back with the collector', async () => {
+  it('survives the first minute of an outage, and returns with the collector', async () => {
     listAll();
     activity.observe(waiting(startMs));
     await clock.advance(minute);
@@ -72,7 +72,7 @@ describe('ready', () => {
     expect(ready().ok).toBe(true);
   });
 
-  it('is not the agent that cannot write its state or its dead letters', async () => {
+  it('is lost while the state or dead letters cannot be written', async () => {
     listAll();
     for (const what of ['state', 'deadLetterFile'] as const) {
       const fault = { code: 'ERR_STATE_WRITE', message: 'no space left', hint: 'Free space' } as const;
@@ -83,7 +83,7 @@ describe('ready', () => {
     expect(ready().ok).toBe(true);
   });
 
-  it('says what a collector answers that was asked because there was nothing to send', () => {
+  it('reports the response of a collector that was probed because there was nothing to send', () => {
     listAll();
     expect(ready({ ok: false, message: 'connection refused', hint: 'Start it' })).toMatchObject({
       ok: false,
@@ -92,25 +92,29 @@ describe('ready', () => {
   });
 });
 
-describe('alive', () => {
-  it('is the agent that waits for the collector or has nothing to do', async () => {
+describe('liveness', () => {
+  it('includes an agent that waits for the collector or is idle', async () => {
     activity.observe(waiting(startMs));
     await clock.advance(30 * minute);
     expect(alive()).toMatchObject({ ok: true, status: 'waiting' });
   });
 
-  it('is not the agent in which nothing has moved for an hour and two polls', async () => {
+  it('is lost after an hour and two poll intervals without progress', async () => {
     listAll();
     await clock.advance(hour + 2 * minute);
     expect(alive().ok).toBe(true);
     await clock.advance(1);
-    expect(alive()).toMatchObject({ ok: false, status: 'stuck', reason: expect.stringContaining('Nothing has moved') });
+    expect(alive()).toMatchObject({
+      ok: false,
+      status: 'stuck',
+      reason: expect.stringContaining('No progress for 62 min'),
+    });
     activity.observe(listingEnded());
     expect(alive().ok).toBe(true);
   });
 });
 
-describe('the collector', () => {
+describe('the collector probe', () => {
   function setUp() {
     let askedCount = 0;
     const watch = new CollectorWatch(
@@ -120,7 +124,7 @@ describe('the collector', () => {
     return { watch, asked: () => askedCount };
   }
 
-  it('is asked when it has said nothing for a minute, and at most once in fifteen seconds', async () => {
+  it('runs after a minute without a response, and at most once every fifteen seconds', async () => {
     const { watch, asked } = setUp();
     const first = await Promise.all([watch.answer(activity), watch.answer(activity)]);
     expect(first).toMatchObject([{ message: 'no 1' }, { message: 'no 1' }]);
@@ -131,7 +135,7 @@ describe('the collector', () => {
     expect(await watch.answer(activity)).toMatchObject({ message: 'no 2' });
   });
 
-  it('is not asked while requests tell how it is', async () => {
+  it('does not run while requests show the state of the collector', async () => {
     const { watch, asked } = setUp();
     activity.observe(requestEnded('rejected', 400));
     expect(await watch.answer(activity)).toBeUndefined();
@@ -141,7 +145,7 @@ describe('the collector', () => {
     expect(asked()).toBe(0);
   });
 
-  it('that breaks the connection is an answer too', async () => {
+  it('reports a broken connection as the result', async () => {
     const watch = new CollectorWatch(() => Promise.reject(new Error('socket hang up')), clock);
     expect(await watch.answer(activity)).toMatchObject({
       ok: false,

@@ -1,5 +1,5 @@
 /**
- * The port of the agent, by real requests.
+ * The agent's HTTP server, tested with real requests.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, request } from 'node:http';
@@ -12,8 +12,8 @@ import { startTelemetry } from '../../src/telemetry/telemetry.ts';
 import { type LogLine, rememberingLogger } from '../export/fixtures.ts';
 import { linesRead, listingEnded, sourceName, unavailable, waiting } from './events.ts';
 
-describe('the port', () => {
-  it('answers health with 200 and 503, and the reason as JSON', async () => {
+describe('the HTTP server', () => {
+  it('reports health as 200 or 503, with the reason as JSON', async () => {
     const { get, observe } = await serve();
     expect(await get('/livez')).toMatchObject({ status: 200, json: { ok: true, status: 'starting' } });
     expect(await get('/readyz')).toMatchObject({ status: 503, json: { ok: false, reason: expect.any(String) } });
@@ -30,7 +30,7 @@ describe('the port', () => {
     });
   });
 
-  it('asks the collector whether it is there when nothing was sent for a while', async () => {
+  it('probes the collector if nothing has been sent for a while', async () => {
     const { get, observe } = await serve({
       askCollector: async () => ({ ok: false, message: 'gone', hint: 'start it' }),
     });
@@ -38,17 +38,17 @@ describe('the port', () => {
     expect(await get('/readyz')).toMatchObject({ status: 503, json: { reason: 'collector: gone' } });
   });
 
-  it('serves metrics, unless they are not wanted', async () => {
+  it('serves metrics unless the exporter is off', async () => {
     const { get, observe } = await serve();
     observe(linesRead(3));
     const { body, headers } = await get('/metrics');
     expect(headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8');
     expect(body).toContain('databricks_audit_lines_read_total{databricks_workspace_id="1"} 3\n');
-    const silent = await serve({ exporters: [] });
-    expect(await silent.get('/metrics')).toMatchObject({ status: 404 });
+    const withoutMetrics = await serve({ exporters: [] });
+    expect(await withoutMetrics.get('/metrics')).toMatchObject({ status: 404 });
   });
 
-  it('serves the live page with a policy under which no text can become code', async () => {
+  it('serves the live page with a content security policy that prevents text from running as code', async () => {
     const { get } = await serve();
     const page = await get('/');
     expect(page).toMatchObject({ status: 200, headers: { 'content-type': 'text/html; charset=utf-8' } });
@@ -60,7 +60,7 @@ describe('the port', () => {
     for (const path of ['/page.css', '/page.js', '/icon.svg']) expect(await get(path)).toMatchObject({ status: 200 });
   });
 
-  it('answers nothing but GET and HEAD, and 404 for what is not there', async () => {
+  it('rejects methods other than GET and HEAD, and returns 404 for unknown paths', async () => {
     const { get } = await serve();
     expect(await get('/livez', { method: 'POST' })).toMatchObject({ status: 405 });
     expect(await get('/livez', { method: 'HEAD' })).toMatchObject({ status: 200, body: '' });
@@ -69,7 +69,7 @@ describe('the port', () => {
     }
   });
 
-  it('does not answer a web site that gives its own name to 127.0.0.1', async () => {
+  it('rejects requests with an unexpected Host header (DNS rebinding)', async () => {
     const { get } = await serve();
     expect(await get('/status.json', { host: 'evil.example:9464' })).toMatchObject({ status: 421 });
     for (const host of ['localhost:9464', '127.0.0.1', '[::1]:9464']) {
@@ -77,7 +77,7 @@ describe('the port', () => {
     }
   });
 
-  it('listens on IPv6 and on all addresses when it is told to', async () => {
+  it('listens on IPv6 and on all interfaces if configured', async () => {
     for (const host of ['::1', '0.0.0.0', 'localhost']) {
       const { url, get } = await serve({ http: { host, port: 0 } });
       expect(url).toMatch(host === '::1' ? /^http:\/\/\[::1\]:\d+$/ : `http://${host}:`);
@@ -85,7 +85,7 @@ describe('the port', () => {
     }
   });
 
-  it('that is taken is an error in the log that says what to do, and nothing stops', async () => {
+  it('logs an error with a hint if the port is in use, and does not stop the agent', async () => {
     const blocker = createServer();
     blocker.listen(0, '127.0.0.1');
     await once(blocker, 'listening');
@@ -101,7 +101,7 @@ describe('the port', () => {
     observe(linesRead(1));
   });
 
-  it('sends the page its events, to sixteen pages at most', async () => {
+  it('streams events to at most sixteen pages', async () => {
     const { url, get } = await serve();
     const pages = await Promise.all(Array.from({ length: 16 }, () => open(`${url}/events`)));
     for (const page of pages) expect(JSON.parse(page.firstEvent)).toMatchObject({ lines: { read: 0 } });
@@ -119,10 +119,10 @@ describe('DATABRICKS_AUDIT_HTTP', () => {
     ['[::]:80', { host: '::', port: 80 }],
     ['localhost:0', { host: 'localhost', port: 0 }],
     ['off', 'off'],
-  ])('%j is understood', (text, expected) => expect(parse(text)).toEqual(expected));
+  ])('accepts %j', (text, expected) => expect(parse(text)).toEqual(expected));
 
   it.each(['9464', ':9464', '127.0.0.1', '::1:9464', '[nonsense]:1', 'host:70000', 'http://host:1', 'on'])(
-    '%j is refused with what was expected',
+    'rejects %j and says what was expected',
     (text) => expect(() => parse(text)).toThrow(/DATABRICKS_AUDIT_HTTP: expected host:port .*, got "/),
   );
 });
@@ -144,14 +144,14 @@ async function serve(options: ServeOptions = {}) {
       sourceNames: [sourceName],
       settings: [],
     },
-    { clock: systemClock, logger, stateBytes: () => 0, deliveredBefore: () => [], askCollector },
+    { clock: systemClock, logger, stateBytes: () => 0, deliveredBefore: async () => [], askCollector },
   );
   onTestFinished(() => telemetry.close());
   const url = urlIn(logger.lines);
   return {
     url,
     log: logger.lines,
-    observe: telemetry.watch(),
+    observe: await telemetry.watch(),
     get: (path: string, how: { method?: string; host?: string } = {}) => get(url, path, how),
   };
 }
@@ -168,7 +168,7 @@ interface Answer {
   readonly json: unknown;
 }
 
-/** Not `fetch`, which tidies paths up and sets the Host itself. */
+/** Not `fetch`, which normalizes paths and sets the Host header itself. */
 async function get(
   url: string,
   path: string,

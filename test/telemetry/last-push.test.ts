@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { waitForLastPush } from '../../src/telemetry/last-push.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
-test('the end waits for the last push, and half a second at most', async () => {
+test('shutdown waits for the last push, but at most half a second', async () => {
   const clock = new ManualClock('2026-03-10T12:00:00Z');
   const hasEnded = async (push: Promise<void>, delayMs: number) => {
     let ended = false;

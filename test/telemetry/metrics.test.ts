@@ -1,5 +1,5 @@
 /**
- * From events to what Prometheus gets to see.
+ * From events to the Prometheus exposition.
  */
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { AgentEvent } from '../../src/contracts/observer.ts';
@@ -9,6 +9,7 @@ import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { parsePrometheus, type Sample, sumOf } from '../support/prometheus-text.ts';
 import {
   batchEnded,
+  httpResponse,
   linesRead,
   listingEnded,
   objectVisited,
@@ -19,7 +20,7 @@ import {
 } from './events.ts';
 
 describe('the metrics', () => {
-  it('say what happened', async () => {
+  it('reflect the events', async () => {
     const { observe, scrape } = await setUp();
     observe(
       linesRead(10, { alreadyShippedCount: 5 }),
@@ -27,16 +28,22 @@ describe('the metrics', () => {
       waiting(),
       requestEnded('unavailable'),
       requestEnded('partial', 200),
-      { kind: 'deadLettered', code: 'ERR_EXPORT_PARTIAL', httpStatus: 200, reason: 'quota', recordCount: 2 },
+      {
+        kind: 'deadLettered',
+        code: 'ERR_EXPORT_PARTIAL',
+        response: httpResponse(200),
+        reason: 'quota',
+        recordCount: 2,
+      },
       batchEnded(8, 2),
       linesRead(1),
       { kind: 'objectsListed', source: sourceName, workspaceId: '1', listedCount: 7, unchangedCount: 4 },
       objectVisited('settled'),
       listingEnded(),
       { kind: 'silenceChanged', workspaceId: '9', silent: true, lastEventMs: startMs, thresholdMs: 1 },
-      { kind: 'noticeEnded', outcome: 'accepted' },
-      { kind: 'noticeEnded', outcome: 'deadLettered' },
-      { kind: 'noticeEnded', outcome: 'deadLettered' },
+      { kind: 'alertEventEnded', outcome: 'accepted' },
+      { kind: 'alertEventEnded', outcome: 'deadLettered' },
+      { kind: 'alertEventEnded', outcome: 'deadLettered' },
     );
     const samples = await scrape();
     const workspace = { databricks_workspace_id: '1' };
@@ -85,7 +92,7 @@ describe('the metrics', () => {
     expect(expected.map(([name, , ...labels]) => [name, sumOf(samples, name, ...labels), ...labels])).toEqual(expected);
   });
 
-  it('have the age of the oldest event that is under way, and 0 when none is', async () => {
+  it('report the age of the oldest event in flight, or 0 if there is none', async () => {
     const { observe, scrape } = await setUp();
     const age = async () => sumOf(await scrape(), 'databricks_audit_unsettled_oldest_age_seconds');
     const older = { eventTimes: { oldestMs: startMs - 500_000, newestMs: startMs, lateCount: 0 } };
@@ -99,14 +106,29 @@ describe('the metrics', () => {
     expect(await age()).toBe(0);
   });
 
-  it('have exactly the attributes that the table, and so the documentation, says', async () => {
+  it('have nothing in flight of a batch whose claim was taken over', async () => {
+    const { observe, scrape } = await setUp();
+    const { eventTimes } = linesRead(5) as AgentEvent & { kind: 'linesRead' };
+    observe(linesRead(5), linesRead(3), { kind: 'batchAbandoned', workspaceId: '1', lineCount: 5, eventTimes });
+    expect(sumOf(await scrape(), 'databricks_audit_lines_in_flight')).toBe(3);
+    expect(sumOf(await scrape(), 'databricks_audit_unsettled_oldest_age_seconds')).toBe(120);
+    observe(batchEnded(3), objectVisited('elsewhere'));
+    const samples = await scrape();
+    expect(sumOf(samples, 'databricks_audit_lines_in_flight')).toBe(0);
+    expect(sumOf(samples, 'databricks_audit_lines_accepted_total')).toBe(3);
+    expect(sumOf(samples, 'databricks_audit_unsettled_oldest_age_seconds')).toBe(0);
+    const elsewhere = { databricks_audit_outcome: 'elsewhere' };
+    expect(sumOf(samples, 'databricks_audit_objects_visited_total', elsewhere)).toBe(1);
+  });
+
+  it('have exactly the attributes listed in the table of instruments, and so in the documentation', async () => {
     const { observe, scrape } = await setUp();
     observe(
       linesRead(3),
       batchEnded(1),
       requestEnded('unavailable', 503),
       requestEnded('unavailable'),
-      { kind: 'deadLettered', code: 'ERR_EXPORT_REJECTED', httpStatus: 400, reason: 'no', recordCount: 1 },
+      { kind: 'deadLettered', code: 'ERR_EXPORT_REJECTED', response: httpResponse(400), reason: 'no', recordCount: 1 },
       waiting(),
       listingEnded(),
     );
@@ -121,7 +143,7 @@ describe('the metrics', () => {
     }
   });
 
-  it('fold the workspaces behind the two hundredth into one', async () => {
+  it('combine all workspaces after the two hundredth into one series', async () => {
     const { observe, scrape } = await setUp();
     for (let id = 1; id <= 250; id++) {
       observe(linesRead(2, { workspaceId: String(id) }), batchEnded(1, 0, { workspaceId: String(id) }));
@@ -133,7 +155,7 @@ describe('the metrics', () => {
     expect(sumOf(accepted, 'databricks_audit_lines_accepted_total', { databricks_workspace_id: '_OTHER' })).toBe(50);
   });
 
-  it('give names of their own to the workspaces that delivered last, whatever the state remembers', () => {
+  it('give the most recently active workspaces their own series, however many the state remembers', () => {
     const gone = Array.from({ length: 300 }, (_, id) => ({
       workspaceId: `gone-${id}`,
       date: '2024-01-01',
@@ -145,18 +167,18 @@ describe('the metrics', () => {
     expect(workspaces.size).toBe(201);
   });
 
-  it('begin again when the agent does, as after a restart of the process', async () => {
-    const { observe, scrape, beginAgain } = await setUp();
+  it('start from zero with a new agent, as after a restart of the process', async () => {
+    const { observe, scrape, startNewAgent } = await setUp();
     observe(linesRead(5));
     expect(sumOf(await scrape(), 'databricks_audit_lines_in_flight')).toBe(5);
-    beginAgain();
+    startNewAgent();
     observe(linesRead(2), batchEnded(2));
     const samples = await scrape();
     expect(sumOf(samples, 'databricks_audit_lines_read_total')).toBe(2);
     expect(sumOf(samples, 'databricks_audit_lines_in_flight')).toBe(0);
   });
 
-  it('keep names that others chose within their label', async () => {
+  it('escape untrusted names in labels', async () => {
     const { observe, scrape } = await setUp();
     const workspaceId = 'a"} 1\ndatabricks_audit_fake 1\\';
     observe(linesRead(2, { workspaceId }));
@@ -169,7 +191,7 @@ describe('the metrics', () => {
 async function setUp(): Promise<{
   observe: (...events: readonly AgentEvent[]) => void;
   scrape: () => Promise<Sample[]>;
-  beginAgain: () => void;
+  startNewAgent: () => void;
 }> {
   const newActivity = () => new Activity([sourceName], [], () => startMs);
   let activity = newActivity();
@@ -188,7 +210,7 @@ async function setUp(): Promise<{
       }
     },
     scrape: async () => parsePrometheus((await metrics.render?.()) ?? ''),
-    beginAgain: () => {
+    startNewAgent: () => {
       activity = newActivity();
     },
   };

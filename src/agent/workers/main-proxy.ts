@@ -1,12 +1,13 @@
 /**
- * The worker's side: visits the objects that it is handed, and has the main thread do what there is one of in the process.
+ * The main thread, as a worker sees it: hands out visits, and does for the worker what the process does only once (the state,
+ * the dead letters, the outage log, observers).
  */
-import type { AnnouncementId, LineIndex, Settlement, ShippingState } from '../../contracts/delivery-state.ts';
+import type { AnnouncementId, Claim, Settlement } from '../../contracts/delivery-state.ts';
 import type { Observer } from '../../contracts/observer.ts';
-import type { FaultDesk } from '../../export/index.ts';
+import type { FailureReporter } from '../../export/index.ts';
 import { isAgentError } from '../../model/agent-error.ts';
-import type { DeliveredObject } from '../../model/object.ts';
-import type { ObjectShipper } from '../../pipeline/object-shipper.ts';
+import type { ObjectContent } from '../../model/object.ts';
+import type { Visitor } from '../../pipeline/object-shipper.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { plainFields } from '../../runtime/plain-fields.ts';
 import { untilAborted } from '../../runtime/until-aborted.ts';
@@ -17,25 +18,23 @@ import {
   type ToMain,
   type ToWorker,
   toPlain,
-  toPlainEnd,
+  toPlainOutcome,
   type Visit,
 } from './messages.ts';
 
 /** What the worker has of its own. */
 export interface WorkerParts {
-  readonly hashSecret: Uint8Array;
-  createShipper(state: ShippingState): Pick<ObjectShipper, 'ship'>;
-  createLineIndex(): LineIndex;
+  readonly visitor: Visitor;
   /** As `DeliveredObject.open`. */
-  open(object: Visit['object'], signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  open(object: Visit['object'], signal: AbortSignal): Promise<ObjectContent>;
   close(): Promise<void>;
 }
 
-export class MainThread {
+export class MainProxy {
   readonly #port: Port<ToWorker>;
   readonly #stopping = new AbortController();
   readonly #abandon = new AbortController();
-  readonly #stops = new Map<number, AbortController>();
+  readonly #visits = new Map<number, { readonly stop: AbortController; readonly lost: AbortController }>();
   readonly #questions = new Map<number, PromiseWithResolvers<void>>();
   #questionCount = 0;
   #announcementCount = 0;
@@ -44,17 +43,17 @@ export class MainThread {
     this.#port = port;
   }
 
-  /** Aborted when what waits for its next attempt is to be given up. */
+  /** Aborted when batches that wait for their next attempt have to be given up. */
   get stopping(): AbortSignal {
     return this.#stopping.signal;
   }
 
-  /** Aborted when requests on the wire are to be given up. */
+  /** Aborted when requests in flight have to be given up. */
   get abandon(): AbortSignal {
     return this.#abandon.signal;
   }
 
-  /** Visits what it is handed from now on. */
+  /** Accepts visits from now on. */
   serve(parts: WorkerParts): void {
     this.#port.on('message', (message: ToWorker) => this.#take(message, parts));
   }
@@ -68,7 +67,7 @@ export class MainThread {
     error: (fields, message) => this.#log('error', fields, message),
   };
 
-  readonly desk: FaultDesk = {
+  readonly failures: FailureReporter = {
     outages: {
       failed: (attempt) =>
         this.#post({ kind: 'attemptFailed', attempt: { ...attempt, error: toPlain(attempt.error) } }),
@@ -87,11 +86,14 @@ export class MainThread {
   #take(message: ToWorker, parts: WorkerParts): void {
     switch (message.kind) {
       case 'visit':
-        // What it rejects with ends this thread, and with it the agent.
-        void this.#ship(message.visit, parts);
+        // An unexpected error ends this thread, and with it the agent.
+        void this.#visit(message.visit, parts);
         break;
       case 'stop':
-        this.#stops.get(message.visitId)?.abort(new Error('stopped'));
+        this.#visits.get(message.visitId)?.stop.abort(new Error('stopped'));
+        break;
+      case 'lost':
+        this.#visits.get(message.visitId)?.lost.abort(new Error('the claim is lost'));
         break;
       case 'stopping':
         this.#stopping.abort(new Error('stopping'));
@@ -111,64 +113,49 @@ export class MainThread {
     }
   }
 
-  async #ship(visit: Visit, parts: WorkerParts): Promise<void> {
+  async #visit(visit: Visit, parts: WorkerParts): Promise<void> {
     const { visitId, object } = visit;
-    const stop = new AbortController();
-    this.#stops.set(visitId, stop);
+    const [stop, lost] = [new AbortController(), new AbortController()];
+    this.#visits.set(visitId, { stop, lost });
     try {
-      const shipper = parts.createShipper(this.#stateOf(visit, parts));
-      const end = await shipper.ship({ ...object, open: (signal) => this.#open(visit, signal, parts) }, stop.signal);
-      this.#post({ kind: 'ended', visitId, end: toPlainEnd(end) });
+      const delivered = { ...object, open: (signal: AbortSignal) => parts.open(object, signal) };
+      const outcome = await parts.visitor.visit(delivered, this.#claimOf(visit, lost.signal), stop.signal);
+      this.#post({ kind: 'ended', visitId, outcome: toPlainOutcome(outcome) });
     } catch (error) {
-      const isOver = [stop.signal, this.stopping, this.abandon].some(({ aborted }) => aborted);
-      if (isOver) this.#post({ kind: 'stopped', visitId });
+      const isStopping = [stop.signal, this.stopping, this.abandon].some(({ aborted }) => aborted);
+      if (isStopping) this.#post({ kind: 'stopped', visitId });
       else if (isAgentError(error)) this.#post({ kind: 'failed', visitId, error: toPlain(error) });
       else throw error;
     } finally {
-      this.#stops.delete(visitId);
+      this.#visits.delete(visitId);
     }
   }
 
-  async #open(
-    { visitId, object }: Visit,
-    signal: AbortSignal,
-    parts: WorkerParts,
-  ): ReturnType<DeliveredObject['open']> {
-    const bytes = await parts.open(object, signal);
-    this.#post({ kind: 'opened', visitId });
-    return bytes;
-  }
-
-  /**
-   * The state, as far as it is about the object of the visit: reads what came along with the visit, and has the main thread write.
-   * Messages keep their order, so a flush covers what was changed before it.
-   */
-  #stateOf(visit: Visit, { hashSecret, createLineIndex }: WorkerParts): ShippingState {
-    const { visitId } = visit;
-    let { known, announcements, settledLineHashes } = visit;
+  /** The claim that the main thread holds: reads what came with the visit, and has the main thread write. */
+  #claimOf({ visitId, known, announcements, settledLineHashes }: Visit, lost: AbortSignal): Claim {
     return {
-      hashSecret,
-      createLineIndex,
-      find: () => known,
-      announcements: () => announcements,
-      settledLineHashes: () => [settledLineHashes],
-      announce: (_, { observedAtMs, occurrenceHashes }) => {
+      known,
+      announcements,
+      lost,
+      async *settledLineHashes() {
+        yield settledLineHashes;
+      },
+      announce: ({ observedAtMs, lineHashes, occurrences }) => {
         const name = ++this.#announcementCount as AnnouncementId;
-        const hashes = occurrenceHashes.slice();
-        const announcement = { observedAtMs, occurrenceHashes: hashes };
-        this.#post({ kind: 'announce', visitId, name, announcement }, [hashes.buffer]);
+        const announcement = { observedAtMs, lineHashes: lineHashes.slice(), occurrences: occurrences.slice() };
+        const transfer = [announcement.lineHashes.buffer, announcement.occurrences.buffer];
+        this.#post({ kind: 'announce', visitId, name, announcement }, transfer);
         return name;
       },
-      settle: (_, settlement: Settlement) => {
+      settle: (settlement: Settlement) => {
         const lineHashes = settlement.lineHashes.slice();
         this.#post({ kind: 'settle', visitId, settlement: { ...settlement, lineHashes } }, [lineHashes.buffer]);
       },
-      finish: (_, __, end, stillAnnounced) => this.#post({ kind: 'finish', visitId, end, stillAnnounced }),
-      forget: () => {
-        [known, announcements, settledLineHashes] = [undefined, [], new Int32Array()];
-        this.#post({ kind: 'forget', visitId });
-      },
-      flush: (signal) => this.#ask({ kind: 'flush' }, signal),
+      finish: (version, end, stillAnnounced) => this.#post({ kind: 'finish', visitId, version, end, stillAnnounced }),
+      forget: () => this.#post({ kind: 'forget', visitId }),
+      // Messages keep their order, so a flush covers the changes before it.
+      flush: (signal) => this.#ask({ kind: 'flush', visitId }, signal),
+      release: async () => {}, // The main thread releases its claim when the visit has ended.
     };
   }
 
@@ -177,7 +164,7 @@ export class MainThread {
     const questionId = ++this.#questionCount;
     const answered = Promise.withResolvers<void>();
     this.#questions.set(questionId, answered);
-    this.#post({ questionId, ...asked });
+    this.#post({ questionId, asked });
     await untilAborted(answered.promise, signal);
   }
 

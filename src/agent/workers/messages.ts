@@ -1,5 +1,5 @@
 /**
- * What the main thread and a worker tell each other: plain data, and in each direction in the order in which it was sent.
+ * The messages between the main thread and a worker: plain data, delivered in each direction in the order they were sent.
  */
 import type { Configuration } from '../../config/index.ts';
 import type {
@@ -11,10 +11,10 @@ import type {
   Settlement,
 } from '../../contracts/delivery-state.ts';
 import type { AgentEvent } from '../../contracts/observer.ts';
+import type { VisitOutcome } from '../../contracts/visit-outcome.ts';
 import type { DeadLetterReason, FailedAttempt } from '../../export/index.ts';
 import { AgentError } from '../../model/agent-error.ts';
-import type { DeliveredObject } from '../../model/object.ts';
-import type { ObjectEnd } from '../../pipeline/object-end.ts';
+import type { DeliveredObject, ObjectVersion } from '../../model/object.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { plainFields } from '../../runtime/plain-fields.ts';
 
@@ -34,7 +34,7 @@ export interface WorkerSetup {
   readonly requestSlots: SharedArrayBuffer;
 }
 
-/** An object to be shipped, and all that the state knows of it: while it is being visited, nobody else changes that. */
+/** An object to visit, with what its claim knows: while the claim is held, nobody else changes that. */
 export interface Visit {
   readonly visitId: number;
   readonly object: Pick<DeliveredObject, 'origin' | 'version' | 'growing'>;
@@ -46,38 +46,44 @@ export interface Visit {
 export type ToWorker =
   | { readonly kind: 'visit'; readonly visit: Visit }
   | { readonly kind: 'stop'; readonly visitId: number }
-  /** What waits for its next attempt is given up, */
+  /** The claim of the visit was taken over. */
+  | { readonly kind: 'lost'; readonly visitId: number }
+  /** Batches that wait for their next attempt are given up, */
   | { readonly kind: 'stopping' }
-  /** and what is on the wire. */
+  /** and then requests in flight. */
   | { readonly kind: 'abandon' }
   | { readonly kind: 'answer'; readonly questionId: number; readonly error: PlainError | undefined }
-  /** To a question, because the agent stops. */
+  /** The question has no answer, because the agent stops or the claim is lost. */
   | { readonly kind: 'givenUp'; readonly questionId: number }
   | { readonly kind: 'close' };
 
-export type ToMain = OfVisit | Question | Told | { readonly kind: 'closed' };
+export type ToMain = OfVisit | Question | Report | { readonly kind: 'closed' };
 
-/** About one visit. Announcements are named by the worker: the main thread knows what the state calls them. */
+/** About one visit. Announcements have names of the worker; the main thread maps them to the ids of the claim. */
 export type OfVisit = { readonly visitId: number } & (
-  | { readonly kind: 'opened' }
   | { readonly kind: 'announce'; readonly name: AnnouncementId; readonly announcement: Announcement }
   | { readonly kind: 'settle'; readonly settlement: Settlement }
-  | { readonly kind: 'finish'; readonly end: Position; readonly stillAnnounced: readonly Announcement[] }
+  | {
+      readonly kind: 'finish';
+      readonly version: ObjectVersion;
+      readonly end: Position;
+      readonly stillAnnounced: readonly Announcement[];
+    }
   | { readonly kind: 'forget' }
-  | { readonly kind: 'ended'; readonly end: PlainEnd }
+  | { readonly kind: 'ended'; readonly outcome: PlainOutcome }
   | { readonly kind: 'failed'; readonly error: PlainError }
   | { readonly kind: 'stopped' }
 );
 
 /** Answered once it is done. */
-export type Question = { readonly questionId: number } & Asked;
+export type Question = { readonly questionId: number; readonly asked: Asked };
 
 export type Asked =
-  | { readonly kind: 'flush' }
+  | { readonly kind: 'flush'; readonly visitId: number }
   | { readonly kind: 'writeDeadLetters'; readonly jsonLines: readonly string[]; readonly reason: DeadLetterReason };
 
-/** For those who watch. */
-export type Told =
+/** For observers, the log and the failure reporter. */
+export type Report =
   | { readonly kind: 'event'; readonly event: AgentEvent }
   | { readonly kind: 'log'; readonly level: keyof Logger; readonly fields: object; readonly message: string }
   | {
@@ -92,7 +98,7 @@ export type Told =
 
 /** An AgentError as plain data: as an Error it would arrive without code and hint. */
 export interface PlainError extends Pick<AgentError, 'code' | 'message' | 'hint'> {
-  /** As the log describes it. */
+  /** As the log renders it. */
   readonly cause: unknown;
 }
 
@@ -100,7 +106,7 @@ type WithPlainError<Value> = Value extends { readonly error: AgentError }
   ? Omit<Value, 'error'> & { readonly error: PlainError }
   : Value;
 
-type PlainEnd = WithPlainError<ObjectEnd>;
+type PlainOutcome = WithPlainError<VisitOutcome>;
 
 export function toPlain({ code, message, hint, cause }: AgentError): PlainError {
   return { code, message, hint, cause: plainFields({ cause }).cause };
@@ -110,10 +116,10 @@ export function fromPlain({ code, message, hint, cause }: PlainError): AgentErro
   return new AgentError(code, message, { cause, hint });
 }
 
-export function toPlainEnd(end: ObjectEnd): PlainEnd {
-  return 'error' in end ? { ...end, error: toPlain(end.error) } : end;
+export function toPlainOutcome(outcome: VisitOutcome): PlainOutcome {
+  return 'error' in outcome ? { ...outcome, error: toPlain(outcome.error) } : outcome;
 }
 
-export function fromPlainEnd(end: PlainEnd): ObjectEnd {
-  return 'error' in end ? { ...end, error: fromPlain(end.error) } : end;
+export function fromPlainOutcome(outcome: PlainOutcome): VisitOutcome {
+  return 'error' in outcome ? { ...outcome, error: fromPlain(outcome.error) } : outcome;
 }

@@ -1,17 +1,18 @@
 /**
- * Ships objects in worker threads. Looks like an ObjectShipper: hands each object to the worker that has the least to do. A worker is
- * started when those that run are all busy, so an agent with little to do has few of them.
+ * Visits objects in worker threads: each object goes to the worker with the least to do. A worker is started only when all
+ * running ones are busy, so an agent with little to do has few of them.
  */
 import { Worker } from 'node:worker_threads';
 import type { Configuration } from '../../config/index.ts';
+import type { Claim } from '../../contracts/delivery-state.ts';
+import type { VisitOutcome } from '../../contracts/visit-outcome.ts';
 import type { DeliveredObject } from '../../model/object.ts';
-import type { ObjectEnd } from '../../pipeline/object-end.ts';
-import { isSettled, type ObjectShipper } from '../../pipeline/object-shipper.ts';
+import type { Visitor } from '../../pipeline/object-shipper.ts';
 import { SharedSemaphore } from '../../runtime/shared-semaphore.ts';
 import type { Port, ToMain, WorkerSetup } from './messages.ts';
-import { type MainServices, Visits } from './worker-proxy.ts';
+import { type MainServices, WorkerProxy } from './worker-proxy.ts';
 
-/** The calls of a Worker that are made here. */
+/** The calls of a Worker that the pool makes. */
 export interface Thread extends Port<ToMain> {
   on(event: 'message', listener: (message: ToMain) => void): unknown;
   on(event: 'error', listener: (error: unknown) => void): unknown;
@@ -21,10 +22,10 @@ export interface Thread extends Port<ToMain> {
 
 interface RunningWorker {
   readonly thread: Thread;
-  readonly visits: Visits;
+  readonly proxy: WorkerProxy;
 }
 
-export class WorkerPool implements Pick<ObjectShipper, 'isSettled' | 'ship'> {
+export class WorkerPool implements Visitor {
   readonly #configuration: Configuration;
   readonly #services: MainServices;
   readonly #startThread: (setup: WorkerSetup) => Thread;
@@ -39,27 +40,23 @@ export class WorkerPool implements Pick<ObjectShipper, 'isSettled' | 'ship'> {
     this.#requestSlots = SharedSemaphore.memory(configuration.otlp.requestsInFlightMax);
   }
 
-  isSettled(object: DeliveredObject): boolean {
-    return isSettled(object, this.#services.state);
+  async visit(object: DeliveredObject, claim: Claim, signal: AbortSignal): Promise<VisitOutcome> {
+    return await this.#leastBusy().proxy.visit(object, claim, signal);
   }
 
-  async ship(object: DeliveredObject, signal: AbortSignal): Promise<ObjectEnd> {
-    return await this.#leastBusy().visits.ship(object, signal);
-  }
-
-  /** Call it when no object is being shipped any more. */
+  /** Call it when no object is being visited any more. */
   async close(): Promise<void> {
     await Promise.all(
-      this.#workers.map(async ({ thread, visits }) => {
-        await visits.close();
+      this.#workers.map(async ({ thread, proxy }) => {
+        await proxy.close();
         await thread.terminate();
       }),
     );
   }
 
   #leastBusy(): RunningWorker {
-    const [least] = this.#workers.toSorted((one, other) => one.visits.load - other.visits.load);
-    const isEnough = least?.visits.load === 0 || this.#workers.length >= this.#configuration.workers;
+    const [least] = this.#workers.toSorted((one, other) => one.proxy.load - other.proxy.load);
+    const isEnough = least?.proxy.load === 0 || this.#workers.length >= this.#configuration.workers;
     return least !== undefined && isEnough ? least : this.#start();
   }
 
@@ -68,13 +65,13 @@ export class WorkerPool implements Pick<ObjectShipper, 'isSettled' | 'ship'> {
     const thread = this.#startThread({
       number,
       configuration: this.#configuration,
-      hashSecret: this.#services.state.hashSecret,
+      hashSecret: this.#services.hashSecret,
       requestSlots: this.#requestSlots,
     });
-    const visits = new Visits(thread, this.#services);
-    thread.on('error', (error) => visits.fail(error));
-    thread.on('exit', (exitCode) => visits.fail(new Error(`Worker thread ${number} ended with code ${exitCode}`)));
-    const worker = { thread, visits };
+    const proxy = new WorkerProxy(thread, this.#services);
+    thread.on('error', (error) => proxy.fail(error));
+    thread.on('exit', (exitCode) => proxy.fail(new Error(`Worker thread ${number} ended with code ${exitCode}`)));
+    const worker = { thread, proxy };
     this.#workers.push(worker);
     return worker;
   }

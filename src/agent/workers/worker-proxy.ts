@@ -1,34 +1,36 @@
 /**
- * The main thread's side of one worker: hands it the objects to visit, and does for it what there is one of in the process, which
- * is to write the state and the dead letters, and to tell those who watch.
+ * A worker, as the main thread sees it: a visitor that ships objects on another thread. What the process does only once
+ * (the state, the dead letters, the outage log, observers) is done here on the worker's behalf.
  */
 import assert from 'node:assert';
-import type { AnnouncementId, LineHashes, ShippingState } from '../../contracts/delivery-state.ts';
+import type { AnnouncementId, Claim, LineHashes } from '../../contracts/delivery-state.ts';
 import type { Observer } from '../../contracts/observer.ts';
-import type { FaultDesk } from '../../export/index.ts';
+import type { VisitOutcome } from '../../contracts/visit-outcome.ts';
+import type { FailureReporter } from '../../export/index.ts';
 import { isAgentError } from '../../model/agent-error.ts';
 import type { DeliveredObject } from '../../model/object.ts';
-import type { ObjectEnd } from '../../pipeline/object-end.ts';
+import type { Visitor } from '../../pipeline/object-shipper.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import {
   type Asked,
   fromPlain,
-  fromPlainEnd,
+  fromPlainOutcome,
   type OfVisit,
   type Port,
   type Question,
-  type Told,
+  type Report,
   type ToMain,
   type ToWorker,
   toPlain,
 } from './messages.ts';
 
 export interface MainServices {
-  readonly state: ShippingState;
-  readonly desk: FaultDesk;
+  readonly failures: FailureReporter;
+  /** Keys the hashes of lines, for the worker. */
+  readonly hashSecret: Uint8Array;
   /** Ends waiting for the next attempt. */
   readonly stopping: AbortSignal;
-  /** Ends requests on the wire. */
+  /** Ends requests in flight. */
   readonly abandon: AbortSignal;
   readonly observe: Observer;
   readonly logger: Logger;
@@ -36,13 +38,14 @@ export interface MainServices {
 
 interface OpenVisit {
   readonly object: DeliveredObject;
+  readonly claim: Claim;
   readonly signal: AbortSignal;
-  readonly ended: PromiseWithResolvers<ObjectEnd>;
-  /** What the state calls the announcements of this visit. */
+  readonly ended: PromiseWithResolvers<VisitOutcome>;
+  /** The ids of the claim, by the names that the worker gave its announcements. */
   readonly announcementIds: Map<AnnouncementId, AnnouncementId>;
 }
 
-export class Visits {
+export class WorkerProxy implements Visitor {
   readonly #port: Port<ToMain>;
   readonly #services: MainServices;
   readonly #visits = new Map<number, OpenVisit>();
@@ -64,38 +67,44 @@ export class Visits {
     return [...this.#visits.values()].reduce((sum, { object }) => sum + object.version.sizeBytes + 1, 0);
   }
 
-  /** As `ObjectShipper.ship`. */
-  async ship(object: DeliveredObject, signal: AbortSignal): Promise<ObjectEnd> {
+  async visit(object: DeliveredObject, claim: Claim, signal: AbortSignal): Promise<VisitOutcome> {
     signal.throwIfAborted();
     if (this.#failure !== undefined) throw this.#failure.error;
-    const { state } = this.#services;
-    const { origin, version, growing } = object;
     const visitId = ++this.#visitCount;
-    const settledLineHashes = joined([...state.settledLineHashes(origin.id)]);
-    const visit = {
-      visitId,
-      object: { origin, version, growing },
-      known: state.find(origin.id),
-      announcements: [...state.announcements(origin.id)],
-      settledLineHashes,
-    };
-    const ended = Promise.withResolvers<ObjectEnd>();
-    this.#visits.set(visitId, { object, signal, ended, announcementIds: new Map() });
-    this.#post({ kind: 'visit', visit }, [settledLineHashes.buffer]);
+    const ended = Promise.withResolvers<VisitOutcome>();
+    // Counts for the load at once, before the hashes are read.
+    this.#visits.set(visitId, { object, claim, signal, ended, announcementIds: new Map() });
     const stop = () => this.#post({ kind: 'stop', visitId });
-    signal.addEventListener('abort', stop, { once: true });
+    const lose = () => this.#post({ kind: 'lost', visitId });
     try {
+      await this.#begin(visitId, object, claim);
+      signal.addEventListener('abort', stop, { once: true });
+      claim.lost.addEventListener('abort', lose, { once: true });
+      if (signal.aborted) stop();
+      if (claim.lost.aborted) lose();
       return await ended.promise;
     } finally {
       signal.removeEventListener('abort', stop);
+      claim.lost.removeEventListener('abort', lose);
       this.#visits.delete(visitId);
     }
   }
 
-  /** The worker is gone, or nobody can go on from what happened. */
+  async #begin(visitId: number, { origin, version, growing }: DeliveredObject, claim: Claim): Promise<void> {
+    const settledLineHashes = await joined(claim.settledLineHashes());
+    if (this.#failure !== undefined) throw this.#failure.error;
+    const { known, announcements } = claim;
+    const visit = { visitId, object: { origin, version, growing }, known, announcements, settledLineHashes };
+    this.#post({ kind: 'visit', visit }, [settledLineHashes.buffer]);
+  }
+
+  /** The worker is gone, or met an error that nothing can continue after. */
   fail(error: unknown): void {
     this.#failure ??= { error };
-    for (const { ended } of this.#visits.values()) ended.reject(this.#failure.error);
+    for (const { ended } of this.#visits.values()) {
+      ended.promise.catch(() => {}); // A visit that has not begun yet throws the error itself.
+      ended.reject(this.#failure.error);
+    }
     this.#closed.resolve();
   }
 
@@ -107,92 +116,90 @@ export class Visits {
 
   #take(message: ToMain): void {
     if (this.#failure !== undefined) return;
-    if ('visitId' in message) this.#takeOfVisit(message, this.#visit(message.visitId));
+    if ('visitId' in message) this.#takeOfVisit(message, this.#openVisit(message.visitId));
     else if ('questionId' in message) void this.#answer(message);
     else if (message.kind === 'closed') this.#closed.resolve();
-    else this.#tell(message);
+    else this.#forward(message);
   }
 
-  #takeOfVisit(message: OfVisit, { object, signal, ended, announcementIds }: OpenVisit): void {
-    const { state, abandon } = this.#services;
-    const { origin, version } = object;
+  #takeOfVisit(message: OfVisit, { claim, signal, ended, announcementIds }: OpenVisit): void {
     switch (message.kind) {
-      case 'opened':
-        object.onOpened?.();
-        break;
       case 'announce':
-        announcementIds.set(message.name, state.announce(origin, message.announcement));
+        announcementIds.set(message.name, claim.announce(message.announcement));
         break;
       case 'settle': {
         const { announcementId: name } = message.settlement;
         const announcementId = name === undefined ? undefined : announcementIds.get(name);
-        state.settle(origin, { ...message.settlement, announcementId });
+        claim.settle({ ...message.settlement, announcementId });
         break;
       }
       case 'finish':
-        state.finish(origin, version, message.end, message.stillAnnounced);
+        claim.finish(message.version, message.end, message.stillAnnounced);
         break;
       case 'forget':
-        state.forget(origin.id);
+        claim.forget();
         break;
       case 'ended':
-        ended.resolve(fromPlainEnd(message.end));
+        ended.resolve(fromPlainOutcome(message.outcome));
         break;
       case 'failed':
         ended.reject(fromPlain(message.error));
         break;
       case 'stopped':
-        ended.reject(signal.aborted ? signal.reason : abandon.reason);
+        ended.reject(signal.aborted ? signal.reason : this.#services.abandon.reason);
         break;
     }
   }
 
-  async #answer({ questionId, ...asked }: Question): Promise<void> {
+  async #answer({ questionId, asked }: Question): Promise<void> {
     const { stopping, abandon } = this.#services;
+    const claim = asked.kind === 'flush' ? this.#openVisit(asked.visitId).claim : undefined;
     try {
-      await this.#do(asked);
+      await this.#do(asked, claim);
       this.#post({ kind: 'answer', questionId, error: undefined });
     } catch (error) {
       if (isAgentError(error)) this.#post({ kind: 'answer', questionId, error: toPlain(error) });
-      else if (stopping.aborted || abandon.aborted) this.#post({ kind: 'givenUp', questionId });
+      else if (stopping.aborted || abandon.aborted || claim?.lost.aborted) this.#post({ kind: 'givenUp', questionId });
       else this.fail(error);
     }
   }
 
-  #do(asked: Asked): Promise<void> {
-    const { state, desk, abandon } = this.#services;
+  async #do(asked: Asked, claim: Claim | undefined): Promise<void> {
+    const { failures, abandon } = this.#services;
     switch (asked.kind) {
       case 'flush':
-        return state.flush(abandon);
+        await claim?.flush(abandon);
+        break;
       case 'writeDeadLetters':
-        return desk.deadLetters.write(asked.jsonLines, asked.reason, abandon);
+        await failures.deadLetters.write(asked.jsonLines, asked.reason, abandon);
+        break;
     }
   }
 
-  #tell(told: Told): void {
-    const { desk, observe, logger } = this.#services;
-    switch (told.kind) {
+  #forward(report: Report): void {
+    const { failures, observe, logger } = this.#services;
+    switch (report.kind) {
       case 'event':
-        observe(told.event);
+        observe(report.event);
         break;
       case 'log':
-        logger[told.level](told.fields, told.message);
+        logger[report.level](report.fields, report.message);
         break;
       case 'sampledLog':
-        desk.log.write(told.level, told.fields, told.message, told.variant);
+        failures.log.write(report.level, report.fields, report.message, report.variant);
         break;
       case 'attemptFailed':
-        desk.outages.failed({ ...told.attempt, error: fromPlain(told.attempt.error) });
+        failures.outages.failed({ ...report.attempt, error: fromPlain(report.attempt.error) });
         break;
       case 'collectorAnswered':
-        desk.outages.answered();
+        failures.outages.answered();
         break;
     }
   }
 
-  #visit(visitId: number): OpenVisit {
+  #openVisit(visitId: number): OpenVisit {
     const visit = this.#visits.get(visitId);
-    assert(visit !== undefined, 'a visit that has ended is not heard of any more');
+    assert(visit !== undefined, 'a worker sends nothing about a visit after its end');
     return visit;
   }
 
@@ -201,13 +208,15 @@ export class Visits {
   }
 }
 
-/** All in one piece, which changes threads without being copied. */
-function joined(rows: readonly LineHashes[]): Int32Array<ArrayBuffer> {
-  const all = new Int32Array(rows.reduce((sum, { length }) => sum + length, 0));
+/** In one piece, which can be transferred to another thread without a copy. */
+async function joined(parts: AsyncIterable<LineHashes>): Promise<Int32Array<ArrayBuffer>> {
+  const hashes: LineHashes[] = [];
+  for await (const part of parts) hashes.push(part);
+  const all = new Int32Array(hashes.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
-  for (const row of rows) {
-    all.set(row, at);
-    at += row.length;
+  for (const part of hashes) {
+    all.set(part, at);
+    at += part.length;
   }
   return all;
 }

@@ -3,40 +3,39 @@
  */
 import assert from 'node:assert';
 import { parentPort, workerData } from 'node:worker_threads';
-import { Scratch, scratchPath } from '../../delivery/index.ts';
-import { createMapper } from '../../mapping/index.ts';
-import { ObjectShipper } from '../../pipeline/object-shipper.ts';
+import { ObjectVisitor } from '../../pipeline/object-visitor.ts';
 import { clockUntil, systemClock } from '../../runtime/clock.ts';
 import { SharedSemaphore } from '../../runtime/shared-semaphore.ts';
 import { createObjectOpener } from '../../sources/index.ts';
+import { createMappers } from '../mappers.ts';
 import { createCollectorExporter, shippingParts } from '../wiring.ts';
-import { MainThread } from './main-proxy.ts';
+import { MainProxy } from './main-proxy.ts';
 import type { WorkerSetup } from './messages.ts';
 
 assert(parentPort !== null, 'this is the program of a worker thread');
-const { number, configuration, hashSecret, requestSlots }: WorkerSetup = workerData;
-const main = new MainThread(parentPort);
-const { stopping, abandon, observe, logger, desk } = main;
-const mapper = createMapper(configuration.mapping);
-const clock = clockUntil(stopping, systemClock);
-const exporter = createCollectorExporter(configuration, { mapper, desk, clock, observe });
-const parts = shippingParts(configuration, mapper, {
-  exporter,
-  requestSlots: new SharedSemaphore(requestSlots),
-  abandon,
+const { configuration, hashSecret, requestSlots }: WorkerSetup = workerData;
+const main = new MainProxy(parentPort);
+const { stopping, abandon, observe, logger, failures } = main;
+const exporter = createCollectorExporter(configuration, {
+  failures,
+  clock: clockUntil(stopping, systemClock),
   observe,
-  logger,
 });
-const opener = createObjectOpener();
-const scratch = new Scratch(scratchPath(configuration.stateDirectory, number));
+const opener = createObjectOpener({ stillAfterPolls: 0 });
 
 main.serve({
-  hashSecret,
-  createShipper: (state) => new ObjectShipper({ ...parts, state }),
-  createLineIndex: () => scratch.createLineIndex(),
+  visitor: new ObjectVisitor(
+    shippingParts(configuration, createMappers(configuration), {
+      exporter,
+      requestSlots: new SharedSemaphore(requestSlots),
+      abandon,
+      observe,
+      logger,
+      hashSecret,
+    }),
+  ),
   open: (object, signal) => opener.open(object, signal),
   async close() {
     await Promise.allSettled([exporter.close(), opener.close()]);
-    scratch.close();
   },
 });

@@ -3,7 +3,7 @@
  */
 import { stringify } from 'yaml';
 import { alertLabels, runbookUrl } from '../alert.ts';
-import type { PackContext } from '../pack.ts';
+import type { PackContext } from '../pack-context.ts';
 import type { DetectionRule } from '../rule.ts';
 import { windowOf } from '../windows.ts';
 import { logqlExpression, who } from './logql.ts';

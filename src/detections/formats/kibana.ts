@@ -6,7 +6,7 @@ import { alertAttributes, runbookUrl } from '../alert.ts';
 import { tactics, techniques, techniqueUrl } from '../attack.ts';
 import { Refusal } from '../backends/backend.ts';
 import { elasticsearch } from '../backends/elasticsearch.ts';
-import type { PackContext } from '../pack.ts';
+import type { PackContext } from '../pack-context.ts';
 import { type DetectionRule, type Finding, type Level, timespanOf } from '../rule.ts';
 import { windowOf } from '../windows.ts';
 

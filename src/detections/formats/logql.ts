@@ -6,7 +6,7 @@ import { alertAttributes } from '../alert.ts';
 import { labelName, logqlString, loki } from '../backends/loki.ts';
 import type { Condition } from '../condition.ts';
 import { type Attribute, attributeOf, type MappingTables } from '../fields.ts';
-import type { PackContext } from '../pack.ts';
+import type { PackContext } from '../pack-context.ts';
 import type { DetectionRule, Finding } from '../rule.ts';
 import { type Window, windowOf } from '../windows.ts';
 

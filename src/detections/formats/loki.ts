@@ -5,7 +5,7 @@
 import { stringify } from 'yaml';
 import { alertLabels, runbookUrl } from '../alert.ts';
 import { contains } from '../condition.ts';
-import type { PackContext } from '../pack.ts';
+import type { PackContext } from '../pack-context.ts';
 import { type DetectionRule, levels } from '../rule.ts';
 import { windowOf } from '../windows.ts';
 import { labelTemplate, logqlExpression, logqlExpressionOfAll, who, whoOfEvent } from './logql.ts';

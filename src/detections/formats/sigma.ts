@@ -6,7 +6,7 @@ import { stringify } from 'yaml';
 import { contextFields } from '../alert.ts';
 import { fieldsOf } from '../condition.ts';
 import { attributeOf } from '../fields.ts';
-import type { PackContext } from '../pack.ts';
+import type { PackContext } from '../pack-context.ts';
 import type { DetectionRule, Finding } from '../rule.ts';
 
 export function sigmaFile(rules: readonly DetectionRule[]): string {

@@ -1,5 +1,5 @@
 /**
- * Reads dead-letter files: which there are, and the letters in them.
+ * Lists and reads dead-letter files.
  */
 import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
@@ -7,35 +7,51 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { AgentError, messageOf } from '../../model/agent-error.ts';
 import { type OtlpLogs, otlpLogs } from '../../model/otlp-json.ts';
+import type { ResponseCode } from '../../model/response-code.ts';
 
-const letterSchema = otlpLogs.extend({
-  deadLetter: z.object({ time: z.string(), httpStatus: z.number(), reason: z.string() }),
+/** Of the note after each record. */
+export const formatVersion = 2;
+
+const note = z.object({
+  version: z.literal(formatVersion),
+  time: z.string(),
+  protocol: z.enum(['http', 'grpc']),
+  code: z.int(),
+  reason: z.string(),
 });
 
-/** One record that was refused. */
+/** Version 1 had no version and knew HTTP only. */
+const noteOfVersion1 = z
+  .object({ version: z.undefined().optional(), time: z.string(), httpStatus: z.int(), reason: z.string() })
+  .transform(({ time, httpStatus, reason }) => ({ time, protocol: 'http' as const, code: httpStatus, reason }));
+
+const deadLetterSchema = otlpLogs.extend({ deadLetter: z.union([note, noteOfVersion1]) });
+
+/** One record that was rejected. */
 export interface DeadLetter {
   /** The record alone. */
   readonly record: OtlpLogs;
   /** The same as one line of OTLP/JSON: what `Mapper.toJsonLine` gave. */
   readonly jsonLine: string;
-  /** When it was refused, ISO 8601. */
+  /** When it was rejected, ISO 8601. */
   readonly time: string;
-  readonly httpStatus: number;
+  readonly response: ResponseCode;
+  /** In the collector's words. */
   readonly reason: string;
 }
 
 /** A line of a file, without its line ending. */
-export interface LetterLine {
+export interface DeadLetterLine {
   readonly offsetBytes: number;
   readonly text: string;
-  /** Undefined for what is no dead letter. */
-  readonly letter: DeadLetter | undefined;
-  /** The end of a file that a crash cut while it was written. What it begins was sent again by the agent. */
+  /** Undefined for a line that is not a dead letter. */
+  readonly deadLetter: DeadLetter | undefined;
+  /** The end of a file that a crash cut while it was written. The agent has sent that record again. */
   readonly isTorn: boolean;
 }
 
 /** Paths, oldest date first. Empty when there is no directory. Rejects with ERR_DEAD_LETTER_READ. */
-export async function deadLetterFiles(directory: string): Promise<readonly string[]> {
+export async function listDeadLetterFiles(directory: string): Promise<readonly string[]> {
   try {
     const names = (await readdir(directory)).filter((name) => namePattern.test(name));
     return names.sort(byDateAndNumber).map((name) => join(directory, name));
@@ -46,7 +62,7 @@ export async function deadLetterFiles(directory: string): Promise<readonly strin
 }
 
 /** Rejects with ERR_DEAD_LETTER_READ. */
-export async function* readLetterLines(path: string): AsyncGenerator<LetterLine, void, undefined> {
+export async function* readDeadLetterLines(path: string): AsyncGenerator<DeadLetterLine, void, undefined> {
   let rest = Buffer.alloc(0);
   let offsetBytes = 0;
   try {
@@ -54,7 +70,7 @@ export async function* readLetterLines(path: string): AsyncGenerator<LetterLine,
       const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
       let start = 0;
       for (let end = bytes.indexOf(newline); end !== -1; end = bytes.indexOf(newline, start)) {
-        yield letterLine(offsetBytes + start, bytes.toString('utf8', start, end), true);
+        yield deadLetterLine(offsetBytes + start, bytes.toString('utf8', start, end), true);
         start = end + 1;
       }
       offsetBytes += start;
@@ -63,10 +79,10 @@ export async function* readLetterLines(path: string): AsyncGenerator<LetterLine,
   } catch (cause) {
     throw unreadable(path, cause);
   }
-  if (rest.length > 0) yield letterLine(offsetBytes, rest.toString(), false);
+  if (rest.length > 0) yield deadLetterLine(offsetBytes, rest.toString(), false);
 }
 
-/** Held by whoever writes the file or sends it again. */
+/** Held while the file is written or replayed. */
 export function lockPathOf(path: string): string {
   return `${path}.lock`;
 }
@@ -80,20 +96,21 @@ function byDateAndNumber(one: string, other: string): number {
   return oneDate === otherDate ? Number(oneNumber) - Number(otherNumber) : oneDate < otherDate ? -1 : 1;
 }
 
-function letterLine(offsetBytes: number, text: string, hasEnd: boolean): LetterLine {
-  const letter = hasEnd ? parseLetter(text) : undefined;
-  return { offsetBytes, text, letter, isTorn: !hasEnd };
+function deadLetterLine(offsetBytes: number, text: string, hasEnd: boolean): DeadLetterLine {
+  const deadLetter = hasEnd ? parseDeadLetter(text) : undefined;
+  return { offsetBytes, text, deadLetter, isTorn: !hasEnd };
 }
 
-/** The note stands behind the record (dead-letters.ts), so what is before it is the record as it was written. */
-function parseLetter(text: string): DeadLetter | undefined {
+/** The note follows the record (dead-letters.ts), so what precedes it is the record as it was written. */
+function parseDeadLetter(text: string): DeadLetter | undefined {
   const noteStart = text.lastIndexOf(noteMark);
   if (noteStart === -1) return undefined;
   try {
-    const parsed = letterSchema.safeParse(JSON.parse(text));
+    const parsed = deadLetterSchema.safeParse(JSON.parse(text));
     if (!parsed.success) return undefined;
     const { deadLetter, ...record } = parsed.data;
-    return { record, jsonLine: `${text.slice(0, noteStart)}}`, ...deadLetter };
+    const { time, protocol, code, reason } = deadLetter;
+    return { record, jsonLine: `${text.slice(0, noteStart)}}`, time, response: { protocol, code }, reason };
   } catch {
     return undefined;
   }
@@ -102,7 +119,7 @@ function parseLetter(text: string): DeadLetter | undefined {
 const noteMark = ',"deadLetter":{';
 
 export function unreadable(path: string, cause: unknown): AgentError {
-  return new AgentError('ERR_DEAD_LETTER_READ', `Could not read dead letters of ${path}: ${messageOf(cause)}`, {
+  return new AgentError('ERR_DEAD_LETTER_READ', `Could not read dead letters in ${path}: ${messageOf(cause)}`, {
     cause,
     hint: 'Run the command as a user that can read and write there, and check DATABRICKS_AUDIT_DEAD_LETTERS.',
   });

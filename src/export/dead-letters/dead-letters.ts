@@ -1,10 +1,10 @@
 /**
- * The records that the collector refused for good, on disk, so that nothing vanishes in silence.
+ * Writes the records that the collector rejected to disk, so that nothing is lost silently.
  *
- * A line of a file is the record alone in OTLP/JSON (`{"resourceLogs":[...],"deadLetter":{...}}`), as the Collector's
- * `otlp_json_file` receiver reads it: OTLP has receivers ignore unknown members, and the Collector does. The reason stands
- * beside the record and not in its attributes, because a replayed record has to be the same, byte for byte, as the one that
- * a backend may have stored already.
+ * Each line of a file is one record in OTLP/JSON (`{"resourceLogs":[...],"deadLetter":{...}}`), which the Collector's
+ * `otlp_json_file` receiver can read: OTLP requires receivers to ignore unknown members, and the Collector does. The reason
+ * is next to the record and not in its attributes, because a replayed record has to be byte for byte the one that a backend
+ * may have stored already.
  */
 import { existsSync } from 'node:fs';
 import { constants, open, unlink } from 'node:fs/promises';
@@ -12,6 +12,7 @@ import { dirname, join } from 'node:path';
 import { type Observer, toFault, unobserved } from '../../contracts/observer.ts';
 import { reached } from '../../contracts/step.ts';
 import { AgentError, messageOf } from '../../model/agent-error.ts';
+import type { ResponseCode } from '../../model/response-code.ts';
 import { type BackoffPolicy, backoffMs } from '../../runtime/backoff.ts';
 import { type Clock, utcDate } from '../../runtime/clock.ts';
 import { tryLockFile } from '../../runtime/file-lock.ts';
@@ -19,12 +20,11 @@ import type { Logger } from '../../runtime/logger.ts';
 import { makeDirectory } from '../../runtime/make-directory.ts';
 import { SampledLog } from '../../runtime/sampled-log.ts';
 import { Semaphore } from '../../runtime/semaphore.ts';
-import { lockPathOf } from './dead-letter-files.ts';
+import { formatVersion, lockPathOf } from './dead-letter-files.ts';
 
-export interface DeadLetterReason {
-  readonly httpStatus: number;
+export interface DeadLetterReason extends ResponseCode {
   readonly reason: string;
-  /** Partial success: this many of `ofRecords` were refused, and OTLP does not say which. */
+  /** Partial success: this many of `ofRecords` were rejected, and OTLP does not say which. */
   readonly rejectedRecords?: number;
   readonly ofRecords?: number;
 }
@@ -33,16 +33,16 @@ export interface DeadLettersOptions {
   readonly directory: string;
   /** A file is closed once it is this long; it may end up longer by one batch. */
   readonly fileBytesMax?: number;
-  readonly files?: LetterFiles | undefined;
+  readonly files?: DeadLetterFiles | undefined;
 }
 
 /** The calls of node:fs/promises that are made here. */
-export interface LetterFiles {
-  open(path: string, flags: number | string, mode?: number): Promise<LetterFile>;
+export interface DeadLetterFiles {
+  open(path: string, flags: number | string, mode?: number): Promise<DeadLetterFile>;
   unlink(path: string): Promise<void>;
 }
 
-export interface LetterFile {
+export interface DeadLetterFile {
   appendFile(bytes: Uint8Array): Promise<void>;
   sync(): Promise<void>;
   truncate(sizeBytes: number): Promise<void>;
@@ -50,7 +50,7 @@ export interface LetterFile {
 }
 
 interface OpenFile {
-  readonly handle: LetterFile;
+  readonly handle: DeadLetterFile;
   /** While it is held, `replay` leaves the file alone. */
   readonly unlock: () => void;
   readonly date: string;
@@ -63,7 +63,7 @@ const retryPolicy: BackoffPolicy = { initialMs: 1_000, maxMs: 60_000 };
 export class DeadLetters {
   readonly #directory: string;
   readonly #fileBytesMax: number;
-  readonly #files: LetterFiles;
+  readonly #files: DeadLetterFiles;
   readonly #clock: Clock;
   readonly #log: SampledLog;
   readonly #observe: Observer;
@@ -80,14 +80,14 @@ export class DeadLetters {
   }
 
   /**
-   * Resolves when the records are on the disk, however long that takes: a full disk is waited out.
+   * Resolves when the records are durable, however long that takes: a full disk is retried.
    * Rejects with the signal's reason when it is aborted first.
    * @param jsonLines one record each, as `Mapper.toJsonLine` gives it
    */
   async write(jsonLines: readonly string[], reason: DeadLetterReason, signal: AbortSignal): Promise<void> {
-    const note = { time: new Date(this.#clock.nowMs()).toISOString(), ...reason };
+    const note = { version: formatVersion, time: new Date(this.#clock.nowMs()).toISOString(), ...reason };
     const bytes = Buffer.from(jsonLines.map((line) => `${withNote(line, note)}\n`).join(''));
-    const leave = await this.#turn.acquire(signal);
+    const release = await this.#turn.acquire(signal);
     try {
       const sinceMs = this.#clock.nowMs();
       for (let failedAttempts = 1; ; failedAttempts++) {
@@ -103,7 +103,7 @@ export class DeadLetters {
         await this.#clock.sleep(delayMs, signal);
       }
     } finally {
-      leave();
+      release();
     }
   }
 
@@ -128,9 +128,9 @@ export class DeadLetters {
       const error = new AgentError(
         'ERR_DEAD_LETTER_WRITE',
         `Could not write dead letters to ${this.#directory}: ${messageOf(cause)}`,
-        { cause, hint: 'Give the directory space and write access; shipping goes on by itself then.' },
+        { cause, hint: 'Free space or grant write access to the directory; shipping then continues by itself.' },
       );
-      this.#log.write('error', { err: error }, 'Dead letters cannot be written; shipping waits and nothing is lost');
+      this.#log.write('error', { err: error }, 'Dead letters cannot be written; shipping waits, nothing is lost');
       await this.#cutTornEnd();
       return error;
     }
@@ -148,7 +148,7 @@ export class DeadLetters {
     return this.#file;
   }
 
-  /** What a failed write left behind must not stand before the next line. When it cannot be cut off, a new file is begun. */
+  /** Truncates what a failed write left, so that the next record does not follow half a line. If that fails, a new file is started. */
   async #cutTornEnd(): Promise<void> {
     const file = this.#file;
     if (file === undefined) return;
@@ -162,16 +162,16 @@ export class DeadLetters {
   }
 }
 
-/** Puts the note behind the record, so that a line begins as every other OTLP/JSON line does. */
+/** Appends the note to the record, so that a line starts like every other OTLP/JSON line. */
 function withNote(jsonLine: string, note: object): string {
   return `${jsonLine.slice(0, -1)},"deadLetter":${JSON.stringify(note)}}`;
 }
 
-/** Always a new file: an old one may end in the middle of a line, where a crash stopped the write. */
+/** Always a new file: an old one may end in the middle of a line, where a crash interrupted the write. */
 async function createNextFile(
   directory: string,
   date: string,
-  files: LetterFiles,
+  files: DeadLetterFiles,
 ): Promise<Pick<OpenFile, 'handle' | 'unlock'>> {
   makeDirectory(directory, 0o700);
   const flags = constants.O_APPEND | constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY;
@@ -190,10 +190,15 @@ async function createNextFile(
   }
 }
 
-async function makeNameDurable(directory: string, path: string, handle: LetterFile, files: LetterFiles): Promise<void> {
+async function makeNameDurable(
+  directory: string,
+  path: string,
+  handle: DeadLetterFile,
+  files: DeadLetterFiles,
+): Promise<void> {
   try {
     await syncDirectory(directory, files);
-    // The parent matters when the directory itself is new; whoever made it may have kept it to themselves.
+    // The parent matters when the directory itself is new; it may belong to somebody else.
     await syncDirectory(dirname(directory), files).catch(() => undefined);
   } catch (error) {
     await handle.close();
@@ -202,8 +207,8 @@ async function makeNameDurable(directory: string, path: string, handle: LetterFi
   }
 }
 
-/** A new name survives a power cut only when its directory was synchronised. */
-export async function syncDirectory(directory: string, files: LetterFiles = { open, unlink }): Promise<void> {
+/** A new name survives a power loss only once its directory was synced. */
+export async function syncDirectory(directory: string, files: DeadLetterFiles = { open, unlink }): Promise<void> {
   const handle = await files.open(directory, 'r');
   try {
     await handle.sync();

@@ -6,7 +6,7 @@
 import { type FileHandle, open, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { tryLockFile } from '../../runtime/file-lock.ts';
-import { type LetterLine, lockPathOf, readLetterLines, unreadable } from './dead-letter-files.ts';
+import { type DeadLetterLine, lockPathOf, readDeadLetterLines, unreadable } from './dead-letter-files.ts';
 import { syncDirectory } from './dead-letters.ts';
 
 export class ReplayedFile {
@@ -37,12 +37,12 @@ export class ReplayedFile {
   }
 
   /** What has not come to its end. */
-  async *lines(): AsyncGenerator<LetterLine, void, undefined> {
-    for await (const line of readLetterLines(this.path)) if (!this.#done.has(line.offsetBytes)) yield line;
+  async *lines(): AsyncGenerator<DeadLetterLine, void, undefined> {
+    for await (const line of readDeadLetterLines(this.path)) if (!this.#done.has(line.offsetBytes)) yield line;
   }
 
   /** Durable when it resolves. */
-  async markDone(lines: readonly LetterLine[]): Promise<void> {
+  async markDone(lines: readonly DeadLetterLine[]): Promise<void> {
     try {
       this.#marks ??= await beginMarks(this.path, this.#identity, this.#done);
       await this.#marks.appendFile(lines.map(({ offsetBytes }) => `${offsetBytes}\n`).join(''));
@@ -115,9 +115,15 @@ async function readMarks(path: string, identity: string): Promise<Set<number>> {
 async function beginMarks(path: string, identity: string, done: ReadonlySet<number>): Promise<FileHandle> {
   const temporary = `${marksPathOf(path)}.new`;
   const marks = await open(temporary, 'w', 0o600);
-  await marks.appendFile([identity, ...done].map((line) => `${line}\n`).join(''));
-  await marks.datasync();
-  await rename(temporary, marksPathOf(path));
-  await syncDirectory(dirname(path));
-  return marks;
+  try {
+    await marks.appendFile([identity, ...done].map((line) => `${line}\n`).join(''));
+    await marks.datasync();
+    await rename(temporary, marksPathOf(path));
+    await syncDirectory(dirname(path));
+    return marks;
+  } catch (error) {
+    // Nobody else would close it, and Node.js ends a process in which an open file is garbage-collected.
+    await marks.close();
+    throw error;
+  }
 }

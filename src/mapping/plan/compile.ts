@@ -160,8 +160,8 @@ function planSeverity(rules: readonly SeverityRule[], planning: Planning): Recor
 
 const lineReaders: Readonly<Record<LineField, Read>> = {
   digest: ({ line }) => line.digest,
-  bucket: ({ line }) => line.origin.bucket,
-  key: ({ line }) => line.origin.key,
+  bucket: ({ line }) => line.origin.location['aws.s3.bucket'],
+  key: ({ line }) => line.origin.location['aws.s3.key'],
   fileName: ({ line }) => line.origin.fileName || undefined,
   workspaceId: ({ line }) => line.origin.workspaceId,
   date: ({ line }) => line.origin.date,

@@ -12,13 +12,13 @@ import { describeFileError } from './errors.ts';
 
 const chunkBytes = 524_288;
 
-export function fileOrigin(path: string): ObjectOrigin {
+export function fileOrigin(path: string, mapping: string | undefined): ObjectOrigin {
   return {
     id: pathToFileURL(path).href as ObjectId,
     fileName: basename(path),
-    bucket: undefined,
-    key: undefined,
+    location: {},
     ...readLayout(path),
+    mapping,
   };
 }
 

@@ -1,14 +1,14 @@
 /**
- * Tells whether a file may still be written in place: it counts as still once the same version was opened in so many
- * listings. Remembers only files that were opened lately; those that are settled are not opened any more.
+ * Decides whether a file may still be written in place: it counts as still once the same version was read, with an incomplete
+ * end, in so many listings. Remembers only files that were read lately; those that are settled are not read any more.
  */
 
 interface Remembered {
   etag: string;
-  /** In how many listings this version was opened. */
-  openedCount: number;
+  /** In how many listings this version was read. */
+  readCount: number;
   lastSeenIn: number;
-  lastOpenedIn: number;
+  lastReadIn: number;
 }
 
 const rememberedMax = 100_000;
@@ -35,35 +35,35 @@ export class FileStillness {
     const file = this.#files.get(path);
     if (file === undefined) return true;
     this.#files.delete(path);
-    // Nobody wanted to open it when it was last seen, so it is settled.
-    if (file.lastOpenedIn < file.lastSeenIn && file.lastSeenIn < listing) return true;
+    // It was not read when it was last seen, so it is settled or cannot be read.
+    if (file.lastReadIn < file.lastSeenIn && file.lastSeenIn < listing) return true;
     file.lastSeenIn = listing;
     this.#files.set(path, file);
-    return file.etag !== etag || file.openedCount < this.#stillAfterPolls;
+    return file.etag !== etag || file.readCount < this.#stillAfterPolls;
   }
 
-  /** The version was opened as it was met in this listing. */
-  opened(path: string, etag: string, listing: number): void {
+  /** The version was read as it was listed, and its end is incomplete. */
+  foundIncomplete(path: string, etag: string, listing: number): void {
     if (this.#stillAfterPolls === 0) return;
     const file = this.#files.get(path);
     if (file === undefined) {
       if (this.#hasRoom(listing)) {
-        this.#files.set(path, { etag, openedCount: 1, lastSeenIn: listing, lastOpenedIn: listing });
+        this.#files.set(path, { etag, readCount: 1, lastSeenIn: listing, lastReadIn: listing });
       }
       return;
     }
     if (file.etag !== etag) {
       file.etag = etag;
-      file.openedCount = 1;
-    } else if (file.lastOpenedIn < listing) {
-      file.openedCount++;
+      file.readCount = 1;
+    } else if (file.lastReadIn < listing) {
+      file.readCount++;
     }
-    file.lastOpenedIn = listing;
+    file.lastReadIn = Math.max(file.lastReadIn, listing);
   }
 
   /**
-   * When it is full, files that were not seen of late make room, as they are gone. Those that are seen keep their place, for
-   * they are what gets done: giving it to the next ones in turn would leave all of them growing for ever.
+   * When it is full, files that were not seen lately make room, because they are gone. Those that are seen keep their place:
+   * evicting them in turn would leave all of them growing for ever.
    */
   #hasRoom(listing: number): boolean {
     if (this.#files.size < this.#rememberedMax) return true;

@@ -4,29 +4,37 @@
  * Folders are read one at a time and files are looked at one by one, so a listing is never held in memory.
  */
 import { join } from 'node:path';
-import type { ListingRequest, Source, WorkspaceListing } from '../../contracts/source.ts';
+import type { Candidate, ListingRequest, Source, WorkspaceListing } from '../../contracts/source.ts';
 import { AgentError } from '../../model/agent-error.ts';
 import type { DeliveredObject } from '../../model/object.ts';
 import { printable } from '../../runtime/printable.ts';
 import { isDeliveryName, isHiddenName, isInRange, readDate, readLayout, readWorkspaceId } from '../layout.ts';
 import { NameSample } from '../name-sample.ts';
-import type { DirectoryLocation } from '../options.ts';
 import { type DeliveryFiles, type FileStats, realFiles } from './delivery-files.ts';
 import { describeFileError, describeRootError } from './errors.ts';
 import { fileOrigin, fileVersion, openFileVersion } from './file-object.ts';
 import { FileStillness } from './file-stillness.ts';
+import type { DirectoryLocation } from './location.ts';
 
 export class DirectorySource implements Source {
   readonly name: string;
+  readonly pollIntervalMs: number;
   readonly #path: string;
+  readonly #mapping: string | undefined;
   readonly #stillness: FileStillness;
   readonly #files: DeliveryFiles;
   #listingCount = 0;
 
   /** @param stillAfterPolls for how many listings a file must not change before it counts as whole; 0 for no wait. */
-  constructor(location: DirectoryLocation, stillAfterPolls: number, files = realFiles) {
+  constructor(
+    location: DirectoryLocation & { readonly pollIntervalMs: number },
+    stillAfterPolls: number,
+    files = realFiles,
+  ) {
     this.name = location.name;
+    this.pollIntervalMs = location.pollIntervalMs;
     this.#path = location.path;
+    this.#mapping = location.mapping;
     this.#stillness = new FileStillness(stillAfterPolls);
     this.#files = files;
   }
@@ -36,27 +44,27 @@ export class DirectorySource implements Source {
     const { workspaceId, date } = readLayout(this.#path);
     if (!isInRange(date, request.dates)) return;
     const root = await this.#readRoot();
-    const walk = new Walk(request, this.#files, this.#stillness, ++this.#listingCount);
+    const walk = new Walk(request, this.#files, this.#stillness, ++this.#listingCount, this.#mapping);
     if (root.kind === 'file') {
       yield {
         workspaceId,
-        objects: async function* () {
-          yield walk.file(root.path, root.stats);
+        pages: async function* () {
+          yield [walk.file(root.path, root.stats)];
         },
       };
       return;
     }
-    const objects = (names: readonly string[]) => walk.entries(root.path, names, [root.realPath]);
+    const pages = (names: readonly string[]) => intoPages(walk.entries(root.path, names, [root.realPath]));
     for (const name of root.names) {
       const id = readWorkspaceId(name);
-      if (id !== undefined) yield { workspaceId: id, objects: () => objects([name]) };
+      if (id !== undefined) yield { workspaceId: id, pages: () => pages([name]) };
     }
     const others = root.names.filter((name) => readWorkspaceId(name) === undefined);
     if (others.length === 0) return;
     yield {
       workspaceId,
-      objects: async function* () {
-        yield* objects(others);
+      pages: async function* () {
+        yield* pages(others);
         const hasLayout = root.names.some((name) => readWorkspaceId(name) ?? readDate(name));
         if (!hasLayout && walk.foundCount === 0 && walk.ignored.count > 0)
           request.onFault(noDeliveries(root.path, walk.ignored));
@@ -98,12 +106,20 @@ class Walk {
   readonly #files: DeliveryFiles;
   readonly #stillness: FileStillness;
   readonly #listing: number;
+  readonly #mapping: string | undefined;
 
-  constructor(request: ListingRequest, files: DeliveryFiles, stillness: FileStillness, listing: number) {
+  constructor(
+    request: ListingRequest,
+    files: DeliveryFiles,
+    stillness: FileStillness,
+    listing: number,
+    mapping: string | undefined,
+  ) {
     this.#request = request;
     this.#files = files;
     this.#stillness = stillness;
     this.#listing = listing;
+    this.#mapping = mapping;
   }
 
   /** @param ancestors the real paths of the folder and those above it: a link to one of them leads round in a circle. */
@@ -111,7 +127,7 @@ class Walk {
     folder: string,
     names: readonly string[],
     ancestors: readonly string[],
-  ): AsyncGenerator<DeliveredObject, void, undefined> {
+  ): AsyncGenerator<Candidate, void, undefined> {
     for (const name of names) {
       this.#request.signal.throwIfAborted();
       if (isHiddenName(name) || !isInRange(readDate(name), this.#request.dates)) continue;
@@ -124,24 +140,24 @@ class Walk {
   }
 
   /** The version of the file that the stats show. */
-  file(path: string, stats: FileStats): DeliveredObject {
+  file(path: string, stats: FileStats): Candidate {
     this.foundCount++;
     const version = fileVersion(stats);
-    const onOpened = () => this.#stillness.opened(path, version.etag, this.#listing);
-    return {
-      origin: fileOrigin(path),
+    const object: DeliveredObject = {
+      origin: fileOrigin(path, this.#mapping),
       version,
       growing: this.#stillness.isGrowing(path, version.etag, this.#listing),
-      open: async (signal) => {
-        const bytes = await openFileVersion(this.#files, path, version, signal);
-        onOpened();
-        return bytes;
+      open: (signal) => openFileVersion(this.#files, path, version, signal),
+    };
+    return {
+      object,
+      settle: ({ status }) => {
+        if (status === 'growing') this.#stillness.foundIncomplete(path, version.etag, this.#listing);
       },
-      onOpened,
     };
   }
 
-  async *#folder(path: string, ancestors: readonly string[]): AsyncGenerator<DeliveredObject, void, undefined> {
+  async *#folder(path: string, ancestors: readonly string[]): AsyncGenerator<Candidate, void, undefined> {
     const realPath = await this.#attempt('list', path, () => this.#files.realpath(path));
     if (realPath === undefined) return;
     if (ancestors.includes(realPath)) {
@@ -160,6 +176,19 @@ class Walk {
       return undefined;
     }
   }
+}
+
+const candidatesPerPage = 1_000;
+
+async function* intoPages(candidates: AsyncIterable<Candidate>): AsyncGenerator<readonly Candidate[], void, undefined> {
+  let page: Candidate[] = [];
+  for await (const candidate of candidates) {
+    page.push(candidate);
+    if (page.length < candidatesPerPage) continue;
+    yield page;
+    page = [];
+  }
+  if (page.length > 0) yield page;
 }
 
 /** In an order in which dates ascend. */

@@ -3,8 +3,8 @@
  */
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { Clock } from '../../runtime/clock.ts';
-import type { S3Location } from '../options.ts';
 import { loadS3Client, s3Timeouts } from './client.ts';
+import type { S3Location } from './location.ts';
 
 export interface BucketFacts {
   /** Undefined, as the rules are, when the answer was denied or no answer came. */

@@ -4,7 +4,7 @@
  * keys are sorted. `date=` sorts before `workspaceId=`, so a start key skips old folders of the legacy layout too.
  */
 
-import type { DateRange, ListingRequest, Source, WorkspaceListing } from '../../contracts/source.ts';
+import type { Candidate, DateRange, ListingRequest, Source, WorkspaceListing } from '../../contracts/source.ts';
 import { AgentError } from '../../model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../../model/object.ts';
 import { printable } from '../../runtime/printable.ts';
@@ -18,16 +18,22 @@ import {
   readWorkspaceId,
 } from '../layout.ts';
 import { NameSample } from '../name-sample.ts';
-import type { S3Location } from '../options.ts';
 import type { S3Api, S3ListedObject } from './client.ts';
+import type { S3Location } from './location.ts';
 
-export class S3ListingSource implements Source {
+/** OpenTelemetry's names (semantic conventions, registry of AWS attributes). */
+export const bucketAttribute = 'aws.s3.bucket';
+export const keyAttribute = 'aws.s3.key';
+
+export class S3Source implements Source {
   readonly name: string;
+  readonly pollIntervalMs: number;
   readonly #location: S3Location;
   readonly #s3: S3Api;
 
-  constructor(location: S3Location, s3: S3Api) {
+  constructor(location: S3Location & { readonly pollIntervalMs: number }, s3: S3Api) {
     this.name = location.name;
+    this.pollIntervalMs = location.pollIntervalMs;
     this.#location = location;
     this.#s3 = s3;
   }
@@ -45,7 +51,7 @@ export class S3ListingSource implements Source {
         const workspaceId = readWorkspaceId(name);
         const date = readDate(name);
         hasLayout ||= workspaceId !== undefined || date !== undefined;
-        if (workspaceId !== undefined) yield { workspaceId, objects: () => this.#objects(folder, folder, request) };
+        if (workspaceId !== undefined) yield { workspaceId, pages: () => this.#pages(folder, folder, request) };
         else if (date !== undefined) hasLegacyDates ||= isInRange(date, request.dates);
         else if (!isHiddenName(name)) outside.add(`${name}/`);
       }
@@ -55,7 +61,7 @@ export class S3ListingSource implements Source {
     }
     if (hasLegacyDates) {
       const { workspaceId } = readLayout(prefix);
-      yield { workspaceId, objects: () => this.#objects(prefix, `${prefix}${dateSegment}`, request) };
+      yield { workspaceId, pages: () => this.#pages(prefix, `${prefix}${dateSegment}`, request) };
     }
     if (!hasLayout) await this.#explainNoLayout(request);
     else if (outside.count > 0) request.onFault(outsideOfLayout(this.name, outside));
@@ -66,33 +72,45 @@ export class S3ListingSource implements Source {
   }
 
   /** @param folder what holds the `date=` folders; @param prefix what to list of it. */
-  async *#objects(
+  async *#pages(
     folder: string,
     prefix: string,
     request: ListingRequest,
-  ): AsyncGenerator<DeliveredObject, void, undefined> {
+  ): AsyncGenerator<readonly Candidate[], void, undefined> {
     const { bucket } = this.#location;
     const startAfter = startOf(folder, request.dates);
     const outside = new NameSample();
-    listing: for await (const page of this.#s3.list({ bucket, prefix, startAfter }, request.signal)) {
+    for await (const page of this.#s3.list({ bucket, prefix, startAfter }, request.signal)) {
+      const candidates: Candidate[] = [];
+      let isBehindRange = false;
       for (const listed of page.objects) {
         const date = readDate(firstSegment(listed.key.slice(folder.length)));
-        if (isBehind(date, request.dates)) break listing;
-        if (date !== undefined && isDeliveryName(fileNameOf(listed.key))) yield this.#object(listed);
+        isBehindRange = isBehind(date, request.dates);
+        if (isBehindRange) break;
+        if (date !== undefined && isDeliveryName(fileNameOf(listed.key))) candidates.push(this.#candidate(listed));
         else if (!isFolderMarker(listed.key) && !isHiddenName(fileNameOf(listed.key))) outside.add(listed.key);
       }
+      if (candidates.length > 0) yield candidates;
+      if (isBehindRange) break;
     }
     if (outside.count > 0) request.onFault(outsideOfLayout(`s3://${bucket}/${folder}`, outside));
   }
 
-  #object({ key, etag, sizeBytes, modifiedAtMs }: S3ListedObject): DeliveredObject {
-    const { bucket } = this.#location;
-    return {
-      origin: { id: `s3://${bucket}/${key}` as ObjectId, fileName: fileNameOf(key), bucket, key, ...readLayout(key) },
+  #candidate({ key, etag, sizeBytes, modifiedAtMs }: S3ListedObject): Candidate {
+    const { bucket, mapping } = this.#location;
+    const object: DeliveredObject = {
+      origin: {
+        id: `s3://${bucket}/${key}` as ObjectId,
+        fileName: fileNameOf(key),
+        location: { [bucketAttribute]: bucket, [keyAttribute]: key },
+        ...readLayout(key),
+        mapping,
+      },
       version: { etag, sizeBytes, modifiedAtMs },
       growing: false,
       open: (signal) => this.#s3.read({ bucket, key, etag, sizeBytes }, signal),
     };
+    return { object, settle: () => {} }; // The next listing offers it again whatever the outcome.
   }
 
   /** Nothing was found: one more request tells whether all of it is older than asked for, elsewhere, or not there yet. */

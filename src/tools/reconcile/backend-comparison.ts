@@ -1,11 +1,11 @@
 /**
- * Asks a backend for the records of lines that the state has as settled. Objects are read twice: first to learn where in the
- * backend their records lie, then to ask for each of them, so that memory does not grow with their size.
+ * Asks a backend for the records of settled lines. Objects are read twice: first to learn where in the backend their records
+ * are, then to ask for each of them, so that memory does not grow with their size.
  */
+import type { MapperFor } from '../../agent/mappers.ts';
 import type { Backend, RecordSpan, StoredRecords } from '../../contracts/backend.ts';
 import type { Decoder } from '../../contracts/decoder.ts';
-import type { DeliveryReader } from '../../contracts/delivery-state.ts';
-import type { Mapper } from '../../contracts/mapper.ts';
+import type { DeliveryReader } from '../../contracts/delivery-reader.ts';
 import type { IdentifiedLine } from '../../model/line.ts';
 import type { DeliveredObject } from '../../model/object.ts';
 import { otlpLogs, textOf, uidOf } from '../../model/otlp-json.ts';
@@ -13,10 +13,10 @@ import { compareObject } from './object-comparison.ts';
 
 export interface BackendParts {
   readonly backend: Backend;
-  readonly mapper: Mapper;
+  readonly mapperFor: MapperFor;
   readonly state: DeliveryReader;
   readonly decoder: Decoder;
-  /** True for records that were refused and lie in the dead-letter files: the backend has no duty to hold them. */
+  /** True for records that were rejected and are in the dead-letter files: the backend need not hold them. */
   readonly isDeadLettered: (uid: string) => boolean;
 }
 
@@ -94,7 +94,7 @@ interface RecordPlace extends RecordSpan {
 
 async function eachSettled(
   objects: readonly DeliveredObject[],
-  { mapper, state, decoder }: BackendParts,
+  { mapperFor, state, decoder }: BackendParts,
   signal: AbortSignal,
   take: (object: DeliveredObject, records: readonly RecordPlace[]) => Promise<void>,
 ): Promise<void> {
@@ -102,9 +102,9 @@ async function eachSettled(
     const onSettled = (lines: readonly IdentifiedLine[]) =>
       take(
         object,
-        lines.map((line) => placeOf(mapper.toJsonLine(line), object)),
+        lines.map((line) => placeOf(mapperFor(object.origin.mapping).toJsonLine(line), object)),
       );
-    await compareObject(object, { state, decoder, onSettled, looksMax: 1 }, signal);
+    await compareObject(object, { state, decoder, onSettled, passesMax: 1 }, signal);
   }
 }
 

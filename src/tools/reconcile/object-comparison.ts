@@ -1,32 +1,32 @@
 /**
- * Reads one version of an object and compares its lines with what the state says of them. Nothing is sent or written.
+ * Reads one version of an object and compares its lines with the state. Nothing is sent or written.
  */
 import type { Decoder } from '../../contracts/decoder.ts';
-import type { DeliveryReader, Position } from '../../contracts/delivery-state.ts';
+import type { DeliveryReader, ObjectRecord } from '../../contracts/delivery-reader.ts';
+import type { ObjectState } from '../../contracts/delivery-state.ts';
 import { type AgentError, isAgentError } from '../../model/agent-error.ts';
-import { type DeliveredLine, digestOf, type IdentifiedLine } from '../../model/line.ts';
-import type { DeliveredObject } from '../../model/object.ts';
-import { AnnouncedLines } from '../../pipeline/announced-lines.ts';
+import type { DeliveredLine, IdentifiedLine } from '../../model/line.ts';
+import type { DeliveredObject, ObjectContent } from '../../model/object.ts';
 import { LineHasher } from '../../pipeline/line-hash.ts';
-import { LineLedger } from '../../pipeline/line-ledger.ts';
+import { LineIdentifier } from '../../pipeline/line-identity.ts';
 import { PrefixDigest, startOfObject } from '../../pipeline/prefix-digest.ts';
 
 export interface ObjectComparison {
   readonly lineCount: number;
-  /** Lines of the object that the state has as settled. */
+  /** Lines of the object that are settled by the state. */
   readonly settledCount: number;
-  /** Announced and not settled: under way, or sent again by the next start of the agent. */
+  /** Announced and not settled: in flight, or resent when the agent starts again. */
   readonly inFlightCount: number;
   /** Neither. */
   readonly missingCount: number;
   /**
-   * The hashes of the settled lines were dropped after the look-back, and the digest does not recognise the object: nobody
-   * can tell what was settled of it.
+   * The hashes of the settled lines were dropped after the look-back and the digest does not match the object, so which of
+   * its lines were settled cannot be told.
    */
   readonly unverifiedCount: number;
-  /** Settled once, and no longer in the object. */
+  /** Settled by an earlier visit, and no longer in the object. */
   readonly goneCount: number;
-  /** Of settled lines, those of other versions included. */
+  /** Of settled lines, including those of other versions. */
   readonly acceptedCount: number;
   readonly deadLetteredCount: number;
   readonly firstMissing: MissingLine | undefined;
@@ -43,10 +43,10 @@ export interface MissingLine {
 export interface ComparisonParts {
   readonly state: DeliveryReader;
   readonly decoder: Decoder;
-  /** Given the settled lines as they are met; their bytes are valid until it has resolved. */
+  /** Called with settled lines as they are read; their bytes are valid until it resolves. */
   readonly onSettled?: ((lines: readonly IdentifiedLine[]) => Promise<void>) | undefined;
-  /** An agent that is just shipping the object moves on while it is read here; so often is it looked at, by default 3 times. */
-  readonly looksMax?: number | undefined;
+  /** An agent may be shipping the object while it is read here, so it is read up to this many times; 3 by default. */
+  readonly passesMax?: number | undefined;
 }
 
 /** Rejects as opening the object does. */
@@ -55,79 +55,59 @@ export async function compareObject(
   parts: ComparisonParts,
   signal: AbortSignal,
 ): Promise<ObjectComparison> {
-  const { looksMax = 3 } = parts;
-  for (let look = 1; ; look++) {
-    const known = readKnown(object, parts.state);
-    const comparison = await new Look(object, known, parts).take(signal);
+  const { passesMax = 3 } = parts;
+  for (let pass = 1; ; pass++) {
+    const record = await parts.state.read(object.origin.id);
+    const comparison = await new ComparisonPass(object, record, parts).run(signal);
     const isWhole = comparison.missingCount === 0 && comparison.unverifiedCount === 0;
-    if (isWhole || look === looksMax || !hasMoved(known, object, parts.state)) return comparison;
+    if (isWhole || pass === passesMax || !(await hasMoved(record, object, parts.state))) return comparison;
   }
 }
 
-interface Known {
-  readonly settled: Position;
-  readonly hasLineHashes: boolean;
-  readonly ledger: LineLedger;
-  readonly announcementCount: number;
-  readonly announced: AnnouncedLines;
-  readonly acceptedCount: number;
-  readonly deadLetteredCount: number;
-}
-
-function readKnown({ origin }: DeliveredObject, state: DeliveryReader): Known {
-  return state.inSnapshot(() => {
-    const { settled, hasLineHashes } = state.find(origin.id) ?? { settled: startOfObject, hasLineHashes: true };
-    const ledger = new LineLedger(() => state.createLineIndex());
-    for (const hashes of state.settledLineHashes(origin.id)) ledger.addSettled(hashes);
-    const announcements = [...state.announcements(origin.id)];
-    const announced = new AnnouncedLines(announcements);
-    const announcementCount = announcements.length;
-    return { settled, hasLineHashes, ledger, announcementCount, announced, ...state.counts(origin.id) };
-  });
-}
-
-function hasMoved(known: Known, { origin }: DeliveredObject, state: DeliveryReader): boolean {
-  const now = state.counts(origin.id);
+async function hasMoved(before: ObjectRecord, { origin }: DeliveredObject, state: DeliveryReader): Promise<boolean> {
+  const now = await state.read(origin.id);
   return (
-    now.acceptedCount !== known.acceptedCount ||
-    now.deadLetteredCount !== known.deadLetteredCount ||
-    [...state.announcements(origin.id)].length !== known.announcementCount
+    now.acceptedCount !== before.acceptedCount ||
+    now.deadLetteredCount !== before.deadLetteredCount ||
+    now.announcements.length !== before.announcements.length
   );
 }
 
 type Verdict = 'settled' | 'inFlight' | 'missing';
 
-class Look {
+class ComparisonPass {
   readonly #object: DeliveredObject;
-  readonly #known: Known;
+  readonly #record: ObjectRecord;
+  readonly #known: Pick<ObjectState, 'settled' | 'hasLineHashes'>;
   readonly #parts: ComparisonParts;
-  readonly #hasher: LineHasher;
+  readonly #lines: LineIdentifier;
   readonly #digest = new PrefixDigest();
   readonly #counts = { settled: 0, inFlight: 0, missing: 0 };
-  #lineCount = 0;
-  #isRecognised: boolean;
-  /** The first byte behind the settled position. */
-  #byteBehindSettled: number | undefined;
+  /** True when the bytes before the settled position are those that were settled. */
+  #prefixMatches: boolean;
+  /** The first byte after the settled position. */
+  #byteAfterSettled: number | undefined;
   #firstMissing: MissingLine | undefined;
-  #met: IdentifiedLine[] = [];
+  #settled: IdentifiedLine[] = [];
 
-  constructor(object: DeliveredObject, known: Known, parts: ComparisonParts) {
+  constructor(object: DeliveredObject, record: ObjectRecord, parts: ComparisonParts) {
     this.#object = object;
-    this.#known = known;
+    this.#record = record;
+    this.#known = record.state ?? { settled: startOfObject, hasLineHashes: true };
     this.#parts = parts;
-    this.#hasher = new LineHasher(parts.state.hashSecret);
-    this.#isRecognised = known.settled.offsetBytes === 0;
+    const { announcements } = record;
+    this.#lines = new LineIdentifier(new LineHasher(parts.state.hashSecret), { ...this.#known, announcements });
+    this.#prefixMatches = this.#known.settled.offsetBytes === 0;
   }
 
-  async take(signal: AbortSignal): Promise<ObjectComparison> {
+  async run(signal: AbortSignal): Promise<ObjectComparison> {
     let damage: AgentError | undefined;
     try {
+      await this.#lines.loadSettled(this.#record.settledLineHashes);
       await this.#read(signal);
     } catch (error) {
       if (!isAgentError(error, 'ERR_OBJECT_DAMAGED')) throw error;
       damage = error;
-    } finally {
-      this.#known.ledger.close();
     }
     return this.#result(damage);
   }
@@ -135,55 +115,54 @@ class Look {
   async #read(signal: AbortSignal): Promise<void> {
     const { decoder } = this.#parts;
     const splitter = decoder.createLineSplitter(0);
-    for await (const chunk of decoder.decompress(await this.#object.open(signal))) {
-      this.#recognise(chunk);
-      await this.#meetAll(splitter.push(chunk));
+    const content = await this.#object.open(signal);
+    for await (const chunk of decoder.decompress(content)) {
+      this.#verifyPrefix(chunk);
+      await this.#compareAll(splitter.push(chunk), content);
     }
     const lastLine = splitter.end();
-    if (lastLine !== undefined) await this.#meetAll([lastLine]);
+    if (lastLine !== undefined) await this.#compareAll([lastLine], content);
   }
 
-  /** Hashes the bytes before the settled position, and looks at what stands behind it. */
-  #recognise(chunk: Uint8Array): void {
+  /** Hashes the bytes before the settled position, and notes what follows it. */
+  #verifyPrefix(chunk: Uint8Array): void {
     const { settled } = this.#known;
     const leftBytes = settled.offsetBytes - this.#digest.offsetBytes;
     this.#digest.update(chunk.subarray(0, leftBytes));
-    this.#byteBehindSettled ??= chunk[leftBytes];
-    if (this.#digest.offsetBytes < settled.offsetBytes || this.#isRecognised) return;
-    this.#isRecognised = Buffer.compare(this.#digest.mark(0).position().digest, settled.digest) === 0;
+    this.#byteAfterSettled ??= chunk[leftBytes];
+    if (this.#digest.offsetBytes < settled.offsetBytes || this.#prefixMatches) return;
+    this.#prefixMatches = Buffer.compare(this.#digest.mark(0).position().digest, settled.digest) === 0;
   }
 
-  async #meetAll(lines: readonly DeliveredLine[]): Promise<void> {
-    for (const line of lines) this.#meet(line);
-    const met = this.#met;
-    this.#met = [];
-    if (met.length > 0) await this.#parts.onSettled?.(met);
+  async #compareAll(lines: readonly DeliveredLine[], content: ObjectContent): Promise<void> {
+    for (const line of lines) this.#compare(line, content);
+    const settled = this.#settled;
+    this.#settled = [];
+    if (settled.length > 0) await this.#parts.onSettled?.(settled);
   }
 
-  #meet(line: DeliveredLine): void {
-    const digest = digestOf(line);
-    const lineHash = this.#hasher.ofLine(digest);
-    const { occurrence, settled } = this.#known.ledger.meet(lineHash);
-    this.#lineCount++;
-    const isAnnounced = this.#known.announced.take(this.#hasher.ofOccurrence(lineHash, occurrence)) !== undefined;
-    const isSettled = this.#known.hasLineHashes ? settled : this.#lineCount <= this.#known.settled.lineCount;
-    const verdict: Verdict = isSettled ? 'settled' : isAnnounced ? 'inFlight' : 'missing';
+  #compare(line: DeliveredLine, content: ObjectContent): void {
+    const { digest, hasOwnIdentity, occurrence, isSettled, announcedAtMs } = this.#lines.identify(line, content);
+    const verdict: Verdict = isSettled ? 'settled' : announcedAtMs !== undefined ? 'inFlight' : 'missing';
     this.#counts[verdict]++;
     const { origin, version } = this.#object;
     const { bytes, sizeBytes } = line;
-    const identified = { bytes, sizeBytes, origin, digest, occurrence, observedAtMs: version.modifiedAtMs };
-    if (verdict === 'settled' && this.#parts.onSettled !== undefined) this.#met.push(identified);
+    const observedAtMs = version.modifiedAtMs;
+    const identified = { bytes, sizeBytes, origin, digest, hasOwnIdentity, occurrence, observedAtMs };
+    if (verdict === 'settled' && this.#parts.onSettled !== undefined) this.#settled.push(identified);
     if (verdict === 'missing') {
-      this.#firstMissing ??= { lineNumber: this.#lineCount, line: { ...identified, bytes: Uint8Array.from(bytes) } };
+      const { lineCount: lineNumber } = this.#lines;
+      this.#firstMissing ??= { lineNumber, line: { ...identified, bytes: Uint8Array.from(bytes) } };
     }
   }
 
   #result(damage: AgentError | undefined): ObjectComparison {
-    const { acceptedCount, deadLetteredCount, hasLineHashes } = this.#known;
+    const { acceptedCount, deadLetteredCount } = this.#record;
+    const { lineCount } = this.#lines;
     const { settled: settledCount, inFlight: inFlightCount, missing: missingCount } = this.#counts;
-    const counts = { lineCount: this.#lineCount, acceptedCount, deadLetteredCount, damage };
-    if (!hasLineHashes && !(this.#isRecognised && this.#endsWhereSettled())) {
-      const unverifiedCount = this.#lineCount;
+    const counts = { lineCount, acceptedCount, deadLetteredCount, damage };
+    if (!this.#known.hasLineHashes && !(this.#prefixMatches && this.#endsWhereSettled())) {
+      const unverifiedCount = lineCount;
       const none = { settledCount: 0, inFlightCount: 0, missingCount: 0, goneCount: 0, firstMissing: undefined };
       return { ...counts, ...none, unverifiedCount };
     }
@@ -192,8 +171,8 @@ class Look {
     return { ...counts, settledCount, inFlightCount, missingCount, unverifiedCount: 0, goneCount, firstMissing };
   }
 
-  /** A settled last line without a newline was whole when nothing but a line ending follows it now. */
+  /** A settled last line without a newline was complete when nothing but a line ending follows it now. */
   #endsWhereSettled(): boolean {
-    return this.#digest.atLineEnd || [undefined, 0x0a, 0x0d].includes(this.#byteBehindSettled);
+    return this.#digest.atLineEnd || [undefined, 0x0a, 0x0d].includes(this.#byteAfterSettled);
   }
 }

@@ -3,16 +3,15 @@
  * nothing is missing. Reads only, also beside a running agent; repairing is the caller's.
  */
 
+import { createMappers, type MapperFor } from '../../agent/mappers.ts';
 import { createBackend } from '../../backends/index.ts';
 import type { Configuration } from '../../config/index.ts';
 import type { Backend } from '../../contracts/backend.ts';
-import type { DeliveryReader } from '../../contracts/delivery-state.ts';
-import type { Mapper } from '../../contracts/mapper.ts';
+import type { DeliveryReader } from '../../contracts/delivery-reader.ts';
 import type { DateRange, Source, WorkspaceListing } from '../../contracts/source.ts';
 import { createDecoder } from '../../decoders/index.ts';
 import { openDeliveryReader } from '../../delivery/index.ts';
-import { deadLetterFiles, readLetterLines } from '../../export/index.ts';
-import { createMapper } from '../../mapping/index.ts';
+import { listDeadLetterFiles, readDeadLetterLines } from '../../export/index.ts';
 import { AgentError, isAgentError } from '../../model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../../model/object.ts';
 import { otlpLogs, uidOf } from '../../model/otlp-json.ts';
@@ -56,7 +55,7 @@ export async function reconcile(
   options: ReconcileOptions,
   signal: AbortSignal,
 ): Promise<Reconciliation> {
-  const run = new Reconciler(configuration, options, signal);
+  const run = await openReconciler(configuration, options, signal);
   try {
     return await run.compareAll();
   } finally {
@@ -70,7 +69,7 @@ export async function reconcileBytes(
   options: Pick<ReconcileOptions, 'dates'>,
   signal: AbortSignal,
 ): Promise<number> {
-  const run = new Reconciler(configuration, options, signal);
+  const run = await openReconciler(configuration, options, signal);
   try {
     let sizeBytes = 0;
     for await (const { objects } of run.groups()) {
@@ -97,7 +96,7 @@ class Reconciler {
   readonly #signal: AbortSignal;
   readonly #state: DeliveryReader;
   readonly #sources: readonly Source[];
-  readonly #mapper: Mapper;
+  readonly #mapperFor: MapperFor;
   readonly #decoder = createDecoder();
   readonly #clock: Clock;
   readonly #backend: Backend | undefined;
@@ -112,7 +111,7 @@ class Reconciler {
   #repeatedInBackendCount = 0;
   #firstMissingInBackend: NamedLine | undefined;
 
-  constructor(configuration: Configuration, options: ReconcileOptions, signal: AbortSignal) {
+  constructor(configuration: Configuration, state: DeliveryReader, options: ReconcileOptions, signal: AbortSignal) {
     this.#configuration = configuration;
     this.#options = options;
     this.#signal = signal;
@@ -120,9 +119,9 @@ class Reconciler {
     const { against } = options;
     this.#backend =
       against === undefined ? undefined : createBackend(against, configuration.againstHeaders, this.#clock);
-    this.#mapper = createMapper(configuration.mapping);
-    this.#state = openReader(configuration);
-    this.#sources = createSources({ sources: configuration.sources, stillAfterPolls: 0 });
+    this.#mapperFor = createMappers(configuration);
+    this.#state = state;
+    this.#sources = createSources(configuration.sources, { stillAfterPolls: 0 });
   }
 
   async compareAll(): Promise<Reconciliation> {
@@ -137,7 +136,7 @@ class Reconciler {
   }
 
   async close(): Promise<void> {
-    this.#state.close();
+    await this.#state.close();
     await Promise.all(this.#sources.map((source) => source.close()));
   }
 
@@ -163,7 +162,7 @@ class Reconciler {
     const { workspaceId } = workspace;
     let group: Group | undefined;
     try {
-      for await (const object of workspace.objects()) {
+      for await (const object of objectsOf(workspace)) {
         const { date } = object.origin;
         if (!isDue(object, this.#startDate()) || only?.has(object.origin.id) === false) continue;
         if (group !== undefined && (group.date !== date || group.objects.length >= objectsPerGroupMax)) {
@@ -247,7 +246,7 @@ class Reconciler {
         : {
             object: id,
             lineNumber: firstMissing.lineNumber,
-            uid: recordUid(this.#mapper.toJsonLine(firstMissing.line)),
+            uid: recordUid(this.#mapperFor(object.origin.mapping).toJsonLine(firstMissing.line)),
           };
     this.#differences.push({
       object: id,
@@ -259,13 +258,16 @@ class Reconciler {
 
   /** A running agent finds it with its next listing. */
   #wasJustDelivered({ version }: DeliveredObject): boolean {
-    const graceMs = Math.max(graceMsMin, 2 * this.#configuration.pollIntervalMs);
+    const graceMs = Math.max(
+      graceMsMin,
+      2 * Math.max(...this.#configuration.sources.map(({ pollIntervalMs }) => pollIntervalMs)),
+    );
     return version.modifiedAtMs > this.#clock.nowMs() - graceMs;
   }
 
   async #askBackend(backend: Backend, group: Group, objects: readonly DeliveredObject[]): Promise<void> {
     const isDeadLettered = (uid: string) => this.#deadLetterUids.has(uid);
-    const parts = { backend, mapper: this.#mapper, state: this.#state, decoder: this.#decoder, isDeadLettered };
+    const parts = { backend, mapperFor: this.#mapperFor, state: this.#state, decoder: this.#decoder, isDeadLettered };
     try {
       const finding = await compareWithBackend(objects, parts, this.#signal);
       addTo(this.#partition(group), {
@@ -323,9 +325,18 @@ type MutablePartition = { -readonly [Name in keyof Partition]: Partition[Name] }
 /** So long a delivery may lie unread at least. */
 const graceMsMin = 5 * 60_000;
 
-function openReader({ stateDirectory }: Configuration): DeliveryReader {
-  const state = openDeliveryReader(stateDirectory);
-  if (state !== undefined) return state;
+async function* objectsOf({ pages }: WorkspaceListing): AsyncGenerator<DeliveredObject, void, undefined> {
+  for await (const page of pages()) for (const { object } of page) yield object;
+}
+
+async function openReconciler(
+  configuration: Configuration,
+  options: ReconcileOptions,
+  signal: AbortSignal,
+): Promise<Reconciler> {
+  const { stateDirectory } = configuration;
+  const state = await openDeliveryReader(stateDirectory);
+  if (state !== undefined) return new Reconciler(configuration, state, options, signal);
   throw new AgentError(
     'ERR_STATE_NOT_FOUND',
     `There is no state in ${stateDirectory} yet: nothing was shipped with it`,
@@ -337,9 +348,9 @@ function openReader({ stateDirectory }: Configuration): DeliveryReader {
 
 async function readUids(deadLetterDirectory: string): Promise<ReadonlySet<string>> {
   const uids = new Set<string>();
-  for (const path of await deadLetterFiles(deadLetterDirectory)) {
-    for await (const { letter } of readLetterLines(path)) {
-      if (letter !== undefined) uids.add(uidOf(letter.record) ?? '');
+  for (const path of await listDeadLetterFiles(deadLetterDirectory)) {
+    for await (const { deadLetter } of readDeadLetterLines(path)) {
+      if (deadLetter !== undefined) uids.add(uidOf(deadLetter.record) ?? '');
     }
   }
   return uids;

@@ -4,12 +4,13 @@ import type { ToMain, ToWorker } from '../../../src/agent/workers/messages.ts';
 import { type Thread, WorkerPool } from '../../../src/agent/workers/worker-pool.ts';
 import { loadConfiguration } from '../../../src/config/index.ts';
 import { unobserved } from '../../../src/contracts/observer.ts';
-import { openDeliveryState } from '../../../src/delivery/index.ts';
-import { createFaultDesk } from '../../../src/export/index.ts';
+import { createFailureReporter } from '../../../src/export/index.ts';
 import type { DeliveredObject, ObjectId } from '../../../src/model/object.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import { silentLogger } from '../../../src/runtime/logger.ts';
+import { settled } from '../../support/manual-clock.ts';
 import { memoryObject } from '../../support/memory-object.ts';
+import { openMemoryState } from '../../support/memory-state.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const never = new AbortController().signal;
@@ -25,7 +26,7 @@ class FakeThread extends EventEmitter<{ message: [ToMain]; error: [unknown]; exi
   }
 
   end(id: string): void {
-    this.emit('message', { kind: 'ended', visitId: this.visiting.get(id) ?? 0, end: { status: 'settled' } });
+    this.emit('message', { kind: 'ended', visitId: this.visiting.get(id) ?? 0, outcome: { status: 'settled' } });
     this.visiting.delete(id);
   }
 
@@ -37,12 +38,12 @@ class FakeThread extends EventEmitter<{ message: [ToMain]; error: [unknown]; exi
 function setUp(workers: number) {
   const directory = temporaryDirectory();
   const threads: FakeThread[] = [];
-  const state = openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
-  const surroundings = { observe: unobserved, logger: silentLogger };
-  const desk = createFaultDesk({ deadLettersDirectory: directory, clock: systemClock, ...surroundings });
+  const state = openMemoryState();
+  const watching = { observe: unobserved, logger: silentLogger };
+  const failures = createFailureReporter({ deadLettersDirectory: directory, clock: systemClock, ...watching });
   const pool = new WorkerPool(
     loadConfiguration({ DATABRICKS_AUDIT_SOURCE: directory, DATABRICKS_AUDIT_WORKERS: String(workers) }),
-    { state, desk, stopping: never, abandon: never, ...surroundings },
+    { hashSecret: state.hashSecret, failures, stopping: never, abandon: never, ...watching },
     () => {
       const thread = new FakeThread();
       threads.push(thread);
@@ -51,7 +52,13 @@ function setUp(workers: number) {
   );
   /** What each thread is visiting. */
   const visiting = () => threads.map((thread) => [...thread.visiting.keys()].join(' '));
-  return { pool, threads, visiting };
+  const visit = async (id: string, sizeBytes: number) => {
+    const object = objectOf(id, sizeBytes);
+    const claim = await state.claim(object, never);
+    if (typeof claim === 'string') throw new Error(claim);
+    return await pool.visit(object, claim, never);
+  };
+  return { pool, threads, visit, visiting };
 }
 
 function objectOf(id: string, sizeBytes: number): DeliveredObject {
@@ -60,30 +67,35 @@ function objectOf(id: string, sizeBytes: number): DeliveredObject {
 }
 
 describe('WorkerPool', () => {
-  it('starts no thread before there is something to ship, and another one only when all are busy', async () => {
-    const { pool, threads } = setUp(3);
+  it('starts no thread before there is something to visit, and another one only when all are busy', async () => {
+    const { visit, threads } = setUp(3);
     expect(threads).toHaveLength(0);
     for (const id of ['a', 'b', 'c']) {
-      const visit = pool.ship(objectOf(id, 10), never);
+      const visited = visit(id, 10);
+      await settled();
       expect(threads).toHaveLength(1);
       threads[0]?.end(id);
-      expect(await visit).toEqual({ status: 'settled' });
+      expect(await visited).toEqual({ status: 'settled' });
     }
-    void pool.ship(objectOf('d', 10), never);
-    void pool.ship(objectOf('e', 10), never);
+    void visit('d', 10);
+    void visit('e', 10);
+    await settled();
     expect(threads).toHaveLength(2);
   });
 
-  it('hands each object to the worker that has the fewest bytes to ship, and starts no more than it may', () => {
-    const { pool, visiting } = setUp(2);
-    for (const [id, sizeBytes] of Object.entries({ large: 100, a: 30, b: 30, c: 30, d: 30, empty: 0 }))
-      void pool.ship(objectOf(id, sizeBytes), never);
+  it('hands each object to the worker that has the fewest bytes to ship, and starts no more than it may', async () => {
+    const { visit, visiting } = setUp(2);
+    for (const [id, sizeBytes] of Object.entries({ large: 100, a: 30, b: 30, c: 30, d: 30, empty: 0 })) {
+      void visit(id, sizeBytes);
+      await settled();
+    }
     expect(visiting()).toEqual(['large empty', 'a b c d']);
   });
 
-  it('rejects what a thread was shipping when that ends by itself, with its error', async () => {
-    const { pool, threads } = setUp(2);
-    const visits = [pool.ship(objectOf('a', 10), never), pool.ship(objectOf('b', 10), never)];
+  it('rejects the visits of a thread that ends by itself, with its error', async () => {
+    const { visit, threads } = setUp(2);
+    const visits = [visit('a', 10), visit('b', 10)];
+    await settled();
     threads[1]?.emit('error', new RangeError('out of memory'));
     threads[1]?.emit('exit', 1);
     await expect(visits[1]).rejects.toThrow('out of memory');
@@ -91,16 +103,18 @@ describe('WorkerPool', () => {
     expect(await visits[0]).toEqual({ status: 'settled' });
   });
 
-  it('rejects also when a thread ends without a word', async () => {
-    const { pool, threads } = setUp(2);
-    const visit = pool.ship(objectOf('a', 10), never);
+  it('rejects also when a thread ends without an error', async () => {
+    const { visit, threads } = setUp(2);
+    const visited = visit('a', 10);
+    await settled();
     threads[0]?.emit('exit', 7);
-    await expect(visit).rejects.toThrow('Worker thread 1 ended with code 7');
+    await expect(visited).rejects.toThrow('Worker thread 1 ended with code 7');
   });
 
-  it('ends its threads when it is closed, those that have ended already too', async () => {
-    const { pool, threads } = setUp(2);
-    const visits = [pool.ship(objectOf('a', 10), never), pool.ship(objectOf('b', 10), never)];
+  it('ends its threads when it is closed, including those that have ended already', async () => {
+    const { pool, visit, threads } = setUp(2);
+    const visits = [visit('a', 10), visit('b', 10)];
+    await settled();
     threads[0]?.end('a');
     threads[1]?.emit('exit', 1);
     await Promise.allSettled(visits);

@@ -1,26 +1,25 @@
 /**
- * What main thread and worker tell each other beside the state, which test/contracts/shipping-state.test.ts is about.
+ * What passes between main thread and worker in addition to the claim, which test/contracts/delivery-state.test.ts is about.
  */
 import { describe, expect, it } from 'vitest';
-import type { MainThread } from '../../../src/agent/workers/main-proxy.ts';
-import type { DeliveryState } from '../../../src/contracts/delivery-state.ts';
+import type { MainProxy } from '../../../src/agent/workers/main-proxy.ts';
 import type { AgentEvent } from '../../../src/contracts/observer.ts';
-import { openDeliveryState } from '../../../src/delivery/index.ts';
-import { createFaultDesk } from '../../../src/export/index.ts';
+import type { VisitOutcome } from '../../../src/contracts/visit-outcome.ts';
+import { createFailureReporter } from '../../../src/export/index.ts';
 import { AgentError } from '../../../src/model/agent-error.ts';
-import type { ObjectEnd } from '../../../src/pipeline/object-end.ts';
-import { systemClock } from '../../../src/runtime/clock.ts';
-import { silentLogger } from '../../../src/runtime/logger.ts';
+import type { DeliveredObject } from '../../../src/model/object.ts';
+import type { Visitor } from '../../../src/pipeline/object-shipper.ts';
 import { leapingClock, rememberingLogger } from '../../export/fixtures.ts';
 import { bodyOf, readDeadLetters } from '../../support/deliveries.ts';
 import { settled } from '../../support/manual-clock.ts';
 import { memoryObject } from '../../support/memory-object.ts';
+import { MemoryStore, openMemoryState } from '../../support/memory-state.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { type Shipper, workerHere } from '../../support/worker-here.ts';
+import { workerHere } from '../../support/worker-here.ts';
 
 const never = new AbortController().signal;
 const object = memoryObject('{}\n');
-const done: ObjectEnd = { status: 'settled' };
+const done: VisitOutcome = { status: 'settled' };
 
 /** Workers that have one main thread. */
 function setUp() {
@@ -30,16 +29,25 @@ function setUp() {
   const observe = (event: AgentEvent) => void events.push(event);
   const [stopping, abandon] = [new AbortController(), new AbortController()];
   const letters = temporaryDirectory();
-  const desk = createFaultDesk({ deadLettersDirectory: letters, clock, logger, observe });
-  const state = openState();
-  const services = { state, desk, stopping: stopping.signal, abandon: abandon.signal, observe, logger };
-  const worker = (ship: (main: MainThread, ...visit: Parameters<Shipper['ship']>) => Promise<ObjectEnd>) =>
-    workerHere(services, (_, main) => ({ ship: (...visit) => ship(main, ...visit) }));
-  return { worker, logger, events, services, stopping, abandon, letters, desk };
-}
-
-function openState(): DeliveryState {
-  return openDeliveryState({ directory: temporaryDirectory(), clock: systemClock, logger: silentLogger });
+  const failures = createFailureReporter({ deadLettersDirectory: letters, clock, logger, observe });
+  const store = new MemoryStore();
+  const state = openMemoryState({ store });
+  const services = { failures, stopping: stopping.signal, abandon: abandon.signal, observe, logger };
+  const worker = (visit: (main: MainProxy, ...given: Parameters<Visitor['visit']>) => Promise<VisitOutcome>) =>
+    shippingIn(workerHere(services, (main) => ({ visit: (...given) => visit(main, ...given) })));
+  /** Each visit is of an object of its own. */
+  let visitCount = 0;
+  const shippingIn = (proxy: ReturnType<typeof workerHere>) => ({
+    fail: proxy.fail,
+    async ship(of: DeliveredObject, signal: AbortSignal): Promise<VisitOutcome> {
+      const id = `${of.origin.id}-${++visitCount}` as typeof of.origin.id;
+      const named = { ...of, origin: { ...of.origin, id } };
+      const claim = await state.claim(named, never);
+      if (typeof claim === 'string') throw new Error(claim);
+      return await proxy.visit(named, claim, signal);
+    },
+  });
+  return { worker, shippingIn, logger, events, services, state, store, stopping, abandon, letters, failures };
 }
 
 const unavailable = (message: string) => new AgentError('ERR_EXPORT_UNAVAILABLE', message, { hint: 'Wait.' });
@@ -70,19 +78,6 @@ describe('a visit in a worker', () => {
     expect(failure).toMatchObject({ code: 'ERR_STATE_DAMAGED' });
   });
 
-  it('tells the file that it was opened, because whether it still grows depends on it', async () => {
-    const { worker } = setUp();
-    let openedCount = 0;
-    const file = { ...object, onOpened: () => openedCount++ };
-    const { ship } = worker(async (_, seen, signal) => {
-      expect(openedCount).toBe(0);
-      await seen.open(signal);
-      return done;
-    });
-    await ship(file, never);
-    expect(openedCount).toBe(1);
-  });
-
   it('says whether the object may still grow', async () => {
     const { worker } = setUp();
     const { ship } = worker(async (_, { growing }) => ({ status: growing ? 'growing' : 'settled' }));
@@ -94,7 +89,9 @@ describe('a visit in a worker', () => {
     const { worker, abandon } = setUp();
     const stop = new AbortController();
     const told: string[] = [];
-    const { ship } = worker(async (main, _, signal) => {
+    const begun = Promise.withResolvers<void>();
+    const { ship } = worker(async (main, _, __, signal) => {
+      begun.resolve();
       await new Promise((resolve) => signal.addEventListener('abort', resolve));
       told.push('stopped');
       await new Promise((resolve) => main.abandon.addEventListener('abort', resolve));
@@ -103,6 +100,7 @@ describe('a visit in a worker', () => {
     });
     const visit = ship(object, stop.signal).catch((error: unknown) => error);
     const reason = new Error('stopped by SIGTERM');
+    await begun.promise;
     stop.abort(reason);
     await expect.poll(() => told).toEqual(['stopped']);
     abandon.abort(reason);
@@ -111,7 +109,7 @@ describe('a visit in a worker', () => {
   });
 
   it('gives up a dead letter that waits for room on the disk when the agent stops, and settles what has ended', async () => {
-    const { services, stopping } = setUp();
+    const { services, shippingIn, state, store, stopping } = setUp();
     const [waiting, asked] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const deadLetters = {
       async write() {
@@ -120,15 +118,17 @@ describe('a visit in a worker', () => {
       },
       async close() {},
     };
-    const { ship } = workerHere({ ...services, desk: { ...services.desk, deadLetters } }, (state, main) => ({
-      async ship(seen) {
-        const position = { offsetBytes: 3, lineCount: 1, digest: new Uint8Array(32) };
-        const ended = { announcementId: undefined, position, lineHashes: new Int32Array(2), acceptedCount: 1 };
-        const write = main.desk.deadLetters.write([], { httpStatus: 400, reason: 'no' }, never);
-        await write.finally(() => state.settle(seen.origin, { ...ended, deadLetteredCount: 0 }));
-        return done;
-      },
-    }));
+    const position = { offsetBytes: 3, lineCount: 1, digest: new Uint8Array(32) };
+    const { ship } = shippingIn(
+      workerHere({ ...services, failures: { ...services.failures, deadLetters } }, (main) => ({
+        async visit(_, claim) {
+          const ended = { announcementId: undefined, position, lineHashes: new Int32Array(2), acceptedCount: 1 };
+          const write = main.failures.deadLetters.write([], { protocol: 'http', code: 400, reason: 'no' }, never);
+          await write.finally(() => claim.settle({ ...ended, deadLetteredCount: 0 }));
+          return done;
+        },
+      })),
+    );
     const reason = new Error('stopped by SIGTERM');
     const stop = new AbortController();
     const visit = ship(object, stop.signal).catch((error: unknown) => error);
@@ -137,8 +137,9 @@ describe('a visit in a worker', () => {
     stop.abort(reason);
     waiting.reject(reason);
     expect(await visit).toBe(reason);
-    await services.state.flush(never);
-    expect(services.state.find(object.origin.id)?.settled.lineCount).toBe(1);
+    // The main thread releases the claim, which writes what was settled.
+    await state.close();
+    expect([...store.registers.values()].map((register) => register.state.settled)).toEqual([position]);
   });
 
   it('ends with the failure of its worker, and so does every later one', async () => {
@@ -159,25 +160,25 @@ describe('a visit in a worker', () => {
 describe('workers', () => {
   it('have one outage between them: a line at its beginning and one at its end, and one wait', async () => {
     const { worker, logger, events } = setUp();
-    const failing = async (main: MainThread) => {
+    const failing = async (main: MainProxy) => {
       for (let attempt = 1; attempt <= 3; attempt++) {
-        main.desk.outages.failed({ status: 'unavailable', error: unavailable('down'), retryAtMs: 1 });
+        main.failures.outages.failed({ status: 'unavailable', error: unavailable('down'), retryAtMs: 1 });
       }
       return done;
     };
     await Promise.all([worker(failing).ship(object, never), worker(failing).ship(object, never)]);
     const { ship } = worker(async (main) => {
-      main.desk.outages.answered();
+      main.failures.outages.answered();
       return done;
     });
     await ship(object, never);
     expect(logger.lines).toMatchObject([
       {
         level: 'warn',
-        message: expect.stringContaining('does not take records'),
+        message: expect.stringContaining('does not accept records'),
         fields: { err: { code: 'ERR_EXPORT_UNAVAILABLE' } },
       },
-      { level: 'info', message: 'The collector takes records again', fields: { attempts: 6 } },
+      { level: 'info', message: 'The collector accepts records again', fields: { attempts: 6 } },
     ]);
     expect(events.map((event) => event.kind)).toEqual([...Array(6).fill('waiting'), 'resumed']);
     expect(events.at(-2)).toMatchObject({
@@ -188,17 +189,17 @@ describe('workers', () => {
   });
 
   it('have one file of dead letters between them, and go on when a letter is on the disk', async () => {
-    const { worker, letters, desk } = setUp();
-    const refused = (text: string) => async (main: MainThread) => {
+    const { worker, letters, failures } = setUp();
+    const refused = (text: string) => async (main: MainProxy) => {
       const body = { stringValue: text };
       const record = JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords: [{ body }] }] }] });
-      await main.desk.deadLetters.write([record], { httpStatus: 400, reason: 'no' }, never);
+      await main.failures.deadLetters.write([record], { protocol: 'http', code: 400, reason: 'no' }, never);
       expect(readDeadLetters(letters).map(bodyOf)).toContain(text);
       return done;
     };
     const texts = ['one', 'two', 'three'];
     await Promise.all(texts.map((text) => worker(refused(text)).ship(object, never)));
-    await desk.deadLetters.close();
+    await failures.deadLetters.close();
     expect(readDeadLetters(letters).map(bodyOf).sort()).toEqual(texts.toSorted());
   });
 
@@ -206,7 +207,7 @@ describe('workers', () => {
     const { worker, logger } = setUp();
     const { ship } = worker(async (main) => {
       main.logger.warn({ object: 'a\u001b[2J', err: unavailable('down') }, 'Odd');
-      for (let i = 0; i < 3; i++) main.desk.log.write('error', { reason: 'too late' }, 'Refused', 'a hint');
+      for (let i = 0; i < 3; i++) main.failures.log.write('error', { reason: 'too late' }, 'Refused', 'a hint');
       return done;
     });
     await ship(object, never);

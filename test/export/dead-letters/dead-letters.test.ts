@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { DeadLetters } from '../../../src/export/dead-letters/dead-letters.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { leapingClock, lines, never, receiver, rememberingLogger, toJsonLine } from '../fixtures.ts';
+import { http, leapingClock, lines, never, receiver, rememberingLogger, toJsonLine } from '../fixtures.ts';
 
-const reason = { httpStatus: 400, reason: 'HTTP 400: line too long' };
+const reason = { ...http(400), reason: 'HTTP 400: line too long' };
 const jsonLines = (...texts: readonly string[]) => lines(...texts).map(toJsonLine);
 
 function setUp(directory: string, fileBytesMax?: number) {
@@ -34,7 +34,7 @@ test('a line is the record as it was, and the reason beside it', async () => {
   const { deadLetter, ...rest } = JSON.parse(line);
   expect(JSON.stringify(rest)).toBe(record);
   expect(line.startsWith('{"resourceLogs":[')).toBe(true);
-  expect(deadLetter).toEqual({ time: '2026-01-31T12:00:00.000Z', ...reason });
+  expect(deadLetter).toEqual({ version: 2, time: '2026-01-31T12:00:00.000Z', ...reason });
 });
 
 test('a receiver of OTLP/JSON takes the line as it stands in the file', async () => {
@@ -83,7 +83,7 @@ test('writes at the same time do not mix', async () => {
   const groups = Array.from({ length: 20 }, (_, index) => jsonLines(`${index}-a`, `${index}-b`));
   await Promise.all(groups.map((group) => deadLetters.write(group, reason, never)));
   const [all = []] = Object.values(read(directory));
-  expect(all.filter(Boolean).map((line) => JSON.parse(line).deadLetter.httpStatus)).toHaveLength(40);
+  expect(all.filter(Boolean).map((line) => JSON.parse(line).deadLetter.code)).toEqual(Array(40).fill(400));
 });
 
 test('a directory that cannot be written is waited for, loudly', async () => {
@@ -124,7 +124,7 @@ test('a disk that is full in the middle of a line leaves whole lines only', () =
     const letters = new DeadLetters({ directory: ${JSON.stringify(letters)} }, clock, logger);
     const line = JSON.stringify({ resourceLogs: ['x'.repeat(3000)] });
     while (!stop.signal.aborted) {
-      await letters.write([line], { httpStatus: 400, reason: 'no' }, stop.signal).catch(() => {});
+      await letters.write([line], { protocol: 'http', code: 400, reason: 'no' }, stop.signal).catch(() => {});
     }`,
   );
   // A limit on the length of files is a disk that is full after 8 blocks (of 512 bytes or 1 KiB, as the shell likes): with the
@@ -134,5 +134,5 @@ test('a disk that is full in the middle of a line leaves whole lines only', () =
   expect(output).toContain('EFBIG');
   const text = Object.values(read(letters))[0]?.join('\n') ?? '';
   expect(text).toMatch(/\}\n$/);
-  for (const line of text.trimEnd().split('\n')) expect(JSON.parse(line).deadLetter.httpStatus).toBe(400);
+  for (const line of text.trimEnd().split('\n')) expect(JSON.parse(line).deadLetter.code).toBe(400);
 });

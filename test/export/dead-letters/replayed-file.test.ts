@@ -1,21 +1,25 @@
-import { appendFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
-import type { LetterLine } from '../../../src/export/dead-letters/dead-letter-files.ts';
+import { fileURLToPath } from 'node:url';
+import { expect, it, onTestFinished } from 'vitest';
+import type { DeadLetterLine } from '../../../src/export/dead-letters/dead-letter-files.ts';
 import { DeadLetters } from '../../../src/export/dead-letters/dead-letters.ts';
 import { ReplayedFile } from '../../../src/export/dead-letters/replayed-file.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import { silentLogger } from '../../../src/runtime/logger.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { http } from '../fixtures.ts';
 
 const signal = new AbortController().signal;
 const record = (uid: string) =>
   `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"attributes":[{"key":"log.record.uid","value":{"stringValue":"${uid}"}}]}]}]}]}`;
 
-async function writeLetters(directory: string, uids: readonly string[]): Promise<string> {
-  const letters = new DeadLetters({ directory }, systemClock, silentLogger);
-  await letters.write(uids.map(record), { httpStatus: 400, reason: ',"deadLetter":{ é' }, signal);
-  await letters.close();
+async function writeDeadLetters(directory: string, uids: readonly string[]): Promise<string> {
+  const deadLetters = new DeadLetters({ directory }, systemClock, silentLogger);
+  await deadLetters.write(uids.map(record), { ...http(400), reason: ',"deadLetter":{ é' }, signal);
+  await deadLetters.close();
   return join(directory, readdirSync(directory).find((name) => name.endsWith('.jsonl')) ?? '');
 }
 
@@ -25,25 +29,29 @@ async function opened(path: string): Promise<ReplayedFile> {
   return file;
 }
 
-async function linesOf(file: ReplayedFile): Promise<LetterLine[]> {
-  const lines: LetterLine[] = [];
+async function linesOf(file: ReplayedFile): Promise<DeadLetterLine[]> {
+  const lines: DeadLetterLine[] = [];
   for await (const line of file.lines()) lines.push(line);
   return lines;
 }
 
-const uids = (lines: readonly LetterLine[]) =>
-  lines.map(({ letter }) => /"stringValue":"(\w+)"/.exec(letter?.jsonLine ?? '')?.[1]);
+const uids = (lines: readonly DeadLetterLine[]) =>
+  lines.map(({ deadLetter }) => /"stringValue":"(\w+)"/.exec(deadLetter?.jsonLine ?? '')?.[1]);
 
 it('reads each record as it was written, whatever its reason says', async () => {
-  const file = await opened(await writeLetters(temporaryDirectory(), ['a', 'b']));
+  const file = await opened(await writeDeadLetters(temporaryDirectory(), ['a', 'b']));
   const [first] = await linesOf(file);
-  expect(first?.letter).toMatchObject({ jsonLine: record('a'), httpStatus: 400, reason: ',"deadLetter":{ é' });
+  expect(first?.deadLetter).toMatchObject({
+    jsonLine: record('a'),
+    response: http(400),
+    reason: ',"deadLetter":{ é',
+  });
   await file.close();
 });
 
 it('takes out what has come to its end, and leaves no other file behind', async () => {
   const directory = temporaryDirectory();
-  const path = await writeLetters(directory, ['a', 'b', 'c']);
+  const path = await writeDeadLetters(directory, ['a', 'b', 'c']);
   const before = readFileSync(path, 'utf8').split('\n');
   const file = await opened(path);
   const lines = await linesOf(file);
@@ -57,15 +65,12 @@ it('takes out what has come to its end, and leaves no other file behind', async 
   expect(readdirSync(directory)).toEqual([]);
 });
 
-it('knows after a crash which letters had come to their end', async () => {
-  const path = await writeLetters(temporaryDirectory(), ['a', 'b', 'c', 'd']);
-  const file = await opened(path);
-  const lines = await linesOf(file);
-  await file.markDone(lines.slice(0, 1));
-  await file.markDone(lines.slice(2, 3));
-  appendFileSync(`${path}.done`, '1'); // Torn.
+it('knows after a crash which dead letters had come to their end', async () => {
+  const path = await writeDeadLetters(temporaryDirectory(), ['a', 'b', 'c', 'd']);
+  const process = await startReplay(path, [0, 2]);
   expect(await ReplayedFile.open(path), 'while it is replayed').toBeUndefined();
-  rmSync(`${path}.lock`); // Gone with the process that held it.
+  await process.kill();
+  appendFileSync(`${path}.done`, '1'); // Torn.
   const again = await opened(path);
   expect(uids(await linesOf(again))).toEqual(['b', 'd']);
   await again.markDone((await linesOf(again)).slice(0, 1));
@@ -75,9 +80,18 @@ it('knows after a crash which letters had come to their end', async () => {
   await rest.close();
 });
 
+it.skipIf(!existsSync('/proc/self/fd'))('leaves no file open when the marks cannot be written', async () => {
+  const path = await writeDeadLetters(temporaryDirectory(), ['a']);
+  const file = await opened(path);
+  mkdirSync(join(`${path}.done`, 'in the way'), { recursive: true });
+  await expect(file.markDone(await linesOf(file))).rejects.toMatchObject({ code: 'ERR_DEAD_LETTER_READ' });
+  await file.close();
+  expect(openFiles().filter((name) => name.startsWith(path))).toEqual([]);
+});
+
 it('does not take marks of another file for its own', async () => {
   const directory = temporaryDirectory();
-  const path = await writeLetters(directory, ['a', 'b']);
+  const path = await writeDeadLetters(directory, ['a', 'b']);
   writeFileSync(`${path}.done`, '1 2 3\n0\n');
   const file = await opened(path);
   expect(uids(await linesOf(file))).toEqual(['a', 'b']);
@@ -87,7 +101,7 @@ it('does not take marks of another file for its own', async () => {
 });
 
 it('drops an end that a crash has torn, and keeps lines that it does not understand', async () => {
-  const path = await writeLetters(temporaryDirectory(), ['a', 'b']);
+  const path = await writeDeadLetters(temporaryDirectory(), ['a', 'b']);
   appendFileSync(path, 'what is this?\n{"resourceLogs":[{"torn');
   const file = await opened(path);
   const lines = await linesOf(file);
@@ -100,16 +114,45 @@ it('drops an end that a crash has torn, and keeps lines that it does not underst
 it('leaves a file alone while it is being written, and the writer never takes a name that is in use', async () => {
   const directory = temporaryDirectory();
   const first = new DeadLetters({ directory }, systemClock, silentLogger);
-  await first.write([record('a')], { httpStatus: 400, reason: '' }, signal);
+  await first.write([record('a')], { ...http(400), reason: '' }, signal);
   const [name = ''] = readdirSync(directory).filter((each) => each.endsWith('.jsonl'));
   expect(await ReplayedFile.open(join(directory, name))).toBeUndefined();
   await first.close();
   const file = await opened(join(directory, name));
   const second = new DeadLetters({ directory }, systemClock, silentLogger);
-  await second.write([record('b')], { httpStatus: 400, reason: '' }, signal);
+  await second.write([record('b')], { ...http(400), reason: '' }, signal);
   await file.markDone(await linesOf(file));
   await file.close();
   await second.close();
   const left = readdirSync(directory);
   expect(left).toEqual([expect.stringMatching(/-2\.jsonl$/)]);
 });
+
+const killedReplay = fileURLToPath(new URL('killed-replay.ts', import.meta.url));
+
+/** Another process that has marked these dead letters as done and still holds the file. */
+async function startReplay(path: string, doneIndexes: readonly number[]): Promise<{ kill(): Promise<unknown> }> {
+  const child = spawn(process.execPath, [killedReplay, path, ...doneIndexes.map(String)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const closed = once(child, 'close');
+  onTestFinished(() => void child.kill('SIGKILL'));
+  await Promise.race([once(child.stdout, 'data'), closed]);
+  return {
+    kill() {
+      child.kill('SIGKILL');
+      return closed;
+    },
+  };
+}
+
+/** Of this process. */
+function openFiles(): readonly string[] {
+  return readdirSync('/proc/self/fd').flatMap((number) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${number}`)];
+    } catch {
+      return []; // The one that lists the folder is closed by now.
+    }
+  });
+}

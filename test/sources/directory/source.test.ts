@@ -3,9 +3,13 @@ import { basename, dirname, join } from 'node:path';
 import { getuid } from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import type { Candidate, DateRange } from '../../../src/contracts/source.ts';
+import type { VisitOutcome } from '../../../src/contracts/visit-outcome.ts';
+import { AgentError } from '../../../src/model/agent-error.ts';
 import type { DeliveredObject } from '../../../src/model/object.ts';
 import { describeFileError } from '../../../src/sources/directory/errors.ts';
 import { FileStillness } from '../../../src/sources/directory/file-stillness.ts';
+import { directoryAt } from '../../../src/sources/directory/location.ts';
 import { DirectorySource } from '../../../src/sources/directory/source.ts';
 import { listAll, readText } from '../../support/listing.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -53,8 +57,7 @@ describe('the tree', () => {
     expect(object?.origin).toEqual({
       id: pathToFileURL(join(root, 'date=2026-09-01/a b#.json')).href,
       fileName: 'a b#.json',
-      bucket: undefined,
-      key: undefined,
+      location: {},
       workspaceId: undefined,
       date: '2026-09-01',
     });
@@ -201,7 +204,7 @@ describe('the version', () => {
 });
 
 describe('a file that may still be written', () => {
-  test('is growing until the same version was opened in two listings', async () => {
+  test('is growing until the same version was found incomplete in two listings', async () => {
     const root = await tree({ 'a.json': 'one' });
     const source = sourceOf(root, 2);
     const seen: boolean[] = [];
@@ -220,6 +223,30 @@ describe('a file that may still be written', () => {
     expect(seen).toEqual([true, true, true, true, false, false]);
   });
 
+  const error = new AgentError('ERR_SOURCE_READ', 'no');
+  const otherOutcomes: readonly VisitOutcome[] = [
+    { status: 'unchanged' },
+    { status: 'settled' },
+    { status: 'damaged', error },
+    { status: 'released', error },
+    { status: 'elsewhere' },
+  ];
+
+  test.each(otherOutcomes)('is growing however often a visit to it ends as $status', async (outcome) => {
+    const root = await tree({ 'a.json': 'one' });
+    const source = sourceOf(root, 2);
+    const seen: boolean[] = [];
+    for (let poll = 0; poll < 4; poll++) seen.push(await visit(source, {}, outcome));
+    expect(seen).toEqual([true, true, true, true]);
+  });
+
+  test('is growing as long as nobody visits it, however often it is listed', async () => {
+    const root = await tree({ 'a.json': 'one' });
+    const source = sourceOf(root, 2);
+    for (let poll = 0; poll < 4; poll++) await listAll(source);
+    expect((await listAll(source)).objects[0]?.growing).toBe(true);
+  });
+
   test('is never growing for commands that take what is there', async () => {
     const root = await tree({ 'a.json': 'one' });
     expect(await visit(sourceOf(root, 0))).toBe(false);
@@ -236,10 +263,10 @@ describe('a file that may still be written', () => {
     expect(seen).toEqual([true, true, false]);
   });
 
-  test('is forgotten once nobody opens it any more', () => {
+  test('is forgotten once nobody finds it incomplete any more', () => {
     const stillness = new FileStillness(2);
     stillness.isGrowing('/a', 'v1', 1);
-    stillness.opened('/a', 'v1', 1);
+    stillness.foundIncomplete('/a', 'v1', 1);
     stillness.isGrowing('/a', 'v1', 2);
     expect(stillness.rememberedCount).toBe(1);
     stillness.isGrowing('/a', 'v1', 3);
@@ -256,8 +283,8 @@ describe('a file that may still be written', () => {
         const path = `/${index}`;
         const isGrowing = stillness.isGrowing(path, 'v1', listing);
         if (!waiting.has(path)) continue;
-        stillness.opened(path, 'v1', listing);
-        if (!isGrowing) waiting.delete(path);
+        if (isGrowing) stillness.foundIncomplete(path, 'v1', listing);
+        else waiting.delete(path);
       }
       expect(stillness.rememberedCount).toBeLessThanOrEqual(10);
     }
@@ -267,24 +294,29 @@ describe('a file that may still be written', () => {
   test('makes room when files are removed', () => {
     const stillness = new FileStillness(2, { rememberedMax: 1 });
     stillness.isGrowing('/removed', 'v1', 1);
-    stillness.opened('/removed', 'v1', 1);
+    stillness.foundIncomplete('/removed', 'v1', 1);
     const seen: boolean[] = [];
     for (let listing = 3; listing < 7; listing++) {
       seen.push(stillness.isGrowing('/new', 'v1', listing));
-      stillness.opened('/new', 'v1', listing);
+      stillness.foundIncomplete('/new', 'v1', listing);
     }
     expect(seen).toEqual([true, true, false, false]);
   });
 });
 
 function sourceOf(path: string, stillAfterPolls = 0): DirectorySource {
-  return new DirectorySource({ kind: 'directory', path, name: path }, stillAfterPolls);
+  return new DirectorySource({ ...directoryAt(path), pollIntervalMs: 60_000 }, stillAfterPolls);
 }
 
-/** Lists and opens the one object there is; tells whether it was growing. */
-async function visit(source: DirectorySource, dates = {}): Promise<boolean> {
-  const [object] = (await listAll(source, dates)).objects as [DeliveredObject];
+/** Lists and reads the one object there is, and tells the source the outcome. @returns whether it was growing. */
+async function visit(
+  source: DirectorySource,
+  dates: Partial<DateRange> = {},
+  outcome: VisitOutcome = { status: 'growing' },
+): Promise<boolean> {
+  const [{ object, settle }] = (await listAll(source, dates)).candidates as [Candidate];
   await readText(object);
+  settle(outcome);
   return object.growing;
 }
 

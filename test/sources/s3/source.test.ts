@@ -2,10 +2,10 @@ import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { loadConfiguration } from '../../../src/config/index.ts';
 import type { Source } from '../../../src/contracts/source.ts';
-import type { DeliveredObject } from '../../../src/model/object.ts';
+import type { DeliveredObject, ObjectOrigin } from '../../../src/model/object.ts';
 import { createSources } from '../../../src/sources/index.ts';
-import { sourceOptions } from '../../../src/sources/options.ts';
 import { createS3Client, s3Timeouts } from '../../../src/sources/s3/client.ts';
 import { listAll, readText } from '../../support/listing.ts';
 import { type S3Server, startS3Server } from '../../support/s3-server.ts';
@@ -89,8 +89,10 @@ describe('the layout', () => {
     expect(object?.origin).toEqual({
       id: `s3://${bucket}/logs/audit/workspaceId=7/date=2026-09-01/auditlogs_1.json`,
       fileName: 'auditlogs_1.json',
-      bucket,
-      key: 'logs/audit/workspaceId=7/date=2026-09-01/auditlogs_1.json',
+      location: {
+        'aws.s3.bucket': bucket,
+        'aws.s3.key': 'logs/audit/workspaceId=7/date=2026-09-01/auditlogs_1.json',
+      },
       workspaceId: '7',
       date: '2026-09-01',
     });
@@ -160,7 +162,12 @@ describe('the layout', () => {
 
   test('is no fault when all of it is older than asked for', async () => {
     await server.put(bucket, 'date=2018-01-15/part-0.json.gz', 'x');
-    expect(await listAll(source(), { from: '2026-09-01' })).toEqual({ workspaces: [], objects: [], faults: [] });
+    expect(await listAll(source(), { from: '2026-09-01' })).toEqual({
+      workspaces: [],
+      objects: [],
+      candidates: [],
+      faults: [],
+    });
   });
 
   test('says so when there is nothing yet', async () => {
@@ -236,8 +243,8 @@ describe('what goes wrong', () => {
   test('in a body that hangs is an error once nothing has come for a while', async () => {
     const { origin, version } = await putOne('x'.repeat(1_000_000));
     server.breakBody({ operation: 'GetObject' }, { afterBytes: 300_000, ending: 'hang' });
-    const client = createS3Client({ ...s3Timeouts, idleTimeoutMs: 300 });
-    const read = async () => buffer(await client.read({ bucket, key: origin.key ?? '', ...version }, signal));
+    const client = createS3Client({ ...s3Timeouts, idleTimeoutMs: 2_000 });
+    const read = async () => buffer(await client.read({ bucket, key: keyOf(origin), ...version }, signal));
     await expect(read()).rejects.toMatchObject({
       code: 'ERR_SOURCE_READ',
       message: expect.stringMatching(/broke off after \d+ of 1000000 bytes \(TimeoutError\)$/),
@@ -250,7 +257,7 @@ describe('what goes wrong', () => {
     server.breakBody({ operation: 'GetObject' }, { afterBytes: 300_000, ending: 'hang' });
     const stopping = new AbortController();
     const reading = readText(object, stopping.signal);
-    await vi.waitFor(() => expect(server.count('GetObject')).toBe(1));
+    await expect.poll(() => server.count('GetObject')).toBe(1);
     const reason = new Error('stopping');
     stopping.abort(reason);
     await expect(reading).rejects.toBe(reason);
@@ -258,7 +265,7 @@ describe('what goes wrong', () => {
 
   test('is a version that changed between the listing and its opening', async () => {
     const object = await putOne('one\n');
-    const key = object.origin.key ?? '';
+    const key = keyOf(object.origin);
     server.before({ operation: 'GetObject', times: 1 }, () => server.put(bucket, key, 'two\n'));
     await expect(readText(object)).rejects.toMatchObject({ code: 'ERR_OBJECT_CHANGED' });
     expect(server.requests.at(-1)?.status).toBe(412);
@@ -271,7 +278,7 @@ describe('what goes wrong', () => {
     onTestFinished(() => void fake.close());
     vi.stubEnv('AWS_ENDPOINT_URL_S3', `http://127.0.0.1:${(fake.address() as AddressInfo).port}`);
     const client = createS3Client();
-    const key = object.origin.key ?? '';
+    const key = keyOf(object.origin);
     await expect(client.read({ bucket, key, ...object.version }, signal)).rejects.toMatchObject({
       code: 'ERR_OBJECT_CHANGED',
     });
@@ -344,10 +351,14 @@ function source(prefix = ''): Source {
 }
 
 function sourceAt(location: string): Source {
-  const sources = sourceOptions.DATABRICKS_AUDIT_SOURCE.parse(location);
-  const [created] = createSources({ sources, stillAfterPolls: 0 });
+  const { sources } = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: location });
+  const [created] = createSources(sources, { stillAfterPolls: 0 });
   onTestFinished(() => created?.close());
   return created as Source;
+}
+
+function keyOf({ location }: ObjectOrigin): string {
+  return location['aws.s3.key'] ?? '';
 }
 
 async function putOne(content: string): Promise<DeliveredObject> {

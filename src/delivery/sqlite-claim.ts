@@ -1,0 +1,122 @@
+/**
+ * The claim of one object in SQLite. One process has the database, so it is always granted and never lost, and all claims
+ * share the commits of one queue.
+ */
+import type {
+  Announcement,
+  AnnouncementId,
+  Claim,
+  LineHashes,
+  ObjectState,
+  Position,
+  Settlement,
+} from '../contracts/delivery-state.ts';
+import type { ObjectOrigin, ObjectVersion } from '../model/object.ts';
+import type { CommitQueue } from './commit-queue.ts';
+import { checksumOf } from './row-checksum.ts';
+import { announcementContent, announcementOwner, type StateRows, toBlob } from './state-rows.ts';
+import type { Statements } from './statements.ts';
+import type { WorkspaceRows } from './workspace-rows.ts';
+
+export interface ClaimParts {
+  readonly queue: CommitQueue;
+  readonly rows: StateRows;
+  readonly statements: Statements;
+  readonly workspaces: WorkspaceRows;
+  readonly nextAnnouncementId: () => AnnouncementId;
+  readonly onRelease: () => void;
+}
+
+export class SqliteClaim implements Claim {
+  readonly known: ObjectState | undefined;
+  readonly announcements: readonly Announcement[];
+  readonly lost: AbortSignal = new AbortController().signal;
+  readonly #origin: ObjectOrigin;
+  readonly #parts: ClaimParts;
+
+  /** @throws AgentError ERR_STATE_DAMAGED */
+  constructor(origin: ObjectOrigin, known: ObjectState | undefined, parts: ClaimParts) {
+    this.#origin = origin;
+    this.#parts = parts;
+    this.known = known;
+    this.announcements = parts.queue.read(() => parts.rows.announcements(origin.id));
+  }
+
+  async *settledLineHashes(): AsyncIterable<LineHashes> {
+    const { queue, rows } = this.#parts;
+    const hashes = rows.settledLineHashes(this.#origin.id);
+    for (let next = queue.read(() => hashes.next()); !next.done; next = queue.read(() => hashes.next()))
+      yield next.value;
+  }
+
+  announce(announcement: Announcement): AnnouncementId {
+    const announcementId = this.#parts.nextAnnouncementId();
+    this.#parts.queue.add(() => {
+      this.#insertObject();
+      this.#insertAnnouncement(announcementId, announcement);
+    });
+    return announcementId;
+  }
+
+  settle(settlement: Settlement): void {
+    const { announcementId, position, lineHashes, acceptedCount, deadLetteredCount, newestEventMs } = settlement;
+    const { id, workspaceId } = this.#origin;
+    const { queue, statements, workspaces } = this.#parts;
+    queue.addLater(() => {
+      this.#insertObject();
+      if (announcementId !== undefined) statements.forgetAnnouncement.run(announcementId);
+      if (position !== undefined) this.#movePosition(position);
+      statements.count.run(acceptedCount, deadLetteredCount, id);
+      const hashes = toBlob(lineHashes);
+      statements.addLineHashes.run(hashes, checksumOf(id, hashes), id);
+      if (newestEventMs !== undefined) workspaces.noteEvent(workspaceId, newestEventMs);
+    });
+  }
+
+  finish(version: ObjectVersion, end: Position, stillAnnounced: readonly Announcement[]): void {
+    const { id } = this.#origin;
+    const { queue, statements, nextAnnouncementId } = this.#parts;
+    queue.add(() => {
+      this.#insertObject();
+      this.#movePosition(end);
+      statements.finish.run(version.etag, version.sizeBytes, version.modifiedAtMs, id);
+      statements.forgetAnnouncements.run(id);
+      for (const announcement of stillAnnounced) this.#insertAnnouncement(nextAnnouncementId(), announcement);
+    });
+  }
+
+  forget(): void {
+    const { id } = this.#origin;
+    const { queue, statements } = this.#parts;
+    queue.add(() => {
+      statements.forgetAnnouncements.run(id);
+      statements.forgetLineHashes.run(id);
+      statements.forgetObject.run(id);
+    });
+  }
+
+  async flush(signal: AbortSignal): Promise<void> {
+    await this.#parts.queue.flush(signal);
+  }
+
+  async release(): Promise<void> {
+    this.#parts.onRelease();
+  }
+
+  #insertObject(): void {
+    const { id, workspaceId, date } = this.#origin;
+    this.#parts.statements.insertObject.run(id, workspaceId ?? null, date ?? null);
+  }
+
+  #insertAnnouncement(announcementId: AnnouncementId, announcement: Announcement): void {
+    const { id } = this.#origin;
+    const { observedAtMs } = announcement;
+    const { lineHashes, occurrences } = announcementContent(announcement);
+    const checksum = checksumOf(announcementOwner(id, observedAtMs), Buffer.concat([lineHashes, occurrences]));
+    this.#parts.statements.announce.run(announcementId, id, observedAtMs, lineHashes, occurrences, checksum);
+  }
+
+  #movePosition({ offsetBytes, lineCount, digest }: Position): void {
+    this.#parts.statements.movePosition.run(offsetBytes, lineCount, digest, this.#origin.id);
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * Work that one process does for all: asks for the lead whenever it is not held.
+ */
+import type { DeliveryState, Lead, LedTask } from '../contracts/delivery-state.ts';
+
+export class Leadership {
+  readonly #state: Pick<DeliveryState, 'lead'>;
+  readonly #task: LedTask;
+  #lead: Lead | undefined;
+
+  constructor(state: Pick<DeliveryState, 'lead'>, task: LedTask) {
+    this.#state = state;
+    this.#task = task;
+  }
+
+  /** False while another process leads. */
+  async isHeld(): Promise<boolean> {
+    if (this.#lead === undefined || this.#lead.lost.aborted) this.#lead = await this.#state.lead(this.#task);
+    return this.#lead !== undefined;
+  }
+
+  async release(): Promise<void> {
+    await this.#lead?.release();
+    this.#lead = undefined;
+  }
+}

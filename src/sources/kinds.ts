@@ -1,0 +1,12 @@
+/**
+ * The kinds of source, by the name in their locations.
+ */
+import { type DirectoryLocation, directory } from './directory/index.ts';
+import { type S3Location, s3 } from './s3/index.ts';
+import type { SourceKind } from './source-kind.ts';
+
+export type SourceLocation = S3Location | DirectoryLocation;
+export type KindName = SourceLocation['kind'];
+export type LocationOf<Name extends KindName> = Extract<SourceLocation, { readonly kind: Name }>;
+
+export const kinds: { readonly [Name in KindName]: SourceKind<LocationOf<Name>> } = { s3, directory };

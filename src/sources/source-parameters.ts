@@ -1,0 +1,40 @@
+/**
+ * What the URL of a source says after its question mark: how often to list it, and how to map what it delivers.
+ */
+import { printable } from '../runtime/printable.ts';
+import { bad, duration, good, type Parsed } from '../runtime/variable.ts';
+
+export interface SourceParameters {
+  /** `?poll=`; undefined for `DATABRICKS_AUDIT_POLL_INTERVAL`. */
+  readonly pollIntervalMs?: number | undefined;
+  /** `?mapping=`: layers, joined by commas; undefined for `DATABRICKS_AUDIT_MAPPING`. */
+  readonly mapping?: string | undefined;
+}
+
+export const pollIntervalMinMs = 1000;
+
+const parsePoll = duration(pollIntervalMinMs, '60s');
+const known = ['mapping', 'poll'];
+
+/** @param query without the question mark; a comma in a value is written `%2C`, because commas separate sources. */
+export function parseSourceParameters(query: string): Parsed<SourceParameters> {
+  // A plus sign stands for itself: in a URL's query it would be a space, and paths of mapping files may hold one.
+  const parameters = new URLSearchParams(query.replaceAll('+', '%2B'));
+  const problems: string[] = [];
+  const unknown = [...parameters.keys()].filter((name) => !known.includes(name));
+  if (unknown.length > 0) {
+    problems.push(
+      `expected no parameters but ${known.join(' and ')} after the question mark, not ${printable(unknown.join(', '), 100)}`,
+    );
+  }
+  const repeated = known.filter((name) => parameters.getAll(name).length > 1);
+  if (repeated.length > 0) problems.push(`expected each parameter once: ${repeated.join(', ')}`);
+  const [poll, mapping] = [parameters.get('poll'), parameters.get('mapping')];
+  const parsedPoll = poll === null ? good(undefined) : parsePoll(poll);
+  if ('problem' in parsedPoll) problems.push(`poll=${printable(poll ?? '', 20)}: ${parsedPoll.problem}`);
+  if (mapping?.split(',').some((layer) => layer.trim() === '')) {
+    problems.push('mapping: expected names or paths of mapping layers, separated by %2C');
+  }
+  if (problems.length > 0 || 'problem' in parsedPoll) return bad(problems.join('; '));
+  return good({ pollIntervalMs: parsedPoll.value, mapping: mapping ?? undefined });
+}

@@ -1,0 +1,15 @@
+/**
+ * A process that begins to replay the dead-letter file of its first argument, marks the dead letters of the other arguments as
+ * done, one after the other, says so and waits to be killed.
+ */
+import type { DeadLetterLine } from '../../../src/export/dead-letters/dead-letter-files.ts';
+import { ReplayedFile } from '../../../src/export/dead-letters/replayed-file.ts';
+
+const [path = '', ...indexes] = process.argv.slice(2);
+const file = await ReplayedFile.open(path);
+if (file === undefined) throw new Error('the file is in use');
+const lines: DeadLetterLine[] = [];
+for await (const line of file.lines()) lines.push(line);
+for (const index of indexes) await file.markDone(lines.slice(Number(index), Number(index) + 1));
+console.log('marked');
+setInterval(() => {}, 1_000);

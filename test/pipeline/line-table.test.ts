@@ -1,0 +1,71 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { LineTable } from '../../src/pipeline/line-table.ts';
+
+/** Few lines, so that many are equal; words close to each other, so that they collide in the table. */
+const line = fc.record({ high: fc.nat(3), low: fc.nat(7) });
+
+describe('LineTable', () => {
+  it('counts how often each line was settled and met, as a plain count would', () => {
+    fc.assert(
+      fc.property(fc.array(line), fc.array(line), fc.boolean(), (settledLines, metLines, skips) => {
+        const table = new LineTable();
+        table.addSettled(Int32Array.from(settledLines.flatMap(({ high, low }) => [high, low])));
+        if (skips) table.skipSettled();
+        const count = (lines: typeof settledLines, { high, low }: { high: number; low: number }) =>
+          lines.filter((other) => other.high === high && other.low === low).length;
+        for (const [index, met] of metLines.entries()) {
+          const settledCount = count(settledLines, met);
+          const metCount = count(metLines.slice(0, index + 1), met) + (skips ? settledCount : 0);
+          expect(table.meet(met)).toEqual({ settledCount, metCount });
+        }
+        expect(table.settledCount).toBe(settledLines.length);
+      }),
+    );
+  });
+
+  it('keeps every count while it grows', () => {
+    const table = new LineTable();
+    const lines = Array.from({ length: 50_000 }, (_, i) => ({
+      high: Math.imul(i, 0x85ebca6b),
+      low: Math.imul(i, 0x9e3779b1),
+    }));
+    for (const met of lines) expect(table.meet(met).metCount).toBe(1);
+    for (const met of lines) expect(table.meet(met).metCount).toBe(2);
+  });
+
+  it('counts a line that is there hundreds of times, also when the table grows in between', () => {
+    const table = new LineTable();
+    const often = { high: 1, low: 2 };
+    table.addSettled(Int32Array.from(Array.from({ length: 300 }, () => [often.high, often.low]).flat()));
+    for (let metCount = 1; metCount <= 600; metCount++) {
+      expect(table.meet(often)).toEqual({ settledCount: 300, metCount });
+      table.meet({ high: 1, low: 100 + metCount });
+    }
+    table.skipSettled();
+    expect(table.meet(often)).toEqual({ settledCount: 300, metCount: 301 });
+  });
+
+  it('counts lines again that were met before the settled ones were known', () => {
+    const table = new LineTable();
+    table.meet({ high: 1, low: 1 });
+    table.addSettled(Int32Array.of(2, 1));
+    table.skipSettled();
+    expect(table.meet({ high: 1, low: 1 })).toEqual({ settledCount: 0, metCount: 2 });
+    expect(table.meet({ high: 2, low: 1 })).toEqual({ settledCount: 1, metCount: 2 });
+  });
+
+  it('refuses more different lines than it may hold, and says what to do', () => {
+    const table = new LineTable(3);
+    table.addSettled(Int32Array.of(1, 1, 1, 1, 2, 2));
+    table.meet({ high: 3, low: 3 });
+    expect(table.meet({ high: 1, low: 1 }).metCount).toBe(1);
+    const refused = expect.objectContaining({
+      code: 'ERR_OBJECT_TOO_LARGE',
+      message: expect.stringContaining('more than 3 different lines'),
+      hint: expect.stringContaining('Split it'),
+    });
+    expect(() => table.meet({ high: 4, low: 4 })).toThrow(refused);
+    expect(() => table.addSettled(Int32Array.of(5, 5))).toThrow(refused);
+  });
+});

@@ -1,0 +1,370 @@
+/**
+ * The commands as a user meets them: what they print, where, and their exit codes.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import packageJson from '../../../package.json' with { type: 'json' };
+import { runAgent, startAgent } from '../../support/agent-process.ts';
+import { auditLines, deliveryKey, deliveryScene, directoryPlace, s3Place } from '../../support/delivery-place.ts';
+import { answers } from '../../support/otlp-receiver.ts';
+import { startS3Server } from '../../support/s3-server.ts';
+
+const fromRoot = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+
+describe('ship', () => {
+  it('says how much was read, new, accepted and known, and ends with 0', async () => {
+    const { environment, place } = await scene();
+    const first = await runAgent(['ship'], environment);
+    expect(first).toMatchObject({ code: 0, stdout: '' });
+    expect(first.stderr).toMatch(/^Shipped after \d+\.\d s: 2 objects, 8 lines read$/m);
+    expect(first.stderr).toMatch(/^ {2}8 new: 8 accepted, 0 dead-lettered$/m);
+    expect(first.stderr).toMatch(/^ {2}0 already shipped; 0 objects unchanged$/m);
+
+    await place.deliver(deliveryKey('1'), auditLines(7));
+    const second = await runAgent(['ship'], environment);
+    expect(second.stderr).toContain(
+      '1 object, 7 lines read\n  2 new: 2 accepted, 0 dead-lettered\n  5 already shipped; 1 object unchanged\n',
+    );
+  });
+
+  it('takes sources from the command line before those of the environment', async () => {
+    const { environment, place, receiver } = await scene();
+    const { DATABRICKS_AUDIT_SOURCE: _, ...others } = environment;
+    expect(await runAgent(['ship', place.source], { ...others, DATABRICKS_AUDIT_SOURCE: '/nowhere' })).toMatchObject({
+      code: 0,
+    });
+    expect(receiver.accepted).toHaveLength(8);
+  });
+
+  it('ends with 1 and names the object when one is damaged, and ships what could be decoded', async () => {
+    const { environment, receiver, root } = await scene();
+    const key = deliveryKey('3', 'auditlogs_3.json.gz');
+    const whole = gzipSync(`${auditLines(2000, 300).join('\n')}\n`);
+    write(join(root, key), whole.subarray(0, whole.length / 2));
+    const { code, stderr } = await runAgent(['ship'], environment);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(new RegExp(`^  not read completely: file://.*${key}: .*`, 'm'));
+    expect(receiver.accepted.length).toBeGreaterThan(8 + 500);
+  });
+
+  it('ends with 1 when a source is not there, and says which variable to look at', async () => {
+    const { environment } = await scene();
+    const { code, log, stderr } = await runAgent(['ship', '/no/such/place'], environment);
+    expect(code).toBe(1);
+    expect(log[0]?.err).toMatchObject({
+      message: 'There is no file or directory at /no/such/place',
+      hint: expect.stringContaining('DATABRICKS_AUDIT_SOURCE'),
+    });
+    expect(stderr).toContain('some listings failed; see the log');
+  });
+
+  it('writes records to standard output and everything else to standard error with OTEL_LOGS_EXPORTER=console', async () => {
+    const { environment } = await scene();
+    const { code, stdout } = await runAgent(['ship'], { ...environment, OTEL_LOGS_EXPORTER: 'console' });
+    expect(code).toBe(0);
+    expect(recordBodies(stdout)).toHaveLength(8);
+  });
+});
+
+describe('a configuration with mistakes', () => {
+  it('is refused with all problems at once, secrets masked, before anything is read or sent: exit code 2', async () => {
+    const { environment, receiver } = await scene();
+    const { code, stdout, stderr } = await runAgent(['run'], {
+      ...environment,
+      DATABRICKS_AUDIT_SOURCE: 'gs://bucket',
+      DATABRICKS_AUDIT_POLL_INTERVAL: '5',
+      DATABRICKS_AUDIT_START: 'yesterday',
+      DATABRICKS_AUDIT_BATCH_RECORDS: '0',
+      OTEL_EXPORTER_OTLP_HEADERS: 'authorization Bearer s3cr3t',
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://user:hunter2@collector:4318',
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+    });
+    expect(code).toBe(2);
+    expect(stdout).toBe('');
+    expect(
+      stderr
+        .replace('ERR_CONFIGURATION: ', '')
+        .split('\n')
+        .slice(0, -2)
+        .map((line) => line.split(':')[0]),
+    ).toEqual([
+      'DATABRICKS_AUDIT_SOURCE',
+      'DATABRICKS_AUDIT_POLL_INTERVAL',
+      'DATABRICKS_AUDIT_START',
+      'DATABRICKS_AUDIT_BATCH_RECORDS',
+      'OTEL_EXPORTER_OTLP_ENDPOINT',
+      'OTEL_EXPORTER_OTLP_HEADERS',
+      'OTEL_EXPORTER_OTLP_PROTOCOL',
+    ]);
+    expect(stderr).toContain('expected a whole number from 1 to 100000, got "0"');
+    expect(stderr).not.toMatch(/s3cr3t|hunter2/);
+    expect(receiver.requests).toHaveLength(0);
+  });
+
+  it('is refused when the mapping file has mistakes: exit code 2, with file, line and column', async () => {
+    const { environment, root } = await scene();
+    const path = join(root, '.ours.yaml');
+    writeFileSync(path, 'attributes:\n  - nonsense: [\n');
+    const { code, stderr } = await runAgent(['run'], {
+      ...environment,
+      DATABRICKS_AUDIT_MAPPING: `databricks-audit,${path}`,
+    });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^ERR_MAPPING_FILE: /);
+    expect(stderr).toMatch(/\.ours\.yaml:\d+:\d+/);
+  });
+
+  it('with a variable of our prefix that nobody knows is a warning', async () => {
+    const { environment } = await scene();
+    const agent = startAgent(['run'], { ...environment, DATABRICKS_AUDIT_POLLINTERVAL: '5s' });
+    const warning = await agent.logged('Unknown DATABRICKS_AUDIT_ variables; check their spelling');
+    expect(warning).toMatchObject({ level: 'warn', variables: ['DATABRICKS_AUDIT_POLLINTERVAL'] });
+    expect(await agent.stop()).toMatchObject({ code: 0 });
+  });
+
+  it('never shows what stands behind the ? of an endpoint', async () => {
+    const { environment, receiver } = await scene();
+    const agent = startAgent(['run'], {
+      ...environment,
+      OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: `${receiver.url}/v1/logs?token=s3cr3t`,
+    });
+    expect(await agent.logged('Agent started')).toMatchObject({ url: `${receiver.url}/v1/logs` });
+    await agent.stop();
+    expect(agent.stderr).not.toContain('s3cr3t');
+  });
+});
+
+describe('preview', () => {
+  const sample = fromRoot(
+    'examples/sample-delivery/delivered/workspaceId=1234567890123456/date=2026-01-30/auditlogs_a41f.json',
+  );
+  const sampleLines = readFileSync(sample, 'utf8').trimEnd().split('\n');
+
+  it('prints the records of a file as OTLP/JSON lines when it is piped', async () => {
+    const { code, stdout, stderr } = await runAgent(['preview', sample], { DATABRICKS_AUDIT_REDACT: 'none' });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(recordBodies(stdout)).toEqual(sampleLines);
+  });
+
+  it('reads standard input, compressed or not', async () => {
+    for (const stdin of [readFileSync(sample), gzipSync(readFileSync(sample))]) {
+      const { code, stdout } = await runAgent(['preview', '-'], {}, { stdin });
+      expect(code).toBe(0);
+      expect(recordBodies(stdout)).toHaveLength(sampleLines.length);
+    }
+  });
+
+  it('says what is missing when the file is not there', async () => {
+    const { code, stdout, stderr } = await runAgent(['preview', '/no/such/file.json'], {});
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^ERR_SOURCE_NOT_FOUND: There is no file or directory at \/no\/such\/file\.json\n/);
+  });
+});
+
+describe('check', () => {
+  it('is content when everything is in place', async () => {
+    const { environment, receiver, place } = await scene();
+    const { code, stdout, stderr } = await runAgent(['check'], environment);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout.split('\n')).toEqual([
+      'ok      configuration is valid',
+      'ok      mapping databricks-audit is complete',
+      expect.stringMatching(/^ok {6}state directory .* can be written$/),
+      `ok      ${place.source} can be listed`,
+      expect.stringMatching(/^ok {6}file:\/\/.*auditlogs_1.json can be read$/),
+      `ok      ${receiver.url}/v1/logs takes OTLP logs`,
+      '',
+    ]);
+    expect(receiver.accepted).toHaveLength(0);
+  });
+
+  it('names the IAM action that is missing', async () => {
+    const s3 = await startS3Server();
+    onTestFinished(() => s3.stop());
+    const place = await s3Place(s3);
+    await place.deliver(deliveryKey(), auditLines(1));
+    const { environment } = await scene();
+    const withBucket = { ...environment, ...place.environment, DATABRICKS_AUDIT_SOURCE: place.source };
+    s3.fail({ operation: 'GetObject' }, { status: 403, code: 'AccessDenied' });
+    const reading = await runAgent(['check'], withBucket);
+    expect(reading.code).toBe(1);
+    expect(reading.stdout).toMatch(
+      /^FAILED {2}Could not read s3:.*: access denied \(s3:GetObject\)\n {8}Allow s3:GetObject /m,
+    );
+    expect(reading.stdout).toMatch(/^ok {6}.*takes OTLP logs$/m);
+    s3.fail({ operation: 'ListObjectsV2' }, { status: 403, code: 'AccessDenied' });
+    const listing = await runAgent(['check'], withBucket);
+    expect(listing.stdout).toMatch(
+      /^FAILED {2}Could not list s3:.*: access denied \(s3:ListBucket\)\n {8}Allow s3:ListBucket /m,
+    );
+  });
+
+  it.each([
+    [
+      'refuses the credentials',
+      answers.plain(401, 'no token'),
+      /HTTP 401: no token\n {8}Check OTEL_EXPORTER_OTLP_HEADERS/,
+    ],
+    ['has another path', answers.plain(404, 'not found'), /HTTP 404.*\n {8}A Collector takes logs at \/v1\/logs/],
+    ['cuts the connection', answers.cut(), /could not be reached.*\n {8}Check that the collector runs/],
+  ])('fails with a hint when the collector %s', async (_fault, answer, words) => {
+    const { environment, receiver } = await scene();
+    receiver.answerWhen(() => true, answer);
+    const { code, stdout } = await runAgent(['check'], environment);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^FAILED /m);
+    expect(stdout).toMatch(words);
+  });
+
+  it('tells of a state that was damaged, and of an agent that runs', async () => {
+    const { environment } = await scene();
+    writeFileSync(join(environment.DATABRICKS_AUDIT_STATE ?? '', 'delivery.db'), 'this is no database\n'.repeat(500));
+    const damaged = await runAgent(['check'], environment);
+    expect(damaged.stdout).toMatch(/^warning The state database was damaged and moved to /m);
+    const agent = startAgent(['run'], environment);
+    await agent.until('it holds the lock', () => agent.log.length > 0);
+    await agent.logged('Agent started');
+    await agent.until('check meets it', async () => {
+      const { code, stdout } = await runAgent(['check'], environment);
+      return code === 0 && /^warning Another process ships with the state directory/m.test(stdout);
+    });
+  });
+});
+
+describe('status', () => {
+  it('prints a row for each workspace and date, also while an agent runs', async () => {
+    const { environment, receiver } = await scene();
+    const agent = startAgent(['run'], environment);
+    await agent.until('all arrived', () => receiver.accepted.length === 8);
+    await agent.until('all is settled', async () =>
+      (await runAgent(['status'], environment)).stdout.includes('8 lines accepted'),
+    );
+    const { code, stdout } = await runAgent(['status'], environment);
+    expect(code).toBe(0);
+    expect(stdout.split('\n').slice(0, 4)).toEqual([
+      'workspace  date        objects  incomplete  accepted  dead-lettered',
+      '        1  2026-01-31        1           0         5              0',
+      '        2  2026-01-31        1           0         3              0',
+      '',
+    ]);
+    expect(stdout).toContain('8 lines accepted, 0 dead-lettered, 0 batches in flight or to be resent');
+    expect(stdout).toMatch(/^workspace {2}last event +newest object$/m);
+    expect(stdout).toMatch(
+      /^ +2 {2}2026-01-31T00:00:00\.202Z {2}\d+ (d|h|min|s) ago {2}2026-01-31T02:00:00\.000Z {2}\d+ (d|h|min|s) ago$/m,
+    );
+    expect(await agent.stop()).toMatchObject({ code: 0 });
+  });
+
+  it('prints one object with --json', async () => {
+    const { environment } = await scene();
+    await runAgent(['ship'], environment);
+    const beforeMs = Date.now();
+    const { stdout } = await runAgent(['status', '--json'], environment);
+    const { workspaces } = JSON.parse(stdout);
+    for (const { lastEventMs, lastEventAgeMs, newestObjectMs, newestObjectAgeMs } of workspaces) {
+      const atMs = lastEventMs + lastEventAgeMs;
+      expect(atMs).toBeGreaterThanOrEqual(beforeMs);
+      expect(atMs).toBeLessThanOrEqual(Date.now());
+      expect(newestObjectMs + newestObjectAgeMs).toBe(atMs);
+    }
+    expect(JSON.parse(stdout)).toMatchObject({
+      announcedBatchCount: 0,
+      announcedLineCount: 0,
+      deadLetters: [],
+      workspaces: [
+        { workspaceId: '1', lastEventMs: 1_769_817_600_004, newestObjectMs: Date.parse('2026-01-31T01:00:00Z') },
+        { workspaceId: '2', lastEventMs: 1_769_817_600_202, newestObjectMs: Date.parse('2026-01-31T02:00:00Z') },
+      ],
+      partitions: [
+        {
+          workspaceId: '1',
+          date: '2026-01-31',
+          objectCount: 1,
+          openObjectCount: 0,
+          acceptedCount: 5,
+          deadLetteredCount: 0,
+        },
+        {
+          workspaceId: '2',
+          date: '2026-01-31',
+          objectCount: 1,
+          openObjectCount: 0,
+          acceptedCount: 3,
+          deadLetteredCount: 0,
+        },
+      ],
+    });
+  });
+
+  it('ends with 1 and one sentence when there is no state, or none that can be read', async () => {
+    const { environment } = await scene();
+    const none = await runAgent(['status', '--json'], environment);
+    expect(none).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^No state in .*: nothing has been shipped with it yet\.\n$/),
+    });
+    writeFileSync(join(environment.DATABRICKS_AUDIT_STATE ?? '', 'delivery.db'), 'this is no database\n'.repeat(500));
+    const damaged = await runAgent(['status'], environment);
+    expect(damaged).toMatchObject({ code: 1, stdout: '' });
+    expect(damaged.stderr).toMatch(/^ERR_STATE_DAMAGED: The state database .* is damaged: .*\n.*\n$/);
+  });
+});
+
+describe('the command line', () => {
+  it('prints its version, and help that names every command and exit code', async () => {
+    expect(await runAgent(['--version'], {})).toMatchObject({ code: 0, stdout: `${packageJson.version}\n` });
+    const { code, stdout } = await runAgent(['--help'], {});
+    expect(code).toBe(0);
+    for (const word of ['run', 'ship', 'preview', 'check', 'status', 'DATABRICKS_AUDIT_SOURCE', 'Exit codes']) {
+      expect(stdout).toContain(word);
+    }
+  });
+
+  it('refuses a command that it does not know', async () => {
+    const { code, stderr } = await runAgent(['reship'], { DATABRICKS_AUDIT_SOURCE: '.' });
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: "error: unknown command 'reship'; run with --help for a list of commands\n",
+    });
+  });
+});
+
+describe('the sample delivery of npm start', () => {
+  it('ships 15 records, then the 2 that were added, then none', async () => {
+    expect(packageJson.scripts.start).toBe('node examples/sample-delivery.ts');
+    const { code, stdout, stderr } = await runAgent([], {}, { script: fromRoot('examples/sample-delivery.ts') });
+    expect(code).toBe(0);
+    expect(
+      [...stderr.matchAll(/(\d+) new: (\d+) accepted, 0 dead-lettered/g)].map(([, read, sent]) => [read, sent]),
+    ).toEqual([
+      ['15', '15'],
+      ['2', '2'],
+      ['0', '0'],
+    ]);
+    expect(stdout.trimEnd().split('\n')).toHaveLength(17);
+  });
+});
+
+/** Two workspaces with five lines and three. */
+async function scene() {
+  const place = directoryPlace();
+  await place.deliver(deliveryKey('1'), auditLines(5));
+  await place.deliver(deliveryKey('2', 'auditlogs_2.json.gz'), auditLines(3, 200));
+  return { ...(await deliveryScene(place)), root: place.source };
+}
+
+function write(path: string, content: Uint8Array): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, content);
+}
+
+function recordBodies(stdout: string): unknown[] {
+  return stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line).resourceLogs[0].scopeLogs[0].logRecords[0].body.stringValue);
+}

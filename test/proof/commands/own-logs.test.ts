@@ -1,0 +1,63 @@
+/**
+ * The agent's own log on its way to the collector.
+ */
+import { expect, it, onTestFinished } from 'vitest';
+import { type Environment, startAgent } from '../../support/agent-process.ts';
+import { auditLines, deliveryKey, directoryPlace } from '../../support/delivery-place.ts';
+import { answers, type OtlpReceiver, startOtlpReceiver } from '../../support/otlp-receiver.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+it('arrives as a service of its own, with severity and fields, and stays on standard error', async () => {
+  const { receiver, environment } = await scene();
+  const agent = startAgent(['run'], { ...environment, OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test' });
+  const own = () => receiver.accepted.filter(({ uid }) => uid === undefined);
+  await agent.until('the log arrives', () => own().some(({ body }) => body === 'Agent started'));
+  await agent.until('the lines arrive', () => receiver.acceptedUids().length === 3);
+  expect(await agent.logged('Agent started')).toMatchObject({ level: 'info' });
+  const begin = own().find(({ body }) => body === 'Agent started');
+  expect(begin?.record).toMatchObject({ severityText: 'INFO' });
+  expect(begin?.json).toContain('"databricks-audit-otel"');
+  expect(begin?.json).toContain('deployment.environment.name');
+  expect(begin?.json).toContain('http/protobuf');
+});
+
+it('never speaks of itself: a collector that takes nothing makes no more lines than without it', async () => {
+  const { receiver, environment } = await scene();
+  receiver.answerWhen(() => true, answers.status(400, 'not this'));
+  const agent = startAgent(['run'], environment);
+  await agent.logged('The collector refused a record for good; it is in the dead letters');
+  await agent.until('own logs were refused', () => receiver.requests.some(({ records }) => isOwn(records)));
+  const ownRequests = receiver.requests.filter(({ records }) => isOwn(records)).length;
+  const lineCount = agent.log.length;
+  const { log } = await agent.stop();
+  expect(log.length - lineCount).toBeLessThanOrEqual(2); // Stopping, stopped.
+  expect(ownRequests).toBeLessThan(10);
+  expect(agent.stderr).not.toMatch(/own log/i);
+});
+
+it('does not hold up the end when the collector is gone', async () => {
+  const { receiver, environment } = await scene();
+  await receiver.close();
+  const agent = startAgent(['run'], { ...environment, OTEL_METRICS_EXPORTER: 'otlp' });
+  await agent.logged('The collector does not take records; shipping waits and nothing is lost');
+  const { code, log } = await agent.stop();
+  expect({ code, last: log.at(-1)?.msg }).toEqual({ code: 0, last: 'Stopped; the state has been saved' });
+});
+
+function isOwn(records: OtlpReceiver['accepted']): boolean {
+  return records.some(({ uid }) => uid === undefined);
+}
+
+async function scene(): Promise<{ receiver: OtlpReceiver; environment: Environment }> {
+  const receiver = await startOtlpReceiver();
+  onTestFinished(() => receiver.close());
+  const place = directoryPlace();
+  await place.deliver(deliveryKey(), auditLines(3));
+  const environment = {
+    DATABRICKS_AUDIT_SOURCE: place.source,
+    DATABRICKS_AUDIT_STATE: temporaryDirectory(),
+    DATABRICKS_AUDIT_SELF_LOGS: 'otlp',
+    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+  };
+  return { receiver, environment };
+}

@@ -1,0 +1,247 @@
+/**
+ * `reconcile` as an auditor uses it: what is in the bucket against what the state, and a backend, say.
+ */
+import { utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { expect, it, onTestFinished } from 'vitest';
+import { checksumOf } from '../../../src/delivery/row-checksum.ts';
+import { type Environment, runAgent, startAgent } from '../../support/agent-process.ts';
+import { startElasticsearchServer, startLokiServer } from '../../support/backend-servers.ts';
+import { expectNothingLost, repeatedUids } from '../../support/deliveries.ts';
+import { auditLines, deliveryKey, deliveryScene, directoryPlace, s3Place } from '../../support/delivery-place.ts';
+import { answers } from '../../support/otlp-receiver.ts';
+import { startS3Server } from '../../support/s3-server.ts';
+
+/** Two workspaces, shipped: 7 lines in two objects, and 4 compressed ones. */
+async function shippedScene() {
+  const place = directoryPlace();
+  const scene = await deliveryScene(place);
+  await place.deliver(deliveryKey('1'), auditLines(5));
+  await place.deliver(deliveryKey('1', 'auditlogs_2.json', '2026-02-01'), auditLines(2, 100));
+  await place.deliver(deliveryKey('2', 'auditlogs_3.json.gz'), auditLines(4, 200, { workspaceId: '2' }));
+  expect(await runAgent(['ship'], scene.environment)).toMatchObject({ code: 0 });
+  expect(scene.receiver.accepted).toHaveLength(11);
+  return { ...scene, root: place.source };
+}
+
+async function reconcileJson(environment: Environment, ...more: string[]) {
+  const { code, stdout, stderr } = await runAgent(['reconcile', '--json', ...more], environment);
+  return { code, stderr, found: stdout === '' ? undefined : JSON.parse(stdout) };
+}
+
+/** Changes the state behind the agent's back, by somebody who knows how it protects itself. */
+function tamper(stateDirectory: string, sql: string): void {
+  const database = new DatabaseSync(join(stateDirectory, 'delivery.db'));
+  database.function('checksum', (owner, content) => checksumOf(String(owner), content as Uint8Array));
+  database.exec(sql);
+  const uri = '(SELECT uri FROM object WHERE object_id = line_hashes.object_id)';
+  database.exec(`UPDATE line_hashes SET checksum = checksum(${uri}, hashes)`);
+  database.close();
+}
+
+it('accounts for every line of every workspace and date, and ends with 0', async () => {
+  const { environment } = await shippedScene();
+  const { code, stdout, stderr } = await runAgent(['reconcile'], environment);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toBe(`workspace  date        objects  lines  accepted  dead-lettered  in flight  missing
+        1  2026-01-31        1      5         5              0          0        0
+        1  2026-02-01        1      2         2              0          0        0
+        2  2026-01-31        1      4         4              0          0        0
+total                        3     11        11              0          0        0
+
+All 11 lines accounted for.
+`);
+  const january = await reconcileJson(environment, '--before', '2026-02-01');
+  expect(january.found.totals).toMatchObject({ objectCount: 2, lineCount: 9 });
+});
+
+it('names the object and the first line that is missing, and repairs that and nothing else', async () => {
+  const { environment, receiver, place } = await shippedScene();
+  await place.deliver(deliveryKey('1'), auditLines(8));
+  const before = await runAgent(['reconcile'], environment);
+  expect(before.code).toBe(1);
+  expect(before.stdout).toMatch(/auditlogs_1\.json: 3 lines missing; first at line 6, uid [0-9a-f]{64}$/m);
+  expect(before.stdout).toContain('3 of 14 lines not accounted for.');
+
+  const repair = await runAgent(['reconcile', '--repair'], environment);
+  expect(repair.code).toBe(0);
+  expect(repair.stdout).toContain('All 14 lines accounted for. 3 lines shipped by this repair.');
+  expectNothingLost(receiver, [...auditLines(8), ...auditLines(2, 100), ...auditLines(4, 200, { workspaceId: '2' })]);
+  expect(repeatedUids(receiver)).toEqual([]);
+  expect((await reconcileJson(environment)).code).toBe(0);
+});
+
+/** By its name: objects are shipped side by side, so none of them is the first in every run. */
+const tampered = "object_id = (SELECT object_id FROM object WHERE uri LIKE '%/auditlogs_1.json')";
+const firstHashes = `line_hashes_id = (SELECT min(line_hashes_id) FROM line_hashes WHERE ${tampered})`;
+
+it.each([
+  ['lost the hashes of some lines', `UPDATE line_hashes SET hashes = substr(hashes, 1, 8) WHERE ${firstHashes}`, 2],
+  [
+    'has the hash of another line',
+    `UPDATE line_hashes SET hashes = CAST(x'0102030405060708' || substr(hashes, 9) AS BLOB) WHERE ${firstHashes}`,
+    1,
+  ],
+  ['never heard of an object', `DELETE FROM line_hashes WHERE ${tampered}; DELETE FROM object WHERE ${tampered}`, 5],
+])('finds and repairs what the agent would never look at again: the state %s', async (_what, sql, missingCount) => {
+  const { environment, receiver, stateDirectory } = await shippedScene();
+  tamper(stateDirectory, sql);
+  const { code, found } = await reconcileJson(environment);
+  expect(code).toBe(1);
+  expect(found.totals.missingCount).toBe(missingCount);
+  expect(found.differences).toEqual([
+    expect.objectContaining({ object: expect.stringContaining('auditlogs_1.json'), missingCount }),
+  ]);
+  expect((await runAgent(['reconcile', '--repair'], environment)).code).toBe(0);
+  expect(receiver.accepted).toHaveLength(11 + missingCount);
+  expect((await reconcileJson(environment)).code).toBe(0);
+});
+
+it('verifies by digest what is older than the look-back, and says when that is not possible', async () => {
+  const { environment, place, stateDirectory } = await shippedScene();
+  tamper(stateDirectory, 'UPDATE object SET has_line_hashes = 0; DELETE FROM line_hashes');
+  expect((await reconcileJson(environment)).code).toBe(0);
+  await place.deliver(deliveryKey('1'), auditLines(6));
+  expect((await reconcileJson(environment)).found.totals).toMatchObject({ missingCount: 1, unverifiedCount: 0 });
+  await place.deliver(deliveryKey('1'), auditLines(6).reverse());
+  const { code, found } = await reconcileJson(environment);
+  expect(code).toBe(1);
+  expect(found.totals).toMatchObject({ missingCount: 0, unverifiedCount: 6 });
+  const { stdout } = await runAgent(['reconcile'], environment);
+  expect(stdout).toMatch(
+    /auditlogs_1\.json: 6 lines cannot be verified: the object was rewritten after the look-back$/m,
+  );
+  expect((await runAgent(['reconcile', '--repair'], environment)).code).toBe(0);
+});
+
+it('counts lines that were settled and are no longer in an object, without calling that a difference', async () => {
+  const { environment, place } = await shippedScene();
+  await place.deliver(deliveryKey('1'), auditLines(2));
+  const { code, found } = await reconcileJson(environment);
+  expect(code).toBe(0);
+  expect(found.totals).toMatchObject({ goneCount: 3, missingCount: 0 });
+});
+
+it('counts dead letters as accounted for, and lines under way of a running agent as no difference', async () => {
+  const { environment, receiver, place } = await shippedScene();
+  const poison = auditLines(1, 300, { actionName: 'poison' });
+  receiver.answerWhen(({ records }) => records.some(({ body }) => body?.includes('poison')), answers.status(400, 'no'));
+  receiver.answerWhen(({ records }) => records.some(({ body }) => body?.includes('request-400')), answers.hang());
+  await place.deliver(deliveryKey('3', 'auditlogs_4.json'), poison);
+  await place.deliver(deliveryKey('4', 'auditlogs_5.json'), auditLines(2, 400));
+  const agent = startAgent(['run'], environment);
+  await agent.until('the last one is under way', () => receiver.requests.at(-1)?.records.length === 2);
+  await agent.until('the dead letter is settled', async () => (await reconcileJson(environment)).code === 0);
+  const { found } = await reconcileJson(environment);
+  expect(found.totals).toMatchObject({
+    lineCount: 14,
+    acceptedCount: 11,
+    deadLetteredCount: 1,
+    inFlightCount: 2,
+    missingCount: 0,
+  });
+  const repair = await runAgent(['reconcile', '--repair'], environment);
+  expect(repair).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/^ERR_STATE_LOCKED: /m) });
+});
+
+it('lets a delivery of this moment wait for the agent', async () => {
+  const { environment, place, root } = await shippedScene();
+  const key = deliveryKey('5', 'auditlogs_6.json');
+  await place.deliver(key, auditLines(2, 500));
+  expect((await reconcileJson(environment)).code).toBe(1);
+  const now = new Date();
+  utimesSync(join(root, key), now, now);
+  const { code, found } = await reconcileJson(environment);
+  expect(code).toBe(0);
+  expect(found.totals).toMatchObject({ waitingCount: 2, missingCount: 0 });
+});
+
+it('reads a bucket, and names what it cannot read', async () => {
+  const s3 = await startS3Server();
+  onTestFinished(() => s3.stop());
+  const place = await s3Place(s3);
+  const { environment } = await deliveryScene(place);
+  await place.deliver(deliveryKey('1'), auditLines(5));
+  await place.deliver(deliveryKey('2', 'auditlogs_2.json.gz'), auditLines(3, 200));
+  await runAgent(['ship'], environment);
+  expect((await reconcileJson(environment)).code).toBe(0);
+  s3.before({ operation: 'GetObject', path: /auditlogs_1/, times: 1 }, () =>
+    place.deliver(deliveryKey('1'), auditLines(6)),
+  );
+  const overwritten = await reconcileJson(environment);
+  expect(overwritten).toMatchObject({ code: 0, found: { totals: { lineCount: 9, waitingCount: 1 }, changing: [] } });
+  s3.fail({ operation: 'GetObject', path: /auditlogs_2/ }, { status: 403, code: 'AccessDenied' });
+  const { code, found } = await reconcileJson(environment);
+  expect(code).toBe(1);
+  expect(found.unreadable).toEqual([
+    { name: expect.stringContaining('auditlogs_2'), reason: expect.stringContaining('access denied') },
+  ]);
+});
+
+it('finds every accepted line in Loki, page by page, and names the first that is not there', async () => {
+  const { environment, receiver, place } = await shippedScene();
+  const noTime = '{"serviceName":"clusters"}';
+  await place.deliver(deliveryKey('1', 'auditlogs_7.json'), [noTime, noTime]);
+  receiver.answerWhen(
+    ({ records }) => records.some(({ body }) => body?.includes('request-777')),
+    answers.status(400, 'no'),
+  );
+  await place.deliver(deliveryKey('1', 'auditlogs_8.json'), auditLines(1, 777));
+  await runAgent(['ship'], environment);
+  let records = [...receiver.accepted];
+  const loki = await startLokiServer(() => records);
+  const against = ['--against', `loki=${loki.url}`];
+  const whole = await reconcileJson(
+    { ...environment, DATABRICKS_AUDIT_AGAINST_HEADERS: 'x-scope-orgid=audit' },
+    ...against,
+  );
+  expect(whole).toMatchObject({ code: 0, found: { totals: { expectedInBackendCount: 13, missingInBackendCount: 0 } } });
+  expect(loki.requests[0]?.headers).toMatchObject({ 'x-scope-orgid': 'audit' });
+
+  const lost = records[3];
+  records = [...records.filter((record) => record !== lost), ...records.slice(0, 2)];
+  const { code, stdout } = await runAgent(['reconcile', ...against], environment);
+  expect(code).toBe(1);
+  expect(stdout).toContain(`Loki at ${loki.url}: 12 of 13 accepted lines found, 1 missing, 2 duplicates`);
+  expect(stdout).toContain(`first missing: uid ${lost?.uid} in file://`);
+});
+
+it.each([[false], [true]])('finds every accepted line in Elasticsearch, the uid being the _id: %s', async (uidIsId) => {
+  const { environment, receiver } = await shippedScene();
+  let records = [...receiver.accepted];
+  const elasticsearch = await startElasticsearchServer(() => records, { uidIsId });
+  elasticsearch.failNext(503);
+  const against = ['--against', `elasticsearch=${elasticsearch.url}/logs-audit*`];
+  expect(await reconcileJson(environment, ...against)).toMatchObject({
+    code: 0,
+    found: { totals: { expectedInBackendCount: 11, missingInBackendCount: 0 } },
+  });
+  expect(elasticsearch.requests.at(-1)?.path).toBe('/logs-audit*/_search');
+  const [lost, ...others] = records;
+  records = others;
+  const { code, found } = await reconcileJson(environment, ...against);
+  expect(code).toBe(1);
+  expect(found.backend.firstMissing).toMatchObject({ uid: lost?.uid });
+});
+
+it('explains what it cannot do', async () => {
+  const { environment } = await shippedScene();
+  const noState = await runAgent(['reconcile'], { ...environment, DATABRICKS_AUDIT_STATE: '/no/such/state' });
+  expect(noState).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/^ERR_STATE_NOT_FOUND: /) });
+  for (const [options, words] of [
+    [['--from', 'yesterday'], '--from: expected a date such as 2026-01-31, got "yesterday"'],
+    [['--against', 'splunk=http://x'], '--against: expected loki=<url> or elasticsearch=<url>'],
+    [['--against', 'loki=http://user:hunter2@x'], '--against: expected a URL without user name and password'],
+  ] as const) {
+    const { code, stderr } = await runAgent(['reconcile', ...options], environment);
+    expect(code).toBe(2);
+    expect(stderr).toContain(words);
+    expect(stderr).not.toContain('hunter2');
+  }
+  const unreachable = await runAgent(['reconcile', '--against', 'loki=http://127.0.0.1:9'], environment);
+  expect(unreachable).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^ERR_BACKEND_READ: Loki at .* could not be queried: /),
+  });
+});

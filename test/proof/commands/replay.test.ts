@@ -1,0 +1,134 @@
+/**
+ * Dead letters, from the refusal to the day on which they are sent again.
+ */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { runAgent, startAgent } from '../../support/agent-process.ts';
+import { expectNothingLost, expectRepeatsAreEqual, repeatedUids } from '../../support/deliveries.ts';
+import { auditLines, deliveryKey, deliveryScene, directoryPlace } from '../../support/delivery-place.ts';
+import { answers, type ReceivedRequest } from '../../support/otlp-receiver.ts';
+
+const has = (text: string) => (request: ReceivedRequest) => request.records.some(({ body }) => body?.includes(text));
+
+/** Ten lines, of which four were refused: three as too old, one as too long. */
+async function refusedScene(more: Record<string, string> = {}) {
+  const place = directoryPlace();
+  const scene = await deliveryScene(place, more);
+  const lines = [
+    ...auditLines(3, 0, {
+      kind: 'late',
+      requestParams: { list: [1, { a: true }], ratio: 0.5, big: 12345678901234567890n.toString() },
+    }),
+    ...auditLines(1, 3, { kind: 'long' }),
+    ...auditLines(6, 4),
+  ];
+  await place.deliver(deliveryKey(), lines);
+  scene.receiver.answerWhen(has('"late"'), answers.status(400, 'entry too far behind'));
+  scene.receiver.answerWhen(has('"long"'), answers.status(413, 'too large'));
+  const letters = () => readdirSync(join(scene.stateDirectory, 'dead-letters'));
+  return { ...scene, lines, letters };
+}
+
+it.each(['http/protobuf', 'http/json'])(
+  'sends refused records again over %s, byte for byte as they were sent first',
+  async (protocol) => {
+    const { environment, receiver, lines, letters } = await refusedScene({ OTEL_EXPORTER_OTLP_PROTOCOL: protocol });
+    expect((await runAgent(['ship'], environment)).code).toBe(1);
+    expect(receiver.accepted).toHaveLength(6);
+    receiver.acceptAgain();
+    const dry = await runAgent(['replay', '--dry-run'], environment);
+    expect(dry).toMatchObject({ code: 0, stderr: '' });
+    expect(dry.stdout.replaceAll(/\d{4}-\d\d-\d\d/g, '<date>').split('\n')).toEqual([
+      expect.stringMatching(/^rejected +status {2}records {2}reason$/),
+      expect.stringMatching(/^<date> +400 +3 {2}HTTP 400: entry too far behind$/),
+      expect.stringMatching(/^<date> +413 +1 {2}HTTP 413: too large$/),
+      '',
+      '4 dead letters would be resent.',
+      '',
+    ]);
+    expect(receiver.accepted).toHaveLength(6);
+    const { code, stdout } = await runAgent(['replay'], environment);
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: '4 dead letters resent: 4 accepted, 0 rejected again and kept.\n',
+    });
+    expectNothingLost(receiver, lines);
+    expectRepeatsAreEqual(receiver);
+    expect(letters()).toEqual([]);
+    expect((await runAgent(['replay'], environment)).stdout).toMatch(/^0 dead letters resent/);
+  },
+);
+
+it('chooses by reason, status and day, keeps the others, and keeps what is refused again with its new reason', async () => {
+  const { environment, receiver, letters } = await refusedScene();
+  await runAgent(['ship'], environment);
+  const none = await runAgent(['replay', '--before', '2026-01-01', '--json'], environment);
+  expect(JSON.parse(none.stdout)).toMatchObject({ selectedCount: 0, otherCount: 4 });
+  receiver.acceptAgain();
+  receiver.answerWhen(has('request-1"'), answers.status(400, 'still no'));
+  const late = await runAgent(['replay', '--reason', 'FAR behind', '--json'], environment);
+  expect(late.code).toBe(1);
+  expect(JSON.parse(late.stdout)).toMatchObject({ selectedCount: 3, acceptedCount: 2, refusedCount: 1, otherCount: 1 });
+  const { stdout } = await runAgent(['replay', '--dry-run', '--json'], environment);
+  expect(
+    JSON.parse(stdout).groups.map(({ reason, count }: { reason: string; count: number }) => [reason, count]),
+  ).toEqual([
+    ['HTTP 413: too large', 1],
+    ['HTTP 400: still no', 1],
+  ]);
+  receiver.acceptAgain();
+  expect(JSON.parse((await runAgent(['replay', '--status', '413', '--json'], environment)).stdout)).toMatchObject({
+    selectedCount: 1,
+    acceptedCount: 1,
+  });
+  expect(letters()).toHaveLength(1);
+  expect(repeatedUids(receiver)).toEqual([]);
+  for (const [option, value] of [
+    ['--status', 'bad'],
+    ['--from', '31.1.2026'],
+  ] as const) {
+    expect(await runAgent(['replay', option, value], environment)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(`${option}: expected `),
+    });
+  }
+});
+
+it('is killed while a request is under way, and repeats that request and no other', async () => {
+  const { environment, receiver, lines } = await refusedScene({ DATABRICKS_AUDIT_BATCH_RECORDS: '1' });
+  await runAgent(['ship'], environment);
+  receiver.acceptAgain();
+  const before = receiver.requests.length;
+  receiver.answerWhen(has('request-2"'), answers.hold(new Promise(() => {})));
+  const replay = startAgent(['replay'], environment);
+  await replay.until('the third request is under way', () => receiver.requests.length === before + 3);
+  await replay.kill();
+  receiver.acceptAgain();
+  const rest = await runAgent(['replay', '--json'], environment);
+  expect(JSON.parse(rest.stdout)).toMatchObject({ selectedCount: 2, acceptedCount: 2 });
+  expectNothingLost(receiver, lines);
+  expectRepeatsAreEqual(receiver);
+  expect(repeatedUids(receiver)).toEqual([]);
+});
+
+it('leaves the file alone that a running agent writes, and sends it when the agent is gone', async () => {
+  const { environment, receiver, place, lines } = await refusedScene();
+  const agent = startAgent(['run'], environment);
+  await agent.until('four are dead letters', () => receiver.accepted.length === 6);
+  await agent.until('they are on the disk', async () =>
+    (await runAgent(['replay', '--dry-run'], environment)).stdout.includes('4 dead letters would'),
+  );
+  const beside = await runAgent(['replay'], environment);
+  expect(beside.code).toBe(1);
+  expect(beside.stdout).toMatch(/^0 dead letters resent.*\nSkipped because it is in use: .*-1\.jsonl\n$/);
+  const later = auditLines(1, 50, { kind: 'late' });
+  await place.deliver(deliveryKey('1', 'auditlogs_2.json'), later);
+  await agent.until('the agent goes on writing to it', async () =>
+    (await runAgent(['replay', '--dry-run'], environment)).stdout.includes('5 dead letters would'),
+  );
+  await agent.kill();
+  receiver.acceptAgain();
+  expect((await runAgent(['replay'], environment)).stdout).toMatch(/^5 dead letters resent: 5 accepted/);
+  expectNothingLost(receiver, [...lines, ...later]);
+});

@@ -1,0 +1,190 @@
+/**
+ * Promise 2, on the real process: what Databricks overwrites and delivers again yields the added lines and nothing else.
+ */
+import { appendFileSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type AgentProcess, runAgent, startAgent } from '../../support/agent-process.ts';
+import { bodiesOf, repeatedUids } from '../../support/deliveries.ts';
+import {
+  auditLines,
+  type DeliveryPlace,
+  deliveryKey,
+  deliveryScene,
+  directoryPlace,
+  s3Place,
+} from '../../support/delivery-place.ts';
+import type { OtlpReceiver } from '../../support/otlp-receiver.ts';
+import { type S3Server, startS3Server } from '../../support/s3-server.ts';
+
+let s3: S3Server;
+beforeAll(async () => {
+  s3 = await startS3Server();
+});
+afterAll(() => s3.stop());
+
+describe.each([
+  { name: 'a directory', placeOf: async () => directoryPlace() },
+  { name: 'a bucket', placeOf: () => s3Place(s3) },
+])('the long-running agent on $name', ({ placeOf }) => {
+  it.each([
+    ['plain', 'auditlogs_1.json'],
+    ['gzip', 'auditlogs_1.json.gz'],
+  ])('ships of an overwritten object (%s) the added lines only', async (_encoding, name) => {
+    const place = await placeOf();
+    const key = deliveryKey('1', name);
+    const { receiver, arrivals } = await startRun(place);
+    const deliver = async (lines: readonly string[], added: readonly string[]) => {
+      await place.deliver(key, lines);
+      expect(await arrivals(added.length)).toEqual(added);
+    };
+    const [first, second, inserted] = [auditLines(5), auditLines(3, 5), auditLines(2, 50)];
+    await deliver(first, first);
+    await deliver([...first, ...second], second);
+    await deliver([...inserted, ...second, ...first], inserted);
+    // A line that is there twice now was delivered twice.
+    await deliver([...inserted, ...second, ...first, ...inserted], inserted);
+    expect(repeatedUids(receiver)).toEqual([]);
+    expect(receiver.accepted).toHaveLength(12);
+  });
+
+  it('ships nothing when the same content is delivered again, or less of it', async () => {
+    const place = await placeOf();
+    const { agent, receiver, arrivals } = await startRun(place);
+    const visits = () => agent.log.filter(({ msg, status }) => msg === 'Object visited' && status === 'settled').length;
+    const lines = auditLines(6);
+    // S3 gives the same content the same ETag, so a change of order stands for it there.
+    for (const content of [lines, lines.toReversed(), lines.slice(0, 3), lines]) {
+      const before = visits();
+      await place.deliver(deliveryKey(), content);
+      await agent.until('the delivery was read to its end', () => visits() > before);
+    }
+    expect(await arrivals(0)).toEqual(lines);
+    await place.deliver(deliveryKey(), [...lines, ...auditLines(1, 99)]);
+    expect(await arrivals(1)).toEqual(auditLines(1, 99));
+    expect(receiver.accepted).toHaveLength(7);
+  });
+});
+
+describe('a poll', () => {
+  // 5,000 objects make the same point and take the test server ten times as long to list.
+  it('reads none of 500 unchanged objects', async () => {
+    const place = await s3Place(s3);
+    const keys = Array.from({ length: 500 }, (_, i) => deliveryKey(String(i % 5), `auditlogs_${i}.json`));
+    for (const [index, key] of keys.entries()) await place.deliver(key, auditLines(1, index));
+    const { agent, arrivals } = await startRun(place);
+    await arrivals(500);
+    await agent.until('the first listing is through', async () => await isQuiet());
+    s3.clearRequests();
+    // A poll is one listing of the bucket and one of each workspace.
+    await agent.until('two more polls are done', () => s3.count('ListObjectsV2') >= 2 * (1 + 5));
+    expect(s3.count('GetObject')).toBe(0);
+    await place.deliver(keys[250] ?? '', auditLines(2, 250));
+    await arrivals(1);
+    expect(s3.count('GetObject')).toBe(1);
+  });
+
+  it('of a restarted agent reads none of them either', async () => {
+    const place = await s3Place(s3);
+    for (let i = 0; i < 20; i++) await place.deliver(deliveryKey('1', `auditlogs_${i}.json`), auditLines(1, i));
+    const { receiver, environment } = await setting(place);
+    expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
+    s3.clearRequests();
+    expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
+    expect(s3.count('GetObject')).toBe(0);
+    expect(receiver.accepted).toHaveLength(20);
+  });
+});
+
+describe('a file that is written in place', () => {
+  it('yields each whole line once, and a half-written one when it is complete', async () => {
+    const { append, arrivals, receiver, twoPolls } = await startOnFile();
+    const [first = '', second = '', third = ''] = auditLines(3);
+    append(`${first}\n${second.slice(0, 40)}`);
+    expect(await arrivals(1)).toEqual([first]);
+    append(`${second.slice(40)}\n${third.slice(0, 10)}`);
+    expect(await arrivals(1)).toEqual([second]);
+    append(`${third.slice(10)}\n`);
+    expect(await arrivals(1)).toEqual([third]);
+    await twoPolls();
+    expect(bodiesOf(receiver.requests).filter((body) => body !== marker)).toHaveLength(3);
+  });
+
+  it('yields a last line without a newline once the file has been still for two polls', async () => {
+    const { append, arrivals, receiver } = await startOnFile();
+    const [first = '', last = '', next = ''] = auditLines(3);
+    append(`${first}\n${last}`);
+    expect(await arrivals(1)).toEqual([first]);
+    expect(receiver.accepted).toHaveLength(1);
+    expect(await arrivals(1)).toEqual([last]);
+    append(`\n${next}\n`);
+    expect(await arrivals(1)).toEqual([next]);
+    expect(receiver.accepted).toHaveLength(3);
+  });
+
+  it('is not taken while it has a temporary name, and whole once it is renamed', async () => {
+    const { path, arrivals, twoPolls } = await startOnFile();
+    const lines = auditLines(3);
+    writeFileSync(`${path}.tmp`, `${lines.join('\n')}\n`);
+    await twoPolls();
+    expect(await arrivals(0)).toEqual([marker, marker]);
+    renameSync(`${path}.tmp`, path);
+    expect(await arrivals(3)).toEqual(lines);
+  });
+});
+
+function setting(place: DeliveryPlace) {
+  // Everything in one request, so that lines arrive in the order of the object.
+  return deliveryScene(place, { DATABRICKS_AUDIT_BATCH_RECORDS: '512', OTEL_LOG_LEVEL: 'debug' });
+}
+
+interface Run {
+  readonly agent: AgentProcess;
+  readonly receiver: OtlpReceiver;
+  /** Waits for so many records more and gives the bodies of those that came since the last call. */
+  arrivals(count: number): Promise<(string | undefined)[]>;
+}
+
+async function startRun(place: DeliveryPlace): Promise<Run> {
+  const { receiver, environment } = await setting(place);
+  const agent = startAgent(['run'], environment);
+  let taken = 0;
+  return {
+    agent,
+    receiver,
+    async arrivals(count) {
+      const from = taken;
+      await agent.until(`${count} records arrived`, () => receiver.accepted.length >= from + count);
+      taken = receiver.accepted.length;
+      return receiver.accepted.slice(from).map(({ body }) => body);
+    },
+  };
+}
+
+const marker = '{"serviceName":"marker"}';
+
+/** An agent on a directory in which one file is being written. */
+async function startOnFile() {
+  const place = directoryPlace();
+  const root = place.source;
+  const path = join(root, deliveryKey());
+  mkdirSync(dirname(path), { recursive: true });
+  const run = await startRun(place);
+  const append = (text: string) => appendFileSync(path, text);
+  /** Seen by files that the agent ships meanwhile. */
+  const twoPolls = async () => {
+    for (let poll = 0; poll < 2; poll++) {
+      writeFileSync(join(root, `${poll}.json`), `${marker}\n`);
+      const isMarker = () => bodiesOf(run.receiver.requests).filter((body) => body === marker).length > poll;
+      await run.agent.until('a poll has passed', isMarker);
+    }
+  };
+  return { ...run, path, append, twoPolls };
+}
+
+async function isQuiet(): Promise<boolean> {
+  const { length } = s3.requests;
+  await delay(100);
+  return s3.requests.length === length;
+}

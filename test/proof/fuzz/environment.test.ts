@@ -1,0 +1,126 @@
+/**
+ * Every variable with values that nobody would set: all problems come at once, each with its variable, none with a secret.
+ */
+import { describe, expect, it } from 'vitest';
+import { type Environment, loadConfiguration } from '../../../src/config/index.ts';
+import { variables } from '../../../src/config/variables.ts';
+import { createOtlpClient } from '../../../src/export/otlp-client.ts';
+import { createMapper } from '../../../src/mapping/index.ts';
+import { isAgentError } from '../../../src/model/agent-error.ts';
+import { systemClock } from '../../../src/runtime/clock.ts';
+import { decodeLogsRequest, recordsOf } from '../../support/otlp-decode.ts';
+import { identifiedLine } from '../../support/sample-lines.ts';
+import { hostileNumber, hostileText } from './hostile-values.ts';
+import { Random } from './random.ts';
+import { checkValid } from './record-rules.ts';
+
+const environmentCount = 500;
+/** A mapper is made for every so many: that is what takes the time. */
+const mapperEvery = 20;
+const names = Object.keys(variables);
+const secret = 'hunter2';
+
+describe('an arbitrary environment', () => {
+  it('is a configuration, or all of its problems at once and no secret', () => {
+    const seed = Math.floor(Math.random() * 2 ** 32);
+    for (let index = 0; index < environmentCount; index++) {
+      const environment = hostileEnvironment(Random.ofItem(seed, index));
+      try {
+        const problems = problemsOf(environment);
+        if (problems.length === 0 && index % mapperEvery === 0) checkResource(loadConfiguration(environment).mapping);
+        const ofEach = Object.entries(environment).flatMap(([name, value]) =>
+          problemsOf({ DATABRICKS_AUDIT_SOURCE: '.', [name]: value }),
+        );
+        expect(problems.toSorted()).toEqual(ofEach.toSorted());
+        for (const problem of problems) {
+          expect(names).toContain(problem.split(':', 1)[0]);
+          expect(problem).toMatch(/^\w+: .*expected/);
+          expect(problem.length).toBeLessThan(2_000);
+        }
+      } catch (error) {
+        throw new Error(`seed ${seed}, environment ${index}: ${JSON.stringify(environment)}`, { cause: error });
+      }
+    }
+  });
+
+  it.each([
+    ['DATABRICKS_AUDIT_SOURCE', `s3://AKIA:${secret}@bucket/prefix`],
+    ['DATABRICKS_AUDIT_SOURCE', `s3://user:${secret}@bucket/prefix,https://user:${secret}@host/`],
+    ['DATABRICKS_AUDIT_SOURCE', `https://bucket.s3.amazonaws.com/?X-Amz-Signature=${secret}`],
+    ['DATABRICKS_AUDIT_SOURCE', `s3://bucket/prefix?X-Amz-Signature=${secret}`],
+    ['DATABRICKS_AUDIT_SOURCE', `file:///deliveries?poll=${secret}`],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', `http://user:${secret}@collector`],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', `user:${secret}@collector:4318`],
+    ['OTEL_EXPORTER_OTLP_LOGS_ENDPOINT', `ftp://collector/?token=${secret}`],
+    ['OTEL_EXPORTER_OTLP_HEADERS', `authorization: Bearer ${secret}`],
+    ['OTEL_EXPORTER_OTLP_HEADERS', `authorization=Bearer ${secret}%`],
+    ['OTEL_EXPORTER_OTLP_LOGS_HEADERS', `authorization=${secret}\u20ac`],
+    ['OTEL_EXPORTER_OTLP_HEADERS', `${secret}`],
+  ])('%s does not show the secret in %s', (name, value) => {
+    const problems = problemsOf({ DATABRICKS_AUDIT_SOURCE: '.', [name]: value });
+    expect(problems.join()).toContain(name);
+    expect(problems.join()).not.toContain(secret);
+  });
+});
+
+/** Empty for a configuration, which is then used as far as that goes without a network. */
+function problemsOf(environment: Environment): readonly string[] {
+  try {
+    const { otlp } = loadConfiguration(environment);
+    if (otlp.caFile === undefined && otlp.clientCertificateFile === undefined && otlp.clientKeyFile === undefined) {
+      void createOtlpClient(otlp, systemClock).close();
+    }
+    return [];
+  } catch (error) {
+    if (!isAgentError(error, 'ERR_CONFIGURATION')) throw error;
+    expect(error.message).not.toContain(secret);
+    return error.message.split('\n');
+  }
+}
+
+/** Whatever the resource attributes are, a record with them is valid. */
+function checkResource(mapping: Parameters<typeof createMapper>[0]): void {
+  const encoder = createMapper({ ...mapping, layers: ['databricks-audit'] }).createEncoder('protobuf');
+  encoder.append(identifiedLine('{"timestamp":1759795200000}'));
+  for (const { record, resource } of recordsOf(decodeLogsRequest(encoder.finish()))) checkValid(record, resource);
+}
+
+function hostileEnvironment(random: Random): Environment {
+  const chosen = names.filter(() => random.chance(random.pick([0.02, 0.25])));
+  const entries = chosen.map((name) => [name, hostileValue(name, random).replaceAll('\0', '')] as const);
+  return { DATABRICKS_AUDIT_SOURCE: '.', ...Object.fromEntries(entries) };
+}
+
+function hostileValue(name: string, random: Random): string {
+  if (name.endsWith('_HEADERS'))
+    return `${random.pick(['a=', 'a', '=', 'a=%', ', a=', 'content-length='])}${secret}${hostileText(random)}`;
+  switch (random.below(8)) {
+    case 0:
+      return hostileNumber(random);
+    case 1:
+      return `${hostileNumber(random)}${random.pick(['s', 'ms', 'd', 'h', ' s', 'm'])}`;
+    case 2:
+      return random.pick([
+        '0',
+        '1s',
+        '60s',
+        '7d',
+        'otlp',
+        'console',
+        'none',
+        'gzip',
+        'secrets',
+        'secrets,commands',
+        'info',
+        'now',
+      ]);
+    case 3:
+      return `${random.pick(['http', 'https', 's3', 'file', 'ftp', ''])}://${random.pick([`user:${secret}@`, ''])}${random.pick(['host', '[::1]', 'a b', '', '..'])}${random.pick(['', ':99999', '/p', `/?t=${secret}`])}`;
+    case 4:
+      return Array.from({ length: random.size(5) }, () => `${hostileText(random)}=${hostileText(random)}`).join(',');
+    case 5:
+      return ` ${hostileText(random)} `;
+    default:
+      return hostileText(random);
+  }
+}

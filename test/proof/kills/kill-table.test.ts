@@ -1,0 +1,276 @@
+/**
+ * Promises 1 and 3 at every named point (src/contracts/step.ts): a real process is killed there, at the first, the middle and the
+ * last batch; then whatever may happen to the object happens, each fate for itself on the files that the process left, and
+ * another agent goes on. What arrived is compared with the bucket; nothing else is trusted.
+ *
+ * `npm run kill-table` runs the whole product and writes the table of docs/delivery.md. `npm run proof` takes every point and batch
+ * on plain files, of gzip, buckets and rewritten objects a selection that meets each pair, and with workers each point once.
+ */
+import { cpSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { shipHere } from '../../support/agent-here.ts';
+import { startAgent } from '../../support/agent-process.ts';
+import {
+  type Arrivals,
+  bodyOf,
+  expectRepeatsAreEqual,
+  lostLines,
+  readDeadLetters,
+  repeatedUids,
+} from '../../support/deliveries.ts';
+import {
+  auditLines,
+  type DeliveryScene,
+  deliveryKey,
+  deliveryScene,
+  directoryPlace,
+  s3Place,
+  smallBatches,
+} from '../../support/delivery-place.ts';
+import {
+  type History,
+  type KillPoint,
+  type KillPointFacts,
+  type KillResult,
+  killPoints,
+  type Moment,
+  moments,
+  type OnDisk,
+  writeTable,
+} from '../../support/kill-table.ts';
+import { answers } from '../../support/otlp-receiver.ts';
+import { type S3Server, startS3Server } from '../../support/s3-server.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+const { KILL_TABLE } = process.env;
+const wholeProduct = KILL_TABLE === 'all';
+const killAtStep = new URL('../../support/kill-at-step.ts', import.meta.url).href;
+
+let s3: S3Server;
+beforeAll(async () => {
+  s3 = await startS3Server();
+});
+afterAll(() => s3.stop());
+
+const places = { directory: directoryPlace, bucket: () => s3Place(s3) };
+const names = { plain: 'auditlogs_1.json', gzip: 'auditlogs_1.json.gz' };
+
+const shippedBefore = auditLines(6);
+const newLines = auditLines(9, 6);
+const contents: Readonly<Record<History, readonly string[]>> = {
+  extended: [...shippedBefore, ...newLines],
+  rewritten: [...newLines.slice(0, 4), ...shippedBefore.toReversed(), ...newLines.slice(4)],
+  none: [...shippedBefore, ...newLines],
+  damaged: [...shippedBefore, ...newLines],
+};
+/** The middle one of each batch. */
+const refusedLines = newLines.filter((_, index) => index % smallBatches.records === 1);
+
+const added = auditLines(4, 100);
+/** What may become of the object while the agent is dead: deliveries, one after the other. */
+const fates: Readonly<Record<string, (lines: readonly string[]) => readonly (readonly string[])[]>> = {
+  untouched: () => [],
+  'the same again': (lines) => [lines],
+  extended: (lines) => [[...lines, ...added]],
+  rewritten: (lines) => [[...added, ...lines.slice(2, -3), ...auditLines(2, 200)]],
+  reordered: (lines) => [lines.toReversed()],
+  'shrunk, then extended': (lines) => [lines.slice(0, 8), [...lines, ...added]],
+};
+
+interface Row {
+  readonly point: KillPoint;
+  readonly passing: number;
+  readonly facts: KillPointFacts;
+  readonly history: History;
+  readonly encoding: keyof typeof names;
+  readonly placeName: keyof typeof places;
+  /** Threads of the process that is killed; steps are then reached in the main thread or in a worker, whichever takes them. */
+  readonly workers: 1 | 2;
+}
+
+const results: KillResult[] = [];
+afterAll(() => {
+  if (KILL_TABLE !== undefined && results.length === rows().length) writeTable(results);
+});
+
+describe('killed', () => {
+  it.each(rows())(
+    'at "$point" ($passing; $history, $encoding, $placeName, workers: $workers) it loses nothing whatever becomes of the object, and repeats only what was in flight',
+    async (row) => {
+      const scene = await deliveryScene(await places[row.placeName](), { DATABRICKS_AUDIT_MAX_IN_FLIGHT: '1' });
+      const content = contents[row.history];
+      await prepare(scene, row);
+      const before = await kill(scene, row);
+      const leftBehind = join(temporaryDirectory(), 'state');
+      cpSync(scene.stateDirectory, leftBehind, { recursive: true });
+      const found = onDisk(leftBehind, row);
+      if (row.facts.announced !== undefined) expect(found.announcedLines).toBe(row.facts.announced);
+
+      const worst = { lostMax: 0, sentAgainMax: 0, lettersAgainMax: 0, restarts: 0 };
+      for (const [fate, deliveries] of fatesOf(row)) {
+        restore(leftBehind, scene.stateDirectory);
+        const { length: acceptedBefore } = scene.receiver.accepted;
+        const { length: requestsBefore } = scene.receiver.requests;
+        let last = content;
+        for (last of deliveries(content)) {
+          await scene.place.deliver(deliveryKey('1', names[row.encoding]), last);
+          if (last.length < content.length) await shipHere(scene.environment);
+        }
+        await shipHere(scene.environment);
+        const all: Arrivals = {
+          accepted: [...before.accepted, ...scene.receiver.accepted.slice(acceptedBefore)],
+          requests: [...before.requests, ...scene.receiver.requests.slice(requestsBefore)],
+        };
+        const letters = lettersOf(scene.stateDirectory);
+        const refused = row.facts.refusing === true ? refusedLines : [];
+        expectRepeatsAreEqual(all);
+        const lost = [
+          ...lostLines(
+            all,
+            last.filter((line) => !refused.includes(line)),
+          ),
+          ...refused.filter((line) => last.includes(line) && !letters.includes(line)),
+        ];
+        const sentAgain = repeatedUids(all).length;
+        const lettersAgain = letters.length - new Set(letters).size;
+        expect(lost, `lost when the object was ${fate}`).toEqual([]);
+        expect(sentAgain, `sent again when the object was ${fate}`).toBeLessThanOrEqual(row.facts.sentAgainMax);
+        expect(lettersAgain, `letters again when the object was ${fate}`).toBeLessThanOrEqual(
+          row.facts.lettersAgainMax ?? 0,
+        );
+        worst.lostMax = Math.max(worst.lostMax, lost.length);
+        worst.sentAgainMax = Math.max(worst.sentAgainMax, sentAgain);
+        worst.lettersAgainMax = Math.max(worst.lettersAgainMax, lettersAgain);
+        worst.restarts++;
+      }
+      results.push({ point: row.point, passing: row.passing, onDisk: found, ...worst });
+    },
+    120_000,
+  );
+});
+
+/** The whole product, or every point and batch on plain files and of the rest what meets each pair. */
+function rows(): Row[] {
+  const all = killPoints.flatMap(([point, facts]) =>
+    facts.passings.flatMap((passing) =>
+      facts.histories.flatMap((history) =>
+        (['plain', 'gzip'] as const).flatMap((encoding) =>
+          (['directory', 'bucket'] as const).flatMap((placeName) =>
+            // Workers decode as the main thread does, so plain files are enough there.
+            (encoding === 'plain' ? ([1, 2] as const) : ([1] as const)).map(
+              (workers): Row => ({ point, passing, facts, history, encoding, placeName, workers }),
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
+  if (wholeProduct) return all;
+  const order = killPoints.map(([point]) => point);
+  return all.filter(({ point, passing, facts, history, encoding, placeName, workers }) => {
+    const isFirstHistory = history === facts.histories[0];
+    if (workers === 2) {
+      const isMiddleBatch = passing === facts.passings[Math.floor(facts.passings.length / 2)];
+      return isFirstHistory && isMiddleBatch && encoding === 'plain' && placeName === 'directory';
+    }
+    if (isFirstHistory && encoding === 'plain' && placeName === 'directory') return true;
+    const index = order.indexOf(point);
+    if (passing !== facts.passings[index % facts.passings.length]) return false;
+    // Two more of each point: gzip in a bucket with the other history, and the one or the other with the first.
+    if (encoding === 'gzip' && placeName === 'bucket') return history === facts.histories.at(-1);
+    return isFirstHistory && (encoding === 'gzip') === (index % 2 === 0);
+  });
+}
+
+function fatesOf({ history }: Row) {
+  // All is sent again then, and what was overwritten meanwhile with a new observed time: that is told elsewhere.
+  return Object.entries(fates).filter(([fate]) => history !== 'damaged' || fate === 'untouched');
+}
+
+/** Brings the object and the state to where the process begins that is to be killed. */
+async function prepare(
+  { place, receiver, stateDirectory, environment }: DeliveryScene,
+  { history, encoding, facts }: Row,
+) {
+  const key = deliveryKey('1', names[encoding]);
+  if (history === 'extended' || history === 'rewritten') {
+    await place.deliver(key, shippedBefore);
+    await shipHere(environment);
+  }
+  await place.deliver(key, contents[history]);
+  if (history === 'damaged') {
+    await shipHere(environment);
+    writeFileSync(join(stateDirectory, 'delivery.db'), 'this is no database\n'.repeat(500));
+  }
+  if (facts.refusing === true) {
+    receiver.answerWhen(
+      ({ records }) => records.some(({ body = '' }) => refusedLines.includes(body)),
+      answers.status(400, 'the record is not to my taste'),
+    );
+  }
+}
+
+/** @returns what had arrived when the process was dead. */
+async function kill({ environment: given, ...scene }: DeliveryScene, row: Row): Promise<Arrivals> {
+  const { receiver } = scene;
+  const environment = { ...given, DATABRICKS_AUDIT_WORKERS: String(row.workers) };
+  if (isMoment(row.point)) {
+    await killAtMoment({ ...scene, environment }, row.point, row.passing);
+  } else {
+    const at = { KILL_AT_STEP: row.point, KILL_AT_PASSING: String(row.passing) };
+    const { code, stderr } = await startAgent(['ship'], { ...environment, ...at }, { preload: killAtStep }).exit;
+    expect(code, `"${row.point}" was reached and the process killed there\n${stderr}`).toBeNull();
+  }
+  return { accepted: [...receiver.accepted], requests: [...receiver.requests] };
+}
+
+function isMoment(point: KillPoint): point is Moment {
+  return moments.some((moment) => moment === point);
+}
+
+async function killAtMoment({ receiver, environment }: DeliveryScene, moment: Moment, passing: number): Promise<void> {
+  const { length } = receiver.requests;
+  const dead = Promise.withResolvers<void>();
+  const silence = moment === 'records stored' ? answers.hold(dead.promise, answers.accept()) : answers.hang();
+  const heal = receiver.answerWhen(({ index }) => index >= length + passing - 1, silence);
+  const agent = startAgent(['ship'], environment);
+  await agent.until('the request arrived', () => receiver.requests.length >= length + passing);
+  const { length: acceptedBefore } = receiver.accepted;
+  await agent.kill();
+  heal();
+  dead.resolve();
+  if (moment === 'records stored') {
+    await expect.poll(() => receiver.accepted.length).toBe(acceptedBefore + smallBatches.records);
+  }
+}
+
+function restore(leftBehind: string, directory: string): void {
+  rmSync(directory, { recursive: true });
+  cpSync(leftBehind, directory, { recursive: true });
+}
+
+/** Reads a copy, because opening a database with a log behind it changes both. */
+function onDisk(directory: string, { history }: Row): OnDisk {
+  const copy = join(temporaryDirectory(), 'state');
+  cpSync(directory, copy, { recursive: true });
+  const database = new DatabaseSync(join(copy, 'delivery.db'));
+  try {
+    const hasTables = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'object'").get() !== undefined;
+    const one = (sql: string) => (hasTables ? Number(database.prepare(sql).get()?.value ?? 0) : 0);
+    const settledBefore = history === 'extended' || history === 'rewritten' ? shippedBefore.length : 0;
+    return {
+      announcedLines: one('SELECT sum(length(occurrence_hashes)) / 8 AS value FROM announcement'),
+      settledLines: one('SELECT sum(length(hashes)) / 8 AS value FROM line_hashes') - settledBefore,
+      letters: lettersOf(copy).length,
+    };
+  } finally {
+    database.close();
+  }
+}
+
+/** Bodies of the records in the dead-letter files. */
+function lettersOf(stateDirectory: string): readonly string[] {
+  return readDeadLetters(join(stateDirectory, 'dead-letters')).map(bodyOf);
+}

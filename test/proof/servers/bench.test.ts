@@ -1,0 +1,68 @@
+/**
+ * The benchmark, in small: that it runs, and that the Collector in it does the agent's work.
+ */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { end } from '../../bench/child.ts';
+import { startCollector } from '../../bench/collector.ts';
+import { type Table, writeTables } from '../../bench/report.ts';
+import { objectPath, writeObject } from '../../bench/workshop.ts';
+import { plainAttributes } from '../../support/otlp-decode.ts';
+import { type OtlpReceiver, startOtlpReceiver } from '../../support/otlp-receiver.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { shipAll } from './built-agent.ts';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+/** What the Collector would have to compute. */
+const computed = ['databricks.audit.outcome', 'databricks.principal.type', 'error.type', 'log.record.uid'];
+
+it('measures everything, and docs/performance.md has a place for every table', async () => {
+  const json = join(temporaryDirectory(), 'bench.json');
+  const sections = ['parts', 'whole', 'collector', 'overwrite', 'polls', 'state'].flatMap((name) => ['--only', name]);
+  const sizes = ['--lines', '1000', '--rounds', '1', '--state-objects', '10000'];
+  await promisify(execFile)(process.execPath, ['test/bench/bench.ts', ...sections, ...sizes, '--json', json], {
+    cwd: root,
+  });
+  const { tables } = JSON.parse(readFileSync(json, 'utf8')) as { readonly tables: readonly Table[] };
+  expect(tables.map(({ name }) => name)).toEqual([
+    'parts',
+    'whole',
+    'collector',
+    'overwrite',
+    'polls',
+    'state',
+    'start',
+  ]);
+  const figures = tables.flatMap(({ rows }) => rows.flatMap((row) => Object.values(row.figures)));
+  expect(figures.filter((value) => !Number.isFinite(value))).toEqual([]);
+  expect(writeTables(readFileSync(join(root, 'docs/performance.md'), 'utf8'), tables)).toContain('| 3,000 objects |');
+});
+
+it('compares with a Collector that sends the same records, but for what it would have to compute', async () => {
+  const source = temporaryDirectory();
+  writeObject(objectPath(source, '1'), { first: 0, count: 10 });
+  const [fromAgent, fromCollector] = [await startOtlpReceiver(), await startOtlpReceiver()];
+  onTestFinished(async () => void (await Promise.all([fromAgent.close(), fromCollector.close()])));
+  await shipAll({
+    DATABRICKS_AUDIT_SOURCE: source,
+    DATABRICKS_AUDIT_STATE: temporaryDirectory(),
+    OTEL_EXPORTER_OTLP_ENDPOINT: fromAgent.url,
+  });
+  const job = { source, receiverUrl: fromCollector.url, compression: 'none', storage: temporaryDirectory() } as const;
+  const collector = startCollector(job, temporaryDirectory());
+  onTestFinished(() => end(collector));
+  await vi.waitFor(() => expect(fromCollector.accepted).toHaveLength(10), { timeout: 60_000, interval: 50 });
+  expect(recordsOf(fromCollector)).toEqual(recordsOf(fromAgent));
+});
+
+function recordsOf({ accepted }: OtlpReceiver): object[] {
+  return accepted.map(({ body, record, resource }) => {
+    const attributes = plainAttributes(record.attributes);
+    for (const name of computed) delete attributes[name];
+    return { body, time: record.timeUnixNano, attributes, resource: plainAttributes(resource?.attributes ?? []) };
+  });
+}

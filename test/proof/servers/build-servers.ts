@@ -1,0 +1,10 @@
+/**
+ * Before the first test against real servers: builds the package, and the servers that are missing, one line of progress each.
+ */
+import { execFileSync } from 'node:child_process';
+import { buildServers, serverNames } from './recipes.ts';
+
+export async function setup(): Promise<void> {
+  execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' });
+  await buildServers(serverNames);
+}

@@ -1,0 +1,24 @@
+/**
+ * The package as it is built, for tests against real servers: `dist/cli.js` as a process.
+ */
+import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
+import { type AgentProcess, type Environment, type Exit, runAgent, startAgent } from '../../support/agent-process.ts';
+
+const built = { script: fileURLToPath(new URL('../../../dist/cli.js', import.meta.url)) };
+
+export const sampleDelivery = fileURLToPath(new URL('../../../examples/sample-delivery/delivered', import.meta.url));
+
+export function runBuiltAgent(commandLine: readonly string[], environment: Environment): Promise<Exit> {
+  return runAgent(commandLine, environment, built);
+}
+
+export function startBuiltAgent(commandLine: readonly string[], environment: Environment): AgentProcess {
+  return startAgent(commandLine, environment, built);
+}
+
+/** One `ship`, which everything got through. */
+export async function shipAll(environment: Environment): Promise<void> {
+  const { code, stderr } = await runBuiltAgent(['ship'], environment);
+  expect(code, stderr).toBe(0);
+}

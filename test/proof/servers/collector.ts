@@ -1,0 +1,76 @@
+/**
+ * A real OpenTelemetry Collector with one pipeline: OTLP over HTTP to the exporters that a test gives it.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { serverDirectory } from './recipes.ts';
+import { freePort, type ServerProcess, startServer } from './server-process.ts';
+
+/** To a GET. */
+const methodNotAllowed = 405;
+
+export interface CollectorParts {
+  /** `collector-elastic` is older, and has the Elasticsearch exporter. */
+  readonly program?: 'collector' | 'collector-elastic';
+  /** By their names in the configuration, as are the others. */
+  readonly exporters: Readonly<Record<string, unknown>>;
+  readonly extensions?: Readonly<Record<string, unknown>>;
+}
+
+export interface Collector extends ServerProcess {
+  /** For OTEL_EXPORTER_OTLP_ENDPOINT. */
+  readonly url: string;
+  /** One of its own metrics, such as `otelcol_exporter_queue_size`: the sum over all exporters. */
+  metric(name: string): Promise<number>;
+}
+
+export async function startCollector({
+  program = 'collector',
+  exporters,
+  extensions = {},
+}: CollectorParts): Promise<Collector> {
+  const configFile = join(temporaryDirectory(), 'collector.yaml');
+  const [port, metricsPort] = [await freePort(), await freePort()];
+  const prometheus = { host: '127.0.0.1', port: metricsPort };
+  const configuration = {
+    receivers: { otlp: { protocols: { http: { endpoint: `127.0.0.1:${port}` } } } },
+    exporters,
+    extensions,
+    service: {
+      telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus } } }] } },
+      extensions: Object.keys(extensions),
+      pipelines: { logs: { receivers: ['otlp'], exporters: Object.keys(exporters) } },
+    },
+  };
+  writeFileSync(configFile, stringify(configuration));
+  const metricsUrl = `http://127.0.0.1:${metricsPort}/metrics`;
+  const server = await startServer({
+    command: join(serverDirectory(program), 'otelcol'),
+    arguments: ['--config', configFile],
+    // Its receiver starts behind all exporters and their queues; its metrics are there before.
+    readyUrl: `http://127.0.0.1:${port}/v1/logs`,
+    readyStatus: methodNotAllowed,
+  });
+  return Object.assign(server, {
+    url: `http://127.0.0.1:${port}`,
+    metric: (name: string) => readMetric(metricsUrl, name),
+  });
+}
+
+/** What a durable queue takes: the extension and the setting of an exporter that names it. */
+export function durableQueue(): { extensions: Readonly<Record<string, unknown>>; sendingQueue: object } {
+  const directory = temporaryDirectory();
+  return {
+    extensions: { file_storage: { directory } },
+    sendingQueue: { enabled: true, storage: 'file_storage', queue_size: 10_000, num_consumers: 2 },
+  };
+}
+
+/** The sum over all of a metric's series. */
+export async function readMetric(url: string, name: string): Promise<number> {
+  const text = await (await fetch(url)).text();
+  const samples = text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+  return samples.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+}

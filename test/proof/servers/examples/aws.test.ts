@@ -1,0 +1,160 @@
+/**
+ * examples/aws: the policy of the Terraform files is what the agent needs, and all that it needs. moto enforces it.
+ */
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from '@cdktn/hcl2json';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { z } from 'zod';
+import type { Environment } from '../../../support/agent-process.ts';
+import { auditLines, deliveryKey } from '../../../support/delivery-place.ts';
+import { startOtlpReceiver } from '../../../support/otlp-receiver.ts';
+import { startS3Server } from '../../../support/s3-server.ts';
+import { temporaryDirectory } from '../../../support/temporary-directory.ts';
+import { runBuiltAgent } from '../built-agent.ts';
+import { enforcePolicy, startMoto } from '../moto.ts';
+import { exampleDirectory } from './compose.ts';
+
+const statement = z.object({
+  actions: z.array(z.string()),
+  resources: z.array(z.string()).optional(),
+  condition: z.array(z.object({ test: z.string(), variable: z.string(), values: z.array(z.string()) })).optional(),
+});
+const policyDocument = z.array(
+  z.object({
+    statement: z.array(statement),
+    dynamic: z.object({ statement: z.array(z.object({ content: z.array(statement) })) }).optional(),
+  }),
+);
+
+const bucket = 'audit';
+const prefix = 'audit-logs/';
+
+describe('the Terraform files', () => {
+  test.each(globSync('*.tf', { cwd: exampleDirectory('aws') }))('%s is HCL', async (file) => {
+    expect(Object.keys(await parseTerraform(file)).length).toBeGreaterThan(0);
+  });
+
+  test('use only variables that are declared, and each of them', async () => {
+    const files = globSync('*.tf', { cwd: exampleDirectory('aws') });
+    const texts = files.map((file) => readFileSync(join(exampleDirectory('aws'), file), 'utf8')).join('\n');
+    const used = new Set([...texts.matchAll(/\bvar\.(\w+)/g)].map(([, name]) => name));
+    const { variable } = z
+      .object({ variable: z.record(z.string(), z.unknown()) })
+      .parse(await parseTerraform('variables.tf'));
+    expect([...used].toSorted()).toEqual(Object.keys(variable).toSorted());
+  });
+
+  test('tell S3, and only this bucket, to send to the queue', async () => {
+    const { data, resource } = z
+      .object({
+        data: z.object({ aws_iam_policy_document: z.object({ notify: policyDocument }) }),
+        resource: z.object({ aws_s3_bucket_notification: z.unknown() }),
+      })
+      .parse(await parseTerraform('notifications.tf'));
+    const [send] = data.aws_iam_policy_document.notify[0]?.statement ?? [];
+    expect(send?.actions).toEqual(['sqs:SendMessage']);
+    expect(send?.condition?.map(({ variable }) => variable)).toEqual(['aws:SourceArn', 'aws:SourceAccount']);
+    expect(JSON.stringify(resource.aws_s3_bucket_notification)).toContain('s3:ObjectCreated:*');
+  });
+});
+
+describe('with permissions enforced', () => {
+  test('the agent works under exactly the policy of the example', async () => {
+    const { environment, receiver } = await scene(await policyStatements());
+    const check = await runBuiltAgent(['check'], environment);
+    expect(check, check.stdout).toMatchObject({ code: 0 });
+    expect(await runBuiltAgent(['ship'], environment)).toMatchObject({ code: 0 });
+    expect(receiver.accepted).toHaveLength(4);
+  });
+
+  // moto hands out what is encrypted without asking for kms:Decrypt.
+  test.each(['s3:ListBucket', 's3:GetObject'])('check names %s when that is taken away', async (action) => {
+    const statements = await policyStatements();
+    const others = statements.filter(({ Action }) => !Action.includes(action));
+    expect(others).toHaveLength(statements.length - 1);
+    const { environment } = await scene(others);
+    const check = await runBuiltAgent(['check'], environment);
+    expect(check.code).toBe(1);
+    expect(check.stdout).toContain(action);
+  });
+});
+
+test('every listing stays below the prefix, which the policy has as a condition', async () => {
+  const server = await startS3Server();
+  onTestFinished(() => server.stop());
+  await server.createBucket(bucket);
+  await server.put(bucket, `${prefix}${deliveryKey()}`, `${auditLines(4).join('\n')}\n`);
+  const environment = {
+    ...server.environment,
+    DATABRICKS_AUDIT_SOURCE: `s3://${bucket}/${prefix}`,
+    DATABRICKS_AUDIT_STATE: temporaryDirectory(),
+    OTEL_LOGS_EXPORTER: 'console',
+  };
+  expect(await runBuiltAgent(['ship'], environment)).toMatchObject({ code: 0 });
+  const listed = server.requests
+    .filter(({ operation }) => operation === 'ListObjectsV2')
+    .map((request) => request.prefix);
+  expect(listed.length).toBeGreaterThan(0);
+  expect(listed.filter((each) => !each.startsWith(prefix))).toEqual([]);
+});
+
+test('the policy holds these actions, and no more', async () => {
+  const actions = (await policyStatements()).flatMap(({ Action }) => Action);
+  expect(actions).toEqual(['s3:ListBucket', 's3:GetObject', 'kms:Decrypt']);
+});
+
+/** What `terraform apply` would make of the policy document, in the JSON of IAM. */
+async function policyStatements() {
+  const { data } = z
+    .object({ data: z.object({ aws_iam_policy_document: z.object({ read_deliveries: policyDocument }) }) })
+    .parse(await parseTerraform('main.tf'));
+  const [document] = data.aws_iam_policy_document.read_deliveries;
+  const dynamic = document?.dynamic?.statement.flatMap(({ content }) => content) ?? [];
+  return [...(document?.statement ?? []), ...dynamic].map(({ actions, resources, condition }) => ({
+    Effect: 'Allow',
+    Action: actions,
+    Resource: resources?.map(interpolate),
+    ...(condition === undefined
+      ? {}
+      : {
+          Condition: Object.fromEntries(
+            condition.map((each) => [each.test, { [each.variable]: each.values.map(interpolate) }]),
+          ),
+        }),
+  }));
+}
+
+function interpolate(text: string): string {
+  const values: Record<string, string> = {
+    'local.bucket_arn': `arn:aws:s3:::${bucket}`,
+    'var.prefix': prefix,
+    'statement.value': 'arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000000',
+  };
+  return text.replaceAll(/\$\{([^}]+)\}/g, (_, name: string) => {
+    const value = values[name];
+    if (value === undefined) throw new Error(`${name} is not known`);
+    return value;
+  });
+}
+
+async function parseTerraform(file: string): Promise<object> {
+  return parse(file, readFileSync(join(exampleDirectory('aws'), file), 'utf8'));
+}
+
+async function scene(statements: readonly object[]) {
+  const server = await startMoto();
+  await server.createBucket(bucket);
+  await server.put(bucket, `${prefix}${deliveryKey()}`, `${auditLines(4).join('\n')}\n`);
+  const identity = await enforcePolicy(server, statements);
+  const receiver = await startOtlpReceiver();
+  onTestFinished(() => receiver.close());
+  const environment: Environment = {
+    ...server.environment,
+    ...identity,
+    DATABRICKS_AUDIT_SOURCE: `s3://${bucket}/${prefix}`,
+    DATABRICKS_AUDIT_STATE: temporaryDirectory(),
+    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+  };
+  return { environment, receiver };
+}

@@ -1,0 +1,142 @@
+/**
+ * An example's compose file without a container engine: read by compose's own loader, and its services started as processes
+ * from the files that it mounts. Only names of hosts, ports and paths are rewritten.
+ */
+import { execFileSync } from 'node:child_process';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import type { Environment } from '../../../support/agent-process.ts';
+import { temporaryDirectory } from '../../../support/temporary-directory.ts';
+import { readMetric } from '../collector.ts';
+import { serverDirectory } from '../recipes.ts';
+import { freePort, type ServerProcess, startServer } from '../server-process.ts';
+
+/** Files on top of each other give a list of `NAME=value`. */
+const environment = z
+  .union([z.record(z.string(), z.string().nullable()), z.array(z.string())])
+  .transform(
+    (given): Record<string, string | null> =>
+      Array.isArray(given)
+        ? Object.fromEntries(given.map((line) => line.split(/=(.*)/s, 2) as [string, string]))
+        : given,
+  );
+
+const service = z.object({
+  image: z.string(),
+  command: z.array(z.string()).nullish(),
+  environment: environment.default({}),
+  entrypoint: z.array(z.string()).nullish(),
+  ports: z.array(z.object({ host_ip: z.string(), published: z.string() })).default([]),
+  volumes: z.array(z.object({ type: z.string(), source: z.string(), target: z.string() })).default([]),
+});
+const model = z.object({ services: z.record(z.string(), service), volumes: z.record(z.string(), z.unknown()) });
+
+export type Service = z.infer<typeof service>;
+
+export function exampleDirectory(name: string): string {
+  return fileURLToPath(new URL(`../../../../examples/${name}/`, import.meta.url));
+}
+
+/** @throws with compose's words when something is wrong in the file. */
+export function loadCompose(name: string): z.infer<typeof model> {
+  return runCompose(exampleDirectory(name), ['compose.yaml']);
+}
+
+/** Files on top of each other, with values for variables that have no default, of which the loader knows none. */
+export function loadComposeWith(
+  name: string,
+  files: readonly string[],
+  values: Readonly<Record<string, string>>,
+): z.infer<typeof model> {
+  const copy = temporaryDirectory();
+  for (const folder of ['examples', 'detections']) {
+    cpSync(fileURLToPath(new URL(`../../../../${folder}`, import.meta.url)), join(copy, folder), { recursive: true });
+  }
+  const directory = join(copy, 'examples', name);
+  for (const file of files) {
+    const text = readFileSync(join(directory, file), 'utf8');
+    const filled = text.replaceAll(/\$\{(\w+)[^}]*\}/g, (whole, variable: string) => values[variable] ?? whole);
+    writeFileSync(join(directory, file), filled);
+  }
+  return runCompose(directory, files);
+}
+
+function runCompose(directory: string, files: readonly string[]): z.infer<typeof model> {
+  const program = join(serverDirectory('tools'), 'bin', 'compose-config');
+  const json = execFileSync(program, ['-format', 'json', ...files], {
+    cwd: directory,
+    env: { PATH: process.env.PATH },
+    encoding: 'utf8',
+  });
+  return model.parse(JSON.parse(json));
+}
+
+/** The variables that the service gets when nothing is set in the shell. */
+export function environmentOf({ environment }: Service): Environment {
+  const set = Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== null);
+  return Object.fromEntries(set);
+}
+
+/** The file on this machine that the service sees at this path. */
+export function mountedFile({ volumes }: Service, target: string): string {
+  const mount = volumes.find((volume) => volume.type === 'bind' && volume.target === target);
+  if (mount === undefined) throw new Error(`nothing is mounted at ${target}`);
+  return mount.source;
+}
+
+/** The file that a service is given by an option such as `--config=`. */
+export function configurationOf(of: Service): string {
+  const path = of.command
+    ?.map((word) => /config(?:\.file)?=(.+)$/.exec(word)?.[1])
+    .find((found) => found !== undefined);
+  if (path === undefined) throw new Error('no option names a configuration');
+  return mountedFile(of, path);
+}
+
+/** A copy of the file with the texts replaced. Each has to be in it. */
+export function rewritten(file: string, replacements: Readonly<Record<string, string>>): string {
+  const text = Object.entries(replacements).reduce(
+    (before, [from, to]) => {
+      if (!before.includes(from)) throw new Error(`${file} does not hold ${from}`);
+      return before.replaceAll(from, to);
+    },
+    readFileSync(file, 'utf8'),
+  );
+  const copy = join(temporaryDirectory(), 'configuration.yaml');
+  writeFileSync(copy, text);
+  return copy;
+}
+
+/**
+ * @param file its configuration, which takes OTLP at 0.0.0.0:4318.
+ * @param more settings on top of the file's, for what is not the same in the version that is at hand.
+ */
+export async function startExampleCollector(
+  program: 'collector' | 'collector-elastic',
+  file: string,
+  replacements: Readonly<Record<string, string>>,
+  more: readonly string[] = [],
+): Promise<ServerProcess & { readonly url: string; sentCount(): Promise<number> }> {
+  const [port, metricsPort] = [await freePort(), await freePort()];
+  const configuration = rewritten(file, { '0.0.0.0:4318': `127.0.0.1:${port}`, ...replacements });
+  const reader = `{pull: {exporter: {prometheus: {host: 127.0.0.1, port: ${metricsPort}}}}}`;
+  const settings = [`yaml:service::telemetry::metrics::readers: [${reader}]`, ...more];
+  const metricsUrl = `http://127.0.0.1:${metricsPort}/metrics`;
+  const server = await startServer({
+    command: join(serverDirectory(program), 'otelcol'),
+    arguments: ['--config', configuration, ...settings.flatMap((setting) => ['--config', setting])],
+    readyUrl: metricsUrl,
+  });
+  return Object.assign(server, {
+    url: `http://127.0.0.1:${port}`,
+    sentCount: () => readMetric(metricsUrl, 'otelcol_exporter_sent_log_records'),
+  });
+}
+
+/** Throws what the Collector has to say against the file. */
+export function validateCollector(program: 'collector' | 'collector-elastic', file: string): void {
+  const collector = join(serverDirectory(program), 'otelcol');
+  execFileSync(collector, ['validate', '--config', file], { stdio: 'pipe' });
+}

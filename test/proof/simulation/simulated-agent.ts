@@ -1,0 +1,157 @@
+/**
+ * The agent, wired as it is in life, with a world that is all model around it.
+ */
+// The agent loads these when it needs them first, and in the middle of a history that would take real time.
+import '@aws-sdk/client-s3';
+import '@opentelemetry/otlp-transformer';
+import { join } from 'node:path';
+import { type Agent, createAgent } from '../../../src/agent/agent.ts';
+import { type Configuration, loadConfiguration } from '../../../src/config/index.ts';
+import type { Decoder } from '../../../src/contracts/decoder.ts';
+import type { Mapper } from '../../../src/contracts/mapper.ts';
+import { createDecoder } from '../../../src/decoders/index.ts';
+import { createMapper } from '../../../src/mapping/index.ts';
+import { isAgentError } from '../../../src/model/agent-error.ts';
+import type { Logger } from '../../../src/runtime/logger.ts';
+import type { ContestedState } from './contested-state.ts';
+import type { Faults } from './faults.ts';
+import type { ModelBucket } from './model-bucket.ts';
+import { type ModelCollector, requestTimeoutMs } from './model-collector.ts';
+import type { ModelDisk } from './model-disk.ts';
+import { type ModelFiles, rootPath } from './model-files.ts';
+import type { ModelS3 } from './model-s3.ts';
+import type { Oracle } from './oracle.ts';
+import type { Plan, Settings } from './plan.ts';
+import { sdkApi } from './s3-messages.ts';
+import type { SimulatedState } from './simulated-state.ts';
+import type { Life, World } from './world.ts';
+
+/** Everything that there is in one history. */
+export interface Models {
+  readonly plan: Plan;
+  /** A directory of its own. */
+  readonly root: string;
+  readonly world: World;
+  readonly faults: Faults;
+  readonly bucket: ModelBucket;
+  readonly s3: ModelS3;
+  readonly files: ModelFiles;
+  readonly collector: ModelCollector;
+  readonly letters: ModelDisk;
+  readonly state: SimulatedState;
+  /** Takes the place of SQLite when it is there. */
+  readonly contested: ContestedState | undefined;
+  readonly oracle: Oracle;
+}
+
+export interface SimulatedAgentOptions {
+  readonly mode: 'longRunning' | 'oneShot';
+  readonly diesAtNextCommit: () => boolean;
+  /** Called when a batch in flight was given up because its claim was taken over. */
+  readonly onAbandoned: () => void;
+  /** Called when the agent says that it repeats an object. */
+  readonly onSentAgain: (key: string) => void;
+}
+
+const bucketName = 'audit-bucket';
+
+/** Compiled once: it holds no state, and processes start by the thousand here. */
+const mapper: Mapper = createMapper({ layers: ['databricks-audit'], redact: ['secrets'], resourceAttributes: {} });
+
+/** Rejects as `createAgent` does. */
+export async function createSimulatedAgent(models: Models, life: Life, options: SimulatedAgentOptions): Promise<Agent> {
+  const { plan, root, world, faults, s3, files, collector, letters, state } = models;
+  return await createAgent(
+    configurationOf(plan.settings, state.directory(life.number), join(root, 'letters')),
+    {
+      logger: loggerOf(life, world, options.onSentAgain),
+      stdout: process.stdout,
+      clock: world.clockOf(life, () => faults.clockAheadMs),
+      observer: (event) => {
+        if (life.alive && event.kind === 'objectVisited') world.note(`${event.objectId} visited: ${event.status}`);
+        if (event.kind === 'batchAbandoned') options.onAbandoned();
+      },
+      createS3: () => (plan.settings.bucket === 'sdk' ? sdkApi(s3, world, life) : s3.api(life)),
+      deliveryFiles: files.of(life),
+      transport: collector.of(life),
+      deadLetterFiles: letters.of(life),
+      openDatabase: (path) => state.open(path, life, options.diesAtNextCommit),
+      openState: models.contested?.openFor(life),
+      decoder: watchedDecoder(life),
+      mapper,
+    },
+    options.mode,
+  );
+}
+
+function configurationOf(settings: Settings, stateDirectory: string, letters: string): Configuration {
+  const seconds = (milliseconds: number) => `${milliseconds / 1000}s`;
+  return loadConfiguration({
+    DATABRICKS_AUDIT_SOURCE: settings.bucket === 'files' ? rootPath : `s3://${bucketName}/audit`,
+    DATABRICKS_AUDIT_STATE: stateDirectory,
+    DATABRICKS_AUDIT_DEAD_LETTERS: letters,
+    DATABRICKS_AUDIT_POLL_INTERVAL: seconds(settings.pollIntervalMs),
+    DATABRICKS_AUDIT_LOOKBACK: `${settings.lookbackDays}d`,
+    DATABRICKS_AUDIT_SWEEP_INTERVAL: seconds(settings.sweepIntervalMs),
+    // The oracle knows of lines alone.
+    DATABRICKS_AUDIT_SILENCE_AFTER: '0',
+    DATABRICKS_AUDIT_BATCH_RECORDS: `${settings.batchRecords}`,
+    DATABRICKS_AUDIT_MAX_IN_FLIGHT: `${settings.requestsInFlight}`,
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector.test:4318',
+    OTEL_EXPORTER_OTLP_TIMEOUT: `${requestTimeoutMs}`,
+  });
+}
+
+function loggerOf(life: Life, world: World, onSentAgain: (key: string) => void): Logger {
+  const note = (fields: object, message: string) => {
+    const code = 'err' in fields && isAgentError(fields.err) ? fields.err.code : '';
+    // Told at every listing of a bucket in which nothing is yet.
+    if (!life.alive || message === 'Object visited' || code === 'ERR_SOURCE_LAYOUT') return;
+    world.note(`  log: ${message} ${code}`);
+    if (code !== 'ERR_OBJECT_REWRITTEN_AFTER_LOOKBACK') return;
+    onSentAgain('object' in fields ? `${fields.object}`.replace(/^(s3:\/\/[^/]+|file:\/\/)\//, '') : '');
+  };
+  return { debug: note, info: note, warn: note, error: note };
+}
+
+/** Decompression is the one piece of work that real threads do: time stands still until they are done. */
+function watchedDecoder(life: Life): Decoder {
+  const decoder = createDecoder();
+  return {
+    createLineSplitter: (startOffsetBytes) => decoder.createLineSplitter(startOffsetBytes),
+    async *decompress(chunks) {
+      const decoded = decoder.decompress(idleWhileWaiting(chunks, life))[Symbol.asyncIterator]();
+      try {
+        for (;;) {
+          life.busy++;
+          const next = await decoded.next().finally(() => life.busy--);
+          if (next.done) return;
+          yield next.value;
+        }
+      } finally {
+        await decoded.return?.();
+      }
+    },
+  };
+}
+
+/** The decoder does nothing while it waits for the next bytes. */
+function idleWhileWaiting(chunks: AsyncIterable<Uint8Array>, life: Life): AsyncIterable<Uint8Array> {
+  const source = chunks[Symbol.asyncIterator]();
+  return {
+    [Symbol.asyncIterator]: () => ({
+      async next() {
+        life.busy--;
+        try {
+          return await source.next();
+        } finally {
+          life.busy++;
+        }
+      },
+      async return() {
+        await source.return?.();
+        return { done: true, value: undefined };
+      },
+    }),
+  };
+}

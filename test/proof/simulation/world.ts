@@ -1,0 +1,142 @@
+/**
+ * Time, and the order in which calls end. Whatever leaves the process of the agent ends here: one call at a time, in virtual
+ * time, and the process runs until it waits again before the next one ends. So a seed gives one history, always the same.
+ */
+import { createHash, type Hash } from 'node:crypto';
+import type { Clock } from '../../../src/runtime/clock.ts';
+import { Chance } from './chance.ts';
+import { type CallKind, startMs } from './plan.ts';
+
+interface Call {
+  readonly atMs: number;
+  readonly kind: CallKind | 'plan';
+  readonly end: () => void;
+}
+
+/** One process. Once it is dead, nothing that it asked for is ever answered, and nothing that it does has an effect. */
+export interface Life {
+  readonly number: number;
+  alive: boolean;
+  /** Work of real threads that has to end before the next call does. */
+  busy: number;
+  /** Bodies of objects that it is reading. */
+  openBodies: number;
+}
+
+export function newLife(number: number): Life {
+  return { number, alive: true, busy: 0, openBodies: 0 };
+}
+
+export class World {
+  nowMs = startMs;
+  callCount = 0;
+  readonly #seed: number;
+  readonly #calls = new Set<Call>();
+  readonly #chances = new Map<string, Chance>();
+  readonly #trace: Hash = createHash('sha256');
+  readonly #log: ((line: string) => void) | undefined;
+  /** Called when a call has ended, before the process goes on. True when the process dies of it, after so many microtasks. */
+  onCallEnd: (kind: CallKind) => { readonly microtasks: number; kill(): void } | undefined = () => undefined;
+
+  constructor(seed: number, log?: (line: string) => void) {
+    this.#seed = seed;
+    this.#log = log;
+  }
+
+  get traceHash(): string {
+    return this.#trace.copy().digest('hex').slice(0, 16);
+  }
+
+  /** Each purpose has numbers of its own, so that no two purposes get into each other's way. */
+  chance(purpose: string): Chance {
+    const chance = this.#chances.get(purpose) ?? new Chance(`${this.#seed} ${purpose}`);
+    this.#chances.set(purpose, chance);
+    return chance;
+  }
+
+  note(text: string): void {
+    const line = `${new Date(this.nowMs).toISOString()} ${text}`;
+    this.#trace.update(`${line}\n`);
+    this.#log?.(line);
+  }
+
+  /** A step of the plan. */
+  at(atMs: number, end: () => void): void {
+    this.#calls.add({ atMs, kind: 'plan', end });
+  }
+
+  /** Resolves when the call has ended, in a life that is still there then; rejects when the signal is aborted first. */
+  call(life: Life, kind: CallKind, takesMs: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const abort = () => {
+        this.#calls.delete(call);
+        reject(signal?.reason);
+      };
+      const call: Call = {
+        atMs: this.nowMs + takesMs,
+        kind,
+        end: () => {
+          signal?.removeEventListener('abort', abort);
+          if (life.alive) resolve();
+        },
+      };
+      this.#calls.add(call);
+      signal?.addEventListener('abort', abort, { once: true });
+    });
+  }
+
+  /** How long a call takes: mostly some milliseconds, now and then seconds. */
+  latencyMs(kind: CallKind): number {
+    const chance = this.chance(`latency of ${kind}`);
+    const base = chance.happens(0.05) ? 3000 : 40;
+    return 1 + base * chance.next();
+  }
+
+  /** @param aheadMs how wrong it is; it moves on all the same. */
+  clockOf(life: Life, aheadMs: () => number): Clock {
+    const chance = this.chance(`clock of life ${life.number}`);
+    return {
+      nowMs: () => Math.floor(this.nowMs + aheadMs()),
+      random: () => chance.next(),
+      sleep: (delayMs, signal) => this.call(life, 'sleep', delayMs, signal),
+    };
+  }
+
+  /** Lets time pass until then. */
+  async runUntil(endMs: number, currentLife: () => Life | undefined): Promise<void> {
+    await quiet(currentLife());
+    for (;;) {
+      const call = this.#next();
+      if (call === undefined || call.atMs > endMs) break;
+      this.#calls.delete(call);
+      this.nowMs = Math.max(this.nowMs, call.atMs);
+      this.callCount++;
+      call.end();
+      const death = call.kind === 'plan' ? undefined : this.onCallEnd(call.kind);
+      if (death !== undefined) {
+        for (let microtask = 0; microtask < death.microtasks; microtask++) await undefined;
+        death.kill();
+      }
+      await quiet(currentLife());
+    }
+    this.nowMs = Math.max(this.nowMs, endMs);
+  }
+
+  #next(): Call | undefined {
+    let next: Call | undefined;
+    for (const call of this.#calls) if (next === undefined || call.atMs < next.atMs) next = call;
+    return next;
+  }
+}
+
+/** The state commits at the end of a turn of the event loop, and what waits for that may have more to commit. */
+const idleTurns = 4;
+
+/** Resolves when the process waits for the world, and for nothing else. */
+async function quiet(life: Life | undefined): Promise<void> {
+  for (let idle = 0; idle < idleTurns; idle++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (life?.alive && life.busy > 0) idle = -1;
+  }
+}

@@ -1,8 +1,0 @@
-/**
- * The command line interface as it behaves on a terminal, with its output still in pipes.
- */
-for (const stream of [process.stdout, process.stderr]) {
-  stream.isTTY = true;
-  stream.columns = 200;
-}
-await import('../../src/cli.ts');
