@@ -4,6 +4,7 @@
 import { runbookUrl } from './alert.ts';
 import { tactics, techniques, techniqueUrl } from './attack.ts';
 import { contains } from './condition.ts';
+import { askedFor, pantherRules } from './coverage.ts';
 import { type DetectionRule, type Finding, type FormatName, levels } from './rule.ts';
 import { windowOf } from './windows.ts';
 
@@ -20,6 +21,7 @@ export function renderDetectionsReference(rules: readonly DetectionRule[]): stri
     '',
     ...coverage(rules),
     ...levelsTable(rules),
+    ...correspondences(rules),
     ...installation,
     ...limitations(rules),
     '## Rules',
@@ -72,6 +74,32 @@ function levelsTable(rules: readonly DetectionRule[]): string[] {
   ];
 }
 
+function correspondences(rules: readonly DetectionRule[]): string[] {
+  const links = (slugs: readonly string[]) => slugs.map((slug) => linkTo(slug, rules)).join(', ');
+  return [
+    '| Alert that guides for SOC 2 ask for | Rules |',
+    '|---|---|',
+    ...Object.entries(askedFor).map(([alert, slugs]) => `| ${alert} | ${links(slugs)} |`),
+    '',
+    '<details><summary>The rules that Panther ships for Databricks, and what finds the same here</summary>',
+    '',
+    '| Panther | Here |',
+    '|---|---|',
+    ...Object.entries(pantherRules).map(([name, slugs]) => `| ${name} | ${links(slugs)} |`),
+    '',
+    'Thresholds may differ: Panther takes tokens of more than three days for long-lived, and these rules those of more than 90 days.',
+    '',
+    '</details>',
+    '',
+  ];
+}
+
+function linkTo(slug: string, rules: readonly DetectionRule[]): string {
+  const rule = rules.find((candidate) => candidate.slug === slug);
+  if (rule === undefined) throw new Error(`coverage.ts names a rule that is not there: ${slug}`);
+  return `[${slug}](#${runbookUrl(rule).split('#')[1]})`;
+}
+
 const installation = [
   '## Install',
   '',
@@ -112,33 +140,33 @@ function limitations(rules: readonly DetectionRule[]): string[] {
     '',
     '**Everywhere**',
     '',
-    '- Values are compared exactly, with upper and lower case. Databricks does not vary them. Sigma by itself ignores case, so other backends may find more.',
-    '- A record that is delivered later than `--delay` is missed by thresholds; rules on single events look back at least an hour.',
-    '- After a crash a record may be sent twice. Loki may count both until its next flush, so that a threshold may be reached early.',
-    '- A refused sign-in without an identity counts for the user that was tried. Nobody has proved to be that user.',
-    '- Of a request, up to 64 parameters and 32 KiB are attributes. Rules look at those; *Databricks Request Parameters Cut* reports when there was more.',
-    `- The whole record is searched by: ${inBody.join(', ')}.`,
-    '- `DATABRICKS_AUDIT_REDACT=secrets,commands` hides statements from these. The default hides nothing that a rule looks at.',
-    '- A delivery that stops is silent. Alert on the metric `databricks_audit_silent` as well ([runbook](runbook.md#databricksauditworkspacesilent)).',
+    '- Comparisons are case-sensitive, because Databricks does not vary names and values. Standard Sigma ignores case, so other backends may find more.',
+    '- Thresholds miss records that are delivered later than `--delay`. Rules on single events look back at least an hour.',
+    '- After a crash, a record may be sent twice. Loki may count both until its next flush, so a threshold may be reached early.',
+    '- A refused sign-in without an identity counts for the attempted user, who was not authenticated.',
+    '- Up to 64 parameters and 32 KB of a request become attributes, and rules inspect those. *Databricks Request Parameters Cut* reports records that had more.',
+    `- These rules search the whole record instead: ${inBody.join(', ')}.`,
+    '- `DATABRICKS_AUDIT_REDACT=secrets,commands` hides statements from them. The default hides nothing that a rule inspects.',
+    '- A stopped delivery is silent. Alert on the metric `databricks_audit_silent` as well ([runbook](runbook.md#databricksauditworkspacesilent)).',
     '',
     '**Loki and Grafana**',
     '',
-    '- An alert fires for as long as its record is within the window, and Alertmanager tells of it again after `repeat_interval`: set that above an hour.',
-    '- An alert of a threshold has one series for each principal, address and workspace in it. Group by `alertname` and what the rule counts by.',
-    '- A query that gives more than `max_query_series` (500) series fails, and the rule with it.',
-    '- A single expression that Loki cannot parse keeps it from taking any change of rules. `lokitool rules lint --dry-run` shows that.',
-    '- A value of more than 4,096 bytes is cut; what is behind is not found.',
-    `- Evaluated once an hour, as they read a day or more: ${longest.join(', ')}.`,
+    '- An alert fires as long as its record is within the window, and Alertmanager repeats it after `repeat_interval`: set that above an hour.',
+    '- A threshold raises one alert for each principal, address and workspace that contributed. Group by `alertname` and the principal.',
+    '- A query that returns more than `max_query_series` (500) series fails, and its rule with it.',
+    '- One expression that Loki cannot parse blocks all rule changes of the tenant. `lokitool rules lint --dry-run` finds it.',
+    '- Values outside the parameters are cut at 4,096 bytes; rules do not see the rest.',
+    `- These rules read a day or more, and are evaluated once an hour: ${longest.join(', ')}.`,
     '',
     '**Elasticsearch and Kibana**',
     '',
     ...rules.flatMap(({ title, notOn }) =>
-      notOn.kibana === undefined ? [] : [`- ${title} is not there. ${notOn.kibana}`],
+      notOn.kibana === undefined ? [] : [`- ${title} is missing. ${notOn.kibana}`],
     ),
     '- Parameters are one `flattened` field: no regular expressions, no ranges. The compiler refuses rules that would need them.',
-    '- A text of more than 1,024 characters in a keyword field, such as a user agent or a result, is stored and not searched.',
+    '- Keyword fields over 1,024 characters, such as a long user agent or result, are stored but not searchable.',
     '- Rules look back by `@timestamp`. A query rule does not alert twice on one document.',
-    '- Tests send what Kibana sends to a real Elasticsearch. Kibana itself, its scheduling and its import were not tested.',
+    '- Tests send the queries that Kibana would send to a real Elasticsearch. Kibana itself, its scheduling and its import are untested. So is Grafana.',
     '',
     '**Cost**',
     '',
@@ -148,18 +176,18 @@ function limitations(rules: readonly DetectionRule[]): string[] {
 }
 
 const cost = [
-  'Measured with 200,000 records in the last hour, Loki 3.7.8 and Elasticsearch 8.19 in one process each, on two cores that others used as well:',
+  'Measured with 200,000 records in the last hour, Loki 3.7.8 and Elasticsearch 8.19 as single processes, on two busy cores:',
   '',
   '| | Loki | Elasticsearch (100,000 records) |',
   '|---|---|---|',
   '| a rule on single events | 1.6 s | |',
-  '| a rule with a threshold | 3.7 to 4.5 s: it reads twice, to say who and from where | |',
+  '| a rule with a threshold, which reads twice to say who and from where | 3.7 to 4.5 s | |',
   '| all rules from level `low` up | 121 s | 1.6 s |',
   '| the 39 rules on single events | 62 s | |',
   '| the same `--all-in-one`, in 4 queries | 10 s | |',
   '',
-  'So Loki reads some 125,000 records a second for each rule. Up to 50,000 records an hour the five minutes of an interval are enough by far. With more, take',
-  "`--all-in-one`, where alerts name the action instead of the rule and thresholds name only what they count by, or give the ruler more cores. Watch the ruler's",
+  'So Loki reads about 125,000 records per second and rule. Up to 50,000 records per hour, an evaluation fits easily into the interval of five minutes. Above that, use',
+  "`--all-in-one`, where alerts name the action instead of the rule and thresholds name only their group, or give the ruler more cores. Watch the ruler's",
   '`loki_prometheus_rule_group_last_duration_seconds`: above the interval, evaluations are skipped.',
 ];
 
