@@ -1,5 +1,5 @@
 /**
- * Takes alerts and prints them, one a line: a stand-in for your chat, ticket system or pager. It understands what Alertmanager
+ * Prints the alerts it receives, one per line: a stand-in for your chat, ticket system or pager. It understands what Alertmanager
  * and Kibana's webhook connector send.
  *
  *     node examples/alert-receiver.ts [port]
@@ -46,7 +46,7 @@ function lineOf({ status = 'firing', labels = {}, annotations = {} }: Alert): st
   return printable(`${status} ${labels.severity ?? '-'} ${labels.rule ?? '-'} ${annotations.summary ?? ''}`);
 }
 
-/** Names in audit logs are chosen by those who are watched: nothing of theirs may steer the terminal. */
+/** Audit logs contain names that attackers chose; their control characters must not reach the terminal. */
 function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}]/gu, '�');
 }

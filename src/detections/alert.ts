@@ -14,7 +14,7 @@ export const contextFields = [
   'actionName',
 ] as const;
 
-/** Of the context and of a rule's own fields, each once. What a layer has taken away is not named. */
+/** Of the context and of a rule's own fields, each once. Attributes that a layer removed are skipped. */
 export function alertAttributes(fields: readonly string[], mapping: MappingTables): Attribute[] {
   const attributes = [...contextFields, ...fields].flatMap((field) => attributeOf(field, mapping) ?? []);
   return attributes.filter(({ name }, index) => attributes.findIndex((other) => other.name === name) === index);

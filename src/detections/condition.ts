@@ -1,8 +1,8 @@
 /**
  * The condition of a rule as a tree. `detection-section.ts` makes it of Sigma's text, the backends write it as a query.
  *
- * Values are compared exactly: Databricks does not vary the case of names and values, and Elasticsearch's keywords could
- * not do otherwise.
+ * Comparisons are case-sensitive: Databricks does not vary names and values, and Elasticsearch's keyword fields could not
+ * ignore case.
  */
 
 /** A text with `*` and `?` in it: literal parts and wildcards in their order. */

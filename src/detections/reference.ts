@@ -187,8 +187,8 @@ const cost = [
   '| the same `--all-in-one`, in 4 queries | 10 s | |',
   '',
   'So Loki reads about 125,000 records per second and rule. Up to 50,000 records per hour, an evaluation fits easily into the interval of five minutes. Above that, use',
-  "`--all-in-one`, where alerts name the action instead of the rule and thresholds name only their group, or give the ruler more cores. Watch the ruler's",
-  '`loki_prometheus_rule_group_last_duration_seconds`: above the interval, evaluations are skipped.',
+  '`--all-in-one`, where alerts name the action instead of the rule and thresholds name only their group, or give the ruler more cores.',
+  '`loki_prometheus_rule_group_iterations_missed_total` counts evaluations that were skipped because the previous one took too long.',
 ];
 
 function section(rule: DetectionRule): string[] {

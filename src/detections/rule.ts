@@ -3,7 +3,7 @@
  */
 import type { Condition } from './condition.ts';
 
-/** From the least to the most. */
+/** In ascending order. */
 export const levels = ['informational', 'low', 'medium', 'high', 'critical'] as const;
 
 export type Level = (typeof levels)[number];

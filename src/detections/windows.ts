@@ -26,13 +26,13 @@ export function windowOf({ finding }: DetectionRule, delayMs: number): Window {
       return {
         interval: timespanOf(finding.timespan.ms >= longRangeMs ? hourMs : often),
         range: finding.timespan,
-        // Counted too early, a window is not complete, and the records that are still to come are never counted with the others.
+        // A window that is counted too early is incomplete, and its late records would never be counted with the others.
         offset: delayMs === 0 ? undefined : timespanOf(delayMs),
       };
     case 'new_terms':
       return { interval: timespanOf(hourMs), range: timespanOf(hourMs + delayMs), offset: undefined };
     default:
-      // Every record is looked at again until it is `range` old, so a late one is not missed.
+      // Every evaluation sees records up to `range` old, so a late one is not missed.
       return { interval: timespanOf(often), range: timespanOf(Math.max(hourMs, delayMs + often)), offset: undefined };
   }
 }

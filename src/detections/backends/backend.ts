@@ -16,7 +16,7 @@ export interface QueryBackend {
   query(condition: Condition, attributeOf: (field: string) => Attribute): string;
 }
 
-/** What a backend would silently miss, or find something else by. */
+/** Something that a backend would accept and silently get wrong. */
 export class Refusal extends Error {}
 
 /** All literal parts of a pattern, and what stands for the wildcards. */

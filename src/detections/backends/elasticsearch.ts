@@ -37,7 +37,7 @@ function write(condition: Condition, attributeOf: AttributeOf, around: 'and' | '
     case 'and':
     case 'or': {
       const parts = condition.parts.map((part) => write(part, attributeOf, condition.type));
-      // Only beside something that is found can `NOT` take away.
+      // `NOT` needs a positive clause to subtract from.
       const positive = condition.type === 'or' || condition.parts.some(({ type }) => type !== 'not') ? [] : ['*:*'];
       const text = [...positive, ...parts].join(condition.type === 'and' ? ' AND ' : ' OR ');
       return around === undefined ? text : `(${text})`;

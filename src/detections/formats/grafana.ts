@@ -54,7 +54,7 @@ function grafanaRule(rule: DetectionRule, context: PackContext) {
         },
       },
     ],
-    // Nothing found is what is hoped for.
+    // No data means that nothing was found.
     noDataState: 'OK',
     execErrState: 'Error',
     for: '0s',

@@ -26,7 +26,7 @@ export function kibanaRule(rule: DetectionRule, context: PackContext) {
     rule_id: rule.id,
     name: rule.title,
     description: rule.description.replaceAll(/\s+/g, ' '),
-    // So that an import floods nobody.
+    // An import must not flood anyone with alerts.
     enabled: false,
     severity: rule.level === 'informational' ? 'low' : rule.level,
     risk_score: riskScores[rule.level],

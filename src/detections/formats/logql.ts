@@ -1,5 +1,5 @@
 /**
- * The expression of a rule in LogQL: what is above zero, or a series of its own, is an alert.
+ * A rule as a LogQL expression. Every series that it returns is an alert.
  */
 
 import { alertAttributes } from '../alert.ts';
