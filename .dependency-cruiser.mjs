@@ -49,13 +49,13 @@ export default {
       to: { path: '^src/', pathNot: ['^src/(schedule|pipeline)/', shared] },
     },
     {
-      name: 'level-5-the-agent-does-not-import-what-stands-above-it',
+      name: 'level-5-the-agent-does-not-import-tools-or-commands',
       severity: 'error',
       from: { path: '^src/agent/' },
       to: { path: '^src/(tools|commands)/|^src/[^/]+\\.ts$' },
     },
     {
-      name: 'level-6-tools-do-not-import-what-stands-above-them',
+      name: 'level-6-tools-do-not-import-commands',
       severity: 'error',
       from: { path: '^src/tools/' },
       to: { path: '^src/commands/|^src/[^/]+\\.ts$' },

@@ -1,5 +1,6 @@
 /**
- * The real process in a few strokes: what `npm run proof` looks at from all sides still works at all.
+ * Smoke tests of the real process: it ships, follows overwrites, survives SIGKILL, reports health, and explains wrong settings.
+ * `npm run proof` has the details.
  */
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';

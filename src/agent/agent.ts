@@ -39,7 +39,7 @@ import { WorkerPool } from './workers/index.ts';
 export type { AgentEvent, Observer } from '../contracts/observer.ts';
 export { type DeliverySummary, readDeliverySummary } from '../delivery/index.ts';
 
-/** What the agent takes from its surroundings. Everything has a default: the real clock, network and disk. */
+/** Replaceable dependencies of the agent. By default it uses the real clock, network and disk. */
 export interface AgentDependencies {
   /** The agent's own log; silent by default. */
   readonly logger?: Logger | undefined;
@@ -48,41 +48,52 @@ export interface AgentDependencies {
   readonly clock?: Clock | undefined;
   /** Called with every event of the agent. Must return at once and not throw. */
   readonly observer?: Observer | undefined;
-  /** How long requests in flight may wait for a response once the agent is told to stop. */
+  /** How long to wait for responses to requests in flight once the agent is stopping. */
   readonly graceMs?: number | undefined;
-  /** Sources of your own, in addition to those of the configuration. */
+  /** Custom sources, in addition to those of the configuration. */
   readonly sources?: readonly Source[] | undefined;
-  /** Takes the place of the exporter of the configuration. The agent closes it. */
+  /** Replaces the configured exporter. The agent closes it. */
   readonly exporter?: Exporter | undefined;
-  /** Takes the place of the state of the configuration. */
+  /** Replaces the SQLite state. */
   readonly openState?: ((options: StateOptions) => Promise<OpenState>) | undefined;
+  /** Replaces the mapper of `DATABRICKS_AUDIT_MAPPING`; sources that name a mapping keep theirs. */
   readonly mapper?: Mapper | undefined;
   readonly decoder?: Decoder | undefined;
-  /** The network and the disk of single parts, for tests and simulations. */
+  /**
+   * Network and disk of individual parts, for tests and simulations.
+   * @internal
+   */
   readonly createS3?: (() => S3Api) | undefined;
+  /** @internal */
   readonly deliveryFiles?: DeliveryFiles | undefined;
+  /** @internal */
   readonly transport?: HttpTransport | undefined;
+  /** @internal */
   readonly deadLetterFiles?: DeadLetterFiles | undefined;
+  /** @internal */
   readonly openDatabase?: OpenDatabase | undefined;
 }
 
 export interface Agent {
   readonly counters: Readonly<Counters>;
-  /** Ships and keeps shipping until the signal is aborted. Rejects with ERR_STATE_DAMAGED: close, create a new agent, continue. */
+  /**
+   * Ships until the signal aborts, then rejects with its reason. Also rejects with ERR_STATE_DAMAGED: close the agent, create
+   * a new one and run that.
+   */
   run(stop: AbortSignal): Promise<void>;
-  /** Ships what is there now. True when everything was listed and read to its end. */
+  /** Ships what is there now. Resolves to true if everything was listed and read completely. */
   shipOnce(stop: AbortSignal): Promise<boolean>;
-  /** Ships what is missing of an object whatever its version, and repeats nothing that the state knows. */
+  /** Ships the missing lines of an object even if its version is settled. Does not repeat lines that the state knows. */
   shipAgain(object: DeliveredObject, stop: AbortSignal): Promise<VisitOutcome>;
-  /** What is listed and not settled yet. */
+  /** Measures what is listed but not settled yet. */
   backlog(stop: AbortSignal): Promise<Backlog>;
-  /** Writes the state. Call it last, whatever happened. */
+  /** Writes the state and closes everything. Call it last, also after an error. */
   close(): Promise<void>;
 }
 
-/** Docker kills ten seconds after its SIGTERM. */
+/** Docker sends SIGKILL ten seconds after SIGTERM. */
 const graceMsDefault = 8_000;
-/** For how many listings a file must not change before its last line counts as complete without a newline. */
+/** After this many listings without a change, the last line of a file counts as complete even without a newline. */
 const stillAfterPolls = 2;
 
 /** Rejects with ERR_CONFIGURATION, ERR_MAPPING_FILE or one of the ERR_STATE_ codes. */
@@ -91,7 +102,8 @@ export async function createAgent(
   dependencies: AgentDependencies = {},
   mode: 'longRunning' | 'oneShot' = 'longRunning',
 ): Promise<Agent> {
-  refuseWorkersWithOwnParts(configuration, dependencies);
+  rejectMissingSources(configuration, dependencies);
+  rejectCustomPartsWithWorkers(configuration, dependencies);
   const { logger = silentLogger, clock = systemClock, openState = openDeliveryState } = dependencies;
   const mapperFor = createMappers(configuration, dependencies.mapper);
   const counters = new Counters();
@@ -100,7 +112,7 @@ export async function createAgent(
     dependencies.observer?.(event);
   };
   const [stopping, abandon] = [new AbortController(), new AbortController()];
-  // A batch that waits for its next attempt is not in flight: it stays announced, and the next process sends it again.
+  // A batch that is waiting for its next attempt need not be waited for: it stays announced, and the next process sends it.
   const retryClock = clockUntil(stopping.signal, clock);
   const failures = createFailureReporter({
     deadLettersDirectory: configuration.deadLetterDirectory,
@@ -192,12 +204,23 @@ export async function createAgent(
   };
 }
 
-/** Worker threads open objects and send records by themselves, and functions cannot be passed to them. */
-function refuseWorkersWithOwnParts({ workers }: Configuration, { sources = [], exporter }: AgentDependencies): void {
-  if (workers === 1 || (sources.length === 0 && exporter === undefined)) return;
+function rejectMissingSources(configuration: Configuration, { sources = [] }: AgentDependencies): void {
+  if (configuration.sources.length + sources.length > 0) return;
+  throw new AgentError('ERR_CONFIGURATION', 'DATABRICKS_AUDIT_SOURCE: expected a source, got nothing', {
+    hint: 'Set the variable, or pass a custom source to createAgent.',
+  });
+}
+
+/** Worker threads read, map and send themselves, and functions cannot be passed to them. */
+function rejectCustomPartsWithWorkers(
+  { workers }: Configuration,
+  { sources = [], exporter, mapper, decoder }: AgentDependencies,
+): void {
+  const hasCustomParts = sources.length > 0 || [exporter, mapper, decoder].some((part) => part !== undefined);
+  if (workers === 1 || !hasCustomParts) return;
   throw new AgentError(
     'ERR_CONFIGURATION',
-    `DATABRICKS_AUDIT_WORKERS: expected 1 with a source or exporter of your own, got ${workers}`,
+    `DATABRICKS_AUDIT_WORKERS: expected 1 with a custom source, exporter, mapper or decoder, got ${workers}`,
   );
 }
 
@@ -213,13 +236,13 @@ function createExporter(
 
 interface Grace {
   readonly stopping: AbortController;
-  /** Ends requests in flight. */
+  /** Abandons requests in flight. */
   readonly abandon: AbortController;
   readonly graceMs: number;
   readonly clock: Clock;
 }
 
-/** Reading and waiting end with `stop`; requests in flight have the grace period in addition. */
+/** When `stop` aborts, reading and waiting end at once; requests in flight get the grace period. */
 async function withGrace<Result>(
   stop: AbortSignal,
   { stopping, abandon, graceMs, clock }: Grace,
@@ -230,7 +253,7 @@ async function withGrace<Result>(
     stopping.abort(stop.reason);
     clock.sleep(graceMs, ended.signal).then(
       () => abandon.abort(stop.reason),
-      () => {}, // The work ended first.
+      () => {}, // The work was done first.
     );
   };
   stop.addEventListener('abort', onStop, { once: true });
@@ -248,7 +271,7 @@ async function closeAll(
   sources: readonly Source[],
   state: DeliveryState,
 ): Promise<void> {
-  // Workers may still have changes for the state and dead letters.
+  // First the workers: they may still have dead letters and changes to the state.
   await workers?.close();
   await Promise.allSettled([exporter.close(), ...sources.map((source) => source.close())]);
   await state.close();

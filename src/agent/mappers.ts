@@ -1,16 +1,16 @@
 /**
- * The compiled mappings: that of the configuration, and those that sources name for themselves.
+ * The compiled mappings: that of the configuration, and those of individual sources (`?mapping=`).
  */
 import type { Configuration } from '../config/index.ts';
 import type { Mapper } from '../contracts/mapper.ts';
 import { createMapper } from '../mapping/index.ts';
 
-/** @param layers joined by commas, as `ObjectOrigin.mapping`; undefined for the mapping of the configuration. */
+/** @param layers joined by commas, as in `ObjectOrigin.mapping`; undefined for the mapping of the configuration. */
 export type MapperFor = (layers: string | undefined) => Mapper;
 
 /**
  * Compiles one mapper for each list of layers.
- * @param given instead of the mapper of the configuration.
+ * @param given replaces the mapper of the configuration.
  * @throws AgentError ERR_MAPPING_FILE
  */
 export function createMappers(
@@ -25,7 +25,7 @@ export function createMappers(
     mappers.set(layers, mapper);
     return mapper;
   };
-  // Mistakes in a mapping file are reported before anything is read.
+  // So that mistakes in a mapping file are reported before anything is read.
   for (const source of sources) mapperFor(source.mapping);
   return mapperFor;
 }

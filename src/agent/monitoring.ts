@@ -25,11 +25,11 @@ export interface AgentLog {
 
 /** The agent's own log, on `destination` and, when configured, to the collector. */
 export async function openLog(
-  { logLevel, telemetry: { selfLogs, metrics } }: Configuration,
+  { logLevel, otlp: { protocol }, telemetry: { selfLogs, metrics } }: Configuration,
   destination: NodeJS.WriteStream,
 ): Promise<AgentLog> {
   if (selfLogs === 'stderr') return { logger: createLogger(logLevel, destination), close: async () => {} };
-  const ownLogs = await startOwnLogs(metrics.resourceAttributes, systemClock);
+  const ownLogs = await startOwnLogs({ protocol, resourceAttributes: metrics.resourceAttributes }, systemClock);
   return { logger: createLogger(logLevel, destination, ownLogs.write), close: ownLogs.close };
 }
 
@@ -73,7 +73,7 @@ async function deliveredBefore(stateDirectory: string): Promise<readonly Deliver
       return { workspaceId, date, lineCount: acceptedCount + deadLetteredCount };
     });
   } catch (error) {
-    // The agent finds the same damage and handles it.
+    // The agent detects the same damage and handles it.
     if (!isAgentError(error, 'ERR_STATE_DAMAGED')) throw error;
     return [];
   }

@@ -1,5 +1,5 @@
 /**
- * What the agent and its worker threads wire in the same way.
+ * Wiring that the agent and its worker threads share.
  */
 import type { Configuration } from '../config/index.ts';
 import type { Decoder } from '../contracts/decoder.ts';
@@ -25,7 +25,7 @@ export interface CollectorDependencies {
   readonly transport?: HttpTransport | undefined;
 }
 
-/** Sends to the collector, with connections of its own. */
+/** Each exporter has its own connections. */
 export function createCollectorExporter(
   { otlp }: Configuration,
   { failures, clock, observe, transport }: CollectorDependencies,

@@ -6,11 +6,11 @@ import type { z } from 'zod';
 import { type OtlpOptions, resolveExportOptions } from '../export/options.ts';
 import { AgentError } from '../model/agent-error.ts';
 import { printable } from '../runtime/printable.ts';
-import { type VariableName, variables } from './variables.ts';
+import { variables } from './variables.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-type Values = { readonly [Name in VariableName]: z.output<(typeof variables)[Name]> };
+type Values = { readonly [Name in keyof typeof variables]: z.output<(typeof variables)[Name]> };
 
 /** The parsed variables, grouped by the part that uses them. */
 export interface Configuration {
@@ -51,9 +51,14 @@ export interface Configuration {
   readonly settings: readonly { readonly name: string; readonly value: string }[];
 }
 
+export interface LoadOptions {
+  /** The program passes sources of its own to `createAgent`, so `DATABRICKS_AUDIT_SOURCE` may be unset. */
+  readonly hasOwnSources?: boolean | undefined;
+}
+
 /** @throws AgentError ERR_CONFIGURATION listing every problem: the variable, what was expected and the value. */
-export function loadConfiguration(environment: Environment): Configuration {
-  const values = parseAll(environment);
+export function loadConfiguration(environment: Environment, options: LoadOptions = {}): Configuration {
+  const values = parseAll(environment, options);
   const millisecondsPerDay = 86_400_000;
   return {
     sources: values.DATABRICKS_AUDIT_SOURCE.map((source) => ({
@@ -99,11 +104,13 @@ export function loadConfiguration(environment: Environment): Configuration {
   };
 }
 
-function parseAll(environment: Environment): Values {
+function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptions): Values {
   const problems: string[] = [];
   const entries = Object.entries(variables).map(([name, schema]) => {
     const text = environment[name];
-    const parsed = schema.safeParse(text === '' ? undefined : text);
+    const isUnset = text === undefined || text === '';
+    if (name === 'DATABRICKS_AUDIT_SOURCE' && hasOwnSources && isUnset) return [name, []] as const;
+    const parsed = schema.safeParse(isUnset ? undefined : text);
     for (const issue of parsed.error?.issues ?? [])
       problems.push(`${name}: ${issue.message}, got ${describeValue(name, text)}`);
     return [name, parsed.data] as const;

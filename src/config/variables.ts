@@ -41,5 +41,3 @@ export const variables = {
   ...telemetryOptions,
   ...generalOptions,
 };
-
-export type VariableName = keyof typeof variables;

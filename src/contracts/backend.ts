@@ -1,28 +1,28 @@
 /**
- * Contract: a store of log records that is asked what it really holds.
+ * Contract: a backend that can be asked which log records it holds.
  */
 
-/** Where the records of a workspace lie and when: what a backend needs to find them without looking at everything. */
+/** The service and time span of some records, so that a backend finds them without searching everything. */
 export interface RecordSpan {
-  /** Of the records' resource. */
+  /** Resource attributes of the records. */
   readonly serviceName: string | undefined;
   readonly serviceInstanceId: string | undefined;
   readonly fromMs: number;
-  /** Of the last record, so the span includes it. */
+  /** Inclusive: the time of the last record. */
   readonly toMs: number;
 }
 
 export interface Backend {
-  /** What it is and where, without anything secret. */
+  /** Product and address, without secrets. */
   readonly name: string;
   /** Rejects with ERR_BACKEND_READ. */
   open(span: RecordSpan, signal: AbortSignal): Promise<StoredRecords>;
 }
 
 export interface StoredRecords {
-  /** Those of the `log.record.uid`s that no stored record has, in their order. Rejects with ERR_BACKEND_READ. */
+  /** The given `log.record.uid`s that no stored record has, in the given order. Rejects with ERR_BACKEND_READ. */
   missing(uids: readonly string[], signal: AbortSignal): Promise<readonly string[]>;
-  /** Records that were met more than once, as far as it was seen. */
+  /** Records that appeared more than once in the responses so far. */
   readonly repeatedCount: number;
   close(): void;
 }

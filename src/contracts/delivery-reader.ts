@@ -1,16 +1,16 @@
 /**
- * Contract: reads the delivery state without taking part in it, also while an agent ships.
+ * Contract: read-only access to the delivery state, also while an agent is using it.
  */
 import type { ObjectId } from '../model/object.ts';
 import type { Announcement, LineHashes, ObjectState } from './delivery-state.ts';
 
-/** Everything that the state knows about one object, as of one moment. */
+/** Everything that the state knows about one object: a consistent snapshot. */
 export interface ObjectRecord {
   readonly state: ObjectState | undefined;
   readonly announcements: readonly Announcement[];
-  /** Of all settled lines, as `Claim.settledLineHashes`. */
+  /** See `Claim.settledLineHashes`. */
   readonly settledLineHashes: readonly LineHashes[];
-  /** Settled lines of all versions, by their outcome. */
+  /** Settled lines of all versions, by outcome. */
   readonly acceptedCount: number;
   readonly deadLetteredCount: number;
 }

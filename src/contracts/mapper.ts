@@ -1,37 +1,37 @@
 /**
- * Contract: from a line to its log record, written straight into an OTLP request.
+ * Contract: maps lines to log records, written directly into an OTLP request.
  */
 import type { EventTimes } from '../model/event-times.ts';
 import type { IdentifiedLine } from '../model/line.ts';
 
 /**
- * One ExportLogsServiceRequest while it is being filled. The same lines give the same bytes, always: nothing is read from
- * the clock, and a line that cannot be parsed becomes a `databricks.audit.unparsed` record instead of an error.
+ * Builds one ExportLogsServiceRequest. The same lines always give the same bytes: nothing is read from the clock. A line that
+ * cannot be parsed becomes a `databricks.audit.unparsed` record instead of an error.
  */
 export interface RequestEncoder {
-  /** Writes the line's record; grouped by resource (account and workspace), in order within each resource. */
+  /** Appends the line's record. Records are grouped by resource (account and workspace), in order within each. */
   append(line: IdentifiedLine): void;
   readonly recordCount: number;
-  /** Close to the size of the request body so far, before compression. */
+  /** Approximate size of the request body so far, before compression. */
   readonly sizeBytes: number;
-  /** Of the records so far; undefined when none of them has a time. */
+  /** Of the records so far; undefined if none of them has a time. */
   readonly eventTimes: EventTimes | undefined;
-  /** The request body, valid until the encoder is used again; the encoder is empty afterwards. */
+  /** Returns the request body, valid until the encoder is used again, and empties the encoder. */
   finish(): Uint8Array;
 }
 
 export interface Mapper {
   createEncoder(encoding: OtlpEncoding): RequestEncoder;
-  /** The line's record alone, as one line of OTLP/JSON (`{"resourceLogs":[...]}`), without a line ending. */
+  /** The line's record as one line of OTLP/JSON (`{"resourceLogs":[...]}`), without a line ending. */
   toJsonLine(line: IdentifiedLine): string;
-  /** The alert event as one line of OTLP/JSON, with what the mapping gives every record. */
+  /** The alert event as one line of OTLP/JSON, with the constant attributes and the resource of the mapping. */
   toAlertEventLine(event: AlertEvent): string;
 }
 
-/** An event of the agent's own about a workspace. */
+/** An event that the agent itself raises about a workspace. */
 export interface AlertEvent {
   readonly eventName: string;
-  /** Nothing read from the clock, so that an event that is sent again is the same. */
+  /** Derived, not read from the clock, so that an event that is sent again is identical. */
   readonly timeMs: number;
   readonly uid: string;
   readonly workspaceId: string | undefined;

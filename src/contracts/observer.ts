@@ -1,9 +1,8 @@
 /**
- * Contract: what the agent tells of its work while it works. Metrics, health, the live page and the detection of silence all
- * live from these events, and from nothing else.
+ * Contract: the events that report what the agent is doing. Metrics, health and the live page are built from them.
  *
- * Events are plain data that a worker thread can post. They are coarse: one a batch, request, object or listing, never one a
- * line. An observer returns at once and does not throw.
+ * Events are plain data that a worker thread can post. They are coarse: at most one per batch, request, object or listing,
+ * never one per line. An observer must return at once and not throw.
  */
 import type { AgentError, ErrorCode } from '../model/agent-error.ts';
 import type { EventTimes } from '../model/event-times.ts';
@@ -29,21 +28,21 @@ export type AgentEvent =
   | SilenceChanged
   | AlertEventEnded;
 
-/** What an AgentError says, as plain data. Never a secret. */
+/** An AgentError as plain data, without secrets. */
 export interface Fault {
   readonly code: ErrorCode;
   readonly message: string;
   readonly hint: string | undefined;
 }
 
-/** The state knows a workspace from earlier processes. Told when the agent begins. */
+/** The state knows a workspace from earlier runs. Emitted at startup. */
 export interface WorkspaceKnown {
   readonly kind: 'workspaceKnown';
   readonly workspaceId: string | undefined;
   readonly lastEventMs: number;
 }
 
-/** Lines of an object were read. Those that are new go to the exporter as one batch: from here on they are in flight. */
+/** Lines of an object were read. The new ones go to the exporter as one batch, and are in flight from here on. */
 export interface LinesRead {
   readonly kind: 'linesRead';
   readonly workspaceId: string | undefined;
@@ -51,13 +50,13 @@ export interface LinesRead {
   readonly readCount: number;
   readonly alreadyShippedCount: number;
   readonly newCount: number;
-  /** Of the new lines; undefined when none of them has a time. */
+  /** Of the new lines; undefined if none of them has a time. */
   readonly eventTimes: EventTimes | undefined;
-  /** Decoded since the last event of this reading. */
+  /** Decoded since the previous event of this visit. */
   readonly decodedBytes: number;
 }
 
-/** Every line of a batch came to its end. */
+/** Every line of a batch was accepted or dead-lettered. */
 export interface BatchEnded {
   readonly kind: 'batchEnded';
   readonly workspaceId: string | undefined;
@@ -67,27 +66,27 @@ export interface BatchEnded {
   readonly lineCount: number;
   readonly acceptedCount: number;
   readonly deadLetteredCount: number;
-  /** The same as in the `linesRead` that the batch began with. */
+  /** As in the batch's `linesRead`. */
   readonly eventTimes: EventTimes | undefined;
   /** LastModified of the object version that the lines were read from. */
   readonly modifiedAtMs: number;
   readonly requestBytes: number;
 }
 
-/** The claim was taken over while a batch was in flight: another visit sends its lines. */
+/** The claim was lost while a batch was in flight: the visit that took over sends its lines. */
 export interface BatchAbandoned {
   readonly kind: 'batchAbandoned';
   readonly workspaceId: string | undefined;
   readonly lineCount: number;
-  /** The same as in the `linesRead` that the batch began with. */
+  /** As in the batch's `linesRead`. */
   readonly eventTimes: EventTimes | undefined;
 }
 
-/** One attempt to send a request ended. */
+/** One attempt to send a request is complete. */
 export interface RequestEnded {
   readonly kind: 'requestEnded';
   readonly outcome: 'accepted' | 'partial' | 'rejected' | 'tooLarge' | 'unavailable' | 'misconfigured';
-  /** Undefined when there was no answer. */
+  /** Undefined if there was no response. */
   readonly response: ResponseCode | undefined;
   readonly durationMs: number;
   readonly recordCount: number;
@@ -95,21 +94,21 @@ export interface RequestEnded {
   readonly requestBytes: number;
 }
 
-/** Records, of lines or alert events, were durably written to the dead letters. */
+/** Records, of lines or of alert events, were durably written to a dead-letter file. */
 export interface DeadLettered {
   readonly kind: 'deadLettered';
   readonly code: ErrorCode;
   readonly response: ResponseCode;
-  /** In the collector's words. */
+  /** The collector's own words. */
   readonly reason: string;
-  /** Records that the backend does not have; with a partial success more are in the file. */
+  /** Records that the backend does not have; after a partial success, the file contains more. */
   readonly recordCount: number;
 }
 
-/** What the agent can wait for without an end, while nothing is lost. */
+/** What the agent can wait for indefinitely, without losing anything. */
 export type WaitsFor = 'collector' | 'deadLetterFile' | 'state';
 
-/** An attempt failed and is made again: shipping, or a part of it, waits. Told once an attempt. */
+/** An attempt failed and will be repeated; until then shipping, or a part of it, waits. Emitted for each attempt. */
 export interface Waiting {
   readonly kind: 'waiting';
   readonly for: WaitsFor;
@@ -124,24 +123,24 @@ export interface Resumed {
   readonly for: WaitsFor;
 }
 
-/** A listing has come so far: told at the end of each workspace, and every thousand objects. */
+/** Progress of a listing, emitted for each page of each workspace. */
 export interface ObjectsListed {
   readonly kind: 'objectsListed';
   readonly source: string;
   readonly workspaceId: string | undefined;
-  /** Since the last event of this listing. */
+  /** On this page. */
   readonly listedCount: number;
-  /** Of these, in a version that was settled before: not opened. */
+  /** Of these, the objects whose version was already settled, so they are not opened. */
   readonly unchangedCount: number;
 }
 
 export interface ListingEnded {
   readonly kind: 'listingEnded';
   readonly source: string;
-  /** Within the look-back, at every poll, or what is older. */
+  /** `recent`: the lookback window, listed at every poll. `older`: earlier dates. */
   readonly dates: 'recent' | 'older';
   readonly atMs: number;
-  /** What could not be listed; undefined when all of it was. */
+  /** The first fault; undefined if everything was listed. */
   readonly fault: Fault | undefined;
 }
 
@@ -152,19 +151,19 @@ export interface ObjectVisited {
   readonly workspaceId: string | undefined;
   readonly status: VisitOutcome['status'];
   readonly sizeBytes: number;
-  /** Of what is damaged or released. */
+  /** Set if the status is `damaged` or `released`. */
   readonly fault: Fault | undefined;
 }
 
-/** Something that has a code went wrong, once. */
+/** One occurrence of a problem that has a code. */
 export interface FaultMet {
   readonly kind: 'faultMet';
-  /** When it is about a source or an object in it. */
+  /** Set if it concerns a source or an object in it. */
   readonly source?: string | undefined;
   readonly fault: Fault;
 }
 
-/** A workspace had no event for longer than the threshold, or has one again. */
+/** A workspace had no event for longer than the threshold, or has events again. */
 export interface SilenceChanged {
   readonly kind: 'silenceChanged';
   readonly workspaceId: string | undefined;
@@ -173,7 +172,7 @@ export interface SilenceChanged {
   readonly thresholdMs: number;
 }
 
-/** An alert event of the agent's own was accepted or dead-lettered. It is not a line, so no count of lines includes it. */
+/** An alert event was accepted or dead-lettered. It is not a line, so no count of lines includes it. */
 export interface AlertEventEnded {
   readonly kind: 'alertEventEnded';
   readonly outcome: 'accepted' | 'deadLettered';

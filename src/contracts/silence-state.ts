@@ -1,24 +1,24 @@
 /**
- * Contract: when each workspace had its last event, and whether it is silent. Every change is durable when it resolves; all
- * reject with the signal's reason and with ERR_STATE_DAMAGED.
+ * Contract: when each workspace had its last event, and whether it is silent. A change is durable when its promise resolves;
+ * all reject with ERR_STATE_DAMAGED, or with the reason of an aborted signal.
  */
 
-/** The newest event that was settled of a workspace. */
+/** The newest settled event of a workspace. */
 export interface WorkspaceEvents {
   /** From the path; undefined in layouts that have none. */
   readonly workspaceId: string | undefined;
   readonly lastEventMs: number;
-  /** Set from when the silence was noticed until its end was reported. */
+  /** Set from the moment the silence is detected until its end has been reported. */
   readonly silence: Silence | undefined;
 }
 
 export interface Silence {
-  /** The last event before it. */
+  /** Time of the last event before it. */
   readonly sinceMs: number;
   readonly thresholdMs: number;
-  /** The alert event about its beginning was accepted or dead-lettered. */
+  /** True once the alert event about its start was accepted or dead-lettered. */
   readonly isReported: boolean;
-  /** The newest event of the first batch that was settled since. */
+  /** Time of the newest event in the first batch settled since; undefined while the silence lasts. */
   readonly endedByMs: number | undefined;
 }
 

@@ -8,11 +8,11 @@ import type { VisitOutcome } from './visit-outcome.ts';
 export interface Source {
   /** As it was configured: `s3://bucket/prefix` or a directory. */
   readonly name: string;
-  /** Time between two listings of recent dates. */
+  /** Time between two listings of the lookback window. */
   readonly pollIntervalMs: number;
   /**
-   * Lists the workspaces of the source. Rejects with an AgentError when the source itself cannot be listed. What is odd but
-   * no reason to stop (an unreadable folder, objects outside the layout) goes to `request.onFault`.
+   * Lists the workspaces of the source. Rejects with an AgentError if the source itself cannot be listed. Problems that do
+   * not prevent listing the rest (an unreadable folder, objects outside the layout) go to `request.onFault`.
    */
   list(request: ListingRequest): AsyncIterable<WorkspaceListing>;
   close(): Promise<void>;
@@ -20,7 +20,7 @@ export interface Source {
 
 /** Which date partitions to list, as `yyyy-mm-dd`. Objects whose path has no date belong to every range. */
 export interface DateRange {
-  /** The first date, or undefined for the earliest there is. */
+  /** The first date; undefined for no start. */
   readonly from: string | undefined;
   /** The first date after the range, or undefined for no end. */
   readonly before: string | undefined;
@@ -32,17 +32,17 @@ export interface ListingRequest {
   readonly onFault: (fault: AgentError) => void;
 }
 
-/** What one workspace (or a tree without workspaces) has in the requested dates. */
+/** The objects of one workspace (or of a tree without workspaces) in the requested dates. */
 export interface WorkspaceListing {
   /** From the path; undefined in layouts that have none. */
   readonly workspaceId: string | undefined;
-  /** Oldest date first, each object in its current version, page by page: a listing is never held in memory whole. */
+  /** Oldest date first, each object in its current version. Paged, because a listing may not fit into memory. */
   pages(): AsyncIterable<readonly Candidate[]>;
 }
 
-/** An object that may hold new lines, offered for a visit by a listing (or by whatever else learns of objects). */
+/** An object that may contain new lines, offered for a visit by a listing or by another producer, such as a queue. */
 export interface Candidate {
   readonly object: DeliveredObject;
-  /** Told the outcome, at most once. A consumer that only looks need not call it. */
+  /** Receives the outcome, at most once. A consumer that does not ship the object need not call it. */
   settle(outcome: VisitOutcome): void;
 }

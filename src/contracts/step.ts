@@ -1,17 +1,17 @@
 /**
- * Every step between "object listed" and "state on disk", by name. Tests subscribe to the channel and end the process there;
- * docs/delivery.md has a row for each. Without a subscriber a step is one comparison.
+ * The named steps between "object listed" and "state on disk". Tests subscribe to the channel and kill the process at each
+ * of them; docs/delivery.md has a row for each. Without a subscriber, a step costs one comparison.
  */
 import { channel } from 'node:diagnostics_channel';
 
-/** In the order of a life. "Durable" is on the disk; everything else is in memory. */
+/** In execution order. "Durable" means on disk; everything else is in memory. */
 export const steps = [
-  'damaged file set aside',
+  'damaged file moved aside',
   'schema written',
   'object listed',
   'object opened',
   'prefix verified',
-  'prefix refused',
+  'prefix mismatched',
   'batch collected',
   'batch announced',
   'commit begun',
@@ -32,10 +32,10 @@ export const steps = [
 
 export type Step = (typeof steps)[number];
 
-/** What subscribers are given. */
+/** The message on the channel. */
 export interface StepReached {
   readonly step: Step;
-  /** The object that it is about; undefined where it is about the state or several objects. */
+  /** Undefined if the step concerns the state or several objects. */
   readonly object: string | undefined;
 }
 

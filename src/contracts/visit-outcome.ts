@@ -1,19 +1,19 @@
 /**
- * Contract: the outcome of a visit to an object, for the pipeline and for whoever offered the object.
+ * Contract: the outcome of a visit to an object, for the pipeline and for the producer that offered the object.
  */
 import type { AgentError } from '../model/agent-error.ts';
 
-/** `unchanged`, `settled` and `damaged` are final for this version; after the others the object is offered again. */
+/** `unchanged`, `settled` and `damaged` are final for this version; otherwise the object is offered again. */
 export type VisitOutcome =
-  /** This version was settled before, so it was not opened. */
+  /** This version was already settled, so it was not opened. */
   | { readonly status: 'unchanged' }
   /** Every line of the version was accepted or dead-lettered, and that is durable. */
   | { readonly status: 'settled' }
-  /** As `settled`, for what could be decoded; the rest of the version cannot be read by anybody. */
+  /** `settled` as far as the version could be decoded; the rest of it is unreadable. */
   | { readonly status: 'damaged'; readonly error: AgentError }
   /** Settled up to the last whole line; more may follow in this same version. */
   | { readonly status: 'growing' }
-  /** Not read to its end. The next visit continues where this one was settled. */
+  /** Not read completely. The next visit continues after what this one settled. */
   | { readonly status: 'released'; readonly error: AgentError }
-  /** Another visit holds the object, in this process or in another one. Nothing is wrong. */
+  /** Another visit holds the object, in this process or another. This is normal. */
   | { readonly status: 'elsewhere' };

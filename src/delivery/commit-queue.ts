@@ -1,6 +1,6 @@
 /**
- * Collects changes to the database and commits them together, once per turn of the event loop: one write to the disk carries
- * the announcements and settlements of all objects that are being shipped.
+ * Group commit: collects changes to the database and commits them once per turn of the event loop, so that one disk write
+ * carries the announcements and settlements of all objects being shipped.
  */
 import type { DatabaseSync } from 'node:sqlite';
 import { type Observer, toFault } from '../contracts/observer.ts';
@@ -19,7 +19,7 @@ export interface CommitQueueOptions {
   readonly observe?: Observer | undefined;
 }
 
-/** How long a change that nobody waits for may wait for another one, to be committed with it. */
+/** How long a change that nobody waits for is held back, so that it shares a commit with others. */
 const laterCommitMs = 10;
 const retryPolicy = { initialMs: 500, maxMs: 15_000 };
 
@@ -37,18 +37,18 @@ export class CommitQueue {
     this.#options = options;
   }
 
-  /** ERR_STATE_DAMAGED once damage was found; its cause says what. */
+  /** ERR_STATE_DAMAGED once damage was found; its cause has the details. */
   get damage(): AgentError | undefined {
     return this.#damage;
   }
 
-  /** The change is part of the commit that this turn of the event loop starts. */
+  /** Adds a change to the commit that this turn of the event loop starts. */
   add(change: () => void): void {
     this.#changes.push(change);
     this.#startCommit();
   }
 
-  /** Nobody waits for the change: it is part of the next commit, which starts by itself after a moment. */
+  /** Adds a change that nobody waits for to the next commit, which starts after `laterCommitMs` at the latest. */
   addLater(change: () => void): void {
     this.#changes.push(change);
     const { clock } = this.#options;
@@ -57,7 +57,7 @@ export class CommitQueue {
         this.#laterCommit = undefined;
         if (this.#changes.length > 0) this.#startCommit();
       },
-      () => {}, // Closing commits what is left.
+      () => {}, // Closing commits the remaining changes.
     );
   }
 
@@ -71,17 +71,17 @@ export class CommitQueue {
     if (this.#commit !== undefined) await untilAborted(this.#commit, signal);
   }
 
-  /** @throws AgentError ERR_STATE_DAMAGED when the read finds damage, or damage was found before. */
+  /** @throws AgentError ERR_STATE_DAMAGED if this or an earlier call found damage. */
   read<Result>(read: () => Result): Result {
     if (this.#damage !== undefined) throw this.#damage;
     try {
       return read();
     } catch (error) {
-      throw isDamaged(error) ? this.#noteDamage(error) : error;
+      throw isDamaged(error) ? this.#recordDamage(error) : error;
     }
   }
 
-  /** Commits what is left, once. */
+  /** Commits the remaining changes, without retries. */
   async close(): Promise<void> {
     this.#closing.abort();
     if (this.#changes.length > 0 && this.#damage === undefined) this.#startCommit();
@@ -94,7 +94,7 @@ export class CommitQueue {
     this.#commit.catch(() => {}); // Reported by flush, by the next read, and by close.
   }
 
-  /** Lets this turn of the event loop add its changes, then commits; keeps trying for as long as the disk refuses. */
+  /** Lets this turn of the event loop add its changes, then commits. Retries while the disk cannot be written. */
   async #commitSoon(): Promise<void> {
     const { clock, directory, logger, observe } = this.#options;
     const sinceMs = clock.nowMs();
@@ -102,15 +102,15 @@ export class CommitQueue {
     for (let attempt = 0; ; attempt++) {
       try {
         this.#commitChanges();
-        // In the same turn as the commit itself: a change that came in between would wait for a commit that is over.
+        // In the same turn as the commit: a change added in between would wait for a commit that is already complete.
         this.#commit = undefined;
         if (attempt > 0) {
           observe?.({ kind: 'resumed', for: 'state' });
-          logger.info({ attempts: attempt + 1 }, 'State can be written again; shipping continues');
+          logger.info({ attempts: attempt + 1 }, 'State can be written again; shipping resumes');
         }
         return;
       } catch (error) {
-        if (isDamaged(error)) throw this.#noteDamage(error);
+        if (isDamaged(error)) throw this.#recordDamage(error);
         if (!isSqliteError(error) || this.#closing.signal.aborted) throw error;
         const fault = writeFault(error, directory);
         if (attempt === 0) logger.error({ err: fault }, 'State cannot be written; shipping pauses');
@@ -137,7 +137,7 @@ export class CommitQueue {
       reached('commit written');
       this.#database.exec('COMMIT');
     } catch (error) {
-      // SQLite rolls back by itself after some errors, a full disk among them.
+      // After some errors, such as a full disk, SQLite has already rolled back.
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
       throw error;
     }
@@ -145,7 +145,7 @@ export class CommitQueue {
     reached('commit durable');
   }
 
-  #noteDamage(cause: unknown): AgentError {
+  #recordDamage(cause: unknown): AgentError {
     this.#damage ??= new AgentError('ERR_STATE_DAMAGED', 'The state database is damaged', { cause });
     return this.#damage;
   }

@@ -1,5 +1,5 @@
 /**
- * What the state says was delivered, in sums.
+ * Summarises what was delivered, according to the state.
  */
 import type { DatabaseSync } from 'node:sqlite';
 import type { Silence, WorkspaceEvents } from '../contracts/silence-state.ts';
@@ -7,25 +7,25 @@ import { metaText } from './meta.ts';
 import { openReadOnly } from './state-reader.ts';
 import { WorkspaceRows } from './workspace-rows.ts';
 
-/** One workspace and date. */
+/** The objects of one workspace and date. */
 export interface PartitionSummary {
   readonly workspaceId: string | undefined;
   readonly date: string | undefined;
   readonly objectCount: number;
-  /** Objects whose latest seen version was not settled to its end yet. */
+  /** Objects without a completely settled version. */
   readonly openObjectCount: number;
   readonly acceptedCount: number;
   readonly deadLetteredCount: number;
-  /** LastModified of the newest object version that was settled to its end; undefined when none was. */
+  /** LastModified of the newest completely settled object version; undefined if there is none. */
   readonly newestObjectMs: number | undefined;
 }
 
-/** When one workspace was heard of last. */
+/** The newest event and the newest object of one workspace. */
 export interface WorkspaceSummary {
   readonly workspaceId: string | undefined;
-  /** Undefined when none of its lines has a time. */
+  /** Undefined if none of its lines has a time. */
   readonly lastEventMs: number | undefined;
-  /** As that of its dates. */
+  /** The maximum over its dates. */
   readonly newestObjectMs: number | undefined;
   readonly silence: Silence | undefined;
 }
@@ -33,7 +33,7 @@ export interface WorkspaceSummary {
 export interface DeliverySummary {
   readonly createdOn: string;
   readonly databaseBytes: number;
-  /** Batches that were announced and not settled: under way, or to be sent again after a crash. */
+  /** Batches that were announced but not settled: in flight, or to be sent again after a crash. */
   readonly announcedBatchCount: number;
   /** Lines in these batches. */
   readonly announcedLineCount: number;
@@ -42,35 +42,34 @@ export interface DeliverySummary {
 }
 
 /**
- * Resolves to undefined when there is no state in the directory yet. Rejects with ERR_STATE_DAMAGED, ERR_STATE_NEWER or
+ * Resolves to undefined if the directory contains no state yet. Rejects with ERR_STATE_DAMAGED, ERR_STATE_NEWER or
  * ERR_STATE_OLDER.
  */
 export async function readDeliverySummary(directory: string): Promise<DeliverySummary | undefined> {
   const state = openReadOnly(directory);
   if (state === undefined) return undefined;
   try {
-    return state.explained(() => summarise(state.database));
+    return state.explainingDamage(() => summarise(state.database));
   } finally {
     state.database.close();
   }
 }
 
 /**
- * The newest dates only, which is quick enough to wait for at a start.
- * @param days that the dates span, the newest one included.
- * Rejects as readDeliverySummary does.
+ * Reads only the newest dates, which is fast enough to wait for at startup. Rejects as readDeliverySummary does.
+ * @param days the number of days, counting back from the newest date.
  */
 export async function readNewestPartitions(directory: string, days: number): Promise<readonly PartitionSummary[]> {
   const state = openReadOnly(directory);
   if (state === undefined) return [];
   try {
-    return state.explained(() => partitionsOf(state.database, `WHERE date > ${dateBefore(days)}`));
+    return state.explainingDamage(() => partitionsOf(state.database, `WHERE date > ${dateBefore(days)}`));
   } finally {
     state.database.close();
   }
 }
 
-/** A subquery, so that it is worked out once and not for each object. The newest date stands in an index while it has line hashes. */
+/** A subquery, so that it is evaluated once and not per object. The newest date is in the index as long as it has line hashes. */
 function dateBefore(days: number): string {
   const newest = 'coalesce((SELECT max(date) FROM object WHERE has_line_hashes = 1), (SELECT max(date) FROM object))';
   return `(SELECT date(${newest}, '-${days} days'))`;

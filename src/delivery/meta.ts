@@ -1,17 +1,17 @@
 /**
- * What the database says about itself, a row for each fact. These rows stay readable for every version of the agent.
+ * Facts about the database itself, one row each. Every version of the agent can read these rows.
  */
 import { Buffer } from 'node:buffer';
 import type { DatabaseSync } from 'node:sqlite';
 import { checksumOf, verified } from './row-checksum.ts';
 
 /**
- * `hash_secret` goes into the hashes of lines. `created_on` is the date that `START=now` means: a wrong one would skip
- * objects. `schema_version` repeats PRAGMA user_version, which nothing protects.
+ * `hash_secret` keys the line hashes. `created_on` is the meaning of `DATABRICKS_AUDIT_START=now`: a wrong date would skip
+ * objects. `schema_version` repeats PRAGMA user_version, which has no checksum.
  */
 export type MetaName = 'hash_secret' | 'created_on' | 'schema_version';
 
-/** @throws DamageFound when the row is not there or not as it was written. */
+/** @throws DamageFound if the row is missing or was altered. */
 export function readMeta(database: DatabaseSync, name: MetaName): Uint8Array {
   const row = database.prepare('SELECT value, checksum FROM meta WHERE name = ?').get(name);
   return verified(name, row?.value, row?.checksum);

@@ -1,6 +1,6 @@
 /**
- * The tables of the state database and the way from each older version of them to the next.
- * Lengths in a row: about 400 bytes an object, 8 bytes a settled line for as long as the look-back lasts.
+ * The tables of the state database, and the migrations between their versions.
+ * Size: about 400 bytes per object, plus 8 bytes per settled line within the lookback window.
  */
 import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
@@ -11,7 +11,10 @@ import { metaText, writeMeta } from './meta.ts';
 import { checksumOf } from './row-checksum.ts';
 import { DamageFound } from './sqlite-errors.ts';
 
-/** Each entry leads from the version before it (PRAGMA user_version) to its own. Entries are never changed once released. */
+/**
+ * Entry n migrates from version n (PRAGMA user_version) to n + 1. Entries are never changed once released, not even the
+ * comments in the SQL: SQLite keeps the text, and `verifiedVersion` compares it.
+ */
 const migrations: readonly ((database: DatabaseSync, createdOn: string) => void)[] = [
   (database, createdOn) => {
     database.exec(`
@@ -61,7 +64,7 @@ const migrations: readonly ((database: DatabaseSync, createdOn: string) => void)
     insert.run('hash_secret', randomBytes(hashSecretBytes));
     insert.run('created_on', Buffer.from(createdOn));
   },
-  // Whether the settled part ends with a newline follows from its digest. Other rows are checked when they are read.
+  // `settled_at_line_end` is redundant: it follows from the bytes that are hashed again.
   (database) => {
     database.function('row_checksum', { deterministic: true }, (owner, content) =>
       checksumOf(String(owner), content instanceof Uint8Array ? content : new Uint8Array()),
@@ -89,7 +92,7 @@ const migrations: readonly ((database: DatabaseSync, createdOn: string) => void)
         (SELECT uri FROM object WHERE object_id = line_hashes.object_id), hashes);
     `);
   },
-  // An announcement names lines and their occurrences; where `occurrences` is NULL the hashes include them, as before.
+  // An announcement has line hashes and occurrences. If `occurrences` is NULL, the hashes include them, as before.
   (database) => {
     database.exec(`
       ALTER TABLE announcement RENAME COLUMN occurrence_hashes TO line_hashes;
@@ -103,8 +106,8 @@ const hashSecretBytes = 80;
 export const schemaVersion = migrations.length;
 
 /**
- * Brings the database to the current version, in one transaction.
- * @param createdOn the date to remember when the database is new.
+ * Migrates the database to the current version, in one transaction.
+ * @param createdOn the creation date to record if the database is new.
  * @throws as verifiedVersion does.
  */
 export function migrate(database: DatabaseSync, createdOn: string): void {
@@ -119,8 +122,8 @@ export function migrate(database: DatabaseSync, createdOn: string): void {
 }
 
 /**
- * @returns the version of the database, whose tables are those of this version; 0 when it is new.
- * @throws AgentError ERR_STATE_NEWER when a newer agent wrote it, and DamageFound when no version of the agent did.
+ * @returns the version of the database, after checking that its tables are those of that version; 0 if it is new.
+ * @throws AgentError ERR_STATE_NEWER if a newer agent wrote it, and DamageFound if its tables are not those of its version.
  */
 export function verifiedVersion(database: DatabaseSync): number {
   const version = Number(database.prepare('PRAGMA user_version').get()?.user_version ?? 0);
@@ -133,12 +136,12 @@ function explainNewer(database: DatabaseSync, version: number): Error {
   if (metaText(database, 'schema_version') !== String(version)) return new DamageFound('the version is damaged');
   return new AgentError(
     'ERR_STATE_NEWER',
-    `The state has version ${version}, and this agent knows versions up to ${schemaVersion}`,
+    `The state has schema version ${version}, but this agent supports only versions up to ${schemaVersion}`,
     { hint: 'Run the agent version that wrote the state, or a newer one. Nothing was changed.' },
   );
 }
 
-/** The statements that made the tables, as SQLite keeps them. */
+/** The CREATE statements, as SQLite stores them. */
 function schemaOf(database: DatabaseSync): string {
   const rows = database.prepare('SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name').all();
   return JSON.stringify(rows);

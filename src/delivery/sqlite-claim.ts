@@ -1,6 +1,6 @@
 /**
- * The claim of one object in SQLite. One process has the database, so it is always granted and never lost, and all claims
- * share the commits of one queue.
+ * A claim of one object in SQLite. The database belongs to one process, so a claim is never lost, and all claims share one
+ * commit queue.
  */
 import type {
   Announcement,
@@ -69,7 +69,7 @@ export class SqliteClaim implements Claim {
       statements.count.run(acceptedCount, deadLetteredCount, id);
       const hashes = toBlob(lineHashes);
       statements.addLineHashes.run(hashes, checksumOf(id, hashes), id);
-      if (newestEventMs !== undefined) workspaces.noteEvent(workspaceId, newestEventMs);
+      if (newestEventMs !== undefined) workspaces.recordEvent(workspaceId, newestEventMs);
     });
   }
 

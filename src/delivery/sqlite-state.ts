@@ -1,6 +1,6 @@
 /**
- * The delivery state in an embedded SQLite database: write-ahead log, synchronous FULL, so that what was flushed survives a
- * power cut.
+ * The delivery state in an embedded SQLite database, with a write-ahead log and synchronous FULL, so that flushed changes
+ * survive a power failure.
  */
 import { DatabaseSync } from 'node:sqlite';
 import type { AnnouncementId, Claim, DeliveryState, Lead } from '../contracts/delivery-state.ts';
@@ -20,43 +20,44 @@ import { prepareStatements, type Statements } from './statements.ts';
 import { WorkspaceRows } from './workspace-rows.ts';
 
 export interface StateOptions extends CommitQueueOptions {
+  /** @internal */
   readonly openDatabase?: OpenDatabase | undefined;
 }
 
 export type OpenDatabase = (path: string) => DatabaseSync;
 
-/** A state, and what the agent asks of it beyond delivery. */
+/** Everything that the agent needs of a state. */
 export interface OpenState extends DeliveryState, SilenceState {
-  /** Drops the line hashes of objects of dates before this one (`yyyy-mm-dd`); their positions stay. */
+  /** Drops the line hashes of objects with a date before this one (`yyyy-mm-dd`), and keeps their positions. */
   dropLineHashes(before: string): void;
 }
 
 /**
  * Opens the state, or creates a new one. A damaged database is moved aside, with an error in the log: sending everything
- * again under the same log.record.uid is better than sending nothing.
+ * again with the same log.record.uid is better than sending nothing.
  * Rejects with ERR_STATE_LOCKED, ERR_STATE_NEWER or ERR_STATE_WRITE.
  */
 export async function openDeliveryState(options: StateOptions): Promise<OpenState> {
   const unlock = lockStateDirectory(options.directory);
   try {
-    return openOrStartAnew(options, unlock);
+    return openOrReplaceDamaged(options, unlock);
   } catch (error) {
     unlock();
     throw explainOpenFailure(error, options.directory);
   }
 }
 
-function openOrStartAnew(options: StateOptions, unlock: () => void): OpenState {
+function openOrReplaceDamaged(options: StateOptions, unlock: () => void): OpenState {
   try {
     return openState(options, unlock);
   } catch (error) {
     if (!isDamaged(error)) throw error;
-    setDamagedAside(options, error);
+    moveDamagedAside(options, error);
     return openState(options, unlock);
   }
 }
 
-/** Reads enough of the database to notice most kinds of damage here already. */
+/** Reads enough of the database to detect most kinds of damage at startup. */
 function openState(options: StateOptions, unlock: () => void): OpenState {
   const { directory, clock, openDatabase = (path) => new DatabaseSync(path) } = options;
   removeScratchFiles(directory);
@@ -73,7 +74,7 @@ function openState(options: StateOptions, unlock: () => void): OpenState {
   }
 }
 
-/** Fails when the file is read-only, which would show only at the first batch otherwise. */
+/** Fails if the file is read-only, which would otherwise surface only at the first batch. */
 const writeNothing = 'BEGIN IMMEDIATE; UPDATE meta SET value = value; ROLLBACK';
 
 function explainOpenFailure(error: unknown, directory: string): unknown {
@@ -84,17 +85,17 @@ function explainOpenFailure(error: unknown, directory: string): unknown {
   });
 }
 
-function setDamagedAside({ directory, clock, logger, observe }: StateOptions, cause: unknown): void {
+function moveDamagedAside({ directory, clock, logger, observe }: StateOptions, cause: unknown): void {
   const aside = moveAside(directory, clock.nowMs());
   const err = new AgentError('ERR_STATE_DAMAGED', `The state database was damaged and moved to ${aside}`, {
     cause,
-    hint: 'All lines from DATABRICKS_AUDIT_START on are sent again with the same log.record.uid; docs/guarantees.md says which backends drop the repeats.',
+    hint: 'All lines from DATABRICKS_AUDIT_START on are sent again with the same log.record.uid. See docs/guarantees.md for which backends drop the repeats.',
   });
   observe?.({ kind: 'faultMet', fault: toFault(err) });
   logger.error({ err }, 'Starting with a new state database');
 }
 
-/** One process has the database: nobody takes a lead away. */
+/** The database belongs to one process, so the lead is never lost. */
 const permanentLead: Lead = { lost: new AbortController().signal, release: async () => {} };
 
 class SqliteState implements OpenState {
@@ -182,7 +183,7 @@ class SqliteState implements OpenState {
     await this.#queue.flush(signal);
   }
 
-  /** A claim reads the hashes of its object when it needs them, so those of claimed objects stay until a later call. */
+  /** Skips claimed objects, whose visits may still read the hashes; a later call drops them. */
   dropLineHashes(before: string): void {
     this.#queue.add(() => {
       const beforeMs = Date.parse(`${before}T00:00:00Z`);
@@ -196,7 +197,7 @@ class SqliteState implements OpenState {
     await this.#queue.close();
     this.#database.close();
     const { damage } = this.#queue;
-    if (damage !== undefined) setDamagedAside(this.#options, damage.cause);
+    if (damage !== undefined) moveDamagedAside(this.#options, damage.cause);
     this.#unlock();
   }
 }

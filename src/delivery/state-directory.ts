@@ -1,5 +1,5 @@
 /**
- * The files of the state directory: who may use it, and what happens to a database that is damaged.
+ * The files of the state directory: locking, and moving a damaged database aside.
  */
 import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,17 +13,17 @@ export function databasePath(directory: string): string {
   return join(directory, 'delivery.db');
 }
 
-/** Of the database and its write-ahead log; 0 while there is none. */
+/** Size of the database and its write-ahead log; 0 if there is no database. */
 export function stateSizeBytes(directory: string): number {
   const path = databasePath(directory);
   return [path, `${path}-wal`].reduce((sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0), 0);
 }
 
 /**
- * Makes this process the only one that ships with the directory. The lock is one of the operating system's on a file of its
- * own (SQLite takes it): it ends with the process, however that ends, and readers of the state are not held up by it.
- * @returns the function that gives the lock back.
- * @throws AgentError ERR_STATE_LOCKED, or ERR_STATE_WRITE when the directory cannot be made or written.
+ * Gives this process exclusive use of the directory. SQLite takes an operating-system lock on a separate file: the lock ends
+ * with the process, even after a crash, and does not block readers of the state.
+ * @returns a function that releases the lock.
+ * @throws AgentError ERR_STATE_LOCKED, or ERR_STATE_WRITE if the directory cannot be created or written.
  */
 export function lockStateDirectory(directory: string): () => void {
   let lock: DatabaseSync | undefined;
@@ -36,9 +36,9 @@ export function lockStateDirectory(directory: string): () => void {
   } catch (error) {
     lock?.close();
     if (isBusy(error)) {
-      throw new AgentError('ERR_STATE_LOCKED', `Another process ships with the state directory ${directory}`, {
+      throw new AgentError('ERR_STATE_LOCKED', `Another process is using the state directory ${directory}`, {
         cause: error,
-        hint: 'Give each agent a state directory of its own (DATABRICKS_AUDIT_STATE), or stop the other process.',
+        hint: 'Stop the other process, or give each agent its own state directory (DATABRICKS_AUDIT_STATE).',
       });
     }
     throw new AgentError('ERR_STATE_WRITE', `Could not use the state directory ${directory}: ${messageOf(error)}`, {
@@ -48,19 +48,19 @@ export function lockStateDirectory(directory: string): () => void {
   }
 }
 
-/** Renames a damaged database so that a new one can take its place and somebody can look at the old one. */
+/** Renames a damaged database so that a new one can replace it and a person can examine it. */
 export function moveAside(directory: string, nowMs: number): string {
   const path = databasePath(directory);
   const aside = `${path}.damaged-${new Date(nowMs).toISOString().replaceAll(':', '')}`;
   for (const ending of ['', '-wal', '-shm']) {
     if (!existsSync(path + ending)) continue;
     renameSync(path + ending, aside + ending);
-    reached('damaged file set aside');
+    reached('damaged file moved aside');
   }
   return aside;
 }
 
-/** Earlier versions counted the lines of large objects in databases of their own. */
+/** Earlier versions counted the lines of large objects in scratch databases. */
 export function removeScratchFiles(directory: string): void {
   for (const name of readdirSync(directory)) {
     if (/^scratch(-\d+)?\.db$/.test(name)) rmSync(join(directory, name), { force: true });

@@ -1,5 +1,5 @@
 /**
- * Looks into the state without taking part in it, also while an agent ships with it.
+ * Reads the state, also while an agent is using it.
  */
 import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
@@ -12,19 +12,19 @@ import { databasePath } from './state-directory.ts';
 import { StateRows } from './state-rows.ts';
 
 /**
- * Resolves to undefined when there is no state in the directory yet. Rejects with ERR_STATE_NEWER or ERR_STATE_OLDER, and
- * with ERR_STATE_DAMAGED, as the reader's functions do.
+ * Resolves to undefined if the directory contains no state yet. Rejects with ERR_STATE_NEWER or ERR_STATE_OLDER, and, as the
+ * reader's functions do, with ERR_STATE_DAMAGED.
  */
 export async function openDeliveryReader(directory: string): Promise<DeliveryReader | undefined> {
   const opened = openReadOnly(directory);
   if (opened === undefined) return undefined;
-  const { database, explained } = opened;
-  const rows = closingOnFailure(database, () => explained(() => new StateRows(database)));
+  const { database, explainingDamage } = opened;
+  const rows = closingOnFailure(database, () => explainingDamage(() => new StateRows(database)));
   return {
     hashSecret: rows.hashSecret,
     createdOn: rows.createdOn,
     read: async (id) =>
-      explained(() =>
+      explainingDamage(() =>
         inSnapshot(database, () => ({
           state: rows.find(id),
           announcements: rows.announcements(id),
@@ -40,49 +40,50 @@ export async function openDeliveryReader(directory: string): Promise<DeliveryRea
 
 export interface ReadOnlyState {
   readonly database: DatabaseSync;
-  /** What damage is called, wherever a read meets it. */
-  explained<Result>(read: () => Result): Result;
+  /** Turns damage that the read finds into an ERR_STATE_DAMAGED for the operator. */
+  explainingDamage<Result>(read: () => Result): Result;
 }
 
-/** @returns undefined when there is none, or one that no agent has written to yet. */
+/** @returns undefined if there is no database, or one that no agent has written to yet. */
 export function openReadOnly(directory: string): ReadOnlyState | undefined {
   const path = databasePath(directory);
   if (!existsSync(path)) return undefined;
-  const explained = <Result>(read: () => Result): Result => {
+  const explainingDamage = <Result>(read: () => Result): Result => {
     try {
       return read();
     } catch (error) {
       if (!isDamaged(error)) throw error;
       throw new AgentError('ERR_STATE_DAMAGED', `The state database ${path} is damaged: ${messageOf(error)}`, {
         cause: error,
-        hint: 'The agent moves it aside when it starts, and sends everything again with the same log.record.uid.',
+        hint: 'When the agent starts, it moves the database aside and sends everything again with the same log.record.uid.',
       });
     }
   };
-  explained(() => verifyHeader(path));
+  explainingDamage(() => verifyHeader(path));
   const database = new DatabaseSync(path, { readOnly: true });
   const version = closingOnFailure(database, () =>
-    explained(() => inSnapshot(database, () => refuseOlder(verifiedVersion(database)))),
+    explainingDamage(() => inSnapshot(database, () => refuseOlder(verifiedVersion(database)))),
   );
-  if (version > 0) return { database, explained };
+  if (version > 0) return { database, explainingDamage };
   database.close();
   return undefined;
 }
 
-/** Who only looks cannot bring a state up to date. */
+/** A reader cannot migrate the state. */
 function refuseOlder(version: number): number {
   if (version === 0 || version === schemaVersion) return version;
   throw new AgentError(
     'ERR_STATE_OLDER',
-    `The state has version ${version}, and this version of the command reads version ${schemaVersion}`,
-    { hint: 'Start the agent of this version once: it brings the state up to date.' },
+    `The state has schema version ${version}, but this command requires version ${schemaVersion}`,
+    { hint: 'Start this version of the agent once to migrate the state.' },
   );
 }
 
-function inSnapshot<Result>(database: DatabaseSync, look: () => Result): Result {
+/** All reads see the same commit of the agent. */
+function inSnapshot<Result>(database: DatabaseSync, read: () => Result): Result {
   database.exec('BEGIN');
   try {
-    return look();
+    return read();
   } finally {
     database.exec('COMMIT');
   }

@@ -1,6 +1,6 @@
 /**
- * Reads the rows of the state database, for the agent that writes them and for commands that only look. Throws DamageFound
- * when a row is not as it was written.
+ * Reads the rows of the state database, for the agent and for commands that only read. Throws DamageFound if a row was
+ * altered.
  */
 import { Buffer } from 'node:buffer';
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
@@ -50,7 +50,7 @@ export class StateRows {
     return this.#statements.announcements.all(id).map((row) => toAnnouncement(id, row));
   }
 
-  /** How many lines of the object were settled, by how they ended. */
+  /** How many lines of the object were settled, by outcome. */
   counts(id: ObjectId): { readonly acceptedCount: number; readonly deadLetteredCount: number } {
     const row = this.#findRow(id);
     return {
@@ -59,15 +59,15 @@ export class StateRows {
     };
   }
 
-  /** What the index leads to has to be the object that was asked for. */
+  /** A damaged index can return the row of another object. */
   #findRow(id: ObjectId): Record<string, SQLOutputValue> | undefined {
     const row = this.#statements.find.get(id);
-    if (row !== undefined && row.uri !== id) throw new DamageFound('the index of the objects is damaged');
+    if (row !== undefined && row.uri !== id) throw new DamageFound('the index of objects is damaged');
     return row;
   }
 }
 
-/** The object of a row in another table, by its name. */
+/** Condition that selects the rows of one object in another table, by its URI. */
 export const ofObject = 'object_id = (SELECT object_id FROM object WHERE uri = ?)';
 
 export function announcementOwner(id: ObjectId, observedAtMs: number): string {
@@ -84,7 +84,7 @@ function prepareReading(database: DatabaseSync) {
   };
 }
 
-/** An announcement as its row holds it. Nearly every line is the first of its kind, so that is written as nothing. */
+/** The blobs of an announcement's row. If every occurrence is 1, as is usual, the occurrences are an empty blob. */
 export function announcementContent({ lineHashes, occurrences }: Announcement): {
   readonly lineHashes: Uint8Array;
   readonly occurrences: Uint8Array;
@@ -116,7 +116,7 @@ function toWords(bytes: Uint8Array): Int32Array {
   return new Int32Array(bytes.slice().buffer);
 }
 
-/** Hashes in a row of the object, once they are known to be those that were written. */
+/** Line hashes from a row, after verifying its checksum. */
 function toHashes(
   owner: string,
   content: SQLOutputValue | undefined,

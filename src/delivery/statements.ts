@@ -1,5 +1,5 @@
 /**
- * The statements that write the state, prepared once.
+ * The prepared statements that write the state.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { ofObject } from './state-rows.ts';
@@ -7,7 +7,7 @@ import { ofObject } from './state-rows.ts';
 export type Statements = ReturnType<typeof prepareStatements>;
 
 export function prepareStatements(database: DatabaseSync) {
-  // Two searches in an index: with OR between them, SQLite looks at every object of the look-back.
+  // UNION ALL lets SQLite use the index for each half; with OR, it scans every object of the lookback window.
   const withHashes = 'SELECT object_id FROM object WHERE has_line_hashes = 1 AND settled_etag IS NOT NULL';
   const unclaimed = 'uri NOT IN (SELECT value FROM json_each(?))';
   const isOld = `object_id IN (${withHashes} AND date < ? AND ${unclaimed}

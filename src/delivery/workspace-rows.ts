@@ -1,13 +1,13 @@
 /**
- * The table of workspaces: when each had its last event, and whether it has fallen silent. A row that rots must not hide a
- * silence, so none is changed before its checksum agrees.
+ * The workspace table: when each workspace had its last event, and whether it is silent. A damaged row must not hide a
+ * silence, so a row is changed only after its checksum was verified.
  */
 import { Buffer } from 'node:buffer';
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import type { Silence, WorkspaceEvents } from '../contracts/silence-state.ts';
 import { checksumOf, verified } from './row-checksum.ts';
 
-/** Its functions throw DamageFound where SQLite itself finds no fault. */
+/** Every function throws DamageFound if a row does not match its checksum. */
 export class WorkspaceRows {
   readonly #statements: ReturnType<typeof prepareStatements>;
 
@@ -19,14 +19,14 @@ export class WorkspaceRows {
     return this.#statements.all.all().map(fromRow);
   }
 
-  /** An event was settled; it ends a silence when it is newer than the last one before that. */
-  noteEvent(workspaceId: string | undefined, eventMs: number): void {
+  /** Records a settled event. It ends a silence if it is newer than the last event before the silence. */
+  recordEvent(workspaceId: string | undefined, eventMs: number): void {
     const { lastEventMs = eventMs, silence } = this.#find(workspaceId) ?? {};
     const ended = silence === undefined ? undefined : endedBy(eventMs, silence);
     this.#write({ workspaceId, lastEventMs: Math.max(lastEventMs, eventMs), silence: ended });
   }
 
-  /** An event that was settled between the look at the workspace and this change ends it at once. */
+  /** If an event was settled after the caller had read the workspace, the silence ends at once. */
   beginSilence(workspaceId: string | undefined, sinceMs: number, thresholdMs: number): void {
     const begun = { sinceMs, thresholdMs, isReported: false, endedByMs: undefined };
     this.#change(workspaceId, (events) => ({ ...events, silence: endedBy(events.lastEventMs, begun) }));
@@ -90,7 +90,7 @@ function fromRow(row: Record<string, SQLOutputValue>): WorkspaceEvents {
   return events;
 }
 
-/** Of a tree without workspaces, too. */
+/** The key is empty for a tree without workspaces. */
 function keyOf(workspaceId: string | undefined): string {
   return workspaceId ?? '';
 }

@@ -1,5 +1,5 @@
 /**
- * What a rejection or a failed connection means, and what the operator can do about it.
+ * Classifies rejections and failed connections, and says what the operator can do about them.
  *
  * OTLP calls 429, 502, 503 and 504 retryable and has a client drop the request on everything else. An audit log must not be
  * dropped because of a setting or a crash of the server, so only responses about the content of a request (400, 422, 413)
@@ -16,13 +16,13 @@ import { serverMessage } from './server-message.ts';
 export interface OtlpResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** Cut at the limit. */
+  /** Truncated at the size limit. */
   readonly body: Uint8Array;
 }
 
-/** The longest Retry-After that is honoured: a wrong date must not stop shipping for a year. */
+/** Upper limit for Retry-After: a wrong date must not stop shipping for a year. */
 const retryAfterLimitMs = 5 * 60_000;
-/** For errors that OTLP does not call transient, such as a 500. */
+/** For errors that OTLP does not define as retryable, such as 500. */
 const slowRetryMs = 30_000;
 
 const overloadStatuses = [408, 425, 429, 502, 503, 504];
@@ -31,7 +31,7 @@ export function httpCode(status: number): ResponseCode {
   return { protocol: 'http', code: status };
 }
 
-/** What a response other than success means. */
+/** The outcome of a response other than success. */
 export function httpFault(response: OtlpResponse, options: OtlpOptions, nowMs: number): ExportOutcome {
   const { status } = response;
   const words = serverMessage(response.body);
@@ -43,7 +43,7 @@ export function httpFault(response: OtlpResponse, options: OtlpOptions, nowMs: n
   return {
     status: 'unavailable',
     error: new AgentError('ERR_EXPORT_UNAVAILABLE', `${targetOf(options)} answered ${reason}`, {
-      hint: `${refusalHint(words) ?? 'Look at the logs of the collector.'} Nothing is lost: the request is retried until it is accepted.`,
+      hint: `${refusalHint(words) ?? "Check the collector's log."} Nothing is lost: the request is retried until it is accepted.`,
     }),
     response: httpCode(status),
     waitAtLeastMs: Math.max(
@@ -54,7 +54,7 @@ export function httpFault(response: OtlpResponse, options: OtlpOptions, nowMs: n
   };
 }
 
-/** What it means when there was no response. */
+/** The outcome of a request without a response. */
 export function connectionFault(error: unknown, options: OtlpOptions): UnavailableOutcome | MisconfiguredOutcome {
   if (isAgentError(error, 'ERR_CONFIGURATION')) return certificateFault(error);
   const code = codeOf(error);
@@ -77,16 +77,16 @@ export function connectionFault(error: unknown, options: OtlpOptions): Unavailab
   };
 }
 
-/** A certificate or key was replaced by an unusable one. It may be half written, so this can resolve itself. */
+/** A certificate or key was replaced by an unusable one. It may be half written, in which case the next attempt succeeds. */
 function certificateFault(cause: AgentError): UnavailableOutcome {
-  const error = new AgentError('ERR_EXPORT_UNAVAILABLE', `A certificate has changed; ${cause.message}`, {
+  const error = new AgentError('ERR_EXPORT_UNAVAILABLE', `A certificate or key file has changed; ${cause.message}`, {
     cause,
-    hint: `${cause.hint} It is read again at the next attempt.`,
+    hint: `${cause.hint} The file is read again at the next attempt.`,
   });
   return { status: 'unavailable', error, response: undefined, waitAtLeastMs: 0, requestSeen: false };
 }
 
-/** Scheme, host and path: user, password and query can be secrets. */
+/** Scheme, host and path only: user, password and query may be secrets. */
 export function targetOf(options: OtlpOptions): string {
   const url = new URL(options.url);
   return `${url.origin}${url.pathname}`;
@@ -106,47 +106,47 @@ function misconfigured(
 }
 
 function settingHint(status: number, words: string, response: OtlpResponse, options: OtlpOptions): string {
-  if (wantsTls(words)) return 'Use https:// in OTEL_EXPORTER_OTLP_ENDPOINT: the port speaks TLS.';
-  if (status < 300) return `A web page answered instead of an OTLP receiver. ${pathHint}`;
+  if (wantsTls(words)) return 'Use https:// in OTEL_EXPORTER_OTLP_ENDPOINT: the port expects TLS.';
+  if (status < 300) return `The response is a web page, so this is not an OTLP receiver. ${pathHint}`;
   if (status < 400) {
     const location = readableText(String(response.headers.location ?? 'another address'), 200);
-    return `Redirects are not followed. If ${location} is right, make it the endpoint. ${pathHint}`;
+    return `Redirects are not followed. If ${location} is correct, use it as the endpoint. ${pathHint}`;
   }
   switch (status) {
     case 401:
     case 403:
-      return 'Check OTEL_EXPORTER_OTLP_HEADERS (authorization, tenant) and the permissions behind them.';
+      return 'Check OTEL_EXPORTER_OTLP_HEADERS (authorization, tenant) and the permissions of that identity.';
     case 404:
     case 405:
       return pathHint;
     case 407:
-      return 'The proxy of HTTP_PROXY or HTTPS_PROXY wants credentials; name the collector in NO_PROXY to go without it.';
+      return 'The proxy in HTTP_PROXY or HTTPS_PROXY requires credentials. To bypass the proxy, add the collector to NO_PROXY.';
     case 415: {
       const other = options.protocol === 'http/json' ? 'http/protobuf' : 'http/json';
       return `Try OTEL_EXPORTER_OTLP_PROTOCOL=${other}, or OTEL_EXPORTER_OTLP_COMPRESSION=none.`;
     }
     default:
-      return 'Check endpoint, headers and what stands between agent and collector.';
+      return 'Check the endpoint, the headers, and any proxy between the agent and the collector.';
   }
 }
 
 const pathHint =
-  'A Collector takes logs at /v1/logs, Loki at /otlp/v1/logs. OTEL_EXPORTER_OTLP_ENDPOINT gets /v1/logs appended, ' +
-  'OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is used as it is.';
+  'A Collector accepts logs at /v1/logs, Loki at /otlp/v1/logs. /v1/logs is appended to OTEL_EXPORTER_OTLP_ENDPOINT; ' +
+  'OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is used unchanged.';
 
-/** How Go servers and nginx answer plain HTTP on a TLS port: a 400 that says nothing about the records. */
+/** Go servers and nginx answer plain HTTP on a TLS port with a 400, which is no verdict on the records. */
 function wantsTls(words: string): boolean {
   return /HTTP request (was sent )?to (an )?HTTPS/i.test(words);
 }
 
-/** Seconds or an HTTP date (RFC 9110, section 10.2.3); 0 when there is none, or none that can be read. */
+/** Parses seconds or an HTTP date (RFC 9110, section 10.2.3). Returns 0 if the header is missing or invalid. */
 function retryAfterMs(header: string | string[] | undefined, nowMs: number): number {
   if (typeof header !== 'string') return 0;
   const waitMs = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - nowMs;
   return Number.isNaN(waitMs) ? 0 : Math.min(Math.max(0, waitMs), retryAfterLimitMs);
 }
 
-/** No byte of the request can have reached the server. */
+/** With these, no byte of the request can have reached the server. */
 const noConnectionCodes: ReadonlySet<string> = new Set([
   'EADDRNOTAVAIL',
   'EAI_AGAIN',
@@ -166,24 +166,24 @@ function isTlsFault(code: string): boolean {
 
 function tlsHint(code: string): string {
   if (code === 'EPROTO' || code.includes('WRONG_VERSION_NUMBER') || code.includes('PACKET_LENGTH')) {
-    return 'The port does not speak TLS: use http:// in OTEL_EXPORTER_OTLP_ENDPOINT, or the right port.';
+    return 'The port does not use TLS: use http:// in OTEL_EXPORTER_OTLP_ENDPOINT, or the correct port.';
   }
   if (code.includes('ALERT')) {
-    return 'The collector refuses the client: check OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and _CLIENT_KEY.';
+    return 'The collector rejected the client: check OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and _CLIENT_KEY.';
   }
-  return "Check the collector's certificate, and that OTEL_EXPORTER_OTLP_CERTIFICATE names the authority that signed it.";
+  return "Check the collector's certificate, and that OTEL_EXPORTER_OTLP_CERTIFICATE is the CA that signed it.";
 }
 
 function unreachableHint(options: OtlpOptions, connected: boolean): string {
   if (new URL(options.url).port === '4317') {
-    return 'Port 4317 usually speaks gRPC; OTLP over HTTP is at 4318. Change OTEL_EXPORTER_OTLP_ENDPOINT.';
+    return 'Port 4317 is usually for gRPC; OTLP over HTTP uses 4318. Change OTEL_EXPORTER_OTLP_ENDPOINT.';
   }
   const anonymousTls = options.url.startsWith('https:') && options.clientCertificateFile === undefined;
   if (connected && anonymousTls) {
-    // In TLS 1.3 a server that misses the certificate often says so by closing the connection.
-    return 'If the collector demands a client certificate, set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and _CLIENT_KEY.';
+    // In TLS 1.3, a server that requires a client certificate often just closes the connection.
+    return 'If the collector requires a client certificate, set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and _CLIENT_KEY.';
   }
-  return 'Check that the collector runs and that OTEL_EXPORTER_OTLP_ENDPOINT is where it listens for OTLP over HTTP.';
+  return 'Check that the collector is running and listens for OTLP over HTTP at OTEL_EXPORTER_OTLP_ENDPOINT.';
 }
 
 function codeOf(error: unknown): string {
@@ -192,8 +192,8 @@ function codeOf(error: unknown): string {
 
 function wordsOf(error: unknown, options: OtlpOptions): string {
   if (error instanceof DOMException && error.name === 'TimeoutError')
-    return `no answer in ${options.requestTimeoutMs} ms`;
-  // localhost is two addresses; the sum of their errors has no text of its own.
+    return `no response within ${options.requestTimeoutMs} ms`;
+  // localhost has two addresses; an AggregateError of both has no message.
   if (error instanceof AggregateError) return error.errors.map((one) => wordsOf(one, options)).join(', ');
   return error instanceof Error ? error.message : String(error);
 }

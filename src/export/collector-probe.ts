@@ -1,6 +1,6 @@
 /**
- * For `check`: is there a collector, and would it take records? An empty request stores nothing anywhere; a record that is
- * sent stays in the backend, so that is for the user to decide.
+ * Tests whether the collector is reachable and accepts records. An empty request stores nothing; a test record stays in the
+ * backend, so the user has to ask for it.
  */
 import type { Clock } from '../runtime/clock.ts';
 import { targetOf } from './collector-faults.ts';
@@ -10,17 +10,17 @@ import { createOtlpClient, type OtlpClient } from './otlp-client.ts';
 
 export interface CollectorProbe {
   readonly status: 'ok' | 'failed';
-  /** What was tried and what came of it. */
+  /** What was tried, and the result. */
   readonly message: string;
-  /** What to do, when there is something to do. */
+  /** What to do, if anything. */
   readonly hint: string | undefined;
-  /** How far the server's clock is ahead of ours; a Date header has no fractions of a second. */
+  /** How far the server's clock is ahead of ours, accurate to about a second. */
   readonly clockAheadMs: number | undefined;
 }
 
 /**
- * Sends one request: empty, or with one record. Rejects with the signal's reason when it is aborted, and with ERR_CONFIGURATION
- * when a certificate or key cannot be used; whatever the collector does is in the result.
+ * Sends one request: empty, or with one record. Rejects with the signal's reason if it aborts, and with ERR_CONFIGURATION if a
+ * certificate or key cannot be used; every response of the collector is in the result.
  * @param record a request with one record.
  */
 export async function probeCollector(
@@ -62,21 +62,21 @@ async function tryRequest(
     case 'accepted':
       return {
         status: 'ok',
-        message: `${target} takes OTLP logs${record === undefined ? '' : ', and took one record'}`,
+        message: `${target} accepts OTLP logs${record === undefined ? '' : ', and accepted one record'}`,
         hint: undefined,
       };
     case 'partial':
     case 'rejected': {
-      // Loki answers 422 to a request without records: reached, understood, nothing to store.
-      const message = `${target} is there; it refuses ${request} (${outcome.reason})`;
+      // Loki answers 422 to a request without records, which still shows that it understands OTLP.
+      const message = `${target} is reachable; it rejects ${request} (${outcome.reason})`;
       if (record === undefined) return { status: 'ok', message, hint: undefined };
-      return { status: 'failed', message, hint: 'Look at the limits of the collector and of the backend behind it.' };
+      return { status: 'failed', message, hint: 'Check the limits of the collector and of its backend.' };
     }
     case 'tooLarge':
       return {
         status: 'failed',
-        message: `${target} finds ${request} too large (${outcome.reason})`,
-        hint: 'Look at the size limit of the collector and of the proxies before it.',
+        message: `${target} rejects ${request} as too large (${outcome.reason})`,
+        hint: 'Check the size limits of the collector and of any proxy in front of it.',
       };
     case 'unavailable':
     case 'misconfigured':

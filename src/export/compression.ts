@@ -1,16 +1,16 @@
 /**
- * The request body as it goes over the network. Compressing takes a thread of its own, and often more time than all else that
- * is done for a record, so the levels are those at which the processor pays least: the network is seldom what is scarce.
+ * Compresses request bodies. Compression runs on another thread and often takes more CPU time than everything else that is done
+ * for a record, so the levels are the cheapest ones: the network is rarely the bottleneck.
  */
 import { promisify } from 'node:util';
 import { constants, gzip, zstdCompress } from 'node:zlib';
 import type { OtlpCompression } from './options.ts';
 
-/** The default level, 6, takes twice the time. */
+/** The default level, 6, takes twice as long. */
 const gzipLevel = 1;
 const zstdLevel = 1;
 
-/** Most requests come out smaller: each piece more is another wait for a thread. Node.js takes 16 KiB by default. */
+/** Large enough for most compressed requests: each further chunk waits for a thread again. Node.js defaults to 16 KiB. */
 const chunkSize = 131_072;
 
 const compressGzip = promisify(gzip);

@@ -1,6 +1,6 @@
 /**
- * OTEL_LOGS_EXPORTER=console: one line of OTLP/JSON a record, to standard output (OpenTelemetry specification,
- * protocol/file-exporter.md). A record counts as accepted once the stream has taken it.
+ * OTEL_LOGS_EXPORTER=console: writes one line of OTLP/JSON per record to standard output (OpenTelemetry specification,
+ * protocol/file-exporter.md). A record counts as accepted once the stream has accepted it.
  */
 import type { Writable } from 'node:stream';
 import type { Batch, BatchEnd, Exporter } from '../contracts/exporter.ts';
@@ -8,7 +8,7 @@ import { AgentError, messageOf } from '../model/agent-error.ts';
 import { printableJson } from '../runtime/printable.ts';
 
 export function createConsoleExporter(output: Writable): Exporter {
-  // A failed write rejects its batch; without a listener the stream would end the process as well.
+  // A failed write rejects its batch; without a listener, it would also end the process.
   const ignore = () => {};
   output.on('error', ignore);
 
@@ -30,7 +30,7 @@ export function createConsoleExporter(output: Writable): Exporter {
   };
 }
 
-/** Waits for the stream, so a slow reader slows the agent instead of filling its memory. */
+/** Waits for the stream, so that a slow reader slows the agent down instead of filling its memory. */
 function write(output: Writable, text: string, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {
@@ -47,6 +47,6 @@ function write(output: Writable, text: string, signal: AbortSignal): Promise<voi
 function outputError(cause: Error): AgentError {
   return new AgentError('ERR_EXPORT_UNAVAILABLE', `Could not write records to standard output: ${messageOf(cause)}`, {
     cause,
-    hint: 'The reader of the output has ended. Start both again: the rest will be shipped.',
+    hint: 'The process that reads the output has probably exited. Restart both; the agent continues where it stopped.',
   });
 }

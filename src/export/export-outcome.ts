@@ -1,21 +1,21 @@
 /**
- * What one request came to. Each of these is expected, so it is a value; the exporter derives the two final outcomes of a
+ * The outcome of one request. All of these are expected, so they are values. The exporter derives the final outcome of each
  * record from them.
  */
 import type { AgentError } from '../model/agent-error.ts';
 import type { ResponseCode } from '../model/response-code.ts';
 
 export type ExportOutcome =
-  /** Every record was accepted; a warning is what the server said nevertheless. */
+  /** Every record was accepted, possibly with a warning from the server. */
   | { readonly status: 'accepted'; readonly response: ResponseCode; readonly warning: string | undefined }
-  /** OTLP partial success: some records were rejected, OTLP cannot say which, and the request must not be sent again. */
+  /** OTLP partial success: some records were rejected, OTLP does not say which, and the request must not be sent again. */
   | {
       readonly status: 'partial';
       readonly response: ResponseCode;
       readonly rejectedCount: number;
       readonly reason: string;
     }
-  /** The same bytes will be rejected again: something in them is wrong. */
+  /** The server rejected the content, and would reject the same bytes again. */
   | { readonly status: 'rejected'; readonly response: ResponseCode; readonly reason: string }
   | { readonly status: 'tooLarge'; readonly response: ResponseCode; readonly reason: string }
   | UnavailableOutcome
@@ -25,15 +25,15 @@ export type ExportOutcome =
 export interface UnavailableOutcome {
   readonly status: 'unavailable';
   readonly error: AgentError;
-  /** Undefined when there was no response. */
+  /** Undefined if there was no response. */
   readonly response: ResponseCode | undefined;
-  /** What the server asked for (Retry-After), or what its answer deserves. */
+  /** From Retry-After, or a minimum for this kind of response. */
   readonly waitAtLeastMs: number;
-  /** The server received the request or a part of it, so its size or content may be the cause. False when no connection was made. */
+  /** True if the server received at least a part of the request, so that its size or content may be the cause. */
   readonly requestSeen: boolean;
 }
 
-/** Nothing is wrong with the records: a person has to change a setting of the agent or the collector. */
+/** The records are not the problem: a person has to change a setting of the agent or the collector. */
 export interface MisconfiguredOutcome {
   readonly status: 'misconfigured';
   readonly error: AgentError;

@@ -1,6 +1,6 @@
 /**
- * Where it is told and written down what did not go smoothly. One failures serves the whole process, so that an outage is one story
- * and dead letters go to one file, however many exporters send.
+ * Process-wide failure reporting. One instance serves all exporters, so that an outage is reported once and dead letters go to
+ * one file.
  */
 import type { Observer } from '../contracts/observer.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -20,11 +20,11 @@ export interface FailureReporterOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observe: Observer;
-  /** The file system, unless it is to be the real one. */
+  /** Replaces the real file system. */
   readonly deadLetterFiles?: DeadLetterFiles | undefined;
 }
 
-/** Opens no file before the first dead letter. */
+/** Does not open a file before the first dead letter. */
 export function createFailureReporter(options: FailureReporterOptions): FailureReporter {
   const { deadLettersDirectory, clock, logger, observe, deadLetterFiles } = options;
   return {

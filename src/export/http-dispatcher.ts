@@ -1,5 +1,5 @@
 /**
- * The connections to the collector: kept alive, with the certificates that the configuration names.
+ * Keep-alive connections to the collector, with the configured certificates.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
@@ -7,29 +7,29 @@ import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { AgentError, messageOf } from '../model/agent-error.ts';
 import type { NamedFile, OtlpOptions } from './options.ts';
 
-/** A host that takes longer to open a connection is not there. */
+/** A host that takes longer than this to connect is considered unreachable. */
 const connectTimeoutLimitMs = 5_000;
 
 /**
- * The dispatcher of the certificates as they are on the disk: cert-manager, SPIFFE and the like replace them while we run.
- * Connections are opened anew when they changed; a request that is under way keeps its connection.
+ * Provides a dispatcher with the certificates that are on disk now: cert-manager, SPIFFE and the like replace them at run time.
+ * After a change, new connections are opened; requests in flight keep theirs.
  */
 export class HttpDispatchers {
   readonly #options: OtlpOptions;
   #current: Dispatcher;
-  /** Of the files that the current one was made from. */
+  /** Versions of the files that the current dispatcher was created from. */
   #fileVersions: string;
-  /** Still busy with their last requests. */
+  /** Replaced dispatchers that still have requests in flight. */
   readonly #retired = new Set<Dispatcher>();
 
-  /** Throws ERR_CONFIGURATION when a certificate or key cannot be used. */
+  /** Throws ERR_CONFIGURATION if a certificate or key cannot be used. */
   constructor(options: OtlpOptions) {
     this.#options = options;
     this.#fileVersions = fileVersions(options);
     this.#current = createHttpDispatcher(options);
   }
 
-  /** Throws ERR_CONFIGURATION when one has changed into what cannot be used: it may be half written. */
+  /** Throws ERR_CONFIGURATION if a changed certificate or key cannot be used, for example because it is half written. */
   current(): Dispatcher {
     const versions = fileVersions(this.#options);
     if (versions === this.#fileVersions) return this.#current;
@@ -40,7 +40,7 @@ export class HttpDispatchers {
     return renewed;
   }
 
-  /** Cuts what is under way. */
+  /** Aborts requests in flight. */
   async destroy(): Promise<void> {
     await Promise.all([this.#current, ...this.#retired].map((dispatcher) => dispatcher.destroy()));
   }
@@ -62,14 +62,14 @@ function fileVersion(file: NamedFile | undefined): string {
     const { dev, ino, size, mtimeNs } = statSync(file.path, { bigint: true });
     return [dev, ino, size, mtimeNs].join('-');
   } catch {
-    return 'none'; // Reading it says why.
+    return 'none'; // Reading the file reports the reason.
   }
 }
 
 function createHttpDispatcher(options: OtlpOptions): Dispatcher {
   const timeout = Math.min(options.requestTimeoutMs, connectTimeoutLimitMs);
   const connect = { timeout, ...readCertificates(options) };
-  // One deadline covers the whole attempt (OTEL_EXPORTER_OTLP_TIMEOUT), so undici's own, one for each phase, are off.
+  // One deadline covers the whole attempt (OTEL_EXPORTER_OTLP_TIMEOUT), so undici's timeouts per phase are disabled.
   const settings = {
     connect,
     connections: options.requestsInFlightMax,
@@ -77,7 +77,7 @@ function createHttpDispatcher(options: OtlpOptions): Dispatcher {
     bodyTimeout: 0,
     allowH2: false,
   };
-  // HTTP_PROXY and the like are for what is outside; a sidecar is not behind them.
+  // A proxy (HTTP_PROXY and the like) is for remote hosts and cannot reach a sidecar.
   if (isLoopback(new URL(options.url).hostname)) return new Agent(settings);
   return new EnvHttpProxyAgent({ ...settings, requestTls: connect });
 }
@@ -102,14 +102,14 @@ function readPem(file: NamedFile | undefined, check: (pem: Buffer) => void): Buf
   if (file === undefined) return undefined;
   try {
     const pem = readFileSync(file.path);
-    // OpenSSL takes a text without any PEM block for an empty list of authorities.
-    if (!pem.includes('-----BEGIN ')) throw new Error('it holds no PEM block');
+    // OpenSSL accepts a file without any PEM block as an empty list of CAs.
+    if (!pem.includes('-----BEGIN ')) throw new Error('it does not contain a PEM block');
     check(pem);
     return pem;
   } catch (cause) {
     throw new AgentError('ERR_CONFIGURATION', `${file.variable}: cannot use ${file.path}: ${messageOf(cause)}`, {
       cause,
-      hint: 'It has to be a readable file in PEM format, and a client key has to belong to the client certificate.',
+      hint: 'It must be a readable file in PEM format, and a client key must belong to the client certificate.',
     });
   }
 }

@@ -1,5 +1,5 @@
 /**
- * One request to the collector and its answer. What the answer means is not decided here.
+ * Sends one request to the collector and returns the response, without interpreting it.
  */
 import { request } from 'undici';
 import type { OtlpResponse } from './collector-faults.ts';
@@ -8,18 +8,18 @@ import type { OtlpOptions } from './options.ts';
 
 export interface HttpTransport {
   /**
-   * Rejects with what the network says, with ERR_CONFIGURATION when a certificate has changed into what cannot be used, with a DOMException called TimeoutError when the attempt takes longer than
-   * `requestTimeoutMs`, or with the signal's reason.
+   * Rejects with the error of the network, with ERR_CONFIGURATION if a changed certificate cannot be used, with a DOMException
+   * named TimeoutError if the attempt takes longer than `requestTimeoutMs`, or with the signal's reason.
    */
   post(headers: Readonly<Record<string, string>>, body: Uint8Array, signal: AbortSignal): Promise<OtlpResponse>;
-  /** Cuts what is under way. */
+  /** Aborts requests in flight. */
   close(): Promise<void>;
 }
 
-/** The limit that OTLP sets a client (opentelemetry-proto, docs/specification.md, "OTLP/HTTP response"). */
+/** The limit that OTLP recommends for clients (opentelemetry-proto, docs/specification.md, "OTLP/HTTP response"). */
 const responseBytesMax = 4 * 1024 * 1024;
 
-/** Throws ERR_CONFIGURATION when a certificate or key cannot be used. */
+/** Throws ERR_CONFIGURATION if a certificate or key cannot be used. */
 export function createHttpTransport(options: OtlpOptions): HttpTransport {
   const dispatchers = new HttpDispatchers(options);
   return {

@@ -1,5 +1,5 @@
 /**
- * The part that delivers batches of records: to a collector, to standard output, or to the dead letters.
+ * Delivers batches of records to a collector, to standard output, or to dead-letter files.
  */
 
 import type { Observer } from '../contracts/observer.ts';
@@ -30,11 +30,11 @@ export interface OtlpExporterDependencies {
   readonly failures: FailureReporter;
   readonly clock: Clock;
   readonly observe?: Observer | undefined;
-  /** The network, unless it is to be the real one. */
+  /** Replaces the real network. */
   readonly transport?: HttpTransport | undefined;
 }
 
-/** Throws ERR_CONFIGURATION when a certificate or key cannot be used. Opens no connection before it has to. */
+/** Throws ERR_CONFIGURATION if a certificate or key cannot be used. Connects only when the first request is sent. */
 export function createOtlpExporter(
   options: OtlpOptions,
   { transport, ...dependencies }: OtlpExporterDependencies,

@@ -1,5 +1,5 @@
 /**
- * The variables of the exporter: OpenTelemetry's standard variables (OpenTelemetry specification, protocol/exporter.md) and ours.
+ * Options for the exporter: OpenTelemetry's standard variables (OpenTelemetry specification, protocol/exporter.md) and ours.
  * Schemas parse one variable each; `resolveExportOptions` gives the `_LOGS_` form precedence over the general one.
  */
 import type { z } from 'zod';

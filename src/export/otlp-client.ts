@@ -1,8 +1,8 @@
 /**
  * One attempt to deliver one request over OTLP/HTTP, and what the response means.
  *
- * The delegate of @opentelemetry/otlp-exporter-base is not used: its transport gets no AbortSignal, its callback knows only
- * success or an Error, and it turns a partial success into success and a diagnostic line. All it would do here is call
+ * The delegate of @opentelemetry/otlp-exporter-base is not used: its transport gets no AbortSignal, its callback reports only
+ * success or an Error, and it turns a partial success into a success with a diagnostic message. All it would do here is call
  * `send`. Responses are parsed with the official package.
  */
 import type { IExportLogsServiceResponse } from '@opentelemetry/otlp-transformer';
@@ -17,13 +17,13 @@ import type { OtlpOptions } from './options.ts';
 import { readableText } from './readable-text.ts';
 
 export interface OtlpClient {
-  /** Never rejects for what the network or the server does; rejects with the signal's reason when it is aborted. */
+  /** Rejects only with the signal's reason, if it aborts; anything that the network or the server does is an outcome. */
   send(body: Uint8Array, signal: AbortSignal): Promise<ExportOutcome>;
-  /** Closes connections, also those of requests in flight. */
+  /** Closes all connections, including those of requests in flight. */
   close(): Promise<void>;
 }
 
-/** Throws ERR_CONFIGURATION when a certificate or key cannot be used. */
+/** Throws ERR_CONFIGURATION if a certificate or key cannot be used. */
 export function createOtlpClient(
   options: OtlpOptions,
   clock: Clock,
@@ -53,7 +53,7 @@ function requestHeaders(options: OtlpOptions): Record<string, string> {
   return {
     'user-agent': options.userAgent ?? 'databricks-audit-otel',
     ...options.headers,
-    // Exactly so: Loki refuses a content type with parameters.
+    // Without parameters: Loki rejects a content type that has any.
     'content-type': options.protocol === 'http/json' ? 'application/json' : 'application/x-protobuf',
     ...(options.compression === 'none' ? {} : { 'content-encoding': options.compression }),
   };
@@ -61,27 +61,27 @@ function requestHeaders(options: OtlpOptions): Record<string, string> {
 
 async function outcomeOfSuccess(response: OtlpResponse, options: OtlpOptions): Promise<ExportOutcome> {
   const contentType = String(response.headers['content-type'] ?? '');
-  // A portal or a wrong path that serves a web page: no OTLP server answers like this, and nothing was stored.
+  // A captive portal or a wrong path: no OTLP server answers with a web page, and nothing was stored.
   if (/^text\/html/i.test(contentType)) return httpFault(response, options, 0);
-  // Loki (204) and others send nothing.
+  // Loki (204) and others send an empty body.
   if (response.body.length === 0)
     return { status: 'accepted', response: httpCode(response.status), warning: undefined };
   try {
-    // Loaded only when needed: most responses are empty, and the package takes eight megabytes.
+    // Loaded on demand: most responses are empty, and the package takes eight megabytes of memory.
     const { JsonLogsSerializer, ProtobufLogsSerializer } = await import('@opentelemetry/otlp-transformer');
     const serializer = /json/i.test(contentType) ? JsonLogsSerializer : ProtobufLogsSerializer;
-    return outcomeOfAnswer(httpCode(response.status), serializer.deserializeResponse(response.body));
+    return outcomeOfResponse(httpCode(response.status), serializer.deserializeResponse(response.body));
   } catch (error) {
-    const warning = `the response is not an OTLP response: ${readableText(messageOf(error), 100)}`;
+    const warning = `the body is not an OTLP response: ${readableText(messageOf(error), 100)}`;
     return { status: 'accepted', response: httpCode(response.status), warning };
   }
 }
 
 /** A partial success that rejects nothing is a warning (opentelemetry-proto, docs/specification.md, "Partial Success"). */
-function outcomeOfAnswer(response: ResponseCode, answer: IExportLogsServiceResponse | null): ExportOutcome {
-  const { rejectedLogRecords, errorMessage } = answer?.partialSuccess ?? {};
+function outcomeOfResponse(response: ResponseCode, parsed: IExportLogsServiceResponse | null): ExportOutcome {
+  const { rejectedLogRecords, errorMessage } = parsed?.partialSuccess ?? {};
   const reason = typeof errorMessage === 'string' ? readableText(errorMessage) : '';
-  // In JSON a 64-bit number is a string. Part of a record is a record: the counts of lines have to add up.
+  // In JSON, a 64-bit number is a string. Round up a fraction that a faulty server sends, so that the counts add up.
   const rejectedCount = Math.ceil(Number(rejectedLogRecords ?? 0));
   if (rejectedCount > 0) return { status: 'partial', response, rejectedCount, reason };
   return { status: 'accepted', response, warning: reason === '' ? undefined : reason };

@@ -1,9 +1,9 @@
 /**
- * Delivers every record of a batch: to the collector, or durably to the dead letters.
+ * Delivers every record of a batch to the collector, or durably to a dead-letter file.
  *
- * A request without a verdict is retried without limit. A rejected one is split in halves until the rejected records are
- * alone. Each batch waits by itself instead of behind a common gate: they are few (DATABRICKS_AUDIT_MAX_IN_FLIGHT) and their
- * waits grow to half a minute, so a dead collector sees few requests, and one request that always fails cannot hold up others.
+ * A request without a verdict is retried without limit. A rejected request is split in half until the rejected records are
+ * isolated. Batches back off independently of each other: there are few (DATABRICKS_AUDIT_MAX_IN_FLIGHT) and delays grow to
+ * half a minute, so an unavailable collector gets few requests, and a request that always fails does not hold up the others.
  */
 import assert from 'node:assert/strict';
 import type { Batch, BatchEnd, Exporter } from '../contracts/exporter.ts';
@@ -24,7 +24,7 @@ export interface OtlpExporterParts {
   readonly observe?: Observer | undefined;
 }
 
-/** The final outcome of a request, or the finding that it does not get through in one piece. */
+/** The final outcome of a request, or the conclusion that it has to be split. */
 type Verdict =
   | Exclude<ExportOutcome, UnavailableOutcome | MisconfiguredOutcome>
   | { readonly status: 'failedRepeatedly'; readonly reason: string };
@@ -33,8 +33,8 @@ const retryPolicy: BackoffPolicy = { initialMs: 1_000, maxMs: 30_000 };
 /** A setting is wrong: a person has to fix it first. */
 const misconfiguredRetryMs = 60_000;
 /**
- * Failed attempts of a request that the server received before it is split. Loki answers 503 for ever to a request over its
- * gRPC limit, a proxy cuts the connection of one that it finds too long, a slow server never answers in time.
+ * A request that the server received is split after this many failed attempts. Loki always answers 503 to a request over its
+ * gRPC limit, a proxy closes the connection of a request that is too long, and a slow server may never answer in time.
  */
 const attemptsBeforeSplitting = 5;
 
@@ -56,7 +56,7 @@ export class OtlpExporter implements Exporter {
     return end;
   }
 
-  /** Call it when no batch is in flight any more. */
+  /** Call it when no batch is in flight. */
   async close(): Promise<void> {
     await this.#parts.client.close();
     await this.#failures.deadLetters.close();
@@ -67,11 +67,7 @@ export class OtlpExporter implements Exporter {
     switch (verdict.status) {
       case 'accepted':
         if (verdict.warning !== undefined) {
-          this.#failures.log.write(
-            'warn',
-            { warning: verdict.warning },
-            'The collector accepted records with a warning',
-          );
+          this.#failures.log.write('warn', { warning: verdict.warning }, 'Collector accepted records with a warning');
         }
         return { acceptedCount: batch.recordCount, deadLetteredCount: 0 };
       case 'partial':
@@ -84,7 +80,7 @@ export class OtlpExporter implements Exporter {
         this.#failures.log.write(
           'warn',
           { records: batch.recordCount, bytes: batch.request.length, reason: verdict.reason },
-          'A request keeps failing and is split in halves; a lower DATABRICKS_AUDIT_BATCH_BYTES may help',
+          'Request keeps failing and is split in half; a lower DATABRICKS_AUDIT_BATCH_BYTES may help',
         );
         return this.#deliverHalves(batch, signal);
     }
@@ -124,7 +120,7 @@ export class OtlpExporter implements Exporter {
     });
   }
 
-  /** The first half ends before the second is sent, so order is kept and an outage splits only what it met. */
+  /** Completes the first half before sending the second, which preserves the order and limits splitting during an outage. */
   async #deliverHalves(batch: Batch, signal: AbortSignal): Promise<BatchEnd> {
     const [firstHalf, secondHalf] = batch.split();
     const first = await this.#deliver(firstHalf, signal);
@@ -148,13 +144,13 @@ export class OtlpExporter implements Exporter {
     this.#failures.log.write(
       'error',
       { code: 'ERR_EXPORT_REJECTED', reason, hint, object: batch.objectId },
-      'The collector rejected a record; it was written to the dead letters',
+      'Collector rejected a record; it was written to a dead-letter file',
       hint,
     );
     return { acceptedCount: 0, deadLetteredCount: 1 };
   }
 
-  /** OTLP does not say which records were rejected, and forbids sending them again: all of them become dead letters. */
+  /** OTLP does not say which records were rejected and forbids resending the request, so all records become dead letters. */
   async #endPartial(
     batch: Batch,
     verdict: Extract<Verdict, { status: 'partial' }>,
@@ -175,7 +171,7 @@ export class OtlpExporter implements Exporter {
     this.#failures.log.write(
       'error',
       { code: 'ERR_EXPORT_PARTIAL', reason, hint, rejectedRecords, ofRecords, object: batch.objectId },
-      'The collector rejected some records of a request without saying which; all of them were written to the dead letters',
+      'Collector rejected some records of a request without saying which; all were written to a dead-letter file',
       hint,
     );
     return { acceptedCount: ofRecords - rejectedRecords, deadLetteredCount: rejectedRecords };

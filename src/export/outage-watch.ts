@@ -1,17 +1,17 @@
 /**
- * Reports whether the collector accepts records. Each batch waits and retries by itself; this joins their attempts into one
- * outage with a log line at its start, one every few minutes, and one at its end.
+ * Reports whether the collector accepts records. Batches retry independently; this combines their attempts into one outage,
+ * with a log line when it starts, every few minutes, and when it ends.
  */
 import { type Observer, toFault } from '../contracts/observer.ts';
 import type { AgentError } from '../model/agent-error.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 
-/** An attempt that ended without a verdict on its records. */
+/** An attempt without a verdict on its records. */
 export interface FailedAttempt {
   readonly status: 'unavailable' | 'misconfigured';
   readonly error: AgentError;
-  /** When the same records are sent again. */
+  /** When the next attempt is made. */
   readonly retryAtMs: number;
 }
 
@@ -29,7 +29,7 @@ export class OutageWatch {
   #outage: Outage | undefined;
   #loggedAtMs = Number.NEGATIVE_INFINITY;
   #loggedCode: string | undefined;
-  /** True while the last line in the log says that something is wrong. */
+  /** True while the last log line reports an outage. */
   #hasLoggedOutage = false;
 
   constructor(clock: Clock, logger: Logger, observe: Observer) {
@@ -49,32 +49,30 @@ export class OutageWatch {
   }
 
   #log({ status, error }: FailedAttempt, outage: Outage, nowMs: number): void {
-    // One request that fails between others that pass must not fill the log, so a new outage soon after the last is not logged either.
+    // A request that fails while others succeed must not flood the log, so an outage soon after the last one is not logged
+    // either.
     if (Math.abs(nowMs - this.#loggedAtMs) < reminderIntervalMs && this.#loggedCode === error.code) return;
     this.#loggedAtMs = nowMs;
     this.#loggedCode = error.code;
     this.#hasLoggedOutage = true;
     const fields = { err: error, since: isoTime(outage.sinceMs), attempts: outage.failedAttempts };
     if (status === 'misconfigured') {
-      this.#logger.error(fields, 'The collector cannot be used as configured; shipping waits, nothing is lost');
+      this.#logger.error(fields, 'Collector cannot be used as configured; shipping pauses, nothing is lost');
     } else if (nowMs - outage.sinceMs < reminderIntervalMs) {
-      this.#logger.warn(fields, 'The collector does not accept records; shipping waits, nothing is lost');
+      this.#logger.warn(fields, 'Collector does not accept records; shipping pauses, nothing is lost');
     } else {
-      this.#logger.error(fields, 'The collector still does not accept records; shipping waits, nothing is lost');
+      this.#logger.error(fields, 'Collector still does not accept records; shipping pauses, nothing is lost');
     }
   }
 
-  /** The collector gave a verdict on a request, good or bad. */
+  /** The collector gave a verdict on a request: it accepted or rejected it. */
   answered(): void {
     const outage = this.#outage;
     if (outage === undefined) return;
     this.#outage = undefined;
     if (this.#hasLoggedOutage) {
       const lastedMs = this.#clock.nowMs() - outage.sinceMs;
-      this.#logger.info(
-        { durationMs: lastedMs, attempts: outage.failedAttempts },
-        'The collector accepts records again',
-      );
+      this.#logger.info({ durationMs: lastedMs, attempts: outage.failedAttempts }, 'Collector accepts records again');
     }
     this.#hasLoggedOutage = false;
     this.#observe({ kind: 'resumed', for: 'collector' });

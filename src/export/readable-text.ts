@@ -1,9 +1,9 @@
 /**
- * What a server answered, made fit for a message of ours.
+ * Makes text from a server response fit for one of our messages.
  */
 import { printable } from '../runtime/printable.ts';
 
-/** On one line: white space becomes one space, characters that nobody sees become `\u{...}`. */
+/** Returns one line: white space is collapsed, and invisible characters are escaped as `\u{...}`. */
 export function readableText(text: string, lengthMax = 500): string {
   return printable(text.toWellFormed().replaceAll(/\s+/g, ' ').trim(), lengthMax);
 }

@@ -1,6 +1,7 @@
 /**
- * Which setting of the backend is behind a refusal. The texts are those of Loki 3.7 (pkg/validation/validate.go and
- * pkg/chunkenc/interface.go there, google.golang.org/grpc for the size of a message); a Collector in between quotes them.
+ * Maps the text of a rejection to the backend setting that causes it. The texts are from Loki 3.7 (its
+ * pkg/validation/validate.go and pkg/chunkenc/interface.go; google.golang.org/grpc for the message size). A Collector in
+ * between passes them on.
  */
 
 interface RefusalHint {
@@ -12,7 +13,7 @@ const hints: readonly RefusalHint[] = [
   {
     words: /entry too far behind/i,
     hint:
-      'Loki takes entries up to half of ingester.max_chunk_age behind the newest one of a stream. Set ' +
+      'Loki accepts entries up to half of ingester.max_chunk_age older than the newest one of a stream. Set ' +
       'limits_config.shard_streams.time_sharding_enabled: true with shard_streams.desired_rate: 100GB, or a longer max_chunk_age.',
   },
   {
@@ -21,7 +22,7 @@ const hints: readonly RefusalHint[] = [
   },
   {
     words: /has timestamp too new/i,
-    hint: "Set a longer limits_config.creation_grace_period in Loki, and check the clock of Loki's machine.",
+    hint: "Set a longer limits_config.creation_grace_period in Loki, and check the clock of Loki's host.",
   },
   {
     words: /max entry size '?\d+'? bytes exceeded/i,
@@ -57,7 +58,7 @@ const hints: readonly RefusalHint[] = [
   },
 ];
 
-/** Undefined when the reason is none of those that are known. */
+/** Undefined if the reason is not known. */
 export function refusalHint(reason: string): string | undefined {
   return hints.find(({ words }) => words.test(reason))?.hint;
 }

@@ -1,18 +1,18 @@
 /**
- * The words in the body of a refusal. By OTLP/HTTP it is a google.rpc.Status in the encoding of the request, but Loki sends
- * protobuf to JSON clients too, and proxies send text or HTML: so the bytes decide, not the content type.
+ * Extracts the message from the body of an error response. OTLP/HTTP specifies a google.rpc.Status in the encoding of the
+ * request, but Loki sends protobuf to JSON clients too, and proxies send text or HTML. So the bytes decide, not the content type.
  */
 import { readableText } from './readable-text.ts';
 
-/** A short readable line; empty when the body says nothing. */
+/** Returns one short line; empty if the body has no message. */
 export function serverMessage(body: Uint8Array): string {
   const text = statusMessage(body) ?? jsonMessage(body) ?? plainMessage(body);
   return readableText(text);
 }
 
 /**
- * google.rpc.Status on the wire: code = 1 (varint), message = 2 (string). Its first byte is the tag of one of these, a
- * control character that no text and no JSON begins with.
+ * Parses google.rpc.Status: code = 1 (varint), message = 2 (string). It starts with the tag of one of these, which is a control
+ * character that no text or JSON starts with.
  */
 function statusMessage(body: Uint8Array): string | undefined {
   const codeTag = 0x08;
@@ -24,7 +24,7 @@ function statusMessage(body: Uint8Array): string | undefined {
   return Buffer.from(body).toString('utf8', length.end, length.end + length.value);
 }
 
-/** Ends at the end of the body when that is cut. */
+/** Stops at the end of a truncated body. */
 function readVarint(body: Uint8Array, start: number): { value: number; end: number } {
   let value = 0;
   for (let at = start; ; at++) {

@@ -1,21 +1,21 @@
 /**
- * Which fields of records a mapping makes attributes of, and which stay in the body alone.
+ * Shows which fields of records a mapping turns into attributes, and which remain only in the body.
  */
 
 import type { Mapping } from './mapping-file.ts';
 import { type JsonObject, type JsonValue, toObject } from './record/exact-json.ts';
 
 export interface FieldUse {
-  /** A path such as `userIdentity.email`; `requestParams.*` stands for all that is below. */
+  /** A path such as `userIdentity.email`; `requestParams.*` covers everything below. */
   readonly field: string;
-  /** What is made from it: attributes, `resource <name>`, `Timestamp`, and `condition <fact>`. Empty when it stays in the body. */
+  /** Attributes, `resource <name>`, `Timestamp` and `condition <fact>`; empty if the field remains only in the body. */
   readonly targets: readonly string[];
-  /** Records that have it. */
+  /** The number of records that have it. */
   recordCount: number;
   readonly example: string;
 }
 
-/** In the order in which the fields are met. */
+/** In order of first appearance. */
 export function fieldUsesOf(mapping: Mapping, records: readonly JsonObject[]): FieldUse[] {
   const readers = readersOf(mapping);
   const uses = new Map<string, FieldUse>();
@@ -40,7 +40,7 @@ interface Reader {
   readonly target: string;
   /** Spellings by segment. */
   readonly path: readonly (readonly string[])[];
-  /** Takes objects with all that is in them. */
+  /** Reads objects as a whole. */
   readonly takesObjects: boolean;
 }
 
@@ -65,7 +65,7 @@ interface Field {
   readonly value: JsonValue | undefined;
 }
 
-/** Leaves, and what the mapping takes whole. An object in a text is looked into where the mapping does. */
+/** Leaves, and values that the mapping reads as a whole. Descends into embedded JSON where the mapping does. */
 function* fieldsOf(object: JsonObject, above: readonly string[], readers: readonly Reader[]): Generator<Field> {
   for (const [key, value] of Object.entries(object)) {
     const segments = [...above, key];
@@ -82,7 +82,7 @@ function covers({ path, takesObjects }: Reader, segments: readonly string[]): bo
   return matches(path, segments);
 }
 
-/** As far as both go. */
+/** Compares up to the length of the shorter path. */
 function matches(path: Reader['path'], segments: readonly string[]): boolean {
   return path.slice(0, segments.length).every((spellings, index) => spellings.includes(segments[index] ?? ''));
 }

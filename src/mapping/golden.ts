@@ -1,26 +1,26 @@
 /**
- * Golden pairs: a folder with `input.jsonl` and the records that a mapping has to make of it, `expected.json`. They hold for the
- * built-in mapping (test/mappings/) and for layers of users (`mapping test --golden`).
+ * Golden pairs: a folder with `input.jsonl` and the records that a mapping must produce from it, `expected.json`. They test the
+ * built-in mapping (test/mappings/) and users' layers (`mapping test --golden`).
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Mapper } from '../contracts/mapper.ts';
 import type { IdentifiedLine } from '../model/line.ts';
 import type { ObjectId } from '../model/object.ts';
-import type { OtlpKeyValue } from '../model/otlp-json.ts';
+import type { OtlpLogs } from '../model/otlp-json.ts';
 import { redactionClasses } from './options.ts';
 
 /** `options.json` of a pair. */
 export const goldenOptions = z.strictObject({
   layers: z.array(z.string()).optional(),
   redact: z.array(z.enum(redactionClasses)).optional(),
-  /** The size of the lines that the input holds the beginnings of. */
+  /** The size of the whole lines, if the input contains truncated lines. */
   cutFrom: z.int().optional(),
 });
 
 export type GoldenOptions = z.infer<typeof goldenOptions>;
 
-/** A record in OTLP/JSON and the resource that it stands under. */
+/** A record in OTLP/JSON, and its resource. */
 export interface GoldenRecord {
   readonly resource: { readonly attributes: readonly unknown[] };
   readonly record: { readonly attributes: readonly unknown[] };
@@ -36,7 +36,7 @@ const origin = {
 };
 const observedAtMs = Date.UTC(2025, 9, 7, 0, 15);
 
-/** The line as if it stood in an S3 object of workspace 1234567890123456. */
+/** The line as part of an S3 object of workspace 1234567890123456. */
 export function goldenLine(bytes: Uint8Array): IdentifiedLine {
   const digest = createHash('sha256').update(bytes).digest('hex');
   return { bytes, sizeBytes: bytes.length, origin, digest, occurrence: 1, observedAtMs };
@@ -53,24 +53,15 @@ export function goldenLines(input: Buffer, { cutFrom }: GoldenOptions): Identifi
 }
 
 export function goldenRecords(lines: readonly IdentifiedLine[], mapper: Mapper): GoldenRecord[] {
-  return lines.map((line) => {
-    const [{ resource, scopeLogs }] = (JSON.parse(mapper.toJsonLine(line)) as SingleRecord).resourceLogs;
-    return { resource, record: scopeLogs[0].logRecords[0] };
+  return lines.flatMap((line) => {
+    const { resourceLogs }: OtlpLogs = JSON.parse(mapper.toJsonLine(line));
+    return resourceLogs.flatMap(({ resource, scopeLogs }) =>
+      scopeLogs.flatMap(({ logRecords }) => logRecords.map((record) => ({ resource, record }))),
+    );
   });
 }
 
-interface SingleRecord {
-  readonly resourceLogs: readonly [
-    {
-      readonly resource: GoldenRecord['resource'];
-      readonly scopeLogs: readonly [
-        { readonly logRecords: readonly [{ readonly attributes: readonly OtlpKeyValue[] }] },
-      ];
-    },
-  ];
-}
-
-/** What `expected.json` holds: one attribute a line, and long texts cut, so that a difference reads well. */
+/** The content of `expected.json`: one attribute per line and long strings shortened, so that diffs are readable. */
 export function goldenText(records: readonly GoldenRecord[]): string {
   return `[\n${records.map(readable).join(',\n')}\n]\n`;
 }
@@ -103,12 +94,6 @@ function shortened(value: unknown): string {
 }
 
 function splitLines(content: Buffer): Buffer[] {
-  const lines: Buffer[] = [];
-  for (let start = 0; start < content.length; ) {
-    const newline = content.indexOf(0x0a, start);
-    const end = newline === -1 ? content.length : newline;
-    if (end > start) lines.push(content.subarray(start, end));
-    start = end + 1;
-  }
-  return lines;
+  const lines = content.toString('latin1').split('\n');
+  return lines.filter((line) => line !== '').map((line) => Buffer.from(line, 'latin1'));
 }

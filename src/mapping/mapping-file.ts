@@ -1,6 +1,5 @@
 /**
- * Reads the layers of a mapping, checks them, and puts them on top of each other. Every mistake of every layer is
- * reported at once, with its place.
+ * Reads, checks and merges the layers of a mapping. Reports all mistakes of all layers at once, with their positions.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -21,7 +20,7 @@ import {
 } from './mapping-schema.ts';
 import { type RedactionClass, redactionClasses } from './options.ts';
 
-/** All layers in one, complete. */
+/** The complete mapping, merged from all layers. */
 export interface Mapping {
   readonly version: string;
   readonly schemaUrl: string | undefined;
@@ -38,12 +37,12 @@ export interface Mapping {
   readonly redact: Readonly<Record<RedactionClass, Redaction>>;
 }
 
-/** The package has its mappings at its root, one level above both src/ and dist/. */
+/** The package has its mappings in its root, one level above both src/ and dist/. */
 const builtInDirectory = fileURLToPath(new URL('../../mappings/', import.meta.url));
 const builtInName = /^[a-z0-9-]+$/;
 /** The built-in ones have 10 KiB. */
 const fileBytesMax = 1_048_576;
-/** Of one layer; whoever has more begins with these. */
+/** Reported per layer. */
 const mistakesMax = 50;
 
 const hint = 'docs/mapping.md describes the format; `mappings/` in the package holds the built-in files.';
@@ -85,7 +84,7 @@ function readLayer(name: string, workingDirectory: string, mistakes: string[]): 
   try {
     return parseLayer(fileName, text, mistakes);
   } catch (error) {
-    // The parser throws for aliases that lead nowhere or multiply, and V8 for nesting beyond its stack.
+    // The parser throws on unresolved and excessive aliases, V8 on nesting that exhausts its stack.
     const got = error instanceof RangeError ? 'more nesting than can be read' : printable(messageOf(error));
     mistakes.push(`${printable(fileName)}: expected YAML, got: ${got}`);
     return undefined;
@@ -114,7 +113,7 @@ function parseLayer(fileName: string, text: string, mistakes: string[]): Layer |
     return `${printable(fileName)}:${line}:${col}`;
   };
   if (document.errors.length > 0) {
-    // Once the stack is full, every level that was open is an error too.
+    // Once the stack is exhausted, every open level is an error too.
     const exhausted = document.errors.filter(({ code }) => code === 'RESOURCE_EXHAUSTION');
     const errors = exhausted.length > 0 ? exhausted : document.errors;
     mistakes.push(
@@ -141,7 +140,7 @@ function parseLayer(fileName: string, text: string, mistakes: string[]): Layer |
   return undefined;
 }
 
-/** An attribute has a list of rules; a file may leave the list out when there is one rule. */
+/** An attribute has a list of rules; a file may write a single rule without the list. */
 function withRuleLists(content: unknown): unknown {
   if (!isRecord(content) || !isRecord(content.attributes)) return content;
   const entries = Object.entries(content.attributes);
@@ -167,11 +166,11 @@ function mistakesOf(issue: z.core.$ZodIssue): Mistake[] {
 interface Location {
   readonly offset: number;
   readonly value: unknown;
-  /** The path without the list of rules that the file left out. */
+  /** The path as written, without an omitted list of rules. */
   readonly writtenPath: readonly PropertyKey[];
 }
 
-/** Where the path leads in the text, as far as it exists there. */
+/** The position of the path in the text, as far as it exists. */
 function locate(contents: Node | null, path: readonly PropertyKey[]): Location {
   let node: unknown = contents;
   let offset = contents?.range?.[0] ?? 0;
@@ -195,53 +194,24 @@ function scalarOf(node: unknown): unknown {
 function mergeLayers(layers: readonly Layer[], mistakes: string[]): Mapping | undefined {
   const last = <Value>(pick: (layer: Layer) => Value | undefined): Value | undefined =>
     layers.map(pick).findLast((value) => value !== undefined);
-  const required = <Value>(name: string, value: Value | undefined): Value | undefined => {
+  const version = last((layer) => layer.version);
+  const scopeName = last((layer) => layer.scope?.name);
+  const eventName = last((layer) => layer.event);
+  const unparsed = last((layer) => layer.unparsed);
+  const timestamp = last((layer) => layer.timestamp);
+  const severity = last((layer) => layer.severity);
+  const limits = last((layer) => layer.limits);
+  const required = { version, 'scope.name': scopeName, event: eventName, unparsed, timestamp, severity, limits };
+  for (const [name, value] of Object.entries(required)) {
     if (value === undefined) mistakes.push(`${name}: expected in one of the layers, got nothing`);
-    return value;
-  };
-  const version = required(
-    'version',
-    last((layer) => layer.version),
-  );
-  const scopeName = required(
-    'scope.name',
-    last((layer) => layer.scope?.name),
-  );
-  const eventName = required(
-    'event',
-    last((layer) => layer.event),
-  );
-  const unparsed = required(
-    'unparsed',
-    last((layer) => layer.unparsed),
-  );
-  const timestamp = required(
-    'timestamp',
-    last((layer) => layer.timestamp),
-  );
-  const severity = required(
-    'severity',
-    last((layer) => layer.severity),
-  );
-  const limits = required(
-    'limits',
-    last((layer) => layer.limits),
-  );
+  }
   const facts = mergeTargets(layers.map((layer) => layer.facts));
   const attributes = mergeTargets(layers.map((layer) => layer.attributes));
   checkConditions(facts, severity ?? [], attributes, mistakes);
   if (limits !== undefined) checkFlags(limits.flag, attributes, mistakes);
-  if (
-    version === undefined ||
-    scopeName === undefined ||
-    eventName === undefined ||
-    unparsed === undefined ||
-    timestamp === undefined ||
-    severity === undefined ||
-    limits === undefined
-  ) {
+  if (version === undefined || scopeName === undefined || eventName === undefined || unparsed === undefined)
     return undefined;
-  }
+  if (timestamp === undefined || severity === undefined || limits === undefined) return undefined;
   return {
     version,
     schemaUrl: last((layer) => layer.schemaUrl),
@@ -259,7 +229,7 @@ function mergeLayers(layers: readonly Layer[], mistakes: string[]): Mapping | un
   };
 }
 
-/** By target, in the order of their first appearance; `null` takes one away. */
+/** By target, in order of first appearance; `null` removes a target. */
 function mergeTargets<Value>(parts: readonly Readonly<Record<string, Value | null>>[]): Map<string, Value> {
   const merged = new Map<string, Value>();
   for (const [target, value] of parts.flatMap((part) => Object.entries(part))) {
@@ -269,7 +239,7 @@ function mergeTargets<Value>(parts: readonly Readonly<Record<string, Value | nul
   return merged;
 }
 
-/** Layers add to redaction and never take from it: a layer that is there for other things must not open a leak. */
+/** Layers only ever add to redaction, so that an unrelated layer cannot open a leak. */
 function mergeRedaction(layers: readonly Layer[]): Record<RedactionClass, Redaction> {
   const merge = (name: RedactionClass): Redaction => {
     const parts = layers.flatMap((layer) => layer.redact[name] ?? []);
@@ -302,7 +272,7 @@ function checkConditions(
   }
 }
 
-/** A flag is an attribute too, and no record may have one twice. */
+/** A flag is an attribute too, and must not occur twice in a record. */
 function checkFlags(defaultFlag: string, attributes: ReadonlyMap<string, readonly Rule[]>, mistakes: string[]): void {
   const used = new Set([...attributes.keys(), defaultFlag]);
   if (attributes.has(defaultFlag)) mistakes.push(`limits.flag: expected a name of its own, got ${quote(defaultFlag)}`);
@@ -318,7 +288,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** JSON escapes control characters, and a long value is cut: it is there to be recognised. */
+/** Escapes control characters, and shortens long values, which only need to be recognisable. */
 function quote(value: unknown): string {
   const lengthMax = 80;
   const text = JSON.stringify(value) ?? String(value);

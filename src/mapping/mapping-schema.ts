@@ -1,13 +1,13 @@
 /**
- * What a mapping file may contain, as a schema. Every message says what was expected; mapping-file.ts adds where and what
- * it got. docs/mapping.md describes the format for people.
+ * The schema of a mapping file. Every message says what was expected; mapping-file.ts adds the position and the actual value.
+ * docs/mapping.md describes the format.
  */
 import { z } from 'zod';
 import { conversionNames } from './conversions.ts';
 import { redactionClasses } from './options.ts';
-import { severities } from './writers/log-record-writer.ts';
+import { severities } from './otlp/protobuf.ts';
 
-/** What can be said of a line besides its record; in a path, behind a `$`. */
+/** Properties of a line outside its record; paths prefix them with `$`. */
 export const lineFields = [
   'digest',
   'bucket',
@@ -26,19 +26,22 @@ export type LineField = (typeof lineFields)[number];
 export const severityNames = Object.keys(severities) as (keyof typeof severities)[];
 export const attributeConversionNames = [...conversionNames, 'map'] as const;
 
-/** YAML can write half of a surrogate pair (`"\\ud800"`), and two keys of such become the same in UTF-8. */
+/** YAML can express lone surrogates (`"\\ud800"`), and different keys with them become equal in UTF-8. */
 const text = z
-  .string('a text')
-  .min(1, 'a text that is not empty')
-  .refine((value) => value.isWellFormed(), 'a text of whole characters');
+  .string('a string')
+  .min(1, 'a non-empty string')
+  .refine((value) => value.isWellFormed(), 'a string without lone surrogates');
 const wholeNumber = z.int('a whole number of at least 1').min(1, 'a whole number of at least 1');
-/** A character takes up to four: with less, nothing would be left of some texts. */
+/** A character takes up to four bytes: with less, nothing would remain of some strings. */
 const byteLimit = z.int('a whole number of at least 4').min(4, 'a whole number of at least 4');
-const textList = z.array(text, 'a list of texts');
+const textList = z.array(text, 'a list of strings');
 const why = text.optional();
 
 const pathExpected = `a path such as userIdentity.email or eventId|event_id, or one of ${lineFields.map((field) => `$${field}`).join(', ')}`;
-const path = z.string(pathExpected).refine(isPath, pathExpected);
+const path = z
+  .string(pathExpected)
+  .refine(isPath, pathExpected)
+  .refine(isBounded, 'a path of at most 32 segments with at most 64 spellings');
 const paths = z.preprocess(
   (value) => (typeof value === 'string' ? [value] : value),
   z.array(path, `${pathExpected}, or a list of them`).min(1, 'at least one path'),
@@ -77,7 +80,9 @@ const rule = z
     {
       from: paths.optional(),
       as: conversion.default('string'),
-      value: z.union([text, z.int('a whole number'), z.boolean()], 'a text, a whole number, true or false').optional(),
+      value: z
+        .union([text, z.int('a whole number'), z.boolean()], 'a string, a whole number, true or false')
+        .optional(),
       when,
       limits: limits.optional(),
       flag: text.optional(),
@@ -115,11 +120,11 @@ const redaction = z.strictObject(
 
 const timestamp = z.strictObject({ from: paths, as: z.literal('unix_ms', 'unix_ms'), why }, 'a timestamp: from, as');
 const scope = z.strictObject(
-  { name: text.optional(), attributes: z.record(text, text.nullable(), 'texts by attribute name').default({}) },
+  { name: text.optional(), attributes: z.record(text, text.nullable(), 'strings by attribute name').default({}) },
   'a scope: name, attributes',
 );
 
-/** One layer. All parts are optional, because a layer may change only one attribute; `null` takes a target away. */
+/** One layer. All parts are optional, because a layer may change a single attribute; `null` removes a target. */
 export const layerSchema = z.strictObject(
   {
     version: text.optional(),
@@ -149,4 +154,10 @@ export type Redaction = z.infer<typeof redaction>;
 function isPath(candidate: string): boolean {
   if (candidate.startsWith('$')) return (lineFields as readonly string[]).includes(candidate.slice(1));
   return candidate.split('.').every((segment) => segment.split('|').every((key) => key !== '' && key.trim() === key));
+}
+
+/** Every spelling of a path has a slot of its own. */
+function isBounded(candidate: string): boolean {
+  const segments = candidate.split('.');
+  return segments.length <= 32 && segments.reduce((count, segment) => count * segment.split('|').length, 1) <= 64;
 }

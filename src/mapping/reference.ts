@@ -1,7 +1,7 @@
 /**
  * A mapping in words: docs/mapping.md (`npm run docs`), and the table of `mapping show`.
  */
-import { conversions } from './conversions.ts';
+import { conversionTypes } from './conversions.ts';
 import { loadMapping, type Mapping } from './mapping-file.ts';
 import type { Condition, Redaction, Rule } from './mapping-schema.ts';
 
@@ -114,7 +114,7 @@ function attributeRow(target: string, rule: Rule): string {
 
 function typeOf({ value, as }: Rule): string {
   if (value !== undefined) return typeof value === 'number' ? 'int' : typeof value === 'boolean' ? 'bool' : 'string';
-  return as === 'map' ? 'map' : conversions[as].type + (as === 'string' || as === 'integer' ? '' : ` (${as})`);
+  return as === 'map' ? 'map' : conversionTypes[as] + (as === 'string' || as === 'integer' ? '' : ` (${as})`);
 }
 
 function source(from: readonly string[] | undefined, value: unknown): string {
@@ -209,7 +209,7 @@ const formatSection = [
   'An `options.json` beside them may choose `layers` and `redact` for its case. Lines of a pair count as lines of an S3 object of workspace',
   '1234567890123456, so that the records do not depend on where the folder lies.',
   '',
-  `Conversions: ${Object.keys(conversions).map(code).join(', ')}, ${code('map')}.`,
+  `Conversions: ${Object.keys(conversionTypes).map(code).join(', ')}, ${code('map')}.`,
   '',
 ];
 

@@ -53,7 +53,7 @@ export function isAgentError(error: unknown, ...codes: readonly ErrorCode[]): er
   return error instanceof AgentError && (codes.length === 0 || codes.includes(error.code));
 }
 
-/** The message of anything that can be thrown. */
+/** The message of any thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -1,11 +1,11 @@
 /**
- * When the events of some lines took place.
+ * The time range of some events.
  */
 
-/** By the records' own timestamps; lines without one do not count. */
+/** According to the records' own timestamps; lines without one are ignored. */
 export interface EventTimes {
   readonly oldestMs: number;
   readonly newestMs: number;
-  /** Of these lines, first met later than `DATABRICKS_AUDIT_LATE_AFTER` after their event. */
+  /** Lines that were first seen more than `DATABRICKS_AUDIT_LATE_AFTER` after their event. */
   readonly lateCount: number;
 }

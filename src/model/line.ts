@@ -3,35 +3,35 @@
  */
 import type { ObjectOrigin } from './object.ts';
 
-/** One line of a decoded object, without its line ending (LF or CR LF) and without a byte order mark. Never empty. */
+/** One line of a decoded object, without line ending (LF or CR LF) and byte order mark. Never empty. */
 export interface DeliveredLine {
-  /** A view of the chunk that it ends in, and valid for as long. Truncated to the decoder's limit when the line is longer. */
+  /** A view of the chunk that it ends in, valid for as long as that. Truncated if the line exceeds the decoder's limit. */
   readonly bytes: Uint8Array;
-  /** Of the whole line; more than `bytes.length` when the line was truncated. */
+  /** Of the whole line; more than `bytes.length` if it was truncated. */
   readonly sizeBytes: number;
   /** Where the line ends in the decoded object, line ending included. */
   readonly endOffsetBytes: number;
-  /** SHA-256 of the whole line, in hexadecimal. Set for a truncated line only, because only the decoder sees all of its bytes. */
+  /** SHA-256 of the whole line, in hexadecimal. Set only for a truncated line, of which only the decoder sees all bytes. */
   readonly digest: string | undefined;
 }
 
 /**
  * A line with everything that its log record is made from. The record is a pure function of this value and the mapping, so
- * a line that is sent again yields the same bytes.
+ * a line that is sent again gives the same bytes.
  */
 export interface IdentifiedLine {
   readonly bytes: Uint8Array;
-  /** Of the whole line; more than `bytes.length` when it was truncated. */
+  /** Of the whole line; more than `bytes.length` if it was truncated. */
   readonly sizeBytes: number;
   readonly origin: ObjectOrigin;
   /**
    * SHA-256, in lower-case hexadecimal, of the whole line (as sha256sum prints it) or, with `hasOwnIdentity`, of the
-   * identity that its source gives it.
+   * identity that the source provides.
    */
   readonly digest: string;
   readonly hasOwnIdentity?: boolean | undefined;
   /** 1 for the first line of this digest in the object, 2 for the second, and so on. */
   readonly occurrence: number;
-  /** LastModified of the object version in which the agent first met the line. */
+  /** LastModified of the object version in which the agent first saw the line. */
   readonly observedAtMs: number;
 }

@@ -1,12 +1,12 @@
 /**
- * Log records as OTLP/JSON, as far as this agent writes them (mapping/writers/json-writer.ts): read again from dead-letter files and
- * for people.
+ * The subset of OTLP/JSON that this agent writes (mapping/otlp/record-json.ts), for reading dead-letter files and for showing
+ * records to people.
  */
 import { z } from 'zod';
 
 export type OtlpValue = {
   stringValue?: string | undefined;
-  /** A decimal text, because JSON numbers stop at 2^53. */
+  /** A decimal string, because JSON numbers are exact only up to 2^53. */
   intValue?: string | number | undefined;
   doubleValue?: number | undefined;
   boolValue?: boolean | undefined;
@@ -69,7 +69,7 @@ export function textOf(attributes: readonly OtlpKeyValue[], key: string): string
   return attributes.find((attribute) => attribute.key === key)?.value.stringValue;
 }
 
-/** `log.record.uid` of a record that stands alone. */
+/** `log.record.uid` of the only record. */
 export function uidOf({ resourceLogs }: OtlpLogs): string | undefined {
   return textOf(resourceLogs[0]?.scopeLogs[0]?.logRecords[0]?.attributes ?? [], 'log.record.uid');
 }

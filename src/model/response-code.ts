@@ -1,5 +1,5 @@
 /**
- * How a server answered a request, in the terms of the protocol that was spoken.
+ * The status code of a response, together with its protocol.
  */
 export interface ResponseCode {
   readonly protocol: 'http' | 'grpc';

@@ -1,6 +1,6 @@
 /**
- * Lines that were in flight when a process died. When they are sent again, each gets the observed time that it was announced
- * with, even when the object was overwritten in between, so that the repeat is the same byte for byte.
+ * Lines that were in flight when a process died. When they are sent again, each keeps the observed time with which it was
+ * announced, even if the object was overwritten in between, so that the repeat is identical byte for byte.
  */
 import type { Announcement } from '../contracts/delivery-state.ts';
 import type { LineHash, LineHasher } from './line-hash.ts';
@@ -13,7 +13,7 @@ interface AnnouncedLine {
 
 export class AnnouncedLines {
   readonly #hasher: LineHasher;
-  /** By the hash of line and occurrence. Few: what one process had in flight. Empty unless a process died. */
+  /** By hash of line and occurrence. Empty unless a process died; even then limited to what it had in flight. */
   readonly #lines = new Map<string, AnnouncedLine>();
 
   constructor(hasher: LineHasher, announcements: readonly Announcement[]) {
@@ -30,7 +30,7 @@ export class AnnouncedLines {
     return this.#lines.size === 0;
   }
 
-  /** The object holds the line. Returns the observed time that it was announced with, if it was. */
+  /** Removes a line that the object contains. Returns the observed time with which it was announced, if it was. */
   take(lineHash: LineHash, occurrence: number): number | undefined {
     if (this.#lines.size === 0) return undefined;
     const key = this.#keyOf(lineHash, occurrence);
@@ -39,7 +39,7 @@ export class AnnouncedLines {
     return line?.observedAtMs;
   }
 
-  /** What the object does not hold any more. */
+  /** The announced lines that were not taken: the object no longer contains them. */
   remaining(): readonly Announcement[] {
     const byTime = Map.groupBy(this.#lines.values(), ({ observedAtMs }) => observedAtMs);
     return [...byTime].map(([observedAtMs, lines]) => ({

@@ -13,18 +13,21 @@ import type { LineIdentity } from './line-identity.ts';
 
 export interface BatchLimits {
   readonly recordsMax: number;
-  /** Of the request before compression. One record may be larger: it then travels alone. */
+  /**
+   * Size of the uncompressed request at which the batch is full. It is checked after a record was added, so a request can
+   * exceed it by one record.
+   */
   readonly bytesMax: number;
 }
 
-/** A batch for the exporter, and what the state calls its lines. */
+/** A batch for the exporter, with what the state records about its lines. */
 export interface BuiltBatch extends Batch {
-  /** Undefined when no line has a time. */
+  /** Undefined if no line has a time. */
   readonly eventTimes: EventTimes | undefined;
   readonly lineHashes: LineHashes;
-  /** Of the lines that were not announced before a crash; undefined when all of them were. */
+  /** For the lines that were not announced before a crash; undefined if all of them were. */
   readonly announcement: Announcement | undefined;
-  /** To be called once, when the batch has ended. */
+  /** Call it once, when the batch is complete or abandoned. */
   release(): void;
 }
 
@@ -59,7 +62,7 @@ export class BatchBuilder {
     const { origin, version } = this.#object;
     const observedAtMs = announcedAtMs ?? version.modifiedAtMs;
     const line = { bytes, sizeBytes, origin, digest, hasOwnIdentity, occurrence, observedAtMs };
-    this.#memory ??= this.#pool.take();
+    this.#memory ??= this.#pool.acquire();
     this.#memory.encoder.append(line);
     this.#memory.lines.add(line);
     this.#lineHashes.push(lineHash.high, lineHash.low);
@@ -68,7 +71,7 @@ export class BatchBuilder {
     this.#unannouncedOccurrences.push(occurrence);
   }
 
-  /** The batch so far, which must not be empty; the builder is empty afterwards. */
+  /** Returns the batch so far, which must not be empty, and empties the builder. */
   take(): BuiltBatch {
     const memory = this.#memory;
     assert(memory !== undefined, 'there is no batch to take');
@@ -137,6 +140,6 @@ class FinishedBatch implements BuiltBatch {
   }
 
   release(): void {
-    this.#pool.giveBack(this.#memory);
+    this.#pool.release(this.#memory);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The memory of batches that are not in flight. A batch holds the memory of its request and its lines until it has ended;
- * then the next batch reuses it.
+ * A pool of batch memory. A batch holds the memory of its request and its lines until it is complete; then the next batch
+ * reuses it.
  */
 import type { Mapper, OtlpEncoding, RequestEncoder } from '../contracts/mapper.ts';
 import { KeptLines } from './kept-lines.ts';
@@ -10,7 +10,7 @@ export interface BatchMemory {
   readonly lines: KeptLines;
 }
 
-/** Serves all batches that are mapped in one way. */
+/** Serves all batches that use the same mapper and encoding. */
 export class BatchMemoryPool {
   readonly mapper: Mapper;
   readonly encoding: OtlpEncoding;
@@ -21,12 +21,12 @@ export class BatchMemoryPool {
     this.encoding = encoding;
   }
 
-  take(): BatchMemory {
+  acquire(): BatchMemory {
     return this.#idle.pop() ?? { encoder: this.mapper.createEncoder(this.encoding), lines: new KeptLines() };
   }
 
-  /** @param memory of a batch that has ended. */
-  giveBack(memory: BatchMemory): void {
+  /** @param memory of a batch that is complete or abandoned. */
+  release(memory: BatchMemory): void {
     memory.lines.clear();
     this.#idle.push(memory);
   }

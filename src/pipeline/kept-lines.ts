@@ -1,6 +1,6 @@
 /**
- * The lines of a batch until it has ended, in one buffer that serves batch after batch. Hardly any batch needs its lines
- * again, and thousands of small objects that survive several collections are what a garbage collector handles worst.
+ * The lines of a batch, kept until it is complete, in one buffer that is reused for every batch. Hardly any batch needs its
+ * lines again, and thousands of small objects that survive several collections are expensive for a garbage collector.
  */
 import { Buffer } from 'node:buffer';
 import { hash } from 'node:crypto';
@@ -8,17 +8,17 @@ import type { IdentifiedLine } from '../model/line.ts';
 import type { ObjectOrigin } from '../model/object.ts';
 
 const initialBytes = 262_144;
-/** Numbers kept for a line: where it ends in the buffer, the size of the whole line, its occurrence, its observed time. */
+/** Numbers per line: its end in the buffer, the size of the whole line, its occurrence, its observed time. */
 const factsPerLine = 4;
 const initialLines = 512;
 
 export class KeptLines {
   #bytes = Buffer.allocUnsafeSlow(initialBytes);
   #endBytes = 0;
-  /** Doubles, because times need more than 32 bits. */
+  /** Float64, because times need more than 32 bits. */
   #facts = new Float64Array(initialLines * factsPerLine);
   #count = 0;
-  /** Of lines whose digest cannot be computed from the kept bytes: truncated ones, and those with an identity of their own. */
+  /** Digests that cannot be computed from the kept bytes: of truncated lines and of those with their own identity. */
   readonly #digests = new Map<number, string>();
 
   get count(): number {

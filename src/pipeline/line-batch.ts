@@ -1,13 +1,13 @@
 /**
- * Records that are mapped from lines. Only what is refused needs its lines again: to be encoded in smaller requests, or
- * rendered for the dead letters.
+ * Batches that are mapped from lines. Lines are needed again only if the collector rejects a batch: to encode smaller
+ * requests, or to render dead letters.
  */
 import assert from 'node:assert';
 import type { Batch } from '../contracts/exporter.ts';
 import type { IdentifiedLine } from '../model/line.ts';
 import type { BatchMemoryPool } from './batch-memory.ts';
 
-/** A part of a batch; its request has memory of its own, because several parts may be in flight. */
+/** A part of a batch. It copies its request, because the pool's memory is reused at once. */
 export class LineBatch implements Batch {
   readonly #lines: readonly IdentifiedLine[];
   readonly #pool: BatchMemoryPool;
@@ -40,15 +40,15 @@ export class LineBatch implements Batch {
   }
 
   #encode(): Uint8Array {
-    const memory = this.#pool.take();
+    const memory = this.#pool.acquire();
     for (const line of this.#lines) memory.encoder.append(line);
     const request = Uint8Array.from(memory.encoder.finish());
-    this.#pool.giveBack(memory);
+    this.#pool.release(memory);
     return request;
   }
 }
 
-/** The first half is the larger one when the count is odd. */
+/** If the count is odd, the first half is the larger one. */
 export function splitLines(lines: readonly IdentifiedLine[], pool: BatchMemoryPool): readonly [LineBatch, LineBatch] {
   assert(lines.length > 1, 'a single record cannot be split');
   const middle = Math.ceil(lines.length / 2);

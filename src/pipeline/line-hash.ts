@@ -1,7 +1,7 @@
 /**
- * Eight bytes that stand for a line in the delivery state. Made from the line's SHA-256, which exists anyway, by a keyed
- * multilinear hash: without the key nobody can look for two lines that fall together, which plain truncation to eight
- * bytes would allow after some 2^32 tries (a birthday search that a laptop finishes).
+ * Eight bytes that represent a line in the delivery state: a keyed multilinear hash of the line's SHA-256, which exists
+ * anyway. Without the key, nobody can search for two lines that collide; with plain truncation to eight bytes, a birthday
+ * search would find some after about 2^32 attempts, which a laptop can do.
  */
 import assert from 'node:assert';
 import { Buffer } from 'node:buffer';
@@ -9,17 +9,17 @@ import { Buffer } from 'node:buffer';
 const digestWords = 8;
 const digestHexDigits = 64;
 
-/** Two integers of 32 bits with sign: larger ones would be objects of their own. */
+/** Two signed 32-bit integers; V8 would allocate an object for anything larger. */
 export interface LineHash {
   readonly high: number;
   readonly low: number;
 }
 
 export class LineHasher {
-  /** For the high half and the low half: one word to start from, one for the occurrence, one for each digest word. */
+  /** Keys for the high and the low half: one word to start from, one for the occurrence, one per digest word. */
   readonly #high: Int32Array;
   readonly #low: Int32Array;
-  /** The digits of a digest: from a string, each would be slow to come by. */
+  /** The digits of a digest as bytes, because reading them one by one from a string is slow. */
   readonly #digits = Buffer.allocUnsafeSlow(digestHexDigits);
   readonly #digitsView = new DataView(this.#digits.buffer);
 
@@ -54,7 +54,7 @@ export class LineHasher {
   }
 }
 
-/** The value of four hexadecimal digits, all at once: 0 to 9 are 0x30 to 0x39, a to f are 0x61 to 0x66. */
+/** Decodes four hexadecimal digits at once: 0 to 9 are 0x30 to 0x39, a to f are 0x61 to 0x66. */
 function fourDigits(view: DataView, at: number): number {
   const digits = view.getInt32(at);
   const values = (digits & 0x0f0f0f0f) + 9 * ((digits >>> 6) & 0x01010101);
@@ -62,7 +62,7 @@ function fourDigits(view: DataView, at: number): number {
   return ((pairs >>> 8) & 0xff00) | (pairs & 0xff);
 }
 
-/** MurmurHash3's finalizer, a bijection: spreads what multiplication leaves in the upper bits. */
+/** MurmurHash3's finalizer, a bijection: spreads the entropy that multiplication leaves in the upper bits. */
 function mix(word: number): number {
   let mixed = word ^ (word >>> 16);
   mixed = Math.imul(mixed, 0x85ebca6b);

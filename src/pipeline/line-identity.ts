@@ -1,6 +1,6 @@
 /**
- * Decides for each line of an object whether it is new and which occurrence of its bytes it is. Shipping and reconciling
- * both ask here, so they cannot disagree.
+ * Decides for each line of an object whether it is new, and which occurrence of its bytes it is. Shipping and reconciling
+ * both use this, so they cannot disagree.
  */
 import { hash } from 'node:crypto';
 import type { Announcement, LineHashes, ObjectState } from '../contracts/delivery-state.ts';
@@ -11,20 +11,20 @@ import type { LineHash, LineHasher } from './line-hash.ts';
 import { LineTable } from './line-table.ts';
 
 export interface LineIdentity {
-  /** SHA-256, in lower-case hexadecimal, of the whole line or of the identity that the source gives it. */
+  /** SHA-256, in lower-case hexadecimal, of the whole line or of the identity that the source provides. */
   readonly digest: string;
-  /** True when the digest is not that of the line's bytes. */
+  /** True if the digest is of an identity that the source provides, and not of the line's bytes. */
   readonly hasOwnIdentity: boolean;
   readonly lineHash: LineHash;
   /** 1 for the first line of this digest in the object, 2 for the second, and so on. */
   readonly occurrence: number;
-  /** True when this occurrence was settled by an earlier visit. */
+  /** True if this occurrence was settled by an earlier visit. */
   readonly isSettled: boolean;
-  /** The observed time that it was announced with before a process died; undefined when it was not announced. */
+  /** The observed time with which it was announced before a process died; undefined if it was not announced. */
   readonly announcedAtMs: number | undefined;
 }
 
-/** What the state knows of the object's lines. */
+/** What the state knows about the object's lines. */
 export interface KnownLines extends Pick<ObjectState, 'settled' | 'hasLineHashes'> {
   readonly announcements: readonly Announcement[];
 }
@@ -42,7 +42,7 @@ export class LineIdentifier {
     this.#announced = new AnnouncedLines(hasher, known.announcements);
   }
 
-  /** Lines identified so far; with `skipSettled` the settled ones count too. */
+  /** Lines identified so far, including those passed over by `skipSettled`. */
   get lineCount(): number {
     return this.#lineCount;
   }
@@ -51,7 +51,7 @@ export class LineIdentifier {
     return this.#table.settledCount;
   }
 
-  /** False when nothing in the settled prefix needs a look: it can be verified without cutting it into lines. */
+  /** If false, the settled prefix can be verified without splitting it into lines. */
   get needsSettledLines(): boolean {
     return !this.#known.hasLineHashes || !this.#announced.isEmpty;
   }
@@ -63,17 +63,16 @@ export class LineIdentifier {
   }
 
   /**
-   * A line of the verified prefix, which is settled whatever the state says of its hash. After the look-back the state has
-   * no line hashes, so they are computed again. After a crash it may hold announcements of lines that were settled later:
-   * those are not in flight any more.
+   * Takes a line of the settled prefix. After the lookback window, the state has no line hashes, so they are computed again
+   * here. After a crash, it may have announcements of lines that were settled later: those are no longer in flight.
    */
   passSettled(line: DeliveredLine, content: ObjectContent): void {
     const { lineHash } = this.#hashOf(line, content);
     if (!this.#known.hasLineHashes) this.#table.addSettled(Int32Array.of(lineHash.high, lineHash.low));
-    if (!this.#announced.isEmpty) this.#announced.take(lineHash, this.#table.meet(lineHash).metCount);
+    if (!this.#announced.isEmpty) this.#announced.take(lineHash, this.#table.count(lineHash).seenCount);
   }
 
-  /** Continues after the settled prefix: each of its lines counts as met. */
+  /** Continues after the settled prefix: each of its lines counts as seen. */
   skipSettled(): void {
     this.#table.skipSettled();
     this.#lineCount = this.#known.settled.lineCount;
@@ -85,14 +84,14 @@ export class LineIdentifier {
    */
   identify(line: DeliveredLine, content: ObjectContent): LineIdentity {
     const { digest, hasOwnIdentity, lineHash } = this.#hashOf(line, content);
-    const { settledCount, metCount: occurrence } = this.#table.meet(lineHash);
+    const { settledCount, seenCount: occurrence } = this.#table.count(lineHash);
     this.#lineCount++;
     return {
       digest,
       hasOwnIdentity,
       lineHash,
       occurrence,
-      // Without line hashes only the position says what is settled.
+      // Without line hashes, only the position tells what is settled.
       isSettled: this.#known.hasLineHashes
         ? occurrence <= settledCount
         : this.#lineCount <= this.#known.settled.lineCount,
@@ -100,7 +99,7 @@ export class LineIdentifier {
     };
   }
 
-  /** Announced lines that the object does not hold any more. */
+  /** Announced lines that the object no longer contains. */
   missingAnnouncements(): readonly Announcement[] {
     return this.#announced.remaining();
   }
@@ -111,7 +110,7 @@ export class LineIdentifier {
   }
 }
 
-/** What identifies the line: its bytes, unless the source gives it an identity. */
+/** A line is identified by its bytes, unless the source provides an identity. */
 export function identityOf(
   line: DeliveredLine,
   content: ObjectContent,

@@ -1,28 +1,28 @@
 /**
- * The lines of one object as a multiset: how often each was settled before, and how often this visit has met it.
+ * The lines of one object as a multiset: how often each was settled before, and how often this visit has seen it.
  *
- * A hash table in typed arrays, ten bytes a slot, because a Map with an entry per line would take ten times as much. It is
- * split into segments that grow one at a time, so that growing never holds two copies of the whole table. The number of
+ * A hash table in typed arrays with ten bytes per slot; a Map with an entry per line would take ten times as much. It is
+ * split into segments that grow one at a time, so that growing never needs two copies of the whole table. The number of
  * lines is bounded: docs/decisions/0019-bounded-line-table.md has the figures and the mechanisms that it replaced.
  */
 import type { LineHashes } from '../contracts/delivery-state.ts';
 import { AgentError } from '../model/agent-error.ts';
 import type { LineHash } from './line-hash.ts';
 
-/** How often a line was settled by earlier visits, and met by this one. */
+/** How often a line was settled by earlier visits, and seen by this one. */
 export interface LineCounts {
   readonly settledCount: number;
-  readonly metCount: number;
+  readonly seenCount: number;
 }
 
-/** Different lines in one object: 42 MB of memory, some 2.7 GB of usual audit lines. */
+/** Distinct lines in one object: 42 MB of memory, or some 2.7 GB of typical audit lines. */
 const distinctLinesMaxDefault = 3_300_000;
 const segmentBits = 4;
 const segmentCount = 2 ** segmentBits;
 
 export class LineTable {
   readonly #distinctLinesMax: number;
-  /** Created when the first line of it is met: most objects have few lines. */
+  /** Created on first use: most objects have few lines. */
   readonly #segments: (Segment | undefined)[] = Array.from({ length: segmentCount });
   #distinctLineCount = 0;
   #settledCount = 0;
@@ -31,14 +31,14 @@ export class LineTable {
     this.#distinctLinesMax = distinctLinesMax;
   }
 
-  /** Lines that were settled by earlier visits, each as often as it was. */
+  /** Lines that were settled by earlier visits, counting repeats. */
   get settledCount(): number {
     return this.#settledCount;
   }
 
   /**
    * Adds lines that earlier visits settled; a line that was settled twice is in `hashes` twice.
-   * @throws AgentError ERR_OBJECT_TOO_LARGE, as `meet` does.
+   * @throws AgentError ERR_OBJECT_TOO_LARGE, as `count` does.
    */
   addSettled(hashes: LineHashes): void {
     for (let i = 0; i < hashes.length; i += 2) {
@@ -49,19 +49,19 @@ export class LineTable {
     this.#settledCount += hashes.length / 2;
   }
 
-  /** The visit continues after everything that was settled: each settled line counts as met. */
+  /** Marks every settled line as seen, because the visit continues after them. */
   skipSettled(): void {
-    for (const segment of this.#segments) segment?.meetSettled();
+    for (const segment of this.#segments) segment?.markSettledSeen();
   }
 
   /**
    * Counts the next line of the object.
-   * @throws AgentError ERR_OBJECT_TOO_LARGE when the object has more different lines than the table may hold.
+   * @throws AgentError ERR_OBJECT_TOO_LARGE if the object has more distinct lines than the table may hold.
    */
-  meet({ high, low }: LineHash): LineCounts {
+  count({ high, low }: LineHash): LineCounts {
     const segment = this.#segmentOf(high);
     const slot = this.#slotOf(segment, high, low);
-    segment.add('met', slot);
+    segment.add('seen', slot);
     return segment.countsAt(slot);
   }
 
@@ -81,25 +81,25 @@ export class LineTable {
   }
 }
 
-type Counter = 'settled' | 'met';
+type Counter = 'settled' | 'seen';
 
 const initialSlots = 64;
-const fullestPart = 0.8;
-/** In a byte of a slot: the count is in the map of large counts. */
-const isLarge = 255;
+const loadFactorMax = 0.8;
+/** Marks a slot whose count is in the map of large counts. */
+const largeCount = 255;
 
 class Segment {
   /** High and low word of each line's hash. */
   #hashes = new Int32Array(2 * initialSlots);
   #settled = new Uint8Array(initialSlots);
-  #met = new Uint8Array(initialSlots);
-  /** Counts from 255 on, by counter and hash: few, as each stands for so many lines. */
+  #seen = new Uint8Array(initialSlots);
+  /** Counts of 255 and more, by counter and hash. There are few: each stands for many lines. */
   readonly #largeCounts = new Map<string, number>();
   #usedSlots = 0;
 
-  /** The slot of the line, or the free one where it belongs. */
+  /** The slot of the line, or the free slot where it belongs. */
   find(high: number, low: number): number {
-    const lastSlot = this.#met.length - 1;
+    const lastSlot = this.#seen.length - 1;
     let slot = low & lastSlot;
     while (!this.isFree(slot) && (this.#hashes[2 * slot] !== high || this.#hashes[2 * slot + 1] !== low)) {
       slot = (slot + 1) & lastSlot;
@@ -108,12 +108,12 @@ class Segment {
   }
 
   isFree(slot: number): boolean {
-    return this.#settled[slot] === 0 && this.#met[slot] === 0;
+    return this.#settled[slot] === 0 && this.#seen[slot] === 0;
   }
 
-  /** Takes a free slot for a line that has none; a counter of it has to be added to next. */
+  /** Occupies a free slot for a new line. The caller must add to one of its counters next, or the slot counts as free. */
   insert(high: number, low: number): number {
-    if (++this.#usedSlots > this.#met.length * fullestPart) this.#grow();
+    if (++this.#usedSlots > this.#seen.length * loadFactorMax) this.#grow();
     const slot = this.find(high, low);
     this.#hashes[2 * slot] = high;
     this.#hashes[2 * slot + 1] = low;
@@ -125,28 +125,28 @@ class Segment {
   }
 
   countsAt(slot: number): LineCounts {
-    return { settledCount: this.#get('settled', slot), metCount: this.#get('met', slot) };
+    return { settledCount: this.#get('settled', slot), seenCount: this.#get('seen', slot) };
   }
 
-  meetSettled(): void {
-    for (let slot = 0; slot < this.#met.length; slot++) {
+  markSettledSeen(): void {
+    for (let slot = 0; slot < this.#seen.length; slot++) {
       const settledCount = this.#get('settled', slot);
-      if (settledCount > 0) this.#set('met', slot, settledCount);
+      if (settledCount > 0) this.#set('seen', slot, settledCount);
     }
   }
 
   #get(counter: Counter, slot: number): number {
     const count = this.#bytesOf(counter)[slot] as number;
-    return count === isLarge ? (this.#largeCounts.get(this.#keyOf(counter, slot)) ?? count) : count;
+    return count === largeCount ? (this.#largeCounts.get(this.#keyOf(counter, slot)) ?? count) : count;
   }
 
   #set(counter: Counter, slot: number, count: number): void {
-    this.#bytesOf(counter)[slot] = Math.min(count, isLarge);
-    if (count >= isLarge) this.#largeCounts.set(this.#keyOf(counter, slot), count);
+    this.#bytesOf(counter)[slot] = Math.min(count, largeCount);
+    if (count >= largeCount) this.#largeCounts.set(this.#keyOf(counter, slot), count);
   }
 
   #bytesOf(counter: Counter): Uint8Array {
-    return counter === 'settled' ? this.#settled : this.#met;
+    return counter === 'settled' ? this.#settled : this.#seen;
   }
 
   #keyOf(counter: Counter, slot: number): string {
@@ -154,16 +154,16 @@ class Segment {
   }
 
   #grow(): void {
-    const [hashes, settled, met] = [this.#hashes, this.#settled, this.#met];
+    const [hashes, settled, seen] = [this.#hashes, this.#settled, this.#seen];
     this.#hashes = new Int32Array(2 * hashes.length);
     this.#settled = new Uint8Array(2 * settled.length);
-    this.#met = new Uint8Array(2 * met.length);
-    for (let from = 0; from < met.length; from++) {
-      if (settled[from] === 0 && met[from] === 0) continue;
+    this.#seen = new Uint8Array(2 * seen.length);
+    for (let from = 0; from < seen.length; from++) {
+      if (settled[from] === 0 && seen[from] === 0) continue;
       const to = this.find(hashes[2 * from] as number, hashes[2 * from + 1] as number);
       this.#hashes.set(hashes.subarray(2 * from, 2 * from + 2), 2 * to);
       this.#settled[to] = settled[from] as number;
-      this.#met[to] = met[from] as number;
+      this.#seen[to] = seen[from] as number;
     }
   }
 }
@@ -171,9 +171,9 @@ class Segment {
 function tooManyLines(distinctLinesMax: number): AgentError {
   return new AgentError(
     'ERR_OBJECT_TOO_LARGE',
-    `The object has more than ${distinctLinesMax.toLocaleString('en')} different lines`,
+    `The object has more than ${distinctLinesMax.toLocaleString('en')} distinct lines`,
     {
-      hint: 'Split it into several objects. The lines before the limit were shipped; those after it were not.',
+      hint: 'Split it into several objects. Most lines before the limit were shipped; those after it were not.',
     },
   );
 }

@@ -1,5 +1,5 @@
 /**
- * One reading of one version of an object, from its first byte: finds the lines that are new and ships them.
+ * Reads one version of an object once, from its first byte: finds the new lines and ships them.
  */
 import type { LineSplitter } from '../contracts/decoder.ts';
 import type { Announcement, Claim, ObjectState, Position } from '../contracts/delivery-state.ts';
@@ -15,21 +15,21 @@ import { type PositionMark, PrefixDigest } from './prefix-digest.ts';
 import { SettlementQueue } from './settlement-queue.ts';
 import type { ShippingParts } from './shipping-parts.ts';
 
-/** What one reading is about. */
+/** The object to read, and what is known about it. */
 export interface ReadingContext {
   readonly object: DeliveredObject;
   readonly claim: Claim;
   readonly known: ObjectState;
   readonly announcements: readonly Announcement[];
-  /** Ends reading. */
+  /** Stops reading. */
   readonly signal: AbortSignal;
-  /** Ends requests in flight. */
+  /** Abandons requests in flight. */
   readonly abandon: AbortSignal;
 }
 
 const lineEndings = [0x0a, 0x0d];
-/** How much is read at most before observers are told, so that they see progress. */
-const reportedAtOnceBytes = 64 * 1_048_576;
+/** Progress is reported to observers at least this often. */
+const reportIntervalBytes = 64 * 1_048_576;
 
 export class ObjectReading {
   readonly #object: DeliveredObject;
@@ -45,15 +45,15 @@ export class ObjectReading {
   readonly #settlements: SettlementQueue;
   readonly #inFlight = new Set<Promise<void>>();
   #failure: { readonly error: unknown } | undefined;
-  /** Comparing leaves the settled position alone until the end: the settled lines are scattered over the object. */
+  /** While comparing, the settled position stays where it is until the end, because settled lines are scattered over the object. */
   #comparing = false;
-  /** Since observers were last told. */
+  /** Counts since the last `linesRead`. */
   #readCount = 0;
   #alreadyShippedCount = 0;
   #decodedBytes = 0;
-  /** The bytes after the last line so far. They are hashed with what follows, so that until then the digest ends with the line. */
+  /** The bytes after the last complete line. They are hashed with the next chunk, so until then the digest ends with that line. */
   #held: Uint8Array = new Uint8Array(0);
-  /** The end of the last line, once the digest is beyond it: within a line that is longer than a chunk. */
+  /** The end of the last line, if the digest is already past it because the current line is longer than a chunk. */
   #passedLineEnd: PositionMark | undefined;
 
   constructor(context: ReadingContext, parts: ShippingParts, hasher: LineHasher) {
@@ -69,13 +69,13 @@ export class ObjectReading {
     this.#settlements = new SettlementQueue((settlement) => claim.settle(settlement));
   }
 
-  /** The usual way: the object begins with what was settled, and every line after that is new. */
+  /** The usual case: the object starts with what was settled, and every line after that is new. */
   async continueAfterSettled(): Promise<VisitOutcome | 'prefixMismatch'> {
     return await this.#read(async (chunks, content) => {
-      const rest = await this.#verifyPrefix(chunks, content).catch(damagedIsNoMatch);
+      const rest = await this.#verifyPrefix(chunks, content).catch(treatDamageAsMismatch);
       if (rest === undefined) return 'prefixMismatch';
       await this.#lines.loadSettled(this.#claim.settledLineHashes());
-      // Lines that were settled and are outside the prefix (the object shrank once) may return after it.
+      // If lines outside the prefix were settled (the object has shrunk), they may come back after it.
       if (this.#lines.settledCount !== this.#known.settled.lineCount) return 'prefixMismatch';
       this.#lines.skipSettled();
       this.#readCount = this.#lines.lineCount;
@@ -85,9 +85,9 @@ export class ObjectReading {
     });
   }
 
-  /** The object was rewritten: a line is new unless it was settled before, wherever it stood. */
+  /** The object was rewritten: a line is new unless it was settled before, at whatever position. */
   async compareWithSettled(): Promise<VisitOutcome> {
-    reached('prefix refused', this.#object.origin.id);
+    reached('prefix mismatched', this.#object.origin.id);
     this.#comparing = true;
     await this.#lines.loadSettled(this.#claim.settledLineHashes());
     const outcome = await this.#read(async () => new Uint8Array(0));
@@ -95,7 +95,7 @@ export class ObjectReading {
     return outcome;
   }
 
-  /** @param begin consumes what is settled, and returns the first bytes after it. */
+  /** @param begin consumes the settled prefix, and returns the first bytes after it. */
   async #read(
     begin: (chunks: AsyncIterator<Uint8Array>, content: ObjectContent) => Promise<Uint8Array | 'prefixMismatch'>,
   ): Promise<VisitOutcome | 'prefixMismatch'> {
@@ -121,7 +121,7 @@ export class ObjectReading {
     }
   }
 
-  /** Hashes the bytes before the settled position. Returns those after it, or undefined when the prefix differs. */
+  /** Hashes the bytes before the settled position. Returns the bytes after it, or undefined if the prefix differs. */
   async #verifyPrefix(chunks: AsyncIterator<Uint8Array>, content: ObjectContent): Promise<Uint8Array | undefined> {
     const { settled } = this.#known;
     let rest: Uint8Array = new Uint8Array(0);
@@ -137,7 +137,7 @@ export class ObjectReading {
       if (splitter !== undefined) pass(splitter.push(settledPart));
       rest = next.value.subarray(settledPart.length);
       this.#decodedBytes += settledPart.length;
-      if (this.#decodedBytes >= reportedAtOnceBytes) this.#reportRead(undefined);
+      if (this.#decodedBytes >= reportIntervalBytes) this.#reportRead(undefined);
     }
     if (!equalBytes(this.#digest.mark(0).position().digest, settled.digest)) return undefined;
     const lastLine = splitter?.end();
@@ -145,7 +145,7 @@ export class ObjectReading {
     return this.#digest.atLineEnd ? rest : await this.#verifyLineEnd(rest, chunks);
   }
 
-  /** The settled prefix ends without a newline: when something else follows now, its last line was not complete. */
+  /** The settled prefix ends without a newline. If anything but a line ending follows now, its last line was incomplete. */
   async #verifyLineEnd(rest: Uint8Array, chunks: AsyncIterator<Uint8Array>): Promise<Uint8Array | undefined> {
     let following = rest;
     while (following.length === 0) {
@@ -156,7 +156,7 @@ export class ObjectReading {
     return lineEndings.includes(following[0] as number) ? following : undefined;
   }
 
-  /** Takes the next bytes of the object. Waits, and so pauses reading, while all request slots are taken. */
+  /** Processes the next bytes of the object. Waits, which pauses reading, while all request slots are taken. */
   async #take(chunk: Uint8Array, splitter: LineSplitter, content: ObjectContent): Promise<void> {
     this.#decodedBytes += chunk.length;
     const lines = splitter.push(chunk);
@@ -175,7 +175,7 @@ export class ObjectReading {
     }
     hashUpTo(lastLine?.endOffsetBytes ?? chunkStartBytes + chunk.length);
     this.#held = Uint8Array.from(chunk.subarray(this.#digest.offsetBytes - chunkStartBytes));
-    if (this.#batch.isEmpty && this.#decodedBytes >= reportedAtOnceBytes) this.#reportRead(undefined);
+    if (this.#batch.isEmpty && this.#decodedBytes >= reportIntervalBytes) this.#reportRead(undefined);
   }
 
   #add(line: DeliveredLine, content: ObjectContent): void {
@@ -188,7 +188,7 @@ export class ObjectReading {
   async #finish(splitter: LineSplitter, content: ObjectContent): Promise<VisitOutcome> {
     const lastLine = splitter.end();
     if (lastLine !== undefined) {
-      // Without its newline the last line may be half written, so it is left for the next listing.
+      // Without a newline, the last line may be incomplete, so it is left for the next listing.
       if (this.#object.growing) return await this.#pause();
       this.#add(lastLine, content);
     }
@@ -201,7 +201,7 @@ export class ObjectReading {
     return { status: 'settled' };
   }
 
-  /** Ships what was read, without finishing the version. */
+  /** Ships what was read so far, without finishing the version. */
   async #pause(): Promise<VisitOutcome> {
     await this.#dispatch(this.#lineEnd());
     await this.#allSent();
@@ -213,7 +213,7 @@ export class ObjectReading {
     return this.#passedLineEnd ?? this.#digest.mark(this.#lines.lineCount);
   }
 
-  /** The version ends here: once all of it is settled, it need not be visited again. */
+  /** Ships the rest and finishes the version, so that it is not visited again. */
   async #end(at: PositionMark): Promise<void> {
     const position = at.position();
     await this.#dispatch({ position: () => position });
@@ -222,7 +222,7 @@ export class ObjectReading {
     reached('object finished', this.#object.origin.id);
   }
 
-  /** Announces the batch and sends it, as soon as a request slot is free. */
+  /** Announces and sends the batch as soon as a request slot is free. Does not wait for the response. */
   async #dispatch(end: PositionMark): Promise<void> {
     this.#throwFailure();
     const { requestSlots, unsettledBatchesMax } = this.#parts;
@@ -264,7 +264,7 @@ export class ObjectReading {
     this.#decodedBytes = 0;
   }
 
-  /** Whoever holds the claim now sends these lines: they are not in flight here any more. */
+  /** The visit that took over the claim sends these lines; here they are no longer in flight. */
   #reportAbandoned({ recordCount, eventTimes }: BuiltBatch): void {
     const { workspaceId } = this.#object.origin;
     this.#parts.observe({ kind: 'batchAbandoned', workspaceId, lineCount: recordCount, eventTimes });
@@ -291,7 +291,7 @@ export class ObjectReading {
       modifiedAtMs: version.modifiedAtMs,
       requestBytes: batch.request.length,
     });
-    this.#settlements.end(openBatch, {
+    this.#settlements.complete(openBatch, {
       announcementId,
       position,
       lineHashes: batch.lineHashes,
@@ -312,12 +312,12 @@ export class ObjectReading {
   }
 }
 
-/** A compressed stream that ends within the settled prefix: what is left of it has to be compared. */
-function damagedIsNoMatch(error: unknown): undefined {
+/** A compressed stream that is damaged within the settled prefix cannot match: the rest of it has to be compared. */
+function treatDamageAsMismatch(error: unknown): undefined {
   if (!isAgentError(error, 'ERR_OBJECT_DAMAGED')) throw error;
 }
 
-/** A generator that was never started does not close what it reads from, so it is started once. */
+/** A generator that was never started does not close its source when it returns, so start it first. */
 function closingUnread(chunks: AsyncIterator<Uint8Array>): AsyncIterator<Uint8Array> {
   let isUnread = true;
   return {
@@ -326,7 +326,7 @@ function closingUnread(chunks: AsyncIterator<Uint8Array>): AsyncIterator<Uint8Ar
       return chunks.next();
     },
     async return() {
-      if (isUnread) await chunks.next().catch(() => {}); // The next reading meets the same error.
+      if (isUnread) await chunks.next().catch(() => {}); // The next visit gets the same error.
       await chunks.return?.();
       return { done: true, value: undefined };
     },

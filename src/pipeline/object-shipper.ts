@@ -1,5 +1,5 @@
 /**
- * Claims an object, has it visited, and gives the claim up again.
+ * Claims an object, visits it, and releases the claim.
  */
 import type { Claim, DeliveryState } from '../contracts/delivery-state.ts';
 import type { VisitOutcome } from '../contracts/visit-outcome.ts';
@@ -7,7 +7,7 @@ import type { DeliveredObject } from '../model/object.ts';
 
 /** Ships what is new in an object, on this thread or another. */
 export interface Visitor {
-  /** Rejects with the signal's reason when it is aborted, and with ERR_STATE_DAMAGED. */
+  /** Rejects with the signal's reason if it aborts, and with ERR_STATE_DAMAGED. */
   visit(object: DeliveredObject, claim: Claim, signal: AbortSignal): Promise<VisitOutcome>;
 }
 
@@ -20,7 +20,7 @@ export class ObjectShipper {
     this.#visitor = visitor;
   }
 
-  /** Rejects with the signal's reason when it is aborted, and with ERR_STATE_DAMAGED. */
+  /** Rejects with the signal's reason if it aborts, and with ERR_STATE_DAMAGED. */
   async ship(object: DeliveredObject, signal: AbortSignal): Promise<VisitOutcome> {
     const claim = await this.#state.claim(object, signal);
     if (claim === 'settled') return { status: 'unchanged' };

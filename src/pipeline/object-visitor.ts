@@ -1,11 +1,10 @@
 /**
- * Ships what is new in one version of one object. docs/delivery.md draws the steps and what a kill between any two of
- * them leads to:
+ * Ships the new lines in one version of one object. docs/delivery.md describes the steps and the effect of a kill at each:
  *
  *   open → verify the settled prefix → identify lines → batch → announce → export → settle → finish
  *
- * When the prefix is not what was settled, the object was rewritten, reordered or shrunk: it is read from its start and
- * each line is compared with what was settled.
+ * If the prefix is not what was settled, the object was rewritten, reordered or truncated: it is read again from the start,
+ * and each line is compared with what was settled.
  */
 import type { Claim, ObjectState } from '../contracts/delivery-state.ts';
 import { toFault } from '../contracts/observer.ts';
@@ -37,7 +36,7 @@ export class ObjectVisitor implements Visitor {
         if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') throw error;
         return { status: 'released', error };
       });
-      // Durable before the claim is given up, because the next visit starts from the state.
+      // Make it durable before releasing the claim, because the next visit starts from the state.
       await claim.flush(abandon);
       if (outcome.status === 'settled') reached('object settled', object.origin.id);
       return outcome;
@@ -70,11 +69,11 @@ export class ObjectVisitor implements Visitor {
   #reportRewrittenAfterLookback(object: DeliveredObject): void {
     const err = new AgentError(
       'ERR_OBJECT_REWRITTEN_AFTER_LOOKBACK',
-      'An object older than the look-back was rewritten: all of its lines are sent again, with the same log.record.uid',
-      { hint: 'If objects are rewritten this late, raise DATABRICKS_AUDIT_LOOKBACK.' },
+      'An object older than the lookback window was rewritten; all of its lines are sent again, with the same log.record.uid',
+      { hint: 'If this happens often, raise DATABRICKS_AUDIT_LOOKBACK.' },
     );
     this.#parts.observe({ kind: 'faultMet', fault: toFault(err) });
-    this.#parts.logger.warn({ object: object.origin.id, err }, 'Sending an object again');
+    this.#parts.logger.warn({ object: object.origin.id, err }, 'Object is sent again');
   }
 }
 

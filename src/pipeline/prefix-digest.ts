@@ -1,5 +1,5 @@
 /**
- * SHA-256 of the decoded bytes from the start of the object: what recognises the settled part of an overwritten object.
+ * SHA-256 of the decoded bytes from the start of an object, which identifies the settled part of an overwritten object.
  */
 import { createHash } from 'node:crypto';
 import type { Position } from '../contracts/delivery-state.ts';
@@ -15,7 +15,7 @@ export class PrefixDigest {
     return this.#offsetBytes;
   }
 
-  /** False only behind a last line without a newline: bytes that follow may belong to that line. */
+  /** False after a last line without a newline: the bytes that follow may belong to that line. */
   get atLineEnd(): boolean {
     return this.#lastByte === newline;
   }
@@ -27,7 +27,7 @@ export class PrefixDigest {
     this.#lastByte = bytes[bytes.length - 1] as number;
   }
 
-  /** A frozen copy of where the digest stands. It lives outside of the heap until it is collected, so one a batch is enough. */
+  /** A snapshot of the digest. It occupies memory outside the heap until it is collected, so take at most one per batch. */
   mark(lineCount: number): PositionMark {
     const hash = this.#hash.copy();
     const { offsetBytes } = this;
@@ -36,9 +36,9 @@ export class PrefixDigest {
 }
 
 export interface PositionMark {
-  /** Call once. */
+  /** Call it at most once. */
   position(): Position;
 }
 
-/** Nothing is settled: the position before the first byte. */
+/** The position before the first byte: nothing is settled. */
 export const startOfObject: Position = new PrefixDigest().mark(0).position();

@@ -1,6 +1,6 @@
 /**
- * Batches of one object end in any order; they are settled in the order of the object. The settled position moves only
- * over an unbroken run of ended batches, so that everything before it has truly come to its end.
+ * Batches of one object complete in any order but are settled in object order. The settled position advances only over a
+ * contiguous run of complete batches, so that everything before it is accepted or dead-lettered.
  */
 import assert from 'node:assert';
 import type { Settlement } from '../contracts/delivery-state.ts';
@@ -17,21 +17,21 @@ export class SettlementQueue {
     this.#settle = settle;
   }
 
-  /** Batches that are not settled: those under way, and those that ended behind one of them. */
+  /** Batches that are not settled: those in flight, and complete ones that come after one in flight. */
   get length(): number {
     return this.#batches.length;
   }
 
-  /** The next batch in the order of the object. */
+  /** Adds the next batch in object order. */
   open(): OpenBatch {
     const batch: OpenBatch = { settlement: undefined };
     this.#batches.push(batch);
     return batch;
   }
 
-  /** The batch came to its end. */
-  end(batch: OpenBatch, settlement: Settlement): void {
-    assert(batch.settlement === undefined, 'a batch ends once');
+  /** Marks the batch as complete, and settles every batch that no longer waits for an earlier one. */
+  complete(batch: OpenBatch, settlement: Settlement): void {
+    assert(batch.settlement === undefined, 'a batch is completed once');
     batch.settlement = settlement;
     while (this.#batches[0]?.settlement !== undefined) {
       this.#settle(this.#batches[0].settlement);

@@ -1,5 +1,5 @@
 /**
- * What a visit works with: the contracts that agent/wiring.ts fills in.
+ * The dependencies of a visit. agent/wiring.ts provides the implementations.
  */
 import type { Decoder } from '../contracts/decoder.ts';
 import type { Exporter } from '../contracts/exporter.ts';
@@ -12,20 +12,20 @@ import type { BatchMemoryPool } from './batch-memory.ts';
 
 export interface ShippingParts {
   readonly decoder: Decoder;
-  /** The memory of batches that are mapped as the source of the object asks for. */
+  /** The pool for the mapping of the object's source. */
   readonly batchMemoryFor: (origin: ObjectOrigin) => BatchMemoryPool;
   readonly exporter: Exporter;
-  /** Of the delivery state: keys the hashes of lines. */
+  /** From the delivery state: keys the line hashes. */
   readonly hashSecret: Uint8Array;
   readonly batchLimits: BatchLimits;
-  /** Requests in flight, of all objects together: while no slot is free, nothing more is read. */
+  /** One slot per request in flight, across all objects. While no slot is free, reading pauses. */
   readonly requestSlots: Pick<Semaphore, 'acquire'>;
   /**
-   * Batches of one object, from the oldest that has not ended. While that one hangs, those after it are not settled, and a
-   * crash repeats them all. So they are few, and while there is no room for one more nothing is read.
+   * Limit on batches of one object from the oldest incomplete one on. While that one hangs, those after it cannot be settled
+   * and a crash repeats them all, so there must be few. Reading pauses at the limit.
    */
   readonly unsettledBatchesMax: number;
-  /** Ends requests in flight. Stopping comes first: reading ends at once, and what was sent has time to be answered. */
+  /** Abandons requests in flight. Comes some time after the stop signal, so that they can be answered. */
   readonly abandon: AbortSignal;
   readonly observe: Observer;
   readonly logger: Logger;

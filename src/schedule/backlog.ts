@@ -1,5 +1,5 @@
 /**
- * What is listed and not settled yet: the size of a first start, before anything is opened.
+ * Measures what is listed but not settled yet: the size of a backfill, before anything is opened.
  */
 import type { DeliveryState } from '../contracts/delivery-state.ts';
 import type { DateRange, Source } from '../contracts/source.ts';
@@ -12,7 +12,7 @@ export interface Backlog {
   readonly dates: Set<string>;
 }
 
-/** Lists everything within the dates. A workspace that cannot be listed is left out: shipping it reports the error. */
+/** Lists everything within the dates. Skips workspaces that cannot be listed: shipping reports the error. */
 export async function measureBacklog(
   sources: readonly Source[],
   state: Pick<DeliveryState, 'unsettled'>,

@@ -1,7 +1,7 @@
 /**
- * Reports the faults of one source, listing after listing. What stays as it is, such as a bucket with nothing in it, is told once,
- * then once an hour, and when it is over. A bucket whose permissions are gone fails ten thousand times a minute in the same way:
- * the first of each code are logged in full, then they are counted, and at round numbers the count is told.
+ * Logs the faults of one source without flooding the log. A persistent fault, such as an empty bucket, is logged once, then
+ * once an hour, and once more when it is resolved. A bucket without permissions can fail ten thousand times a minute: the
+ * first faults of each code are logged in full, the rest are counted and logged at 10, 100, 1,000 and so on.
  */
 
 import { type Observer, toFault } from '../contracts/observer.ts';
@@ -16,22 +16,22 @@ export interface FaultLogParts {
   readonly logger: Logger;
 }
 
-/** Faults of one code, since the last listing without any. */
-interface Kind {
+/** Faults of one code since the last listing without any. */
+interface FaultSeries {
   readonly sinceMs: number;
   count: number;
-  /** The listing that met the last one. */
+  /** The number of the listing with the last one. */
   listing: number;
-  /** What was logged in full since `toldFromMs`. */
-  readonly told: Set<string>;
-  toldFromMs: number;
+  /** The faults that were logged in full since `loggedFromMs`, as their `detail`. */
+  readonly logged: Set<string>;
+  loggedFromMs: number;
 }
 
 export class FaultLog {
   readonly #parts: FaultLogParts;
-  /** What this one has told is not told again. */
+  /** Faults that this one has logged are not logged again. */
   readonly #other: FaultLog | undefined;
-  readonly #kinds = new Map<ErrorCode, Kind>();
+  readonly #series = new Map<ErrorCode, FaultSeries>();
   #listing = 0;
 
   constructor(parts: FaultLogParts, other?: FaultLog) {
@@ -39,52 +39,52 @@ export class FaultLog {
     this.#other = other;
   }
 
-  /** @returns what to call when everything that the listing showed was read: faults that it did not meet are over then. */
+  /** @returns a function to call once everything listed was read: faults that did not recur are then resolved. */
   beginListing(): () => void {
     const listing = ++this.#listing;
     return () => {
-      for (const [code, kind] of this.#kinds) if (kind.listing < listing) this.#end(code, kind);
+      for (const [code, series] of this.#series) if (series.listing < listing) this.#resolve(code, series);
     };
   }
 
   report(fault: AgentError, message: string, fields: object = {}): void {
     const { source, observe, logger } = this.#parts;
     observe({ kind: 'faultMet', source, fault: toFault(fault) });
-    const kind = this.#count(fault.code);
-    // A damaged object says the same as the next one, and is another story.
-    const story = JSON.stringify([fault.message, fields]);
-    if (this.#other?.hasTold(fault.code, story) || !isNews(kind, story)) return;
-    const sums = kind.count > loggedInFull ? { occurrences: kind.count, since: isoTime(kind.sinceMs) } : {};
-    const all = { source, ...fields, err: fault, ...sums };
-    if (everyday.has(fault.code)) logger.debug(all, message);
+    const series = this.#count(fault.code);
+    // Damaged objects may all have the same message, so the fields, which name the object, are part of the detail.
+    const detail = JSON.stringify([fault.message, fields]);
+    if (this.#other?.hasLogged(fault.code, detail) || !shouldLog(series, detail)) return;
+    const totals = series.count > loggedInFull ? { occurrences: series.count, since: isoTime(series.sinceMs) } : {};
+    const all = { source, ...fields, err: fault, ...totals };
+    if (routine.has(fault.code)) logger.debug(all, message);
     else if (needsPerson.has(fault.code)) logger.error(all, message);
     else logger.warn(all, message);
   }
 
-  hasTold(code: ErrorCode, story: string): boolean {
-    return this.#kinds.get(code)?.told.has(story) ?? false;
+  hasLogged(code: ErrorCode, detail: string): boolean {
+    return this.#series.get(code)?.logged.has(detail) ?? false;
   }
 
-  #count(code: ErrorCode): Kind {
+  #count(code: ErrorCode): FaultSeries {
     const nowMs = this.#parts.clock.nowMs();
-    let kind = this.#kinds.get(code);
-    if (kind === undefined) {
-      kind = { sinceMs: nowMs, count: 0, listing: 0, told: new Set(), toldFromMs: nowMs };
-      this.#kinds.set(code, kind);
+    let series = this.#series.get(code);
+    if (series === undefined) {
+      series = { sinceMs: nowMs, count: 0, listing: 0, logged: new Set(), loggedFromMs: nowMs };
+      this.#series.set(code, series);
     }
-    kind.count++;
-    kind.listing = this.#listing;
-    // A clock that is set back must not make it silent for as long.
-    if (Math.abs(nowMs - kind.toldFromMs) >= reminderIntervalMs) {
-      kind.told.clear();
-      kind.toldFromMs = nowMs;
+    series.count++;
+    series.listing = this.#listing;
+    // Absolute value: if the clock is set back, the log must not stay quiet until it has caught up.
+    if (Math.abs(nowMs - series.loggedFromMs) >= reminderIntervalMs) {
+      series.logged.clear();
+      series.loggedFromMs = nowMs;
     }
-    return kind;
+    return series;
   }
 
-  #end(code: ErrorCode, { sinceMs, count, told }: Kind): void {
-    this.#kinds.delete(code);
-    if (ofOneVersion.has(code) || told.size === 0) return;
+  #resolve(code: ErrorCode, { sinceMs, count, logged }: FaultSeries): void {
+    this.#series.delete(code);
+    if (ofOneVersion.has(code) || logged.size === 0) return;
     const { source, logger } = this.#parts;
     logger.info({ source, code, since: isoTime(sinceMs), occurrences: count }, 'Source recovered');
   }
@@ -93,11 +93,11 @@ export class FaultLog {
 const loggedInFull = 5;
 const reminderIntervalMs = 60 * 60_000;
 
-/** Databricks overwrote or removed the object between listing and reading; the next listing shows what is there now. */
-const everyday: ReadonlySet<ErrorCode> = new Set(['ERR_OBJECT_CHANGED', 'ERR_OBJECT_GONE']);
+/** Databricks overwrote or removed the object between listing and reading; the next listing returns what is there now. */
+const routine: ReadonlySet<ErrorCode> = new Set(['ERR_OBJECT_CHANGED', 'ERR_OBJECT_GONE']);
 
-/** Met once, and no state that lasts: there is no end of it to tell. */
-const ofOneVersion: ReadonlySet<ErrorCode> = new Set([...everyday, 'ERR_OBJECT_DAMAGED']);
+/** Single occurrences rather than lasting conditions, so there is no recovery to log. */
+const ofOneVersion: ReadonlySet<ErrorCode> = new Set([...routine, 'ERR_OBJECT_DAMAGED']);
 
 const needsPerson: ReadonlySet<ErrorCode> = new Set([
   'ERR_OBJECT_DAMAGED',
@@ -107,16 +107,16 @@ const needsPerson: ReadonlySet<ErrorCode> = new Set([
   'ERR_SOURCE_NOT_FOUND',
 ]);
 
-/** Also notes that it is told now. */
-function isNews({ told, count }: Kind, story: string): boolean {
-  if (told.has(story)) return false;
-  if (told.size >= loggedInFull) return isRound(count);
-  told.add(story);
+/** Also records that the fault is logged now. */
+function shouldLog({ logged, count }: FaultSeries, detail: string): boolean {
+  if (logged.has(detail)) return false;
+  if (logged.size >= loggedInFull) return isPowerOfTen(count);
+  logged.add(detail);
   return true;
 }
 
 /** 1, 10, 100, 1,000 ... */
-function isRound(count: number): boolean {
+function isPowerOfTen(count: number): boolean {
   return Number.isInteger(Math.log10(count));
 }
 

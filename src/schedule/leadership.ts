@@ -1,5 +1,5 @@
 /**
- * Work that one process does for all: asks for the lead whenever it is not held.
+ * The lead of a task that one process does on behalf of all. Asks for it whenever it is not held.
  */
 import type { DeliveryState, Lead, LedTask } from '../contracts/delivery-state.ts';
 

@@ -1,10 +1,9 @@
 /**
- * Lists the sources and ships the candidates that they offer, in the order that docs/decisions/0003-order-of-shipping.md
- * argues: per workspace the dates within the look-back, oldest first; older dates (a backfill, then the sweep) in parallel
- * with limits of their own, so that years of history never delay today.
+ * Lists the sources and ships the candidates that they offer, in the order explained in
+ * docs/decisions/0003-order-of-shipping.md: within each workspace, the dates of the lookback window, oldest first; in
+ * parallel, with separate limits, older dates (a backfill, then the sweeps), so that years of history never delay today.
  */
 import type { DeliveryState } from '../contracts/delivery-state.ts';
-
 import { type Observer, toFault } from '../contracts/observer.ts';
 import type { Candidate, DateRange, Source, WorkspaceListing } from '../contracts/source.ts';
 import { reached } from '../contracts/step.ts';
@@ -23,9 +22,9 @@ import { isDue } from './start-date.ts';
 export interface Schedule {
   /** Dates that every poll lists, in addition to today. */
   readonly lookbackDays: number;
-  /** 0: older dates are listed once, at the start. */
+  /** 0: older dates are listed only once, at startup. */
   readonly sweepIntervalMs: number;
-  /** The first date to ship at all, `yyyy-mm-dd`; undefined for the earliest there is. */
+  /** The first date to ship, `yyyy-mm-dd`; undefined for no limit. */
   readonly startDate: string | undefined;
 }
 
@@ -33,27 +32,27 @@ export interface ShippingContext {
   readonly sources: readonly Source[];
   readonly shipper: Pick<ObjectShipper, 'ship'>;
   readonly state: Pick<DeliveryState, 'unsettled' | 'lead'>;
-  /** Threads that the shipper ships with: each gets something to do. */
+  /** Worker threads of the shipper; enough objects are visited in parallel to keep all of them busy. */
   readonly workers?: number | undefined;
   readonly schedule: Schedule;
   readonly observe: Observer;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Called with an error that ends everything: requests in flight need not be waited for any more. */
+  /** Called with an error that ends shipping: nobody needs to wait for requests in flight any more. */
   readonly onFailure?: ((error: unknown) => void) | undefined;
   /** Called at every poll with the first date that it lists. */
   readonly onPoll?: ((lookbackStart: string) => void) | undefined;
-  /** Called when everything of the look-back that was there at this time is settled. */
+  /** Called when everything in the lookback window that was there at this time is settled. */
   readonly onCaughtUp?: ((atMs: number, signal: AbortSignal) => Promise<void>) | undefined;
 }
 
-/** A lane ships workspaces in parallel, within limits of its own. */
+/** Ships workspaces in parallel, with its own limits. */
 interface Lane {
   readonly workspaces: Semaphore;
   readonly objects: Semaphore;
-  /** Workspaces whose objects of an earlier listing are still being shipped. */
+  /** Workspaces with objects from an earlier listing that are still being shipped. */
   readonly busy: Map<string, Promise<void>>;
-  /** What was not listed or shipped to its end, and has to be tried again. */
+  /** Listings and objects that were not completed and have to be tried again. */
   incompleteCount: number;
   readonly faults: FaultLog;
 }
@@ -65,7 +64,7 @@ const olderObjectsAtOnce = 3;
 export class Shipping {
   readonly #context: ShippingContext;
   readonly #sweepLeadership: Leadership;
-  /** For each source, when the last listing began whose objects are all settled. */
+  /** For each source, the start time of the last listing whose objects are all settled. */
   readonly #caughtUpAtMs = new Map<Source, number>();
   #caughtUpCalls: Promise<unknown> = Promise.resolve();
   #fail: (error: unknown) => void = () => {};
@@ -75,7 +74,7 @@ export class Shipping {
     this.#sweepLeadership = new Leadership(context.state, 'sweep');
   }
 
-  /** Ships and keeps shipping. Rejects with the signal's reason when it is aborted, and with ERR_STATE_DAMAGED. */
+  /** Ships continuously. Rejects with the signal's reason when it aborts, and with ERR_STATE_DAMAGED. */
   async follow(signal: AbortSignal): Promise<void> {
     try {
       await this.#untilFailure(signal, (source, stopping) => this.#followSource(source, stopping));
@@ -85,8 +84,8 @@ export class Shipping {
   }
 
   /**
-   * Ships what is there now. What cannot be listed or read is tried again a few times.
-   * @returns true when everything was listed and read to its end.
+   * Ships what is there now. Retries a few times what cannot be listed or read.
+   * @returns true if everything was listed and read completely.
    */
   async shipOnce(signal: AbortSignal): Promise<boolean> {
     const attemptsMax = 3;
@@ -101,7 +100,7 @@ export class Shipping {
     return complete.every(Boolean);
   }
 
-  /** Works on all sources in parallel; an error that nothing can continue after, wherever it happens, stops all of it. */
+  /** Works on all sources in parallel. A fatal error anywhere stops all of them. */
   async #untilFailure<Result>(
     signal: AbortSignal,
     work: (source: Source, stopping: AbortSignal) => Promise<Result>,
@@ -115,9 +114,9 @@ export class Shipping {
     };
     const working = this.#context.sources.map((source) => work(source, stopping));
     for (const each of working) each.catch(this.#fail);
-    const ends = await Promise.allSettled(working);
+    const results = await Promise.allSettled(working);
     stopping.throwIfAborted();
-    return ends.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []));
+    return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   }
 
   async #followSource(source: Source, signal: AbortSignal): Promise<void> {
@@ -138,11 +137,11 @@ export class Shipping {
     this.#context.onPoll?.(from);
     const startedAtMs = this.#context.clock.nowMs();
     const incompleteBefore = lane.incompleteCount;
-    const endFaults = lane.faults.beginListing();
+    const resolveFaults = lane.faults.beginListing();
     const isComplete = await this.#list(source, { from, before: undefined }, lane, signal);
     void Promise.all(lane.busy.values()).then(() => {
       if (!isComplete || lane.incompleteCount > incompleteBefore || signal.aborted) return;
-      endFaults();
+      resolveFaults();
       this.#reportCaughtUp(source, startedAtMs, signal);
     });
   }
@@ -158,8 +157,8 @@ export class Shipping {
   }
 
   /**
-   * Older dates: the backfill first, then at every sweep interval what was delivered late. One process does it for all. When
-   * another one takes over meanwhile, both finish their walk: claims keep them apart.
+   * Ships older dates: first the backfill, then, at every sweep interval, what was delivered late. One process does this on
+   * behalf of all. If another one takes over in the meantime, both finish their pass; claims keep them apart.
    */
   async #sweep(source: Source, recent: Lane, signal: AbortSignal): Promise<void> {
     const { clock, schedule } = this.#context;
@@ -177,7 +176,7 @@ export class Shipping {
     }
   }
 
-  /** Reports the size of a first start while there is time to limit it. */
+  /** Logs the size of a backfill before it starts, so that the operator can limit it. */
   async #reportBackfill(source: Source, signal: AbortSignal): Promise<void> {
     const dates = { from: this.#context.schedule.startDate, before: this.#lookbackStart() };
     const backlog = await measureBacklog([source], this.#context.state, dates, signal).catch(() => undefined);
@@ -194,25 +193,25 @@ export class Shipping {
         last_date: days.at(-1),
         hint: 'Set DATABRICKS_AUDIT_START to a date (yyyy-mm-dd) or to now to ship less of it.',
       },
-      'Backfill starts: some objects are older than the look-back',
+      'Backfill started: some objects are older than the lookback window',
     );
   }
 
-  /** Lists once and ships everything listed. False when something has to be tried again. */
+  /** Lists once and ships everything listed. Returns false if something has to be tried again. */
   async #walk(source: Source, dates: DateRange, lane: Lane, signal: AbortSignal): Promise<boolean> {
     const incompleteBefore = lane.incompleteCount;
-    const endFaults = lane.faults.beginListing();
+    const resolveFaults = lane.faults.beginListing();
     await this.#list(source, dates, lane, signal);
     await Promise.all(lane.busy.values());
     signal.throwIfAborted();
     const isComplete = lane.incompleteCount === incompleteBefore;
-    if (isComplete) endFaults();
+    if (isComplete) resolveFaults();
     return isComplete;
   }
 
   /**
-   * Starts shipping what a listing shows. Workspaces that are still busy are left to the next listing.
-   * @returns true when no workspace was left.
+   * Starts shipping what a listing returns. Skips workspaces that are still busy until the next listing.
+   * @returns true if no workspace was skipped.
    */
   async #list(source: Source, dates: DateRange, lane: Lane, signal: AbortSignal): Promise<boolean> {
     const { clock, observe } = this.#context;
@@ -253,8 +252,8 @@ export class Shipping {
   }
 
   /**
-   * Ships the objects of one date in parallel. The next date begins when all of them were shipped, so that time moves
-   * forward; while one of them is held elsewhere, later dates are left to the next listing.
+   * Ships the objects of one date in parallel. The next date starts when all of them are done, so that dates are shipped in
+   * order; if one of them is held elsewhere, later dates are left to the next listing.
    */
   async #shipWorkspace(source: Source, workspace: WorkspaceListing, lane: Lane, signal: AbortSignal): Promise<void> {
     const release = await lane.workspaces.acquire(signal);
@@ -283,7 +282,7 @@ export class Shipping {
     release();
   }
 
-  /** Candidates of the workspace that have to be visited. */
+  /** The candidates of a workspace that have to be visited. */
   async *#unsettled(
     source: Source,
     { workspaceId, pages }: WorkspaceListing,
@@ -308,11 +307,13 @@ export class Shipping {
       if (signal.aborted) return;
       if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') return this.#fail(error);
       lane.incompleteCount++;
-      lane.faults.report(error, 'Workspace could not be listed; others continue', { workspace: workspaceId });
+      lane.faults.report(error, 'Workspace could not be listed; continuing with the others', {
+        workspace: workspaceId,
+      });
     }
   }
 
-  /** Undefined when an error ended everything. */
+  /** Returns undefined after a fatal error. */
   async #visit(
     source: Source,
     { object, settle }: Candidate,
@@ -346,7 +347,7 @@ export class Shipping {
     const fields = { object: object.origin.id };
     switch (outcome.status) {
       case 'released':
-        faults.report(outcome.error, 'Object was not read to its end; it will be tried again', fields);
+        faults.report(outcome.error, 'Object could not be read completely; retrying at the next listing', fields);
         break;
       case 'damaged':
         faults.report(outcome.error, 'Object is damaged; what could be decoded was shipped', fields);
@@ -362,10 +363,10 @@ export class Shipping {
     return isDue(object, this.#context.schedule.startDate);
   }
 
-  /** @param otherFaults of a lane that meets the same faults of the source itself. */
+  /** @param otherFaults of a lane that reports the same faults of the source itself. */
   #createLane(source: Source, objectsAtOnce: number, otherFaults?: FaultLog): Lane {
     const { observe, clock, logger, workers = 1 } = this.#context;
-    const forWorkers = 2 * workers; // While a worker waits for the last requests of one object it has another.
+    const forWorkers = 2 * workers; // While a worker waits for the last responses of one object, it can read another.
     return {
       workspaces: new Semaphore(Math.max(workspacesAtOnce, forWorkers)),
       objects: new Semaphore(Math.max(objectsAtOnce, forWorkers)),

@@ -1,9 +1,9 @@
 /**
- * Detects a workspace that has become silent, and one that has events again. For each of the two it sends one alert event,
- * the way all records go.
+ * Detects workspaces that have become silent or have events again, and sends one alert event for each change, in the same way
+ * as all records.
  *
- * Time and uid of an alert event are derived from the last event and the threshold, and both are in the state before it is
- * sent: a restart sends the same bytes again, or nothing.
+ * Time and uid of an alert event are derived from the last event and the threshold, both of which are in the state before it
+ * is sent. So after a restart, either the same bytes are sent again, or nothing.
  */
 import { hash } from 'node:crypto';
 import type { DeliveryState } from '../contracts/delivery-state.ts';
@@ -15,18 +15,18 @@ import { Leadership } from './leadership.ts';
 
 export interface SilenceWatchParts {
   readonly state: SilenceState & Pick<DeliveryState, 'lead'>;
-  /** Resolves when the alert event was accepted or dead-lettered. */
+  /** Resolves when the alert event has been accepted or dead-lettered. */
   readonly send: (event: AlertEvent, signal: AbortSignal) => Promise<void>;
   readonly observe: Observer;
   readonly logger: Logger;
   readonly thresholdMs: number;
-  /** A workspace that has been silent for longer raises no alert event: it was abandoned before the agent started. */
+  /** A workspace that has been silent for longer than this raises no alert event: it is no longer used. */
   readonly lookbackMs: number;
 }
 
 export class SilenceWatch {
   readonly #parts: SilenceWatchParts;
-  /** Workspaces that observers know to be silent. */
+  /** Workspaces that were reported to observers as silent. */
   readonly #silent = new Set<string | undefined>();
   readonly #leadership: Leadership;
   #isChecking = false;
@@ -36,9 +36,9 @@ export class SilenceWatch {
     this.#leadership = new Leadership(parts.state, 'silence');
   }
 
-  /** @param upToMs everything that had been delivered at this time is settled. */
+  /** @param upToMs everything that was delivered before this time is settled. */
   async check(upToMs: number, signal: AbortSignal): Promise<void> {
-    if (this.#isChecking) return; // An earlier check still waits for the collector.
+    if (this.#isChecking) return; // An earlier check is still waiting for the collector.
     this.#isChecking = true;
     try {
       if (!(await this.#leadership.isHeld())) return;
@@ -65,7 +65,7 @@ export class SilenceWatch {
     await this.#report(workspaceId, begun, signal);
   }
 
-  /** Reports what of the silence was not reported yet. */
+  /** Sends the alert events of a silence that are still to be sent. */
   async #report(workspaceId: string | undefined, silence: Silence, signal: AbortSignal): Promise<void> {
     const { state, send, logger } = this.#parts;
     const { sinceMs, thresholdMs, isReported, endedByMs } = silence;

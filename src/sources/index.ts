@@ -1,5 +1,5 @@
 /**
- * The part that finds delivered objects.
+ * Finds and opens delivered objects.
  */
 import assert from 'node:assert';
 import type { Source } from '../contracts/source.ts';
@@ -7,17 +7,18 @@ import { type KindName, kinds, type LocationOf, type SourceLocation } from './ki
 import type { ObjectOpener, SourceDependencies } from './source-kind.ts';
 
 export type { DeliveryFile, DeliveryFiles, FileStats } from './directory/delivery-files.ts';
-export { directoryAt } from './directory/index.ts';
+export { type DirectoryLocation, directoryAt } from './directory/index.ts';
 export type { SourceLocation } from './kinds.ts';
 export { readLayout } from './layout.ts';
 export { type BucketFacts, inspectBucket } from './s3/bucket-inspection.ts';
 export type { S3Api } from './s3/client.ts';
+export type { S3Location } from './s3/index.ts';
 export type { ObjectOpener, SourceDependencies } from './source-kind.ts';
 
-/** A location with everything decided. */
+/** A location with its effective poll interval. */
 export type ConfiguredSource = SourceLocation & { readonly pollIntervalMs: number };
 
-/** Contacts nothing before the first listing. */
+/** Does not contact anything before the first listing. */
 export function createSources(
   locations: readonly ConfiguredSource[],
   dependencies: SourceDependencies,
@@ -32,7 +33,7 @@ function createSource<Name extends KindName>(
   return kinds[location.kind].createSource(location, dependencies);
 }
 
-/** Opens objects of every kind, told apart by the scheme of their ids. */
+/** Opens objects of every kind; the scheme of the id selects the opener. */
 export function createObjectOpener(dependencies: SourceDependencies): ObjectOpener {
   const openers = new Map(
     Object.values(kinds).map((kind): [string, ObjectOpener] => [`${kind.scheme}:`, kind.createOpener(dependencies)]),
@@ -40,7 +41,7 @@ export function createObjectOpener(dependencies: SourceDependencies): ObjectOpen
   return {
     open(object, signal) {
       const opener = openers.get(new URL(object.origin.id).protocol);
-      assert(opener !== undefined, `no kind of source has objects such as ${object.origin.id}`);
+      assert(opener !== undefined, `no kind of source can open ${object.origin.id}`);
       return opener.open(object, signal);
     },
     async close() {

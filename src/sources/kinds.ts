@@ -1,5 +1,5 @@
 /**
- * The kinds of source, by the name in their locations.
+ * The registry of source kinds, by name.
  */
 import { type DirectoryLocation, directory } from './directory/index.ts';
 import { type S3Location, s3 } from './s3/index.ts';

@@ -1,5 +1,5 @@
 /**
- * The layouts in which Databricks delivers, read from a path:
+ * Parses the layouts in which Databricks delivers:
  *
  *     <prefix>/workspaceId=<id>/date=<yyyy-mm-dd>/auditlogs_<internal-id>.json    today; workspace 0 is the account level
  *     <prefix>/date=<yyyy-mm-dd>/part-0.json.gz                                   legacy
@@ -13,7 +13,7 @@ export interface Layout {
 
 export const dateSegment = 'date=';
 
-/** @param path segments separated by `/`; of several that match, the last one counts. */
+/** @param path segments separated by `/`; if several match, the last one counts. */
 export function readLayout(path: string): Layout {
   const segments = path.split('/');
   return {
@@ -22,28 +22,28 @@ export function readLayout(path: string): Layout {
   };
 }
 
-/** The id when the segment is `workspaceId=<id>`. */
+/** Returns the id if the segment is `workspaceId=<id>`. */
 export function readWorkspaceId(segment: string): string | undefined {
   return /^workspaceId=(.+)$/.exec(segment)?.[1];
 }
 
-/** The date when the segment is `date=<yyyy-mm-dd>`. */
+/** Returns the date if the segment is `date=<yyyy-mm-dd>`. */
 export function readDate(segment: string): string | undefined {
   return /^date=(\d{4}-\d{2}-\d{2})$/.exec(segment)?.[1];
 }
 
-/** What has no date belongs to every range. */
+/** Objects without a date belong to every range. */
 export function isInRange(date: string | undefined, { from, before }: DateRange): boolean {
   if (date === undefined) return true;
   return (from === undefined || date >= from) && (before === undefined || date < before);
 }
 
-/** True for names that hold lines; the content decides whether they are compressed. */
+/** True for names of delivery files; the content decides whether a file is compressed. */
 export function isDeliveryName(fileName: string): boolean {
   return /\.(json|jsonl|ndjson|gz)$/i.test(fileName) && !isHiddenName(fileName);
 }
 
-/** Names that Spark, editors and synchronising tools keep for themselves: `_SUCCESS`, `_delta_log`, `.tmp`. */
+/** Names that Spark, editors and synchronisation tools use internally: `_SUCCESS`, `_delta_log`, `.tmp`. */
 export function isHiddenName(name: string): boolean {
   return name.startsWith('.') || name.startsWith('_');
 }

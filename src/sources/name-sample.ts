@@ -1,5 +1,5 @@
 /**
- * Counts names and remembers the first few, for a message that must not grow with what it counts.
+ * Counts names and keeps the first few, for a message of bounded length.
  */
 import { printable } from '../runtime/printable.ts';
 

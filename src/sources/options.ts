@@ -1,5 +1,5 @@
 /**
- * `DATABRICKS_AUDIT_SOURCE`: where deliveries are read from, and how often.
+ * Options for sources: where deliveries are read from, and how often they are listed.
  */
 import { z } from 'zod';
 import { bad, duration, good, type Parsed, variable } from '../runtime/variable.ts';
@@ -19,16 +19,16 @@ export const sourceOptions = {
       return z.NEVER;
     })
     .describe(
-      'Required. Where Databricks delivers, separated by commas: `s3://bucket/prefix` (the folder that holds ' +
+      'Required. Where Databricks delivers, separated by commas: `s3://bucket/prefix` (the folder that contains ' +
         '`workspaceId=.../` or `date=.../`), a directory, or a `file://` URL (`%2C` for a comma, `%3F` for a question mark). ' +
-        'A URL may end with parameters of this source: `?poll=5m`, `?mapping=databricks-audit%2C./ours.yaml`.',
+        'A URL may end with parameters for this source: `?poll=5m`, `?mapping=databricks-audit%2C./ours.yaml`.',
     ),
   DATABRICKS_AUDIT_POLL_INTERVAL: variable(duration(pollIntervalMinMs, '60s'))
     .transform((value) => value ?? 60_000)
-    .describe('Time between two listings of a source. Default `60s`.'),
+    .describe('Interval between two listings of a source. Default `60s`.'),
 };
 
-/** Reports all problems of the list at once. */
+/** Reports all problems in the list at once. */
 function parseSources(text: string): Parsed<readonly SourceLocation[]> {
   const parsed = text.split(',').map((entry) => parseLocation(entry.trim()));
   const locations = parsed.flatMap((entry) => ('value' in entry ? [entry.value] : []));
@@ -41,7 +41,7 @@ function parseLocation(entry: string): Parsed<SourceLocation> {
   if (entry === '') return bad(`${expectedLocation} between the commas`);
   if (/\p{Cc}/u.test(entry)) return bad(`${expectedLocation} without control characters`);
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(entry)?.[1]?.toLowerCase();
-  // A path is taken as it is, question marks included.
+  // A path is used unchanged, including question marks.
   if (scheme === undefined) return good(directoryAt(entry));
   const kind = Object.values(kinds).find((each) => each.scheme === scheme);
   if (kind === undefined) return bad(`${expectedLocation}${otherSchemeHint(scheme)}`);
@@ -58,12 +58,12 @@ function otherSchemeHint(scheme: string): string {
   return ` (${scheme}:// is not supported)`;
 }
 
-/** Two sources that list the same object would ship it twice, under two names. */
+/** Two sources that list the same object would ship it twice. */
 function findOverlaps(locations: readonly SourceLocation[]): readonly string[] {
   return locations.flatMap((inner, index) =>
     locations
       .filter((outer, outerIndex) => outerIndex !== index && contains(outer, inner))
-      // Equal locations contain each other; report them once.
+      // Equal locations contain each other; report the pair once.
       .filter((outer) => !contains(inner, outer) || locations.indexOf(outer) < index)
       .map((outer) => `expected sources that do not overlap: ${inner.name} is inside ${outer.name}`),
   );

@@ -1,5 +1,5 @@
 /**
- * What the URL of a source says after its question mark: how often to list it, and how to map what it delivers.
+ * The parameters of a source URL: how often to list the source, and how to map its lines.
  */
 import { printable } from '../runtime/printable.ts';
 import { bad, duration, good, type Parsed } from '../runtime/variable.ts';
@@ -16,9 +16,9 @@ export const pollIntervalMinMs = 1000;
 const parsePoll = duration(pollIntervalMinMs, '60s');
 const known = ['mapping', 'poll'];
 
-/** @param query without the question mark; a comma in a value is written `%2C`, because commas separate sources. */
+/** @param query without the question mark. A comma in a value is written as `%2C`, because commas separate sources. */
 export function parseSourceParameters(query: string): Parsed<SourceParameters> {
-  // A plus sign stands for itself: in a URL's query it would be a space, and paths of mapping files may hold one.
+  // Keep plus signs, which URLSearchParams decodes as spaces: the path of a mapping file may contain one.
   const parameters = new URLSearchParams(query.replaceAll('+', '%2B'));
   const problems: string[] = [];
   const unknown = [...parameters.keys()].filter((name) => !known.includes(name));

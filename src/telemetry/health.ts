@@ -93,5 +93,5 @@ function doing(activity: Activity): Pick<Health, 'status' | 'reason'> {
   if (inFlight > 0) return { status: 'shipping', reason: `${inFlight} lines in flight` };
   const isListed = [...activity.sources.values()].every(({ polledAtMs }) => polledAtMs !== undefined);
   if (!isListed) return { status: 'starting', reason: 'The first listing is in progress' };
-  return { status: 'idle', reason: 'Everything that was listed has been shipped' };
+  return { status: 'idle', reason: 'Nothing is in flight' };
 }

@@ -35,7 +35,7 @@ export const telemetryOptions = {
   )
     .transform((value) => value ?? 'stderr')
     .describe(
-      "Destination of the agent's own log while `run` is active: `stderr`, or `otlp` for standard error and the collector (as protobuf, under the service name `databricks-audit-otel`). Default `stderr`.",
+      "Destination of the agent's own log while `run` is active: `stderr`, or `otlp` for standard error and the collector (in the protocol of the records, under the service name `databricks-audit-otel`). Default `stderr`.",
     ),
 };
 

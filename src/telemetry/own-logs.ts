@@ -3,11 +3,17 @@
  * not accept are dropped silently: logging the failure would produce another line to send, and so on.
  */
 import { type Attributes, SeverityNumber } from '@opentelemetry/api';
-import { OTLPLogExporter } from '@opentelemetry/exporter-logs-otlp-proto';
-import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs';
+import { BatchLogRecordProcessor, LoggerProvider, type LogRecordExporter } from '@opentelemetry/sdk-logs';
 import { z } from 'zod';
 import { packageVersion } from '../runtime/package-version.ts';
 import { agentResource } from './agent-resource.ts';
+
+export interface OwnLogsOptions {
+  /** That of the records. */
+  readonly protocol: 'http/protobuf' | 'http/json';
+  /** Additional attributes of the agent's own resource. */
+  readonly resourceAttributes: Readonly<Record<string, string>>;
+}
 
 export interface OwnLogs {
   /** @param line one log line as JSON. */
@@ -38,11 +44,10 @@ const logLine = z.looseObject({
     .optional(),
 });
 
-/** The exporter reads the standard variables itself: endpoint, headers, compression, timeout, certificates. */
-export function createOwnLogs(resourceAttributes: Readonly<Record<string, string>>): OwnLogs {
+export async function createOwnLogs({ protocol, resourceAttributes }: OwnLogsOptions): Promise<OwnLogs> {
   const provider = new LoggerProvider({
     resource: agentResource(resourceAttributes),
-    processors: [new BatchLogRecordProcessor({ exporter: new OTLPLogExporter() })],
+    processors: [new BatchLogRecordProcessor({ exporter: await createExporter(protocol) })],
   });
   const logger = provider.getLogger('databricks-audit-otel', packageVersion);
   return {
@@ -58,6 +63,18 @@ export function createOwnLogs(resourceAttributes: Readonly<Record<string, string
     },
     close: () => provider.shutdown().catch(() => {}),
   };
+}
+
+/**
+ * Each exporter is a package for one protocol, so only one of them is loaded. Both read the other standard variables themselves:
+ * endpoint, headers, compression, timeout, certificates.
+ */
+async function createExporter(protocol: OwnLogsOptions['protocol']): Promise<LogRecordExporter> {
+  const { OTLPLogExporter } =
+    protocol === 'http/json'
+      ? await import('@opentelemetry/exporter-logs-otlp-http')
+      : await import('@opentelemetry/exporter-logs-otlp-proto');
+  return new OTLPLogExporter();
 }
 
 /** Follows the semantic conventions for exceptions. */

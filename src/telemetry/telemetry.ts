@@ -16,7 +16,7 @@ import type { HttpServer } from './http-server.ts';
 import { waitForLastPush } from './last-push.ts';
 import type { Metrics, MetricsOptions } from './metrics.ts';
 import type { HttpAddress } from './options.ts';
-import type { OwnLogs } from './own-logs.ts';
+import type { OwnLogs, OwnLogsOptions } from './own-logs.ts';
 import { type Setting, takeSnapshot } from './snapshot.ts';
 
 export interface TelemetryOptions {
@@ -50,12 +50,9 @@ export async function startTelemetry(
 }
 
 /** See own-logs.ts. */
-export async function startOwnLogs(
-  resourceAttributes: Readonly<Record<string, string>>,
-  clock: Clock,
-): Promise<OwnLogs> {
+export async function startOwnLogs(options: OwnLogsOptions, clock: Clock): Promise<OwnLogs> {
   const { createOwnLogs } = await import('./own-logs.ts');
-  const ownLogs = createOwnLogs(resourceAttributes);
+  const ownLogs = await createOwnLogs(options);
   return { ...ownLogs, close: () => waitForLastPush(ownLogs.close(), clock) };
 }
 

@@ -1,5 +1,5 @@
 /**
- * Tries everything that shipping will need, one small request each, and says what is wrong and what to do.
+ * Tests everything that shipping needs, with one small request each, and explains how to fix what fails.
  */
 import { hash } from 'node:crypto';
 import { createMappers } from '../agent/mappers.ts';
@@ -16,14 +16,14 @@ import { silentLogger } from '../runtime/logger.ts';
 import { type BucketFacts, createSources, inspectBucket } from '../sources/index.ts';
 
 export interface CheckResult {
-  /** `warning`: it works, and something about it is odd. `skipped`: it was not looked at. */
+  /** `warning`: it works, but something is unusual. `skipped`: it was not checked, or makes no difference to shipping. */
   readonly status: 'ok' | 'warning' | 'failed' | 'skipped';
   readonly message: string;
   readonly hint?: string | undefined;
 }
 
 export interface CheckOptions {
-  /** Sends a record through the collector; it stays in the backend. */
+  /** Sends a test record through the collector; it stays in the backend. */
   readonly sendRecord?: boolean | undefined;
   readonly clock?: Clock | undefined;
 }
@@ -72,7 +72,7 @@ async function* checkCollector(
   }
 }
 
-/** A request with one record that says what it is. */
+/** A request with one record that identifies itself as a test. */
 function testRecord(configuration: Configuration, nowMs: number): Uint8Array {
   const jsonLine = createMapper(configuration.mapping).toAlertEventLine({
     eventName: 'databricks.audit.check',
@@ -80,13 +80,13 @@ function testRecord(configuration: Configuration, nowMs: number): Uint8Array {
     uid: hash('sha256', `check ${nowMs}`),
     workspaceId: undefined,
     severity: 'INFO',
-    body: 'A record that `databricks-audit-otel check --send-record` sent. It is no audit event.',
+    body: 'Test record sent by `databricks-audit-otel check --send-record`. Not an audit event.',
     attributes: {},
   });
   return recordBatch([jsonLine], encodingOf(configuration)).request;
 }
 
-/** A Date header and the way of the answer make some seconds of difference by themselves. */
+/** The resolution of the Date header and the network delay account for some seconds. */
 const clockToleranceMs = 5_000;
 
 function* checkClock(aheadMs: number | undefined, server: string): Iterable<CheckResult> {
@@ -95,11 +95,11 @@ function* checkClock(aheadMs: number | undefined, server: string): Iterable<Chec
   yield {
     status: 'warning',
     message: `the clock of this machine is ${seconds} s ${aheadMs > 0 ? 'behind' : 'ahead of'} that of ${server}`,
-    hint: 'Set it (NTP): which dates are listed and what counts as silence follow it, and S3 refuses requests at 15 minutes.',
+    hint: 'Synchronise it (NTP). It decides which dates are listed and what counts as silence, and S3 rejects requests if it is off by 15 minutes.',
   };
 }
 
-/** Longer outages than this are unheard of; objects that go before that are a risk. */
+/** Objects that are deleted earlier than this might not survive a long outage. */
 const retentionDaysMin = 30;
 
 function* checkBucket({ versioning, lifecycle, clockAheadMs }: BucketFacts, bucket: string): Iterable<CheckResult> {
@@ -107,49 +107,52 @@ function* checkBucket({ versioning, lifecycle, clockAheadMs }: BucketFacts, buck
   if (versioning === undefined) {
     yield {
       status: 'skipped',
-      message: `versioning of ${bucket}: not checked (it takes s3:GetBucketVersioning)`,
+      message: `versioning of ${bucket}: not checked (requires s3:GetBucketVersioning)`,
     };
   } else if (versioning === 'enabled') {
-    yield { status: 'ok', message: `versioning of ${bucket} is on` };
+    yield { status: 'ok', message: `versioning of ${bucket} is enabled` };
   } else {
-    const hint =
-      'Nothing that shipping needs. With versioning, what an overwrite or a deletion took away can be got back.';
+    const hint = 'Shipping does not need it. With versioning, overwritten and deleted objects can be restored.';
     yield { status: 'skipped', message: `versioning of ${bucket} is ${versioning}`, hint };
   }
   if (lifecycle === undefined) {
-    const message = `lifecycle of ${bucket}: not checked (it takes s3:GetLifecycleConfiguration)`;
+    const message = `lifecycle of ${bucket}: not checked (requires s3:GetLifecycleConfiguration)`;
     yield { status: 'skipped', message };
     return;
   }
   const soon = lifecycle.filter(({ afterDays }) => afterDays < retentionDaysMin);
   if (soon.length === 0)
-    yield { status: 'ok', message: `lifecycle of ${bucket} keeps objects for ${retentionDaysMin} days at least` };
+    yield { status: 'ok', message: `lifecycle of ${bucket} keeps objects for at least ${retentionDaysMin} days` };
   for (const { effect, afterDays } of soon) {
     yield {
       status: 'warning',
       message: `lifecycle of ${bucket}: objects are ${effect} after ${afterDays} days`,
-      hint: 'What is not shipped by then is lost. Keep objects for longer than the longest outage that you expect.',
+      hint: 'Objects that are not shipped by then are lost. Keep them for longer than the longest outage you expect.',
     };
   }
 }
 
 async function checkState({ stateDirectory }: Configuration): Promise<CheckResult> {
   const damages: CheckResult[] = [];
-  const noteDamage = ({ err }: { err?: unknown }) => void damages.push({ ...explain(err), status: 'warning' });
+  const recordDamage = ({ err }: { err?: unknown }) => void damages.push({ ...explain(err), status: 'warning' });
   try {
-    const logger = { ...silentLogger, error: noteDamage };
+    const logger = { ...silentLogger, error: recordDamage };
     const state = await openDeliveryState({ directory: stateDirectory, clock: systemClock, logger });
     await state.close();
     if (damages[0] !== undefined) return damages[0];
-    return { status: 'ok', message: `state directory ${stateDirectory} can be written` };
+    return { status: 'ok', message: `state directory ${stateDirectory} is writable` };
   } catch (error) {
-    // A check beside a running agent is a good idea, not a mistake.
+    // Checking while the agent is running is legitimate.
     if (!isAgentError(error, 'ERR_STATE_LOCKED')) return explain(error);
-    return { status: 'warning', message: error.message, hint: 'Fine if that is the agent being checked.' };
+    return {
+      status: 'warning',
+      message: error.message,
+      hint: 'This is fine if that process is the agent you are checking.',
+    };
   }
 }
 
-/** Lists each workspace, and reads the first bytes of one object: that takes every permission that shipping takes. */
+/** Lists each workspace and reads the first bytes of one object, which requires every permission that shipping requires. */
 async function* checkSource(source: Source, signal: AbortSignal): AsyncIterable<CheckResult> {
   const faults: AgentError[] = [];
   const onFault = (fault: AgentError) => faults.push(fault);
@@ -157,8 +160,8 @@ async function* checkSource(source: Source, signal: AbortSignal): AsyncIterable<
     const first = await firstObject(source, signal, onFault);
     yield* faults.slice(0, 5).map(asWarning);
     if (first === undefined) {
-      const hint = 'Databricks delivers the first files within some hours; until then there is nothing to read.';
-      yield { status: 'warning', message: `${source.name} can be listed and holds no audit files yet`, hint };
+      const hint = 'Databricks delivers the first files after some hours. Until then there is nothing to read.';
+      yield { status: 'warning', message: `${source.name} can be listed but contains no audit files yet`, hint };
       return;
     }
     yield { status: 'ok', message: `${source.name} can be listed` };
@@ -169,7 +172,7 @@ async function* checkSource(source: Source, signal: AbortSignal): AsyncIterable<
   }
 }
 
-/** Policies allow or deny by prefix, so each workspace is tried. One that is denied is a fault; all of them are an error. */
+/** Policies allow or deny by prefix, so each workspace is tested. If some are denied, that is a fault; if all are, an error. */
 async function firstObject(
   source: Source,
   signal: AbortSignal,
@@ -194,7 +197,7 @@ async function firstObject(
   return first;
 }
 
-/** Other workspaces go on, but this is nothing to be content with unless it is about what lies outside of the layout. */
+/** A denied workspace fails the check, although the others are shipped. Anything else is a warning. */
 function asWarning(fault: AgentError): CheckResult {
   return fault.code === 'ERR_SOURCE_ACCESS_DENIED' ? explain(fault) : { ...explain(fault), status: 'warning' };
 }

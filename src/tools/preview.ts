@@ -1,5 +1,5 @@
 /**
- * From a file to its mapped records, without state or collector.
+ * Maps the lines of a file to records, without state or collector.
  */
 import type { Readable } from 'node:stream';
 import type { Configuration } from '../config/index.ts';
@@ -11,8 +11,8 @@ import { identityOf } from '../pipeline/line-identity.ts';
 import { createSources, directoryAt } from '../sources/index.ts';
 
 /**
- * @param input a path of a file or directory, or a stream such as standard input.
- * @returns one line of OTLP/JSON for each line of the input.
+ * @param input the path of a file or directory, or a stream such as standard input.
+ * @returns one line of OTLP/JSON per line of input.
  */
 export async function* previewLines(
   mapping: Configuration['mapping'],

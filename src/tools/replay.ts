@@ -1,6 +1,6 @@
 /**
- * Sends dead letters again, the way all records are sent: retried without limit, split when rejected. A dead letter that is
- * accepted leaves its file; one that is rejected again moves to a new file, with the new reason.
+ * Sends dead letters again, like all records: retried without limit, and split if rejected. Dead letters that are accepted are
+ * removed from their file; those that are rejected again move to a new file, with the new reason.
  */
 import type { Writable } from 'node:stream';
 import { createCollectorExporter, encodingOf } from '../agent/wiring.ts';
@@ -21,12 +21,12 @@ import { type ResponseCode, responseCodeText } from '../model/response-code.ts';
 import { systemClock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 
-/** Which dead letters; all of them when nothing is set. */
+/** Selects dead letters; all of them if nothing is set. */
 export interface DeadLetterSelection {
-  /** A part of the reason, in any case. */
+  /** A substring of the reason, case-insensitive. */
   readonly reason?: string | undefined;
   readonly code?: ResponseCode['code'] | undefined;
-  /** The UTC dates on which they were rejected: the first one, and the first one after them. */
+  /** Range of UTC dates of the rejection: `from` inclusive, `before` exclusive. */
   readonly from?: string | undefined;
   readonly before?: string | undefined;
 }
@@ -39,7 +39,7 @@ export interface DeadLetterGroup {
 }
 
 export interface DeadLetterOverview {
-  /** Of the selected dead letters, in the order of the first one of each. */
+  /** The selected dead letters, in order of first appearance. */
   readonly groups: readonly DeadLetterGroup[];
   readonly selectedCount: number;
   readonly otherCount: number;
@@ -47,7 +47,7 @@ export interface DeadLetterOverview {
   readonly unreadableCount: number;
 }
 
-/** selectedCount = acceptedCount + refusedCount + those left when it was stopped. */
+/** selectedCount = acceptedCount + refusedCount + those that were not sent because the replay was stopped. */
 export interface ReplayResult {
   selectedCount: number;
   acceptedCount: number;
@@ -68,7 +68,7 @@ export interface ReplayDependencies {
   readonly onProgress?: ((result: Readonly<ReplayResult>) => void) | undefined;
 }
 
-/** What the dead-letter files hold, including those being written. Rejects with ERR_DEAD_LETTER_READ. */
+/** Summarises the dead-letter files, including those being written. Rejects with ERR_DEAD_LETTER_READ. */
 export async function readDeadLetters(
   directory: string,
   selection: DeadLetterSelection = {},
@@ -88,7 +88,7 @@ export async function readDeadLetters(
   return { groups: [...groups.values()], ...counts };
 }
 
-/** Rejects with the signal's reason when it is aborted; what was accepted until then has left its file. */
+/** Rejects with the signal's reason if it aborts; what was accepted until then has been removed from its file. */
 export async function replay(
   configuration: Configuration,
   selection: DeadLetterSelection,
@@ -105,7 +105,7 @@ export async function replay(
   };
   const exporter = createReplayExporter(configuration, dependencies);
   try {
-    // Dead letters that are rejected again go to files that are not in this list.
+    // Records that are rejected again go to new files, which are not in this list.
     for (const path of await listDeadLetterFiles(configuration.deadLetterDirectory)) {
       const file = await ReplayedFile.open(path);
       if (file === undefined) {
@@ -132,7 +132,7 @@ export async function replay(
 
 function isSelected(deadLetter: DeadLetter, { reason, code, from, before }: DeadLetterSelection): boolean {
   if (reason !== undefined && !deadLetter.reason.toLowerCase().includes(reason.toLowerCase())) return false;
-  // HTTP and gRPC have no code in common.
+  // HTTP and gRPC have no codes in common.
   if (code !== undefined && deadLetter.response.code !== code) return false;
   const date = dateOf(deadLetter);
   return (from === undefined || date >= from) && (before === undefined || date < before);
@@ -151,7 +151,7 @@ function addToGroup(groups: Map<string, DeadLetterGroup>, deadLetter: DeadLetter
   groups.set(key, group);
 }
 
-/** Selected dead letters of the file, as many as fit into a request. */
+/** The selected dead letters of a file, grouped into requests. */
 async function* batchesOf(
   file: ReplayedFile,
   { batchLimits }: Configuration,

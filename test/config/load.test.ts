@@ -34,6 +34,14 @@ describe('loadConfiguration', () => {
     });
   });
 
+  it('requires no source of a program that has its own, and still parses those that are set', () => {
+    const load = (environment: Environment) => loadConfiguration(environment, { hasOwnSources: true });
+    expect(load({}).sources).toEqual([]);
+    expect(load({ DATABRICKS_AUDIT_SOURCE: '' }).sources).toEqual([]);
+    expect(load(source).sources).toMatchObject([{ kind: 's3', bucket: 'audit' }]);
+    expect(() => load({ DATABRICKS_AUDIT_SOURCE: 'gs://bucket' })).toThrow(/^DATABRICKS_AUDIT_SOURCE: expected s3:/);
+  });
+
   it('reports all problems at once: the variable, what was expected and its value', () => {
     const problems = problemsOf({
       DATABRICKS_AUDIT_SOURCE: 'gs://bucket',

@@ -1,6 +1,6 @@
 /**
- * What every delivery state promises (src/contracts/delivery-state.ts), tried on each of them, and for SQLite also through a
- * worker, whose claim is made by the main thread.
+ * Contract tests for every delivery state (src/contracts/delivery-state.ts), directly and through a worker, whose claims the main
+ * thread makes.
  */
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
@@ -37,10 +37,10 @@ function settlement(more: Partial<Settlement> = {}): Settlement {
   return { announcementId: undefined, position, lineHashes, acceptedCount: 1, deadLetteredCount: 0, ...more };
 }
 
-/** A place where states live: processes come and go. */
+/** A place where states live, while processes come and go. */
 interface Place {
   open(): Promise<OpenState>;
-  /** What the next process finds when all processes so far are killed now. */
+  /** What the next process finds if all processes so far are killed now. */
   kill(): Place;
 }
 
@@ -104,7 +104,7 @@ describe.each(Object.entries(ways))('a delivery state %s', (_, [createPlace, wor
     return state;
   }
 
-  /** What the next process knows when this one is killed at the end of the visit. */
+  /** What the next process knows if this one is killed at the end of the visit. */
   async function afterVisit(place: Place, visit: Visit): Promise<Seen> {
     const state = await openIn(place);
     let next = place;
@@ -115,7 +115,7 @@ describe.each(Object.entries(ways))('a delivery state %s', (_, [createPlace, wor
     return await seenIn(await openIn(next));
   }
 
-  test('keeps what was flushed, and nothing else, when its process is killed', async () => {
+  test('keeps what was flushed, and nothing else, if its process is killed', async () => {
     const seen = await afterVisit(createPlace(), async (claim) => {
       claim.announce(announcement(5, [3, 4], [1]));
       claim.settle(settlement());
@@ -129,7 +129,7 @@ describe.each(Object.entries(ways))('a delivery state %s', (_, [createPlace, wor
     });
   });
 
-  test('comes to a visit with what earlier visits left', async () => {
+  test('gives a visit what earlier visits recorded', async () => {
     const place = createPlace();
     const state = await visitIn(place, async (claim) => {
       expect(await seenBy(claim)).toEqual({ known: undefined, lineHashes: [], announcements: [] });
@@ -149,7 +149,7 @@ describe.each(Object.entries(ways))('a delivery state %s', (_, [createPlace, wor
     );
   });
 
-  test('drops with a settlement the announcement of that batch, and no other', async () => {
+  test('removes the announcement of a settled batch, and no other', async () => {
     const place = createPlace();
     const before = await visitIn(place, async (claim) => {
       claim.announce(announcement(4, [1, 2], [1]));
@@ -168,7 +168,7 @@ describe.each(Object.entries(ways))('a delivery state %s', (_, [createPlace, wor
     expect(announcements).toEqual([announcement(4, [1, 2], [1]), announcement(5, [5, 6], [7])]);
   });
 
-  test('does not take the memory that hashes are in', async () => {
+  test('does not take over the memory of the hashes', async () => {
     const hashes = Int32Array.of(3, 4);
     const occurrences = Int32Array.of(2);
     await visitIn(createPlace(), async (claim) => {
@@ -179,7 +179,7 @@ describe.each(Object.entries(ways))('a delivery state %s', (_, [createPlace, wor
     expect([hashes, occurrences]).toEqual([Int32Array.of(3, 4), Int32Array.of(2)]);
   });
 
-  test('knows the version that was finished, and what is still announced then', async () => {
+  test('knows the version that was finished, and what is still announced', async () => {
     const seen = await afterVisit(createPlace(), async (claim) => {
       claim.announce(announcement(5, [3, 4], [1]));
       claim.announce(announcement(5, [5, 6], [1]));
@@ -190,7 +190,7 @@ describe.each(Object.entries(ways))('a delivery state %s', (_, [createPlace, wor
     expect(seen.announcements).toEqual([announcement(4, [3, 4, 9, 9], [1, 0])]);
   });
 
-  test('answers that a finished version is settled, and takes an overwritten one for unsettled', async () => {
+  test('answers that a finished version is settled and an overwritten one is not', async () => {
     const state = await visitIn(createPlace(), async (claim) => {
       claim.finish(version, position, []);
       await claim.flush(never);
@@ -200,13 +200,13 @@ describe.each(Object.entries(ways))('a delivery state %s', (_, [createPlace, wor
     await claiming(state, overwritten, async (claim) => expect(claim.known?.settledVersion).toEqual(version));
   });
 
-  test('grants one claim of an object at a time', async () => {
+  test('grants one claim per object at a time', async () => {
     const state = await openIn(createPlace());
     await claiming(state, object, async () => expect(await state.claim(overwritten, never)).toBe('elsewhere'));
     await claiming(state, overwritten, async (claim) => expect(claim.known).toBeUndefined());
   });
 
-  test('writes what was not flushed when the claim is released and the state closed', async () => {
+  test('writes what was not flushed when the claim is released and the state is closed', async () => {
     const place = createPlace();
     const state = await place.open();
     await claiming(state, object, async (claim) => claim.settle(settlement()));
@@ -214,7 +214,7 @@ describe.each(Object.entries(ways))('a delivery state %s', (_, [createPlace, wor
     expect((await seenIn(await openIn(place))).known?.settled).toEqual(position);
   });
 
-  test('has never seen an object that was forgotten', async () => {
+  test('knows nothing about an object that was forgotten', async () => {
     const place = createPlace();
     await visitIn(place, async (claim) => {
       claim.announce(announcement(5, [3, 4], [1]));
@@ -229,7 +229,7 @@ describe.each(Object.entries(ways))('a delivery state %s', (_, [createPlace, wor
     expect(announcements).toEqual([]);
   });
 
-  test('has an object read again that was reopened, from its start while it has line hashes', async () => {
+  test('makes a visit read a reopened object again, from its start if it has line hashes', async () => {
     const place = createPlace();
     const state = await visitIn(place, async (claim) => {
       claim.settle(settlement());
@@ -243,7 +243,7 @@ describe.each(Object.entries(ways))('a delivery state %s', (_, [createPlace, wor
     expect(lineHashes).toEqual([1, -1]);
   });
 
-  test('keeps the line hashes of an object before the look-back for as long as it is claimed', async () => {
+  test('keeps the line hashes of an object before the lookback window while it is claimed', async () => {
     const state = await visitIn(createPlace(), async (claim) => {
       claim.settle(settlement());
       claim.finish(version, position, []);
@@ -276,7 +276,7 @@ describe.each(Object.entries(ways))('a delivery state %s', (_, [createPlace, wor
     expect(await state.workspaces()).toEqual([{ workspaceId: '1', lastEventMs: 1000, silence: undefined }]);
   });
 
-  test('leads each task when nobody else does', async () => {
+  test('grants the lead of each task if nobody else has it', async () => {
     const state = await openIn(createPlace());
     for (const task of ['sweep', 'silence'] as const) {
       const lead = await state.lead(task);
@@ -298,7 +298,7 @@ describe.each(Object.entries(ways))('a delivery state %s', (_, [createPlace, wor
     await expect(state.claim(object, AbortSignal.abort(reason))).rejects.toBe(reason);
   });
 
-  test('rejects a flush with ERR_STATE_DAMAGED when damage was found', async () => {
+  test('rejects a flush with ERR_STATE_DAMAGED once damage was found', async () => {
     const cause = new Error('database disk image is malformed');
     const damage = new AgentError('ERR_STATE_DAMAGED', 'The state database is damaged', { cause, hint: 'Wait.' });
     const state = await openIn(createPlace());
@@ -329,7 +329,7 @@ describe.each([
   ['on this thread', onThisThread],
   ['through a worker', inWorker],
 ])('a claim that is taken over, %s,', (_, work) => {
-  test('is lost: its changes since then have no effect, and it can be claimed again', async () => {
+  test('is lost: its later changes have no effect, and the object can be claimed again', async () => {
     const store = new MemoryStore();
     let loses = false;
     const state = openMemoryState({ store, loses: () => loses });
@@ -387,7 +387,7 @@ async function claiming(
   }
 }
 
-/** What a visit to another version of the object comes with. */
+/** What a visit to another version of the object receives. */
 async function seenIn(state: DeliveryState): Promise<Seen> {
   let seen: Seen | undefined;
   await claiming(state, overwritten, async (claim) => {

@@ -1,5 +1,5 @@
 /**
- * What every source promises (src/contracts/source.ts), tried on every kind there is.
+ * Contract tests for every kind of source (src/contracts/source.ts).
  */
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -17,7 +17,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const signal = new AbortController().signal;
 
-/** Where a source reads, and how to deliver there. */
+/** A location that a source reads, and how to deliver there. */
 interface Place {
   /** As it is written in `DATABRICKS_AUDIT_SOURCE`, without parameters. */
   readonly url: string;
@@ -58,7 +58,7 @@ const places: Readonly<Record<KindName, () => Promise<Place>>> = {
   },
 };
 
-test('every kind of source is tried', () => {
+test('every kind of source is tested', () => {
   expect(Object.keys(places).sort()).toEqual(Object.keys(kinds).sort());
 });
 
@@ -68,7 +68,7 @@ describe.each(Object.entries(kinds))('the %s source', (name, { scheme }) => {
     return { ...place, source: sourceAt(place.url) };
   };
 
-  test('lists each workspace on its own, the legacy layout as one, each oldest date first', async () => {
+  test('lists each workspace separately and the legacy layout as one, each with the oldest date first', async () => {
     const { source, put } = await create();
     const paths = [
       'workspaceId=7/date=2026-09-02/auditlogs_1.json',
@@ -92,7 +92,7 @@ describe.each(Object.entries(kinds))('the %s source', (name, { scheme }) => {
     ]);
   });
 
-  test('lists only the dates that are asked for, the first included and the last not', async () => {
+  test('lists only the requested dates, including the first and excluding the last', async () => {
     const { source, put } = await create();
     for (const folder of ['workspaceId=7/', '']) {
       for (const day of ['01', '02', '03', '04']) await put(`${folder}date=2026-09-${day}/a.json`, '{}\n');
@@ -104,7 +104,7 @@ describe.each(Object.entries(kinds))('the %s source', (name, { scheme }) => {
     ]);
   });
 
-  test('opens what was listed', async () => {
+  test('opens what it has listed', async () => {
     const { source, put } = await create();
     const content = '{"a":1}\n'.repeat(100_000);
     await put('workspaceId=7/date=2026-09-01/a.json', content);
@@ -122,7 +122,7 @@ describe.each(Object.entries(kinds))('the %s source', (name, { scheme }) => {
     expect(object && (await readText(object))).toBe('');
   });
 
-  test('shows an overwritten object under the same id in another version', async () => {
+  test('lists an overwritten object with the same id and another version', async () => {
     const { source, put } = await create();
     const path = 'workspaceId=7/date=2026-09-01/a.json';
     await put(path, 'one\n');
@@ -143,7 +143,7 @@ describe.each(Object.entries(kinds))('the %s source', (name, { scheme }) => {
     await expect(object?.open(signal)).rejects.toMatchObject({ code: 'ERR_OBJECT_CHANGED' });
   });
 
-  test('lists what another thread can open by the scheme of its id, in exactly that version', async () => {
+  test('lists objects that another thread can open by the scheme of their id, in exactly that version', async () => {
     const { source, put, remove } = await create();
     const path = 'workspaceId=7/date=2026-09-01/a b+c%20ü&#.json';
     await put(path, 'one\n');
@@ -161,7 +161,7 @@ describe.each(Object.entries(kinds))('the %s source', (name, { scheme }) => {
     await expect(opened.open(signal)).rejects.toMatchObject({ code: 'ERR_OBJECT_GONE' });
   });
 
-  test('tells that an object is gone', async () => {
+  test('reports that an object no longer exists', async () => {
     const { source, put, remove } = await create();
     await put('workspaceId=7/date=2026-09-01/a.json', 'one\n');
     const [object] = (await listAll(source)).objects;
@@ -169,7 +169,7 @@ describe.each(Object.entries(kinds))('the %s source', (name, { scheme }) => {
     await expect(object?.open(signal)).rejects.toMatchObject({ code: 'ERR_OBJECT_GONE' });
   });
 
-  test('keeps names with spaces, signs and letters of any alphabet', async () => {
+  test('keeps names with spaces, punctuation and letters of any alphabet', async () => {
     const { source, put } = await create();
     const path = 'workspaceId=7/date=2026-09-01/a b+c%20ü&#.json';
     await put(path, 'x\n');
@@ -178,7 +178,7 @@ describe.each(Object.entries(kinds))('the %s source', (name, { scheme }) => {
     expect(object && (await readText(object))).toBe('x\n');
   });
 
-  test('leaves out hidden names', async () => {
+  test('skips hidden names', async () => {
     const { source, put } = await create();
     for (const name of ['_SUCCESS', '.part.json', '_started.json', 'a.json']) {
       await put(`workspaceId=7/date=2026-09-01/${name}`, 'x\n');
@@ -194,13 +194,13 @@ describe.each(Object.entries(kinds))('the %s source', (name, { scheme }) => {
     expect(sourceAt(`${url}?poll=5m&mapping=elastic`).name).toBe(url);
   });
 
-  test('is polled at the interval of its location, or at the one for all', async () => {
+  test('is polled at the interval of its location, or else at the default interval', async () => {
     const { url, source } = await create();
     expect(source.pollIntervalMs).toBe(60_000);
     expect(sourceAt(`${url}?poll=5m`).pollIntervalMs).toBe(300_000);
   });
 
-  test('names the mapping of its location in each origin', async () => {
+  test('puts the mapping of its location into each origin', async () => {
     const { url, source, put } = await create();
     for (const folder of ['workspaceId=7/', 'workspaceId=8/', '']) await put(`${folder}date=2026-09-01/a.json`, '{}\n');
     const mappingsOf = async (listed: Source) => (await listAll(listed)).objects.map(({ origin }) => origin.mapping);
@@ -209,7 +209,7 @@ describe.each(Object.entries(kinds))('the %s source', (name, { scheme }) => {
     expect(await mappingsOf(mapped)).toEqual(Array(3).fill('databricks-audit,elastic'));
   });
 
-  test('describes its objects in plain data', async () => {
+  test('describes its objects as plain data', async () => {
     const { url, put } = await create();
     for (const folder of ['workspaceId=7/', '']) await put(`${folder}date=2026-09-01/a b.json`, '{}\n');
     for (const query of ['', '?mapping=elastic']) {
@@ -222,9 +222,9 @@ describe.each(Object.entries(kinds))('the %s source', (name, { scheme }) => {
     }
   });
 
-  test('shows a long listing page by page, and never an empty page', async () => {
+  test('returns a long listing in pages, and never an empty page', async () => {
     const { source, put } = await create();
-    // Names that are passed over, as many as a page holds, then deliveries for more than one page.
+    // A page full of names that are skipped, then deliveries for more than one page.
     for (let index = 0; index < 1_001; index++) {
       const number = String(index).padStart(4, '0');
       await put(`workspaceId=7/date=2026-09-01/_${number}.json`, '');

@@ -1,5 +1,5 @@
 /**
- * A state that passes from one agent to another: a newer version, an older one, another machine, nobody.
+ * A state that passes from one agent to another: to a newer version, to an older one, to another machine, or is lost.
  */
 
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
@@ -29,58 +29,49 @@ const open = (directory: string) => openDeliveryState({ directory, clock: system
 describe('a state', () => {
   const versions = readdirSync(new URL('states/', import.meta.url)).map((name) => Number(/\d+/.exec(name)));
 
-  it('of every version before this one is at hand', () => {
+  it('of every earlier version is available to these tests', () => {
     expect(versions.sort()).toEqual(Array.from({ length: schemaVersion - 1 }, (_, index) => index + 1));
   });
 
-  it.each(versions)(
-    'of version %i is brought up to date, and the agent goes on where the old one was',
-    async (version) => {
-      const { sent } = await killed();
-      const directory = stateOfVersion(version);
-      await liveOn(directory, sent);
-      expect(problemsOf(sent)).toEqual([]);
-      expect(repeatedCount(sent)).toBe(inFlightLines);
-      expect(changedCount(sent)).toBe(0);
-      expect(userVersion(directory)).toBe(schemaVersion);
-      expect(readdirSync(directory).filter((name) => name.includes('damaged'))).toEqual([]);
-    },
-  );
+  it.each(versions)('of version %i is migrated, and the agent continues where the old one stopped', async (version) => {
+    const { sent } = await killed();
+    const directory = stateOfVersion(version);
+    await liveOn(directory, sent);
+    expect(problemsOf(sent)).toEqual([]);
+    expect(repeatedCount(sent)).toBe(inFlightLines);
+    expect(changedCount(sent)).toBe(0);
+    expect(userVersion(directory)).toBe(schemaVersion);
+    expect(readdirSync(directory).filter((name) => name.includes('damaged'))).toEqual([]);
+  });
 
-  it.each(versions)(
-    'of version %i stays one when the process dies before it is brought up to date',
-    async (version) => {
-      const directory = stateOfVersion(version);
-      const left = join(directory, '..', 'left');
-      const die = (message: unknown) => {
-        if ((message as StepReached).step === 'schema written') cpSync(directory, left, { recursive: true });
-      };
-      subscribe(stepChannelName, die);
-      await (await open(directory)).close();
-      unsubscribe(stepChannelName, die);
-      expect(userVersion(left)).toBe(version);
+  it.each(versions)('of version %i is unchanged if the process dies during the migration', async (version) => {
+    const directory = stateOfVersion(version);
+    const left = join(directory, '..', 'left');
+    const die = (message: unknown) => {
+      if ((message as StepReached).step === 'schema written') cpSync(directory, left, { recursive: true });
+    };
+    subscribe(stepChannelName, die);
+    await (await open(directory)).close();
+    unsubscribe(stepChannelName, die);
+    expect(userVersion(left)).toBe(version);
 
-      const { sent } = await killed();
-      await liveOn(left, sent);
-      expect(problemsOf(sent)).toEqual([]);
-      expect(repeatedCount(sent)).toBe(inFlightLines);
-      expect(changedCount(sent)).toBe(0);
-    },
-  );
+    const { sent } = await killed();
+    await liveOn(left, sent);
+    expect(problemsOf(sent)).toEqual([]);
+    expect(repeatedCount(sent)).toBe(inFlightLines);
+    expect(changedCount(sent)).toBe(0);
+  });
 
-  it.each(versions)(
-    'of version %i is refused by commands that only read, and nothing in it is changed',
-    async (version) => {
-      const directory = stateOfVersion(version);
-      const older = expect.objectContaining({
-        code: 'ERR_STATE_OLDER',
-        message: expect.stringContaining(`${version}`),
-      });
-      await expect(openDeliveryReader(directory)).rejects.toThrow(older);
-      await expect(readDeliverySummary(directory)).rejects.toThrow(older);
-      expect(userVersion(directory)).toBe(version);
-    },
-  );
+  it.each(versions)('of version %i is rejected by commands that only read, and is not changed', async (version) => {
+    const directory = stateOfVersion(version);
+    const older = expect.objectContaining({
+      code: 'ERR_STATE_OLDER',
+      message: expect.stringContaining(`${version}`),
+    });
+    await expect(openDeliveryReader(directory)).rejects.toThrow(older);
+    await expect(readDeliverySummary(directory)).rejects.toThrow(older);
+    expect(userVersion(directory)).toBe(version);
+  });
 
   it('that no agent has written to yet does not exist for commands that only read', async () => {
     const directory = temporaryDirectory();
@@ -89,7 +80,7 @@ describe('a state', () => {
     expect(await readDeliverySummary(directory)).toBeUndefined();
   });
 
-  it('of a newer agent is refused, and nothing in it is changed', async () => {
+  it('of a newer agent is rejected, and is not changed', async () => {
     const { directory } = await checkpointed();
     const database = new DatabaseSync(join(directory, 'delivery.db'));
     database.exec('CREATE TABLE of_the_future (name TEXT) STRICT; PRAGMA user_version = 999');
@@ -114,7 +105,7 @@ describe('a state', () => {
     expect(changedCount(sent)).toBe(0);
   });
 
-  it('that was copied with VACUUM INTO beside a running agent is whole', async () => {
+  it('that was copied with VACUUM INTO while an agent was running is complete', async () => {
     const { directory, sent } = await killed();
     const moved = temporaryDirectory();
     const database = new DatabaseSync(join(directory, 'delivery.db'));
@@ -126,7 +117,7 @@ describe('a state', () => {
     expect(changedCount(sent)).toBe(0);
   });
 
-  it('that was copied without its log is an older one: what was settled since is repeated, and nothing lost', async () => {
+  it('that was copied without its write-ahead log is older: what was settled since is repeated, and nothing is lost', async () => {
     const { directory, sent } = await killed();
     for (const name of readdirSync(directory)) if (/-(wal|shm)$/.test(name)) rmSync(join(directory, name));
     await liveOn(directory, sent);
@@ -134,12 +125,12 @@ describe('a state', () => {
     expect(repeatedCount(sent)).toBe(2 * inFlightLines);
   });
 
-  it('that is gone is begun again: all is repeated under the same uids, and nothing lost', async () => {
+  it('that is lost is replaced by a new one: everything is repeated with the same uids, and nothing is lost', async () => {
     const { sent } = await killed();
     const { size } = sent;
     await liveOn(join(temporaryDirectory(), 'new'), sent);
     expect(problemsOf(sent)).toEqual([]);
-    // All but one: a line that ended without a newline then is another one now.
+    // All but one: a line that had no newline then is a different one now.
     expect(repeatedCount(sent)).toBe(size - 1);
   });
 });

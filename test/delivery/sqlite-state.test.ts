@@ -35,7 +35,7 @@ function open(directory: string, logged: object[] = []): Promise<OpenState> {
   return openDeliveryState({ directory, clock: systemClock, logger });
 }
 
-/** Uses a claim of the object, in whatever version nobody has settled. */
+/** Uses a claim of the object, in a version that is not settled. */
 async function claiming<Result>(
   state: DeliveryState,
   use: (claim: Claim) => Result | Promise<Result>,
@@ -71,14 +71,14 @@ function announcement(observedAtMs: number): Announcement {
   return { observedAtMs, lineHashes: Int32Array.of(5, 6), occurrences: Int32Array.of(1) };
 }
 
-/** Writes over the middle of every page but the first, where the schema is. */
+/** Overwrites the middle of every page except the first, which has the schema. */
 function damage(path: string): void {
   const file = openSync(path, 'r+');
   for (let page = 1; page < 8; page++) writeSync(file, Buffer.alloc(4000, 0x5a), 0, 4000, page * 4096);
   closeSync(file);
 }
 
-/** Behind the back of whoever has it open. */
+/** Without the knowledge of the process that has it open. */
 function change(directory: string, sql: string): void {
   const database = new DatabaseSync(join(directory, 'delivery.db'));
   database.exec(sql);
@@ -103,7 +103,7 @@ describe('SqliteState', () => {
       claim.finish(version, position, []);
       await claim.flush(never);
     });
-    expect((await dropBefore('2026-01-31'))?.state?.hasLineHashes).toBe(true); // Of that very date.
+    expect((await dropBefore('2026-01-31'))?.state?.hasLineHashes).toBe(true); // The object has exactly this date.
     expect(await dropBefore('2026-02-01')).toMatchObject({
       state: { hasLineHashes: false, settled: position },
       settledLineHashes: [],
@@ -136,7 +136,7 @@ describe('SqliteState', () => {
     await state.close();
   });
 
-  it('marks the occurrence of each line that is not the first of its kind', async () => {
+  it('stores the occurrence of each line that is a repetition', async () => {
     const directory = temporaryDirectory();
     const state = await open(directory);
     const announcements = [
@@ -151,7 +151,7 @@ describe('SqliteState', () => {
     await state.close();
   });
 
-  it('looks at no object but those that a change is about, however many there are', async () => {
+  it('reads no objects other than those that a change concerns, however many there are', async () => {
     const directory = temporaryDirectory();
     await (await open(directory)).close();
     const database = new DatabaseSync(join(directory, 'delivery.db'));
@@ -169,7 +169,7 @@ describe('SqliteState', () => {
     database.close();
   });
 
-  it('lets one process use a state directory, and the next as soon as the first is gone', async () => {
+  it('lets one process use a state directory, and the next one as soon as the first has exited', async () => {
     const directory = temporaryDirectory();
     const state = await open(directory);
     await expect(open(directory)).rejects.toMatchObject({ code: 'ERR_STATE_LOCKED' });
@@ -177,7 +177,7 @@ describe('SqliteState', () => {
     await (await open(directory)).close();
   });
 
-  it('keeps its secret and the day on which it began', async () => {
+  it('keeps its secret and its creation date', async () => {
     const directory = temporaryDirectory();
     const first = await open(directory);
     await first.close();
@@ -187,7 +187,7 @@ describe('SqliteState', () => {
     await second.close();
   });
 
-  it('moves a file that is no database aside, says so, and begins again', async () => {
+  it('moves a file that is not a database aside, logs that, and creates a new state', async () => {
     const directory = temporaryDirectory();
     await (await open(directory)).close();
     const file = openSync(join(directory, 'delivery.db'), 'r+');
@@ -201,7 +201,7 @@ describe('SqliteState', () => {
     await state.close();
   });
 
-  it('says what to do when there is no room for a new one after a damaged one was moved aside', async () => {
+  it('says what to do if there is no space for a new database after a damaged one was moved aside', async () => {
     const directory = temporaryDirectory();
     const path = join(directory, 'delivery.db');
     writeFileSync(path, 'this is no database\n'.repeat(500));
@@ -217,7 +217,7 @@ describe('SqliteState', () => {
     await (await openDeliveryState(options)).close();
   });
 
-  it('notices damage while it runs, and moves the database aside when it is closed', async () => {
+  it('detects damage at run time, and moves the database aside when it is closed', async () => {
     const directory = temporaryDirectory();
     const before = await open(directory);
     await claiming(before, async (claim) => {
@@ -236,7 +236,7 @@ describe('SqliteState', () => {
     await (await open(directory)).close();
   });
 
-  it('explains a state directory that cannot be made', async () => {
+  it('explains that a state directory cannot be created', async () => {
     const file = join(temporaryDirectory(), 'file');
     writeFileSync(file, '');
     for (const place of [join(file, 'state'), '/proc/no-such-place/state']) {
@@ -251,7 +251,7 @@ describe('SqliteState', () => {
     const directory = temporaryDirectory();
     const state = await open(directory);
     const other = new DatabaseSync(join(directory, 'delivery.db'));
-    other.exec('BEGIN IMMEDIATE'); // Another writer stands for a disk that refuses.
+    other.exec('BEGIN IMMEDIATE'); // Another writer simulates a disk that cannot be written.
     await claiming(state, async (claim) => {
       claim.settle(settlement);
       const stop = new AbortController();
@@ -267,11 +267,11 @@ describe('SqliteState', () => {
   });
 
   it.each([
-    { what: 'hash of a line', rots: "UPDATE line_hashes SET hashes = x'0000000000000000'" },
-    { what: 'time of an announcement', rots: 'UPDATE announcement SET observed_at_ms = 7' },
-    { what: 'occurrence of an announced line', rots: "UPDATE announcement SET occurrences = x'02000000'" },
-    { what: 'day on which it began', rots: "UPDATE meta SET value = x'31' WHERE name = 'created_on'" },
-  ])('whose $what rots is believed neither by the agent nor by who only looks', async ({ rots }) => {
+    { what: 'line hash', damage: "UPDATE line_hashes SET hashes = x'0000000000000000'" },
+    { what: 'time of an announcement', damage: 'UPDATE announcement SET observed_at_ms = 7' },
+    { what: 'occurrence of an announced line', damage: "UPDATE announcement SET occurrences = x'02000000'" },
+    { what: 'creation date', damage: "UPDATE meta SET value = x'31' WHERE name = 'created_on'" },
+  ])('with a damaged $what is trusted neither by the agent nor by a reader', async ({ damage }) => {
     const directory = temporaryDirectory();
     const state = await open(directory);
     await claiming(state, async (claim) => {
@@ -281,7 +281,7 @@ describe('SqliteState', () => {
     });
     await state.close();
     expect(await readAll(directory)).toMatchObject({ announcements: [announcement(6)], settledLineHashes: [{}] });
-    change(directory, rots);
+    change(directory, damage);
     const damaged = expect.objectContaining({ code: 'ERR_STATE_DAMAGED' });
     await expect(readAll(directory)).rejects.toThrow(damaged);
     const logged: object[] = [];
@@ -291,7 +291,7 @@ describe('SqliteState', () => {
     expect(logged).toEqual([expect.objectContaining({ err: damaged })]);
   });
 
-  it('whose last event of a workspace rots is damaged, and no later event hides that', async () => {
+  it('with a damaged last event of a workspace is reported as damaged, and no later event hides that', async () => {
     const directory = temporaryDirectory();
     const state = await open(directory);
     await claiming(state, async (claim) => {
@@ -359,7 +359,7 @@ describe('SqliteState', () => {
     await state.close();
   });
 
-  it('sums up the newest dates alone, whether their line hashes are there or not', async () => {
+  it('summarises only the newest dates, with or without their line hashes', async () => {
     const directory = temporaryDirectory();
     const state = await open(directory);
     const datesOf = async () => (await readNewestPartitions(directory, 14)).map(({ date }) => date);

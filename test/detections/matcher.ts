@@ -9,7 +9,7 @@ import { attributeOf, type MappingTables } from '../../src/detections/fields.ts'
 import type { DetectionRule } from '../../src/detections/rule.ts';
 import { windowOf } from '../../src/detections/windows.ts';
 import { goldenLines, goldenRecords } from '../../src/mapping/golden.ts';
-import { createMapper } from '../../src/mapping/line-mapper.ts';
+import { createMapper } from '../../src/mapping/index.ts';
 
 /** A mapped record, as both backends hold it: a value or several by the name of the attribute. */
 export interface MappedRecord {

@@ -1,5 +1,5 @@
 /**
- * The alert rules and the runbook: what they speak of has to be there.
+ * Everything that the alert rules and the runbook refer to must exist.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -23,7 +23,7 @@ const labels = [...observedInstruments, ...histograms].flatMap(({ attributes }) 
 );
 
 describe.each(rules)('$alert', ({ alert, expr, annotations }) => {
-  it('asks for metrics, labels and codes that exist', () => {
+  it('refers to metrics, labels and codes that exist', () => {
     const metrics = expr.match(/\b(?:databricks_audit|process|http_client)_\w+(?=[\s[){]|$)/g) ?? [];
     const selected = [...expr.matchAll(/(\w+)(?:=~?|!=)"([^"]*)"/g)];
     const named = new Set([...labels, ...selected.map(([, label = '']) => label)]);
@@ -34,14 +34,14 @@ describe.each(rules)('$alert', ({ alert, expr, annotations }) => {
     expect(codes.filter((code) => !errorCodes.some((known) => known === code))).toEqual([]);
   });
 
-  it('has its section in the runbook, which says what it means, what to look at and what to do', () => {
+  it('has a section in the runbook that says what it means, what to look at and what to do', () => {
     expect(annotations.runbook).toBe(`docs/runbook.md#${alert.toLowerCase()}`);
     const section = runbook.split(/^### /m).find((text) => text.startsWith(`${alert}\n`));
     for (const part of ['**Means**', '**Look at**', '**Do**']) expect(section).toContain(part);
   });
 });
 
-test('the runbook has no section for an alert that does not exist, and a line for every code', () => {
+test('the runbook has no section for an unknown alert, and a row for every code', () => {
   const sections = [...runbook.matchAll(/^### (\w+)$/gm)].map(([, name]) => name);
   expect(sections).toEqual(rules.map(({ alert }) => alert));
   const codes = [...runbook.matchAll(/^\| \[(ERR_\w+)\]\(errors\.md#(\w+)\)/gm)];
@@ -53,7 +53,7 @@ test('the runbook has no section for an alert that does not exist, and a line fo
 
 const promtool = spawnSync('promtool', ['--version']);
 
-test.skipIf(promtool.error !== undefined)('promtool finds no fault in the rules', () => {
+test.skipIf(promtool.error !== undefined)('promtool accepts the rules', () => {
   const { stdout, stderr, status } = spawnSync('promtool', ['check', 'rules', rulesPath], { encoding: 'utf8' });
   expect({ status, output: stdout + stderr }).toMatchObject({ status: 0 });
 });

@@ -23,7 +23,7 @@ const projects = z
   .parse(vitestConfig.test?.projects)
   .map(({ test: { name, include, exclude } }) => ({ name, files: globSync(include, { cwd: root, exclude }) }));
 
-test('every test file is run by one half only', () => {
+test('every test file belongs to exactly one half', () => {
   const files = globSync('**/*.test.ts', { cwd: root, exclude: ['node_modules', 'dist'] });
   expect(files.length).toBeGreaterThan(80);
   const misplaced = files
@@ -35,7 +35,7 @@ test('every test file is run by one half only', () => {
   expect(misplaced).toEqual([]);
 });
 
-test('npm test runs what is outside test/proof, and each folder of test/proof is a part with tests', () => {
+test('npm test runs everything outside test/proof, and each folder of test/proof is a part with tests', () => {
   expect(projects.map(({ name }) => name)).toEqual(['fast', ...partNames]);
   const folders = readdirSync(`${root}test/proof`, { withFileTypes: true }).filter((entry) => entry.isDirectory());
   expect(folders.map(({ name }) => name).toSorted()).toEqual(partNames.toSorted());

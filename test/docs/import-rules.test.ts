@@ -1,6 +1,6 @@
 /**
- * The check of the import levels has to be able to fail: a parser that does not know the syntax sees no module at all and
- * reports success.
+ * The check of the import levels must be able to fail: a parser that does not know the syntax finds no modules and reports
+ * success.
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(directory, { recursive: true }));
 
-/** A small tree that keeps every rule. */
+/** A small tree that follows every rule. */
 const orderly = {
   'src/cli.ts': ['./commands/run.ts'],
   'src/commands/run.ts': ['../agent/agent.ts', '../config/index.ts', '../tools/preview.ts'],
@@ -56,7 +56,7 @@ const orderly = {
 };
 
 describe('npm run imports', () => {
-  test('passes a tree that keeps the levels, and has seen all of it', () => {
+  test('passes a tree that follows the rules, and has read all of it', () => {
     const { exitCode, output } = cruise(orderly);
     expect(output).toContain(`${Object.keys(orderly).length} modules`);
     expect(exitCode).toBe(0);
@@ -115,13 +115,13 @@ describe('npm run imports', () => {
     ],
     [
       'the agent that imports a command',
-      'level-5-the-agent-does-not-import-what-stands-above-it',
+      'level-5-the-agent-does-not-import-tools-or-commands',
       'src/agent/wiring.ts',
       '../commands/run.ts',
     ],
     [
       'a tool that imports a command',
-      'level-6-tools-do-not-import-what-stands-above-them',
+      'level-6-tools-do-not-import-commands',
       'src/tools/preview.ts',
       '../commands/run.ts',
     ],
@@ -157,7 +157,7 @@ function importsOf(path: string): readonly string[] {
 function cruise(tree: Readonly<Record<string, readonly string[]>>): { exitCode: number | null; output: string } {
   for (const [path, imports] of Object.entries(tree)) {
     mkdirSync(dirname(join(directory, path)), { recursive: true });
-    // Types only, as most imports of contracts are: those count as well.
+    // Type-only imports count as well: most imports of contracts are of this kind.
     const lines = imports.map((target, index) => `import type { name as name${index} } from '${target}';\n`);
     writeFileSync(join(directory, path), `${lines.join('')}export const name = 1;\n`);
   }

@@ -1,5 +1,5 @@
 /**
- * What the documents point to and tell people to type has to be there.
+ * Everything that the documents link to, and every command that they show, must exist.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, globSync, readFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const documents = globSync(['*.md', 'docs/**/*.md'], { cwd: root });
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 
-test('there are documents to look at', () => {
+test('there are documents to check', () => {
   expect(documents).toEqual(
     expect.arrayContaining(['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs/delivery.md']),
   );
@@ -28,12 +28,12 @@ describe.each(documents)('%s', (document) => {
   });
 
   test('names only environment variables that exist', () => {
-    // A name that ends with an underscore is the beginning of several (`OTEL_EXPORTER_OTLP_*`).
+    // A name that ends with an underscore is a prefix (`OTEL_EXPORTER_OTLP_*`).
     const names = [...text.matchAll(/\b(?:DATABRICKS_AUDIT|OTEL)_[A-Z_]*[A-Z]\b(?![_*])/g)].map(([name]) => name);
     expect(names.filter((name) => !(name in variables))).toEqual([]);
   });
 
-  test('tells people to type commands that exist', () => {
+  test('shows only commands that exist', () => {
     for (const block of shellBlocksOf(text)) {
       for (const [, script = ''] of block.matchAll(/\bnpm run ([\w:-]+)/g)) expect(scripts).toContain(script);
       for (const [script] of block.matchAll(/(?<=\bnpm )(?:start|test)\b/g)) expect(scripts).toContain(script);
@@ -78,7 +78,7 @@ function leadsSomewhere(document: string, target: string): boolean {
   return heading === undefined || anchorsOf(read(file)).includes(heading);
 }
 
-/** As GitHub makes them: lower case, no punctuation, hyphens for spaces. */
+/** As GitHub generates them: lower case, no punctuation, hyphens for spaces. */
 function anchorsOf(markdown: string): readonly string[] {
   return [...markdown.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
     title

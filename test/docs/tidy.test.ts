@@ -1,5 +1,5 @@
 /**
- * House rules that no linter knows.
+ * House rules that no linter checks.
  */
 import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -12,16 +12,16 @@ const files = globSync('src/**/*.ts', { cwd: root }).map((path) => ({
 }));
 const linesMax = 400;
 
-/** Where the real time or chance is read, and why not from a clock that was passed in. */
+/** The files that read the real time or randomness instead of an injected clock, and why. */
 const readsTheRealTime: Readonly<Record<string, string>> = {
-  'src/runtime/clock.ts': 'is the clock',
-  'src/tools/preview.ts': 'standard input has no modification time, and nothing of a preview is sent',
+  'src/runtime/clock.ts': 'is the real clock',
+  'src/tools/preview.ts': 'standard input has no modification time, and a preview is not sent',
 };
 
-test('there are files to look at', () => expect(files.length).toBeGreaterThan(50));
+test('there are files to check', () => expect(files.length).toBeGreaterThan(50));
 
 describe('every file in src', () => {
-  test('opens with what it is for, unless it does nothing but pass on exports', () => {
+  test('starts with a comment about its purpose, unless it only re-exports', () => {
     const opening = /^(#!.*\n)?\/(\*\*|\/) ?/;
     const onlyExports = /^(export [^;]+ from '[^']+';\n)+$/;
     expect(pathsOf(({ text }) => !opening.test(text) && !onlyExports.test(text))).toEqual([]);
@@ -31,11 +31,11 @@ describe('every file in src', () => {
     expect(pathsOf(({ text }) => text.split('\n').length - 1 > linesMax)).toEqual([]);
   });
 
-  test('has nothing put off in it', () => {
+  test('has no TODO or the like', () => {
     expect(pathsOf(({ text }) => /\b(TODO|FIXME|XXX|HACK)\b/.test(text))).toEqual([]);
   });
 
-  test('takes time and chance from the clock that it was given', () => {
+  test('takes time and randomness from an injected clock', () => {
     const reads = /\b(Date\.now|Math\.random)\(|new Date\(\)/;
     expect(pathsOf(({ text }) => reads.test(text))).toEqual(Object.keys(readsTheRealTime).sort());
   });

@@ -6,11 +6,11 @@ import { jsonOptions, never, optionsOf, receiver } from './fixtures.ts';
 
 const probe = (url: string) => probeCollector(optionsOf({ OTEL_EXPORTER_OTLP_ENDPOINT: url }), never, systemClock);
 
-test('a collector that takes an empty request is fine, in both encodings, and stores nothing', async () => {
+test('a collector that accepts an empty request is ok, in both encodings, and stores nothing', async () => {
   const collector = await receiver();
   const expected = {
     status: 'ok',
-    message: `${collector.url}/v1/logs takes OTLP logs`,
+    message: `${collector.url}/v1/logs accepts OTLP logs`,
     hint: undefined,
     clockAheadMs: expect.any(Number),
   };
@@ -21,13 +21,13 @@ test('a collector that takes an empty request is fine, in both encodings, and st
 });
 
 test.each<[string, Answer, string, RegExp, RegExp | undefined]>([
-  ['Loki', answers.status(422, 'no log records'), 'ok', /refuses an empty request \(HTTP 422: no log/, undefined],
+  ['Loki', answers.status(422, 'no log records'), 'ok', /rejects an empty request \(HTTP 422: no log/, undefined],
   ['a wrong path', answers.plain(404, '404 page not found'), 'failed', /HTTP 404: 404 page/, /\/otlp\/v1\/logs/],
   ['a missing token', answers.plain(401, 'no org id'), 'failed', /HTTP 401: no org id/, /_HEADERS/],
-  ['a refused token', answers.plain(403, ''), 'failed', /HTTP 403$/, /_HEADERS/],
-  ['an overload', answers.status(503, 'starting'), 'failed', /HTTP 503: starting/, /logs of the collector/],
-  ['a cut connection', answers.cut(), 'failed', /could not be reached/, /collector runs/],
-])('%s is told with what to do', async (_, answer, status, message, hint) => {
+  ['a rejected token', answers.plain(403, ''), 'failed', /HTTP 403$/, /_HEADERS/],
+  ['an overload', answers.status(503, 'starting'), 'failed', /HTTP 503: starting/, /collector's log/],
+  ['a cut connection', answers.cut(), 'failed', /could not be reached/, /collector is running/],
+])('%s is reported, with a hint if there is something to do', async (_, answer, status, message, hint) => {
   const collector = await receiver();
   collector.answerNext(answer);
   const result = await probe(collector.url);
@@ -37,13 +37,13 @@ test.each<[string, Answer, string, RegExp, RegExp | undefined]>([
   else expect(result.hint).toMatch(hint);
 });
 
-test('a wrong path of a real receiver is found', async () => {
+test('a wrong path of a real receiver is detected', async () => {
   const collector = await receiver({ path: '/otlp/v1/logs' });
   expect((await probe(collector.url)).status).toBe('failed');
   expect((await probe(`${collector.url}/otlp`)).status).toBe('ok');
 });
 
-test('nobody there is told with the address', async () => {
+test('an unreachable collector is reported with its address', async () => {
   const collector = await receiver();
   await collector.close();
   const result = await probe(collector.url);

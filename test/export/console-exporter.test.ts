@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { createConsoleExporter } from '../../src/export/index.ts';
 import { batchOf, lines, manyLines, never, toJsonLine } from './fixtures.ts';
 
-test('writes one line of OTLP/JSON a record', async () => {
+test('writes one line of OTLP/JSON per record', async () => {
   const output = new PassThrough();
   const exporter = createConsoleExporter(output);
   const end = await exporter.export(batchOf(lines('a', 'b')), never);
@@ -16,7 +16,7 @@ test('writes one line of OTLP/JSON a record', async () => {
   );
 });
 
-test('accepts nothing before the stream has taken it', async () => {
+test('accepts nothing before the stream has accepted it', async () => {
   const taken: (() => void)[] = [];
   const output = new Writable({ write: (_chunk, _encoding, done) => void taken.push(done) });
   const exporter = createConsoleExporter(output);
@@ -31,7 +31,7 @@ test('accepts nothing before the stream has taken it', async () => {
   await all[1];
 });
 
-test('a reader that went away is told as an error with a hint, and does not end the process', async () => {
+test('a reader that has exited is reported as an error with a hint, and does not end the process', async () => {
   const broken = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' });
   const output = new Writable({ write: (_chunk, _encoding, done) => done(broken) });
   const exporter = createConsoleExporter(output);
@@ -42,7 +42,7 @@ test('a reader that went away is told as an error with a hint, and does not end 
   });
 });
 
-test('the signal ends the wait for a reader that reads no more', async () => {
+test('the signal ends the wait for a reader that no longer reads', async () => {
   const output = new Writable({ write() {} });
   const exporter = createConsoleExporter(output);
   const stop = new AbortController();

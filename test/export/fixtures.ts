@@ -1,5 +1,5 @@
 /**
- * What the tests of the export share: lines and batches of them, two encoders, a clock that leaps, a logger that remembers.
+ * Shared by the tests of the export: lines and batches of them, two encoders, a clock that jumps, a logger that records.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ export async function receiver(options: OtlpReceiverOptions = {}): Promise<OtlpR
   return started;
 }
 
-/** The options that an environment gives. */
+/** The options that result from an environment. */
 export function optionsOf(environment: Record<string, string>): OtlpOptions {
   return resolveExportOptions(z.object(exportOptions).parse(environment));
 }
@@ -102,11 +102,11 @@ export function http(code: number): ResponseCode {
 export interface LeapingClock extends Clock {
   timeMs: number;
   readonly sleepsMs: number[];
-  /** Called in each sleep, once its time has gone by. */
+  /** Called at the end of each sleep. */
   onSleep: ((sleepCount: number) => void) | undefined;
 }
 
-/** Time goes by in sleeps only, and at once. Chance always gives the longest backoff. */
+/** Time passes only in sleeps, which return at once. Randomness always gives the longest backoff. */
 export function leapingClock(startMs = Date.parse('2026-01-31T12:00:00Z')): LeapingClock {
   const clock: LeapingClock = {
     timeMs: startMs,

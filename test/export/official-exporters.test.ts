@@ -1,6 +1,6 @@
 /**
- * The receiver of these tests against the official exporters: what it stores is what they were given, so what our exporter is
- * tested against is OTLP and not our own idea of it.
+ * The receiver of these tests against the official exporters. It stores what they were given, so our exporter is tested against
+ * OTLP and not against our own interpretation of it.
  */
 import { OTLPLogExporter as JsonExporter } from '@opentelemetry/exporter-logs-otlp-http';
 import { OTLPLogExporter as ProtobufExporter } from '@opentelemetry/exporter-logs-otlp-proto';
@@ -23,7 +23,7 @@ const exporters = [
   ['JSON', JsonExporter],
 ] as const;
 
-test.each(exporters)('what the official exporter sends as %s is stored as it was', async (_, Exporter) => {
+test.each(exporters)('what the official exporter sends as %s is stored unchanged', async (_, Exporter) => {
   const collector = await receiver();
   const exporter = new Exporter({ url: `${collector.url}/v1/logs`, compression: CompressionAlgorithm.GZIP });
   await exportWith(exporter, records());
@@ -40,7 +40,7 @@ test.each(exporters)('what the official exporter sends as %s is stored as it was
   expect(plainAttributes(stored?.record.attributes ?? [])).toMatchObject({ 'log.record.uid': 'uid-0', ok: true });
 });
 
-test.each(exporters)('the official exporter for %s takes a refusal for what it is', async (_, Exporter) => {
+test.each(exporters)('the official exporter for %s recognises a rejection', async (_, Exporter) => {
   const collector = await receiver();
   collector.answerNext(answers.status(400, 'line too long'));
   const exporter = new Exporter({ url: `${collector.url}/v1/logs` });

@@ -8,7 +8,7 @@ function problemsOf(environment: Record<string, string>): Record<string, string>
   return Object.fromEntries((result.error?.issues ?? []).map(({ path, message }) => [path.join('.'), message]));
 }
 
-test('without any variable the defaults of the specification hold', () => {
+test('without any variable, the defaults of the specification apply', () => {
   expect(optionsOf({})).toEqual({
     url: 'http://localhost:4318/v1/logs',
     headers: {},
@@ -22,7 +22,7 @@ test('without any variable the defaults of the specification hold', () => {
   });
 });
 
-test('an empty value is as good as none', () => {
+test('an empty value counts as unset', () => {
   const empty = Object.fromEntries(Object.keys(exportOptions).map((name) => [name, ' ']));
   expect(optionsOf(empty)).toEqual(optionsOf({}));
 });
@@ -32,11 +32,11 @@ test.each([
   ['http://collector:4318/', 'http://collector:4318/v1/logs'],
   ['https://loki.example/otlp', 'https://loki.example/otlp/v1/logs'],
   ['https://x.example/a/?key=1', 'https://x.example/a/v1/logs?key=1'],
-])('the base URL %s leads to %s', (endpoint, url) => {
+])('the base URL %s becomes %s', (endpoint, url) => {
   expect(optionsOf({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }).url).toBe(url);
 });
 
-test('the URL for logs is used as it is and wins', () => {
+test('the URL for logs is used unchanged and takes precedence', () => {
   const options = optionsOf({
     OTEL_EXPORTER_OTLP_ENDPOINT: 'http://a:4318',
     OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'http://b:4318/custom',
@@ -44,7 +44,7 @@ test('the URL for logs is used as it is and wins', () => {
   expect(options.url).toBe('http://b:4318/custom');
 });
 
-test('every form for logs wins over the general one, and headers are merged', () => {
+test('every _LOGS_ variable takes precedence over the general one, and headers are merged', () => {
   const options = optionsOf({
     OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
     OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: 'http/protobuf',
@@ -86,14 +86,14 @@ describe('headers', () => {
     ['a=s3cret%', 'percent-encoded value for header a'],
     ['a=s3cret%0d%0aevil:1', 'without control characters'],
     ['Transfer-Encoding=s3cret', 'expected no header transfer-encoding'],
-  ])('%s is a mistake, told without its value', (text, problem) => {
+  ])('%s is a mistake, reported without its value', (text, problem) => {
     const message = problemsOf({ OTEL_EXPORTER_OTLP_HEADERS: text }).OTEL_EXPORTER_OTLP_HEADERS;
     expect(message).toContain(problem);
     expect(message).not.toContain('s3cret');
   });
 });
 
-test('every mistake is told at once, with what was expected', () => {
+test('all mistakes are reported at once, with what was expected', () => {
   const problems = problemsOf({
     OTEL_LOGS_EXPORTER: 'stdout',
     OTEL_EXPORTER_OTLP_ENDPOINT: 'localhost:4318',
@@ -118,6 +118,6 @@ test('every mistake is told at once, with what was expected', () => {
   });
 });
 
-test('every variable is described for the table of the documentation', () => {
+test('every variable has a description for the documentation', () => {
   for (const [name, schema] of Object.entries(exportOptions)) expect(schema.description, name).toMatch(/\.$/);
 });

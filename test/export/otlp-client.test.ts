@@ -39,7 +39,7 @@ function errorOf(outcome: ExportOutcome) {
 }
 
 describe('the request', () => {
-  test('goes out as protobuf with exactly the content type that Loki takes', async () => {
+  test('is sent as protobuf with exactly the content type that Loki accepts', async () => {
     const collector = await receiver();
     const options = optionsOf({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
     const outcome = await client(options).send(encodeProtobuf(manyLines(2)), never);
@@ -52,7 +52,7 @@ describe('the request', () => {
     expect(collector.requests[0]?.headers['content-encoding']).toBeUndefined();
   });
 
-  test('goes out as JSON, compressed, with the configured headers', async () => {
+  test('is sent as JSON, compressed, with the configured headers', async () => {
     const collector = await receiver();
     const headers = { authorization: 'Bearer s3cret', 'content-type': 'text/plain' };
     const options = jsonOptions(collector.url, {
@@ -70,7 +70,7 @@ describe('the request', () => {
     });
   });
 
-  test.each(['gzip', 'zstd'] as const)('goes out as protobuf, compressed with %s', async (compression) => {
+  test.each(['gzip', 'zstd'] as const)('is sent as protobuf, compressed with %s', async (compression) => {
     const collector = await receiver();
     const options = optionsOf({
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
@@ -81,7 +81,7 @@ describe('the request', () => {
     expect(collector.requests[0]?.headers['content-encoding']).toBe(compression);
   });
 
-  test('of the same records is the same, record by record, in a larger and in a smaller request', async () => {
+  test('has the same bytes for the same record, in a larger and in a smaller request', async () => {
     const collector = await receiver();
     const sender = client(optionsOf({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }));
     await sender.send(encodeProtobuf(manyLines(3)), never);
@@ -90,7 +90,7 @@ describe('the request', () => {
     expect(collector.accepted[3]?.json).toBe(collector.accepted[1]?.json);
   });
 
-  test('is cut off by the signal, whose reason comes back', async () => {
+  test('is aborted by the signal, with its reason', async () => {
     const collector = await receiver();
     collector.answerNext(answers.hang());
     const stop = new AbortController();
@@ -101,7 +101,7 @@ describe('the request', () => {
   });
 });
 
-describe('the answer', () => {
+describe('the response', () => {
   test.each([
     [answers.accept(), { status: 'accepted', response: http(200), warning: undefined }],
     [answers.accept('slow down, please'), { status: 'accepted', response: http(200), warning: 'slow down, please' }],
@@ -121,7 +121,7 @@ describe('the answer', () => {
     expect(await client(protobuf).send(encodeProtobuf(manyLines(2)), never)).toEqual(expected);
   });
 
-  test.each([408, 425, 429, 502, 503, 504])('%i is tried again', async (status) => {
+  test.each([408, 425, 429, 502, 503, 504])('%i is retried', async (status) => {
     const collector = await receiver();
     collector.answerNext(answers.status(status, 'busy'));
     const outcome = await client(jsonOptions(collector.url)).send(body, never);
@@ -134,7 +134,7 @@ describe('the answer', () => {
     expect(errorOf(outcome).message).toBe(`${collector.url}/v1/logs answered HTTP ${status}: busy`);
   });
 
-  test.each([500, 501, 505, 507])('%i never drops audit data: it is tried again, slowly', async (status) => {
+  test.each([500, 501, 505, 507])('%i never drops audit data: it is retried, slowly', async (status) => {
     const collector = await receiver();
     collector.answerNext(answers.status(status, 'panic'));
     const outcome = await client(jsonOptions(collector.url)).send(body, never);
@@ -155,13 +155,13 @@ describe('the answer', () => {
 
   test.each([
     [401, 'OTEL_EXPORTER_OTLP_HEADERS'],
-    [402, 'Check endpoint'],
+    [402, 'Check the endpoint'],
     [403, 'OTEL_EXPORTER_OTLP_HEADERS'],
     [404, '/otlp/v1/logs'],
     [405, '/v1/logs'],
     [407, 'NO_PROXY'],
     [415, 'OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf'],
-  ])('%i is a setting that a person has to change, and says which', async (status, hint) => {
+  ])('%i requires a person to change a setting, and names it', async (status, hint) => {
     const collector = await receiver();
     collector.answerNext(answers.plain(status, 'no'));
     const outcome = await client(jsonOptions(collector.url)).send(body, never);
@@ -169,7 +169,7 @@ describe('the answer', () => {
     expect(errorOf(outcome)).toMatchObject({ code: 'ERR_EXPORT_MISCONFIGURED', hint: expect.stringContaining(hint) });
   });
 
-  test('a redirect is not followed, but named', async () => {
+  test('a redirect is reported, but not followed', async () => {
     const collector = await receiver();
     collector.answerNext(answers.plain(308, '', { location: 'https://logs.example.com/v1/logs' }));
     const outcome = await client(jsonOptions(collector.url)).send(body, never);
@@ -178,7 +178,7 @@ describe('the answer', () => {
     expect(collector.accepted).toEqual([]);
   });
 
-  test('a web page with status 200 is no acceptance', async () => {
+  test('a web page with status 200 is not an acceptance', async () => {
     const collector = await receiver();
     collector.answerNext(answers.plain(200, '<html>Welcome</html>', { 'content-type': 'text/html; charset=utf-8' }));
     const outcome = await client(jsonOptions(collector.url)).send(body, never);
@@ -186,7 +186,7 @@ describe('the answer', () => {
     expect(errorOf(outcome).hint).toContain('web page');
   });
 
-  test('a 400 for plain HTTP on a TLS port says nothing about the records', async () => {
+  test('a 400 for plain HTTP on a TLS port is no verdict on the records', async () => {
     const collector = await receiver();
     collector.answerNext(answers.plain(400, 'Client sent an HTTP request to an HTTPS server.\n'));
     const outcome = await client(jsonOptions(collector.url)).send(body, never);
@@ -201,13 +201,13 @@ describe('the answer', () => {
     ['application/json', 'null'],
     ['application/json', '{"partialSuccess":{"rejectedLogRecords":"0"}}'],
     ['text/plain', '\u0000\u0001'],
-  ])('a 200 with %s %j instead of a response is an acceptance all the same', async (contentType, answer) => {
+  ])('a 200 with %s %j instead of an OTLP response is still an acceptance', async (contentType, answer) => {
     const collector = await receiver();
     collector.answerNext(answers.acceptWith(answer, contentType));
     expect((await client(jsonOptions(collector.url)).send(body, never)).status).toBe('accepted');
   });
 
-  test('a body beyond 4 MiB is not read to its end', async () => {
+  test('a body is read up to 4 MiB', async () => {
     const collector = await receiver();
     collector.answerNext(answers.plain(503, 'x'.repeat(16 * 1024 * 1024)));
     const outcome = await client(jsonOptions(collector.url)).send(body, never);
@@ -215,7 +215,7 @@ describe('the answer', () => {
     expect(errorOf(outcome).message.length).toBeLessThan(700);
   });
 
-  test("a server's words cannot move the cursor", async () => {
+  test("a server's message cannot move the cursor", async () => {
     const collector = await receiver();
     collector.answerNext(answers.plain(503, 'bad\u001b[2Jline\r\nnext\u202e'));
     const outcome = await client(jsonOptions(collector.url)).send(body, never);
@@ -237,15 +237,15 @@ describe('the connection', () => {
     expect(errorOf(outcome).code).toBe('ERR_EXPORT_UNAVAILABLE');
   });
 
-  test('that brings no answer ends after the timeout', async () => {
+  test('that brings no response ends after the timeout', async () => {
     const collector = await receiver();
     collector.answerNext(answers.hang());
     const outcome = await client(jsonOptions(collector.url, { requestTimeoutMs: 1_000 })).send(body, never);
     expect(outcome).toMatchObject({ status: 'unavailable', requestSeen: true });
-    expect(errorOf(outcome).message).toContain('no answer in 1000 ms');
+    expect(errorOf(outcome).message).toContain('no response within 1000 ms');
   });
 
-  test('that is refused was not seen by the server, and the message says what was tried', async () => {
+  test('that is refused did not reach the server, and the message says what was tried', async () => {
     const collector = await receiver();
     await collector.close();
     const outcome = await client(jsonOptions(`http://localhost:${collector.port}`)).send(body, never);
@@ -255,12 +255,12 @@ describe('the connection', () => {
     );
   });
 
-  test('to the gRPC port brings the hint about port 4318', async () => {
+  test('to the gRPC port has a hint about port 4318', async () => {
     const outcome = await client(jsonOptions('http://127.0.0.1:4317')).send(body, never);
     expect(errorOf(outcome).hint).toContain('4318');
   });
 
-  test('to a name that does not exist is tried again', async () => {
+  test('to a name that does not exist is retried', async () => {
     const outcome = await client(jsonOptions('http://collector.invalid:4318')).send(body, never);
     expect(outcome).toMatchObject({ status: 'unavailable', requestSeen: false });
   });
@@ -279,7 +279,7 @@ describe('the connection', () => {
     }
   });
 
-  test('goes through the proxy of the environment, except to the loopback', async () => {
+  test('goes through the proxy of the environment, except to loopback', async () => {
     const collector = await receiver();
     const { port, targets } = await forwardingProxy(collector.port);
     vi.stubEnv('HTTP_PROXY', `http://127.0.0.1:${port}`);
@@ -295,7 +295,7 @@ describe('the connection', () => {
 describe('TLS', () => {
   const tls = { cert: pem('server.pem'), key: pem('server-key.pem') };
 
-  test('works with an own authority', async () => {
+  test('works with a custom CA', async () => {
     const collector = await receiver({ tls });
     const options = optionsOf({
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
@@ -304,21 +304,21 @@ describe('TLS', () => {
     expect((await client(options).send(encodeProtobuf(manyLines(1)), never)).status).toBe('accepted');
   });
 
-  test('with an unknown authority is a setting to change', async () => {
+  test('with an unknown CA is a setting to change', async () => {
     const collector = await receiver({ tls });
     const outcome = await client(jsonOptions(collector.url)).send(body, never);
     expect(outcome.status).toBe('misconfigured');
     expect(errorOf(outcome).hint).toContain('OTEL_EXPORTER_OTLP_CERTIFICATE');
   });
 
-  test('on a port that speaks plain HTTP is a setting to change', async () => {
+  test('on a plain HTTP port is a setting to change', async () => {
     const collector = await receiver();
     const outcome = await client(jsonOptions(collector.url.replace('http:', 'https:'))).send(body, never);
     expect(outcome.status).toBe('misconfigured');
     expect(errorOf(outcome).hint).toContain('http://');
   });
 
-  test('shows a client certificate, and without one says what to set', async () => {
+  test('sends a client certificate, and without one says what to set', async () => {
     const collector = await receiver({ tls: { ...tls, clientCa: pem('ca.pem') } });
     const environment = {
       OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: `${collector.url}/v1/logs`,
@@ -334,10 +334,10 @@ describe('TLS', () => {
     expect((await client(withCertificate).send(encodeProtobuf(manyLines(1)), never)).status).toBe('accepted');
   });
 
-  describe('with files that are replaced meanwhile', () => {
+  describe('with files that are replaced at run time', () => {
     const clientTls = { ...tls, clientCa: pem('ca.pem') };
 
-    /** Files of their own, and a client that is to use them. */
+    /** Separate files, and a client that uses them. */
     function setUp(url: string, names: { ca: string; certificate: string; key: string }) {
       const directory = temporaryDirectory();
       const files = { ca: join(directory, 'ca'), certificate: join(directory, 'crt'), key: join(directory, 'key') };
@@ -354,7 +354,7 @@ describe('TLS', () => {
       return { files, replace, send: () => sender.send(encodeProtobuf(manyLines(1)), never) };
     }
 
-    test('takes the new authority without a restart', async () => {
+    test('uses the new CA without a restart', async () => {
       const collector = await receiver({ tls });
       const names = { ca: 'client.pem', certificate: 'client.pem', key: 'client-key.pem' };
       const { replace, send } = setUp(collector.url, names);
@@ -363,7 +363,7 @@ describe('TLS', () => {
       expect((await send()).status).toBe('accepted');
     });
 
-    test('shows the new client certificate on new connections, and lets what is under way end on the old one', async () => {
+    test('sends the new client certificate on new connections, and completes requests in flight on the old ones', async () => {
       const collector = await receiver({ tls: clientTls });
       const names = { ca: 'ca.pem', certificate: 'client.pem', key: 'client-key.pem' };
       const { replace, send } = setUp(collector.url, names);
@@ -380,7 +380,7 @@ describe('TLS', () => {
       expect(collector.requests.map(({ clientName }) => clientName)).toEqual(['client', 'server', 'server']);
     });
 
-    test('waits while a key does not fit the certificate yet, and says so', async () => {
+    test('waits while the key does not match the certificate yet, and reports that', async () => {
       const collector = await receiver({ tls: clientTls });
       const names = { ca: 'ca.pem', certificate: 'client.pem', key: 'client-key.pem' };
       const { files, replace, send } = setUp(collector.url, names);
@@ -389,7 +389,7 @@ describe('TLS', () => {
       const outcome = await send();
       expect(outcome).toMatchObject({ status: 'unavailable', requestSeen: false });
       expect(errorOf(outcome).message).toMatch(
-        /^A certificate has changed; OTEL_EXPORTER_OTLP_CLIENT_KEY: cannot use .*mismatch$/,
+        /^A certificate or key file has changed; OTEL_EXPORTER_OTLP_CLIENT_KEY: cannot use .*mismatch$/,
       );
       rmSync(files.key);
       expect(errorOf(await send()).message).toContain('ENOENT');
@@ -403,7 +403,10 @@ describe('TLS', () => {
       { OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE: '/does/not/exist.pem' },
       /^OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE: cannot use \/does\/not\/exist\.pem: ENOENT/,
     ],
-    [{ OTEL_EXPORTER_OTLP_CERTIFICATE: pathOf('README.md') }, /^OTEL_EXPORTER_OTLP_CERTIFICATE: .* no PEM block$/],
+    [
+      { OTEL_EXPORTER_OTLP_CERTIFICATE: pathOf('README.md') },
+      /^OTEL_EXPORTER_OTLP_CERTIFICATE: .* not contain a PEM block$/,
+    ],
     [{ OTEL_EXPORTER_OTLP_CLIENT_KEY: pathOf('client-key.pem') }, /^OTEL_EXPORTER_OTLP_CLIENT_KEY is set without/],
     [
       {
@@ -412,7 +415,7 @@ describe('TLS', () => {
       },
       /^OTEL_EXPORTER_OTLP_CLIENT_KEY: .*mismatch/,
     ],
-  ])('files that cannot be used are told at the start: %j', (environment, message) => {
+  ])('files that cannot be used are reported at startup: %j', (environment, message) => {
     const options = optionsOf(environment);
     expect(() => createOtlpClient(options, systemClock)).toThrow(
       expect.objectContaining({ code: 'ERR_CONFIGURATION', message: expect.stringMatching(message) }),
@@ -420,7 +423,7 @@ describe('TLS', () => {
   });
 });
 
-/** A forward proxy that sends everything to one port and remembers what it was asked for. */
+/** A forward proxy that sends everything to one port and records the requests. */
 async function forwardingProxy(targetPort: number): Promise<{ port: number; targets: string[] }> {
   const targets: string[] = [];
   const proxy = createServer();

@@ -66,21 +66,21 @@ function readDeadLetters(directory: string): DeadLetter[] {
     }));
 }
 
-/** What each request carried, in order. */
+/** The records of each request, in order. */
 function sent(collector: OtlpReceiver): string[] {
   return collector.requests.map(({ records }) => records.map(({ uid }) => uid).join(' '));
 }
 
 const isBad = ({ uid }: { uid: string | undefined }) => uid?.startsWith('bad') === true;
 
-describe('while the collector does not take records', () => {
+describe('while the collector does not accept records', () => {
   test.each([
     ['answers 503', answers.status(503, 'ingester down')],
     ['answers 429', answers.status(429, 'rate limited')],
     ['answers 500', answers.status(500, 'panic')],
     ['cuts the connection', answers.cut()],
     ['sends garbage', answers.raw('garbage\r\n\r\n')],
-  ])('the batch waits, then is sent the same, byte for byte, when it %s', async (_, answer) => {
+  ])('the batch waits, and is then resent byte for byte, if it %s', async (_, answer) => {
     const collector = await receiver();
     const { exporter, clock } = setUp(jsonOptions(collector.url));
     collector.answerNext(answer, answer, answer);
@@ -91,7 +91,7 @@ describe('while the collector does not take records', () => {
     expect(collector.acceptedUids()).toEqual(['line0', 'line1', 'line2']);
   });
 
-  test('it waits longer from attempt to attempt, up to half a minute, and never gives up', async () => {
+  test('it waits longer after each attempt, up to half a minute, and never gives up', async () => {
     const collector = await receiver();
     const { exporter, clock } = setUp(jsonOptions(collector.url));
     collector.answerNext(...Array.from({ length: 200 }, () => answers.cut()));
@@ -111,7 +111,7 @@ describe('while the collector does not take records', () => {
     expect(clock.sleepsMs).toEqual([90_000, 2000]);
   });
 
-  test('a lost answer repeats the records, byte for byte, and loses none', async () => {
+  test('a lost response repeats the records, byte for byte, and loses none', async () => {
     const collector = await receiver();
     const { exporter } = setUp(optionsOf({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }));
     collector.answerNext(answers.loseAnswer());
@@ -120,7 +120,7 @@ describe('while the collector does not take records', () => {
     expect(again).toEqual([first, second]);
   });
 
-  test('the log tells the beginning, now and then, and the end of it, for all batches together', async () => {
+  test('the log has a line when the outage starts, every few minutes, and when it ends, for all batches together', async () => {
     const collector = await receiver();
     const { exporter, log, clock } = setUp(jsonOptions(collector.url));
     const backUp = collector.answerWhen(() => true, answers.cut());
@@ -134,7 +134,7 @@ describe('while the collector does not take records', () => {
     expect(log[0]?.fields).toMatchObject({ err: { code: 'ERR_EXPORT_UNAVAILABLE' } });
   });
 
-  test('a request that always fails between others that pass does not fill the log', async () => {
+  test('a request that always fails while others succeed does not flood the log', async () => {
     const collector = await receiver();
     const { exporter, log, clock } = setUp(jsonOptions(collector.url));
     const stuck = new AbortController();
@@ -146,11 +146,11 @@ describe('while the collector does not take records', () => {
     );
     await Promise.all(passing);
     await expect(failing).rejects.toThrow('enough');
-    // 100 attempts are 50 minutes: one word in five of them, and an end to each.
+    // 100 attempts take 50 minutes: one line every five minutes, and a recovery after each.
     expect(log.length).toBeLessThan(25);
   });
 
-  test('tells the observer of each request, since when and why it waits, and when that is over', async () => {
+  test('reports each request to the observer, and why, since when and until when it waits', async () => {
     const collector = await receiver();
     const { exporter, clock, events } = setUp(jsonOptions(collector.url));
     const sinceMs = clock.timeMs;
@@ -183,8 +183,8 @@ describe('while the collector does not take records', () => {
   });
 });
 
-describe('a setting that is wrong', () => {
-  test.each([401, 403, 404, 405, 415])('%i drops nothing: it is told once and tried again slowly', async (status) => {
+describe('a wrong setting', () => {
+  test.each([401, 403, 404, 405, 415])('%i drops nothing: it is logged once and retried slowly', async (status) => {
     const collector = await receiver();
     const { exporter, clock, log } = setUp(jsonOptions(collector.url));
     collector.answerNext(...Array.from({ length: 8 }, () => answers.plain(status, 'no')));
@@ -196,8 +196,8 @@ describe('a setting that is wrong', () => {
   });
 });
 
-describe('a request that is refused again and again while the server answers', () => {
-  test('is halved until it gets through, in order', async () => {
+describe('a request that keeps failing while the server responds', () => {
+  test('is split until it gets through, in order', async () => {
     const collector = await receiver();
     const { exporter, log } = setUp(jsonOptions(collector.url));
     collector.answerWhen(({ records }) => records.length > 2, answers.status(503, 'received message larger than max'));
@@ -205,21 +205,21 @@ describe('a request that is refused again and again while the server answers', (
     expect(collector.acceptedUids()).toEqual(manyLines(8).map((_, index) => `line${index}`));
     expect(collector.requests.slice(0, 5).every(({ records }) => records.length === 8)).toBe(true);
     expect(collector.requests[5]?.records).toHaveLength(4);
-    expect(log.filter(({ message }) => message.includes('halves'))).toHaveLength(1);
+    expect(log.filter(({ message }) => message.includes('split in half'))).toHaveLength(1);
   });
 
   test.each([
     ['a cut connection', answers.cut()],
     ['429', answers.status(429)],
     ['500', answers.status(500)],
-  ])('is halved for %s too', async (_, answer) => {
+  ])('is split for %s too', async (_, answer) => {
     const collector = await receiver();
     const { exporter } = setUp(jsonOptions(collector.url));
     collector.answerWhen(({ records }) => records.length > 1, answer);
     expect(await exporter.export(batchOf(manyLines(4)), never)).toEqual({ acceptedCount: 4, deadLetteredCount: 0 });
   });
 
-  test('leaves whole what was not sent yet, and new batches start whole', async () => {
+  test('does not split what was not sent yet, nor new batches', async () => {
     const collector = await receiver();
     const { exporter, clock } = setUp(jsonOptions(collector.url));
     const backUp = collector.answerWhen(() => true, answers.status(503));
@@ -231,7 +231,7 @@ describe('a request that is refused again and again while the server answers', (
     expect(collector.requests.at(-1)?.records).toHaveLength(64);
   });
 
-  test('is not halved when there is no connection', async () => {
+  test('is not split if there is no connection', async () => {
     const collector = await receiver();
     await collector.close();
     const { exporter, clock } = setUp(jsonOptions(collector.url));
@@ -247,18 +247,18 @@ describe('a request that is refused again and again while the server answers', (
   });
 });
 
-describe('a batch that does not get through in one piece', () => {
-  test('is sent as the halves that it splits itself into, the first and larger one first', async () => {
+describe('a batch that is split', () => {
+  test('is sent as the two halves that it returns, the first and larger one first', async () => {
     const collector = await receiver();
     const { exporter } = setUp(jsonOptions(collector.url));
     collector.answerWhen(({ records }) => records.length > 1, answers.plain(413, 'too large'));
-    // These records come from no line: there is nothing that could be mapped again.
+    // These records do not come from lines, so nothing could be mapped again.
     const batch = recordBatch(lines('a', 'b', 'c', 'd', 'e').map(toJsonLine), 'json');
     expect(await exporter.export(batch, never)).toEqual({ acceptedCount: 5, deadLetteredCount: 0 });
     expect(sent(collector)).toEqual(['a b c d e', 'a b c', 'a b', 'a', 'b', 'c', 'd e', 'd', 'e']);
   });
 
-  test('is split where it says, and renders only the records that are refused', async () => {
+  test('is split where it decides, and renders only rejected records', async () => {
     const collector = await receiver();
     const { exporter, deadLetters } = setUp(jsonOptions(collector.url));
     collector.answerWhen(({ records }) => records.some(isBad), answers.status(400));
@@ -279,8 +279,8 @@ describe('a batch that does not get through in one piece', () => {
   });
 });
 
-describe('a record that is refused for good', () => {
-  test('is found by halving and becomes a dead letter; the others are accepted, in order', async () => {
+describe('a rejected record', () => {
+  test('is isolated by splitting and becomes a dead letter; the others are accepted, in order', async () => {
     const collector = await receiver();
     const { exporter, deadLetters, log } = setUp(jsonOptions(collector.url));
     collector.answerWhen(({ records }) => records.some(isBad), answers.status(400, 'line too long'));
@@ -305,7 +305,7 @@ describe('a record that is refused for good', () => {
     ]);
   });
 
-  test('costs nobody else a dead letter at Loki, which stores the good records of a 400', async () => {
+  test('does not turn others into dead letters at Loki, which stores the good records of a 400', async () => {
     const collector = await receiver();
     const { exporter, deadLetters } = setUp(jsonOptions(collector.url));
     collector.answerWhen(() => true, answers.refuseRecords(isBad));
@@ -315,7 +315,7 @@ describe('a record that is refused for good', () => {
     expect(deadLetters().map(({ uid }) => uid)).toEqual(['bad1', 'bad2']);
   });
 
-  test('is one that is too large alone: 413 halves down to it', async () => {
+  test('is also one that is too large on its own: a 413 splits down to it', async () => {
     const collector = await receiver();
     const { exporter, deadLetters } = setUp(jsonOptions(collector.url));
     collector.answerWhen(({ body }) => body.length > 1000, answers.plain(413, 'too large'));
@@ -325,7 +325,7 @@ describe('a record that is refused for good', () => {
     expect(deadLetters()).toMatchObject([{ uid: 'c'.repeat(1000), deadLetter: { protocol: 'http', code: 413 } }]);
   });
 
-  test('comes with the setting that is behind it, each setting once', async () => {
+  test('is logged with the setting that causes it, once per setting', async () => {
     const collector = await receiver();
     const { exporter, log } = setUp(jsonOptions(collector.url));
     const tooOld = answers.status(400, "entry for stream '{}' has timestamp too old: 2026-01-01T00:00:00Z");
@@ -338,7 +338,7 @@ describe('a record that is refused for good', () => {
     ]);
   });
 
-  test('does not fill the log when there are many', async () => {
+  test('does not flood the log if there are many', async () => {
     const collector = await receiver();
     const { exporter, log, clock } = setUp(jsonOptions(collector.url));
     collector.answerWhen(({ records }) => records.some(isBad), answers.status(400));
@@ -392,7 +392,7 @@ describe('a partial success', () => {
   });
 });
 
-describe('whatever the collector answers', () => {
+describe('whatever the collector responds', () => {
   const anyAnswer: fc.Arbitrary<Answer> = fc.oneof(
     fc.constantFrom(401, 404, 429, 500, 502, 503, 504).map((status) => answers.status(status, 'text')),
     fc.constantFrom(400, 413, 422).map((status) => answers.plain(status, 'text')),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { refusalHint } from '../../src/export/refusal-hints.ts';
 
-/** As Loki 3.7.8 words them. */
+/** The texts of Loki 3.7.8. */
 const refusals = {
   time_sharding_enabled:
     "entry with timestamp 2026-01-02 00:00:00 +0000 UTC ignored, reason: 'entry too far behind, entry timestamp is: 2026-01-02T00:00:00Z, oldest acceptable timestamp is: 2026-01-31T23:00:00Z',",
@@ -19,7 +19,7 @@ const refusals = {
     'rpc error: code = ResourceExhausted desc = grpc: received message larger than max (5000000 vs. 4194304)',
 };
 
-describe('the hint to a refusal', () => {
+describe('the hint for a rejection', () => {
   it.each(Object.entries(refusals))('names the setting of Loki: %s', (setting, words) => {
     expect(refusalHint(words)).toContain(setting);
     expect(refusalHint(`HTTP 400: Permanent error: rpc error: code = InvalidArgument desc = ${words}`)).toContain(
@@ -27,7 +27,7 @@ describe('the hint to a refusal', () => {
     );
   });
 
-  it('is not made up for words that are not known', () => {
+  it('is undefined for an unknown text', () => {
     expect(refusalHint('line too long')).toBeUndefined();
   });
 });

@@ -23,7 +23,7 @@ test.each<[string, string | Uint8Array, string]>([
   expect(serverMessage(Buffer.from(body))).toBe(message);
 });
 
-test('gives a short readable line whatever the bytes are', () => {
+test('returns a short readable line, whatever the bytes are', () => {
   fc.assert(
     fc.property(
       fc.oneof(fc.uint8Array({ maxLength: 3000 }), fc.string({ maxLength: 3000, unit: 'binary' })),
@@ -31,14 +31,14 @@ test('gives a short readable line whatever the bytes are', () => {
         const message = serverMessage(Buffer.from(body));
         expect(message).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
         expect(message.isWellFormed()).toBe(true);
-        // Each of 500 characters can take ten to be written readably.
+        // Each of 500 characters can take ten when it is escaped.
         expect(message.length).toBeLessThanOrEqual(5001);
       },
     ),
   );
 });
 
-test('a cut protobuf Status ends where its bytes end', () => {
+test('a truncated protobuf Status ends where its bytes end', () => {
   const whole = status(3, 'line too long');
   for (let length = 0; length <= whole.length; length++) serverMessage(whole.subarray(0, length));
   expect(serverMessage(whole.subarray(0, 8))).toBe('line');

@@ -1,121 +1,99 @@
 /**
- * What the kernel has room for, and what happens beyond.
+ * Lines that overflow a buffer of the kernel, which then doubles: their records, and those after them, must be complete.
  */
 import { describe, expect, it } from 'vitest';
 import type { Mapper } from '../../src/contracts/mapper.ts';
 import { createMapper } from '../../src/mapping/index.ts';
-import { Kernel, noObject, unkeptShape } from '../../src/mapping/kernel/kernel.ts';
-import { type Kind, kinds } from '../../src/mapping/kernel/tape.ts';
 import type { IdentifiedLine } from '../../src/model/line.ts';
-import { decodeLogsRequest, plainAttributes, recordsOf } from '../support/otlp-decode.ts';
+import { decodeLogsRequest, type OtlpKeyValue, plainAttributes, recordsOf } from '../support/otlp-decode.ts';
 import { identifiedLine } from '../support/sample-lines.ts';
 
-const createOne = () => createMapper({ layers: ['databricks-audit'], redact: ['secrets'], resourceAttributes: {} });
+const createOne = (redact: readonly 'secrets'[] = ['secrets']) =>
+  createMapper({ layers: ['databricks-audit'], redact, resourceAttributes: {} });
+const lineBytesMax = 1024 * 1024;
 
-describe('the tape', () => {
-  it.each<[string, Kind]>([
-    ['null', kinds.null],
-    ['""', kinds.emptyText],
-    ['false', kinds.false],
-    ['true', kinds.true],
-    ['-7', kinds.integer],
-    ['1234567890123456', kinds.number],
-    ['1e3', kinds.number],
-    ['"text"', kinds.text],
-    ['"te\\txt"', kinds.escapedText],
-    ['{}', kinds.object],
-    ['[]', kinds.array],
-  ])('says of %s what it is, and where it stands', (value, kind) => {
-    const kernel = new Kernel();
-    expect(kernel.scan('record', Buffer.from(`{"key":${value}}`), 2)).toBeGreaterThan(unkeptShape);
-    expect(kernel.entryCount).toBe(2);
-    const { record } = kernel;
-    expect(record.kind(1)).toBe(kind);
-    expect(record.bytes.toString('utf8', record.keyStart(1), record.keyEnd(1))).toBe('key');
-    const isText = value.startsWith('"');
-    const text = record.bytes.toString('utf8', record.start(1), record.end(1));
-    expect(isText ? `"${text}"` : text).toBe(value);
+describe('a line that overflows a buffer', () => {
+  it('with its values is mapped completely', () => {
+    const line = lineOf({ requestParams: { list: filled(() => 1), note: 'x' }, actionName: 'behind' });
+    const [record] = attributesOf(createOne(), [line]);
+    expect(record).toMatchObject({
+      'databricks.audit.action.name': 'behind',
+      'databricks.request.params': { note: 'x' },
+      'databricks.request.truncated': true,
+    });
   });
 
-  it('has the same shape for records that differ in their values, and another for others', () => {
-    const kernel = new Kernel();
-    const shapeOf = (text: string) => kernel.scan('record', Buffer.from(text), 8);
-    const shape = shapeOf('{"a":1,"b":{"c":"x"}}');
-    expect(shapeOf('{"a":2,"b":{"c":"y"}}')).toBe(shape);
-    expect(shapeOf('{"a":"2","b":{"c":"y"}}')).not.toBe(shape);
-    expect(shapeOf('{"a":2,"b":{},"c":"y"}')).not.toBe(shape);
-    expect(shapeOf('{"a":2,"b":{"c":"y"}} x')).toBe(noObject);
+  it('with its keys is mapped completely, and duplicate keys are found', () => {
+    const params = Object.fromEntries(filled((index) => `k${index}`).map((key) => [key, 1]));
+    const text = lineText({ requestParams: params, actionName: 'behind' });
+    const [record] = attributesOf(createOne(), [identifiedLine(text)]);
+    expect(record?.['databricks.audit.action.name']).toBe('behind');
+    // The last of duplicate keys counts, as in JSON.parse.
+    const withDuplicateKeys = identifiedLine(`${text.slice(0, -1)},"actionName":"last"}`);
+    expect(attributesOf(createOne(), [withDuplicateKeys])[0]?.['databricks.audit.action.name']).toBe('last');
   });
 
-  it('keeps no shape of a record that is very long or has a very long key', () => {
-    const kernel = new Kernel();
-    const shapeOf = (text: string) => kernel.scan('record', Buffer.from(text), 8);
-    expect(shapeOf(`{"list":[${'1,'.repeat(300)}1]}`)).toBe(unkeptShape);
-    expect(shapeOf(`{"${'k'.repeat(10_000)}":1}`)).toBe(unkeptShape);
-    expect(kernel.record.keyEnd(1) - kernel.record.keyStart(1)).toBe(10_000);
+  it('with a single key is mapped completely', () => {
+    const [record] = attributesOf(createOne(), [lineOf({ ['k'.repeat(900_000)]: 1, actionName: 'behind' })]);
+    expect(record?.['databricks.audit.action.name']).toBe('behind');
   });
 
-  it('has room for a line that is full of values and opens containers to its end', () => {
-    const kernel = new Kernel();
-    // As long as the tape has room for, and of as many entries as can be.
-    const lineBytes = 16_384;
-    const begin = '{"a":[';
-    const values = '1,'.repeat((lineBytes - begin.length - 66) / 2);
-    kernel.scan('text', Buffer.from('{"key":"value"}'), 2);
-    kernel.scan('record', Buffer.from(`${begin}${values}${'['.repeat(66)}`), 65);
-    expect(kernel.text.bytes.toString('utf8', kernel.text.start(1), kernel.text.end(1))).toBe('value');
+  it('with strings that may embed JSON is redacted to its end', () => {
+    const texts = filled(() => '"');
+    const line = lineOf({ requestParams: { list: [...texts, JSON.stringify({ password: 'hunter2' })] } });
+    expect(createOne().toJsonLine(line)).not.toContain('hunter2');
+    expect(createOne([]).toJsonLine(line)).toContain('hunter2');
   });
 
-  it('still holds the record when a text of it needs more room', () => {
-    const kernel = new Kernel();
-    kernel.scan('record', Buffer.from('{"key":"value"}'), 2);
-    kernel.scan('text', Buffer.from(`{"long":"${'x'.repeat(1_000_000)}"}`), 2);
-    const { record } = kernel;
-    expect(record.bytes.toString('utf8', record.start(1), record.end(1))).toBe('value');
+  it('with unescaped strings is mapped completely', () => {
+    const inner = JSON.stringify({ texts: filled(() => 'a\nb').slice(0, 50_000), status: 'end' });
+    const [record] = attributesOf(createOne(), [lineOf({ requestParams: inner, actionName: 'behind' })]);
+    expect(record).toMatchObject({
+      'databricks.audit.action.name': 'behind',
+      'databricks.request.params': { status: 'end' },
+    });
+  });
+
+  it('once it is redacted is mapped completely', () => {
+    const line = lineOf({ requestParams: { token: filled(() => 1) }, actionName: 'behind' });
+    const mapper = createOne();
+    expect(attributesOf(mapper, [line])[0]?.['databricks.audit.action.name']).toBe('behind');
+    expect(mapper.toJsonLine(line)).not.toMatch(/\[1,|,1,/);
+  });
+
+  it('with a resource attribute is truncated to the limit of strings', () => {
+    const request = decodeLogsRequest(encode(createOne(), [lineOf({ workspaceId: 'w'.repeat(900_000) })]));
+    const [entry] = recordsOf(request);
+    const attributes = plainAttributes((entry?.resource.attributes ?? []) as OtlpKeyValue[]);
+    expect(attributes['databricks.workspace.id']).toBe('w'.repeat(4_096));
+  });
+
+  it('does not change the records after it', () => {
+    const usual = lineOf({ actionName: 'usual', requestParams: { a: [1, { b: 'c' }] }, workspaceId: '7' });
+    const expected = Buffer.from(encode(createOne(), [usual]));
+    const mapper = createOne();
+    for (const long of [filled(() => 1), filled((index) => `${index}`), [JSON.stringify(filled(() => '"'))]]) {
+      const token = mapper.toJsonLine(lineOf({ requestParams: { token: long } }));
+      expect(token).toContain('[redacted]');
+      expect(Buffer.from(encode(mapper, [usual]))).toEqual(expected);
+    }
   });
 });
 
 describe('a mapper', () => {
-  it('gives the same records when more is kept than there is room for', () => {
+  it('gives the same records after more keys than the key table holds', () => {
     const mapper = createOne();
-    const ofUser = (user: number) =>
-      line({ userIdentity: { email: `somebody-with-a-name-${user}@a-company.example.com` } });
-    // Each user three times, so that what follows from it is kept: 200 bytes for each, and there is room for a mebibyte.
-    const users = Array.from({ length: 8_000 }, (_, user) => [user, user, user, 0]).flat();
-    const records = attributesOf(mapper, users.map(ofUser));
-    for (const [index, record] of records.entries()) {
-      expect(record['user.email']).toContain(`-${users[index]}@`);
-    }
+    const ofKeys = (from: number) =>
+      lineOf({
+        requestParams: Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`key${from + index}`, 1])),
+      });
+    for (let from = 0; from < 30_000; from += 500) mapper.toJsonLine(ofKeys(from));
+    const line = lineOf({ requestParams: { password: 'p', key7: 'seven' }, actionName: 'x' });
+    expect(mapper.toJsonLine(line)).toBe(createOne().toJsonLine(line));
+    expect(mapper.toJsonLine(line)).not.toContain('"p"');
   });
 
-  it('gives the same records when there are more plans than are kept', () => {
-    const mapper = createOne();
-    const first = line({ requestId: 'r', sessionId: 's' });
-    const expected = attributesOf(mapper, [first]);
-    const members = [
-      'shardName',
-      'auditLevel',
-      'version',
-      'userAgent',
-      'sessionId',
-      'serviceName',
-      'actionName',
-      'accountId',
-    ];
-    for (let combination = 0; combination < 2 ** members.length; combination++) {
-      const present = members.filter((_, bit) => (combination >> bit) % 2 === 1);
-      for (const kind of ['text', 1]) {
-        const [record] = attributesOf(mapper, [
-          line({ ...Object.fromEntries(present.map((name) => [name, kind])), requestId: 'r' }),
-        ]);
-        expect(record?.['databricks.request_id']).toBe('r');
-        expect(record?.['user_agent.original']).toBe(present.includes('userAgent') ? String(kind) : undefined);
-      }
-    }
-    expect(attributesOf(mapper, [first])).toEqual(expected);
-  });
-
-  it('does not mistake where a line comes from, whether it can be read or not', () => {
+  it('attributes each line to its object, whether it can be parsed or not', () => {
     const mapper = createOne();
     const [here, there] = ['1', '2'].map((workspaceId) => ({
       ...identifiedLine('x').origin,
@@ -127,18 +105,61 @@ describe('a mapper', () => {
       return identifiedLine(index % 3 === 0 ? 'no record' : '{"timestamp":1759795200000}', origin && { origin });
     });
     const keys = attributesOf(mapper, lines).map((record) => record['aws.s3.key']);
-    // Records of one resource stand together in a request.
+    // A request groups records by resource.
     expect(keys).toEqual([...Array(6).fill('in 1'), ...Array(6).fill('in 2')]);
+  });
+
+  it('keeps requests separate that are filled in turns', () => {
+    const mapper = createOne();
+    const encoders = [1, 2, 3].map(() => mapper.createEncoder('protobuf'));
+    const lines = encoders.map((_, index) =>
+      Array.from({ length: 20 }, (_record, number) => lineOf({ workspaceId: `${index}`, actionName: `a${number}` })),
+    );
+    for (let number = 0; number < 20; number++) {
+      for (const [index, encoder] of encoders.entries()) encoder.append(lines[index]?.[number] ?? lineOf({}));
+    }
+    for (const [index, encoder] of encoders.entries()) {
+      expect(Buffer.from(encoder.finish())).toEqual(Buffer.from(encode(createOne(), lines[index] ?? [])));
+    }
+  });
+
+  it('numbers identical lines in their ids, whether they can be parsed or not', () => {
+    for (const content of ['{"timestamp":1759795200000}', '{"password":"p","timestamp":1759795200000}', 'no record']) {
+      const lines = [1, 2, 30].map((occurrence) => identifiedLine(content, { occurrence }));
+      const { digest = '' } = lines[0] ?? {};
+      const ids = attributesOf(createOne(), lines).map((record) => record['log.record.uid']);
+      expect(ids).toEqual([digest, `${digest}-2`, `${digest}-30`]);
+    }
   });
 });
 
-function line(members: object): IdentifiedLine {
-  return identifiedLine(JSON.stringify({ timestamp: 1_759_795_200_000, ...members }));
+/** Values whose JSON is nearly a megabyte long. */
+function filled<Value>(make: (index: number) => Value): Value[] {
+  const values: Value[] = [];
+  const sizeBytesMax = lineBytesMax - 10_000;
+  for (let sizeBytes = 0; sizeBytes < sizeBytesMax; ) {
+    const value = make(values.length);
+    sizeBytes += JSON.stringify(value).length + 1;
+    values.push(value);
+  }
+  return values;
+}
+
+function lineText(members: object): string {
+  return JSON.stringify({ timestamp: 1_759_795_200_000, ...members });
+}
+
+function lineOf(members: object): IdentifiedLine {
+  return identifiedLine(lineText(members));
+}
+
+function encode(mapper: Mapper, lines: readonly IdentifiedLine[]): Uint8Array {
+  const encoder = mapper.createEncoder('protobuf');
+  for (const each of lines) encoder.append(each);
+  return encoder.finish();
 }
 
 /** Of each record, through protobuf. */
 function attributesOf(mapper: Mapper, lines: readonly IdentifiedLine[]): Record<string, unknown>[] {
-  const encoder = mapper.createEncoder('protobuf');
-  for (const each of lines) encoder.append(each);
-  return recordsOf(decodeLogsRequest(encoder.finish())).map(({ record }) => plainAttributes(record.attributes));
+  return recordsOf(decodeLogsRequest(encode(mapper, lines))).map(({ record }) => plainAttributes(record.attributes));
 }

@@ -64,6 +64,14 @@ resource:
     expect(attributes['databricks.request.params']).toEqual({ pinCode: '[redacted]', password: '[redacted]' });
   });
 
+  it('make a map of an object that is inside a string with JSON', () => {
+    const layer = 'attributes: { inner: { from: requestParams.inner, as: map } }\n';
+    for (const inner of [{ a: 1 }, JSON.stringify({ a: 1 })]) {
+      const params = JSON.stringify(JSON.stringify({ inner }));
+      expect(mapWith(layer, { params }).attributes.inner).toEqual({ a: 1n });
+    }
+  });
+
   it('are overridden by configured resource attributes', () => {
     const mapper = createMapper({
       layers: ['databricks-audit'],
@@ -103,7 +111,7 @@ redact: { passwords: {} }
       expect.stringMatching(
         /^ {2}ours\.yaml:1:1: versoin: expected a key of a mapping: version, schemaUrl, .*, got 1$/,
       ),
-      '  ours.yaml:2:1: event: expected a text that is not empty, got ""',
+      '  ours.yaml:2:1: event: expected a non-empty string, got ""',
       '  ours.yaml:3:23: unparsed.severity: expected one of TRACE, DEBUG, INFO, WARN, ERROR, FATAL, got "LOUD"',
       expect.stringMatching(
         /^ {2}ours\.yaml:7:5: attributes\.user\.email\.as: expected one of string, .*, got "emale"$/,
@@ -156,7 +164,14 @@ redact: { passwords: {} }
 
   it('include keys and values that are no Unicode, which would become the same key', () => {
     const message = mistakesIn('attributes: { "\\ud800": { from: a }, "\\udfff": { from: a } }\nevent: "a\\ud800"\n');
-    expect(message.match(/whole characters/g)).toHaveLength(3);
+    expect(message.match(/lone surrogates/g)).toHaveLength(3);
+  });
+
+  it('include paths that could be spelled in too many ways, or are too long', () => {
+    const ways = Array(7).fill('a|b').join('.');
+    const expected = 'expected a path of at most 32 segments with at most 64 spellings';
+    expect(mistakesIn(`attributes: { x: { from: ${ways} } }`)).toContain(expected);
+    expect(mistakesIn(`attributes: { x: { from: ${Array(33).fill('a').join('.')} } }`)).toContain(expected);
   });
 
   it('include values that are no integer in JavaScript', () => {

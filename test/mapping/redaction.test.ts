@@ -64,8 +64,8 @@ describe('redaction of secrets', () => {
     ['the key with an escape', '{"password":"hunter2","p\\u0061ssword":""}'],
     ['an object in front of another one', '{"a":{"password":"hunter2"},"a":1}'],
     ['an object in an array', '[{"a":{"password":"hunter2"},"a":{}}]'],
-    ['JSON in a text', JSON.stringify('{"password":"hunter2","password":true}')],
-    ['JSON in a text, twice', '{"a":"{\\u0022password\\u0022:\\u0022hunter2\\u0022}","a":0}'],
+    ['embedded JSON', JSON.stringify('{"password":"hunter2","password":true}')],
+    ['embedded JSON with duplicate keys', '{"a":"{\\u0022password\\u0022:\\u0022hunter2\\u0022}","a":0}'],
   ])('leaves no trace of a value that the parser drops: %s', (_name, hidden) => {
     expect(mapped(`{"timestamp":1759795200000,"requestParams":{"hidden":${hidden}}}`)).not.toContain('hunter');
   });

@@ -2,22 +2,22 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LineTable } from '../../src/pipeline/line-table.ts';
 
-/** Few lines, so that many are equal; words close to each other, so that they collide in the table. */
+/** Few distinct lines, so that many are equal; similar words, so that they collide in the table. */
 const line = fc.record({ high: fc.nat(3), low: fc.nat(7) });
 
 describe('LineTable', () => {
-  it('counts how often each line was settled and met, as a plain count would', () => {
+  it('counts how often each line was settled and seen, like a naive implementation', () => {
     fc.assert(
-      fc.property(fc.array(line), fc.array(line), fc.boolean(), (settledLines, metLines, skips) => {
+      fc.property(fc.array(line), fc.array(line), fc.boolean(), (settledLines, seenLines, skips) => {
         const table = new LineTable();
         table.addSettled(Int32Array.from(settledLines.flatMap(({ high, low }) => [high, low])));
         if (skips) table.skipSettled();
         const count = (lines: typeof settledLines, { high, low }: { high: number; low: number }) =>
           lines.filter((other) => other.high === high && other.low === low).length;
-        for (const [index, met] of metLines.entries()) {
-          const settledCount = count(settledLines, met);
-          const metCount = count(metLines.slice(0, index + 1), met) + (skips ? settledCount : 0);
-          expect(table.meet(met)).toEqual({ settledCount, metCount });
+        for (const [index, seen] of seenLines.entries()) {
+          const settledCount = count(settledLines, seen);
+          const seenCount = count(seenLines.slice(0, index + 1), seen) + (skips ? settledCount : 0);
+          expect(table.count(seen)).toEqual({ settledCount, seenCount });
         }
         expect(table.settledCount).toBe(settledLines.length);
       }),
@@ -30,42 +30,42 @@ describe('LineTable', () => {
       high: Math.imul(i, 0x85ebca6b),
       low: Math.imul(i, 0x9e3779b1),
     }));
-    for (const met of lines) expect(table.meet(met).metCount).toBe(1);
-    for (const met of lines) expect(table.meet(met).metCount).toBe(2);
+    for (const seen of lines) expect(table.count(seen).seenCount).toBe(1);
+    for (const seen of lines) expect(table.count(seen).seenCount).toBe(2);
   });
 
-  it('counts a line that is there hundreds of times, also when the table grows in between', () => {
+  it('counts a line that occurs hundreds of times, also when the table grows in between', () => {
     const table = new LineTable();
     const often = { high: 1, low: 2 };
     table.addSettled(Int32Array.from(Array.from({ length: 300 }, () => [often.high, often.low]).flat()));
-    for (let metCount = 1; metCount <= 600; metCount++) {
-      expect(table.meet(often)).toEqual({ settledCount: 300, metCount });
-      table.meet({ high: 1, low: 100 + metCount });
+    for (let seenCount = 1; seenCount <= 600; seenCount++) {
+      expect(table.count(often)).toEqual({ settledCount: 300, seenCount });
+      table.count({ high: 1, low: 100 + seenCount });
     }
     table.skipSettled();
-    expect(table.meet(often)).toEqual({ settledCount: 300, metCount: 301 });
+    expect(table.count(often)).toEqual({ settledCount: 300, seenCount: 301 });
   });
 
-  it('counts lines again that were met before the settled ones were known', () => {
+  it('counts lines again that were seen before the settled ones were known', () => {
     const table = new LineTable();
-    table.meet({ high: 1, low: 1 });
+    table.count({ high: 1, low: 1 });
     table.addSettled(Int32Array.of(2, 1));
     table.skipSettled();
-    expect(table.meet({ high: 1, low: 1 })).toEqual({ settledCount: 0, metCount: 2 });
-    expect(table.meet({ high: 2, low: 1 })).toEqual({ settledCount: 1, metCount: 2 });
+    expect(table.count({ high: 1, low: 1 })).toEqual({ settledCount: 0, seenCount: 2 });
+    expect(table.count({ high: 2, low: 1 })).toEqual({ settledCount: 1, seenCount: 2 });
   });
 
-  it('refuses more different lines than it may hold, and says what to do', () => {
+  it('refuses more distinct lines than it may hold, and says what to do', () => {
     const table = new LineTable(3);
     table.addSettled(Int32Array.of(1, 1, 1, 1, 2, 2));
-    table.meet({ high: 3, low: 3 });
-    expect(table.meet({ high: 1, low: 1 }).metCount).toBe(1);
+    table.count({ high: 3, low: 3 });
+    expect(table.count({ high: 1, low: 1 }).seenCount).toBe(1);
     const refused = expect.objectContaining({
       code: 'ERR_OBJECT_TOO_LARGE',
-      message: expect.stringContaining('more than 3 different lines'),
+      message: expect.stringContaining('more than 3 distinct lines'),
       hint: expect.stringContaining('Split it'),
     });
-    expect(() => table.meet({ high: 4, low: 4 })).toThrow(refused);
+    expect(() => table.count({ high: 4, low: 4 })).toThrow(refused);
     expect(() => table.addSettled(Int32Array.of(5, 5))).toThrow(refused);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * The heart of the promises, tried on arbitrary histories of one object: it is overwritten in every way, and the process dies
- * at arbitrary batches. The oracle knows nothing of offsets and hashes: it counts what arrived.
+ * The core guarantees, tested with arbitrary histories of one object: it is overwritten in every possible way, and the process
+ * dies at arbitrary batches. The oracle does not know offsets or hashes: it counts what arrived.
  */
 import { once } from 'node:events';
 import { cpSync } from 'node:fs';
@@ -24,7 +24,7 @@ import { plainMapper, plainRecordsOf } from '../support/plain-encoder.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { workerHere } from '../support/worker-here.ts';
 
-/** One delivery of the object, and when the process that ships it dies. */
+/** One delivery of the object, and the time at which the process that ships it dies. */
 const delivery = fc.record({
   /** Names of lines; few, so that equal lines in one object are common. */
   lines: fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 12 }),
@@ -32,7 +32,7 @@ const delivery = fc.record({
   endsWithNewline: fc.boolean(),
   chunkBytes: fc.integer({ min: 1, max: 40 }),
   recordsMax: fc.integer({ min: 1, max: 4 }),
-  /** The batch at which it dies; a batch may have arrived by then or not. */
+  /** The batch at which the process dies; that batch may or may not have arrived. */
   diesAtBatch: fc.option(fc.integer({ min: 0, max: 6 })),
   lastBatchArrives: fc.boolean(),
 });
@@ -40,9 +40,9 @@ const delivery = fc.record({
 type Delivery = typeof delivery extends fc.Arbitrary<infer Value> ? Value : never;
 
 class Receiver {
-  /** uid → the records that came under it, one entry a send. */
+  /** uid → the records that arrived with it, one entry per send. */
   readonly received = new Map<string, string[]>();
-  /** Uids that were in flight when a process died: they may be sent again, once for each death. */
+  /** Uids that were in flight when a process died: each may be sent again, once per death. */
   readonly mayRepeat = new Map<string, number>();
 
   accept(batch: Batch): void {
@@ -58,7 +58,7 @@ class Receiver {
 
 class Death extends Error {}
 
-/** Accepts until it is time to die; from then on nothing is answered any more. */
+/** Accepts batches until the process is to die, and does not answer from then on. */
 function mortalExporter(receiver: Receiver, { diesAtBatch, lastBatchArrives }: Delivery, die: () => void): Exporter {
   let count = 0;
   let dead = false;
@@ -69,7 +69,7 @@ function mortalExporter(receiver: Receiver, { diesAtBatch, lastBatchArrives }: D
       if (!dead && count++ === diesAtBatch) {
         dead = true;
         if (lastBatchArrives) receiver.accept(batch);
-        // What was accepted in this life may not be on disk yet: all of it counts as in flight.
+        // What this process sent may not be settled on disk yet, so all of it counts as in flight.
         for (const each of unsettled) receiver.inFlightAtDeath(each);
         die();
       }
@@ -81,7 +81,7 @@ function mortalExporter(receiver: Receiver, { diesAtBatch, lastBatchArrives }: D
   };
 }
 
-/** Rejects with the signal's reason. A worker hears of it a little later than the main thread. */
+/** Rejects with the signal's reason. A worker receives it a little later than the main thread. */
 async function aborted(signal: AbortSignal): Promise<never> {
   if (!signal.aborted) await once(signal, 'abort');
   throw signal.reason;
@@ -90,13 +90,13 @@ async function aborted(signal: AbortSignal): Promise<never> {
 type Create = (abandon: AbortSignal) => Visitor;
 type Place = (abandon: AbortSignal, create: Create) => Visitor;
 
-/** Where the object is visited: on the thread of the state, or in a worker that has the main thread write it. */
+/** Where the object is visited: on the main thread, or in a worker whose changes the main thread writes. */
 const places: readonly (readonly [name: string, numRuns: number, place: Place])[] = [
   ['on the main thread', 500, (abandon, create) => create(abandon)],
   ['in a worker', 100, (abandon, create) => workerHere({ abandon }, (main) => create(main.abandon))],
 ];
 
-/** @returns the directory in which the next life begins: the files as they were at death. */
+/** @returns the directory for the next process: the files as they were at the death of this one. */
 async function live(
   content: string,
   life: Delivery,
@@ -157,7 +157,7 @@ function overwrite(before: readonly number[], { change, lines }: Delivery): read
 }
 
 describe.each(places)('ObjectShipper %s, on arbitrary histories of an object', (_, numRuns, place) => {
-  it('loses nothing, repeats only what was in flight at a death, and that byte for byte', async () => {
+  it('loses nothing, and repeats only what was in flight at a death, byte for byte', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(delivery, { minLength: 1, maxLength: 8 }), async (deliveries) => {
         const receiver = new Receiver();

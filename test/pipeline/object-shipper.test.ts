@@ -11,7 +11,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const never = new AbortController().signal;
 
-it('an object whose date leaves the look-back while it is read yields the added lines only', async () => {
+it('an object whose date leaves the lookback window while it is read yields only the added lines', async () => {
   const state = await openDeliveryState({ directory: temporaryDirectory(), clock: systemClock, logger: silentLogger });
   const { exporter, shipped } = countingExporter();
   const shipper = shipperOn(state, exporter, never, 100);
@@ -26,7 +26,7 @@ it('an object whose date leaves the look-back while it is read yields the added 
   await state.close();
 });
 
-it('closes an object that it has no need to read before it compares it', async () => {
+it('closes an object before it reads it again to compare it', async () => {
   const state = await openDeliveryState({ directory: temporaryDirectory(), clock: systemClock, logger: silentLogger });
   const exporter = {
     export: async ({ recordCount: acceptedCount }: Batch) => ({
@@ -57,7 +57,7 @@ it('closes an object that it has no need to read before it compares it', async (
   await state.close();
 });
 
-it('an object in chunks that share their memory is recognised by the digest of its own bytes', async () => {
+it('an object whose chunks share memory is recognised by its digest', async () => {
   const directory = temporaryDirectory();
   const state = await openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
   const content = '{"a":1}\n{"a":2}\n{"a":3}\n{"a":4}';

@@ -1,10 +1,10 @@
 /**
- * The slow half of the tests. Each part is a folder beside this file and proves something that `npm test` has no time for:
+ * The slow half of the tests. Each part is a folder next to this file:
  *
  *     npm run proof                      all parts, in this order
  *     npm run proof -- kills simulation  only these
- *     npm run proof -- --list            what there is
- *     npx vitest run test/proof/kills    one folder or file, as everywhere else
+ *     npm run proof -- --list            lists the parts
+ *     npx vitest run test/proof/kills    one folder or file
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -12,13 +12,14 @@ import { parseArgs } from 'node:util';
 
 const parts = {
   commands: 'every command of the real process: what it prints, its exit code, its health, metrics and logs',
-  delivery: 'every line once when objects are overwritten, the collector or the disk fails, or the clock is wrong',
+  package: 'the packed package as a library: a program that has only the package compiles and runs docs/library.md',
+  delivery: 'every line once, even if objects are overwritten, the collector or the disk fails, or the clock is wrong',
   kills: 'a process that is killed at each step loses nothing and repeats only what was in flight',
-  fuzz: 'hostile lines, answers, mapping files and settings',
-  security: 'nothing in a line reaches the terminal or a file name, and no secret leaves',
+  fuzz: 'hostile lines, responses, mapping files and settings',
+  security: 'untrusted text never controls a terminal or a file name, and no secret leaks',
   simulation: 'three minutes of random histories in a simulated world',
   soak: 'memory, handles and state stay flat through an outage',
-  browser: 'the live page in Chromium; skipped when there is none',
+  browser: 'the live page in Chromium; skipped if it is not installed',
   servers: 'the built package against the Collector, Loki, Elasticsearch and AWS (moto), and the examples',
 } as const;
 
@@ -31,14 +32,14 @@ if (import.meta.main) {
   const { positionals, values } = parseArgs({ allowPositionals: true, options: { list: { type: 'boolean' } } });
   const unknown = positionals.filter((name) => !isPartName(name));
   if (unknown.length > 0) {
-    console.error(`There is no part called ${unknown.join(', ')}. These are the parts:\n\n${describeParts()}`);
+    console.error(`Unknown part: ${unknown.join(', ')}. These are the parts:\n\n${describeParts()}`);
     process.exit(2);
   }
   if (values.list) console.log(describeParts());
   else runParts(partNames.filter((name) => positionals.length === 0 || positionals.includes(name)));
 }
 
-/** A part that fails does not keep the others from running. */
+/** The other parts still run when one fails. */
 function runParts(names: readonly PartName[]): void {
   const results = names.map((name) => {
     console.log(`\n=== ${name}: ${parts[name]}`);

@@ -19,13 +19,13 @@ function setUp() {
   const create = (other?: FaultLog) =>
     new FaultLog({ source: 's3://audit', observe: unobserved, clock, logger }, other);
   const log = create();
-  /** A listing that meets these, and whose objects were all read. */
+  /** A listing with these faults, whose objects were all read. */
   const list = (faults: readonly AgentError[], of = log) => {
     const end = of.beginListing();
     for (const fault of faults) of.report(fault, 'odd');
     end();
   };
-  /** What was logged since it was last asked. */
+  /** What was logged since the last call. */
   const news = () => logged.splice(0);
   return { clock, create, log, list, news };
 }
@@ -33,7 +33,7 @@ function setUp() {
 const fault = (message: string, code: ErrorCode = 'ERR_SOURCE_LAYOUT') => new AgentError(code, message);
 
 describe('FaultLog', () => {
-  it('tells once what every listing finds, again when it has changed, and once an hour', async () => {
+  it('logs a recurring fault once, again when it changes, and once an hour', async () => {
     const { clock, list, news } = setUp();
     for (let poll = 0; poll < 30; poll++) {
       list([fault('nothing yet')]);
@@ -48,7 +48,7 @@ describe('FaultLog', () => {
     expect(news()).toEqual(['warn only others 32']);
   });
 
-  it('tells again after a clock was set back', async () => {
+  it('logs a fault again after the clock was set back', async () => {
     const { clock, list, news } = setUp();
     list([fault('nothing yet')]);
     await clock.advance(-24 * hour);
@@ -56,7 +56,7 @@ describe('FaultLog', () => {
     expect(news()).toEqual(['warn nothing yet', 'warn nothing yet']);
   });
 
-  it('tells when it is over, and tells it anew when it comes back', () => {
+  it('logs when a fault is resolved, and logs it anew when it comes back', () => {
     const { list, news } = setUp();
     const [empty, denied] = [fault('nothing yet'), fault('denied', 'ERR_SOURCE_ACCESS_DENIED')];
     list([empty, denied]);
@@ -66,7 +66,7 @@ describe('FaultLog', () => {
     expect(news()).toEqual(['warn nothing yet']);
   });
 
-  it('takes nothing for over while what a listing showed is still being read', () => {
+  it('does not consider a fault resolved while the objects of a listing are still being read', () => {
     const { log, list, news } = setUp();
     const end = log.beginListing();
     list([fault('denied', 'ERR_SOURCE_ACCESS_DENIED')]);
@@ -74,28 +74,28 @@ describe('FaultLog', () => {
     expect(news()).toEqual(['error denied']);
   });
 
-  it('tells no end of what was wrong with one version of an object', () => {
+  it('logs no recovery from a fault of one version of an object', () => {
     const { list, news } = setUp();
     list([fault('damaged', 'ERR_OBJECT_DAMAGED'), fault('changed', 'ERR_OBJECT_CHANGED')]);
     list([]);
     expect(news()).toEqual(['error damaged', 'debug changed']);
   });
 
-  it('tells of each object, also when the same is wrong with all of them', () => {
+  it('logs each object, even if all have the same fault', () => {
     const { log, news } = setUp();
     const damaged = fault('the stream is cut', 'ERR_OBJECT_DAMAGED');
     for (const object of ['a', 'b', 'a']) log.report(damaged, 'Object is damaged', { object });
     expect(news()).toHaveLength(2);
   });
 
-  it('logs the first of a code in full and then the count at round numbers', () => {
+  it('logs the first faults of a code in full, and then the count at powers of ten', () => {
     const { list, news } = setUp();
     list(Array.from({ length: 1000 }, (_, i) => fault(`denied ${i + 1}`)));
     const inFull = [1, 2, 3, 4, 5].map((i) => `warn denied ${i}`);
     expect(news()).toEqual([...inFull, 'warn denied 10 10', 'warn denied 100 100', 'warn denied 1000 1000']);
   });
 
-  it('leaves out what the log of other dates has told of the same source', () => {
+  it('skips what the log of other dates has already logged about the same source', () => {
     const { create, log, list, news } = setUp();
     const older = create(log);
     list([fault('nothing yet')]);

@@ -13,14 +13,14 @@ import { memoryObject } from '../support/memory-object.ts';
 const [minute, day] = [60_000, 86_400_000];
 const schedule: Schedule = { lookbackDays: 7, sweepIntervalMs: day, startDate: undefined };
 
-/** Small, so that dates span pages. */
+/** Small, so that dates span several pages. */
 const pageSize = 2;
 
-/** A bucket as a list of `workspace/date/name`; a listing of it, like S3's, has each workspace's oldest date first. */
+/** A bucket as a list of `workspace/date/name`. A listing, like S3's, has the oldest date of each workspace first. */
 class Bucket implements Source {
   readonly name = 's3://audit';
   readonly pollIntervalMs = minute;
-  /** What became of the candidates, by their id. */
+  /** The outcomes of the candidates, by id. */
   readonly outcomes = new Map<string, VisitOutcome['status'][]>();
   readonly keys = new Set<string>();
   readonly listings: ListingRequest['dates'][] = [];
@@ -73,7 +73,7 @@ function objectAt(workspaceId: string, date: string, fileName: string): Delivere
   return { ...object, origin: { ...object.origin, id, workspaceId, date, fileName } };
 }
 
-/** Ships nothing; notes what it was asked to ship, and ends visits when the test says so. Stands for the state as well. */
+/** Ships nothing: records its visits, and ends them when the test says so. Is the state as well. */
 class Shipper {
   readonly visited: string[] = [];
   readonly settledIds = new Set<string>();
@@ -131,7 +131,7 @@ function setUp(bucket: Bucket, changes: Partial<Schedule> = {}, workers?: number
   });
   const stop = new AbortController();
   onTestFinished(() => stop.abort());
-  /** Ends with what `follow` rejects with, or undefined while it follows. */
+  /** The error with which `follow` rejected; undefined while it is running. */
   const follow = async () => {
     let failure: unknown;
     shipping.follow(stop.signal).catch((error: unknown) => {
@@ -144,7 +144,7 @@ function setUp(bucket: Bucket, changes: Partial<Schedule> = {}, workers?: number
 }
 
 describe('Shipping', () => {
-  it('ships the dates within the look-back first, oldest first, and older dates when those are done', async () => {
+  it('ships the dates of the lookback window first, oldest first, and older dates when those are done', async () => {
     const bucket = new Bucket('1/2026-03-10/b', '1/2024-01-01/a', '1/2026-03-04/a', '1/2025-06-01/a', '1/2026-03-10/a');
     const { shipper, follow } = setUp(bucket);
     shipper.hold = (id) => id === '1/2026-03-10/a';
@@ -155,7 +155,7 @@ describe('Shipping', () => {
     expect(shipper.visited.slice(3)).toEqual(['1/2024-01-01/a', '1/2025-06-01/a']);
   });
 
-  it('begins a date when every object of the date before it has ended', async () => {
+  it('starts a date when every object of the previous date is done', async () => {
     const bucket = new Bucket('1/2026-03-09/a', '1/2026-03-09/b', '1/2026-03-10/a');
     const { shipper, follow } = setUp(bucket);
     shipper.hold = (id) => id === '1/2026-03-09/b';
@@ -170,7 +170,7 @@ describe('Shipping', () => {
     { workers: 1, recentCount: 6, olderCount: 3, workspaceCount: 4 },
     { workers: 2, recentCount: 6, olderCount: 4, workspaceCount: 4 },
     { workers: 8, recentCount: 16, olderCount: 16, workspaceCount: 16 },
-  ])('gives $workers workers enough to do, recent objects and older ones', async (row) => {
+  ])('keeps $workers workers busy, with recent objects and older ones', async (row) => {
     const numbers = Array.from({ length: 20 }, (_, index) => String(index).padStart(2, '0'));
     const holdAll = async (...keys: string[]) => {
       const { shipper, follow } = setUp(new Bucket(...keys), {}, row.workers);
@@ -183,7 +183,7 @@ describe('Shipping', () => {
     expect(await holdAll(...numbers.map((workspace) => `${workspace}/2026-03-10/a`))).toBe(row.workspaceCount);
   });
 
-  it('ships what is delivered today while a backfill is under way', async () => {
+  it('ships what is delivered today while a backfill is running', async () => {
     const bucket = new Bucket('1/2024-01-01/a');
     const { shipper, clock, follow } = setUp(bucket);
     shipper.hold = (id) => id.includes('2024');
@@ -194,7 +194,7 @@ describe('Shipping', () => {
     expect(shipper.settledIds).toEqual(new Set(['1/2026-03-10/new']));
   });
 
-  it('ships other workspaces while one of them is busy, and lists the busy one again when it is done', async () => {
+  it('ships other workspaces while one is busy, and lists the busy one again when it is done', async () => {
     const bucket = new Bucket('1/2026-03-10/slow', '2/2026-03-10/a');
     const { shipper, clock, follow } = setUp(bucket);
     shipper.hold = (id) => id.endsWith('slow');
@@ -208,7 +208,7 @@ describe('Shipping', () => {
     expect(shipper.visited).toContain('1/2026-03-10/x');
   });
 
-  it('polls the look-back at every interval and everything else once a sweep interval', async () => {
+  it('polls the lookback window at every interval, and everything else once per sweep interval', async () => {
     const bucket = new Bucket('1/2026-03-10/a');
     const { clock, follow } = setUp(bucket);
     await follow();
@@ -241,14 +241,14 @@ describe('Shipping', () => {
     expect(shipper.visited).toEqual(['1/2026-03-10/a']);
   });
 
-  it('tells how much lies ahead before a backfill begins, and how to limit it', async () => {
+  it('logs the size of a backfill before it starts, and how to limit it', async () => {
     const { logged, follow } = setUp(
       new Bucket('1/2024-01-01/a', '2/2024-01-01/a', '2/2025-06-01/a', '1/2026-03-10/a'),
     );
     await follow();
     expect(logged).toEqual([
       {
-        message: 'Backfill starts: some objects are older than the look-back',
+        message: 'Backfill started: some objects are older than the lookback window',
         fields: {
           source: 's3://audit',
           objects: 3,
@@ -262,19 +262,19 @@ describe('Shipping', () => {
     ]);
   });
 
-  it('goes on with other workspaces when one cannot be listed', async () => {
+  it('continues with other workspaces if one cannot be listed', async () => {
     const bucket = new Bucket('1/2026-03-10/a', '2/2026-03-10/a');
     bucket.failing.add('1');
     const { shipper, logged, follow } = setUp(bucket);
     await follow();
     expect(shipper.visited).toEqual(['2/2026-03-10/a']);
     expect(logged[0]).toMatchObject({
-      message: 'Workspace could not be listed; others continue',
+      message: 'Workspace could not be listed; continuing with the others',
       fields: { workspace: '1' },
     });
   });
 
-  it('reports once that there is nothing to read, and when that has changed', async () => {
+  it('logs once that there is nothing to read, and again when that has changed', async () => {
     const bucket = new Bucket();
     bucket.oddity = new AgentError('ERR_SOURCE_LAYOUT', 'nothing yet');
     const { clock, logged, follow } = setUp(bucket);
@@ -286,7 +286,7 @@ describe('Shipping', () => {
     expect(logged.slice(1)).toMatchObject([{ message: 'Source recovered', fields: { occurrences: 11 } }]);
   });
 
-  it('takes no fault for over while the source cannot be listed', async () => {
+  it('does not consider a fault resolved while the source cannot be listed', async () => {
     const bucket = new Bucket();
     bucket.oddity = new AgentError('ERR_SOURCE_LAYOUT', 'nothing yet');
     const { clock, logged, follow } = setUp(bucket);
@@ -297,7 +297,7 @@ describe('Shipping', () => {
     expect(logged.slice(1).map(({ message }) => message)).toEqual(['Source could not be listed; retrying']);
   });
 
-  it('tries a source again that could not be listed', async () => {
+  it('retries a source that could not be listed', async () => {
     const bucket = new Bucket('1/2026-03-10/a');
     bucket.sourceFailure = new AgentError('ERR_SOURCE_CREDENTIALS', 'expired');
     const { shipper, clock, follow } = setUp(bucket);
@@ -307,7 +307,7 @@ describe('Shipping', () => {
     expect(shipper.visited).toEqual(['1/2026-03-10/a']);
   });
 
-  it('offers an object again that was not read to its end', async () => {
+  it('offers an object again that was not read completely', async () => {
     const { shipper, clock, follow } = setUp(new Bucket('1/2026-03-10/a'));
     shipper.end = () => ({ status: 'released', error: new AgentError('ERR_SOURCE_READ', 'cut') });
     await follow();
@@ -316,7 +316,7 @@ describe('Shipping', () => {
     expect(shipper.visited).toEqual(['1/2026-03-10/a', '1/2026-03-10/a']);
   });
 
-  it('stops everything when the state is damaged', async () => {
+  it('stops everything if the state is damaged', async () => {
     const { shipper, follow } = setUp(new Bucket('1/2026-03-10/a', '2/2026-03-10/a'));
     shipper.hold = (id) => id.startsWith('2/');
     shipper.end = () => {
@@ -325,7 +325,7 @@ describe('Shipping', () => {
     expect(await follow()).toMatchObject({ code: 'ERR_STATE_DAMAGED' });
   });
 
-  it('ships once what is there, and says whether all of it could be read', async () => {
+  it('ships what is there once, and returns whether all of it could be read', async () => {
     const bucket = new Bucket('1/2024-01-01/a', '1/2026-03-10/a');
     const { shipper, clock, shipping, stop } = setUp(bucket);
     expect(await shipping.shipOnce(stop.signal)).toBe(true);

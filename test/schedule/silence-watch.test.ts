@@ -18,7 +18,7 @@ function openState(directory: string): Promise<OpenState> {
   return openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
 }
 
-/** A workspace with an event settled at the start, and a watch that begins anew with each `restart`. */
+/** A workspace with a settled event, and a watch that starts anew with each `restart`. */
 async function scene() {
   const directory = temporaryDirectory();
   let state = await openState(directory);
@@ -73,7 +73,7 @@ async function scene() {
 
 const names = (sent: readonly AlertEvent[]) => sent.map(({ eventName }) => eventName);
 
-it('tells once of a workspace that is silent, at the time that follows from its last event', async () => {
+it('reports once that a workspace is silent, with a time derived from its last event', async () => {
   const { sent, check, silences, restart, close } = await scene();
   await check(start + 24 * hour - 1);
   expect(sent).toEqual([]);
@@ -95,14 +95,14 @@ it('tells once of a workspace that is silent, at the time that follows from its 
       },
     },
   ]);
-  expect(silences()).toEqual([true, true]); // The metric of the new process, too.
+  expect(silences()).toEqual([true, true]); // Also in the metric of the new process.
   await close();
 });
 
-it('tells once that events are back, and of the next silence anew', async () => {
+it('reports once that a workspace has events again, and reports the next silence as a new one', async () => {
   const { sent, check, settle, silences, restart, close } = await scene();
   await check(start + 24 * hour);
-  await settle(start - hour); // Late, and no sign of life.
+  await settle(start - hour); // A late event does not end the silence.
   await check(start + 25 * hour);
   expect(names(sent)).toEqual(['databricks.audit.silence']);
   await settle(start + 30 * hour);
@@ -123,7 +123,7 @@ it('tells once that events are back, and of the next silence anew', async () => 
   await close();
 });
 
-it('sends the same event again when it was stopped before the answer, also when events are back by then', async () => {
+it('sends the same event again if it was stopped before the response, even if there are events again by then', async () => {
   const { sent, check, settle, answer, restart, close } = await scene();
   answer(() => Promise.reject(new Error('the process died')));
   await expect(check(start + 24 * hour)).rejects.toThrow('died');
@@ -140,7 +140,7 @@ it('sends the same event again when it was stopped before the answer, also when 
   await close();
 });
 
-it('looks once at a time, however long the collector takes', async () => {
+it('runs one check at a time, however long the collector takes', async () => {
   const { sent, check, answer, close } = await scene();
   let accept = () => {};
   answer(() => new Promise((resolve) => (accept = resolve)));
@@ -153,7 +153,7 @@ it('looks once at a time, however long the collector takes', async () => {
   await close();
 });
 
-it('raises no event for a workspace that was given up long ago, and says in the metric that it is silent', async () => {
+it('raises no event for a workspace that has long been unused, but reports it as silent in the metric', async () => {
   const { sent, check, silences, close } = await scene();
   await check(start + 9 * 24 * hour);
   expect(sent).toEqual([]);

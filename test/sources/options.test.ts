@@ -18,7 +18,7 @@ describe('DATABRICKS_AUDIT_SOURCE', () => {
       [s3('my-bucket', '', 's3://my-bucket'), s3('my-bucket', 'account/', 's3://my-bucket/account')],
     ],
     ['/a/b,/a/bc', [directory('/a/b', '/a/b'), directory('/a/bc', '/a/bc')]],
-  ])('takes %s', (text, locations) => {
+  ])('accepts %s', (text, locations) => {
     expect(sourceOptions.DATABRICKS_AUDIT_SOURCE.parse(text)).toEqual(locations);
   });
 
@@ -40,15 +40,15 @@ describe('DATABRICKS_AUDIT_SOURCE', () => {
     ['s3://bucket/a,s3://bucket/a/workspaceId=1', 's3://bucket/a/workspaceId=1 is inside s3://bucket/a'],
     ['s3://bucket/a?poll=1m,s3://bucket/a?poll=5m', 's3://bucket/a is inside s3://bucket/a'],
     ['/a,file:///a/b', 'file:///a/b is inside /a'],
-  ])('refuses %j and says what it expects', (text, message) => {
+  ])('rejects %j and says what it expects', (text, message) => {
     expect(problemsOf(text)).toEqual([expect.stringContaining(message)]);
   });
 
-  test('reports everything that is wrong with a list at once', () => {
+  test('reports all problems in a list at once', () => {
     expect(problemsOf('gs://a,s3://B,/c,/c/d')[0]?.split('; ')).toHaveLength(3);
   });
 
-  test('names an overlap once', () => {
+  test('reports an overlap once', () => {
     expect(problemsOf('/c,/c')[0]?.split('; ')).toHaveLength(1);
   });
 });
@@ -65,7 +65,7 @@ describe.each([
     ['?mapping=a&poll=5m', { mapping: 'a', pollIntervalMs: 300_000 }],
     ['?poll=5m&mapping=a', { mapping: 'a', pollIntervalMs: 300_000 }],
     ['?', {}],
-  ])('%s are its own, and no part of its name', (query, parameters) => {
+  ])('%s belong to that source, and are not part of its name', (query, parameters) => {
     expect(sourceOptions.DATABRICKS_AUDIT_SOURCE.parse(`${url}${query}`)).toEqual([{ ...location, ...parameters }]);
   });
 
@@ -84,11 +84,11 @@ describe.each([
     ['?poll=999ms', ': expected a duration of at least 1s'],
     ['?mapping=', 'mapping: expected names or paths of mapping layers, separated by %2C'],
     ['?mapping=a%2C%2Cb', 'mapping: expected names or paths of mapping layers, separated by %2C'],
-  ])('%s are refused with what is expected', (query, message) => {
+  ])('%s are rejected with what is expected', (query, message) => {
     expect(problemsOf(`${url}${query}`)).toEqual([expect.stringContaining(message)]);
   });
 
-  test('are refused for all their problems at once, and with those of other sources', () => {
+  test('are rejected with all their problems at once, together with those of other sources', () => {
     const [problems = '', ...others] = problemsOf(`${url}?polls=1&poll=0s&mapping=,gs://other`);
     expect(others).toEqual([]);
     expect(problems.split('; ')).toEqual([
@@ -109,25 +109,25 @@ describe.each([
   });
 });
 
-test('a parameter with control characters or without end is shown printable and cut', () => {
+test('a parameter is shown without control characters, and truncated', () => {
   const [problem = ''] = problemsOf(`s3://my-bucket?%0Ax%1b[31m${'y'.repeat(3_000)}=1`);
   expect(problem).not.toMatch(/\p{Cc}/u);
   expect(problem.length).toBeLessThan(250);
 });
 
-test('a plus sign in a mapping layer stands for itself', () => {
+test('a plus sign in a mapping layer is kept', () => {
   const [location] = sourceOptions.DATABRICKS_AUDIT_SOURCE.parse('s3://my-bucket?mapping=./a+b.yaml');
   expect(location?.mapping).toBe('./a+b.yaml');
 });
 
 test.each(['/var/what?', '/var/logs?poll=5m', './logs?mapping=a&mapping=b', '?'])(
-  'a path with a question mark is taken as it is: %s',
+  'a path with a question mark is used unchanged: %s',
   (path) => {
     expect(sourceOptions.DATABRICKS_AUDIT_SOURCE.parse(path)).toEqual([directory(resolve(path), path)]);
   },
 );
 
-test('a question mark in the path of a file:// URL is written %3F', () => {
+test('a question mark in the path of a file:// URL is written as %3F', () => {
   expect(sourceOptions.DATABRICKS_AUDIT_SOURCE.parse('file:///var/what%3F?poll=5m')).toEqual([
     { ...directory('/var/what?', 'file:///var/what%3F'), pollIntervalMs: 300_000 },
   ]);

@@ -46,7 +46,7 @@ const everything = 15;
 const inFlight = { announced: aBatch } as const;
 
 const facts: Readonly<Record<KillPoint, KillPointFacts>> = {
-  'damaged file set aside': {
+  'damaged file moved aside': {
     passings: [1],
     histories: ['damaged'],
     sentAgainMax: everything,
@@ -61,7 +61,7 @@ const facts: Readonly<Record<KillPoint, KillPointFacts>> = {
   'object listed': { ...once, sentAgainMax: 0, why: 'listed again' },
   'object opened': { ...once, sentAgainMax: 0, why: 'opened again' },
   'prefix verified': { ...once, histories: ['extended'], sentAgainMax: 0, why: 'verified again' },
-  'prefix refused': {
+  'prefix mismatched': {
     ...once,
     histories: ['rewritten'],
     sentAgainMax: 0,

@@ -35,7 +35,7 @@ describe('readiness', () => {
 
   it('includes an idle agent, which says so', () => {
     listAll();
-    expect(ready()).toMatchObject({ ok: true, status: 'idle', reason: 'Everything that was listed has been shipped' });
+    expect(ready()).toMatchObject({ ok: true, status: 'idle', reason: 'Nothing is in flight' });
     activity.observe(linesRead(12));
     expect(ready()).toMatchObject({ ok: true, status: 'shipping', reason: '12 lines in flight' });
   });

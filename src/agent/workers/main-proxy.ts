@@ -1,6 +1,6 @@
 /**
- * The main thread, as a worker sees it: hands out visits, and does for the worker what the process does only once (the state,
- * the dead letters, the outage log, observers).
+ * The main thread as seen by a worker: assigns visits, and provides the parts that exist once per process (the state, dead
+ * letters, the outage log, observers).
  */
 import type { AnnouncementId, Claim, Settlement } from '../../contracts/delivery-state.ts';
 import type { Observer } from '../../contracts/observer.ts';
@@ -12,8 +12,8 @@ import type { Logger } from '../../runtime/logger.ts';
 import { plainFields } from '../../runtime/plain-fields.ts';
 import { untilAborted } from '../../runtime/until-aborted.ts';
 import {
-  type Asked,
   fromPlain,
+  type MainRequest,
   type Port,
   type ToMain,
   type ToWorker,
@@ -22,7 +22,7 @@ import {
   type Visit,
 } from './messages.ts';
 
-/** What the worker has of its own. */
+/** The parts that each worker has itself. */
 export interface WorkerParts {
   readonly visitor: Visitor;
   /** As `DeliveredObject.open`. */
@@ -35,20 +35,20 @@ export class MainProxy {
   readonly #stopping = new AbortController();
   readonly #abandon = new AbortController();
   readonly #visits = new Map<number, { readonly stop: AbortController; readonly lost: AbortController }>();
-  readonly #questions = new Map<number, PromiseWithResolvers<void>>();
-  #questionCount = 0;
+  readonly #requests = new Map<number, PromiseWithResolvers<void>>();
+  #requestCount = 0;
   #announcementCount = 0;
 
   constructor(port: Port<ToWorker>) {
     this.#port = port;
   }
 
-  /** Aborted when batches that wait for their next attempt have to be given up. */
+  /** Aborts when batches that are waiting for their next attempt must be abandoned. */
   get stopping(): AbortSignal {
     return this.#stopping.signal;
   }
 
-  /** Aborted when requests in flight have to be given up. */
+  /** Aborts when requests in flight must be abandoned. */
   get abandon(): AbortSignal {
     return this.#abandon.signal;
   }
@@ -74,7 +74,7 @@ export class MainProxy {
       answered: () => this.#post({ kind: 'collectorAnswered' }),
     },
     deadLetters: {
-      write: (jsonLines, reason, signal) => this.#ask({ kind: 'writeDeadLetters', jsonLines, reason }, signal),
+      write: (jsonLines, reason, signal) => this.#request({ kind: 'writeDeadLetters', jsonLines, reason }, signal),
       close: async () => {},
     },
     log: {
@@ -102,10 +102,10 @@ export class MainProxy {
         this.#abandon.abort(new Error('abandoned'));
         break;
       case 'answer':
-        this.#takeAnswer(message.questionId, message.error && fromPlain(message.error));
+        this.#takeAnswer(message.requestId, message.error && fromPlain(message.error));
         break;
-      case 'givenUp':
-        this.#takeAnswer(message.questionId, new Error('given up'));
+      case 'abandoned':
+        this.#takeAnswer(message.requestId, new Error('abandoned'));
         break;
       case 'close':
         void parts.close().then(() => this.#post({ kind: 'closed' }));
@@ -131,7 +131,7 @@ export class MainProxy {
     }
   }
 
-  /** The claim that the main thread holds: reads what came with the visit, and has the main thread write. */
+  /** Stands in for the claim that the main thread holds: reads what came with the visit, and sends changes to the main thread. */
   #claimOf({ visitId, known, announcements, settledLineHashes }: Visit, lost: AbortSignal): Claim {
     return {
       known,
@@ -141,11 +141,11 @@ export class MainProxy {
         yield settledLineHashes;
       },
       announce: ({ observedAtMs, lineHashes, occurrences }) => {
-        const name = ++this.#announcementCount as AnnouncementId;
+        const announcementId = ++this.#announcementCount as AnnouncementId;
         const announcement = { observedAtMs, lineHashes: lineHashes.slice(), occurrences: occurrences.slice() };
         const transfer = [announcement.lineHashes.buffer, announcement.occurrences.buffer];
-        this.#post({ kind: 'announce', visitId, name, announcement }, transfer);
-        return name;
+        this.#post({ kind: 'announce', visitId, announcementId, announcement }, transfer);
+        return announcementId;
       },
       settle: (settlement: Settlement) => {
         const lineHashes = settlement.lineHashes.slice();
@@ -154,23 +154,23 @@ export class MainProxy {
       finish: (version, end, stillAnnounced) => this.#post({ kind: 'finish', visitId, version, end, stillAnnounced }),
       forget: () => this.#post({ kind: 'forget', visitId }),
       // Messages keep their order, so a flush covers the changes before it.
-      flush: (signal) => this.#ask({ kind: 'flush', visitId }, signal),
-      release: async () => {}, // The main thread releases its claim when the visit has ended.
+      flush: (signal) => this.#request({ kind: 'flush', visitId }, signal),
+      release: async () => {}, // The main thread releases its claim after the visit.
     };
   }
 
-  async #ask(asked: Asked, signal: AbortSignal): Promise<void> {
+  async #request(request: MainRequest, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    const questionId = ++this.#questionCount;
+    const requestId = ++this.#requestCount;
     const answered = Promise.withResolvers<void>();
-    this.#questions.set(questionId, answered);
-    this.#post({ questionId, asked });
+    this.#requests.set(requestId, answered);
+    this.#post({ requestId, request });
     await untilAborted(answered.promise, signal);
   }
 
-  #takeAnswer(questionId: number, error: Error | undefined): void {
-    const answered = this.#questions.get(questionId);
-    this.#questions.delete(questionId);
+  #takeAnswer(requestId: number, error: Error | undefined): void {
+    const answered = this.#requests.get(requestId);
+    this.#requests.delete(requestId);
     if (error === undefined) answered?.resolve();
     else answered?.reject(error);
   }

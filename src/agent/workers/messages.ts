@@ -1,5 +1,5 @@
 /**
- * The messages between the main thread and a worker: plain data, delivered in each direction in the order they were sent.
+ * The messages between the main thread and a worker: plain data, delivered in order in each direction.
  */
 import type { Configuration } from '../../config/index.ts';
 import type {
@@ -24,17 +24,17 @@ export interface Port<Incoming> {
   on(event: 'message', listener: (message: Incoming) => void): unknown;
 }
 
-/** What a worker is given when it starts. */
+/** The `workerData` of a worker. */
 export interface WorkerSetup {
-  /** From 1 on. */
+  /** Counts from 1. */
   readonly number: number;
   readonly configuration: Configuration;
   readonly hashSecret: Uint8Array;
-  /** Of the SharedSemaphore that all workers take requests from. */
+  /** Memory of the SharedSemaphore that limits the requests of all workers together. */
   readonly requestSlots: SharedArrayBuffer;
 }
 
-/** An object to visit, with what its claim knows: while the claim is held, nobody else changes that. */
+/** An object to visit, with the contents of its claim, which nobody else changes while the claim is held. */
 export interface Visit {
   readonly visitId: number;
   readonly object: Pick<DeliveredObject, 'origin' | 'version' | 'growing'>;
@@ -46,22 +46,22 @@ export interface Visit {
 export type ToWorker =
   | { readonly kind: 'visit'; readonly visit: Visit }
   | { readonly kind: 'stop'; readonly visitId: number }
-  /** The claim of the visit was taken over. */
+  /** The claim of the visit was lost. */
   | { readonly kind: 'lost'; readonly visitId: number }
-  /** Batches that wait for their next attempt are given up, */
+  /** Abandon batches that are waiting for their next attempt. */
   | { readonly kind: 'stopping' }
-  /** and then requests in flight. */
+  /** Abandon requests in flight. */
   | { readonly kind: 'abandon' }
-  | { readonly kind: 'answer'; readonly questionId: number; readonly error: PlainError | undefined }
-  /** The question has no answer, because the agent stops or the claim is lost. */
-  | { readonly kind: 'givenUp'; readonly questionId: number }
+  | { readonly kind: 'answer'; readonly requestId: number; readonly error: PlainError | undefined }
+  /** The request has no answer, because the agent is stopping or the claim is lost. */
+  | { readonly kind: 'abandoned'; readonly requestId: number }
   | { readonly kind: 'close' };
 
-export type ToMain = OfVisit | Question | Report | { readonly kind: 'closed' };
+export type ToMain = VisitMessage | MainRequestMessage | Report | { readonly kind: 'closed' };
 
-/** About one visit. Announcements have names of the worker; the main thread maps them to the ids of the claim. */
-export type OfVisit = { readonly visitId: number } & (
-  | { readonly kind: 'announce'; readonly name: AnnouncementId; readonly announcement: Announcement }
+/** About one visit. The worker numbers its announcements; the main thread maps the numbers to the ids of the claim. */
+export type VisitMessage = { readonly visitId: number } & (
+  | { readonly kind: 'announce'; readonly announcementId: AnnouncementId; readonly announcement: Announcement }
   | { readonly kind: 'settle'; readonly settlement: Settlement }
   | {
       readonly kind: 'finish';
@@ -75,10 +75,10 @@ export type OfVisit = { readonly visitId: number } & (
   | { readonly kind: 'stopped' }
 );
 
-/** Answered once it is done. */
-export type Question = { readonly questionId: number; readonly asked: Asked };
+/** The main thread answers when it is done. */
+export type MainRequestMessage = { readonly requestId: number; readonly request: MainRequest };
 
-export type Asked =
+export type MainRequest =
   | { readonly kind: 'flush'; readonly visitId: number }
   | { readonly kind: 'writeDeadLetters'; readonly jsonLines: readonly string[]; readonly reason: DeadLetterReason };
 
@@ -96,9 +96,9 @@ export type Report =
   | { readonly kind: 'attemptFailed'; readonly attempt: WithPlainError<FailedAttempt> }
   | { readonly kind: 'collectorAnswered' };
 
-/** An AgentError as plain data: as an Error it would arrive without code and hint. */
+/** An AgentError as plain data, because a posted Error loses its code and hint. */
 export interface PlainError extends Pick<AgentError, 'code' | 'message' | 'hint'> {
-  /** As the log renders it. */
+  /** In the form that the log renders. */
   readonly cause: unknown;
 }
 

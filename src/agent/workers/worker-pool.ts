@@ -1,6 +1,6 @@
 /**
- * Visits objects in worker threads: each object goes to the worker with the least to do. A worker is started only when all
- * running ones are busy, so an agent with little to do has few of them.
+ * Visits objects in worker threads. Each object goes to the worker with the lowest load; a new worker is started only if all
+ * running ones are busy, so an agent with little to do has few threads.
  */
 import { Worker } from 'node:worker_threads';
 import type { Configuration } from '../../config/index.ts';
@@ -12,7 +12,7 @@ import { SharedSemaphore } from '../../runtime/shared-semaphore.ts';
 import type { Port, ToMain, WorkerSetup } from './messages.ts';
 import { type MainServices, WorkerProxy } from './worker-proxy.ts';
 
-/** The calls of a Worker that the pool makes. */
+/** The part of Worker's interface that the pool uses. */
 export interface Thread extends Port<ToMain> {
   on(event: 'message', listener: (message: ToMain) => void): unknown;
   on(event: 'error', listener: (error: unknown) => void): unknown;
@@ -32,7 +32,7 @@ export class WorkerPool implements Visitor {
   readonly #requestSlots: SharedArrayBuffer;
   readonly #workers: RunningWorker[] = [];
 
-  /** Starts no thread yet. */
+  /** Does not start any thread yet. */
   constructor(configuration: Configuration, services: MainServices, startThread = startWorker) {
     this.#configuration = configuration;
     this.#services = services;
@@ -44,7 +44,7 @@ export class WorkerPool implements Visitor {
     return await this.#leastBusy().proxy.visit(object, claim, signal);
   }
 
-  /** Call it when no object is being visited any more. */
+  /** Call it when all visits are done. */
   async close(): Promise<void> {
     await Promise.all(
       this.#workers.map(async ({ thread, proxy }) => {
@@ -56,8 +56,8 @@ export class WorkerPool implements Visitor {
 
   #leastBusy(): RunningWorker {
     const [least] = this.#workers.toSorted((one, other) => one.proxy.load - other.proxy.load);
-    const isEnough = least?.proxy.load === 0 || this.#workers.length >= this.#configuration.workers;
-    return least !== undefined && isEnough ? least : this.#start();
+    const useRunning = least?.proxy.load === 0 || this.#workers.length >= this.#configuration.workers;
+    return least !== undefined && useRunning ? least : this.#start();
   }
 
   #start(): RunningWorker {
@@ -70,14 +70,14 @@ export class WorkerPool implements Visitor {
     });
     const proxy = new WorkerProxy(thread, this.#services);
     thread.on('error', (error) => proxy.fail(error));
-    thread.on('exit', (exitCode) => proxy.fail(new Error(`Worker thread ${number} ended with code ${exitCode}`)));
+    thread.on('exit', (exitCode) => proxy.fail(new Error(`Worker thread ${number} exited with code ${exitCode}`)));
     const worker = { thread, proxy };
     this.#workers.push(worker);
     return worker;
   }
 }
 
-/** Beside this file, with its ending: TypeScript from the sources, JavaScript in the package and in the bundle. */
+/** In the same folder, with the same extension: TypeScript in the repository, JavaScript in the package and the bundle. */
 const program = new URL(`./worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
 
 function startWorker(setup: WorkerSetup): Thread {

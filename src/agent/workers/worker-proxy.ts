@@ -1,6 +1,6 @@
 /**
- * A worker, as the main thread sees it: a visitor that ships objects on another thread. What the process does only once
- * (the state, the dead letters, the outage log, observers) is done here on the worker's behalf.
+ * A worker as seen by the main thread: a visitor that ships objects on another thread. Uses the parts that exist once per
+ * process (the state, dead letters, the outage log, observers) on behalf of the worker.
  */
 import assert from 'node:assert';
 import type { AnnouncementId, Claim, LineHashes } from '../../contracts/delivery-state.ts';
@@ -12,25 +12,25 @@ import type { DeliveredObject } from '../../model/object.ts';
 import type { Visitor } from '../../pipeline/object-shipper.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import {
-  type Asked,
   fromPlain,
   fromPlainOutcome,
-  type OfVisit,
+  type MainRequest,
+  type MainRequestMessage,
   type Port,
-  type Question,
   type Report,
   type ToMain,
   type ToWorker,
   toPlain,
+  type VisitMessage,
 } from './messages.ts';
 
 export interface MainServices {
   readonly failures: FailureReporter;
-  /** Keys the hashes of lines, for the worker. */
+  /** Keys the line hashes; passed to the worker. */
   readonly hashSecret: Uint8Array;
-  /** Ends waiting for the next attempt. */
+  /** Abandons batches that are waiting for their next attempt. */
   readonly stopping: AbortSignal;
-  /** Ends requests in flight. */
+  /** Abandons requests in flight. */
   readonly abandon: AbortSignal;
   readonly observe: Observer;
   readonly logger: Logger;
@@ -41,7 +41,7 @@ interface OpenVisit {
   readonly claim: Claim;
   readonly signal: AbortSignal;
   readonly ended: PromiseWithResolvers<VisitOutcome>;
-  /** The ids of the claim, by the names that the worker gave its announcements. */
+  /** The ids of the claim, by the ids that the worker assigned. */
   readonly announcementIds: Map<AnnouncementId, AnnouncementId>;
 }
 
@@ -62,7 +62,7 @@ export class WorkerProxy implements Visitor {
     abandon.addEventListener('abort', () => this.#post({ kind: 'abandon' }), { once: true });
   }
 
-  /** Bytes of the objects being visited, and something for each. */
+  /** Total size of the objects being visited, plus one per object. */
   get load(): number {
     return [...this.#visits.values()].reduce((sum, { object }) => sum + object.version.sizeBytes + 1, 0);
   }
@@ -72,7 +72,7 @@ export class WorkerProxy implements Visitor {
     if (this.#failure !== undefined) throw this.#failure.error;
     const visitId = ++this.#visitCount;
     const ended = Promise.withResolvers<VisitOutcome>();
-    // Counts for the load at once, before the hashes are read.
+    // Counts towards the load at once, before the hashes are read.
     this.#visits.set(visitId, { object, claim, signal, ended, announcementIds: new Map() });
     const stop = () => this.#post({ kind: 'stop', visitId });
     const lose = () => this.#post({ kind: 'lost', visitId });
@@ -91,24 +91,24 @@ export class WorkerProxy implements Visitor {
   }
 
   async #begin(visitId: number, { origin, version, growing }: DeliveredObject, claim: Claim): Promise<void> {
-    const settledLineHashes = await joined(claim.settledLineHashes());
+    const settledLineHashes = await concatenated(claim.settledLineHashes());
     if (this.#failure !== undefined) throw this.#failure.error;
     const { known, announcements } = claim;
     const visit = { visitId, object: { origin, version, growing }, known, announcements, settledLineHashes };
     this.#post({ kind: 'visit', visit }, [settledLineHashes.buffer]);
   }
 
-  /** The worker is gone, or met an error that nothing can continue after. */
+  /** The worker has exited, or had a fatal error. */
   fail(error: unknown): void {
     this.#failure ??= { error };
     for (const { ended } of this.#visits.values()) {
-      ended.promise.catch(() => {}); // A visit that has not begun yet throws the error itself.
+      ended.promise.catch(() => {}); // A visit that has not started yet throws the error itself.
       ended.reject(this.#failure.error);
     }
     this.#closed.resolve();
   }
 
-  /** Resolves when the worker has closed everything, or is gone. Call it when all visits have ended. */
+  /** Resolves when the worker has closed everything or has exited. Call it when all visits are done. */
   async close(): Promise<void> {
     this.#post({ kind: 'close' });
     await this.#closed.promise;
@@ -116,20 +116,20 @@ export class WorkerProxy implements Visitor {
 
   #take(message: ToMain): void {
     if (this.#failure !== undefined) return;
-    if ('visitId' in message) this.#takeOfVisit(message, this.#openVisit(message.visitId));
-    else if ('questionId' in message) void this.#answer(message);
+    if ('visitId' in message) this.#takeVisitMessage(message, this.#openVisit(message.visitId));
+    else if ('requestId' in message) void this.#answer(message);
     else if (message.kind === 'closed') this.#closed.resolve();
     else this.#forward(message);
   }
 
-  #takeOfVisit(message: OfVisit, { claim, signal, ended, announcementIds }: OpenVisit): void {
+  #takeVisitMessage(message: VisitMessage, { claim, signal, ended, announcementIds }: OpenVisit): void {
     switch (message.kind) {
       case 'announce':
-        announcementIds.set(message.name, claim.announce(message.announcement));
+        announcementIds.set(message.announcementId, claim.announce(message.announcement));
         break;
       case 'settle': {
-        const { announcementId: name } = message.settlement;
-        const announcementId = name === undefined ? undefined : announcementIds.get(name);
+        const { announcementId: workersId } = message.settlement;
+        const announcementId = workersId === undefined ? undefined : announcementIds.get(workersId);
         claim.settle({ ...message.settlement, announcementId });
         break;
       }
@@ -151,27 +151,27 @@ export class WorkerProxy implements Visitor {
     }
   }
 
-  async #answer({ questionId, asked }: Question): Promise<void> {
+  async #answer({ requestId, request }: MainRequestMessage): Promise<void> {
     const { stopping, abandon } = this.#services;
-    const claim = asked.kind === 'flush' ? this.#openVisit(asked.visitId).claim : undefined;
+    const claim = request.kind === 'flush' ? this.#openVisit(request.visitId).claim : undefined;
     try {
-      await this.#do(asked, claim);
-      this.#post({ kind: 'answer', questionId, error: undefined });
+      await this.#perform(request, claim);
+      this.#post({ kind: 'answer', requestId, error: undefined });
     } catch (error) {
-      if (isAgentError(error)) this.#post({ kind: 'answer', questionId, error: toPlain(error) });
-      else if (stopping.aborted || abandon.aborted || claim?.lost.aborted) this.#post({ kind: 'givenUp', questionId });
+      if (isAgentError(error)) this.#post({ kind: 'answer', requestId, error: toPlain(error) });
+      else if (stopping.aborted || abandon.aborted || claim?.lost.aborted) this.#post({ kind: 'abandoned', requestId });
       else this.fail(error);
     }
   }
 
-  async #do(asked: Asked, claim: Claim | undefined): Promise<void> {
+  async #perform(request: MainRequest, claim: Claim | undefined): Promise<void> {
     const { failures, abandon } = this.#services;
-    switch (asked.kind) {
+    switch (request.kind) {
       case 'flush':
         await claim?.flush(abandon);
         break;
       case 'writeDeadLetters':
-        await failures.deadLetters.write(asked.jsonLines, asked.reason, abandon);
+        await failures.deadLetters.write(request.jsonLines, request.reason, abandon);
         break;
     }
   }
@@ -199,7 +199,7 @@ export class WorkerProxy implements Visitor {
 
   #openVisit(visitId: number): OpenVisit {
     const visit = this.#visits.get(visitId);
-    assert(visit !== undefined, 'a worker sends nothing about a visit after its end');
+    assert(visit !== undefined, 'a worker sends no message about a visit after its end');
     return visit;
   }
 
@@ -208,8 +208,8 @@ export class WorkerProxy implements Visitor {
   }
 }
 
-/** In one piece, which can be transferred to another thread without a copy. */
-async function joined(parts: AsyncIterable<LineHashes>): Promise<Int32Array<ArrayBuffer>> {
+/** One array, which can be transferred to another thread without copying. */
+async function concatenated(parts: AsyncIterable<LineHashes>): Promise<Int32Array<ArrayBuffer>> {
   const hashes: LineHashes[] = [];
   for await (const part of parts) hashes.push(part);
   const all = new Int32Array(hashes.reduce((sum, { length }) => sum + length, 0));

@@ -1,5 +1,5 @@
 /**
- * The program of a worker thread: reads, maps and sends the objects that the main thread hands to it.
+ * The program of a worker thread: reads, maps and sends the objects that the main thread assigns to it.
  */
 import assert from 'node:assert';
 import { parentPort, workerData } from 'node:worker_threads';

@@ -9,7 +9,7 @@ import { AgentError, messageOf } from '../../model/agent-error.ts';
 import { type OtlpLogs, otlpLogs } from '../../model/otlp-json.ts';
 import type { ResponseCode } from '../../model/response-code.ts';
 
-/** Of the note after each record. */
+/** Format version of the note after each record. */
 export const formatVersion = 2;
 
 const note = z.object({
@@ -20,23 +20,23 @@ const note = z.object({
   reason: z.string(),
 });
 
-/** Version 1 had no version and knew HTTP only. */
+/** Version 1 had no version number and supported only HTTP. */
 const noteOfVersion1 = z
   .object({ version: z.undefined().optional(), time: z.string(), httpStatus: z.int(), reason: z.string() })
   .transform(({ time, httpStatus, reason }) => ({ time, protocol: 'http' as const, code: httpStatus, reason }));
 
 const deadLetterSchema = otlpLogs.extend({ deadLetter: z.union([note, noteOfVersion1]) });
 
-/** One record that was rejected. */
+/** One rejected record. */
 export interface DeadLetter {
-  /** The record alone. */
+  /** The record without the note. */
   readonly record: OtlpLogs;
-  /** The same as one line of OTLP/JSON: what `Mapper.toJsonLine` gave. */
+  /** The same as one line of OTLP/JSON, exactly as `Mapper.toJsonLine` returned it. */
   readonly jsonLine: string;
   /** When it was rejected, ISO 8601. */
   readonly time: string;
   readonly response: ResponseCode;
-  /** In the collector's words. */
+  /** The collector's own words. */
   readonly reason: string;
 }
 
@@ -46,11 +46,11 @@ export interface DeadLetterLine {
   readonly text: string;
   /** Undefined for a line that is not a dead letter. */
   readonly deadLetter: DeadLetter | undefined;
-  /** The end of a file that a crash cut while it was written. The agent has sent that record again. */
+  /** True for an incomplete last line, left by a crash during the write. The agent has sent that record again. */
   readonly isTorn: boolean;
 }
 
-/** Paths, oldest date first. Empty when there is no directory. Rejects with ERR_DEAD_LETTER_READ. */
+/** Paths, oldest date first. Empty if the directory does not exist. Rejects with ERR_DEAD_LETTER_READ. */
 export async function listDeadLetterFiles(directory: string): Promise<readonly string[]> {
   try {
     const names = (await readdir(directory)).filter((name) => namePattern.test(name));
@@ -82,7 +82,7 @@ export async function* readDeadLetterLines(path: string): AsyncGenerator<DeadLet
   if (rest.length > 0) yield deadLetterLine(offsetBytes, rest.toString(), false);
 }
 
-/** Held while the file is written or replayed. */
+/** The lock is held while the file is written or replayed. */
 export function lockPathOf(path: string): string {
   return `${path}.lock`;
 }
@@ -101,7 +101,7 @@ function deadLetterLine(offsetBytes: number, text: string, hasEnd: boolean): Dea
   return { offsetBytes, text, deadLetter, isTorn: !hasEnd };
 }
 
-/** The note follows the record (dead-letters.ts), so what precedes it is the record as it was written. */
+/** The note follows the record (see dead-letters.ts), so the text before it is the record as it was written. */
 function parseDeadLetter(text: string): DeadLetter | undefined {
   const noteStart = text.lastIndexOf(noteMark);
   if (noteStart === -1) return undefined;
@@ -119,8 +119,12 @@ function parseDeadLetter(text: string): DeadLetter | undefined {
 const noteMark = ',"deadLetter":{';
 
 export function unreadable(path: string, cause: unknown): AgentError {
-  return new AgentError('ERR_DEAD_LETTER_READ', `Could not read dead letters in ${path}: ${messageOf(cause)}`, {
-    cause,
-    hint: 'Run the command as a user that can read and write there, and check DATABRICKS_AUDIT_DEAD_LETTERS.',
-  });
+  return new AgentError(
+    'ERR_DEAD_LETTER_READ',
+    `Could not read or rewrite dead letters in ${path}: ${messageOf(cause)}`,
+    {
+      cause,
+      hint: 'Run the command as a user with read and write access, and check DATABRICKS_AUDIT_DEAD_LETTERS.',
+    },
+  );
 }

@@ -1,10 +1,10 @@
 /**
- * Writes the records that the collector rejected to disk, so that nothing is lost silently.
+ * Writes records that the collector rejected to disk, so that nothing is lost silently.
  *
  * Each line of a file is one record in OTLP/JSON (`{"resourceLogs":[...],"deadLetter":{...}}`), which the Collector's
  * `otlp_json_file` receiver can read: OTLP requires receivers to ignore unknown members, and the Collector does. The reason
- * is next to the record and not in its attributes, because a replayed record has to be byte for byte the one that a backend
- * may have stored already.
+ * is next to the record and not in its attributes, because a replayed record must be identical, byte for byte, to one that the
+ * backend may already have stored.
  */
 import { existsSync } from 'node:fs';
 import { constants, open, unlink } from 'node:fs/promises';
@@ -24,19 +24,19 @@ import { formatVersion, lockPathOf } from './dead-letter-files.ts';
 
 export interface DeadLetterReason extends ResponseCode {
   readonly reason: string;
-  /** Partial success: this many of `ofRecords` were rejected, and OTLP does not say which. */
+  /** After a partial success: this many of `ofRecords` were rejected, and OTLP does not say which. */
   readonly rejectedRecords?: number;
   readonly ofRecords?: number;
 }
 
 export interface DeadLettersOptions {
   readonly directory: string;
-  /** A file is closed once it is this long; it may end up longer by one batch. */
+  /** A new file is started before this size is exceeded. A single larger write still goes into one file. */
   readonly fileBytesMax?: number;
   readonly files?: DeadLetterFiles | undefined;
 }
 
-/** The calls of node:fs/promises that are made here. */
+/** The part of node:fs/promises that is used here. */
 export interface DeadLetterFiles {
   open(path: string, flags: number | string, mode?: number): Promise<DeadLetterFile>;
   unlink(path: string): Promise<void>;
@@ -51,7 +51,7 @@ export interface DeadLetterFile {
 
 interface OpenFile {
   readonly handle: DeadLetterFile;
-  /** While it is held, `replay` leaves the file alone. */
+  /** While the lock is held, `replay` skips the file. */
   readonly unlock: () => void;
   readonly date: string;
   sizeBytes: number;
@@ -67,7 +67,8 @@ export class DeadLetters {
   readonly #clock: Clock;
   readonly #log: SampledLog;
   readonly #observe: Observer;
-  readonly #turn = new Semaphore(1);
+  /** Allows one write at a time. */
+  readonly #writing = new Semaphore(1);
   #file: OpenFile | undefined;
 
   constructor(options: DeadLettersOptions, clock: Clock, logger: Logger, observe: Observer = unobserved) {
@@ -80,14 +81,14 @@ export class DeadLetters {
   }
 
   /**
-   * Resolves when the records are durable, however long that takes: a full disk is retried.
-   * Rejects with the signal's reason when it is aborted first.
-   * @param jsonLines one record each, as `Mapper.toJsonLine` gives it
+   * Resolves when the records are durable, however long that takes: if the disk is full, it retries.
+   * Rejects with the signal's reason if it aborts first.
+   * @param jsonLines one record each, as returned by `Mapper.toJsonLine`.
    */
   async write(jsonLines: readonly string[], reason: DeadLetterReason, signal: AbortSignal): Promise<void> {
     const note = { version: formatVersion, time: new Date(this.#clock.nowMs()).toISOString(), ...reason };
     const bytes = Buffer.from(jsonLines.map((line) => `${withNote(line, note)}\n`).join(''));
-    const release = await this.#turn.acquire(signal);
+    const release = await this.#writing.acquire(signal);
     try {
       const sinceMs = this.#clock.nowMs();
       for (let failedAttempts = 1; ; failedAttempts++) {
@@ -128,9 +129,9 @@ export class DeadLetters {
       const error = new AgentError(
         'ERR_DEAD_LETTER_WRITE',
         `Could not write dead letters to ${this.#directory}: ${messageOf(cause)}`,
-        { cause, hint: 'Free space or grant write access to the directory; shipping then continues by itself.' },
+        { cause, hint: 'Free space, or grant write access to the directory. Shipping then resumes automatically.' },
       );
-      this.#log.write('error', { err: error }, 'Dead letters cannot be written; shipping waits, nothing is lost');
+      this.#log.write('error', { err: error }, 'Dead letters cannot be written; shipping pauses, nothing is lost');
       await this.#cutTornEnd();
       return error;
     }
@@ -148,7 +149,7 @@ export class DeadLetters {
     return this.#file;
   }
 
-  /** Truncates what a failed write left, so that the next record does not follow half a line. If that fails, a new file is started. */
+  /** Removes the remains of a failed write, which the next record must not follow. If that fails, starts a new file. */
   async #cutTornEnd(): Promise<void> {
     const file = this.#file;
     if (file === undefined) return;
@@ -162,12 +163,12 @@ export class DeadLetters {
   }
 }
 
-/** Appends the note to the record, so that a line starts like every other OTLP/JSON line. */
+/** Adds the note after the record, so that the line starts like any OTLP/JSON line. */
 function withNote(jsonLine: string, note: object): string {
   return `${jsonLine.slice(0, -1)},"deadLetter":${JSON.stringify(note)}}`;
 }
 
-/** Always a new file: an old one may end in the middle of a line, where a crash interrupted the write. */
+/** Always creates a new file: an old one may end in the middle of a line, where a crash interrupted a write. */
 async function createNextFile(
   directory: string,
   date: string,
@@ -198,7 +199,7 @@ async function makeNameDurable(
 ): Promise<void> {
   try {
     await syncDirectory(directory, files);
-    // The parent matters when the directory itself is new; it may belong to somebody else.
+    // The parent has to be synced if the directory is new. This may fail, because the parent may belong to another user.
     await syncDirectory(dirname(directory), files).catch(() => undefined);
   } catch (error) {
     await handle.close();
@@ -207,7 +208,7 @@ async function makeNameDurable(
   }
 }
 
-/** A new name survives a power loss only once its directory was synced. */
+/** A new name survives a power failure only once its directory has been synced. */
 export async function syncDirectory(directory: string, files: DeadLetterFiles = { open, unlink }): Promise<void> {
   const handle = await files.open(directory, 'r');
   try {

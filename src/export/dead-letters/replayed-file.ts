@@ -1,7 +1,7 @@
 /**
- * A dead-letter file while its letters are sent again. A letter leaves the file only when it has come to its end: accepted, or
- * refused again and written to another file. Which ones have is kept beside the file, durably, so that a crash repeats what
- * was in flight and nothing else; at the end the file is rewritten without them, or removed.
+ * A dead-letter file that is being replayed. A dead letter is done when it was accepted, or rejected again and written to another
+ * file. Offsets of those that are done are stored durably in a second file, so that after a crash only what was in flight is
+ * repeated. When the replay ends, the file is rewritten without them, or removed.
  */
 import { type FileHandle, open, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -13,11 +13,11 @@ export class ReplayedFile {
   readonly path: string;
   readonly #unlock: () => void;
   readonly #identity: string;
-  /** Where letters begin that have come to their end. */
+  /** Start offsets of dead letters that are done. */
   readonly #done: Set<number>;
   #marks: FileHandle | undefined;
 
-  /** @returns undefined while the agent writes the file, or somebody else replays it. Rejects with ERR_DEAD_LETTER_READ. */
+  /** Resolves to undefined while the agent is writing the file or another replay has it open. Rejects with ERR_DEAD_LETTER_READ. */
   static async open(path: string): Promise<ReplayedFile | undefined> {
     try {
       const unlock = tryLockFile(lockPathOf(path));
@@ -36,7 +36,7 @@ export class ReplayedFile {
     this.#done = done;
   }
 
-  /** What has not come to its end. */
+  /** The lines that are not done. */
   async *lines(): AsyncGenerator<DeadLetterLine, void, undefined> {
     for await (const line of readDeadLetterLines(this.path)) if (!this.#done.has(line.offsetBytes)) yield line;
   }
@@ -53,11 +53,11 @@ export class ReplayedFile {
     }
   }
 
-  /** Takes out what has come to its end. Call it last, whatever happened. */
+  /** Removes what is done from the file. Call it last, also after an error. */
   async close(): Promise<void> {
     try {
       await this.#marks?.close();
-      if (this.#done.size > 0) await this.#takeOutDone();
+      if (this.#done.size > 0) await this.#removeDone();
     } catch (cause) {
       throw unreadable(this.path, cause);
     } finally {
@@ -65,7 +65,7 @@ export class ReplayedFile {
     }
   }
 
-  async #takeOutDone(): Promise<void> {
+  async #removeDone(): Promise<void> {
     const temporary = `${this.path}.rewritten`;
     const rest = await open(temporary, 'w', 0o600);
     let keptCount = 0;
@@ -79,7 +79,7 @@ export class ReplayedFile {
     } finally {
       await rest.close();
     }
-    // The marks go last. Until they do they fit the old file only, by its identity.
+    // Delete the marks last. Until then, their identity shows that they belong to the old file.
     if (keptCount === 0) {
       await unlink(this.path);
       await unlink(temporary);
@@ -95,7 +95,7 @@ function marksPathOf(path: string): string {
   return `${path}.done`;
 }
 
-/** A rewritten file, or another one of this name, is another file. */
+/** Changes when the file is rewritten or replaced. */
 async function identityOf(path: string): Promise<string> {
   const { ino, size, mtimeNs } = await stat(path, { bigint: true });
   return `${ino} ${size} ${mtimeNs}`;
@@ -106,12 +106,12 @@ async function readMarks(path: string, identity: string): Promise<Set<number>> {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
     throw error;
   });
-  // Without its newline, a last mark may be the beginning of a longer number.
+  // A last mark without a newline may be the beginning of a longer number.
   const [first, ...offsets] = text.split('\n').slice(0, -1);
   return new Set(first === identity ? offsets.map(Number) : []);
 }
 
-/** Marks of an earlier replay are written anew: they may belong to another file, or end in the middle of a number. */
+/** Rewrites the marks of an earlier replay, because they may belong to another file or end in the middle of a number. */
 async function beginMarks(path: string, identity: string, done: ReadonlySet<number>): Promise<FileHandle> {
   const temporary = `${marksPathOf(path)}.new`;
   const marks = await open(temporary, 'w', 0o600);
@@ -122,7 +122,7 @@ async function beginMarks(path: string, identity: string, done: ReadonlySet<numb
     await syncDirectory(dirname(path));
     return marks;
   } catch (error) {
-    // Nobody else would close it, and Node.js ends a process in which an open file is garbage-collected.
+    // Nothing else would close it, and Node.js ends the process when an open FileHandle is garbage-collected.
     await marks.close();
     throw error;
   }

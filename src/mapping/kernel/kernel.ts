@@ -1,241 +1,196 @@
 /**
- * The hot path of the mapping, in WebAssembly: reads a line onto a tape and composes the attributes of its record. Its source is in
- * assembly/, and docs/decisions says why it is not JavaScript. Its memory holds the line that was read last, so each mapper has a
- * kernel of its own.
+ * The hot path of the mapping, in WebAssembly: scans a line and composes its record. The source is in assembly/; docs/decisions explains why it
+ * is not JavaScript. The kernel's memory holds one record at a time, so each mapper has its own kernel.
  */
-import { Buffer } from 'node:buffer';
+import { Buffer, isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
-import { layOut, Tape, type TapeLayout } from './tape.ts';
+import type { Address, ProgramImage } from '../program/program-image.ts';
+import { parseJson } from '../record/exact-json.ts';
+import { normalisedJsonIn } from '../record/line-parser.ts';
 
-/** In place of the number of a shape: no object in valid JSON, and a record whose shape is not kept. */
-export const [noObject, unkeptShape] = [-1, 0];
-
-/** In place of an entry, for what is derived: where the line comes from. */
-export const originEntry = -1;
-
-/** Lines are read onto one of two tapes: records, and the objects that stand in one of their texts. */
-export type TapeName = 'record' | 'text';
+/** What the kernel asks the redactor. */
+export interface RedactionQuestions {
+  /** Whether the values of a key are sensitive, in general or in some service. */
+  classifyKey(key: string): { readonly always: boolean; readonly inService: boolean };
+  /** @param service of the record, if a string names it. */
+  changesText(text: string, service: string | undefined): boolean;
+}
 
 interface KernelExports {
   readonly memory: WebAssembly.Memory;
-  readonly scan: (line: number, sizeBytes: number, tape: number, depthMax: number) => number;
-  readonly entriesOnTape: () => number;
-  readonly wasAscii: () => number;
-  readonly cellOf: (line: number, tape: number, cells: number, first: number, second: number) => number;
-  readonly beginOrigin: () => void;
-  readonly unescapeTo: (to: number, start: number, end: number) => number;
-  readonly keepIn: (cell: number, sizeBytes: number) => number;
-  readonly compose: (line: number, tape: number, instruction: number) => number;
-  readonly composedEndAnswer: WebAssembly.Global;
-  readonly missedCellAnswer: WebAssembly.Global;
-  readonly digestAt: WebAssembly.Global;
-  readonly cellsAt: WebAssembly.Global;
-  readonly cellSize: WebAssembly.Global;
-  readonly cellSlots: WebAssembly.Global;
-  readonly derivationsMax: WebAssembly.Global;
-  readonly composedAt: WebAssembly.Global;
-  readonly programsAt: WebAssembly.Global;
-  readonly programsSize: WebAssembly.Global;
-  readonly layoutEnd: WebAssembly.Global;
+  readonly programAt: WebAssembly.Global;
+  readonly answersAt: WebAssembly.Global;
+  readonly layOutBuffers: (at: Address, lineBytesMax: number) => Address;
+  readonly resetBuffers: () => number;
+  readonly setObservedTime: (timeMs: number) => void;
+  readonly mapLine: (sizeBytes: number, occurrence: number) => number;
+  readonly mapNormalised: (sizeBytes: number, bodyBytes: number, occurrence: number) => number;
+  readonly mapUnparsed: (bodyBytes: number, reason: Address, occurrence: number) => number;
 }
 
+/** The words of `Answer` in assembly/layout.ts. */
+const answers = {
+  lineAt: 0,
+  bodyAt: 1,
+  lineMax: 2,
+  recordStart: 3,
+  recordEnd: 4,
+  isNewResource: 5,
+  identityStart: 6,
+  identityEnd: 7,
+} as const;
+
 const pageBytes = 65_536;
-/** Long enough for nearly all lines; it grows. */
-const initialLineBytes = 16_384;
-/** The word of a cell that is 0 while it holds nothing. */
-const partWord = 2;
+/** The size that the buffers are initially for. They double when a line or its record does not fit. */
+const initialLineBytesMax = 256 * 1024;
+/** What the kernel returns instead of a timestamp; see assembly/index.ts. */
+const [needsParsing, overflowed] = [-1, -2];
+
+const nothing = new Uint8Array(0);
 
 let compiled: WebAssembly.Module | undefined;
 
 export class Kernel {
   readonly #exports: KernelExports;
-  readonly #composedAt: number;
-  readonly #composedEndWord: number;
-  readonly #missedCellWord: number;
-  readonly #digestAt: number;
-  readonly #cellSize: number;
-  #bytes = Buffer.alloc(0);
-  #words = new Int32Array(0);
-  #layouts: Record<TapeName, TapeLayout>;
-  #layoutsEnd: number;
-  #derivationCount = 0;
-  #programsEnd: number;
-  #texts = new Map<string, number>();
-  /** What was read last. */
-  readonly record: Tape;
-  readonly text: Tape;
+  #buffersAt: Address = 0;
+  #lineBytesMax = initialLineBytesMax / 2;
+  #answers = new Uint32Array(0);
+  /** The whole memory of the kernel; replaced when it grows. */
+  bytes: Buffer;
 
-  constructor() {
+  /** @param redaction undefined without redaction. */
+  constructor(redaction: RedactionQuestions | undefined) {
     compiled ??= new WebAssembly.Module(readFileSync(new URL('kernel.wasm', import.meta.url)));
+    const host = this.#hostFunctions(redaction);
     // What the module exports is compiled along with this file.
-    this.#exports = new WebAssembly.Instance(compiled).exports as unknown as KernelExports;
-    const { composedAt, composedEndAnswer, digestAt, missedCellAnswer, programsAt, layoutEnd } = this.#exports;
-    this.#composedAt = composedAt.value;
-    this.#composedEndWord = composedEndAnswer.value >> 2;
-    this.#missedCellWord = missedCellAnswer.value >> 2;
-    this.#digestAt = digestAt.value;
-    this.#cellSize = this.#exports.cellSize.value;
-    this.#programsEnd = programsAt.value;
-    const record = layOut(layoutEnd.value, initialLineBytes);
-    const text = layOut(record.endAt, initialLineBytes);
-    this.#layouts = { record, text };
-    this.#layoutsEnd = text.endAt;
-    this.#reserve();
-    this.record = new Tape(this.#exports.memory.buffer, record);
-    this.text = new Tape(this.#exports.memory.buffer, text);
+    this.#exports = new WebAssembly.Instance(compiled, { host }).exports as unknown as KernelExports;
+    this.bytes = Buffer.from(this.#exports.memory.buffer);
+  }
+
+  /** Where the program must start. */
+  get programAt(): Address {
+    return this.#exports.programAt.value;
+  }
+
+  load(image: ProgramImage): void {
+    this.#buffersAt = image.start + image.bytes.length;
+    this.#reserve(this.#buffersAt);
+    this.bytes.set(image.bytes, image.start);
+    this.#doubleBuffers();
+  }
+
+  /** For the records that follow. */
+  setObservedTime(timeMs: number): void {
+    this.#exports.setObservedTime(timeMs);
   }
 
   /**
-   * Reads a line.
-   * @param depthMax containers in each other.
-   * @returns the number of the shape, or `noObject`, or `unkeptShape`.
+   * Maps a line as delivered.
+   * @returns the timestamp of the record in milliseconds, 0 for an unparsed record, undefined if the line must be parsed first.
    */
-  scan(name: TapeName, line: Uint8Array, depthMax: number): number {
-    if (line.length > this.#layouts[name].lineBytesMax) this.#makeRoom(name, line.length);
-    this[name].bytes.set(line);
-    const { lineAt, entriesAt } = this.#layouts[name];
-    return this.#exports.scan(lineAt, line.length, entriesAt, depthMax);
+  mapLine(line: Uint8Array, occurrence: number): number | undefined {
+    const timeMs = this.#map(line, nothing, () => this.#exports.mapLine(line.length, occurrence));
+    return timeMs === needsParsing ? undefined : timeMs;
   }
 
-  /** Reads what stands with escapes in a text of the record onto the other tape; see `scan`. */
-  scanInRecord(entry: number, depthMax: number): number {
-    const [start, end] = [this.record.start(entry), this.record.end(entry)];
-    if (end - start > this.#layouts.text.lineBytesMax) this.#makeRoom('text', end - start);
-    const { record, text } = this.#layouts;
-    const endOfText = this.#exports.unescapeTo(text.lineAt, record.lineAt + start, record.lineAt + end);
-    return this.#exports.scan(text.lineAt, endOfText - text.lineAt, text.entriesAt, depthMax);
+  /** Maps a line in normalised form. @returns the timestamp, see `mapLine`. */
+  mapNormalised(json: Uint8Array, body: Uint8Array, occurrence: number): number {
+    const timeMs = this.#map(json, body, () => this.#exports.mapNormalised(json.length, body.length, occurrence));
+    if (timeMs === needsParsing) throw new Error('JSON.stringify wrote no JSON');
+    return timeMs;
   }
 
-  /**
-   * What the next record says of its line.
-   * @param isNewOrigin true when it comes from elsewhere than the one before.
-   * @param digest undefined when it is not to be copied.
-   */
-  setLine(isNewOrigin: boolean, digest: string | undefined): void {
-    if (isNewOrigin) this.#exports.beginOrigin();
-    this.#words[this.#digestAt >> 2] =
-      digest === undefined ? 0 : this.#bytes.write(digest, this.#digestAt + 16, 'latin1');
+  /** Maps a line that is not a record. */
+  mapUnparsed(body: Uint8Array, reason: Address, occurrence: number): void {
+    this.#map(nothing, body, () => this.#exports.mapUnparsed(body.length, reason, occurrence));
   }
 
-  /** Of the last scan. */
-  get entryCount(): number {
-    return this.#exports.entriesOnTape();
+  // Properties of the last record, valid until the next call.
+
+  get recordStart(): Address {
+    return this.#answer('recordStart');
   }
 
-  /** False when the last scan met bytes that are not ASCII. */
-  get wasAscii(): boolean {
-    return this.#exports.wasAscii() !== 0;
+  get recordEnd(): Address {
+    return this.#answer('recordEnd');
   }
 
-  /** Cells for a derivation; undefined when there are too many. */
-  createCells(): number | undefined {
-    const { cellsAt, cellSlots, derivationsMax } = this.#exports;
-    if (this.#derivationCount === derivationsMax.value) return undefined;
-    return cellsAt.value + this.#derivationCount++ * cellSlots.value * this.#cellSize;
+  /** Whether its resource attributes differ from those of the previous record. */
+  get hasNewResource(): boolean {
+    return this.#answer('isNewResource') !== 0;
   }
 
-  /**
-   * The cell for the values at two entries of the record.
-   * @returns 0 when one of them is too long to be known.
-   */
-  cellOf(cells: number, first: number, second: number): number {
-    const { lineAt, entriesAt } = this.#layouts.record;
-    return this.#exports.cellOf(lineAt, entriesAt, cells, first, second);
+  /** Its resource attributes, each as its size (0 for one without a value) and its string. */
+  get resourceIdentity(): Buffer {
+    return this.bytes.subarray(this.#answer('identityStart'), this.#answer('identityEnd'));
   }
 
-  /** Which of the cells it is. */
-  cellIndex(cells: number, cell: number): number {
-    return (cell - cells) / this.#cellSize;
+  #answer(name: keyof typeof answers): number {
+    return this.#answers[answers[name]] as number;
   }
 
-  /** True when something is held for the values of the cell. */
-  isHeld(cell: number): boolean {
-    return this.#words[(cell >> 2) + partWord] !== 0;
+  /** Repeats the call with larger buffers until the record fits. */
+  #map(line: Uint8Array, body: Uint8Array, map: () => number): number {
+    while (true) {
+      while (Math.max(line.length, body.length) > this.#answer('lineMax')) this.#doubleBuffers();
+      this.bytes.set(line, this.#answer('lineAt'));
+      if (body.length > 0) this.bytes.set(body, this.#answer('bodyAt'));
+      const timeMs = map();
+      if (timeMs !== overflowed) return timeMs;
+      this.#doubleBuffers();
+    }
   }
 
-  /** Whoever asks holds something for the cell from now on, elsewhere. */
-  hold(cell: number): void {
-    this.#words[(cell >> 2) + partWord] = 1;
+  /** Lays out the buffers anew, twice as large. Nothing in them outlives a record. Lines are of bounded length, so growth ends. */
+  #doubleBuffers(): void {
+    const { layOutBuffers, resetBuffers } = this.#exports;
+    do {
+      this.#lineBytesMax *= 2;
+      this.#reserve(layOutBuffers(this.#buffersAt, this.#lineBytesMax));
+    } while (resetBuffers() === 0);
   }
 
-  /** Keeps what was written for the values of the cell, if they came before. */
-  keep(cell: number, written: Uint8Array): void {
-    const part = this.#exports.keepIn(cell, written.length);
-    if (part !== 0) this.#bytes.set(written, part);
-  }
-
-  /** Forgets all programs. */
-  clearPrograms(): void {
-    this.#programsEnd = this.#exports.programsAt.value;
-    this.#texts.clear();
-  }
-
-  /** Where the UTF-8 of the text is, for instructions; undefined when there is no room. */
-  textAt(text: string): number | undefined {
-    const known = this.#texts.get(text);
-    if (known !== undefined) return known;
-    const bytes = Buffer.from(text);
-    const at = this.#reserveProgram(bytes.length + 16);
-    if (at === undefined) return undefined;
-    this.#bytes.set(bytes, at);
-    this.#texts.set(text, at);
-    return at;
-  }
-
-  /** Where the program is; undefined when there is no room. */
-  addProgram(words: Int32Array): number | undefined {
-    const at = this.#reserveProgram(words.byteLength);
-    if (at !== undefined) this.#words.set(words, at >> 2);
-    return at;
-  }
-
-  /**
-   * Composes attributes of the record from an instruction on; `composed` has them.
-   * @returns the instruction that it leaves to the caller; 0 at the end of the program.
-   */
-  compose(instruction: number): number {
-    const { lineAt, entriesAt } = this.#layouts.record;
-    return this.#exports.compose(lineAt, entriesAt, instruction);
-  }
-
-  /** Copies what was composed last. Returns where it ends. */
-  copyComposed(to: Buffer, at: number): number {
-    return at + this.#bytes.copy(to, at, this.#composedAt, this.#words[this.#composedEndWord]);
-  }
-
-  get composedBytes(): number {
-    return (this.#words[this.#composedEndWord] as number) - this.#composedAt;
-  }
-
-  /** The cell whose values the kernel knew nothing of at the instruction that it left; 0 without one. */
-  get missedCell(): number {
-    return this.#words[this.#missedCellWord] as number;
-  }
-
-  #reserveProgram(sizeBytes: number): number | undefined {
-    const { programsAt, programsSize } = this.#exports;
-    const at = this.#programsEnd;
-    const end = at + Math.ceil(sizeBytes / 16) * 16;
-    if (end > programsAt.value + programsSize.value) return undefined;
-    this.#programsEnd = end;
-    return at;
-  }
-
-  /** Lays the tape out anew, behind all others: lines are of bounded length, and so is what is left behind. */
-  #makeRoom(name: TapeName, lineBytes: number): void {
-    this.#layouts[name] = layOut(this.#layoutsEnd, lineBytes * 2);
-    this.#layoutsEnd = this.#layouts[name].endAt;
-    this.#reserve();
-    this.record.moveTo(this.#exports.memory.buffer, this.#layouts.record);
-    this.text.moveTo(this.#exports.memory.buffer, this.#layouts.text);
-  }
-
-  /** Makes the memory as large as the layouts are. Views of it are no good any more once it has grown. */
-  #reserve(): void {
+  /** Grows the memory, which detaches all views of it. */
+  #reserve(end: Address): void {
     const { memory } = this.#exports;
-    const missingBytes = this.#layoutsEnd + pageBytes - memory.buffer.byteLength;
+    const missingBytes = end + pageBytes - memory.buffer.byteLength;
     if (missingBytes > 0) memory.grow(Math.ceil(missingBytes / pageBytes));
-    this.#bytes = Buffer.from(memory.buffer);
-    this.#words = new Int32Array(memory.buffer);
+    this.bytes = Buffer.from(memory.buffer);
+    this.#answers = new Uint32Array(memory.buffer, this.#exports.answersAt.value, Object.keys(answers).length);
+  }
+
+  /** See assembly/host.ts. */
+  #hostFunctions(redaction: RedactionQuestions | undefined): Record<string, (...words: number[]) => number> {
+    const text = (start: Address, end: Address) => this.bytes.toString('utf8', start, end);
+    /** @param start of a string that is passed with its escapes. */
+    const unescaped = (start: Address, end: Address): string => JSON.parse(`"${text(start, end)}"`);
+    const write = (content: Uint8Array, to: Address, capacity: number): number => {
+      if (content.length <= capacity) this.bytes.set(content, to);
+      return content.length;
+    };
+    return {
+      flagsOfKey(start = 0, size = 0) {
+        if (redaction === undefined) return 0;
+        const { always, inService } = redaction.classifyKey(text(start, start + size));
+        return (always ? 1 : 0) | (inService ? 2 : 0);
+      },
+      changesString(start = 0, end = 0, serviceStart = 0, serviceEnd = 0) {
+        const service = serviceStart === 0 ? undefined : text(serviceStart, serviceEnd);
+        return redaction?.changesText(unescaped(start, end), service) === true ? 1 : 0;
+      },
+      normaliseString(start = 0, end = 0, to = 0, capacity = 0) {
+        const json = normalisedJsonIn(unescaped(start, end));
+        return json === undefined ? 0 : write(json, to, capacity);
+      },
+      jsonText(start = 0, size = 0, to = 0, capacity = 0) {
+        return write(Buffer.from(JSON.stringify(parseJson(text(start, start + size)))), to, capacity);
+      },
+      numberString: (start = 0, size = 0, to = 0) => {
+        const value = Number(text(start, start + size));
+        return Number.isFinite(value) ? this.bytes.write(String(value), to, 'latin1') : 0;
+      },
+      toDouble: (start = 0, size = 0) => Number(text(start, start + size)),
+      isUtf8: (start = 0, size = 0) => (isUtf8(this.bytes.subarray(start, start + size)) ? 1 : 0),
+    };
   }
 }

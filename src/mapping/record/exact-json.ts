@@ -1,38 +1,38 @@
 /**
- * JSON.parse that keeps what a JavaScript number cannot hold: integers beyond 2^53, and numbers beyond 1.8e308.
+ * JSON.parse that preserves numbers a JavaScript number cannot represent: integers beyond 2^53, and magnitudes beyond 1.8e308.
  */
 
-/** A parsed JSON text: plain values, and an ExactNumber where a number would have lost something. */
+/** A parsed JSON text: plain values, and an ExactNumber where a number would have lost precision. */
 export type JsonValue = string | number | boolean | null | JsonObject | readonly JsonValue[];
 export type JsonObject = { [key: string]: JsonValue | undefined };
 
 /**
- * What JSON.rawJSON gives (ECMAScript, "JSON.parse source text access"): the number as it was written, and so does
- * JSON.stringify write it.
+ * The result of JSON.rawJSON (ECMAScript, "JSON.parse source text access"): the number as written, which JSON.stringify
+ * preserves.
  */
 interface ExactNumber {
   readonly rawJSON: string;
 }
 
-/** In Node 22 and later, but not in TypeScript's library yet. */
+/** Available since Node 22, but not yet in TypeScript's library. */
 const json = JSON as unknown as {
   rawJSON(text: string): ExactNumber;
   isRawJSON(value: unknown): value is ExactNumber;
   parse(text: string, reviver: (key: string, value: unknown, context: { readonly source: string }) => unknown): unknown;
 };
 
-/** Deeper than this, nothing is looked at: attributes end at a depth of 8, and no real record comes near. */
+/** Nothing deeper is inspected: attributes end at a depth of 8, and no real record comes close. */
 export const inspectedDepthMax = 64;
 
 const integerPattern = /^-?\d+$/;
 
-/** Throws a SyntaxError for what is no JSON, and a RangeError when it is too deep to be parsed exactly. */
+/** Throws a SyntaxError for invalid JSON, and a RangeError if it is nested too deeply to be parsed exactly. */
 export function parseJson(text: string): JsonValue {
   const value: JsonValue = JSON.parse(text);
   return hasInexactNumber(value, 0) ? parseExactly(text) : value;
 }
 
-/** Undefined for what is no JSON, or too deep. */
+/** Undefined if the JSON is invalid or nested too deeply. */
 export function parseOrNothing(text: string): JsonValue | undefined {
   try {
     return parseJson(text);
@@ -41,13 +41,13 @@ export function parseOrNothing(text: string): JsonValue | undefined {
   }
 }
 
-/** The object in the text, or undefined when there is none. */
+/** The object in the text; undefined without one. */
 export function parseJsonObject(text: string): JsonObject | undefined {
   const value = startsLikeJson(text) ? parseOrNothing(text) : undefined;
   return isJsonObject(value) ? value : undefined;
 }
 
-/** The object, also when it is in a text, as Azure writes it. */
+/** The object, or the object embedded in a string, as Azure writes it. */
 export function toObject(value: JsonValue | undefined): JsonObject | undefined {
   if (typeof value === 'string') return parseJsonObject(value);
   return isJsonObject(value) ? value : undefined;
@@ -61,24 +61,11 @@ export function isExactNumber(value: unknown): value is ExactNumber {
   return json.isRawJSON(value);
 }
 
-/** True when the text may hold an object or an array. */
+/** True if the text may contain an object or an array. */
 export function startsLikeJson(text: string): boolean {
   const first = text.charCodeAt(0);
   if (first === 0x7b || first === 0x5b) return true;
   return (first === 0x20 || (first >= 0x09 && first <= 0x0d)) && /^\s*[[{]/.test(text);
-}
-
-/**
- * A number that a JavaScript number does not hold: a bigint when it fits in 64 bits with sign, else its text.
- * Undefined for any other value.
- */
-export function exactNumber(value: unknown): bigint | string | undefined {
-  if (!isExactNumber(value)) return undefined;
-  const text = value.rawJSON;
-  // 64 bits are at most 19 digits and a sign; longer ones are not worth a bigint of their size.
-  if (!integerPattern.test(text) || text.length > 20) return text;
-  const integer = BigInt(text);
-  return BigInt.asIntN(64, integer) === integer ? integer : text;
 }
 
 function isInexact(value: number): boolean {
@@ -91,7 +78,7 @@ function hasInexactNumber(value: JsonValue, depth: number): boolean {
   const entries = value as JsonObject;
   for (const key in entries) {
     const inner = entries[key];
-    // Most values are texts: they are not worth a call.
+    // Most values are strings, which are not worth a call.
     if (inner !== undefined && typeof inner !== 'string' && hasInexactNumber(inner, depth + 1)) return true;
   }
   return false;
@@ -100,7 +87,7 @@ function hasInexactNumber(value: JsonValue, depth: number): boolean {
 function parseExactly(text: string): JsonValue {
   return json.parse(text, (_key, value, { source }) => {
     if (typeof value !== 'number' || !isInexact(value)) return value;
-    // A number with a fraction or an exponent is a double and as exact as doubles are.
+    // A number with a fraction or exponent is a double, and as exact as doubles are.
     return integerPattern.test(source) || !Number.isFinite(value) ? json.rawJSON(source) : value;
   }) as JsonValue;
 }

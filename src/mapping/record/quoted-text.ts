@@ -1,32 +1,32 @@
 /**
- * Finds keys and ends of values in text that is nearly JSON: cut, malformed, or JSON in a string in JSON.
+ * Finds keys and ends of values in text that is almost JSON: truncated, malformed, or embedded in strings of JSON.
  *
- * JSON in a string escapes its quotes once per level: `"`, `\"`, `\\\"`. The backslashes in front of a quote are, in
- * binary, as many trailing ones as the quote's level, also when an escaped backslash stands before it (`\\"` ends a text).
+ * Each level of embedding escapes quotes once more: `"`, `\"`, `\\\"`. The number of backslashes before a quote has, in
+ * binary, as many trailing ones as the quote has levels, even after an escaped backslash (`\\"` ends a string).
  */
 
 const backslash = 0x5c;
 const keyEscapePattern = /\\+(?:u([0-9a-fA-F]{4}))?/g;
 
 /**
- * The text with every `\u0022`, as .NET writes quotes in strings, as the escaped quote that it stands for on its level:
+ * Replaces every `\u0022`, as .NET escapes quotes, with the escaped quote of its level:
  * `\u0022` is `\"`, and `\\u0022` within another string is `\\\"`.
  */
 export function withPlainQuotes(text: string): string {
   if (!text.includes('u0022')) return text;
-  // From the first backslash of a run on only: from each of them, a long run would take its length squared.
+  // Match only from the first backslash of a run, or a long run would take quadratic time.
   return text.replaceAll(
     /(?<!\\)(\\+)u0022/g,
     (_quote, escapes: string) => `${'\\'.repeat(escapesOfQuote(escapes.length))}"`,
   );
 }
 
-/** An even number of backslashes is half as many one level up. */
+/** An even number of backslashes represents half as many one level up. */
 function escapesOfQuote(count: number): number {
   return count % 2 === 1 ? count : 2 * escapesOfQuote(count / 2) + 1;
 }
 
-/** Where a value that begins here ends: behind its closing quote or bracket, in front of what ends a bare word, or at the end. */
+/** The end of the value that starts here: after its closing quote or bracket, before the delimiter of a bare word, or the end of the text. */
 export function endOfMaskedValue(text: string, start: number): number {
   const quote = skipBackslashes(text, start);
   if (text[quote] === '"') return endOfQuoted(text, quote);
@@ -34,7 +34,7 @@ export function endOfMaskedValue(text: string, start: number): number {
   return endOfBareWord(text, start);
 }
 
-/** The number of backslashes directly in front of the position. */
+/** The number of backslashes directly before the position. */
 export function escapesBefore(text: string, position: number): number {
   let first = position;
   while (first > 0 && text.charCodeAt(first - 1) === backslash) first--;
@@ -47,7 +47,7 @@ export function skipBlanks(text: string, start: number): number {
   return at;
 }
 
-/** A key between its quotes, on any level: without the escapes of its closing quote, with `\u` escapes decoded. */
+/** A key between its quotes, at any level: without the escapes of its closing quote, with `\u` escapes decoded. */
 export function unescapedKey(key: string): string {
   if (!key.includes('\\')) return key;
   return key.replaceAll(keyEscapePattern, (_escape, hex: string | undefined) =>

@@ -1,5 +1,5 @@
 /**
- * Takes sensitive values out of a record before anything is written of it, so that body and attributes agree.
+ * Removes sensitive values from a record before any of it is written, so that body and attributes agree.
  */
 import {
   inspectedDepthMax,
@@ -14,13 +14,16 @@ import type { SensitiveKeys } from './sensitive-keys.ts';
 
 export const redacted = '[redacted]';
 
-/** JSON in strings in JSON: three is what new_settings → new_cluster → spark_conf needs. What is nested deeper is replaced. */
+/** Levels of JSON embedded in strings: new_settings → new_cluster → spark_conf needs three. Anything deeper is replaced. */
 const embeddedLevelsMax = 4;
+
+/** The kernel does not report the depth of a string; this is the maximum that it scans (kernel/assembly/record.ts). */
+const containersAroundText = 32;
 
 export class Redactor {
   readonly #keys: SensitiveKeys;
   #namesInService: ReadonlySet<string> | undefined;
-  /** Keys and texts met in the JSON text that is looked at. */
+  /** Keys and strings found so far in the JSON text being redacted. */
   #quotedCount = 0;
 
   constructor(keys: SensitiveKeys) {
@@ -28,28 +31,30 @@ export class Redactor {
   }
 
   /**
-   * Replaces the sensitive values of a parsed record in place; true when the record is not what its text says any more.
-   * @param text that the record was parsed from.
-   * @param service of the record, for rules that hold within one service.
+   * Replaces the sensitive values of a parsed record in place.
+   * @param text the source of the record.
+   * @param service of the record, for rules that apply to one service.
+   * @returns true if the record no longer matches its source.
    */
   redact(record: JsonObject, text: string, service: unknown): boolean {
     this.#namesInService = this.#keys.namesIn(service);
     return this.#redactParsed(record, text, 0, 0);
   }
 
-  /**
-   * True when redaction would change the text as a value of a record.
-   * @param depth of containers that the value is in, at least.
-   */
-  changesText(text: string, depth: number, service: unknown): boolean {
+  classifyKey(key: string): { readonly always: boolean; readonly inService: boolean } {
+    return { always: this.#keys.matches(key), inService: this.#keys.namesIn(undefined)?.has(key) === true };
+  }
+
+  /** True if redaction would change a string value. */
+  changesText(text: string, service: string | undefined): boolean {
     this.#namesInService = this.#keys.namesIn(service);
-    return this.#redactLeaf(text, depth, 0) !== text;
+    return this.#redactLeaf(text, containersAroundText, 0) !== text;
   }
 
   /**
-   * The text without the values behind sensitive keys, for what is no JSON or was cut. It needs no structure: whatever
-   * stands quoted in front of a colon is a key, on any level of JSON in strings, and its value ends where the quotes or
-   * brackets that it begins with end, or with the text.
+   * Masks the values of sensitive keys in text that is not valid JSON or was truncated. It assumes no structure: anything
+   * quoted before a colon is a key, at any level of embedded JSON, and its value ends with the quotes or brackets that
+   * it starts with, or with the text.
    */
   maskText(text: string): string {
     this.#namesInService = this.#keys.namesIn(undefined);
@@ -61,8 +66,8 @@ export class Redactor {
   }
 
   /**
-   * Of a key that came twice the parser kept the last value. What the others were nobody has looked at, so the text must not
-   * go out any more.
+   * Of duplicate keys, the parser kept only the last value. The others were not inspected, so the source must not be
+   * sent.
    */
   #redactParsed(value: object, text: string, depth: number, embeddedLevel: number): boolean {
     const outerCount = this.#quotedCount;
@@ -73,10 +78,10 @@ export class Redactor {
     return changed || !isWhole;
   }
 
-  /** @param isInSensitive whether everything in the container has to go, because of a key above it. */
+  /** @param isInSensitive whether the container is the value of a sensitive key, or inside one. */
   #redactInside(container: object, isInSensitive: boolean, depth: number, embeddedLevel: number): boolean {
-    // Objects and arrays from JSON have own enumerable keys only, and assigning to one that exists sets that very one,
-    // `__proto__` included.
+    // Parsed objects and arrays have only own enumerable keys, and assigning to an existing key sets that key, even
+    // `__proto__`.
     const entries = container as JsonObject;
     const isArray = Array.isArray(container);
     let changed = false;
@@ -99,14 +104,14 @@ export class Redactor {
   }
 
   #redactLeaf(value: JsonValue, depth: number, embeddedLevel: number): JsonValue {
-    // A key in a text needs quotes.
+    // An embedded key needs quotes.
     if (typeof value === 'string')
       return value.includes('"') ? this.#redactText(value, depth, embeddedLevel + 1) : value;
-    // What is nested deeper than anybody looks goes as a whole.
+    // What is nested too deeply to inspect is replaced as a whole.
     return typeof value === 'number' || isExactNumber(value) ? value : redacted;
   }
 
-  /** JSON in a string is redacted as JSON. In any other text, such as JSON that Databricks cut, keys and values are masked. */
+  /** Embedded JSON is redacted as JSON. In other strings, such as JSON that Databricks truncated, values are masked. */
   #redactText(text: string, depth: number, embeddedLevel: number): string {
     if (embeddedLevel > embeddedLevelsMax) return redacted;
     const value = startsLikeJson(text) ? parseOrNothing(text) : undefined;
@@ -135,7 +140,7 @@ export class Redactor {
   }
 }
 
-/** Keys and texts of valid JSON: quotes that no backslash stands in front of, two for each. */
+/** The number of keys and strings in valid JSON: half of its unescaped quotes. */
 function countQuoted(text: string): number {
   let quotes = 0;
   for (let at = 0; at < text.length; at++) {

@@ -1,10 +1,10 @@
 /**
- * Which keys have values that must not leave: by the words in the key, however it is written, and by exact names within
- * one service. Words only, no regular expressions: a mapping file can be wrong, but it cannot hang the agent.
+ * Recognises keys whose values must not leave the process: by words in the key, in any notation, and by exact names within
+ * one service. Words instead of regular expressions, because a mapping file must not be able to hang the agent.
  */
 
 export interface SensitiveKeyRules {
-  /** Words in a row, such as `api key`. */
+  /** Consecutive words, such as `api key`. */
   readonly phrases: readonly string[];
   /** A key that ends with one of them is harmless: `token_id`. */
   readonly harmlessLastWords: readonly string[];
@@ -13,7 +13,7 @@ export interface SensitiveKeyRules {
 
 const cachedKeysMax = 4096;
 const cachedKeyLengthMax = 128;
-/** No key of a record is longer; what is, is looked at up to here, so that the work per key is bounded. */
+/** Bounds the work per key; no key of a real record is longer. */
 const inspectedKeyLengthMax = 1024;
 
 export class SensitiveKeys {
@@ -22,7 +22,7 @@ export class SensitiveKeys {
   readonly #keysOfAnyService = new Set<string>();
   readonly #known = new Map<string, boolean>();
 
-  /** @param rules one for each redaction class that is on. */
+  /** @param rules one for each enabled redaction class. */
   constructor(rules: readonly SensitiveKeyRules[]) {
     this.#rules = rules.map(({ phrases, harmlessLastWords }) => ({
       phrases: phrases.map((phrase) => wordsOf(phrase).join('')),
@@ -38,12 +38,17 @@ export class SensitiveKeys {
     }
   }
 
-  /** The exact names that are sensitive within the service; those of all services when it is not known. */
+  /** The exact names that are sensitive within the service; those of all services if it is unknown. */
   namesIn(service: unknown): ReadonlySet<string> | undefined {
     return typeof service === 'string' ? this.#keysOfService.get(service) : this.#keysOfAnyService;
   }
 
-  /** By its words; the same for every service. */
+  /** Services with exact names. */
+  get services(): readonly string[] {
+    return [...this.#keysOfService.keys()];
+  }
+
+  /** Whether the words of the key are sensitive, for any service. */
   matches(key: string): boolean {
     return this.#known.get(key) ?? this.#classify(key);
   }
@@ -64,7 +69,7 @@ interface PhraseRules {
   readonly harmlessLastWords: ReadonlySet<string>;
 }
 
-/** A phrase may begin within a word, because people write `dbpassword`, but ends with one. */
+/** A phrase may start within a word, as in `dbpassword`, but must end with one. */
 function matchesRules(words: readonly string[], rules: PhraseRules): boolean {
   if (rules.harmlessLastWords.has(words.at(-1) ?? '')) return false;
   let joined = '';

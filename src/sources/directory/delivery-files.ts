@@ -1,11 +1,11 @@
 /**
- * The calls of the file system that a directory source makes. The simulation has files of its own.
+ * The part of the file system API that a directory source uses. The simulation provides its own.
  */
 import type { BigIntStats } from 'node:fs';
 import { open, readdir, realpath, stat } from 'node:fs/promises';
 
 export interface DeliveryFiles {
-  /** Follows links, as all of these do. */
+  /** Follows symbolic links, as all of these do. */
   stat(path: string): Promise<FileStats>;
   readdir(path: string): Promise<readonly string[]>;
   realpath(path: string): Promise<string>;
@@ -14,7 +14,7 @@ export interface DeliveryFiles {
 
 export interface DeliveryFile {
   stat(): Promise<FileStats>;
-  /** Fills the buffer as far as it gets, from this position on. @returns how many bytes it has read; 0 at the end. */
+  /** Reads from this position into the buffer. @returns the number of bytes read; 0 at the end of the file. */
   read(buffer: Uint8Array, positionBytes: number): Promise<number>;
   close(): Promise<void>;
 }

@@ -1,5 +1,5 @@
 /**
- * Errors of the file system in the words of the operator.
+ * Describes file system errors for the operator.
  */
 import { AgentError, type ErrorCode } from '../../model/agent-error.ts';
 import { printable } from '../../runtime/printable.ts';
@@ -11,49 +11,57 @@ interface Description {
 }
 
 const descriptions: Readonly<Record<string, Description>> = {
-  ENOENT: { code: 'ERR_OBJECT_GONE', reason: 'it is gone', hint: 'Nothing to do if it was removed on purpose.' },
-  ENOTDIR: { code: 'ERR_OBJECT_GONE', reason: 'it is gone', hint: 'Nothing to do if it was removed on purpose.' },
+  ENOENT: {
+    code: 'ERR_OBJECT_GONE',
+    reason: 'it no longer exists',
+    hint: 'No action needed if it was removed on purpose.',
+  },
+  ENOTDIR: {
+    code: 'ERR_OBJECT_GONE',
+    reason: 'it no longer exists',
+    hint: 'No action needed if it was removed on purpose.',
+  },
   EACCES: {
     code: 'ERR_SOURCE_ACCESS_DENIED',
     reason: 'permission denied',
-    hint: 'Give the user of the agent read permission on it, and on its folders read and execute permission.',
+    hint: 'Grant the user that the agent runs as read permission, and execute permission on the parent folders.',
   },
   EPERM: {
     code: 'ERR_SOURCE_ACCESS_DENIED',
     reason: 'operation not permitted',
-    hint: 'Give the user of the agent read permission on it.',
+    hint: 'Grant the user that the agent runs as read permission.',
   },
   ELOOP: {
     code: 'ERR_SOURCE_READ',
-    reason: 'its symbolic links lead round in a circle',
+    reason: 'its symbolic links form a loop',
     hint: 'Remove the link, or point it to a file or folder.',
   },
   EMFILE: {
     code: 'ERR_SOURCE_READ',
     reason: 'the process has too many open files',
-    hint: 'Raise the limit of open files of the agent (ulimit -n, LimitNOFILE); the file is tried again.',
+    hint: 'Raise the open-file limit of the agent (ulimit -n, LimitNOFILE). The agent tries again.',
   },
   ENFILE: {
     code: 'ERR_SOURCE_READ',
     reason: 'the machine has too many open files',
-    hint: 'Raise fs.file-max of the machine; the file is tried again.',
+    hint: 'Raise fs.file-max on this machine. The agent tries again.',
   },
 };
 
-const otherwise: Omit<Description, 'reason'> = {
+const otherErrors: Omit<Description, 'reason'> = {
   code: 'ERR_SOURCE_READ',
-  hint: 'Check the file system that holds it; it is tried again.',
+  hint: 'Check the file system. The agent tries again.',
 };
 
 /** @param action what was tried, as a verb: `open`, `list`. */
 export function describeFileError(error: unknown, action: string, path: string): AgentError {
   const errno = errnoOf(error);
-  const { code, reason, hint } = descriptions[errno] ?? { ...otherwise, reason: 'the file system refused' };
-  // The cause's own message would repeat the path as it is, control characters and all.
+  const { code, reason, hint } = descriptions[errno] ?? { ...otherErrors, reason: 'the file system reported an error' };
+  // Without a cause, because its message contains the path with its control characters.
   return new AgentError(code, `Could not ${action} ${printable(path)}: ${reason} (${errno})`, { hint });
 }
 
-/** The same for the root of a source, which the operator configured. */
+/** The same for the configured root of a source. */
 export function describeRootError(error: unknown, path: string): AgentError {
   const described = describeFileError(error, 'list', path);
   if (described.code !== 'ERR_OBJECT_GONE') return described;

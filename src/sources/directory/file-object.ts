@@ -1,5 +1,5 @@
 /**
- * One version of a file, read from an open handle: what is renamed over it meanwhile is another version.
+ * One version of a file, read through an open handle: a file that is renamed over it in the meantime is another version.
  */
 import { basename } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -32,8 +32,8 @@ export function fileVersion(stats: FileStats): ObjectVersion {
 
 /**
  * The bytes of exactly this version. The handle is closed when the iteration ends, so iterate.
- * Rejects with ERR_OBJECT_CHANGED, ERR_OBJECT_GONE, ERR_SOURCE_ACCESS_DENIED or ERR_SOURCE_READ, at the latest behind the
- * last byte: a file that was written while it was read may have given a mixture.
+ * Rejects with ERR_OBJECT_CHANGED, ERR_OBJECT_GONE, ERR_SOURCE_ACCESS_DENIED or ERR_SOURCE_READ, possibly only after the last
+ * byte: if the file was written while it was read, the bytes may be a mixture of two versions.
  */
 export async function openFileVersion(
   files: DeliveryFiles,
@@ -65,7 +65,7 @@ async function* readVersion(
     let offsetBytes = 0;
     while (offsetBytes < version.sizeBytes) {
       signal.throwIfAborted();
-      // Not a byte more: what was appended since belongs to another version.
+      // Do not read beyond the size: what was appended since belongs to another version.
       const room = buffer.subarray(0, version.sizeBytes - offsetBytes);
       const chunk = await readChunk(file, path, offsetBytes, room);
       if (chunk.length === 0) throw changed(path);
@@ -95,6 +95,6 @@ async function checkUnchanged(file: DeliveryFile, path: string, version: ObjectV
 
 function changed(path: string): AgentError {
   return new AgentError('ERR_OBJECT_CHANGED', `The file changed after it was listed: ${printable(path)}`, {
-    hint: 'Nothing to do: the next listing shows the new version.',
+    hint: 'No action needed: the next listing returns the new version.',
   });
 }

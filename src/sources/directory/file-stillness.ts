@@ -1,11 +1,11 @@
 /**
- * Decides whether a file may still be written in place: it counts as still once the same version was read, with an incomplete
- * end, in so many listings. Remembers only files that were read lately; those that are settled are not read any more.
+ * Decides whether a file may still be being written. It counts as still once the same version was read, with an incomplete end,
+ * in a given number of listings. Remembers only files that were read recently; settled files are not read again.
  */
 
 interface Remembered {
   etag: string;
-  /** In how many listings this version was read. */
+  /** Number of listings in which this version was read. */
   readCount: number;
   lastSeenIn: number;
   lastReadIn: number;
@@ -16,7 +16,7 @@ const rememberedMax = 100_000;
 export class FileStillness {
   readonly #stillAfterPolls: number;
   readonly #rememberedMax: number;
-  /** In the order in which they were last seen. */
+  /** In the order in which the files were last seen. */
   readonly #files = new Map<string, Remembered>();
 
   /** @param stillAfterPolls 0: every file is still. */
@@ -29,20 +29,20 @@ export class FileStillness {
     return this.#files.size;
   }
 
-  /** True while the version, met in this listing, may still grow. */
+  /** True if the version, seen in this listing, may still grow. */
   isGrowing(path: string, etag: string, listing: number): boolean {
     if (this.#stillAfterPolls === 0) return false;
     const file = this.#files.get(path);
     if (file === undefined) return true;
     this.#files.delete(path);
-    // It was not read when it was last seen, so it is settled or cannot be read.
+    // It was not read after it was last seen, so it is settled or unreadable.
     if (file.lastReadIn < file.lastSeenIn && file.lastSeenIn < listing) return true;
     file.lastSeenIn = listing;
     this.#files.set(path, file);
     return file.etag !== etag || file.readCount < this.#stillAfterPolls;
   }
 
-  /** The version was read as it was listed, and its end is incomplete. */
+  /** Records that the version was read and that its end is incomplete. */
   foundIncomplete(path: string, etag: string, listing: number): void {
     if (this.#stillAfterPolls === 0) return;
     const file = this.#files.get(path);
@@ -62,8 +62,8 @@ export class FileStillness {
   }
 
   /**
-   * When it is full, files that were not seen lately make room, because they are gone. Those that are seen keep their place:
-   * evicting them in turn would leave all of them growing for ever.
+   * At the limit, evicts only files that were not seen recently, because they no longer exist. Evicting files that are still
+   * listed would reset them in turn, and all of them would count as growing forever.
    */
   #hasRoom(listing: number): boolean {
     if (this.#files.size < this.#rememberedMax) return true;

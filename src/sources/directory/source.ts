@@ -1,7 +1,7 @@
 /**
  * A directory, or one file, in Databricks' layout or any other tree of delivery files.
  *
- * Folders are read one at a time and files are looked at one by one, so a listing is never held in memory.
+ * Folders are read one at a time, so a listing is never held in memory as a whole.
  */
 import { join } from 'node:path';
 import type { Candidate, ListingRequest, Source, WorkspaceListing } from '../../contracts/source.ts';
@@ -25,7 +25,7 @@ export class DirectorySource implements Source {
   readonly #files: DeliveryFiles;
   #listingCount = 0;
 
-  /** @param stillAfterPolls for how many listings a file must not change before it counts as whole; 0 for no wait. */
+  /** @param stillAfterPolls after this many listings without a change, a file counts as complete; 0: at once. */
   constructor(
     location: DirectoryLocation & { readonly pollIntervalMs: number },
     stillAfterPolls: number,
@@ -39,7 +39,7 @@ export class DirectorySource implements Source {
     this.#files = files;
   }
 
-  /** Each `workspaceId=` folder right below the root is a listing of its own; the rest of the tree is one more. */
+  /** Each `workspaceId=` folder directly below the root is a separate listing; the rest of the tree is one more. */
   async *list(request: ListingRequest): AsyncGenerator<WorkspaceListing, void, undefined> {
     const { workspaceId, date } = readLayout(this.#path);
     if (!isInRange(date, request.dates)) return;
@@ -92,14 +92,14 @@ type Root =
   | { readonly kind: 'directory'; readonly path: string; readonly names: readonly string[]; readonly realPath: string };
 
 function noDeliveries(path: string, ignored: NameSample): AgentError {
-  return new AgentError('ERR_SOURCE_LAYOUT', `Found no delivery files below ${printable(path)}, only ${ignored}`, {
+  return new AgentError('ERR_SOURCE_LAYOUT', `Found no delivery files in ${printable(path)}, only ${ignored}`, {
     hint: 'Files are read when their names end in .json, .jsonl, .ndjson or .gz.',
   });
 }
 
-/** One pass over the tree. What cannot be read is reported and left out. */
+/** One pass over the tree. Reports and skips what cannot be read. */
 class Walk {
-  /** Files whose names are not those of deliveries. */
+  /** Names that are not those of delivery files. */
   readonly ignored = new NameSample();
   foundCount = 0;
   readonly #request: ListingRequest;
@@ -122,7 +122,7 @@ class Walk {
     this.#mapping = mapping;
   }
 
-  /** @param ancestors the real paths of the folder and those above it: a link to one of them leads round in a circle. */
+  /** @param ancestors the real paths of the folder and its parents: a link to one of them is a loop. */
   async *entries(
     folder: string,
     names: readonly string[],
@@ -132,14 +132,14 @@ class Walk {
       this.#request.signal.throwIfAborted();
       if (isHiddenName(name) || !isInRange(readDate(name), this.#request.dates)) continue;
       const path = join(folder, name);
-      const stats = await this.#attempt('look at', path, () => this.#files.stat(path));
+      const stats = await this.#attempt('read', path, () => this.#files.stat(path));
       if (stats?.isDirectory()) yield* this.#folder(path, ancestors);
       else if (stats?.isFile() && isDeliveryName(name)) yield this.file(path, stats);
       else if (stats !== undefined) this.ignored.add(name);
     }
   }
 
-  /** The version of the file that the stats show. */
+  /** @param stats identify the version of the file. */
   file(path: string, stats: FileStats): Candidate {
     this.foundCount++;
     const version = fileVersion(stats);
@@ -191,7 +191,7 @@ async function* intoPages(candidates: AsyncIterable<Candidate>): AsyncGenerator<
   if (page.length > 0) yield page;
 }
 
-/** In an order in which dates ascend. */
+/** Sorted, so that dates ascend. */
 async function readNames(files: DeliveryFiles, folder: string): Promise<readonly string[]> {
   return (await files.readdir(folder)).toSorted();
 }

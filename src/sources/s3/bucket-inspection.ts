@@ -1,5 +1,5 @@
 /**
- * Looks at settings of a bucket, for `check`. It takes rights that shipping does without, so what is denied is left out.
+ * Reads bucket settings, for `check`. This needs permissions that shipping does not need, so what is denied is skipped.
  */
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { Clock } from '../../runtime/clock.ts';
@@ -7,11 +7,11 @@ import { loadS3Client, s3Timeouts } from './client.ts';
 import type { S3Location } from './location.ts';
 
 export interface BucketFacts {
-  /** Undefined, as the rules are, when the answer was denied or no answer came. */
+  /** Undefined, like `lifecycle`, if the request was denied or failed. */
   readonly versioning: 'enabled' | 'suspended' | 'off' | undefined;
   /** Rules that remove or archive objects below the prefix, by the age at which they do. */
   readonly lifecycle: readonly LifecycleRule[] | undefined;
-  /** How far the server's clock is ahead of ours; a Date header has no fractions of a second. */
+  /** How far the server's clock is ahead of ours, accurate to about a second. */
   readonly clockAheadMs: number | undefined;
 }
 
@@ -20,16 +20,16 @@ export interface LifecycleRule {
   readonly afterDays: number;
 }
 
-/** Storage classes whose objects have to be restored before anybody can read them. */
+/** Storage classes whose objects have to be restored before they can be read. */
 const archives = ['GLACIER', 'DEEP_ARCHIVE'];
 
-/** Rejects with the signal's reason only. */
+/** Rejects only with the signal's reason. */
 export async function inspectBucket(location: S3Location, signal: AbortSignal, clock: Clock): Promise<BucketFacts> {
   const { GetBucketLifecycleConfigurationCommand, GetBucketVersioningCommand } = await import('@aws-sdk/client-s3');
   const client = await loadS3Client(s3Timeouts, { maxAttempts: 1 }).catch(() => undefined);
-  // Listing the bucket has failed of the same, and says so.
+  // Listing the bucket has failed for the same reason, and reports it.
   if (client === undefined) return { versioning: undefined, lifecycle: undefined, clockAheadMs: undefined };
-  const serverDate = noteServerDate(client, clock);
+  const serverDate = observeServerDate(client, clock);
   const { bucket: Bucket, prefix } = location;
   const options = { abortSignal: signal };
   try {
@@ -48,28 +48,28 @@ export async function inspectBucket(location: S3Location, signal: AbortSignal, c
   }
 }
 
-/** Of every answer, also of a refusal. */
-function noteServerDate(client: S3Client, clock: Clock): { aheadMs: number | undefined } {
-  const noted: { aheadMs: number | undefined } = { aheadMs: undefined };
-  const note = (response: unknown) => {
+/** Reads the Date header of every response, including errors. */
+function observeServerDate(client: S3Client, clock: Clock): { aheadMs: number | undefined } {
+  const clockDifference: { aheadMs: number | undefined } = { aheadMs: undefined };
+  const readDate = (response: unknown) => {
     const { headers } = (response ?? {}) as { headers?: Readonly<Record<string, string>> };
     const dateMs = Date.parse(headers?.date ?? '');
-    if (!Number.isNaN(dateMs)) noted.aheadMs = dateMs + 500 - clock.nowMs();
+    if (!Number.isNaN(dateMs)) clockDifference.aheadMs = dateMs + 500 - clock.nowMs();
   };
   client.middlewareStack.add(
     (next) => async (args) => {
       try {
         const result = await next(args);
-        note(result.response);
+        readDate(result.response);
         return result;
       } catch (error) {
-        note((error as { $response?: unknown }).$response);
+        readDate((error as { $response?: unknown }).$response);
         throw error;
       }
     },
     { step: 'deserialize', priority: 'high' },
   );
-  return noted;
+  return clockDifference;
 }
 
 interface Rule {

@@ -1,6 +1,6 @@
 /**
- * The two calls of S3 that the agent makes. Region, credentials, profiles, endpoint and retries are the AWS SDK's own
- * business, by its standard variables and files.
+ * The two S3 calls that the agent makes. The AWS SDK handles region, credentials, profiles, endpoint and retries, using its
+ * standard variables and files.
  */
 import type { Readable } from 'node:stream';
 import type { GetObjectCommandOutput, ListObjectsV2CommandOutput, S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
@@ -15,15 +15,15 @@ import {
 export interface S3ListRequest {
   readonly bucket: string;
   readonly prefix: string;
-  /** With `/`, keys are rolled up into the folders right below the prefix. */
+  /** With `/`, keys are grouped into the folders directly below the prefix. */
   readonly delimiter?: '/' | undefined;
-  /** Only keys behind this one. */
+  /** Only keys after this one. */
   readonly startAfter?: string | undefined;
 }
 
 export interface S3Page {
   readonly objects: readonly S3ListedObject[];
-  /** Prefixes, each with its `/` at the end. */
+  /** Prefixes, each with a trailing `/`. */
   readonly folders: readonly string[];
 }
 
@@ -42,37 +42,37 @@ export interface S3ReadRequest {
   readonly sizeBytes: number;
 }
 
-/** Every call rejects with an AgentError, or with the signal's reason when it is aborted. */
+/** Every call rejects with an AgentError, or with the signal's reason if it aborts. */
 export interface S3Api {
-  /** All pages of a listing, up to 1,000 entries each; one request a page. */
+  /** All pages of a listing, with up to 1,000 entries each; one request per page. */
   list(request: S3ListRequest, signal: AbortSignal): AsyncIterable<S3Page>;
-  /** The bytes of exactly this version. Rejects also in the middle, and never ends early in silence. */
+  /** The bytes of exactly this version. May reject in the middle, but never ends early without an error. */
   read(request: S3ReadRequest, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
   close(): Promise<void>;
 }
 
 export interface S3Timeouts {
   readonly connectionTimeoutMs: number;
-  /** Until an answer begins. */
+  /** Until the response starts. */
   readonly answerTimeoutMs: number;
   /**
-   * Without a byte for so long, a connection counts as dead. It also ends a body that nobody reads because the collector
-   * is down: the object is then opened again later, which is better than not noticing a dead connection.
+   * A connection without a byte for this long counts as dead. This also ends a body that is not being read because the collector
+   * is down; the object is then opened again later, which is better than not detecting a dead connection.
    */
   readonly idleTimeoutMs: number;
 }
 
 export const s3Timeouts: S3Timeouts = { connectionTimeoutMs: 10_000, answerTimeoutMs: 30_000, idleTimeoutMs: 120_000 };
 
-/** Sockets are opened on demand; bodies that wait for the collector hold theirs, and listings must not wait for those. */
+/** Opened on demand. Bodies that wait for the collector occupy a connection each, and listings must not wait for those. */
 const connectionsMax = 256;
 
-/** @param overrides of the SDK's settings; the simulation has a network of its own. */
+/** @param overrides of the SDK's settings; the simulation replaces the network. */
 export function createS3Client(timeouts: S3Timeouts = s3Timeouts, overrides: S3ClientConfig = {}): S3Api {
   let sdk: Promise<Sdk> | undefined;
   const load = () => {
     sdk ??= loadSdk(timeouts, overrides).catch((error: unknown) => {
-      sdk = undefined; // The next call tries again: files of the configuration may be readable by then.
+      sdk = undefined; // The next call tries again: the AWS configuration files may be readable by then.
       throw error;
     });
     return sdk;
@@ -93,12 +93,12 @@ interface Sdk {
   getObject(request: S3ReadRequest, signal: AbortSignal): Promise<GetObjectCommandOutput>;
 }
 
-/** Loaded when the first call is made: it is large, and whoever reads a directory does without it. */
+/** The SDK is loaded on the first call: it is large, and a directory source does not need it. */
 export async function loadS3Client(timeouts: S3Timeouts, overrides: S3ClientConfig): Promise<S3Client> {
   const { S3Client } = await import('@aws-sdk/client-s3');
   const agentOptions = { keepAlive: true, maxSockets: connectionsMax };
   const client = new S3Client({
-    // The other setting collects the whole body to check it: multi-GB objects ran out of memory (aws-sdk-js-v3 issue 7657).
+    // WHEN_SUPPORTED buffers the whole body to verify it, and runs out of memory with multi-GB objects (aws-sdk-js-v3 issue 7657).
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestChecksumCalculation: 'WHEN_REQUIRED',
     followRegionRedirects: true,
@@ -112,7 +112,7 @@ export async function loadS3Client(timeouts: S3Timeouts, overrides: S3ClientConf
     },
     ...overrides,
   });
-  // Set by AWS_ENDPOINT_URL(_S3) or a profile: MinIO and the like have no host name for each bucket.
+  // Set by AWS_ENDPOINT_URL(_S3) or a profile: MinIO and the like have no host name per bucket.
   const customEndpoint = await client.config.serviceConfiguredEndpoint?.();
   client.config.forcePathStyle = customEndpoint !== undefined;
   return client;
@@ -146,7 +146,7 @@ async function* list(
 ): AsyncGenerator<S3Page, void, undefined> {
   const call: S3Call = { action: 's3:ListBucket', bucket: request.bucket, path: request.prefix };
   let token: string | undefined;
-  /** Moved on to the token of page 1, 2, 4, 8 ...: tokens that come round in a circle meet it (Brent's algorithm). */
+  /** The token of page 1, 2, 4, 8 and so on: if tokens repeat in a cycle, one of them equals it (Brent's algorithm). */
   let knownToken: string | undefined;
   for (let pageCount = 1; ; pageCount++) {
     signal.throwIfAborted();
@@ -154,16 +154,16 @@ async function* list(
     yield readPage(page, call);
     if (!page.IsTruncated) return;
     token = page.NextContinuationToken;
-    // Ending here would look like a bucket with fewer objects.
-    if (!token) throw describeBadListing(call, 'it goes on and says not where');
-    if (token === knownToken) throw describeBadListing(call, 'its pages come round in a circle');
+    // Treating this as the end would silently skip objects.
+    if (!token) throw describeBadListing(call, 'truncated without a continuation token');
+    if (token === knownToken) throw describeBadListing(call, 'its continuation tokens repeat');
     if (Math.log2(pageCount) % 1 === 0) knownToken = token;
   }
 }
 
-/** Rejects what is no listing as a whole: an object without its tag would count as unchanged for ever. */
+/** Rejects an incomplete listing: an object without an ETag would count as unchanged forever. */
 function readPage(page: ListObjectsV2CommandOutput, call: S3Call): S3Page {
-  if (page.Name === undefined && page.IsTruncated === undefined) throw describeBadListing(call, 'it is no listing');
+  if (page.Name === undefined && page.IsTruncated === undefined) throw describeBadListing(call, 'not a listing');
   return {
     objects: (page.Contents ?? []).map(({ Key = '', ETag = '', Size = -1, LastModified }) => {
       const listed = {
@@ -174,7 +174,7 @@ function readPage(page: ListObjectsV2CommandOutput, call: S3Call): S3Page {
       };
       const { key, etag, sizeBytes, modifiedAtMs } = listed;
       const isWhole = key !== '' && etag !== '' && Number.isSafeInteger(sizeBytes) && Number.isFinite(modifiedAtMs);
-      if (!isWhole || sizeBytes < 0) throw describeBadListing(call, 'an entry is without key, ETag, size or time');
+      if (!isWhole || sizeBytes < 0) throw describeBadListing(call, 'an entry has no key, ETag, size or time');
       return listed;
     }),
     folders: (page.CommonPrefixes ?? []).flatMap(({ Prefix }) => (Prefix ? [Prefix] : [])),

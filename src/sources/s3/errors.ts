@@ -1,5 +1,5 @@
 /**
- * What S3 and the AWS SDK answer, in the words of the operator. Codes:
+ * Describes errors of S3 and the AWS SDK for the operator. Error codes:
  * https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
  */
 import { AgentError, type ErrorCode, messageOf } from '../../model/agent-error.ts';
@@ -7,7 +7,7 @@ import { printable } from '../../runtime/printable.ts';
 
 /** The call that failed. */
 export interface S3Call {
-  /** The IAM action that it needs. */
+  /** The IAM action that it requires. */
   readonly action: 's3:ListBucket' | 's3:GetObject';
   readonly bucket: string;
   /** The prefix of a listing or the key of an object. */
@@ -20,88 +20,88 @@ interface Description {
   readonly hint: string;
 }
 
-/** What is looked at in an error, whoever threw it. */
-interface Signs {
+/** The relevant facts of an error, whether the SDK, S3 or Node.js raised it. */
+interface ErrorFacts {
   readonly name: string;
   readonly message: string;
-  /** HTTP status of the answer; undefined when there was none. */
+  /** HTTP status; undefined if there was no response. */
   readonly status: number | undefined;
-  /** Of Node.js, such as `ECONNREFUSED`. */
+  /** A Node.js code such as `ECONNREFUSED`. */
   readonly errno: string | undefined;
   readonly host: string | undefined;
-  /** Where the bucket is, as S3 tells somebody who looked elsewhere. */
+  /** The region of the bucket, which S3 returns to a request in the wrong region. */
   readonly bucketRegion: string | undefined;
 }
 
-/** No message, hint or cause of the result holds an access key id, a token or a signature. */
+/** The message, hint and cause never contain an access key id, a token or a signature. */
 export function describeS3Error(error: unknown, call: S3Call): AgentError {
   if (error instanceof AgentError) return error;
-  const signs = readSigns(error);
-  const { code, reason, hint } = describe(signs, call);
+  const facts = readFacts(error);
+  const { code, reason, hint } = describe(facts, call);
   const verb = call.action === 's3:ListBucket' ? 'list' : 'read';
   return new AgentError(code, `Could not ${verb} s3://${call.bucket}/${printable(call.path)}: ${reason}`, {
-    // The SDK's error carries request, answer and sometimes key ids as fields, so a logger must not get hold of it.
-    cause: new Error(withoutSecrets(`${signs.name}: ${signs.message}`)),
+    // The SDK's error has the request, the response and sometimes key ids as fields, so it must not reach a logger.
+    cause: new Error(withoutSecrets(`${facts.name}: ${facts.message}`)),
     hint,
   });
 }
 
-/** The answer began well and its body did not come to its end. */
+/** The response was successful but its body is incomplete. */
 export function describeBrokenBody(error: unknown, call: S3Call, receivedBytes: number, sizeBytes: number): AgentError {
-  const { errno, name, message } = readSigns(error);
+  const { errno, name, message } = readFacts(error);
   const where = `s3://${call.bucket}/${printable(call.path)}`;
-  const sign = error === undefined ? '' : ` (${errno ?? name})`;
+  const detail = error === undefined ? '' : ` (${errno ?? name})`;
   return new AgentError(
     'ERR_SOURCE_READ',
-    `Could not read ${where}: the body broke off after ${receivedBytes} of ${sizeBytes} bytes${sign}`,
+    `Could not read ${where}: the body ended after ${receivedBytes} of ${sizeBytes} bytes${detail}`,
     {
       ...(error === undefined ? {} : { cause: new Error(withoutSecrets(`${name}: ${message}`)) }),
-      hint: 'It is tried again. While the collector is down this is normal: S3 does not wait for ever.',
+      hint: 'The agent tries again. While the collector is down, this is normal: S3 closes idle connections.',
     },
   );
 }
 
-/** The answer has the status of a listing and is none. */
+/** A successful response that is not a complete listing. */
 export function describeBadListing(call: S3Call, what: string): AgentError {
-  const message = `Could not list s3://${call.bucket}/${printable(call.path)}: the answer is not one of S3, ${what}`;
+  const message = `Could not list s3://${call.bucket}/${printable(call.path)}: invalid listing response (${what})`;
   return new AgentError('ERR_SOURCE_READ', message, {
-    hint: 'Check AWS_ENDPOINT_URL_S3 and the proxies on the way. It is tried again.',
+    hint: 'Check AWS_ENDPOINT_URL_S3 and any proxy in between. The agent tries again.',
   });
 }
 
-/** What came is not what was asked for: some servers that speak S3 ignore `If-Match`. */
+/** The response is another version than requested: some S3-compatible servers ignore `If-Match`. */
 export function describeOtherVersion(call: S3Call): AgentError {
   return describeS3Error({ name: 'PreconditionFailed', $metadata: { httpStatusCode: 412 } }, call);
 }
 
-function describe(signs: Signs, call: S3Call): Description {
+function describe(facts: ErrorFacts, call: S3Call): Description {
   return (
-    describeSetup(signs) ??
-    describeCredentials(signs) ??
-    describeThrottling(signs) ??
-    describeMissing(signs, call) ??
-    describeDenied(signs, call) ??
-    describeUnreachable(signs) ?? {
+    describeSetup(facts) ??
+    describeCredentials(facts) ??
+    describeThrottling(facts) ??
+    describeMissing(facts, call) ??
+    describeDenied(facts, call) ??
+    describeUnreachable(facts) ?? {
       code: 'ERR_SOURCE_READ',
-      reason: signs.status === undefined ? 'the request failed' : `S3 answered ${signs.name} (HTTP ${signs.status})`,
-      hint: 'It is tried again. If it stays, look at the cause.',
+      reason: facts.status === undefined ? 'the request failed' : `S3 answered ${facts.name} (HTTP ${facts.status})`,
+      hint: 'The agent tries again. If this persists, see the cause.',
     }
   );
 }
 
-function describeSetup({ name, message, status, bucketRegion }: Signs): Description | undefined {
+function describeSetup({ name, message, status, bucketRegion }: ErrorFacts): Description | undefined {
   if (message.includes('Region is missing')) {
     return {
       code: 'ERR_CONFIGURATION',
       reason: 'no AWS region is set',
-      hint: "Set AWS_REGION to the bucket's region; for other servers that speak S3 any will do, such as us-east-1.",
+      hint: "Set AWS_REGION to the bucket's region; for other S3-compatible servers any will do, such as us-east-1.",
     };
   }
   if (message.includes('uv_os_homedir')) {
     return {
       code: 'ERR_CONFIGURATION',
       reason: 'the AWS SDK finds no home directory (HOME is not set, and the user id has no entry in /etc/passwd)',
-      hint: 'Set HOME to any directory, such as /tmp: the SDK looks for its files there, and need not find any.',
+      hint: 'Set HOME to any directory, such as /tmp. The SDK looks for its files there, but does not need any.',
     };
   }
   const wrongRegion = ['PermanentRedirect', 'AuthorizationHeaderMalformed', 'IllegalLocationConstraintException'];
@@ -129,23 +129,23 @@ const invalid = new Set([
   'UnrecognizedClientException',
 ]);
 
-function describeCredentials({ name, message, errno }: Signs): Description | undefined {
+function describeCredentials({ name, message, errno }: ErrorFacts): Description | undefined {
   const code = 'ERR_SOURCE_CREDENTIALS';
   if (expired.has(name)) {
     return {
       code,
       reason: 'the AWS credentials have expired',
-      hint: 'Renew them, or use a role that renews them itself.',
+      hint: 'Renew them, or use a role, whose credentials are renewed automatically.',
     };
   }
   if (name === 'RequestTimeTooSkewed') {
-    const hint = 'Set the clock of this machine (NTP).';
+    const hint = 'Synchronise the clock of this machine (NTP).';
     return { code, reason: 'the clock of this machine is more than 15 minutes off', hint };
   }
   const deniedAction = /\b(sts:\w+)/.exec(message)?.[1];
   if (deniedAction !== undefined) {
     const hint = `Allow ${deniedAction} for this identity in the trust policy of the role (AWS_ROLE_ARN).`;
-    return { code, reason: 'the role cannot be assumed', hint };
+    return { code, reason: 'the role could not be assumed', hint };
   }
   if (name === 'CredentialsProviderError' || name === 'TokenProviderError') {
     const hint =
@@ -153,27 +153,27 @@ function describeCredentials({ name, message, errno }: Signs): Description | und
     return { code, reason: 'no AWS credentials could be loaded', hint };
   }
   if (errno === 'ENOENT' || errno === 'EACCES') {
-    const hint = 'Check AWS_WEB_IDENTITY_TOKEN_FILE, and the profile if AWS_PROFILE is set; the cause names the file.';
-    return { code, reason: `a file of the AWS credentials cannot be read (${errno})`, hint };
+    const hint = 'Check AWS_WEB_IDENTITY_TOKEN_FILE, and the profile if AWS_PROFILE is set. The cause names the file.';
+    return { code, reason: `an AWS credentials file could not be read (${errno})`, hint };
   }
   if (invalid.has(name)) {
-    const hint = 'Check access key, secret key and session token: they must belong together and to this account.';
+    const hint = 'Check access key, secret key and session token: they must match, and belong to this account.';
     return { code, reason: `the AWS credentials are not valid (${name})`, hint };
   }
   return undefined;
 }
 
-function describeThrottling({ name, status }: Signs): Description | undefined {
+function describeThrottling({ name, status }: ErrorFacts): Description | undefined {
   const throttled = /^(SlowDown|Throttl|TooManyRequests|RequestLimitExceeded|RequestThrottled|ServiceUnavailable)/;
   if (status !== 503 && status !== 429 && !throttled.test(name)) return undefined;
   return {
     code: 'ERR_SOURCE_THROTTLED',
-    reason: `S3 asks to slow down (${name})`,
-    hint: 'It is tried again. If it stays, raise DATABRICKS_AUDIT_POLL_INTERVAL.',
+    reason: `S3 is throttling requests (${name})`,
+    hint: 'The agent tries again. If this persists, raise DATABRICKS_AUDIT_POLL_INTERVAL.',
   };
 }
 
-function describeMissing({ name, status }: Signs, { action, bucket }: S3Call): Description | undefined {
+function describeMissing({ name, status }: ErrorFacts, { action, bucket }: S3Call): Description | undefined {
   if (name === 'NoSuchBucket' || name === 'InvalidBucketName' || (status === 404 && action === 's3:ListBucket')) {
     return {
       code: 'ERR_SOURCE_NOT_FOUND',
@@ -182,41 +182,48 @@ function describeMissing({ name, status }: Signs, { action, bucket }: S3Call): D
     };
   }
   if (status === 404) {
-    return { code: 'ERR_OBJECT_GONE', reason: 'it is gone', hint: 'Nothing to do if it was deleted on purpose.' };
+    return {
+      code: 'ERR_OBJECT_GONE',
+      reason: 'it no longer exists',
+      hint: 'No action needed if it was deleted on purpose.',
+    };
   }
   if (status === 412) {
     return {
       code: 'ERR_OBJECT_CHANGED',
       reason: 'it changed after it was listed',
-      hint: 'Nothing to do: the next listing shows the new version.',
+      hint: 'No action needed: the next listing returns the new version.',
     };
   }
   if (name === 'InvalidObjectState') {
     return {
       code: 'ERR_SOURCE_READ',
       reason: 'it is archived (Glacier) and cannot be read',
-      hint: 'Restore the object, or set DATABRICKS_AUDIT_START behind the archived dates.',
+      hint: 'Restore the object, or set DATABRICKS_AUDIT_START to a date after the archived ones.',
     };
   }
   return undefined;
 }
 
-function describeDenied({ name, message, status }: Signs, { action, bucket, path }: S3Call): Description | undefined {
+function describeDenied(
+  { name, message, status }: ErrorFacts,
+  { action, bucket, path }: S3Call,
+): Description | undefined {
   if (status !== 403 && name !== 'AccessDenied') return undefined;
   const code = 'ERR_SOURCE_ACCESS_DENIED';
   if (/kms/i.test(message)) {
-    const hint = 'Allow kms:Decrypt on the key of the bucket, in the policy of the role and of the key.';
+    const hint = "Allow kms:Decrypt on the bucket's key, in the policies of the role and of the key.";
     return { code, reason: 'access denied to the encryption key (kms:Decrypt)', hint };
   }
   if (action === 's3:ListBucket') {
-    const hint = `Allow s3:ListBucket on arn:aws:s3:::${bucket}; a condition on s3:prefix must let "${printable(path)}" pass.`;
+    const hint = `Allow s3:ListBucket on arn:aws:s3:::${bucket}; a condition on s3:prefix must allow "${printable(path)}".`;
     return { code, reason: 'access denied (s3:ListBucket)', hint };
   }
-  const hint = `Allow s3:GetObject on arn:aws:s3:::${bucket}/${printable(path)}, in the policy of the role and of the bucket.`;
+  const hint = `Allow s3:GetObject on arn:aws:s3:::${bucket}/${printable(path)}, in the policies of the role and of the bucket.`;
   return { code, reason: 'access denied (s3:GetObject)', hint };
 }
 
-function describeUnreachable({ name, message, errno, host }: Signs): Description | undefined {
+function describeUnreachable({ name, message, errno, host }: ErrorFacts): Description | undefined {
   if (errno === undefined && name !== 'TimeoutError') return undefined;
   const where = host === undefined ? 'the endpoint' : host;
   const isCertificate = /CERT|SIGNATURE|SSL|TLS/.test(errno ?? '') || /certificate/i.test(message);
@@ -226,13 +233,13 @@ function describeUnreachable({ name, message, errno, host }: Signs): Description
       ? `the certificate of ${where} is not trusted (${errno})`
       : `${where} is not reachable (${errno ?? name})`,
     hint: isCertificate
-      ? 'Set NODE_EXTRA_CA_CERTS to the file of the certificate authority.'
-      : 'Check network, proxy, AWS_REGION, and AWS_ENDPOINT_URL_S3 if it is set. It is tried again.',
+      ? 'Set NODE_EXTRA_CA_CERTS to the PEM file of the CA.'
+      : 'Check the network, the proxy, AWS_REGION, and AWS_ENDPOINT_URL_S3 if it is set. The agent tries again.',
   };
 }
 
-function readSigns(error: unknown): Signs {
-  // When a name has several addresses, Node.js tries each and throws all failures as one, without a message.
+function readFacts(error: unknown): ErrorFacts {
+  // If a name has several addresses, Node.js tries each and throws one AggregateError without a message.
   const single = error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error;
   const fields = asFields(single);
   const metadata = asFields(fields.$metadata);
@@ -257,7 +264,7 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? printable(value) : undefined;
 }
 
-/** Masks access key ids (AKIA..., ASIA...) and the query of URLs, in which signatures and tokens are. */
+/** Masks access key ids (AKIA..., ASIA...) and the query of URLs, which contains signatures and tokens. */
 function withoutSecrets(text: string): string {
   return printable(text.replace(/\bA[KS]IA[A-Z0-9]{12,}\b/g, '***').replace(/(https?:\/\/[^\s?]+)\?\S*/g, '$1?***'));
 }

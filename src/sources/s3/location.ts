@@ -1,5 +1,5 @@
 /**
- * `s3://bucket/prefix`: the folder of a bucket that holds `workspaceId=<id>/` or `date=<yyyy-mm-dd>/`.
+ * `s3://bucket/prefix`: the folder that contains `workspaceId=<id>/` or `date=<yyyy-mm-dd>/`.
  */
 import { printable } from '../../runtime/printable.ts';
 import { bad, good, type Parsed } from '../../runtime/variable.ts';
@@ -9,9 +9,9 @@ import type { SourceParameters } from '../source-parameters.ts';
 export interface S3Location extends SourceParameters {
   readonly kind: 's3';
   readonly bucket: string;
-  /** Empty, or ends with `/`: a prefix stands for whole segments. */
+  /** Empty, or ends with `/`: a prefix consists of whole segments. */
   readonly prefix: string;
-  /** `s3://bucket/prefix`, as messages call it. */
+  /** `s3://bucket/prefix`, for messages. */
   readonly name: string;
 }
 
@@ -24,7 +24,7 @@ export function parseS3Location(url: string, parameters: SourceParameters): Pars
     );
   }
   if (path.includes('*'))
-    return bad('expected s3://bucket/prefix without wildcards: all workspaces below it are found');
+    return bad('expected s3://bucket/prefix without wildcards (all workspaces below it are found)');
   const folder = path.replace(/\/+$/, '');
   const prefix = folder === '' ? '' : `${folder}/`;
   return good({
@@ -38,7 +38,7 @@ export function parseS3Location(url: string, parameters: SourceParameters): Pars
 
 export function containsS3Location(outer: S3Location, inner: S3Location): boolean {
   if (outer.bucket !== inner.bucket || !inner.prefix.startsWith(outer.prefix)) return false;
-  // A listing goes down into workspace and date folders only, so any other folder may well be a source of its own.
+  // A listing descends only into workspace and date folders, so any other folder can be a separate source.
   const [segment = ''] = inner.prefix.slice(outer.prefix.length).split('/');
   return segment === '' || readWorkspaceId(segment) !== undefined || readDate(segment) !== undefined;
 }

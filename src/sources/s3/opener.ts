@@ -1,5 +1,5 @@
 /**
- * Opens objects of S3 by the attributes that name their place.
+ * Opens S3 objects by their location attributes.
  */
 import type { ObjectOpener } from '../source-kind.ts';
 import type { S3Api } from './client.ts';

@@ -1,9 +1,8 @@
 /**
- * An S3 bucket, found by listing it. A poll must cost requests for the workspaces and dates that it asks for and not for the
- * age of the bucket: one listing of the folders below the prefix, then one a workspace that begins at the first date, as
- * keys are sorted. `date=` sorts before `workspaceId=`, so a start key skips old folders of the legacy layout too.
+ * Lists an S3 bucket. The number of requests per poll depends on the workspaces and dates in the range, and not on the age of the
+ * bucket: one listing of the folders below the prefix, then one per workspace, starting at the first date, because keys are
+ * sorted. `date=` sorts before `workspaceId=`, so a start key skips old folders of the legacy layout too.
  */
-
 import type { Candidate, DateRange, ListingRequest, Source, WorkspaceListing } from '../../contracts/source.ts';
 import { AgentError } from '../../model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../../model/object.ts';
@@ -21,7 +20,7 @@ import { NameSample } from '../name-sample.ts';
 import type { S3Api, S3ListedObject } from './client.ts';
 import type { S3Location } from './location.ts';
 
-/** OpenTelemetry's names (semantic conventions, registry of AWS attributes). */
+/** Names from OpenTelemetry's semantic conventions (registry, AWS attributes). */
 export const bucketAttribute = 'aws.s3.bucket';
 export const keyAttribute = 'aws.s3.key';
 
@@ -38,7 +37,7 @@ export class S3Source implements Source {
     this.#s3 = s3;
   }
 
-  /** Each `workspaceId=` folder is a listing of its own; the legacy `date=` folders together are one more. */
+  /** Each `workspaceId=` folder is a separate listing; all legacy `date=` folders together are one more. */
   async *list(request: ListingRequest): AsyncGenerator<WorkspaceListing, void, undefined> {
     const { bucket, prefix } = this.#location;
     const startAfter = startOf(prefix, request.dates);
@@ -71,7 +70,10 @@ export class S3Source implements Source {
     await this.#s3.close();
   }
 
-  /** @param folder what holds the `date=` folders; @param prefix what to list of it. */
+  /**
+   * @param folder contains the `date=` folders.
+   * @param prefix the part of the folder to list.
+   */
   async *#pages(
     folder: string,
     prefix: string,
@@ -82,16 +84,16 @@ export class S3Source implements Source {
     const outside = new NameSample();
     for await (const page of this.#s3.list({ bucket, prefix, startAfter }, request.signal)) {
       const candidates: Candidate[] = [];
-      let isBehindRange = false;
+      let isPastRange = false;
       for (const listed of page.objects) {
         const date = readDate(firstSegment(listed.key.slice(folder.length)));
-        isBehindRange = isBehind(date, request.dates);
-        if (isBehindRange) break;
+        isPastRange = isPast(date, request.dates);
+        if (isPastRange) break;
         if (date !== undefined && isDeliveryName(fileNameOf(listed.key))) candidates.push(this.#candidate(listed));
         else if (!isFolderMarker(listed.key) && !isHiddenName(fileNameOf(listed.key))) outside.add(listed.key);
       }
       if (candidates.length > 0) yield candidates;
-      if (isBehindRange) break;
+      if (isPastRange) break;
     }
     if (outside.count > 0) request.onFault(outsideOfLayout(`s3://${bucket}/${folder}`, outside));
   }
@@ -110,10 +112,10 @@ export class S3Source implements Source {
       growing: false,
       open: (signal) => this.#s3.read({ bucket, key, etag, sizeBytes }, signal),
     };
-    return { object, settle: () => {} }; // The next listing offers it again whatever the outcome.
+    return { object, settle: () => {} }; // The next listing offers it again, whatever the outcome.
   }
 
-  /** Nothing was found: one more request tells whether all of it is older than asked for, elsewhere, or not there yet. */
+  /** Nothing was found. One more request shows whether everything is older, in another folder, or not delivered yet. */
   async #explainNoLayout({ signal, onFault }: ListingRequest): Promise<void> {
     const { bucket, prefix } = this.#location;
     const keys: string[] = [];
@@ -129,13 +131,13 @@ export class S3Source implements Source {
   }
 }
 
-/** Keys behind this one are of the first date or later; folders of other names that sort before `date=` are skipped too. */
+/** Keys after this one have the first date or a later one. This also skips other folders that sort before `date=`. */
 function startOf(folder: string, { from }: DateRange): string | undefined {
   return from === undefined ? undefined : `${folder}${dateSegment}${from}`;
 }
 
-/** True at the first key behind the range: all that follow are behind it as well. */
-function isBehind(date: string | undefined, { before }: DateRange): boolean {
+/** True for a key after the range; so are all keys that follow. */
+function isPast(date: string | undefined, { before }: DateRange): boolean {
   return date !== undefined && before !== undefined && date >= before;
 }
 
@@ -143,14 +145,14 @@ function isLayoutSegment(segment: string): boolean {
   return readWorkspaceId(segment) !== undefined || readDate(segment) !== undefined;
 }
 
-/** Where the layout begins in the first key that has one: above or below of what was configured. */
+/** Where the layout starts in the first key that has one: above or below the configured prefix. */
 function suggestLocation(bucket: string, keys: readonly string[]): string | undefined {
   const segments = keys.map((key) => key.split('/')).find((candidate) => candidate.some(isLayoutSegment));
   if (segments === undefined) return undefined;
   return ['s3:/', bucket, ...segments.slice(0, segments.findIndex(isLayoutSegment))].join('/');
 }
 
-/** An empty object that consoles and tools write to show a folder. */
+/** True for an empty object that consoles and tools create to represent a folder. */
 function isFolderMarker(key: string): boolean {
   return key.endsWith('/');
 }
@@ -166,9 +168,9 @@ function firstSegment(path: string): string {
 function outsideOfLayout(where: string, outside: NameSample): AgentError {
   return new AgentError(
     'ERR_SOURCE_LAYOUT',
-    `Left out what is no delivery by its path: ${outside} in ${printable(where)}`,
+    `Skipped objects outside the delivery layout: ${outside} in ${printable(where)}`,
     {
-      hint: 'Deliveries lie in workspaceId=<id>/date=<yyyy-mm-dd>/ or date=<yyyy-mm-dd>/ and end in .json, .jsonl, .ndjson or .gz.',
+      hint: 'Deliveries are in workspaceId=<id>/date=<yyyy-mm-dd>/ or date=<yyyy-mm-dd>/ and end in .json, .jsonl, .ndjson or .gz.',
     },
   );
 }
@@ -177,13 +179,13 @@ function noLayout(where: string, found: NameSample, suggestion: string | undefin
   const message = `Found no workspaceId=<id>/ or date=<yyyy-mm-dd>/ folders in ${where}, but ${found}`;
   const hint =
     suggestion === undefined
-      ? 'Set DATABRICKS_AUDIT_SOURCE to the folder that holds them: the delivery path prefix of the log delivery configuration.'
+      ? 'Set DATABRICKS_AUDIT_SOURCE to the folder that contains them: the delivery path prefix of the log delivery configuration.'
       : `Try DATABRICKS_AUDIT_SOURCE=${printable(suggestion)}`;
   return new AgentError('ERR_SOURCE_LAYOUT', message, { hint });
 }
 
 function nothingYet(where: string): AgentError {
   return new AgentError('ERR_SOURCE_LAYOUT', `There is nothing in ${where} yet`, {
-    hint: 'The first delivery takes up to some hours; if there was one, check the prefix in DATABRICKS_AUDIT_SOURCE.',
+    hint: 'The first delivery can take some hours. If there was one, check the prefix in DATABRICKS_AUDIT_SOURCE.',
   });
 }

@@ -1,6 +1,6 @@
 /**
- * Asks a backend for the records of settled lines. Objects are read twice: first to learn where in the backend their records
- * are, then to ask for each of them, so that memory does not grow with their size.
+ * Checks that a backend has the records of settled lines. Objects are read twice: first to find out the services and time spans of
+ * their records, then to query each record, so that memory does not grow with their size.
  */
 import type { MapperFor } from '../../agent/mappers.ts';
 import type { Backend, RecordSpan, StoredRecords } from '../../contracts/backend.ts';
@@ -16,12 +16,12 @@ export interface BackendParts {
   readonly mapperFor: MapperFor;
   readonly state: DeliveryReader;
   readonly decoder: Decoder;
-  /** True for records that were rejected and are in the dead-letter files: the backend need not hold them. */
+  /** True for rejected records, which are in the dead-letter files and need not be in the backend. */
   readonly isDeadLettered: (uid: string) => boolean;
 }
 
 export interface BackendFinding {
-  /** Settled lines that were asked for, without the dead-lettered ones among those that are missing. */
+  /** Settled lines that were queried, except missing ones that are dead letters. */
   readonly expectedCount: number;
   readonly missingCount: number;
   readonly repeatedCount: number;
@@ -86,7 +86,7 @@ async function findMissing(
   return { expectedCount, missingCount, repeatedCount, firstMissing };
 }
 
-interface RecordPlace extends RecordSpan {
+interface LocatedRecord extends RecordSpan {
   readonly uid: string;
   /** Equal for records of one service and instance. */
   readonly stream: string;
@@ -96,19 +96,19 @@ async function eachSettled(
   objects: readonly DeliveredObject[],
   { mapperFor, state, decoder }: BackendParts,
   signal: AbortSignal,
-  take: (object: DeliveredObject, records: readonly RecordPlace[]) => Promise<void>,
+  visit: (object: DeliveredObject, records: readonly LocatedRecord[]) => Promise<void>,
 ): Promise<void> {
   for (const object of objects) {
     const onSettled = (lines: readonly IdentifiedLine[]) =>
-      take(
+      visit(
         object,
-        lines.map((line) => placeOf(mapperFor(object.origin.mapping).toJsonLine(line), object)),
+        lines.map((line) => locate(mapperFor(object.origin.mapping).toJsonLine(line), object)),
       );
     await compareObject(object, { state, decoder, onSettled, passesMax: 1 }, signal);
   }
 }
 
-function placeOf(jsonLine: string, { origin, version }: DeliveredObject): RecordPlace {
+function locate(jsonLine: string, { origin, version }: DeliveredObject): LocatedRecord {
   const logs = otlpLogs.parse(JSON.parse(jsonLine));
   const attributes = logs.resourceLogs[0]?.resource.attributes ?? [];
   const serviceName = textOf(attributes, 'service.name');
@@ -120,7 +120,7 @@ function placeOf(jsonLine: string, { origin, version }: DeliveredObject): Record
     const timeMs = Number(BigInt(time) / 1_000_000n);
     return { ...names, fromMs: timeMs, toMs: timeMs };
   }
-  // Without a time of its own a record stands at its observed time: that of the version in which the line was first met.
+  // A record without a timestamp is stored at its observed time, which is that of the version in which the line first appeared.
   const dayStartMs = origin.date === undefined ? Number.NaN : Date.parse(`${origin.date}T00:00:00Z`);
   const fromMs = Number.isNaN(dayStartMs) ? version.modifiedAtMs - millisecondsPerDay : dayStartMs;
   return { ...names, fromMs: Math.min(fromMs, version.modifiedAtMs), toMs: version.modifiedAtMs };

@@ -1,5 +1,5 @@
 /**
- * Reads one version of an object and compares its lines with the state. Nothing is sent or written.
+ * Reads one version of an object and compares its lines with the state, without sending or writing anything.
  */
 import type { Decoder } from '../../contracts/decoder.ts';
 import type { DeliveryReader, ObjectRecord } from '../../contracts/delivery-reader.ts';
@@ -13,24 +13,24 @@ import { PrefixDigest, startOfObject } from '../../pipeline/prefix-digest.ts';
 
 export interface ObjectComparison {
   readonly lineCount: number;
-  /** Lines of the object that are settled by the state. */
+  /** Lines of the object that are settled according to the state. */
   readonly settledCount: number;
-  /** Announced and not settled: in flight, or resent when the agent starts again. */
+  /** Announced but not settled: in flight, or to be sent again when the agent restarts. */
   readonly inFlightCount: number;
-  /** Neither. */
+  /** Neither settled nor in flight. */
   readonly missingCount: number;
   /**
-   * The hashes of the settled lines were dropped after the look-back and the digest does not match the object, so which of
-   * its lines were settled cannot be told.
+   * The line hashes were dropped after the lookback window and the digest does not match the object, so it is unknown which
+   * of its lines were settled.
    */
   readonly unverifiedCount: number;
-  /** Settled by an earlier visit, and no longer in the object. */
+  /** Settled, but no longer in the object. */
   readonly goneCount: number;
-  /** Of settled lines, including those of other versions. */
+  /** Settled lines by outcome, including those of other versions. */
   readonly acceptedCount: number;
   readonly deadLetteredCount: number;
   readonly firstMissing: MissingLine | undefined;
-  /** The object cannot be decoded to its end; the lines before that were compared. */
+  /** Set if the object cannot be decoded completely; the lines before the damage were compared. */
   readonly damage: AgentError | undefined;
 }
 
@@ -45,7 +45,7 @@ export interface ComparisonParts {
   readonly decoder: Decoder;
   /** Called with settled lines as they are read; their bytes are valid until it resolves. */
   readonly onSettled?: ((lines: readonly IdentifiedLine[]) => Promise<void>) | undefined;
-  /** An agent may be shipping the object while it is read here, so it is read up to this many times; 3 by default. */
+  /** The object is read again, up to this many times, if an agent is shipping it at the same time. 3 by default. */
   readonly passesMax?: number | undefined;
 }
 
@@ -60,11 +60,15 @@ export async function compareObject(
     const record = await parts.state.read(object.origin.id);
     const comparison = await new ComparisonPass(object, record, parts).run(signal);
     const isWhole = comparison.missingCount === 0 && comparison.unverifiedCount === 0;
-    if (isWhole || pass === passesMax || !(await hasMoved(record, object, parts.state))) return comparison;
+    if (isWhole || pass === passesMax || !(await stateChanged(record, object, parts.state))) return comparison;
   }
 }
 
-async function hasMoved(before: ObjectRecord, { origin }: DeliveredObject, state: DeliveryReader): Promise<boolean> {
+async function stateChanged(
+  before: ObjectRecord,
+  { origin }: DeliveredObject,
+  state: DeliveryReader,
+): Promise<boolean> {
   const now = await state.read(origin.id);
   return (
     now.acceptedCount !== before.acceptedCount ||
@@ -83,7 +87,7 @@ class ComparisonPass {
   readonly #lines: LineIdentifier;
   readonly #digest = new PrefixDigest();
   readonly #counts = { settled: 0, inFlight: 0, missing: 0 };
-  /** True when the bytes before the settled position are those that were settled. */
+  /** True once the bytes before the settled position are known to be those that were settled. */
   #prefixMatches: boolean;
   /** The first byte after the settled position. */
   #byteAfterSettled: number | undefined;
@@ -124,7 +128,7 @@ class ComparisonPass {
     if (lastLine !== undefined) await this.#compareAll([lastLine], content);
   }
 
-  /** Hashes the bytes before the settled position, and notes what follows it. */
+  /** Hashes the bytes before the settled position, and records the byte that follows it. */
   #verifyPrefix(chunk: Uint8Array): void {
     const { settled } = this.#known;
     const leftBytes = settled.offsetBytes - this.#digest.offsetBytes;
@@ -171,7 +175,7 @@ class ComparisonPass {
     return { ...counts, settledCount, inFlightCount, missingCount, unverifiedCount: 0, goneCount, firstMissing };
   }
 
-  /** A settled last line without a newline was complete when nothing but a line ending follows it now. */
+  /** A settled last line without a newline was complete if nothing but a line ending follows it now. */
   #endsWhereSettled(): boolean {
     return this.#digest.atLineEnd || [undefined, 0x0a, 0x0d].includes(this.#byteAfterSettled);
   }

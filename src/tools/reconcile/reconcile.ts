@@ -1,8 +1,7 @@
 /**
- * Compares what lies in the bucket with what the state says was accepted or dead-lettered, line by line: the proof that
- * nothing is missing. Reads only, also beside a running agent; repairing is the caller's.
+ * Compares the bucket with what was accepted or dead-lettered according to the state, line by line, to prove that nothing is
+ * missing. Read-only, and safe alongside a running agent; the caller does the repairing.
  */
-
 import { createMappers, type MapperFor } from '../../agent/mappers.ts';
 import { createBackend } from '../../backends/index.ts';
 import type { Configuration } from '../../config/index.ts';
@@ -32,23 +31,23 @@ import {
 
 export interface ReconcileOptions {
   readonly dates: DateRange;
-  /** `loki=<url>` or `elasticsearch=<url>`: what the backend holds is compared too. */
+  /** `loki=<url>` or `elasticsearch=<url>`: also compares with the records in this backend. */
   readonly against?: string | undefined;
-  /** Ships what is missing of an object, which is then compared again. */
+  /** Ships the missing lines of an object, which is then compared again. */
   readonly repair?: ((object: DeliveredObject) => Promise<void>) | undefined;
-  /** Called for each object that was compared, with the number of lines read so far. */
+  /** Called after each object, with the number of lines read so far. */
   readonly onCompared?: ((object: DeliveredObject, lineCount: number) => void) | undefined;
   readonly clock?: Clock | undefined;
 }
 
 const objectsAtOnce = 4;
-const namedMax = 1_000;
-/** Of walks that look again at objects which were overwritten while they were read. */
-const secondWalksMax = 2;
+const differencesListedMax = 1_000;
+/** Additional passes over objects that were overwritten while they were read. */
+const extraPassesMax = 2;
 
 /**
- * @throws AgentError ERR_STATE_NOT_FOUND, ERR_STATE_DAMAGED, ERR_STATE_NEWER, ERR_STATE_OLDER, ERR_BACKEND_READ, ERR_DEAD_LETTER_READ or
- * ERR_CONFIGURATION.
+ * @throws AgentError ERR_STATE_NOT_FOUND, ERR_STATE_DAMAGED, ERR_STATE_NEWER, ERR_STATE_OLDER, ERR_BACKEND_READ,
+ * ERR_DEAD_LETTER_READ or ERR_CONFIGURATION.
  */
 export async function reconcile(
   configuration: Configuration,
@@ -63,7 +62,7 @@ export async function reconcile(
   }
 }
 
-/** How many bytes a reconciliation has to read. */
+/** The number of bytes that a reconciliation has to read. */
 export async function reconcileBytes(
   configuration: Configuration,
   options: Pick<ReconcileOptions, 'dates'>,
@@ -81,7 +80,7 @@ export async function reconcileBytes(
   }
 }
 
-/** Objects of one workspace and date, or as many of them as are held at once. */
+/** Objects of one workspace and date, up to `objectsPerGroupMax`. */
 interface Group {
   readonly workspaceId: string | undefined;
   readonly date: string | undefined;
@@ -127,7 +126,7 @@ class Reconciler {
   async compareAll(): Promise<Reconciliation> {
     if (this.#backend !== undefined) this.#deadLetterUids = await readUids(this.#configuration.deadLetterDirectory);
     for await (const group of this.groups()) await this.#compareGroup(group);
-    for (let walk = 1; walk <= secondWalksMax && this.#changing.size > 0; walk++) {
+    for (let pass = 1; pass <= extraPassesMax && this.#changing.size > 0; pass++) {
       const changed = new Set(this.#changing);
       this.#changing.clear();
       for await (const group of this.groups(changed)) await this.#compareGroup(group);
@@ -140,7 +139,7 @@ class Reconciler {
     await Promise.all(this.#sources.map((source) => source.close()));
   }
 
-  /** @param only of these objects. */
+  /** @param only restricts the groups to these objects. */
   async *groups(only?: ReadonlySet<ObjectId>): AsyncGenerator<Group, void, undefined> {
     for (const source of this.#sources) {
       const onFault = (fault: AgentError) => {
@@ -150,7 +149,7 @@ class Reconciler {
       try {
         for await (const workspace of source.list(request)) yield* this.#groupsOf(workspace, only);
       } catch (error) {
-        this.#noteUnreadable(source.name, error);
+        this.#recordUnreadable(source.name, error);
       }
     }
   }
@@ -173,7 +172,7 @@ class Reconciler {
         group.objects.push(object);
       }
     } catch (error) {
-      this.#noteUnreadable(`workspace ${workspaceId ?? ''}`, error);
+      this.#recordUnreadable(`workspace ${workspaceId ?? ''}`, error);
     }
     if (group !== undefined) yield group;
   }
@@ -189,10 +188,10 @@ class Reconciler {
   }
 
   async #compareGroup(group: Group): Promise<void> {
-    const places = new Semaphore(objectsAtOnce);
+    const slots = new Semaphore(objectsAtOnce);
     const compared = await Promise.all(
       group.objects.map(async (object) => {
-        const release = await places.acquire(this.#signal);
+        const release = await slots.acquire(this.#signal);
         try {
           return (await this.#compare(object, group)) ? [object] : [];
         } finally {
@@ -204,7 +203,7 @@ class Reconciler {
     if (this.#backend !== undefined) await this.#askBackend(this.#backend, group, compared.flat());
   }
 
-  /** True when the object could be read. */
+  /** Returns true if the object could be read. */
   async #compare(object: DeliveredObject, group: Group): Promise<boolean> {
     try {
       const comparison = await this.#compareOnce(object);
@@ -219,7 +218,7 @@ class Reconciler {
       return true;
     } catch (error) {
       if (isAgentError(error, 'ERR_OBJECT_CHANGED')) this.#changing.add(object.origin.id);
-      else if (!isAgentError(error, 'ERR_OBJECT_GONE')) this.#noteUnreadable(object.origin.id, error);
+      else if (!isAgentError(error, 'ERR_OBJECT_GONE')) this.#recordUnreadable(object.origin.id, error);
       return false;
     }
   }
@@ -231,14 +230,14 @@ class Reconciler {
   #add(object: DeliveredObject, group: Group, comparison: ObjectComparison, repairedCount: number): void {
     const { damage, firstMissing, settledCount: _, ...counts } = comparison;
     this.#lineCount += counts.lineCount;
-    if (damage !== undefined) this.#noteUnreadable(object.origin.id, damage);
+    if (damage !== undefined) this.#recordUnreadable(object.origin.id, damage);
     const isWaiting = this.#options.repair === undefined && this.#wasJustDelivered(object);
     const waitingCount = isWaiting ? counts.missingCount : 0;
     const missingCount = counts.missingCount - waitingCount;
     addTo(this.#partition(group), { ...counts, objectCount: 1, missingCount, waitingCount, repairedCount });
     if (missingCount + counts.unverifiedCount === 0) return;
     this.#differenceCount++;
-    if (this.#differences.length >= namedMax) return;
+    if (this.#differences.length >= differencesListedMax) return;
     const { id } = object.origin;
     const first =
       firstMissing === undefined
@@ -256,7 +255,7 @@ class Reconciler {
     });
   }
 
-  /** A running agent finds it with its next listing. */
+  /** A running agent ships such an object after its next listing. */
   #wasJustDelivered({ version }: DeliveredObject): boolean {
     const graceMs = Math.max(
       graceMsMin,
@@ -279,11 +278,11 @@ class Reconciler {
       if (first !== undefined) this.#firstMissingInBackend ??= { object: first.object.origin.id, uid: first.uid };
     } catch (error) {
       if (!isAgentError(error) || error.code === 'ERR_BACKEND_READ') throw error;
-      this.#noteUnreadable(`${group.workspaceId ?? ''} ${group.date ?? ''}`.trim(), error);
+      this.#recordUnreadable(`${group.workspaceId ?? ''} ${group.date ?? ''}`.trim(), error);
     }
   }
 
-  #noteUnreadable(name: string, error: unknown): void {
+  #recordUnreadable(name: string, error: unknown): void {
     this.#signal.throwIfAborted();
     if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') throw error;
     this.#unreadable.set(name, error.message);
@@ -322,7 +321,7 @@ class Reconciler {
 
 type MutablePartition = { -readonly [Name in keyof Partition]: Partition[Name] };
 
-/** So long a delivery may lie unread at least. */
+/** Objects delivered within this time do not count as missing. */
 const graceMsMin = 5 * 60_000;
 
 async function* objectsOf({ pages }: WorkspaceListing): AsyncGenerator<DeliveredObject, void, undefined> {
@@ -339,7 +338,7 @@ async function openReconciler(
   if (state !== undefined) return new Reconciler(configuration, state, options, signal);
   throw new AgentError(
     'ERR_STATE_NOT_FOUND',
-    `There is no state in ${stateDirectory} yet: nothing was shipped with it`,
+    `There is no state in ${stateDirectory}, so nothing was shipped with it`,
     {
       hint: 'Set DATABRICKS_AUDIT_STATE to the state directory of the agent.',
     },

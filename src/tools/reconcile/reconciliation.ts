@@ -1,25 +1,26 @@
 /**
- * What comparing the bucket with the state came to.
+ * The result of comparing the bucket with the state.
  */
-/** Sums over objects. */
+
+/** Totals over objects. */
 export interface LineCounts {
   objectCount: number;
-  /** In the bucket. */
+  /** Lines in the bucket. */
   lineCount: number;
-  /** Of these objects, lines that are no longer in them included. */
+  /** Settled lines of these objects, including lines that they no longer contain. */
   acceptedCount: number;
   deadLetteredCount: number;
   inFlightCount: number;
-  /** Not settled yet, in objects that were delivered a moment ago. */
+  /** Not settled yet, in objects that were delivered recently. */
   waitingCount: number;
   missingCount: number;
   /** See ObjectComparison. */
   unverifiedCount: number;
-  /** Settled, and no longer in an object that is still there. */
+  /** Settled, but no longer in the object, which still exists. */
   goneCount: number;
-  /** Shipped by this very run. */
+  /** Shipped by this reconciliation. */
   repairedCount: number;
-  /** Compared with the backend: accepted, by the state. Undefined without a backend. */
+  /** Accepted according to the state, so expected in the backend. Undefined without a backend. */
   expectedInBackendCount?: number;
   missingInBackendCount?: number;
 }
@@ -43,16 +44,16 @@ export interface NamedLine {
 }
 
 export interface Reconciliation {
-  /** True when everything could be looked at and nothing is missing. */
+  /** True if everything could be read and nothing is missing. */
   readonly isWhole: boolean;
   readonly partitions: readonly Partition[];
   readonly totals: LineCounts;
   /** The first 1,000 objects with a difference. */
   readonly differences: readonly ObjectDifference[];
   readonly differenceCount: number;
-  /** What could not be listed, read or decoded to its end, with the reason. */
+  /** What could not be listed, read or decoded completely, with the reason. */
   readonly unreadable: readonly { readonly name: string; readonly reason: string }[];
-  /** Overwritten again and again while they were read. */
+  /** Objects that were overwritten each time they were read. */
   readonly changing: readonly string[];
   readonly backend:
     | { readonly name: string; readonly repeatedCount: number; readonly firstMissing: NamedLine | undefined }

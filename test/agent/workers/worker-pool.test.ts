@@ -15,7 +15,7 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const never = new AbortController().signal;
 
-/** Notes what it is asked to visit, and ends it when the test says so. */
+/** Records its visits, and ends them when the test says so. */
 class FakeThread extends EventEmitter<{ message: [ToMain]; error: [unknown]; exit: [number] }> implements Thread {
   readonly visiting = new Map<string, number>();
   isTerminated = false;
@@ -67,7 +67,7 @@ function objectOf(id: string, sizeBytes: number): DeliveredObject {
 }
 
 describe('WorkerPool', () => {
-  it('starts no thread before there is something to visit, and another one only when all are busy', async () => {
+  it('starts the first thread at the first visit, and another one only if all are busy', async () => {
     const { visit, threads } = setUp(3);
     expect(threads).toHaveLength(0);
     for (const id of ['a', 'b', 'c']) {
@@ -83,7 +83,7 @@ describe('WorkerPool', () => {
     expect(threads).toHaveLength(2);
   });
 
-  it('hands each object to the worker that has the fewest bytes to ship, and starts no more than it may', async () => {
+  it('assigns each object to the worker with the fewest bytes to ship, and respects the limit on workers', async () => {
     const { visit, visiting } = setUp(2);
     for (const [id, sizeBytes] of Object.entries({ large: 100, a: 30, b: 30, c: 30, d: 30, empty: 0 })) {
       void visit(id, sizeBytes);
@@ -92,7 +92,7 @@ describe('WorkerPool', () => {
     expect(visiting()).toEqual(['large empty', 'a b c d']);
   });
 
-  it('rejects the visits of a thread that ends by itself, with its error', async () => {
+  it('rejects the visits of a thread that fails, with its error', async () => {
     const { visit, threads } = setUp(2);
     const visits = [visit('a', 10), visit('b', 10)];
     await settled();
@@ -103,15 +103,15 @@ describe('WorkerPool', () => {
     expect(await visits[0]).toEqual({ status: 'settled' });
   });
 
-  it('rejects also when a thread ends without an error', async () => {
+  it('rejects the visits of a thread that exits without an error', async () => {
     const { visit, threads } = setUp(2);
     const visited = visit('a', 10);
     await settled();
     threads[0]?.emit('exit', 7);
-    await expect(visited).rejects.toThrow('Worker thread 1 ended with code 7');
+    await expect(visited).rejects.toThrow('Worker thread 1 exited with code 7');
   });
 
-  it('ends its threads when it is closed, including those that have ended already', async () => {
+  it('terminates all threads when it is closed, including those that have already exited', async () => {
     const { pool, visit, threads } = setUp(2);
     const visits = [visit('a', 10), visit('b', 10)];
     await settled();

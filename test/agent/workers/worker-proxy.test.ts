@@ -1,5 +1,5 @@
 /**
- * What passes between main thread and worker in addition to the claim, which test/contracts/delivery-state.test.ts is about.
+ * The communication between main thread and worker, except for the claim, which test/contracts/delivery-state.test.ts covers.
  */
 import { describe, expect, it } from 'vitest';
 import type { MainProxy } from '../../../src/agent/workers/main-proxy.ts';
@@ -21,7 +21,7 @@ const never = new AbortController().signal;
 const object = memoryObject('{}\n');
 const done: VisitOutcome = { status: 'settled' };
 
-/** Workers that have one main thread. */
+/** Workers with one main thread. */
 function setUp() {
   const logger = rememberingLogger();
   const clock = leapingClock();
@@ -35,7 +35,7 @@ function setUp() {
   const services = { failures, stopping: stopping.signal, abandon: abandon.signal, observe, logger };
   const worker = (visit: (main: MainProxy, ...given: Parameters<Visitor['visit']>) => Promise<VisitOutcome>) =>
     shippingIn(workerHere(services, (main) => ({ visit: (...given) => visit(main, ...given) })));
-  /** Each visit is of an object of its own. */
+  /** Each visit has its own object. */
   let visitCount = 0;
   const shippingIn = (proxy: ReturnType<typeof workerHere>) => ({
     fail: proxy.fail,
@@ -53,7 +53,7 @@ function setUp() {
 const unavailable = (message: string) => new AgentError('ERR_EXPORT_UNAVAILABLE', message, { hint: 'Wait.' });
 
 describe('a visit in a worker', () => {
-  it('ends with the error of the worker: its code, its hint, and its cause as the log describes it', async () => {
+  it('ends with the error of the worker: its code, its hint, and its cause as rendered in the log', async () => {
     const { worker } = setUp();
     const cause = new Error('socket hang up', { cause: new TypeError('no socket') });
     const error = new AgentError('ERR_SOURCE_READ', 'cut', { cause, hint: 'It is read again.' });
@@ -68,7 +68,7 @@ describe('a visit in a worker', () => {
     });
   });
 
-  it('rejects with ERR_STATE_DAMAGED as an AgentError, for which the agent begins again', async () => {
+  it('rejects with ERR_STATE_DAMAGED as an AgentError, which makes the agent start again', async () => {
     const { worker } = setUp();
     const damage = new AgentError('ERR_STATE_DAMAGED', 'The state database is damaged');
     const failure = await worker(() => Promise.reject(damage))
@@ -78,14 +78,14 @@ describe('a visit in a worker', () => {
     expect(failure).toMatchObject({ code: 'ERR_STATE_DAMAGED' });
   });
 
-  it('says whether the object may still grow', async () => {
+  it('knows whether the object may still grow', async () => {
     const { worker } = setUp();
     const { ship } = worker(async (_, { growing }) => ({ status: growing ? 'growing' : 'settled' }));
     expect(await ship({ ...object, growing: true }, never)).toEqual({ status: 'growing' });
     expect(await ship(object, never)).toEqual({ status: 'settled' });
   });
 
-  it('stops with the signal of the visit, and rejects with its reason; requests under way go on until they are abandoned', async () => {
+  it('stops with the signal of the visit, and rejects with its reason; requests in flight continue until they are abandoned', async () => {
     const { worker, abandon } = setUp();
     const stop = new AbortController();
     const told: string[] = [];
@@ -108,7 +108,7 @@ describe('a visit in a worker', () => {
     expect(told).toEqual(['stopped', 'abandoned']);
   });
 
-  it('gives up a dead letter that waits for room on the disk when the agent stops, and settles what has ended', async () => {
+  it('abandons a dead letter that waits for disk space when the agent stops, and settles what is complete', async () => {
     const { services, shippingIn, state, store, stopping } = setUp();
     const [waiting, asked] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const deadLetters = {
@@ -142,7 +142,7 @@ describe('a visit in a worker', () => {
     expect([...store.registers.values()].map((register) => register.state.settled)).toEqual([position]);
   });
 
-  it('ends with the failure of its worker, and so does every later one', async () => {
+  it('fails with the failure of its worker, and so does every later visit', async () => {
     const { worker } = setUp();
     const failing = worker(() => new Promise(() => {}));
     const visits = [failing.ship(object, never), failing.ship(object, never)];
@@ -158,7 +158,7 @@ describe('a visit in a worker', () => {
 });
 
 describe('workers', () => {
-  it('have one outage between them: a line at its beginning and one at its end, and one wait', async () => {
+  it('share one outage: one log line when it starts and one when it ends, and one wait', async () => {
     const { worker, logger, events } = setUp();
     const failing = async (main: MainProxy) => {
       for (let attempt = 1; attempt <= 3; attempt++) {
@@ -178,7 +178,7 @@ describe('workers', () => {
         message: expect.stringContaining('does not accept records'),
         fields: { err: { code: 'ERR_EXPORT_UNAVAILABLE' } },
       },
-      { level: 'info', message: 'The collector accepts records again', fields: { attempts: 6 } },
+      { level: 'info', message: 'Collector accepts records again', fields: { attempts: 6 } },
     ]);
     expect(events.map((event) => event.kind)).toEqual([...Array(6).fill('waiting'), 'resumed']);
     expect(events.at(-2)).toMatchObject({
@@ -188,7 +188,7 @@ describe('workers', () => {
     });
   });
 
-  it('have one file of dead letters between them, and go on when a letter is on the disk', async () => {
+  it('share one dead-letter file, and continue when a dead letter is on disk', async () => {
     const { worker, letters, failures } = setUp();
     const refused = (text: string) => async (main: MainProxy) => {
       const body = { stringValue: text };
@@ -203,7 +203,7 @@ describe('workers', () => {
     expect(readDeadLetters(letters).map(bodyOf).sort()).toEqual(texts.toSorted());
   });
 
-  it('write one log: errors as fields, and of what is sampled one line for all', async () => {
+  it('share one log: errors as fields, and one line for all of what is sampled', async () => {
     const { worker, logger } = setUp();
     const { ship } = worker(async (main) => {
       main.logger.warn({ object: 'a\u001b[2J', err: unavailable('down') }, 'Odd');
@@ -224,7 +224,7 @@ describe('workers', () => {
     ]);
   });
 
-  it('tell what they do to those who watch, all of it before the visit ends', async () => {
+  it('report all their events to observers before the visit ends', async () => {
     const { worker, events } = setUp();
     const listed: AgentEvent = { kind: 'resumed', for: 'state' };
     const { ship } = worker(async (main) => {

@@ -15,7 +15,7 @@ const [record = ''] = lines('a').map(toJsonLine);
 const reason = 'HTTP 400: line too long';
 
 describe('a line of a dead-letter file', () => {
-  it('is read with the response that it was written with, in the terms of its protocol', async () => {
+  it('is read with the response code and protocol with which it was written', async () => {
     const directory = temporaryDirectory();
     const deadLetters = new DeadLetters({ directory }, leapingClock(), rememberingLogger());
     await deadLetters.write([record], { ...http(400), reason }, never);
@@ -36,7 +36,7 @@ describe('a line of a dead-letter file', () => {
   it.each([
     ['of one record', { httpStatus: 422, reason }, 422],
     ['of a partial success', { httpStatus: 200, reason, rejectedRecords: 2, ofRecords: 5 }, 200],
-  ])('%s that was written before notes had a version is a response of HTTP', async (_, note, code) => {
+  ])('%s that was written before notes had a version has an HTTP response', async (_, note, code) => {
     const time = '2025-11-30T23:59:59.000Z';
     const [line, ...others] = await linesOf(directoryWith(noted({ time, ...note })));
     expect(others).toEqual([]);
@@ -52,7 +52,7 @@ describe('a line of a dead-letter file', () => {
     ['a protocol that is not known', { version: 2, protocol: 'carrier pigeon', code: 400 }],
     ['no response', { version: 2 }],
     ['neither version nor response', {}],
-  ])('with a note of %s is no dead letter, and counted as unreadable', async (_, note) => {
+  ])('with a note of %s is not a dead letter, and is counted as unreadable', async (_, note) => {
     const time = '2026-01-31T12:00:00.000Z';
     const known = noted({ version: 2, time, ...http(400), reason });
     const directory = directoryWith(noted({ time, reason, ...note }), known);
@@ -78,7 +78,7 @@ it('lists the files of a directory in the order in which they were written, and 
   expect(await listDeadLetterFiles(join(directory, 'missing'))).toEqual([]);
 });
 
-/** The record with the note behind it, as it stands in a file. */
+/** The record followed by the note, as in a file. */
 function noted(note: object): string {
   return `${record.slice(0, -1)},"deadLetter":${JSON.stringify(note)}}`;
 }

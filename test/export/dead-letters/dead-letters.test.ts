@@ -25,7 +25,7 @@ function read(directory: string): Record<string, string[]> {
   return Object.fromEntries(names.map((name) => [name, readFileSync(join(directory, name), 'utf8').split('\n')]));
 }
 
-test('a line is the record as it was, and the reason beside it', async () => {
+test('a line is the unchanged record, followed by the reason', async () => {
   const directory = join(temporaryDirectory(), 'state', 'dead-letters');
   const { deadLetters } = setUp(directory);
   const [record = ''] = jsonLines('a');
@@ -37,7 +37,7 @@ test('a line is the record as it was, and the reason beside it', async () => {
   expect(deadLetter).toEqual({ version: 2, time: '2026-01-31T12:00:00.000Z', ...reason });
 });
 
-test('a receiver of OTLP/JSON takes the line as it stands in the file', async () => {
+test('an OTLP/JSON receiver accepts the line as it is in the file', async () => {
   const directory = temporaryDirectory();
   const { deadLetters } = setUp(directory);
   await deadLetters.write(jsonLines('a'), reason, never);
@@ -51,7 +51,7 @@ test('a receiver of OTLP/JSON takes the line as it stands in the file', async ()
   expect(collector.acceptedUids()).toEqual(['a']);
 });
 
-test('nobody else can read the files', async () => {
+test('other users cannot read the files', async () => {
   const directory = join(temporaryDirectory(), 'dead-letters');
   const { deadLetters } = setUp(directory);
   await deadLetters.write(jsonLines('a'), reason, never);
@@ -59,7 +59,7 @@ test('nobody else can read the files', async () => {
   expect(statSync(join(directory, 'dead-letters-2026-01-31-1.jsonl')).mode & 0o777).toBe(0o600);
 });
 
-test('each start, each day and each full file begins a new file', async () => {
+test('a new file is started by each process, on each day and after each full file', async () => {
   const directory = temporaryDirectory();
   writeFileSync(join(directory, 'dead-letters-2026-01-31-1.jsonl'), '{"resourceLogs":[{"torn');
   const { deadLetters, clock } = setUp(directory, 800);
@@ -77,7 +77,7 @@ test('each start, each day and each full file begins a new file', async () => {
   ]);
 });
 
-test('writes at the same time do not mix', async () => {
+test('concurrent writes do not mix', async () => {
   const directory = temporaryDirectory();
   const { deadLetters } = setUp(directory);
   const groups = Array.from({ length: 20 }, (_, index) => jsonLines(`${index}-a`, `${index}-b`));
@@ -86,7 +86,7 @@ test('writes at the same time do not mix', async () => {
   expect(all.filter(Boolean).map((line) => JSON.parse(line).deadLetter.code)).toEqual(Array(40).fill(400));
 });
 
-test('a directory that cannot be written is waited for, loudly', async () => {
+test('a write to a read-only directory is retried, with an error in the log', async () => {
   const parent = temporaryDirectory();
   const directory = join(parent, 'dead-letters');
   writeFileSync(directory, 'in the way');
@@ -107,7 +107,7 @@ test('the signal ends the wait', async () => {
   await expect(deadLetters.write(jsonLines('a'), reason, stop.signal)).rejects.toThrow('stopping');
 });
 
-test('a disk that is full in the middle of a line leaves whole lines only', () => {
+test('a disk that fills up in the middle of a line leaves only complete lines', () => {
   const directory = temporaryDirectory();
   const letters = join(directory, 'letters');
   writeFileSync(
@@ -127,7 +127,7 @@ test('a disk that is full in the middle of a line leaves whole lines only', () =
       await letters.write([line], { protocol: 'http', code: 400, reason: 'no' }, stop.signal).catch(() => {});
     }`,
   );
-  // A limit on the length of files is a disk that is full after 8 blocks (of 512 bytes or 1 KiB, as the shell likes): with the
+  // A limit on file size simulates a disk that is full after 8 blocks (of 512 bytes or 1 KiB, depending on the shell): with the
   // signal ignored, a write stores what fits and then fails.
   const shell = `trap '' XFSZ; ulimit -f 8; exec "$0" "$1"`;
   const output = execFileSync('sh', ['-c', shell, process.execPath, join(directory, 'fill.mjs')], { encoding: 'utf8' });

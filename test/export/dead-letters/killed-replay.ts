@@ -1,6 +1,6 @@
 /**
- * A process that begins to replay the dead-letter file of its first argument, marks the dead letters of the other arguments as
- * done, one after the other, says so and waits to be killed.
+ * A process that starts to replay the dead-letter file in its first argument, marks the dead letters in the other arguments as
+ * done, one at a time, reports that and waits to be killed.
  */
 import type { DeadLetterLine } from '../../../src/export/dead-letters/dead-letter-files.ts';
 import { ReplayedFile } from '../../../src/export/dead-letters/replayed-file.ts';

@@ -38,7 +38,7 @@ async function linesOf(file: ReplayedFile): Promise<DeadLetterLine[]> {
 const uids = (lines: readonly DeadLetterLine[]) =>
   lines.map(({ deadLetter }) => /"stringValue":"(\w+)"/.exec(deadLetter?.jsonLine ?? '')?.[1]);
 
-it('reads each record as it was written, whatever its reason says', async () => {
+it('reads each record as it was written, whatever its reason contains', async () => {
   const file = await opened(await writeDeadLetters(temporaryDirectory(), ['a', 'b']));
   const [first] = await linesOf(file);
   expect(first?.deadLetter).toMatchObject({
@@ -49,7 +49,7 @@ it('reads each record as it was written, whatever its reason says', async () => 
   await file.close();
 });
 
-it('takes out what has come to its end, and leaves no other file behind', async () => {
+it('removes what is done, and leaves no other file behind', async () => {
   const directory = temporaryDirectory();
   const path = await writeDeadLetters(directory, ['a', 'b', 'c']);
   const before = readFileSync(path, 'utf8').split('\n');
@@ -65,7 +65,7 @@ it('takes out what has come to its end, and leaves no other file behind', async 
   expect(readdirSync(directory)).toEqual([]);
 });
 
-it('knows after a crash which dead letters had come to their end', async () => {
+it('knows after a crash which dead letters were done', async () => {
   const path = await writeDeadLetters(temporaryDirectory(), ['a', 'b', 'c', 'd']);
   const process = await startReplay(path, [0, 2]);
   expect(await ReplayedFile.open(path), 'while it is replayed').toBeUndefined();
@@ -80,7 +80,7 @@ it('knows after a crash which dead letters had come to their end', async () => {
   await rest.close();
 });
 
-it.skipIf(!existsSync('/proc/self/fd'))('leaves no file open when the marks cannot be written', async () => {
+it.skipIf(!existsSync('/proc/self/fd'))('leaves no file open if the marks cannot be written', async () => {
   const path = await writeDeadLetters(temporaryDirectory(), ['a']);
   const file = await opened(path);
   mkdirSync(join(`${path}.done`, 'in the way'), { recursive: true });
@@ -89,7 +89,7 @@ it.skipIf(!existsSync('/proc/self/fd'))('leaves no file open when the marks cann
   expect(openFiles().filter((name) => name.startsWith(path))).toEqual([]);
 });
 
-it('does not take marks of another file for its own', async () => {
+it('ignores the marks of another file', async () => {
   const directory = temporaryDirectory();
   const path = await writeDeadLetters(directory, ['a', 'b']);
   writeFileSync(`${path}.done`, '1 2 3\n0\n');
@@ -100,7 +100,7 @@ it('does not take marks of another file for its own', async () => {
   await file.close();
 });
 
-it('drops an end that a crash has torn, and keeps lines that it does not understand', async () => {
+it('drops an incomplete last line left by a crash, and keeps lines that it does not understand', async () => {
   const path = await writeDeadLetters(temporaryDirectory(), ['a', 'b']);
   appendFileSync(path, 'what is this?\n{"resourceLogs":[{"torn');
   const file = await opened(path);
@@ -111,7 +111,7 @@ it('drops an end that a crash has torn, and keeps lines that it does not underst
   expect(readFileSync(path, 'utf8')).toBe('what is this?\n');
 });
 
-it('leaves a file alone while it is being written, and the writer never takes a name that is in use', async () => {
+it('skips a file while it is being written, and the writer never uses a name that is in use', async () => {
   const directory = temporaryDirectory();
   const first = new DeadLetters({ directory }, systemClock, silentLogger);
   await first.write([record('a')], { ...http(400), reason: '' }, signal);
@@ -130,7 +130,7 @@ it('leaves a file alone while it is being written, and the writer never takes a 
 
 const killedReplay = fileURLToPath(new URL('killed-replay.ts', import.meta.url));
 
-/** Another process that has marked these dead letters as done and still holds the file. */
+/** Another process that has marked these dead letters as done and still has the file open. */
 async function startReplay(path: string, doneIndexes: readonly number[]): Promise<{ kill(): Promise<unknown> }> {
   const child = spawn(process.execPath, [killedReplay, path, ...doneIndexes.map(String)], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -152,7 +152,7 @@ function openFiles(): readonly string[] {
     try {
       return [readlinkSync(`/proc/self/fd/${number}`)];
     } catch {
-      return []; // The one that lists the folder is closed by now.
+      return []; // The handle that lists the folder is closed by now.
     }
   });
 }

@@ -1,5 +1,5 @@
 /**
- * What `check` finds out beyond "it works": settings of the bucket, rights by prefix, the clock, a record on its way.
+ * What `check` reports beyond "it works": bucket settings, permissions by prefix, the clock, and a test record.
  */
 import { getuid } from 'node:process';
 import { expect, it, onTestFinished } from 'vitest';
@@ -26,12 +26,12 @@ const lifecycle = (days: number) => `<LifecycleConfiguration>
   <Rule><ID>b</ID><Status>Disabled</Status><Filter><Prefix></Prefix></Filter><Expiration><Days>1</Days></Expiration></Rule>
 </LifecycleConfiguration>`;
 
-it('tells of versioning, and warns of rules that remove objects soon', async () => {
+it('reports versioning, and warns about rules that remove objects soon', async () => {
   const { s3, bucket, environment } = await bucketScene();
   const before = await runAgent(['check'], environment);
   expect(before.code).toBe(0);
   expect(before.stdout).toMatch(new RegExp(`^-       versioning of ${bucket} is off$`, 'm'));
-  expect(before.stdout).toMatch(new RegExp(`^ok      lifecycle of ${bucket} keeps objects for 30 days at least$`, 'm'));
+  expect(before.stdout).toMatch(new RegExp(`^ok      lifecycle of ${bucket} keeps objects for at least 30 days$`, 'm'));
   const put = await fetch(`${s3.endpoint}/${bucket}?lifecycle`, { method: 'PUT', body: lifecycle(7) });
   expect(put.status).toBe(200);
   const { code, stdout } = await runAgent(['check'], environment);
@@ -39,28 +39,28 @@ it('tells of versioning, and warns of rules that remove objects soon', async () 
   expect(stdout.match(/^warning .*$/gm)).toEqual([`warning lifecycle of ${bucket}: objects are removed after 7 days`]);
 });
 
-it('does not mind when it may not look at these settings', async () => {
+it('passes if it may not read these settings', async () => {
   const { s3, environment } = await bucketScene();
   s3.fail({ operation: 'Other' }, { status: 403, code: 'AccessDenied' });
   const { code, stdout } = await runAgent(['check'], environment);
   expect(code).toBe(0);
-  expect(stdout).toMatch(/^- {7}versioning of .*: not checked \(it takes s3:GetBucketVersioning\)$/m);
-  expect(stdout).toMatch(/^- {7}lifecycle of .*: not checked \(it takes s3:GetLifecycleConfiguration\)$/m);
+  expect(stdout).toMatch(/^- {7}versioning of .*: not checked \(requires s3:GetBucketVersioning\)$/m);
+  expect(stdout).toMatch(/^- {7}lifecycle of .*: not checked \(requires s3:GetLifecycleConfiguration\)$/m);
 });
 
 it.skipIf(getuid?.() !== 0)(
-  'says that HOME is missing for a user id without a name, and goes on with the collector',
+  'reports that HOME is missing for a user id without a name, and continues with the collector',
   async () => {
     const { environment } = await bucketScene();
     const { code, stdout, stderr } = await runAgent(['check'], environment, { uid: 54_321 });
     expect(code).toBe(1);
     expect(stderr).toBe('');
     expect(stdout).toMatch(/^FAILED {2}Could not list .*: the AWS SDK finds no home directory \(HOME is not set/m);
-    expect(stdout).toMatch(/^ok {6}http.*takes OTLP logs$/m);
+    expect(stdout).toMatch(/^ok {6}http.*accepts OTLP logs$/m);
   },
 );
 
-it('fails when one of the workspaces may not be listed, and when the key of the bucket may not be used', async () => {
+it('fails if one workspace may not be listed, or if the key of the bucket may not be used', async () => {
   const { s3, environment } = await bucketScene();
   s3.fail({ operation: 'ListObjectsV2', path: 'workspaceId=2/' }, { status: 403, code: 'AccessDenied' });
   const listing = await runAgent(['check'], environment);
@@ -74,22 +74,22 @@ it('fails when one of the workspaces may not be listed, and when the key of the 
   expect(reading.stdout).toMatch(/^FAILED {2}Could not read .*\(kms:Decrypt\)\n {8}Allow kms:Decrypt /m);
 });
 
-it('sends one record when it is told to, and says when that is refused', async () => {
+it('sends a test record on request, and reports its rejection', async () => {
   const { environment, receiver } = await deliveryScene(directoryPlace());
   const { code, stdout } = await runAgent(['check', '--send-record'], environment);
   expect(code).toBe(0);
-  expect(stdout).toMatch(/takes OTLP logs, and took one record$/m);
+  expect(stdout).toMatch(/accepts OTLP logs, and accepted one record$/m);
   expect(receiver.accepted.map(({ record }) => record.eventName)).toEqual(['databricks.audit.check']);
   receiver.answerWhen(({ records }) => records.length > 0, answers.status(400, 'no'));
   const refused = await runAgent(['check', '--send-record'], environment);
   expect(refused.code).toBe(1);
-  expect(refused.stdout).toMatch(/^FAILED {2}.* is there; it refuses a request with one record \(HTTP 400: no\)$/m);
+  expect(refused.stdout).toMatch(/^FAILED {2}.* is reachable; it rejects a request with one record \(HTTP 400: no\)$/m);
 });
 
 it.each([
   ['ahead of', 60_000],
   ['behind', -60_000],
-])('warns of a clock that is %s those of S3 and the collector', async (words, skewMs) => {
+])('warns about a clock that is %s those of S3 and the collector', async (words, skewMs) => {
   const { environment } = await bucketScene();
   for (const [name, value] of Object.entries(environment)) process.env[name] = value;
   onTestFinished(() => {

@@ -1,5 +1,5 @@
 /**
- * The commands as a user meets them: what they print, where, and their exit codes.
+ * The commands as a user sees them: what they print, where, and their exit codes.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -15,7 +15,7 @@ import { startS3Server } from '../../support/s3-server.ts';
 const fromRoot = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 
 describe('ship', () => {
-  it('says how much was read, new, accepted and known, and ends with 0', async () => {
+  it('prints how much was read, new, accepted and already shipped, and exits with 0', async () => {
     const { environment, place } = await scene();
     const first = await runAgent(['ship'], environment);
     expect(first).toMatchObject({ code: 0, stdout: '' });
@@ -30,7 +30,7 @@ describe('ship', () => {
     );
   });
 
-  it('takes sources from the command line before those of the environment', async () => {
+  it('uses the sources on the command line instead of those in the environment', async () => {
     const { environment, place, receiver } = await scene();
     const { DATABRICKS_AUDIT_SOURCE: _, ...others } = environment;
     expect(await runAgent(['ship', place.source], { ...others, DATABRICKS_AUDIT_SOURCE: '/nowhere' })).toMatchObject({
@@ -39,7 +39,7 @@ describe('ship', () => {
     expect(receiver.accepted).toHaveLength(8);
   });
 
-  it('ends with 1 and names the object when one is damaged, and ships what could be decoded', async () => {
+  it('exits with 1 and names the object if one is damaged, and ships what could be decoded', async () => {
     const { environment, receiver, root } = await scene();
     const key = deliveryKey('3', 'auditlogs_3.json.gz');
     const whole = gzipSync(`${auditLines(2000, 300).join('\n')}\n`);
@@ -50,7 +50,7 @@ describe('ship', () => {
     expect(receiver.accepted.length).toBeGreaterThan(8 + 500);
   });
 
-  it('ends with 1 when a source is not there, and says which variable to look at', async () => {
+  it('exits with 1 if a source does not exist, and names the variable to check', async () => {
     const { environment } = await scene();
     const { code, log, stderr } = await runAgent(['ship', '/no/such/place'], environment);
     expect(code).toBe(1);
@@ -70,7 +70,7 @@ describe('ship', () => {
 });
 
 describe('a configuration with mistakes', () => {
-  it('is refused with all problems at once, secrets masked, before anything is read or sent: exit code 2', async () => {
+  it('is rejected with all problems at once and masked secrets, before anything is read or sent: exit code 2', async () => {
     const { environment, receiver } = await scene();
     const { code, stdout, stderr } = await runAgent(['run'], {
       ...environment,
@@ -104,7 +104,7 @@ describe('a configuration with mistakes', () => {
     expect(receiver.requests).toHaveLength(0);
   });
 
-  it('is refused when the mapping file has mistakes: exit code 2, with file, line and column', async () => {
+  it('is rejected if the mapping file has mistakes: exit code 2, with file, line and column', async () => {
     const { environment, root } = await scene();
     const path = join(root, '.ours.yaml');
     writeFileSync(path, 'attributes:\n  - nonsense: [\n');
@@ -117,7 +117,7 @@ describe('a configuration with mistakes', () => {
     expect(stderr).toMatch(/\.ours\.yaml:\d+:\d+/);
   });
 
-  it('with a variable of our prefix that nobody knows is a warning', async () => {
+  it('with an unknown variable with our prefix causes a warning', async () => {
     const { environment } = await scene();
     const agent = startAgent(['run'], { ...environment, DATABRICKS_AUDIT_POLLINTERVAL: '5s' });
     const warning = await agent.logged('Unknown DATABRICKS_AUDIT_ variables; check their spelling');
@@ -125,7 +125,7 @@ describe('a configuration with mistakes', () => {
     expect(await agent.stop()).toMatchObject({ code: 0 });
   });
 
-  it('never shows what stands behind the ? of an endpoint', async () => {
+  it('never shows the query of an endpoint', async () => {
     const { environment, receiver } = await scene();
     const agent = startAgent(['run'], {
       ...environment,
@@ -143,7 +143,7 @@ describe('preview', () => {
   );
   const sampleLines = readFileSync(sample, 'utf8').trimEnd().split('\n');
 
-  it('prints the records of a file as OTLP/JSON lines when it is piped', async () => {
+  it('prints the records of a file as OTLP/JSON lines if its output is piped', async () => {
     const { code, stdout, stderr } = await runAgent(['preview', sample], { DATABRICKS_AUDIT_REDACT: 'none' });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(recordBodies(stdout)).toEqual(sampleLines);
@@ -157,7 +157,7 @@ describe('preview', () => {
     }
   });
 
-  it('says what is missing when the file is not there', async () => {
+  it('reports a file that does not exist', async () => {
     const { code, stdout, stderr } = await runAgent(['preview', '/no/such/file.json'], {});
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(/^ERR_SOURCE_NOT_FOUND: There is no file or directory at \/no\/such\/file\.json\n/);
@@ -165,23 +165,23 @@ describe('preview', () => {
 });
 
 describe('check', () => {
-  it('is content when everything is in place', async () => {
+  it('passes if everything is in order', async () => {
     const { environment, receiver, place } = await scene();
     const { code, stdout, stderr } = await runAgent(['check'], environment);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout.split('\n')).toEqual([
       'ok      configuration is valid',
       'ok      mapping databricks-audit is complete',
-      expect.stringMatching(/^ok {6}state directory .* can be written$/),
+      expect.stringMatching(/^ok {6}state directory .* is writable$/),
       `ok      ${place.source} can be listed`,
       expect.stringMatching(/^ok {6}file:\/\/.*auditlogs_1.json can be read$/),
-      `ok      ${receiver.url}/v1/logs takes OTLP logs`,
+      `ok      ${receiver.url}/v1/logs accepts OTLP logs`,
       '',
     ]);
     expect(receiver.accepted).toHaveLength(0);
   });
 
-  it('names the IAM action that is missing', async () => {
+  it('names the missing IAM action', async () => {
     const s3 = await startS3Server();
     onTestFinished(() => s3.stop());
     const place = await s3Place(s3);
@@ -194,7 +194,7 @@ describe('check', () => {
     expect(reading.stdout).toMatch(
       /^FAILED {2}Could not read s3:.*: access denied \(s3:GetObject\)\n {8}Allow s3:GetObject /m,
     );
-    expect(reading.stdout).toMatch(/^ok {6}.*takes OTLP logs$/m);
+    expect(reading.stdout).toMatch(/^ok {6}.*accepts OTLP logs$/m);
     s3.fail({ operation: 'ListObjectsV2' }, { status: 403, code: 'AccessDenied' });
     const listing = await runAgent(['check'], withBucket);
     expect(listing.stdout).toMatch(
@@ -204,13 +204,13 @@ describe('check', () => {
 
   it.each([
     [
-      'refuses the credentials',
+      'rejects the credentials',
       answers.plain(401, 'no token'),
       /HTTP 401: no token\n {8}Check OTEL_EXPORTER_OTLP_HEADERS/,
     ],
-    ['has another path', answers.plain(404, 'not found'), /HTTP 404.*\n {8}A Collector takes logs at \/v1\/logs/],
-    ['cuts the connection', answers.cut(), /could not be reached.*\n {8}Check that the collector runs/],
-  ])('fails with a hint when the collector %s', async (_fault, answer, words) => {
+    ['has another path', answers.plain(404, 'not found'), /HTTP 404.*\n {8}A Collector accepts logs at \/v1\/logs/],
+    ['closes the connection', answers.cut(), /could not be reached.*\n {8}Check that the collector is running/],
+  ])('fails with a hint if the collector %s', async (_fault, answer, words) => {
     const { environment, receiver } = await scene();
     receiver.answerWhen(() => true, answer);
     const { code, stdout } = await runAgent(['check'], environment);
@@ -219,7 +219,7 @@ describe('check', () => {
     expect(stdout).toMatch(words);
   });
 
-  it('tells of a state that was damaged, and of an agent that runs', async () => {
+  it('reports a state that was damaged, and a running agent', async () => {
     const { environment } = await scene();
     writeFileSync(join(environment.DATABRICKS_AUDIT_STATE ?? '', 'delivery.db'), 'this is no database\n'.repeat(500));
     const damaged = await runAgent(['check'], environment);
@@ -227,9 +227,9 @@ describe('check', () => {
     const agent = startAgent(['run'], environment);
     await agent.until('it holds the lock', () => agent.log.length > 0);
     await agent.logged('Agent started');
-    await agent.until('check meets it', async () => {
+    await agent.until('check sees the lock', async () => {
       const { code, stdout } = await runAgent(['check'], environment);
-      return code === 0 && /^warning Another process ships with the state directory/m.test(stdout);
+      return code === 0 && /^warning Another process is using the state directory/m.test(stdout);
     });
   });
 });
@@ -238,8 +238,8 @@ describe('status', () => {
   it('prints a row for each workspace and date, also while an agent runs', async () => {
     const { environment, receiver } = await scene();
     const agent = startAgent(['run'], environment);
-    await agent.until('all arrived', () => receiver.accepted.length === 8);
-    await agent.until('all is settled', async () =>
+    await agent.until('all lines arrived', () => receiver.accepted.length === 8);
+    await agent.until('everything is settled', async () =>
       (await runAgent(['status'], environment)).stdout.includes('8 lines accepted'),
     );
     const { code, stdout } = await runAgent(['status'], environment);
@@ -299,7 +299,7 @@ describe('status', () => {
     });
   });
 
-  it('ends with 1 and one sentence when there is no state, or none that can be read', async () => {
+  it('exits with 1 and one sentence if there is no state, or none that can be read', async () => {
     const { environment } = await scene();
     const none = await runAgent(['status', '--json'], environment);
     expect(none).toMatchObject({
@@ -324,7 +324,7 @@ describe('the command line', () => {
     }
   });
 
-  it('refuses a command that it does not know', async () => {
+  it('rejects an unknown command', async () => {
     const { code, stderr } = await runAgent(['reship'], { DATABRICKS_AUDIT_SOURCE: '.' });
     expect({ code, stderr }).toEqual({
       code: 2,

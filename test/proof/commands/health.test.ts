@@ -11,7 +11,7 @@ import { answers, startOtlpReceiver } from '../../support/otlp-receiver.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 describe('readyz', () => {
-  it('tells an agent that has nothing to do from one that could do nothing', async () => {
+  it('distinguishes an idle agent from one that could not ship', async () => {
     const { receiver, environment } = await scene();
     const agent = startAgent(['run'], environment);
     const url = await urlOf(agent);
@@ -23,7 +23,7 @@ describe('readyz', () => {
     const other = startAgent(['run'], { ...environment, DATABRICKS_AUDIT_STATE: temporaryDirectory() });
     const otherUrl = await urlOf(other);
     const unable = () => ask(otherUrl, 'readyz');
-    await other.until('it was listed', async () => /^collector: /.test(String((await unable()).json.reason)));
+    await other.until('the source was listed', async () => /^collector: /.test(String((await unable()).json.reason)));
     expect(await unable()).toMatchObject({
       status: 503,
       json: { ok: false, reason: expect.stringContaining('could not be reached') },
@@ -31,11 +31,11 @@ describe('readyz', () => {
     expect((await ask(otherUrl, 'livez')).status).toBe(200);
   });
 
-  it('names a source that is not there', async () => {
+  it('names a source that does not exist', async () => {
     const { environment } = await scene();
     const agent = startAgent(['run'], { ...environment, DATABRICKS_AUDIT_SOURCE: '/no/such/place' });
     const url = await urlOf(agent);
-    await agent.until('it was tried', async () =>
+    await agent.until('the listing has failed', async () =>
       /no file or directory/.test(String((await ask(url, 'readyz')).json.reason)),
     );
     expect(await ask(url, 'readyz')).toMatchObject({
@@ -45,7 +45,7 @@ describe('readyz', () => {
   });
 });
 
-it('an agent whose port is taken ships all the same', async () => {
+it('an agent whose port is in use still ships', async () => {
   const { receiver, environment, place } = await scene();
   await place.deliver(deliveryKey(), auditLines(3));
   const first = startAgent(['run'], environment);
@@ -64,20 +64,20 @@ it('an agent whose port is taken ships all the same', async () => {
   await second.until('it ships', () => receiver.accepted.length === 6);
 });
 
-it('requests that are never read to their end hold nothing up', async () => {
+it('responses that are never read do not block shipping', async () => {
   const { receiver, environment, place } = await scene();
   const agent = startAgent(['run'], environment);
   const url = await urlOf(agent);
   const abort = new AbortController();
   onTestFinished(() => abort.abort());
-  // Sixteen pages that are open and do not read.
+  // Sixteen open pages that do not read.
   await Promise.all(Array.from({ length: 16 }, () => fetch(`${url}/events`, { signal: abort.signal })));
   await place.deliver(deliveryKey(), auditLines(2000));
   await agent.until('it ships', () => receiver.accepted.length === 2000);
   expect((await ask(url, 'livez')).status).toBe(200);
 });
 
-it('the charts know after a restart what was delivered before it, and the page masks what is secret', async () => {
+it('after a restart, the charts show what was delivered before, and the page masks secrets', async () => {
   const { receiver, environment, place } = await scene();
   await place.deliver(deliveryKey('7'), auditLines(5));
   const secret = { ...environment, OTEL_EXPORTER_OTLP_HEADERS: 'authorization=s3cr3t' };
@@ -107,7 +107,7 @@ async function ask(
 async function scene() {
   const receiver = await startOtlpReceiver();
   onTestFinished(() => receiver.close());
-  // An empty request is answered as Loki does: it is there, and it is not "down".
+  // Responds to an empty request as Loki does, which does not mean that it is down.
   receiver.answerWhen(({ records }) => records.length === 0, answers.status(422, 'empty'));
   const place = directoryPlace();
   mkdirSync(join(place.source, 'workspaceId=1/date=2026-01-31'), { recursive: true });

@@ -1,5 +1,5 @@
 /**
- * `mapping show` and `mapping test`, as whoever writes a layer of their own uses them.
+ * `mapping show` and `mapping test`, as the author of a custom layer uses them.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,7 +31,7 @@ function ownLayer() {
   return { directory, sample: join(directory, 'sample.jsonl'), layers: ['--mapping', `databricks-audit,${path}`] };
 }
 
-it('shows the table that comes out of all layers', async () => {
+it('shows the mapping that results from all layers', async () => {
   const { layers } = ownLayer();
   const { code, stdout } = await runAgent(['mapping', 'show', ...layers], {});
   expect(code).toBe(0);
@@ -48,7 +48,7 @@ it('shows the table that comes out of all layers', async () => {
   });
 });
 
-it('shows what becomes of each field of a sample, and which stay in the body alone', async () => {
+it('shows how each field of a sample is mapped, and which fields are only in the body', async () => {
   const { sample, layers } = ownLayer();
   const { code, stdout } = await runAgent(['mapping', 'test', sample, ...layers], {});
   expect(code).toBe(0);
@@ -66,7 +66,7 @@ it('shows what becomes of each field of a sample, and which stay in the body alo
   });
 });
 
-it('writes golden pairs, finds them equal, and ends with 1 and the difference when the layer changes', async () => {
+it('writes golden pairs, finds them equal, and exits with 1 and the difference after the layer has changed', async () => {
   const { directory, layers } = ownLayer();
   const pair = join(directory, 'pairs', 'clusters');
   mkdirSync(pair, { recursive: true });
@@ -89,7 +89,7 @@ it('agrees with the golden pairs of the built-in mapping', async () => {
   expect(code, stdout).toBe(0);
 });
 
-it('explains a layer with mistakes, a folder without pairs, and a file that is not there', async () => {
+it('explains a layer with mistakes, a folder without pairs, and a missing file', async () => {
   const { directory, layers } = ownLayer();
   writeFileSync(join(directory, 'ours.yaml'), 'attributes: 5\n');
   expect(await runAgent(['mapping', 'show', ...layers], {})).toMatchObject({

@@ -1,5 +1,5 @@
 /**
- * Promise 6 on the real process: what the metrics say adds up at every moment, and is what the collector got.
+ * Guarantee 6 with the real process: the metrics add up at every moment, and agree with what the collector received.
  */
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { urlOf } from '../../support/agent-http.ts';
@@ -12,13 +12,13 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 const lines = (name: string) => `databricks_audit_lines_${name}`;
 
 describe('the metrics of a running agent', () => {
-  it('add up at every scrape, for each workspace, under load and with every kind of answer', {
+  it('add up at every scrape, for each workspace, under load and with every kind of response', {
     timeout: 120_000,
   }, async () => {
     const { receiver, environment, place } = await scene();
     const workspaceIds = ['1', '2', '3', '4'];
     for (const id of workspaceIds) await place.deliver(deliveryKey(id), auditLines(3000, 10_000 * Number(id)));
-    // One request in thirteen is turned away, one in seven loses a record for good, one in eleven is accepted in part.
+    // One request in thirteen gets a retryable error, one in seven has a record rejected, one in eleven is accepted in part.
     receiver.answerWhen(({ index }) => index % 13 === 1, answers.status(503, 'busy', { 'retry-after': '0' }));
     receiver.answerWhen(
       ({ index }) => index % 7 === 2,
@@ -31,7 +31,7 @@ describe('the metrics of a running agent', () => {
     let sawInFlight = false;
     let scrapeCount = 0;
     await agent.until(
-      'all lines came to their end',
+      'all lines were accepted or dead-lettered',
       async () => {
         const samples = await scrape(url);
         scrapeCount++;
@@ -62,7 +62,7 @@ describe('the metrics of a running agent', () => {
     await agent.stop();
   });
 
-  it('are pushed to the collector with OTEL_METRICS_EXPORTER=otlp, a last time at the end', async () => {
+  it('are pushed to the collector with OTEL_METRICS_EXPORTER=otlp, and once more at shutdown', async () => {
     const { receiver, environment, place } = await scene();
     receiver.answerWhen(
       ({ path }) => path === '/v1/metrics',
@@ -85,7 +85,7 @@ describe('the metrics of a running agent', () => {
     expect(pushes().length).toBeGreaterThan(countBefore);
   });
 
-  it('that the collector does not take are a warning in the log, and shipping goes on', async () => {
+  it('that the collector does not accept cause a warning in the log, and shipping continues', async () => {
     const { receiver, environment, place } = await scene();
     await place.deliver(deliveryKey(), auditLines(3));
     const agent = startAgent(['run'], {
@@ -93,7 +93,7 @@ describe('the metrics of a running agent', () => {
       OTEL_METRICS_EXPORTER: 'otlp,prometheus',
       OTEL_METRIC_EXPORT_INTERVAL: '1000',
     });
-    const warning = await agent.logged('Metrics could not be sent to the collector; shipping is not affected');
+    const warning = await agent.logged('Could not push metrics to the collector; shipping is not affected');
     expect(warning).toMatchObject({ level: 'warn', reason: expect.stringContaining('404') });
     await agent.until('the lines arrive', () => receiver.accepted.length === 3);
     expect(sumOf(await scrape(await urlOf(agent)), lines('accepted_total'))).toBe(3);
@@ -114,7 +114,7 @@ async function scene(): Promise<Scene> {
     DATABRICKS_AUDIT_SOURCE: place.source,
     DATABRICKS_AUDIT_STATE: temporaryDirectory(),
     DATABRICKS_AUDIT_HTTP: '127.0.0.1:0',
-    DATABRICKS_AUDIT_LOOKBACK: '36500d', // The lines are of one day, which is seldom within the last week.
+    DATABRICKS_AUDIT_LOOKBACK: '36500d', // The lines are of one day, which is rarely within the last week.
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
   };
   return { receiver, place, environment };

@@ -1,5 +1,5 @@
 /**
- * The agent's own log on its way to the collector.
+ * The agent's own log, sent to the collector.
  */
 import { expect, it, onTestFinished } from 'vitest';
 import { type Environment, startAgent } from '../../support/agent-process.ts';
@@ -7,7 +7,7 @@ import { auditLines, deliveryKey, directoryPlace } from '../../support/delivery-
 import { answers, type OtlpReceiver, startOtlpReceiver } from '../../support/otlp-receiver.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
-it('arrives as a service of its own, with severity and fields, and stays on standard error', async () => {
+it('arrives as a separate service, with severity and fields, and is still written to standard error', async () => {
   const { receiver, environment } = await scene();
   const agent = startAgent(['run'], { ...environment, OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test' });
   const own = () => receiver.accepted.filter(({ uid }) => uid === undefined);
@@ -21,12 +21,28 @@ it('arrives as a service of its own, with severity and fields, and stays on stan
   expect(begin?.json).toContain('http/protobuf');
 });
 
-it('never speaks of itself: a collector that takes nothing makes no more lines than without it', async () => {
+it.each([
+  ['http/protobuf', 'http/json', 'application/json'],
+  ['http/json', 'http/protobuf', 'application/x-protobuf'],
+])('is sent like the records: with %s in general and %s for logs, all is %s', async (general, logs, contentType) => {
+  const { receiver, environment } = await scene();
+  const agent = startAgent(['run'], {
+    ...environment,
+    OTEL_EXPORTER_OTLP_PROTOCOL: general,
+    OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: logs,
+  });
+  await agent.until('the lines arrive', () => receiver.acceptedUids().length === 3);
+  await agent.until('the log arrives', () => receiver.accepted.some(({ body }) => body === 'Agent started'));
+  expect(await agent.stop()).toMatchObject({ code: 0 });
+  expect(new Set(receiver.requests.map(({ headers }) => headers['content-type']))).toEqual(new Set([contentType]));
+});
+
+it('does not log its own failures: a collector that accepts nothing causes no additional lines', async () => {
   const { receiver, environment } = await scene();
   receiver.answerWhen(() => true, answers.status(400, 'not this'));
   const agent = startAgent(['run'], environment);
-  await agent.logged('The collector refused a record for good; it is in the dead letters');
-  await agent.until('own logs were refused', () => receiver.requests.some(({ records }) => isOwn(records)));
+  await agent.logged('Collector rejected a record; it was written to a dead-letter file');
+  await agent.until('own logs were rejected', () => receiver.requests.some(({ records }) => isOwn(records)));
   const ownRequests = receiver.requests.filter(({ records }) => isOwn(records)).length;
   const lineCount = agent.log.length;
   const { log } = await agent.stop();
@@ -35,11 +51,11 @@ it('never speaks of itself: a collector that takes nothing makes no more lines t
   expect(agent.stderr).not.toMatch(/own log/i);
 });
 
-it('does not hold up the end when the collector is gone', async () => {
+it('does not delay the shutdown if the collector is down', async () => {
   const { receiver, environment } = await scene();
   await receiver.close();
   const agent = startAgent(['run'], { ...environment, OTEL_METRICS_EXPORTER: 'otlp' });
-  await agent.logged('The collector does not take records; shipping waits and nothing is lost');
+  await agent.logged('Collector does not accept records; shipping pauses, nothing is lost');
   const { code, log } = await agent.stop();
   expect({ code, last: log.at(-1)?.msg }).toEqual({ code: 0, last: 'Stopped; the state has been saved' });
 });

@@ -1,5 +1,5 @@
 /**
- * `reconcile` as an auditor uses it: what is in the bucket against what the state, and a backend, say.
+ * `reconcile` as an auditor uses it: compares the bucket with the state and with a backend.
  */
 import { utimesSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,7 +30,7 @@ async function reconcileJson(environment: Environment, ...more: string[]) {
   return { code, stderr, found: stdout === '' ? undefined : JSON.parse(stdout) };
 }
 
-/** Changes the state behind the agent's back, by somebody who knows how it protects itself. */
+/** Changes the state without the agent's knowledge, with valid checksums. */
 function tamper(stateDirectory: string, sql: string): void {
   const database = new DatabaseSync(join(stateDirectory, 'delivery.db'));
   database.function('checksum', (owner, content) => checksumOf(String(owner), content as Uint8Array));
@@ -40,7 +40,7 @@ function tamper(stateDirectory: string, sql: string): void {
   database.close();
 }
 
-it('accounts for every line of every workspace and date, and ends with 0', async () => {
+it('accounts for every line of every workspace and date, and exits with 0', async () => {
   const { environment } = await shippedScene();
   const { code, stdout, stderr } = await runAgent(['reconcile'], environment);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -56,7 +56,7 @@ All 11 lines accounted for.
   expect(january.found.totals).toMatchObject({ objectCount: 2, lineCount: 9 });
 });
 
-it('names the object and the first line that is missing, and repairs that and nothing else', async () => {
+it('names the object and its first missing line, and repairs that and nothing else', async () => {
   const { environment, receiver, place } = await shippedScene();
   await place.deliver(deliveryKey('1'), auditLines(8));
   const before = await runAgent(['reconcile'], environment);
@@ -72,7 +72,7 @@ it('names the object and the first line that is missing, and repairs that and no
   expect((await reconcileJson(environment)).code).toBe(0);
 });
 
-/** By its name: objects are shipped side by side, so none of them is the first in every run. */
+/** By name: objects are shipped in parallel, so their order differs between runs. */
 const tampered = "object_id = (SELECT object_id FROM object WHERE uri LIKE '%/auditlogs_1.json')";
 const firstHashes = `line_hashes_id = (SELECT min(line_hashes_id) FROM line_hashes WHERE ${tampered})`;
 
@@ -83,8 +83,8 @@ it.each([
     `UPDATE line_hashes SET hashes = CAST(x'0102030405060708' || substr(hashes, 9) AS BLOB) WHERE ${firstHashes}`,
     1,
   ],
-  ['never heard of an object', `DELETE FROM line_hashes WHERE ${tampered}; DELETE FROM object WHERE ${tampered}`, 5],
-])('finds and repairs what the agent would never look at again: the state %s', async (_what, sql, missingCount) => {
+  ['does not know an object', `DELETE FROM line_hashes WHERE ${tampered}; DELETE FROM object WHERE ${tampered}`, 5],
+])('finds and repairs what the agent would never read again: the state %s', async (_what, sql, missingCount) => {
   const { environment, receiver, stateDirectory } = await shippedScene();
   tamper(stateDirectory, sql);
   const { code, found } = await reconcileJson(environment);
@@ -98,7 +98,7 @@ it.each([
   expect((await reconcileJson(environment)).code).toBe(0);
 });
 
-it('verifies by digest what is older than the look-back, and says when that is not possible', async () => {
+it('verifies objects older than the lookback window by digest, and reports if that is not possible', async () => {
   const { environment, place, stateDirectory } = await shippedScene();
   tamper(stateDirectory, 'UPDATE object SET has_line_hashes = 0; DELETE FROM line_hashes');
   expect((await reconcileJson(environment)).code).toBe(0);
@@ -115,7 +115,7 @@ it('verifies by digest what is older than the look-back, and says when that is n
   expect((await runAgent(['reconcile', '--repair'], environment)).code).toBe(0);
 });
 
-it('counts lines that were settled and are no longer in an object, without calling that a difference', async () => {
+it('counts settled lines that are no longer in the object, but not as a difference', async () => {
   const { environment, place } = await shippedScene();
   await place.deliver(deliveryKey('1'), auditLines(2));
   const { code, found } = await reconcileJson(environment);
@@ -123,7 +123,7 @@ it('counts lines that were settled and are no longer in an object, without calli
   expect(found.totals).toMatchObject({ goneCount: 3, missingCount: 0 });
 });
 
-it('counts dead letters as accounted for, and lines under way of a running agent as no difference', async () => {
+it('counts dead letters as accounted for, and lines in flight not as a difference', async () => {
   const { environment, receiver, place } = await shippedScene();
   const poison = auditLines(1, 300, { actionName: 'poison' });
   receiver.answerWhen(({ records }) => records.some(({ body }) => body?.includes('poison')), answers.status(400, 'no'));
@@ -131,7 +131,7 @@ it('counts dead letters as accounted for, and lines under way of a running agent
   await place.deliver(deliveryKey('3', 'auditlogs_4.json'), poison);
   await place.deliver(deliveryKey('4', 'auditlogs_5.json'), auditLines(2, 400));
   const agent = startAgent(['run'], environment);
-  await agent.until('the last one is under way', () => receiver.requests.at(-1)?.records.length === 2);
+  await agent.until('the last one is in flight', () => receiver.requests.at(-1)?.records.length === 2);
   await agent.until('the dead letter is settled', async () => (await reconcileJson(environment)).code === 0);
   const { found } = await reconcileJson(environment);
   expect(found.totals).toMatchObject({
@@ -145,7 +145,7 @@ it('counts dead letters as accounted for, and lines under way of a running agent
   expect(repair).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/^ERR_STATE_LOCKED: /m) });
 });
 
-it('lets a delivery of this moment wait for the agent', async () => {
+it('counts recently delivered lines as waiting', async () => {
   const { environment, place, root } = await shippedScene();
   const key = deliveryKey('5', 'auditlogs_6.json');
   await place.deliver(key, auditLines(2, 500));
@@ -179,7 +179,7 @@ it('reads a bucket, and names what it cannot read', async () => {
   ]);
 });
 
-it('finds every accepted line in Loki, page by page, and names the first that is not there', async () => {
+it('finds every accepted line in Loki, page by page, and names the first missing one', async () => {
   const { environment, receiver, place } = await shippedScene();
   const noTime = '{"serviceName":"clusters"}';
   await place.deliver(deliveryKey('1', 'auditlogs_7.json'), [noTime, noTime]);
@@ -225,7 +225,7 @@ it.each([[false], [true]])('finds every accepted line in Elasticsearch, the uid 
   expect(found.backend.firstMissing).toMatchObject({ uid: lost?.uid });
 });
 
-it('explains what it cannot do', async () => {
+it('explains what it cannot compare', async () => {
   const { environment } = await shippedScene();
   const noState = await runAgent(['reconcile'], { ...environment, DATABRICKS_AUDIT_STATE: '/no/such/state' });
   expect(noState).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/^ERR_STATE_NOT_FOUND: /) });

@@ -1,5 +1,5 @@
 /**
- * Dead letters, from the refusal to the day on which they are sent again.
+ * Dead letters, from their rejection to their replay.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { answers, type ReceivedRequest } from '../../support/otlp-receiver.ts';
 
 const has = (text: string) => (request: ReceivedRequest) => request.records.some(({ body }) => body?.includes(text));
 
-/** Ten lines, of which four were refused: three as too old, one as too long. */
+/** Ten lines, of which four were rejected: three as too old, one as too long. */
 async function refusedScene(more: Record<string, string> = {}) {
   const place = directoryPlace();
   const scene = await deliveryScene(place, more);
@@ -31,7 +31,7 @@ async function refusedScene(more: Record<string, string> = {}) {
 }
 
 it.each(['http/protobuf', 'http/json'])(
-  'sends refused records again over %s, byte for byte as they were sent first',
+  'sends rejected records again over %s, byte for byte as before',
   async (protocol) => {
     const { environment, receiver, lines, letters } = await refusedScene({ OTEL_EXPORTER_OTLP_PROTOCOL: protocol });
     expect((await runAgent(['ship'], environment)).code).toBe(1);
@@ -40,9 +40,9 @@ it.each(['http/protobuf', 'http/json'])(
     const dry = await runAgent(['replay', '--dry-run'], environment);
     expect(dry).toMatchObject({ code: 0, stderr: '' });
     expect(dry.stdout.replaceAll(/\d{4}-\d\d-\d\d/g, '<date>').split('\n')).toEqual([
-      expect.stringMatching(/^rejected +status {2}records {2}reason$/),
-      expect.stringMatching(/^<date> +400 +3 {2}HTTP 400: entry too far behind$/),
-      expect.stringMatching(/^<date> +413 +1 {2}HTTP 413: too large$/),
+      expect.stringMatching(/^rejected +status +records {2}reason$/),
+      expect.stringMatching(/^<date> {2}HTTP 400 +3 {2}HTTP 400: entry too far behind$/),
+      expect.stringMatching(/^<date> {2}HTTP 413 +1 {2}HTTP 413: too large$/),
       '',
       '4 dead letters would be resent.',
       '',
@@ -60,7 +60,7 @@ it.each(['http/protobuf', 'http/json'])(
   },
 );
 
-it('chooses by reason, status and day, keeps the others, and keeps what is refused again with its new reason', async () => {
+it('selects by reason, status and day, keeps the others, and keeps what is rejected again with the new reason', async () => {
   const { environment, receiver, letters } = await refusedScene();
   await runAgent(['ship'], environment);
   const none = await runAgent(['replay', '--before', '2026-01-01', '--json'], environment);
@@ -95,14 +95,14 @@ it('chooses by reason, status and day, keeps the others, and keeps what is refus
   }
 });
 
-it('is killed while a request is under way, and repeats that request and no other', async () => {
+it('repeats only the request that was in flight when it was killed', async () => {
   const { environment, receiver, lines } = await refusedScene({ DATABRICKS_AUDIT_BATCH_RECORDS: '1' });
   await runAgent(['ship'], environment);
   receiver.acceptAgain();
   const before = receiver.requests.length;
   receiver.answerWhen(has('request-2"'), answers.hold(new Promise(() => {})));
   const replay = startAgent(['replay'], environment);
-  await replay.until('the third request is under way', () => receiver.requests.length === before + 3);
+  await replay.until('the third request is in flight', () => receiver.requests.length === before + 3);
   await replay.kill();
   receiver.acceptAgain();
   const rest = await runAgent(['replay', '--json'], environment);
@@ -112,11 +112,11 @@ it('is killed while a request is under way, and repeats that request and no othe
   expect(repeatedUids(receiver)).toEqual([]);
 });
 
-it('leaves the file alone that a running agent writes, and sends it when the agent is gone', async () => {
+it('skips the file that a running agent is writing, and sends it after the agent has exited', async () => {
   const { environment, receiver, place, lines } = await refusedScene();
   const agent = startAgent(['run'], environment);
   await agent.until('four are dead letters', () => receiver.accepted.length === 6);
-  await agent.until('they are on the disk', async () =>
+  await agent.until('they are on disk', async () =>
     (await runAgent(['replay', '--dry-run'], environment)).stdout.includes('4 dead letters would'),
   );
   const beside = await runAgent(['replay'], environment);
@@ -124,7 +124,7 @@ it('leaves the file alone that a running agent writes, and sends it when the age
   expect(beside.stdout).toMatch(/^0 dead letters resent.*\nSkipped because it is in use: .*-1\.jsonl\n$/);
   const later = auditLines(1, 50, { kind: 'late' });
   await place.deliver(deliveryKey('1', 'auditlogs_2.json'), later);
-  await agent.until('the agent goes on writing to it', async () =>
+  await agent.until('the agent writes to it again', async () =>
     (await runAgent(['replay', '--dry-run'], environment)).stdout.includes('5 dead letters would'),
   );
   await agent.kill();

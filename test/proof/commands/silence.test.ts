@@ -1,5 +1,5 @@
 /**
- * A workspace that falls silent, and speaks again, seen by the collector.
+ * A workspace that becomes silent and then has events again, as the collector sees it.
  */
 import { expect, it } from 'vitest';
 import { urlOf } from '../../support/agent-http.ts';
@@ -14,7 +14,7 @@ const isNotice = ({ record }: ReceivedRecord) => record.eventName?.startsWith('d
 const hasNotice = ({ records }: ReceivedRequest) => records.some(isNotice);
 const names = (records: readonly ReceivedRecord[]) => records.filter(isNotice).map(({ record }) => record.eventName);
 
-/** The events are of January: by now the workspace has been silent for long, whenever the test runs. */
+/** The events are of January, so the workspace has long been silent, whenever the test runs. */
 async function silentScene() {
   const place = directoryPlace();
   const more = { DATABRICKS_AUDIT_SILENCE_AFTER: '36h', DATABRICKS_AUDIT_MAPPING: 'databricks-audit,elastic' };
@@ -23,11 +23,11 @@ async function silentScene() {
   return scene;
 }
 
-/** Two more listings have come to their end. */
+/** Waits for two more listings. */
 async function settleDown(agent: AgentProcess, requestCount: () => number): Promise<void> {
   const before = requestCount();
   const startedAtMs = performance.now();
-  await agent.until('some polls went by', () => performance.now() > startedAtMs + 2_500);
+  await agent.until('some polls are done', () => performance.now() > startedAtMs + 2_500);
   expect(requestCount()).toBe(before);
 }
 
@@ -35,7 +35,7 @@ it.each(['http/protobuf', 'http/json'])('raises one event, over %s, and none aft
   const { environment, receiver } = await silentScene();
   const over = { ...environment, OTEL_EXPORTER_OTLP_PROTOCOL: protocol };
   const agent = startAgent(['run'], over);
-  await agent.until('the silence is told', () => receiver.accepted.some(isNotice));
+  await agent.until('the silence is reported', () => receiver.accepted.some(isNotice));
   const notice = receiver.accepted.find(isNotice);
   const lastEventMs = 1_769_817_600_002;
   expect(notice?.record).toMatchObject({
@@ -55,7 +55,7 @@ it.each(['http/protobuf', 'http/json'])('raises one event, over %s, and none aft
     'service.instance.id': '1:notices',
     'databricks.workspace.id': '1',
   });
-  expect(await agent.logged('A workspace is silent')).toMatchObject({ level: 'warn', workspace: '1' });
+  expect(await agent.logged('Workspace is silent')).toMatchObject({ level: 'warn', workspace: '1' });
   await agent.stop();
   const again = startAgent(['run'], over);
   await again.logged('Agent started');
@@ -63,12 +63,12 @@ it.each(['http/protobuf', 'http/json'])('raises one event, over %s, and none aft
   expect(receiver.accepted).toHaveLength(4);
 });
 
-it('tells when events are back, and of the silence after them', async () => {
+it('reports that there are events again, and the silence after them', async () => {
   const { environment, receiver, place } = await silentScene();
   const agent = startAgent(['run'], environment);
-  await agent.until('the silence is told', () => receiver.accepted.some(isNotice));
+  await agent.until('the silence is reported', () => receiver.accepted.some(isNotice));
   await place.deliver(deliveryKey(), auditLines(5));
-  await agent.until('the next silence is told', () => receiver.accepted.filter(isNotice).length === 3);
+  await agent.until('the next silence is reported', () => receiver.accepted.filter(isNotice).length === 3);
   expect(names(receiver.accepted)).toEqual([
     'databricks.audit.silence',
     'databricks.audit.silence_ended',
@@ -77,27 +77,27 @@ it('tells when events are back, and of the silence after them', async () => {
   expect(receiver.accepted).toHaveLength(8);
 });
 
-it('repeats a notice byte for byte when it was killed before it knew the answer', async () => {
+it('repeats an alert event byte for byte if the agent was killed before the response', async () => {
   const { environment, receiver } = await silentScene();
   receiver.answerWhen(hasNotice, answers.loseAnswer());
   const agent = startAgent(['run'], environment);
-  await agent.until('the notice is stored', () => receiver.accepted.some(isNotice));
+  await agent.until('the alert event is stored', () => receiver.accepted.some(isNotice));
   await agent.kill();
   receiver.acceptAgain();
   const again = startAgent(['run'], environment);
   await again.until(
-    'the notice is repeated',
+    'the alert event is repeated',
     () => receiver.requests.filter((request) => hasNotice(request) && request.answer?.kind === 'accept').length === 1,
   );
   await settleDown(again, () => receiver.requests.length);
   expectRepeatsAreEqual(receiver);
 });
 
-it('keeps a notice that the collector refuses among the dead letters, as any record, and counts it as no line', async () => {
+it('writes a rejected alert event to the dead letters, like any record, but does not count it as a line', async () => {
   const { environment, receiver, stateDirectory } = await silentScene();
   receiver.answerWhen(hasNotice, answers.status(400, 'too old'));
   const agent = startAgent(['run'], { ...environment, DATABRICKS_AUDIT_HTTP: '127.0.0.1:0' });
-  await agent.logged('The collector refused a record for good; it is in the dead letters');
+  await agent.logged('Collector rejected a record; it was written to a dead-letter file');
   await settleDown(agent, () => receiver.requests.length);
   const samples = parsePrometheus(await (await fetch(`${await urlOf(agent)}/metrics`)).text());
   const sum = (name: string, labels = {}) => sumOf(samples, `databricks_audit_${name}`, labels);
@@ -113,17 +113,17 @@ it('keeps a notice that the collector refuses among the dead letters, as any rec
   );
 });
 
-it('says nothing while it is behind, and nothing at all when it is told so', async () => {
+it('reports nothing while it is behind, and nothing at all if it is turned off', async () => {
   const { environment, receiver, place } = await silentScene();
   receiver.answerWhen(({ records }) => records.some(({ body }) => body?.includes('request-900"')), answers.hang());
   await place.deliver(deliveryKey('1', 'auditlogs_2.json'), auditLines(1, 900));
   const agent = startAgent(['run'], environment);
-  await agent.until('the last line is under way', () => receiver.requests.length === 2);
+  await agent.until('the last line is in flight', () => receiver.requests.length === 2);
   await settleDown(agent, () => receiver.requests.length);
   await agent.kill();
   receiver.acceptAgain();
   const off = startAgent(['run'], { ...environment, DATABRICKS_AUDIT_SILENCE_AFTER: '0' });
-  await off.until('all is shipped', () => receiver.accepted.length === 4);
+  await off.until('everything is shipped', () => receiver.accepted.length === 4);
   await settleDown(off, () => receiver.requests.length);
   expect(names(receiver.accepted)).toEqual([]);
 });

@@ -1,6 +1,6 @@
 /**
- * A clock that is a day off. What was shipped is known by digests and hashes, and no record holds a time that was read from the
- * clock; it decides only which dates a poll lists and when line hashes are dropped.
+ * A clock that is off by a day. What was shipped is identified by digests and hashes, and no record contains a time that was read
+ * from the clock. It only decides which dates a poll lists, and when line hashes are dropped.
  */
 import { describe, expect, it } from 'vitest';
 import { runHere } from '../../support/agent-here.ts';
@@ -13,7 +13,7 @@ const keyOf = (date: string) => deliveryKey('1', 'auditlogs_1.json', date);
 const noonOf = (date: string) => new ManualClock(`${date}T12:00:00Z`);
 
 describe('a clock', () => {
-  it('that is set back by a day changes neither the start nor what is known, and objects of the future are shipped', async () => {
+  it('that is set back by a day changes neither the start date nor what is known, and objects with a future date are shipped', async () => {
     const { place, receiver, environment } = await deliveryScene(directoryPlace(), { DATABRICKS_AUDIT_START: 'now' });
     const arrived = (count: number) => () => receiver.accepted.length >= count;
     await place.deliver(keyOf(before), auditLines(3, 900));
@@ -28,14 +28,14 @@ describe('a clock', () => {
     expect(receiver.accepted).toHaveLength(15);
   });
 
-  it('that is set forward by a day and back again loses nothing and repeats nothing of what was extended', async () => {
+  it('that is set forward by a day and back again loses nothing, and repeats nothing of objects that were extended', async () => {
     const { place, receiver, environment } = await deliveryScene(directoryPlace(), { DATABRICKS_AUDIT_LOOKBACK: '1d' });
     const arrived = (count: number) => () => receiver.accepted.length >= count;
     await place.deliver(keyOf(before), auditLines(6));
     await place.deliver(keyOf(today), auditLines(6, 100));
     await runHere(environment, noonOf(today), arrived(12));
 
-    // The hashes of the day before are dropped now.
+    // This drops the line hashes of the day before.
     await place.deliver(keyOf(today), auditLines(7, 100));
     await runHere(environment, noonOf(tomorrow), arrived(13));
 

@@ -1,6 +1,6 @@
 /**
- * Promise 1 on the real process, when what lies under it fails: disks that are full or cannot be written, a state that is damaged,
- * newer or in use, and a process without file descriptors. docs/disk-and-state.md has a row for each.
+ * Guarantee 1 with the real process while its environment fails: a disk that is full or read-only, a state that is damaged, newer
+ * or in use, and a process without file descriptors. docs/disk-and-state.md has a row for each.
  */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -21,19 +21,19 @@ import { auditLines, deliveryKey, directoryScene } from '../../support/delivery-
 import { answers, type OtlpReceiver } from '../../support/otlp-receiver.ts';
 import { mountReadOnly, smallDisk } from '../../support/small-disk.ts';
 
-/** Of SQLite. */
+/** SQLite's page size. */
 const pageBytes = 4096;
 const more = auditLines(300, 1000);
 
 describe('a disk', () => {
-  it('that is full under the state pauses the shipping, and all arrives once there is room', async (context) => {
+  it('that is full pauses shipping if the state is on it, and everything arrives once there is space', async (context) => {
     const disk = smallDisk(context);
     const { place, receiver, environment, lines } = await directoryScene({
       DATABRICKS_AUDIT_STATE: join(disk.path, 'state'),
       OTEL_LOG_LEVEL: 'debug',
     });
     const agent = startAgent(['run'], environment);
-    // Settled and on disk, so that the next thing to be written is an announcement.
+    // Settled and on disk, so the next write is an announcement.
     await agent.logged('Object visited');
     disk.fill();
 
@@ -48,7 +48,7 @@ describe('a disk', () => {
     expect(receiver.accepted).toHaveLength(lines.length);
 
     disk.makeRoom();
-    await agent.logged('State is written again; shipping goes on');
+    await agent.logged('State can be written again; shipping resumes');
     await arrived(agent, receiver, lines.length + more.length);
     expectNothingLost(receiver, [...lines, ...more]);
     expect(repeatedUids(receiver)).toEqual([]);
@@ -59,7 +59,7 @@ describe('a disk', () => {
     { state: 'is full', breakIt: 'fill', repair: 'makeRoom' },
     { state: 'is read-only', breakIt: 'makeReadOnly', repair: 'makeWritable' },
   ] as const) {
-    it(`that ${state} under the dead letters holds up what was refused, and each is written once that is over`, async (context) => {
+    it(`that ${state} delays rejected records if the dead letters are on it, and each is written once after that`, async (context) => {
       const disk = smallDisk(context);
       const deadLetters = join(disk.path, 'dead-letters');
       const { place, receiver, environment, lines } = await directoryScene({
@@ -68,16 +68,16 @@ describe('a disk', () => {
       const refused = [lines[1] ?? '', lines[7] ?? ''];
       receiver.answerWhen(
         ({ records }) => records.some(({ body = '' }) => refused.includes(body)),
-        answers.status(400, 'the record is not to my taste'),
+        answers.status(400, 'the record is invalid'),
       );
       disk[breakIt]();
       const agent = startAgent(['run'], environment);
-      const error = await agent.logged('Dead letters cannot be written; shipping waits and nothing is lost');
+      const error = await agent.logged('Dead letters cannot be written; shipping pauses, nothing is lost');
       expect(error).toMatchObject({
         level: 'error',
         err: {
           code: 'ERR_DEAD_LETTER_WRITE',
-          hint: expect.stringContaining('Give the directory space and write access'),
+          hint: expect.stringContaining('Free space, or grant write access'),
         },
       });
       await place.deliver(deliveryKey('2'), more);
@@ -94,7 +94,7 @@ describe('a disk', () => {
     });
   }
 
-  it('that is read-only at the start is a clear error, and nothing is sent', async (context) => {
+  it('that is read-only at startup causes a clear error, and nothing is sent', async (context) => {
     const disk = smallDisk(context);
     disk.makeReadOnly();
     for (const directory of [disk.path, join(disk.path, 'state')]) {
@@ -108,7 +108,7 @@ describe('a disk', () => {
     }
   });
 
-  it('on which the database alone is read-only is a clear error too', async (context) => {
+  it('on which only the database is read-only also causes a clear error', async (context) => {
     const { receiver, environment, stateDirectory } = await directoryScene();
     expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
     const { length } = receiver.requests;
@@ -124,46 +124,49 @@ describe('a state', () => {
   it.each([
     ['is overwritten with something else', () => Buffer.from('this is no database\n'.repeat(1000))],
     ['has a hole in its middle', (database: Buffer) => database.fill(0, 2 * pageBytes)],
-    // Found out only when the agent is at work already.
+    // Detected only while the agent is running.
     ['has lost its table of objects', (database: Buffer) => database.fill(0, 2 * pageBytes, 3 * pageBytes)],
     ['is cut', (database: Buffer) => database.subarray(0, 10_000)],
-  ])('that %s is moved aside, loudly, and everything is sent again with the same uids', async (_damage, damage) => {
-    const { receiver, environment, lines } = await directoryScene();
-    expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
-    const directory = environment.DATABRICKS_AUDIT_STATE ?? '';
-    writeFileSync(join(directory, 'delivery.db'), damage(readFileSync(join(directory, 'delivery.db'))));
-    const agent = startAgent(['run'], environment);
-    const error = await agent.logged('State begins again');
-    expect(error).toMatchObject({
-      level: 'error',
-      err: {
-        code: 'ERR_STATE_DAMAGED',
-        message: expect.stringMatching(/damaged and moved to .*delivery\.db\.damaged-/),
-        hint: expect.stringContaining('same log.record.uid'),
-      },
-    });
-    await arrived(agent, receiver, 2 * lines.length);
-    expect(repeatedUids(receiver)).toHaveLength(lines.length);
-    expectRepeatsAreEqual(receiver);
-    expect(readdirSync(directory).filter((name) => name.includes('.damaged-'))).not.toEqual([]);
-  });
+  ])(
+    'that %s is moved aside with an error in the log, and everything is sent again with the same uids',
+    async (_damage, damage) => {
+      const { receiver, environment, lines } = await directoryScene();
+      expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
+      const directory = environment.DATABRICKS_AUDIT_STATE ?? '';
+      writeFileSync(join(directory, 'delivery.db'), damage(readFileSync(join(directory, 'delivery.db'))));
+      const agent = startAgent(['run'], environment);
+      const error = await agent.logged('Starting with a new state database');
+      expect(error).toMatchObject({
+        level: 'error',
+        err: {
+          code: 'ERR_STATE_DAMAGED',
+          message: expect.stringMatching(/damaged and moved to .*delivery\.db\.damaged-/),
+          hint: expect.stringContaining('same log.record.uid'),
+        },
+      });
+      await arrived(agent, receiver, 2 * lines.length);
+      expect(repeatedUids(receiver)).toHaveLength(lines.length);
+      expectRepeatsAreEqual(receiver);
+      expect(readdirSync(directory).filter((name) => name.includes('.damaged-'))).not.toEqual([]);
+    },
+  );
 
-  it('belongs to one process: a second one ends with a clear error and changes nothing', async () => {
+  it('belongs to one process: a second one exits with a clear error and changes nothing', async () => {
     const { receiver, environment, lines } = await directoryScene();
     const agent = startAgent(['run'], environment);
     await arrived(agent, receiver, lines.length);
     const { code, stderr } = await runAgent(['ship'], environment);
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      /^ERR_STATE_LOCKED: Another process ships with the state directory .*\n.*DATABRICKS_AUDIT_STATE/m,
+      /^ERR_STATE_LOCKED: Another process is using the state directory .*\n.*DATABRICKS_AUDIT_STATE/m,
     );
     await agent.kill();
-    // The lock dies with its process.
+    // The lock ends with its process.
     expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
     expect(receiver.accepted).toHaveLength(lines.length);
   });
 
-  it('of a newer agent is refused with what to do, and not touched', async () => {
+  it('of a newer agent is rejected with a hint, and not changed', async () => {
     const { receiver, environment, stateDirectory } = await directoryScene();
     expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
     const path = join(stateDirectory, 'delivery.db');
@@ -176,7 +179,7 @@ describe('a state', () => {
       const { code, stdout, stderr } = await runAgent([command], environment);
       expect(code, stderr).toBe(1);
       expect(stdout + stderr).toMatch(
-        /The state has version 7, .*\n.*Run the agent version that wrote the state, or a newer one/,
+        /The state has schema version 7, .*\n.*Run the agent version that wrote the state, or a newer one/,
       );
     }
     expect(readFileSync(path)).toEqual(before);
@@ -185,7 +188,7 @@ describe('a state', () => {
 });
 
 describe('a process without file descriptors', () => {
-  it('says so, and goes on when there are some: nothing is lost or repeated', async (context) => {
+  it('reports that, and continues when there are some: nothing is lost or repeated', async (context) => {
     if (!canLimitFiles()) context.skip('needs prlimit');
     const { place, receiver, environment, lines } = await directoryScene();
     const agent = startAgent(['run'], environment);
@@ -193,10 +196,10 @@ describe('a process without file descriptors', () => {
     limitFiles(agent.pid, 3);
     await place.deliver(deliveryKey('2'), more);
     await place.deliver(deliveryKey(), [...lines, ...auditLines(5, 500)]);
-    const isTold = () => agent.log.some(({ err }) => err?.message.includes('too many open files'));
-    await agent.until('it is told', isTold);
+    const isReported = () => agent.log.some(({ err }) => err?.message.includes('too many open files'));
+    await agent.until('it is reported', isReported);
     expect(agent.log.find(({ err }) => err?.code === 'ERR_SOURCE_READ')).toMatchObject({
-      err: { hint: expect.stringContaining('Raise the limit of open files') },
+      err: { hint: expect.stringContaining('Raise the open-file limit') },
     });
     limitFiles(agent.pid, 1024);
     await arrived(agent, receiver, lines.length + more.length + 5);
@@ -219,7 +222,7 @@ function canLimitFiles(): boolean {
   }
 }
 
-/** What is open stays open; nothing more can be opened above the limit. */
+/** Open descriptors stay open, but no more can be opened above the limit. */
 function limitFiles(pid: number, count: number): void {
   execFileSync('prlimit', ['--pid', String(pid), `--nofile=${count}:`]);
 }

@@ -27,12 +27,12 @@ import { answers, type OtlpReceiver, type ReceivedRequest, startOtlpReceiver } f
 import { type S3Server, startS3Server } from '../../support/s3-server.ts';
 
 describe('a collector', () => {
-  it('that is down at the start gets everything once it is up', async () => {
+  it('that is down at startup gets everything once it is up', async () => {
     const { port, close } = await startOtlpReceiver();
     await close();
     const { environment, lines } = await directoryScene({ OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` });
     const agent = startAgent(['run'], environment);
-    const warning = await agent.logged('The collector does not take records; shipping waits and nothing is lost');
+    const warning = await agent.logged('Collector does not accept records; shipping pauses, nothing is lost');
     expect(warning).toMatchObject({
       level: 'warn',
       err: {
@@ -42,41 +42,41 @@ describe('a collector', () => {
       },
     });
     const receiver = await receiverForTest({ port });
-    await agent.logged('The collector takes records again');
+    await agent.logged('Collector accepts records again');
     await arrived(agent, receiver, lines.length);
     expect(repeatedUids(receiver)).toEqual([]);
   });
 
-  it('that answers 429 is left alone for as long as its Retry-After says', async () => {
+  it('that answers 429 gets no request before its Retry-After has passed', async () => {
     const { receiver, environment, lines } = await directoryScene();
     receiver.answerNext(answers.status(429, 'too many', { 'retry-after': '7' }));
     const { clock, waitsMs } = impatientClock();
     await runHere(environment, clock, () => receiver.accepted.length >= lines.length);
-    // Behind it comes the grace period of the stop.
+    // The second wait is the grace period of the shutdown.
     expect(waitsMs).toEqual([7_000, 8_000]);
     expect(repeatedUids(receiver)).toEqual([]);
   });
 
   it.each(['http/protobuf', 'http/json'])(
-    'that refuses one record (%s) gets the others; that one is a dead letter with the reason',
+    'that rejects one record (%s) gets the others; that one becomes a dead letter with the reason',
     async (protocol) => {
       const { receiver, environment, lines } = await directoryScene({ OTEL_EXPORTER_OTLP_PROTOCOL: protocol });
       const refused = lines[5] ?? '';
-      receiver.answerWhen(holds(refused), answers.status(400, 'line 5 has no manners'));
+      receiver.answerWhen(holds(refused), answers.status(400, 'line 5 is malformed'));
       const { code, stderr, log } = await runAgent(['ship'], environment);
       expect(code).toBe(1);
       expect(stderr).toContain(`${lines.length} new: ${lines.length - 1} accepted, 1 dead-lettered`);
       expect(log).toMatchObject([
         {
           level: 'error',
-          msg: 'The collector refused a record for good; it is in the dead letters',
-          reason: expect.stringContaining('no manners'),
+          msg: 'Collector rejected a record; it was written to a dead-letter file',
+          reason: expect.stringContaining('malformed'),
         },
       ]);
       expect(deadLetters(environment)).toMatchObject([
         {
           resourceLogs: [{ scopeLogs: [{ logRecords: [{ body: { stringValue: refused } }] }] }],
-          deadLetter: { httpStatus: 400, reason: expect.stringContaining('no manners') },
+          deadLetter: { version: 2, protocol: 'http', code: 400, reason: expect.stringContaining('malformed') },
         },
       ]);
       expectNothingLost(
@@ -84,13 +84,13 @@ describe('a collector', () => {
         lines.filter((line) => line !== refused),
       );
       expect(repeatedUids(receiver)).toEqual([]);
-      // It came to its end, so it is not tried again and again.
+      // The record is settled, so it is not sent again.
       expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
       expect(deadLetters(environment)).toHaveLength(1);
     },
   );
 
-  it('that accepts a request in part has all of its records in the dead letters, and none sent again', async () => {
+  it('that accepts a request in part causes all of its records to be dead-lettered, and none to be sent again', async () => {
     const { receiver, environment, lines } = await directoryScene();
     receiver.answerNext(answers.partial(1, 'quota used up'));
     const { code, stderr } = await runAgent(['ship'], environment);
@@ -104,15 +104,13 @@ describe('a collector', () => {
     expect(receiver.requests).toHaveLength(lines.length / batchRecords);
   });
 
-  it('that refuses the credentials loses nothing: the log says what to fix, and after that all arrives', async () => {
+  it('that rejects the credentials causes no loss: the log says what to fix, and then everything arrives', async () => {
     const { receiver, environment, lines } = await directoryScene({
       OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20old',
     });
     receiver.answerWhen(({ headers }) => headers.authorization !== 'Bearer new', answers.plain(401, 'no valid token'));
     const agent = startAgent(['run'], environment);
-    const error = await agent.logged(
-      'The collector cannot be used as it is configured; shipping waits and nothing is lost',
-    );
+    const error = await agent.logged('Collector cannot be used as configured; shipping pauses, nothing is lost');
     expect(error).toMatchObject({
       level: 'error',
       err: {
@@ -129,7 +127,7 @@ describe('a collector', () => {
     expect(repeatedUids(receiver)).toEqual([]);
   });
 
-  it('that loses the answer gets the same records again, byte for byte', async () => {
+  it('that loses the response gets the same records again, byte for byte', async () => {
     const { receiver, environment, lines } = await directoryScene();
     receiver.answerNext(answers.accept(), answers.loseAnswer());
     expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
@@ -151,7 +149,7 @@ describe('a bucket', () => {
     return await scene(await s3Place(s3), more);
   }
 
-  it('that asks to slow down is read later', async () => {
+  it('that throttles is read later', async () => {
     const { receiver, environment, lines } = await bucketScene();
     s3.fail({ times: 2 }, { status: 503, code: 'SlowDown' });
     s3.fail({ operation: 'GetObject', times: 2 }, { status: 503, code: 'SlowDown' });
@@ -160,7 +158,7 @@ describe('a bucket', () => {
     expect(repeatedUids(receiver)).toEqual([]);
   });
 
-  it('is not read ahead while the collector takes nothing: the bucket is the queue', async () => {
+  it('is not read ahead while the collector accepts nothing: the bucket is the queue', async () => {
     const { place, receiver, environment } = await bucketScene();
     const lines = auditLines(30);
     for (const [index, line] of lines.entries())
@@ -170,7 +168,7 @@ describe('a bucket', () => {
     const agent = startAgent(['run'], environment);
     await receiver.requestCount(1);
     await agent.until('several polls have passed', () => s3.count('ListObjectsV2') >= 5);
-    // Six objects at once are open, and two requests under way.
+    // At most six objects are open at a time, and two requests are in flight.
     expect(s3.count('GetObject')).toBeLessThanOrEqual(6);
     expect(new Set(receiver.requests.flatMap(({ records }) => records.map(({ uid }) => uid))).size).toBe(2);
     receiver.acceptAgain();
@@ -178,11 +176,11 @@ describe('a bucket', () => {
     expect(repeatedUids(receiver)).toEqual([]);
   });
 
-  it('whose token has expired says so, and is read once there is a new one', async () => {
+  it('whose token has expired is reported, and read once there is a new one', async () => {
     const { receiver, environment, lines } = await bucketScene();
     s3.fail({}, { status: 400, code: 'ExpiredToken', message: 'The provided token has expired.' });
     const agent = startAgent(['run'], environment);
-    const error = await agent.logged('Source could not be listed; it is tried again');
+    const error = await agent.logged('Source could not be listed; retrying');
     expect(error).toMatchObject({
       level: 'error',
       err: {
@@ -195,7 +193,7 @@ describe('a bucket', () => {
     await arrived(agent, receiver, lines.length);
   });
 
-  it('that denies one workspace is shipped without it, and names the action that is missing', async () => {
+  it('that denies one workspace is shipped without it, and the missing action is named', async () => {
     const { place, receiver, environment, lines } = await bucketScene();
     await place.deliver(deliveryKey('2'), auditLines(2, 200));
     await place.deliver(deliveryKey('3'), auditLines(2, 300));
@@ -213,7 +211,7 @@ describe('a bucket', () => {
     expect(repeatedUids(receiver)).toEqual([]);
   });
 
-  it('whose answer breaks off is read again from where it was settled', async () => {
+  it('whose response is truncated is read again from the settled position', async () => {
     const { place, receiver, environment } = await bucketScene();
     const lines = auditLines(2000);
     await place.deliver(deliveryKey(), lines);
@@ -248,7 +246,7 @@ describe('a bucket', () => {
     expect(receiver.accepted).toHaveLength(lines.length);
   });
 
-  it('that does not exist is an error with a hint, and none of the other source', async () => {
+  it('that does not exist causes an error with a hint, but does not affect another source', async () => {
     const { place, receiver, environment, lines } = await bucketScene();
     const both = { ...environment, DATABRICKS_AUDIT_SOURCE: `s3://no-such-bucket,${place.source}` };
     const { code, log, stderr } = await runAgent(['ship'], both);
@@ -263,7 +261,7 @@ describe('a bucket', () => {
 });
 
 describe('SIGTERM', () => {
-  it('lets what is in flight be answered, writes the state and ends with 0: nothing is repeated after the restart', async () => {
+  it('waits for responses to requests in flight, writes the state and exits with 0: nothing is repeated after the restart', async () => {
     const { receiver, environment, lines } = await directoryScene();
     const answer = Promise.withResolvers<void>();
     receiver.answerWhen(({ index }) => index >= 1, answers.hold(answer.promise, answers.accept()));
@@ -282,7 +280,7 @@ describe('SIGTERM', () => {
     expect(repeatedUids(receiver)).toEqual([]);
   });
 
-  it('waits for no request that waits itself, because the collector did not take it', async () => {
+  it('does not wait for a request that is waiting for its next attempt', async () => {
     const { receiver, environment, lines } = await directoryScene();
     receiver.answerWhen(() => true, answers.status(503));
     // On this clock neither the next attempt nor the end of the grace period ever comes.
@@ -293,13 +291,13 @@ describe('SIGTERM', () => {
     expectRepeatsAreEqual(receiver);
   });
 
-  it('lets one request be answered while another one is given up: that one alone is sent again', async () => {
+  it('waits for the response to one request while another one is abandoned: only that one is sent again', async () => {
     const { receiver, environment, lines } = await directoryScene();
     const answer = Promise.withResolvers<void>();
     receiver.answerWhen(({ index }) => index === 0, answers.hold(answer.promise, answers.accept()));
     receiver.answerWhen(({ index }) => index > 0, answers.status(503));
     const agent = startAgent(['run'], environment);
-    await agent.logged('The collector does not take records; shipping waits and nothing is lost');
+    await agent.logged('Collector does not accept records; shipping pauses, nothing is lost');
     agent.signal('SIGTERM');
     await agent.logged('Stopping; waiting a few seconds for requests in flight');
     answer.resolve();
@@ -311,7 +309,7 @@ describe('SIGTERM', () => {
     expect(repeatedUids(receiver)).toEqual([]);
   });
 
-  it('ends the agent after the grace period when the collector does not answer', async () => {
+  it('ends the agent after the grace period if the collector does not respond', async () => {
     const { receiver, environment, lines } = await directoryScene();
     receiver.answerWhen(() => true, answers.hang());
     const agent = startAgent(['run'], environment);
@@ -323,7 +321,7 @@ describe('SIGTERM', () => {
     expectRepeatsAreEqual(receiver);
   });
 
-  it('gives less time than Docker, which kills ten seconds behind it', async () => {
+  it('has a grace period shorter than the ten seconds after which Docker sends SIGKILL', async () => {
     const { receiver, environment } = await directoryScene();
     receiver.answerWhen(() => true, answers.hang());
     const { clock, waitsMs } = impatientClock();
@@ -331,20 +329,20 @@ describe('SIGTERM', () => {
     expect(waitsMs).toEqual([8_000]);
   });
 
-  it('for the second time ends it at once', async () => {
+  it('ends the agent at once if it is sent a second time', async () => {
     const { receiver, environment } = await directoryScene();
     receiver.answerWhen(() => true, answers.hang());
     const agent = startAgent(['run'], environment);
     await receiver.requestCount(1);
     agent.signal('SIGTERM');
     await agent.logged('Stopping; waiting a few seconds for requests in flight');
-    // After the grace period it would be 0.
+    // After the grace period, the exit code would be 0.
     expect(await agent.stop()).toMatchObject({ code: 1 });
   });
 });
 
 describe('a secret in a line', () => {
-  it('is nowhere: not in requests, dead letters, logs, output or state', async () => {
+  it('appears nowhere: not in requests, dead letters, logs, output or state', async () => {
     const secret = 'hunter2-tiger-tiger';
     const more = {
       serviceName: 'secrets',
@@ -385,7 +383,7 @@ describe('a secret in a line', () => {
 const batchRecords = smallBatches.records;
 
 interface Scene extends DeliveryScene {
-  /** What lies in the place: one object of twelve lines. */
+  /** The content of the place: one object of twelve lines. */
   readonly lines: readonly string[];
 }
 
@@ -395,7 +393,7 @@ async function scene(place: DeliveryPlace, more: Environment): Promise<Scene> {
   return { ...(await deliveryScene(place, more)), lines };
 }
 
-/** A clock on which waits of seconds take no time and are noted. The next poll is a minute away and does not come. */
+/** A clock that skips and records waits of seconds. The next poll is a minute away and does not happen. */
 function impatientClock(): { readonly clock: Clock; readonly waitsMs: readonly number[] } {
   const waitsMs: number[] = [];
   const clock: Clock = {

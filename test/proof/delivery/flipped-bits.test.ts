@@ -1,9 +1,9 @@
 /**
- * Promise 1 on a disk that rots: bits of the state flip, one at a time, in every page of the database and of its log, and the
- * agent goes on with what is left. Either it works, or it notices, moves the database aside and sends all again. No line is
- * lost in any case, none comes under a new uid or with an observed time that it never had, and it never ends in a loop.
+ * Guarantee 1 on a disk with bit rot: bits of the state flip, one at a time, in every page of the database and of its write-ahead
+ * log, and the agent continues with the result. Either the flip has no effect, or the agent detects the damage, moves the database
+ * aside and sends everything again. In no case is a line lost or sent with a wrong uid or observed time, nor does the agent loop.
  *
- * `FLIPS=all` flips a bit in every byte that is in use.
+ * `FLIPS=all` flips a bit in every used byte.
  */
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,10 +21,10 @@ import {
 const wholeState = process.env.FLIPS === 'all';
 const flipsOfTest = 300;
 const pageBytes = 4096;
-/** Where SQLite keeps what a whole file depends on. */
+/** The fields on which the whole file depends. */
 const headerBytes = 100;
 
-describe('a state on a disk that rots', () => {
+describe('a state on a disk with bit rot', () => {
   it.each([
     { name: 'the database', file: 'delivery.db', left: checkpointed },
     { name: 'its log', file: 'delivery.db-wal', left: killed },
@@ -57,7 +57,7 @@ function outcomeOf(directory: string, sent: Sent): 'unharmed' | 'repeated' | 'mo
   return repeatedCount(sent) > inFlightLines ? 'repeated' : 'unharmed';
 }
 
-/** A bit in each byte that is in use, or in as many as a test has time for. */
+/** A bit in each used byte, or in as many as a test has time for. */
 function flipsOf(content: Uint8Array): { at: number; bit: number }[] {
   const used = [...content.keys()].filter((at) => content[at] !== 0 || at % pageBytes < headerBytes);
   const step = wholeState ? 1 : Math.ceil(used.length / flipsOfTest);

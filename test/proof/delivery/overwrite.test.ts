@@ -1,5 +1,5 @@
 /**
- * Promise 2, on the real process: what Databricks overwrites and delivers again yields the added lines and nothing else.
+ * Guarantee 2 with the real process: an object that Databricks overwrites or redelivers yields only the added lines.
  */
 import { appendFileSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -31,7 +31,7 @@ describe.each([
   it.each([
     ['plain', 'auditlogs_1.json'],
     ['gzip', 'auditlogs_1.json.gz'],
-  ])('ships of an overwritten object (%s) the added lines only', async (_encoding, name) => {
+  ])('ships only the added lines of an overwritten object (%s)', async (_encoding, name) => {
     const place = await placeOf();
     const key = deliveryKey('1', name);
     const { receiver, arrivals } = await startRun(place);
@@ -43,22 +43,22 @@ describe.each([
     await deliver(first, first);
     await deliver([...first, ...second], second);
     await deliver([...inserted, ...second, ...first], inserted);
-    // A line that is there twice now was delivered twice.
+    // A line that now occurs twice was delivered twice.
     await deliver([...inserted, ...second, ...first, ...inserted], inserted);
     expect(repeatedUids(receiver)).toEqual([]);
     expect(receiver.accepted).toHaveLength(12);
   });
 
-  it('ships nothing when the same content is delivered again, or less of it', async () => {
+  it('ships nothing if the same content, or less of it, is delivered again', async () => {
     const place = await placeOf();
     const { agent, receiver, arrivals } = await startRun(place);
     const visits = () => agent.log.filter(({ msg, status }) => msg === 'Object visited' && status === 'settled').length;
     const lines = auditLines(6);
-    // S3 gives the same content the same ETag, so a change of order stands for it there.
+    // The same content has the same ETag in S3, so the order of the lines is changed there.
     for (const content of [lines, lines.toReversed(), lines.slice(0, 3), lines]) {
       const before = visits();
       await place.deliver(deliveryKey(), content);
-      await agent.until('the delivery was read to its end', () => visits() > before);
+      await agent.until('the delivery was read completely', () => visits() > before);
     }
     expect(await arrivals(0)).toEqual(lines);
     await place.deliver(deliveryKey(), [...lines, ...auditLines(1, 99)]);
@@ -68,16 +68,16 @@ describe.each([
 });
 
 describe('a poll', () => {
-  // 5,000 objects make the same point and take the test server ten times as long to list.
+  // 5,000 objects would prove the same, but take the test server ten times as long to list.
   it('reads none of 500 unchanged objects', async () => {
     const place = await s3Place(s3);
     const keys = Array.from({ length: 500 }, (_, i) => deliveryKey(String(i % 5), `auditlogs_${i}.json`));
     for (const [index, key] of keys.entries()) await place.deliver(key, auditLines(1, index));
     const { agent, arrivals } = await startRun(place);
     await arrivals(500);
-    await agent.until('the first listing is through', async () => await isQuiet());
+    await agent.until('the first listing is done', async () => await isQuiet());
     s3.clearRequests();
-    // A poll is one listing of the bucket and one of each workspace.
+    // A poll consists of one listing of the bucket and one per workspace.
     await agent.until('two more polls are done', () => s3.count('ListObjectsV2') >= 2 * (1 + 5));
     expect(s3.count('GetObject')).toBe(0);
     await place.deliver(keys[250] ?? '', auditLines(2, 250));
@@ -85,7 +85,7 @@ describe('a poll', () => {
     expect(s3.count('GetObject')).toBe(1);
   });
 
-  it('of a restarted agent reads none of them either', async () => {
+  it('by a restarted agent does not read them either', async () => {
     const place = await s3Place(s3);
     for (let i = 0; i < 20; i++) await place.deliver(deliveryKey('1', `auditlogs_${i}.json`), auditLines(1, i));
     const { receiver, environment } = await setting(place);
@@ -98,7 +98,7 @@ describe('a poll', () => {
 });
 
 describe('a file that is written in place', () => {
-  it('yields each whole line once, and a half-written one when it is complete', async () => {
+  it('yields each complete line once, and a half-written one when it is complete', async () => {
     const { append, arrivals, receiver, twoPolls } = await startOnFile();
     const [first = '', second = '', third = ''] = auditLines(3);
     append(`${first}\n${second.slice(0, 40)}`);
@@ -111,7 +111,7 @@ describe('a file that is written in place', () => {
     expect(bodiesOf(receiver.requests).filter((body) => body !== marker)).toHaveLength(3);
   });
 
-  it('yields a last line without a newline once the file has been still for two polls', async () => {
+  it('yields a last line without a newline once the file has not changed for two polls', async () => {
     const { append, arrivals, receiver } = await startOnFile();
     const [first = '', last = '', next = ''] = auditLines(3);
     append(`${first}\n${last}`);
@@ -123,7 +123,7 @@ describe('a file that is written in place', () => {
     expect(receiver.accepted).toHaveLength(3);
   });
 
-  it('is not taken while it has a temporary name, and whole once it is renamed', async () => {
+  it('is ignored while it has a temporary name, and read completely once it is renamed', async () => {
     const { path, arrivals, twoPolls } = await startOnFile();
     const lines = auditLines(3);
     writeFileSync(`${path}.tmp`, `${lines.join('\n')}\n`);
@@ -135,14 +135,14 @@ describe('a file that is written in place', () => {
 });
 
 function setting(place: DeliveryPlace) {
-  // Everything in one request, so that lines arrive in the order of the object.
+  // Everything in one request, so that lines arrive in object order.
   return deliveryScene(place, { DATABRICKS_AUDIT_BATCH_RECORDS: '512', OTEL_LOG_LEVEL: 'debug' });
 }
 
 interface Run {
   readonly agent: AgentProcess;
   readonly receiver: OtlpReceiver;
-  /** Waits for so many records more and gives the bodies of those that came since the last call. */
+  /** Waits for this many more records, and returns the bodies of those that arrived since the last call. */
   arrivals(count: number): Promise<(string | undefined)[]>;
 }
 
@@ -172,7 +172,7 @@ async function startOnFile() {
   mkdirSync(dirname(path), { recursive: true });
   const run = await startRun(place);
   const append = (text: string) => appendFileSync(path, text);
-  /** Seen by files that the agent ships meanwhile. */
+  /** Detected by marker files that the agent ships in the meantime. */
   const twoPolls = async () => {
     for (let poll = 0; poll < 2; poll++) {
       writeFileSync(join(root, `${poll}.json`), `${marker}\n`);

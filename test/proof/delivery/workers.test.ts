@@ -1,8 +1,8 @@
 /**
- * `DATABRICKS_AUDIT_WORKERS` on the real process: what is promised with one thread holds with several. The kill table
- * (kill-table.test.ts) has rows with workers of its own.
+ * `DATABRICKS_AUDIT_WORKERS` with the real process: the guarantees for one thread also hold for several. The kill table
+ * (kill-table.test.ts) has its own rows with workers.
  *
- * `TEST_WORKERS=2 npm run proof -- commands delivery` runs all of the others with workers as well.
+ * `TEST_WORKERS=2 npm run proof -- commands delivery` runs the other tests with workers as well.
  */
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -40,7 +40,7 @@ async function scene(more: Environment = {}) {
 }
 
 describe('two workers', () => {
-  it('ship every line once, and of overwritten objects the added lines only', async () => {
+  it('ship every line once, and only the added lines of overwritten objects', async () => {
     const { place, receiver, environment, contents, lines } = await scene();
     expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
     expectNothingLost(receiver, lines);
@@ -55,7 +55,7 @@ describe('two workers', () => {
     expect(repeatedUids(receiver)).toEqual([]);
   });
 
-  it('have no more requests under way than one thread may have', async () => {
+  it('have no more requests in flight than one thread may have', async () => {
     const { receiver, environment, lines } = await scene();
     receiver.answerWhen(() => true, answers.hang());
     const agent = startAgent(['run'], environment);
@@ -69,7 +69,7 @@ describe('two workers', () => {
     expectRepeatsAreEqual(receiver);
   });
 
-  it('write an outage to the log once, and that it is over once', async () => {
+  it('log an outage once, and its end once', async () => {
     const more = { DATABRICKS_AUDIT_MAX_IN_FLIGHT: '6', DATABRICKS_AUDIT_HTTP: '127.0.0.1:0' };
     const { receiver, environment, lines } = await scene(more);
     const end = Promise.withResolvers<void>();
@@ -79,20 +79,20 @@ describe('two workers', () => {
     const url = await urlOf(agent);
     const retryCount = async () =>
       sumOf(parsePrometheus(await (await fetch(`${url}/metrics`)).text()), 'databricks_audit_retries_total');
-    // The main thread knows of every refusal before the first request is accepted: one that it hears of later is a new outage.
-    await agent.until('all refusals are known', async () => (await retryCount()) === 12);
+    // The main thread must know every failure before the first request is accepted: a later one would be a new outage.
+    await agent.until('all failures are known', async () => (await retryCount()) === 12);
     end.resolve();
     await agent.until('all lines arrived', () => receiver.accepted.length >= lines.length);
     expect((await agent.stop()).code).toBe(0);
     const told = agent.log.map(({ msg }) => msg).filter((message) => message.startsWith('The collector'));
     expect(told).toEqual([
-      'The collector does not take records; shipping waits and nothing is lost',
-      'The collector takes records again',
+      'Collector does not accept records; shipping pauses, nothing is lost',
+      'Collector accepts records again',
     ]);
     expect(repeatedUids(receiver)).toEqual([]);
   });
 
-  it('write what is refused to one file of dead letters, each once', async () => {
+  it('write rejected records to one dead-letter file, each once', async () => {
     const { receiver, environment, lines, stateDirectory } = await scene();
     const refused = lines.filter((_, index) => index % 4 === 0);
     receiver.answerWhen(
@@ -111,7 +111,7 @@ describe('two workers', () => {
     expect(repeatedUids(receiver)).toEqual([]);
   });
 
-  it('have the grace period for what is under way when the agent is told to stop, and repeat nothing', async () => {
+  it('have the grace period for requests in flight when the agent is stopped, and repeat nothing', async () => {
     const { receiver, environment, lines } = await scene();
     const answer = Promise.withResolvers<void>();
     receiver.answerWhen(({ index }) => index >= 2, answers.hold(answer.promise, answers.accept()));
@@ -129,7 +129,7 @@ describe('two workers', () => {
     expect(repeatedUids(receiver)).toEqual([]);
   });
 
-  it('end within the grace period when the collector does not answer, and at once at a second signal', async () => {
+  it('end within the grace period if the collector does not respond, and at once at a second signal', async () => {
     const { receiver, environment, lines } = await scene();
     receiver.answerWhen(() => true, answers.hang());
     const patient = startAgent(['run'], environment);
@@ -146,7 +146,7 @@ describe('two workers', () => {
     expectRepeatsAreEqual(receiver);
   });
 
-  it('yield a last line without a newline once the file has been still for two polls', async () => {
+  it('yield a last line without a newline once the file has not changed for two polls', async () => {
     const place = directoryPlace();
     const { receiver, environment } = await deliveryScene(place, { DATABRICKS_AUDIT_WORKERS: '2' });
     const path = join(place.source, deliveryKey());
@@ -155,12 +155,12 @@ describe('two workers', () => {
     appendFileSync(path, `${first}\n${last}`);
     const agent = startAgent(['run'], environment);
     await agent.until('both lines arrived', () => receiver.accepted.length > 1);
-    // In requests of their own: the last line was not taken for a whole one when the first was read.
+    // In separate requests: the last line did not count as complete when the first was read.
     expect(receiver.requests.map((request) => bodiesOf([request]))).toEqual([[first], [last]]);
   });
 
   it.each(['object opened', 'announcement durable', 'request answered', 'batch settled'])(
-    'end the agent with the error when one of them has a fault, at "%s", and nothing is lost',
+    'end the agent with the error if one of them fails at "%s", and nothing is lost',
     async (step) => {
       const { receiver, environment, lines } = await scene();
       const faulty = { ...environment, FAIL_AT_STEP: step };
@@ -173,7 +173,7 @@ describe('two workers', () => {
     },
   );
 
-  it('end the agent with ERR_STATE_DAMAGED when a commit finds that, and the next one begins a new state', async () => {
+  it('end the agent with ERR_STATE_DAMAGED if a commit finds damage, and the next one creates a new state', async () => {
     const { receiver, environment, lines } = await scene();
     const configuration = loadConfiguration({ ...environment, DATABRICKS_AUDIT_SILENCE_AFTER: '0' });
     let commitCount = 0;
@@ -190,7 +190,7 @@ describe('two workers', () => {
   });
 });
 
-/** SQLite finds damage at a commit. */
+/** Makes SQLite report damage at a commit. */
 class DamagedDatabase extends DatabaseSync {
   readonly #isDamaged: () => boolean;
 

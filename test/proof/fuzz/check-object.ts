@@ -1,6 +1,6 @@
 /**
- * Sends one object through decoder and mapper, in every encoding, and holds the result against what is known of it without
- * them. Throws on the first rule that is broken.
+ * Sends one object through decoder and mapper, in every encoding, and compares the result with independent expectations. Throws on
+ * the first violated rule.
  */
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
@@ -22,7 +22,7 @@ import { checkRecord, checkRedacted } from './record-rules.ts';
 
 interface MapperUnderTest {
   readonly mapper: Mapper;
-  /** Used for object after object, as a batch's encoder is. */
+  /** Reused for every object, like the encoder of a batch. */
   readonly encoders: Readonly<Record<OtlpEncoding, RequestEncoder>>;
 }
 
@@ -92,19 +92,19 @@ function shownLine({
   return { text: Buffer.from(bytes).toString('latin1'), sizeBytes, endOffsetBytes, digest, occurrence };
 }
 
-/** A copy: the encoder's own memory serves the next request. */
+/** A copy, because the encoder's memory is reused for the next request. */
 function encode(encoder: RequestEncoder, lines: readonly IdentifiedLine[]): Buffer {
   for (const line of lines) encoder.append(line);
   assert.equal(encoder.recordCount, lines.length, 'the encoder counts its records');
   return Buffer.from(encoder.finish());
 }
 
-/** As a protobuf request reads: a time of 0 is one that is not set. */
+/** As in a protobuf request, where a time of 0 means that it is not set. */
 function readJson(text: string): OtlpLogsRequest {
   return JSON.parse(text.replaceAll('"observedTimeUnixNano":"0",', ''));
 }
 
-/** What a request holds when each of its records is one of these: by resource, in the order in which they came. */
+/** The expected request with these records: grouped by resource, in the order in which they were added. */
 function grouped(requests: readonly OtlpLogsRequest[]): OtlpLogsRequest {
   const groups = new Map<string, OtlpResourceLogs>();
   for (const { resourceLogs } of requests) {
@@ -124,7 +124,7 @@ function joined(first: OtlpResourceLogs, second: OtlpResourceLogs): OtlpResource
   return { ...first, scopeLogs: [{ ...scope, logRecords }] };
 }
 
-/** Compares first and describes the difference only when there is one: that is slow. */
+/** Compares first, because describing a difference is slow. */
 function assertSame(actual: unknown, expected: unknown, rule: string): void {
   if (!isDeepStrictEqual(actual, expected)) assert.deepEqual(actual, expected, rule);
 }

@@ -1,5 +1,5 @@
 /**
- * Answers that no collector should give, to the real client: each comes to an outcome that makes sense, and costs little memory.
+ * Responses that no collector should send, to the real client: each results in a sensible outcome and costs little memory.
  */
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -23,7 +23,7 @@ const server = createServer((request, response) => {
 beforeAll(() => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve)));
 afterAll(() => void server.close().closeAllConnections());
 
-it('arbitrary answers come to an outcome that makes sense', async () => {
+it('arbitrary responses result in a sensible outcome', async () => {
   const seed = Math.floor(Math.random() * 2 ** 32);
   const client = startClient();
   for (let index = 0; index < answerCount; index++) {
@@ -42,7 +42,7 @@ it('arbitrary answers come to an outcome that makes sense', async () => {
   }
 });
 
-it('an endless body is read up to a limit and no further', async () => {
+it('an endless body is read only up to a limit', async () => {
   for (const status of [200, 400, 503]) {
     let sentBytes = 0;
     const closed = Promise.withResolvers<void>();
@@ -61,13 +61,13 @@ it('an endless body is read up to a limit and no further', async () => {
   }
 });
 
-it('a body that says how long it is and never comes ends with the timeout', async () => {
+it('a body that is announced but never sent ends with the timeout', async () => {
   answer = (response) => void response.writeHead(200, { 'content-length': '1000000' }).write('x');
   const outcome = await startClient(200).send(Buffer.from('{}'), new AbortController().signal);
   expect(outcome.status).toBe('unavailable');
 });
 
-it('counts of rejected records are whole', async () => {
+it('counts of rejected records are whole numbers', async () => {
   const client = startClient();
   for (const [count, rejected] of [
     ['1.5', 2],
@@ -94,26 +94,29 @@ function startClient(requestTimeoutMs = 10_000) {
   return client;
 }
 
-function checkOutcome(outcome: ExportOutcome, told: string): void {
+function checkOutcome(outcome: ExportOutcome, description: string): void {
   const texts = JSON.parse(
     JSON.stringify(outcome, (_key, value) => (value instanceof Error ? { message: value.message } : value)),
     (_key, value) => {
       if (typeof value === 'string') {
-        expect(value.length, told).toBeLessThan(6_000);
-        expect(unseen.test(value), told).toBe(false);
+        expect(value.length, description).toBeLessThan(6_000);
+        expect(unseen.test(value), description).toBe(false);
       }
       return value;
     },
   );
-  expect(['accepted', 'partial', 'rejected', 'tooLarge', 'unavailable', 'misconfigured'], told).toContain(texts.status);
+  expect(['accepted', 'partial', 'rejected', 'tooLarge', 'unavailable', 'misconfigured'], description).toContain(
+    texts.status,
+  );
   if (outcome.status === 'partial') {
-    expect(outcome.rejectedCount, told).toBeGreaterThanOrEqual(1);
-    expect(Number.isInteger(outcome.rejectedCount) || outcome.rejectedCount === Number.POSITIVE_INFINITY, told).toBe(
-      true,
-    );
+    expect(outcome.rejectedCount, description).toBeGreaterThanOrEqual(1);
+    expect(
+      Number.isInteger(outcome.rejectedCount) || outcome.rejectedCount === Number.POSITIVE_INFINITY,
+      description,
+    ).toBe(true);
   }
   if (outcome.status === 'unavailable')
-    expect(outcome.waitAtLeastMs >= 0 && outcome.waitAtLeastMs <= 300_000, told).toBe(true);
+    expect(outcome.waitAtLeastMs >= 0 && outcome.waitAtLeastMs <= 300_000, description).toBe(true);
 }
 
 function hostileHeaders(random: Random): Record<string, string> {
@@ -150,7 +153,7 @@ function hostileBody(random: Random): Buffer {
       return Buffer.from(
         JSON.stringify({ code: 3, message: hostileText(random), error: { message: hostileText(random) } }),
       );
-    case 4: // google.rpc.Status or a partial success, cut or with lengths that lie
+    case 4: // google.rpc.Status or a partial success, truncated or with wrong lengths
       return Buffer.concat([
         Buffer.from(random.pick(['0803', '0a', '12', '0a04', '0a020801', '1203', '0a0b08ffffffffffffffffff01']), 'hex'),
         random.bytes(random.size(40)),

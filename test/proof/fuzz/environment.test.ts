@@ -1,5 +1,5 @@
 /**
- * Every variable with values that nobody would set: all problems come at once, each with its variable, none with a secret.
+ * Every variable with absurd values: all problems are reported at once, each with its variable and without secrets.
  */
 import { describe, expect, it } from 'vitest';
 import { type Environment, loadConfiguration } from '../../../src/config/index.ts';
@@ -15,13 +15,13 @@ import { Random } from './random.ts';
 import { checkValid } from './record-rules.ts';
 
 const environmentCount = 500;
-/** A mapper is made for every so many: that is what takes the time. */
+/** A mapper is created only this often, because that takes most of the time. */
 const mapperEvery = 20;
 const names = Object.keys(variables);
 const secret = 'hunter2';
 
 describe('an arbitrary environment', () => {
-  it('is a configuration, or all of its problems at once and no secret', () => {
+  it('results in a configuration, or in all of its problems at once without secrets', () => {
     const seed = Math.floor(Math.random() * 2 ** 32);
     for (let index = 0; index < environmentCount; index++) {
       const environment = hostileEnvironment(Random.ofItem(seed, index));
@@ -63,7 +63,7 @@ describe('an arbitrary environment', () => {
   });
 });
 
-/** Empty for a configuration, which is then used as far as that goes without a network. */
+/** Empty for a valid configuration, which is then used as far as possible without a network. */
 function problemsOf(environment: Environment): readonly string[] {
   try {
     const { otlp } = loadConfiguration(environment);
@@ -78,7 +78,7 @@ function problemsOf(environment: Environment): readonly string[] {
   }
 }
 
-/** Whatever the resource attributes are, a record with them is valid. */
+/** A record is valid whatever the resource attributes are. */
 function checkResource(mapping: Parameters<typeof createMapper>[0]): void {
   const encoder = createMapper({ ...mapping, layers: ['databricks-audit'] }).createEncoder('protobuf');
   encoder.append(identifiedLine('{"timestamp":1759795200000}'));

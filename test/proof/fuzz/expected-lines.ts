@@ -1,10 +1,10 @@
 /**
- * The lines of an object by a second implementation, as plain as can be: what the decoder has to give.
+ * The expected lines of an object, from a second implementation that is as simple as possible.
  */
 import { createHash } from 'node:crypto';
 
 export interface ExpectedLine {
-  /** What is kept of the line. */
+  /** The bytes of the line up to the limit. */
   readonly bytes: Buffer;
   /** Of the whole line. */
   readonly sizeBytes: number;

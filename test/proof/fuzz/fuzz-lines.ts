@@ -1,5 +1,5 @@
 /**
- * Object after object of hostile lines, until there were enough lines or a rule was broken.
+ * Checks objects of hostile lines until there were enough lines or a rule is violated.
  */
 import { messageOf } from '../../../src/model/agent-error.ts';
 import { checkObject } from './check-object.ts';
@@ -16,13 +16,13 @@ export interface FuzzResult {
 export interface Finding {
   readonly objectIndex: number;
   readonly message: string;
-  /** As small as it can be and still break the same rule. */
+  /** Minimised: the smallest input that still violates the same rule. */
   readonly object: FuzzedObject;
 }
 
 export interface FuzzRequest {
   readonly seed: number;
-  /** The first object; the next one is `step` behind it, so that several processes share a run. */
+  /** The first object; the next one is `step` after it, so that several processes can share a run. */
   readonly firstObject?: number;
   readonly step?: number;
   readonly until: (lineCount: number) => boolean;
@@ -44,7 +44,7 @@ export async function fuzzLines({ seed, firstObject = 0, step = 1, until }: Fuzz
   return { objectCount, lineCount, finding: undefined };
 }
 
-/** What stands in a report: enough to see the line, and to make it again. */
+/** The content of a report: enough to see the line and to reproduce it. */
 export function describeFinding(seed: number, { objectIndex, message, object }: Finding): string {
   const { content, ...settings } = object;
   return [
@@ -56,7 +56,7 @@ export function describeFinding(seed: number, { objectIndex, message, object }: 
   ].join('\n');
 }
 
-/** Lines go first, then bytes; a leak keeps its lines whole, because half of a sensitive key is no sensitive key. */
+/** Removes lines first, then bytes. A leak keeps its lines complete, because half of a sensitive key is not sensitive. */
 async function minimised(object: FuzzedObject, error: unknown): Promise<FuzzedObject> {
   const rule = ruleOf(error);
   const failsWith = async (content: Buffer) => {
@@ -81,7 +81,7 @@ function linesOf(content: Buffer): Buffer[] {
     .map((line) => Buffer.from(line, 'latin1'));
 }
 
-/** The message without what it was about: the first words. */
+/** The first words of the message, without its details. */
 function ruleOf(error: unknown): string {
   return messageOf(error).split(/[:\n"]|log\.record\.uid is/, 1)[0] ?? '';
 }

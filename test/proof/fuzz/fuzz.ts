@@ -21,7 +21,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 2 ** 32) },
     processes: { type: 'string', default: String(availableParallelism()) },
     object: { type: 'string' },
-    /** Of the processes that this one starts. */
+    /** Set for the processes that this one starts. */
     part: { type: 'string' },
   },
 });

@@ -1,6 +1,6 @@
 /**
- * One object of a fuzz run: its decoded bytes and the settings under which they are mapped. Made from seed and index alone,
- * so that a failing one can be made again.
+ * One object of a fuzz run: its decoded bytes and the settings with which they are mapped. Derived from seed and index alone, so
+ * that a failing object can be reproduced.
  */
 import type { RedactionClass } from '../../../src/mapping/index.ts';
 import type { ObjectId, ObjectOrigin } from '../../../src/model/object.ts';
@@ -69,7 +69,7 @@ export function makeFuzzedObject(seed: number, index: number): FuzzedObject {
   };
 }
 
-/** With the whole object under the usual settings: for corpus files. */
+/** The whole object with default settings, for corpus files. */
 export function plainObject(content: Buffer, mapping: MappingSettings): FuzzedObject {
   return {
     content,

@@ -1,5 +1,5 @@
 /**
- * Compressed streams that are cut, damaged, put together, or much larger than they look.
+ * Compressed streams that are truncated, damaged, concatenated, or much larger than they appear.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ interface Stream {
 }
 
 describe('compressed streams', () => {
-  it('that are cut give the beginning of their content, and then an error', async () => {
+  it('that are truncated yield the start of their content, and then an error', async () => {
     await forEachStream(async ({ content, bytes }, random) => {
       const at = 2 + random.below(bytes.length - 2);
       const { output, error } = await decompressed(bytes.subarray(0, at), random);
@@ -32,7 +32,7 @@ describe('compressed streams', () => {
     });
   });
 
-  it('that are damaged give an error, or what another implementation gives', async () => {
+  it('that are damaged yield an error, or what another implementation yields', async () => {
     await forEachStream(async ({ bytes }, random) => {
       const damagedBytes = Buffer.from(bytes);
       for (let count = 1 + random.size(4); count > 0; count--) {
@@ -43,14 +43,14 @@ describe('compressed streams', () => {
     });
   });
 
-  it('that are garbage behind the first two bytes give an error', async () => {
+  it('that are garbage after the first two bytes yield an error', async () => {
     await forEachStream(async (_stream, random) => {
       const bytes = Buffer.concat([Buffer.from('1f8b', 'hex'), random.bytes(random.size(200))]);
       expect((await decompressed(bytes, random)).error).toBeDefined();
     });
   });
 
-  it('with garbage behind them give all of their content first', async () => {
+  it('that are followed by garbage yield all of their content first', async () => {
     await forEachStream(async ({ content, bytes }, random) => {
       const garbage = Buffer.concat([Buffer.of(1 + random.below(30)), random.bytes(random.size(50))]);
       const { output, error } = await decompressed(Buffer.concat([bytes, garbage]), random);
@@ -59,7 +59,7 @@ describe('compressed streams', () => {
     });
   });
 
-  it('with zeros behind them are whole', async () => {
+  it('that are followed by zeros are complete', async () => {
     await forEachStream(async ({ content, bytes }, random) => {
       const padded = Buffer.concat([bytes, Buffer.alloc(random.size(600))]);
       const { output, error } = await decompressed(padded, random);
@@ -69,7 +69,7 @@ describe('compressed streams', () => {
   });
 });
 
-describe('a process that ships bombs', () => {
+describe('a process that ships decompression bombs', () => {
   it.each([
     ['one line of 1 GiB', 'x'.repeat(65_536), 1_024, 384],
     ['256 MiB of records of 64 KiB', `{"timestamp":1759795200000,"a":"${'x'.repeat(65_502)}"}\n`, 256, 512],
@@ -108,7 +108,7 @@ async function forEachStream(check: (stream: Stream, random: Random) => Promise<
   }
 }
 
-/** One to three members, of content that compresses well or not at all. */
+/** One to three members, with content that compresses well or not at all. */
 function makeStream(random: Random): Stream {
   const parts = random.list(1 + random.size(3), () =>
     random.chance(0.3) ? random.bytes(random.size(3_000)) : Buffer.from('{"a":1}\n'.repeat(random.size(20_000))),
@@ -117,7 +117,7 @@ function makeStream(random: Random): Stream {
   return { content: Buffer.concat(parts), bytes: Buffer.concat(members) };
 }
 
-/** A cut right behind a member is not seen as one. */
+/** Truncation directly after a member cannot be detected. */
 function isAtMemberEnd(bytes: Buffer, at: number): boolean {
   try {
     gunzipSync(bytes.subarray(0, at));

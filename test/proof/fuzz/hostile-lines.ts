@@ -1,8 +1,8 @@
 /**
- * Objects full of lines that nobody would deliver: real shapes, changed by the grammar of JSON and by bytes.
+ * Objects full of hostile lines: real shapes, mutated by the grammar of JSON and byte by byte.
  *
- * What redaction has to take out carries a marker, and it is only ever put where redaction promises to find it. A line with a
- * marker may be cut at its end and nothing else may be done to its bytes, because a key that is broken is no key any more.
+ * Values that redaction must remove contain a marker, which is placed only where redaction guarantees to find it. A line with a
+ * marker may be truncated, but its bytes may not be changed otherwise, because a broken key is no longer a key.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { sampleRecords } from '../../support/sample-lines.ts';
@@ -13,7 +13,7 @@ import type { Random } from './random.ts';
 export const secretMarker = 'planted-secret';
 export const commandMarker = 'planted-command';
 
-/** One line, without a line ending; its bytes may hold any byte, line feeds included. */
+/** One line, without a line ending. It may contain any byte, including line feeds. */
 export function hostileLine(random: Random): Buffer {
   const shape = random.below(100);
   if (shape < 4) return random.bytes(random.size(200));
@@ -26,7 +26,7 @@ export function hostileLine(random: Random): Buffer {
   return shape < 40 ? damage(line, random) : line;
 }
 
-/** Real and made-up records, and those on which the mapping's golden files are built. */
+/** Real and invented records, and those of the mapping's golden files. */
 const seeds: readonly JsonTree[] = [
   ...sampleRecords(10),
   ...goldenInputs(),
@@ -120,7 +120,7 @@ function hostileTree(random: Random, depth: number): JsonTree {
   }
 }
 
-/** The value inside of another one: in an object, in an array, or as JSON in a string. */
+/** The value within another one: in an object, in an array, or as JSON in a string. */
 function wrap(value: JsonTree, random: Random): JsonTree {
   switch (random.below(3)) {
     case 0:
@@ -153,7 +153,7 @@ const secretKeys = [
 ];
 const commandKeys = ['commandText', 'query_text', 'sqlText', 'notebook_params', 'pythonParams'];
 
-/** A line with something to redact in it, perhaps cut at its end. */
+/** A line with something to redact in it, possibly truncated. */
 export function plantedLine(random: Random, tree: JsonTree = random.pick(seeds)): Buffer {
   const root: JsonTree = tree.kind === 'object' ? tree : { kind: 'object', entries: [] };
   if (root.kind !== 'object') return Buffer.alloc(0);
@@ -165,7 +165,7 @@ export function plantedLine(random: Random, tree: JsonTree = random.pick(seeds))
   return random.chance(0.2) ? line.subarray(0, 1 + random.below(line.length)) : line;
 }
 
-/** The marker behind a key that is sensitive, in objects, arrays and up to four levels of JSON in strings. */
+/** The marker as the value of a sensitive key, in objects, arrays and up to four levels of JSON in strings. */
 function hidden(random: Random, levels: number, texts: number): JsonTree {
   if (levels === 0) {
     const [keys, marker] = random.chance(0.7) ? [secretKeys, secretMarker] : [commandKeys, commandMarker];
@@ -220,7 +220,7 @@ function markedContainer(marker: string, random: Random): JsonTree {
       };
 }
 
-/** Much of one thing. */
+/** Many repetitions of one thing. */
 function extremeLine(random: Random): string {
   const count = 1 + random.size(3_000);
   const plausible = '"timestamp":1759795200000,"serviceName":"jobs","actionName":"create"';

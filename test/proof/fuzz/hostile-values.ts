@@ -1,5 +1,5 @@
 /**
- * Texts, keys and values that have broken programs before.
+ * Strings, keys and values that are known to break programs.
  */
 import type { Random } from './random.ts';
 
@@ -156,7 +156,7 @@ export function hostileNumber(random: Random): string {
   return `${random.pick(['', '-'])}${digits}${random.pick(['', '.5', 'e3', 'e-3', 'E+300'])}`;
 }
 
-/** Of texts: about the sizes at which the mapping and the encodings change their ways. */
+/** Lengths of strings around the sizes at which the mapping and the encodings behave differently. */
 function boundary(random: Random): number {
   const near = random.pick([10, 63, 64, 127, 128, 320, 1_365, 4_095, 4_096, 8_192, 16_383, 32_768]);
   return random.chance(0.8)

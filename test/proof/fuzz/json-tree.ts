@@ -1,12 +1,12 @@
 /**
- * JSON as it is written and not as it is meant: keys may come twice, numbers keep their digits, and any piece of text can
- * stand where a value should.
+ * JSON by its text rather than its meaning: keys may repeat, numbers keep their digits, and any text can take the place of a
+ * value.
  */
 
 export type JsonTree =
   | { readonly kind: 'object'; readonly entries: readonly JsonEntry[] }
   | { readonly kind: 'array'; readonly items: readonly JsonTree[] }
-  /** Anything else, as text: `1.10`, `"a"`, or what is no JSON at all. */
+  /** Anything else, as text: `1.10`, `"a"`, or invalid JSON. */
   | { readonly kind: 'text'; readonly text: string };
 
 /** The key as it is written, with its quotes. */
@@ -22,7 +22,7 @@ export function treeOf(value: unknown): JsonTree {
   return { kind: 'object', entries: Object.entries(value).map(([key, inner]) => [JSON.stringify(key), treeOf(inner)]) };
 }
 
-/** @param blank what stands between two tokens. */
+/** @param blank the white space between two tokens. */
 export function printTree(tree: JsonTree, blank = ''): string {
   switch (tree.kind) {
     case 'text':

@@ -1,5 +1,5 @@
 /**
- * A short part of `npm run fuzz`, what it found before, and that it would find it again.
+ * A short part of `npm run fuzz`, its previous findings, and a test that it would find them again.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
@@ -17,7 +17,7 @@ const corpus = new URL('corpus/', import.meta.url);
 const shortRunMs = 8_000;
 
 describe('hostile lines', () => {
-  it('become valid records, one each, and nothing crashes', async () => {
+  it('each become one valid record, and nothing crashes', async () => {
     const seed = Math.floor(Math.random() * 2 ** 32);
     console.log(`Fuzz seed ${seed}`);
     const deadline = performance.now() + shortRunMs;
@@ -26,7 +26,7 @@ describe('hostile lines', () => {
     expect(lineCount).toBeGreaterThan(0);
   });
 
-  it.each(readdirSync(corpus))('that were a finding once stay harmless: %s', async (name) => {
+  it.each(readdirSync(corpus))('that were once a finding remain harmless: %s', async (name) => {
     const content = readFileSync(new URL(name, corpus));
     for (const mapping of mappingSettings) {
       expect(await checkObject(plainObject(content, mapping))).toBe(expectedLines(content, 1_048_576).length);
@@ -35,7 +35,7 @@ describe('hostile lines', () => {
 });
 
 describe('the fuzz itself', () => {
-  it('makes the same object from the same seed and index', () => {
+  it('derives the same object from the same seed and index', () => {
     expect(makeFuzzedObject(7, 3)).toEqual(makeFuzzedObject(7, 3));
     expect(makeFuzzedObject(7, 3).content.equals(makeFuzzedObject(7, 4).content)).toBe(false);
   });
@@ -59,13 +59,13 @@ describe('the fuzz itself', () => {
     ['time range', { timeUnixNano: '1759795200000' }],
     ['the body is the line', { body: { stringValue: 'other' } }],
     ['log.record.uid', { attributes: [] }],
-  ])('notices a record with a mistake: %s', (rule, mistake) => {
+  ])('detects a record with a mistake: %s', (rule, mistake) => {
     const { record, resource, line, object } = goodRecord();
     expect(() => checkRecord(record, resource, line, object)).not.toThrow();
     expect(() => checkRecord({ ...record, ...mistake }, resource, line, object)).toThrow(rule);
   });
 
-  it('notices a value that was to be redacted', () => {
+  it('detects a value that should have been redacted', () => {
     const { object } = goodRecord();
     expect(() => checkRedacted('... planted-secret ...', object)).toThrow('redaction');
   });

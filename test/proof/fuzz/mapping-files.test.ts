@@ -1,6 +1,6 @@
 /**
- * Mapping files as nobody should write them. Each is refused with places and expectations, or is a mapping that makes valid
- * records; it never runs code, reads another file, hangs or crashes.
+ * Absurd mapping files. Each is rejected with positions and expectations, or is a mapping that produces valid records. None runs
+ * code, reads another file, hangs or crashes.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ const lines = [...sampleRecords(5), '{}', 'no JSON', '{"timestamp":1,"requestPar
 );
 
 describe('a mapping file', () => {
-  it('that was changed at random is refused with places, or makes valid records', () => {
+  it('that was changed at random is rejected with positions, or produces valid records', () => {
     const directory = temporaryDirectory();
     const seed = Math.floor(Math.random() * 2 ** 32);
     console.log(`Mapping file seed ${seed}`);
@@ -56,7 +56,7 @@ describe('a mapping file', () => {
     ['nothing', ''],
     ['NUL', '\0\0\0'],
     ['bytes that are no text', Buffer.from('ff80c0af', 'hex')],
-  ])('of %s is refused', (_name, text) => {
+  ])('of %s is rejected', (_name, text) => {
     expect(tryFile(text)).toBe('refused');
   });
 
@@ -71,7 +71,7 @@ describe('a mapping file', () => {
     expect('ran' in globalThis).toBe(false);
   });
 
-  it('takes a merge key for the key that it is', () => {
+  it('treats a merge key as an ordinary key', () => {
     const message = refusal('attributes:\n  a: &a { from: actionName }\n  b: { <<: *a, as: string }\n');
     expect(message).toContain('expected a key of a rule');
   });
@@ -91,7 +91,7 @@ describe('a mapping file', () => {
     expect(({} as Record<string, unknown>).from).toBeUndefined();
   });
 
-  it('has no regular expressions that it could hang with: a pattern is a name like any other', () => {
+  it('has no regular expressions that could hang: a pattern is a name like any other', () => {
     const pattern = '(a+)+$';
     expect(refusal(`attributes:\n  a: { from: actionName, matches: "${pattern}" }\n`)).toContain(
       'expected a key of a rule',
@@ -100,14 +100,14 @@ describe('a mapping file', () => {
     const file = join(temporaryDirectory(), 'ours.yaml');
     writeFileSync(file, `redact: { secrets: { phrases: ["${pattern}"] } }\nfacts: { p: { from: "${pattern}" } }\n`);
     const mapper = createMapper({ ...options, layers: ['databricks-audit', file] });
-    // A backtracking engine would not come back from this.
+    // A backtracking engine would never finish this.
     mapper.toJsonLine(identifiedLine(JSON.stringify({ [`${'a'.repeat(50_000)}!`]: `${'a'.repeat(50_000)}!` })));
   });
 });
 
 const options: MapperOptions = { layers: [], redact: ['secrets'], resourceAttributes: {} };
 
-/** Valid records from a mapping that was taken; anything but ERR_MAPPING_FILE in its own words passes through. */
+/** Checks the records of an accepted mapping. Errors other than a readable ERR_MAPPING_FILE are thrown. */
 function tryMapping(layers: readonly string[]): 'refused' | 'taken' {
   const mapper = mapperOrRefusal(layers);
   if (typeof mapper === 'string') return 'refused';
@@ -132,7 +132,7 @@ function mapperOrRefusal(layers: readonly string[]) {
     expect(mistakes.length).toBeGreaterThan(0);
     expect(mistakes.length).toBeLessThan(200);
     for (const mistake of mistakes) expect(mistake.slice(0, 2_000)).toMatch(/^ {2}.*: expected .*/);
-    // Words of the machine and not of a person: something broke that nobody thought of.
+    // The text of an internal error and not of a validation message: something unexpected failed.
     expect(/Cannot (read|set|convert)|is not a function|is not iterable|call stack/.exec(error.message)).toBeNull();
     return error.message;
   }
@@ -152,7 +152,7 @@ function refusal(text: string): string {
   return message;
 }
 
-/** Each level is `width` times the one before it. */
+/** Each level is `width` times the previous one. */
 function bomb(levels: number, width: number): string {
   const rows = Array.from({ length: levels }, (_, level) =>
     level === 0

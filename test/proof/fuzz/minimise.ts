@@ -1,11 +1,11 @@
 /**
- * Delta debugging: the smallest input that still fails, by leaving pieces out, halves first and single ones last.
+ * Delta debugging: finds the smallest input that still fails by removing pieces, halves first and single ones last.
  * (Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002.)
  */
 
 /**
  * @param fails whether the parts, without those left out, still fail in the same way.
- * @returns parts of which none can be left out alone.
+ * @returns parts of which no single one can be removed.
  */
 export async function minimise<Part>(
   parts: readonly Part[],

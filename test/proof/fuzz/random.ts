@@ -1,5 +1,5 @@
 /**
- * Chance that can be repeated: the same seed gives the same choices on every machine.
+ * Reproducible randomness: the same seed gives the same choices on every machine.
  */
 export class Random {
   #state: number;
@@ -8,7 +8,7 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  /** A source of its own for one item of a run, so that the item can be made again without those before it. */
+  /** A separate generator for one item of a run, so that the item can be reproduced without the previous ones. */
   static ofItem(seed: number, index: number): Random {
     return new Random(Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(index + 1, 0xc2b2ae35));
   }
@@ -21,7 +21,7 @@ export class Random {
     return (mixed ^ (mixed >>> 14)) >>> 0;
   }
 
-  /** A whole number from 0 up to, not including, the limit. */
+  /** A whole number from 0 up to, but not including, the limit. */
   below(limit: number): number {
     return this.uint32() % limit;
   }

@@ -1,6 +1,6 @@
 /**
- * What every record has to be, whatever its line was: valid OTLP, accounted for, and true to the line. Written against the
- * documents (docs/mapping.md, OTLP), not against the code.
+ * Rules that every record must follow, whatever its line was: valid OTLP, accounted for, and faithful to the line. Based on the
+ * documentation (docs/mapping.md, OTLP), not on the code.
  */
 import assert from 'node:assert/strict';
 import type { OtlpAnyValue, OtlpKeyValue, OtlpLogRecord, OtlpResource } from '../../support/otlp-decode.ts';
@@ -21,7 +21,7 @@ const [timestampMinMs, timestampMaxMs] = [631_152_000_000, 9_223_372_036_854];
 const millisecond = 1_000_000n;
 const attributesMax = 64;
 const mapDepthMax = 8;
-/** Beyond this the parser may give up: a call for each level. */
+/** Beyond this depth, the recursive parser may give up. */
 const certainlyParsedDepth = 500;
 
 export function checkRecord(
@@ -44,7 +44,7 @@ export function checkValid(record: OtlpLogRecord, resource: OtlpResource): void 
   checkKeyValues(record.attributes, 0);
 }
 
-/** What was planted to be redacted is nowhere in the text. */
+/** The marker that had to be redacted is nowhere in the text. */
 export function checkRedacted(output: string, { mapping }: FuzzedObject): void {
   if (mapping.redact.includes('secrets')) assert(!output.includes(secretMarker), leak);
   if (mapping.redact.includes('commands')) assert(!output.includes(commandMarker), leak);
@@ -98,7 +98,7 @@ function checkBody({ body }: OtlpLogRecord, line: ExpectedLine, { mapping }: Fuz
   const isCut = line.sizeBytes > line.bytes.length;
   const delivered = isCut ? withoutHalfCharacter(line.bytes) : line.bytes;
   if (text === delivered.toString()) return;
-  // Of a key that comes twice only the last value was looked at, so the body is written anew without the others.
+  // Of a repeated key, only the last value was checked, so the body is written anew without the others.
   assert(mapping.redact.length > 0 && hasKeyTwice(delivered.toString()), 'the body is the line as delivered');
   assert(isSameJson(text, delivered.toString()), 'a body that is written anew says the same');
 }
@@ -114,12 +114,12 @@ function checkUid(
   const record = sizeBytes > bytes.length ? undefined : parsedObject(bytes.toString());
   const ownId = scalarText(record?.eventId) ?? scalarText(record?.event_id);
   if (uid === digest + suffix || uid === `${ownId}${suffix}`.toWellFormed()) return;
-  // Numbers in a record keep digits that a number of JavaScript loses, and a text may hold something to redact.
+  // Numbers in a record keep digits that a JavaScript number loses, and a string may contain something to redact.
   const isOwn = typeof ownId === 'number' || (mapping.redact.length > 0 && ownId?.includes('"') === true);
   assert(isOwn, `log.record.uid is ${JSON.stringify(uid)}`);
 }
 
-/** Parsed lines are shipped as records of an event, all others as what they are. */
+/** Parsed lines are shipped as events, all others unchanged as unparsed records. */
 function checkOutcome(
   { eventName, timeUnixNano, attributes }: OtlpLogRecord,
   { bytes, sizeBytes }: ExpectedLine,
@@ -162,7 +162,7 @@ function checkOutcome(
     const value: unknown = Object.hasOwn(record, field) ? record[field] : undefined;
     if (typeof value !== 'string' || value === '' || Buffer.byteLength(value) > 4_096) continue;
     const written = find(attributes, attribute)?.stringValue;
-    // A text may hold JSON with something to redact in it.
+    // A string may contain JSON with something to redact in it.
     if (written?.includes('[redacted]') === true || isSameJson(written ?? '', value)) continue;
     assert.equal(written, value.toWellFormed(), attribute);
   }
@@ -196,7 +196,7 @@ function scalarText(value: unknown): string | number | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-/** Brackets in texts count too: it is an upper bound. */
+/** Counts brackets in strings too, so it is an upper bound. */
 function nestingOf(text: string): number {
   return text.split(/[[{]/).length - 1;
 }
@@ -205,7 +205,7 @@ function isSameJson(one: string, other: string): boolean {
   return JSON.stringify(plainJson(one)) === JSON.stringify(plainJson(other));
 }
 
-/** With JSON in texts as JSON, so that its spelling does not matter. */
+/** Parses JSON in strings too, so that its formatting does not matter. */
 function plainJson(text: string): unknown {
   if (!/^\s*[[{]/.test(text)) return text;
   try {
@@ -215,7 +215,7 @@ function plainJson(text: string): unknown {
   }
 }
 
-/** In any object of valid JSON, also of JSON in its texts. */
+/** Searches all objects, including JSON in strings. */
 function hasKeyTwice(text: string): boolean {
   const keysOfOpen: Set<string>[] = [];
   for (const [token, colon] of text.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?|[{}]/gs)) {
@@ -232,7 +232,7 @@ function hasKeyTwice(text: string): boolean {
   return false;
 }
 
-/** Without the first bytes of a character whose rest was cut off. */
+/** Removes the first bytes of a truncated character. */
 function withoutHalfCharacter(bytes: Buffer): Buffer {
   for (let start = bytes.length - 1; start >= Math.max(0, bytes.length - 4); start--) {
     const byte = bytes[start] ?? 0;

@@ -1,5 +1,5 @@
 /**
- * The command line interface that says at its end how much memory it held at most.
+ * The command-line interface, which at its end prints its peak memory.
  */
 import { writeSync } from 'node:fs';
 

@@ -1,6 +1,6 @@
 /**
- * Answers to a listing that S3 would not give, through the real source and the real SDK. Whatever comes: the listing ends, with
- * objects that can be told apart or with an error that says so, and never as if there were less than there is.
+ * Listing responses that S3 would not send, through the real source and the real SDK. In every case the listing ends, either with
+ * distinct objects or with an error, and never silently omits objects.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -34,7 +34,7 @@ beforeEach(() => {
 });
 
 describe('a listing', () => {
-  it('of arbitrary answers ends with objects that can be told apart, or with an error', async () => {
+  it('of arbitrary responses ends with distinct objects, or with an error', async () => {
     const seed = Math.floor(Math.random() * 2 ** 32);
     for (let index = 0; index < 300; index++) {
       const random = Random.ofItem(seed, index);
@@ -68,7 +68,7 @@ describe('a listing', () => {
       'the same token again',
       `${entry()}<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>`,
     ],
-  ])('with %s is an error and no shorter listing', async (_name, content) => {
+  ])('with %s is an error, not a shorter listing', async (_name, content) => {
     answer = (_request, response) => response.end(page(content));
     const { faults } = await listFolder();
     expect(faults).toMatchObject([{ code: 'ERR_SOURCE_READ', hint: expect.any(String) }]);
@@ -80,12 +80,12 @@ describe('a listing', () => {
     ['XML that is cut', page(entry()).slice(0, -40)],
     ['JSON', '{"Contents":[]}'],
     ['an error with status 200', '<Error><Code>InternalError</Code><Message>no</Message></Error>'],
-  ])('that is %s is an error and no empty listing', async (_name, text) => {
+  ])('that is %s is an error, not an empty listing', async (_name, text) => {
     answer = (_request, response) => response.end(text);
     await expect(list()).rejects.toMatchObject({ code: expect.stringMatching(/^ERR_SOURCE_(READ|THROTTLED)$/) });
   });
 
-  it('with tokens that come round in a circle is an error', async () => {
+  it('with continuation tokens that repeat is an error', async () => {
     answer = (_request, response) => {
       const token = `<NextContinuationToken>${requestCount % 7}</NextContinuationToken>`;
       response.end(page(`${entry()}<IsTruncated>true</IsTruncated>${token}`));
@@ -95,7 +95,7 @@ describe('a listing', () => {
     expect(requestCount).toBeLessThan(30);
   });
 
-  it('with new tokens for ever can be stopped', async () => {
+  it('with an endless series of tokens can be stopped', async () => {
     const stop = new AbortController();
     answer = (_request, response) => {
       if (requestCount === 50) stop.abort(new Error('stopped'));
@@ -122,7 +122,7 @@ async function list(): Promise<Listing> {
   }
 }
 
-/** The answer is that of the one workspace in the bucket. */
+/** The response to listing the only workspace in the bucket. */
 async function listFolder(): Promise<Listing> {
   const ofFolder = answer;
   answer = (request, response) => {
@@ -204,7 +204,7 @@ function folder(random: Random): string {
   return `<CommonPrefixes><Prefix>${name}</Prefix></CommonPrefixes>`;
 }
 
-/** Well-formed and not: what XML forbids stands as a reference, and sometimes as it is. */
+/** Well-formed or not: characters that XML forbids appear as references, and sometimes unescaped. */
 function xmlText(random: Random): string {
   const text = random.chance(0.3) ? `../${hostileText(random)}` : hostileText(random);
   if (random.chance(0.1)) return text.slice(0, 500);

@@ -1,10 +1,10 @@
 /**
- * Promises 1 and 3 at every named point (src/contracts/step.ts): a real process is killed there, at the first, the middle and the
- * last batch; then whatever may happen to the object happens, each fate for itself on the files that the process left, and
- * another agent goes on. What arrived is compared with the bucket; nothing else is trusted.
+ * Guarantees 1 and 3 at every named point (src/contracts/step.ts). A real process is killed there, at the first, the middle and the
+ * last batch. On copies of the files that it left, everything that can happen to the object happens, and another agent continues.
+ * What arrived is compared with the bucket; nothing else is trusted.
  *
- * `npm run kill-table` runs the whole product and writes the table of docs/delivery.md. `npm run proof` takes every point and batch
- * on plain files, of gzip, buckets and rewritten objects a selection that meets each pair, and with workers each point once.
+ * `npm run kill-table` runs all combinations and writes the table in docs/delivery.md. `npm run proof` runs every point and batch on
+ * plain files, a selection of gzip, buckets and rewritten objects that covers each pair, and each point once with workers.
  */
 import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -65,11 +65,11 @@ const contents: Readonly<Record<History, readonly string[]>> = {
   none: [...shippedBefore, ...newLines],
   damaged: [...shippedBefore, ...newLines],
 };
-/** The middle one of each batch. */
+/** The middle line of each batch. */
 const refusedLines = newLines.filter((_, index) => index % smallBatches.records === 1);
 
 const added = auditLines(4, 100);
-/** What may become of the object while the agent is dead: deliveries, one after the other. */
+/** What can happen to the object while no agent runs: a sequence of deliveries. */
 const fates: Readonly<Record<string, (lines: readonly string[]) => readonly (readonly string[])[]>> = {
   untouched: () => [],
   'the same again': (lines) => [lines],
@@ -86,7 +86,7 @@ interface Row {
   readonly history: History;
   readonly encoding: keyof typeof names;
   readonly placeName: keyof typeof places;
-  /** Threads of the process that is killed; steps are then reached in the main thread or in a worker, whichever takes them. */
+  /** Worker threads of the killed process. Depending on the step, the main thread or a worker reaches it. */
   readonly workers: 1 | 2;
 }
 
@@ -97,7 +97,7 @@ afterAll(() => {
 
 describe('killed', () => {
   it.each(rows())(
-    'at "$point" ($passing; $history, $encoding, $placeName, workers: $workers) it loses nothing whatever becomes of the object, and repeats only what was in flight',
+    'at "$point" ($passing; $history, $encoding, $placeName, workers: $workers) it loses nothing, whatever happens to the object, and repeats only what was in flight',
     async (row) => {
       const scene = await deliveryScene(await places[row.placeName](), { DATABRICKS_AUDIT_MAX_IN_FLIGHT: '1' });
       const content = contents[row.history];
@@ -151,14 +151,14 @@ describe('killed', () => {
   );
 });
 
-/** The whole product, or every point and batch on plain files and of the rest what meets each pair. */
+/** All combinations, or every point and batch on plain files and a selection of the rest that covers each pair. */
 function rows(): Row[] {
   const all = killPoints.flatMap(([point, facts]) =>
     facts.passings.flatMap((passing) =>
       facts.histories.flatMap((history) =>
         (['plain', 'gzip'] as const).flatMap((encoding) =>
           (['directory', 'bucket'] as const).flatMap((placeName) =>
-            // Workers decode as the main thread does, so plain files are enough there.
+            // Workers decode like the main thread, so plain files are enough.
             (encoding === 'plain' ? ([1, 2] as const) : ([1] as const)).map(
               (workers): Row => ({ point, passing, facts, history, encoding, placeName, workers }),
             ),
@@ -178,18 +178,18 @@ function rows(): Row[] {
     if (isFirstHistory && encoding === 'plain' && placeName === 'directory') return true;
     const index = order.indexOf(point);
     if (passing !== facts.passings[index % facts.passings.length]) return false;
-    // Two more of each point: gzip in a bucket with the other history, and the one or the other with the first.
+    // Two more per point: gzip in a bucket with the other history, and either of the two with the first history.
     if (encoding === 'gzip' && placeName === 'bucket') return history === facts.histories.at(-1);
     return isFirstHistory && (encoding === 'gzip') === (index % 2 === 0);
   });
 }
 
 function fatesOf({ history }: Row) {
-  // All is sent again then, and what was overwritten meanwhile with a new observed time: that is told elsewhere.
+  // Then everything is sent again, with a new observed time if it was overwritten in the meantime; other tests cover that.
   return Object.entries(fates).filter(([fate]) => history !== 'damaged' || fate === 'untouched');
 }
 
-/** Brings the object and the state to where the process begins that is to be killed. */
+/** Prepares the object and the state for the process that is to be killed. */
 async function prepare(
   { place, receiver, stateDirectory, environment }: DeliveryScene,
   { history, encoding, facts }: Row,
@@ -251,7 +251,7 @@ function restore(leftBehind: string, directory: string): void {
   cpSync(leftBehind, directory, { recursive: true });
 }
 
-/** Reads a copy, because opening a database with a log behind it changes both. */
+/** Reads a copy, because opening a database that has a write-ahead log changes both. */
 function onDisk(directory: string, { history }: Row): OnDisk {
   const copy = join(temporaryDirectory(), 'state');
   cpSync(directory, copy, { recursive: true });

@@ -1,6 +1,6 @@
 /**
- * Promises 1 and 3, on the real process: SIGKILL at moments that the kill table (kill-table.test.ts) has no row for, because
- * several requests or objects are under way, or because they come in a row.
+ * Guarantees 1 and 3 with the real process: SIGKILL in situations that the kill table (kill-table.test.ts) does not cover: several
+ * requests or objects in flight, or several kills in a row.
  */
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -40,7 +40,7 @@ describe('kill -9', () => {
     ['the collector is out of order', () => answers.status(503)],
     ['two requests arrived and are not answered', (dead: Promise<void>) => answers.hold(dead, answers.accept())],
   ])(
-    'repeats what was in flight at most while %s and the object is extended before the restart',
+    'repeats at most what was in flight while %s and the object is extended before the restart',
     async (_, silence) => {
       const { place, receiver, environment } = await deliveryScene(await s3Place(s3));
       const lines = auditLines(24);
@@ -48,7 +48,7 @@ describe('kill -9', () => {
       const dead = Promise.withResolvers<void>();
       receiver.answerWhen(({ index }) => index >= 3, silence(dead.promise));
       const agent = startAgent(['run'], environment);
-      await agent.until('two requests are under way', () => receiver.requests.length >= 3 + requestsInFlight);
+      await agent.until('two requests are in flight', () => receiver.requests.length >= 3 + requestsInFlight);
       await agent.kill();
       const inFlight = receiver.requests.filter(({ answer }) => answer?.kind !== 'accept');
       dead.resolve();
@@ -63,7 +63,7 @@ describe('kill -9', () => {
     },
   );
 
-  it('repeats little also when one request hung while those behind it were accepted', async () => {
+  it('repeats little even if one request hung while later ones were accepted', async () => {
     const { place, receiver, environment } = await deliveryScene(directoryPlace());
     const lines = auditLines(60);
     await place.deliver(deliveryKey(), lines);
@@ -78,21 +78,21 @@ describe('kill -9', () => {
     expect(repeatedUids(receiver).length).toBeLessThanOrEqual(batchRecords * requestsInFlight);
   });
 
-  it('loses no dead letter when it dies while one cannot be written', async () => {
+  it('loses no dead letter if it dies while one cannot be written', async () => {
     const { place, receiver, environment } = await deliveryScene(directoryPlace());
     const lines = auditLines(9);
     await place.deliver(deliveryKey(), lines);
     const refused = lines[4] ?? '';
     receiver.answerWhen(
       ({ records }) => records.some(({ body }) => body === refused),
-      answers.status(400, 'the record is not to my taste'),
+      answers.status(400, 'the record is invalid'),
     );
     const deadLetters = join(temporaryDirectory(), 'dead-letters');
     writeFileSync(deadLetters, 'a file is in the way');
     const withDeadLetters = { ...environment, DATABRICKS_AUDIT_DEAD_LETTERS: deadLetters };
 
     const agent = startAgent(['run'], withDeadLetters);
-    await agent.logged('Dead letters cannot be written; shipping waits and nothing is lost');
+    await agent.logged('Dead letters cannot be written; shipping pauses, nothing is lost');
     await agent.kill();
     rmSync(deadLetters);
     await place.deliver(deliveryKey(), [...lines, ...added]);
@@ -107,12 +107,12 @@ describe('kill -9', () => {
     expect(readDeadLetters(deadLetters)).toMatchObject([
       {
         resourceLogs: [{ scopeLogs: [{ logRecords: [{ body: { stringValue: refused } }] }] }],
-        deadLetter: { httpStatus: 400, reason: expect.stringContaining('not to my taste') },
+        deadLetter: { version: 2, protocol: 'http', code: 400, reason: expect.stringContaining('invalid') },
       },
     ]);
   });
 
-  it('loses nothing of many objects in a life of many deaths', async () => {
+  it('loses nothing of many objects over many kills', async () => {
     const { place, receiver, environment } = await deliveryScene(await s3Place(s3));
     const keys = ['1', '2', '3'].flatMap((id) => [deliveryKey(id), deliveryKey(id, 'auditlogs_2.json.gz')]);
     const contents = new Map(keys.map((key, index) => [key, auditLines(8, 1000 * index, { key })]));
@@ -139,7 +139,7 @@ describe('kill -9', () => {
     expectRepeatsAreEqual(receiver);
     const sendsMax = Math.max(...[...Map.groupBy(receiver.acceptedUids(), (uid) => uid).values()].map((s) => s.length));
     expect(repeatedUids(receiver).length).toBeLessThanOrEqual(deaths * batchRecords * requestsInFlight);
-    // A line can be in flight at one death after the other.
+    // A line can be in flight at several kills in a row.
     expect(sendsMax).toBeLessThanOrEqual(1 + deaths);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * The first start of an agent that finds thirty days in the bucket, several overlapping files a day, of two workspaces,
- * while new events arrive. Loki refuses what is old, by its age and by the newest entry of its stream.
+ * The first start of an agent that finds thirty days in the bucket, with several overlapping files per day of two workspaces, while
+ * new events arrive. Loki rejects old entries, both by age and relative to the newest entry of the stream.
  */
 import { expect, it } from 'vitest';
 import type { Environment } from '../../support/agent-process.ts';
@@ -14,12 +14,12 @@ const dayMs = 86_400_000;
 const todayMs = Math.floor(Date.now() / dayMs) * dayMs;
 const lastMonth = { from: new Date(todayMs - 40 * dayMs), to: new Date(todayMs + 2 * dayMs) };
 
-it('with the recommended settings of Loki every line of a month is found, once', async () => {
+it('with the recommended settings of Loki, every line of a month is found, once', async () => {
   const loki = await startLoki(recommendedLimits);
   const { place, environment } = scene(loki);
   const old = await deliverMonth(place, 20);
   const agent = startBuiltAgent(['run'], environment);
-  await agent.until('the past is on its way', async () => (await storedLines(loki)).length > 0, 60_000);
+  await agent.until('the backfill is running', async () => (await storedLines(loki)).length > 0, 60_000);
   const live = await deliverLive(place);
   const wanted = [...old, ...live].toSorted();
   await expect
@@ -29,7 +29,7 @@ it('with the recommended settings of Loki every line of a month is found, once',
   expect(await storedLines(loki)).toEqual(wanted);
 });
 
-it("with Loki's defaults the newest lines are found, the log names the settings, and replay brings in the rest", async () => {
+it("with Loki's defaults, the newest lines are found, the log names the settings, and replay adds the rest", async () => {
   const loki = await startLoki();
   const { place, environment } = scene(loki);
   const old = await deliverMonth(place, 3);
@@ -60,7 +60,7 @@ function scene(loki: Loki): { readonly place: DeliveryPlace; readonly environmen
   return { place, environment };
 }
 
-/** Of each day three files: the first two thirds of it, the last two thirds, and all of it. */
+/** Three files per day: the first two thirds of it, the last two thirds, and all of it. */
 async function deliverMonth(place: DeliveryPlace, linesPerFile: number): Promise<string[]> {
   const delivered: string[] = [];
   for (const workspaceId of workspaces) {

@@ -1,5 +1,5 @@
 /**
- * The benchmark, in small: that it runs, and that the Collector in it does the agent's work.
+ * A small run of the benchmark: it works, and the Collector in it does the same work as the agent.
  */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -42,7 +42,7 @@ it('measures everything, and docs/performance.md has a place for every table', a
   expect(writeTables(readFileSync(join(root, 'docs/performance.md'), 'utf8'), tables)).toContain('| 3,000 objects |');
 });
 
-it('compares with a Collector that sends the same records, but for what it would have to compute', async () => {
+it('compares with a Collector that sends the same records, except for what it would have to compute', async () => {
   const source = temporaryDirectory();
   writeObject(objectPath(source, '1'), { first: 0, count: 10 });
   const [fromAgent, fromCollector] = [await startOtlpReceiver(), await startOtlpReceiver()];

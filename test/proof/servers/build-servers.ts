@@ -1,5 +1,5 @@
 /**
- * Before the first test against real servers: builds the package, and the servers that are missing, one line of progress each.
+ * Runs before the first test against real servers: builds the package and missing servers, with one line of progress each.
  */
 import { execFileSync } from 'node:child_process';
 import { buildServers, serverNames } from './recipes.ts';

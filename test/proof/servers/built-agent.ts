@@ -1,5 +1,5 @@
 /**
- * The package as it is built, for tests against real servers: `dist/cli.js` as a process.
+ * The built package, for tests against real servers: runs `dist/cli.js` as a process.
  */
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
@@ -17,7 +17,7 @@ export function startBuiltAgent(commandLine: readonly string[], environment: Env
   return startAgent(commandLine, environment, built);
 }
 
-/** One `ship`, which everything got through. */
+/** Runs `ship` once, and expects that everything was shipped. */
 export async function shipAll(environment: Environment): Promise<void> {
   const { code, stderr } = await runBuiltAgent(['ship'], environment);
   expect(code, stderr).toBe(0);

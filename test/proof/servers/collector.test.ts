@@ -1,5 +1,5 @@
 /**
- * The agent and a real Collector: what the Collector writes down is what the agent meant to send.
+ * The agent and a real Collector: the Collector writes exactly what the agent sent.
  */
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -99,7 +99,7 @@ describe('a real Collector', () => {
     }
   });
 
-  it('takes dead letters as they are in the files: the record is the one that was refused', async () => {
+  it('reads dead-letter files directly: each record is the one that was rejected', async () => {
     const receiver = await startOtlpReceiver();
     onTestFinished(() => receiver.close());
     receiver.answerWhen(() => true, answers.status(400, 'not today'));
@@ -123,20 +123,20 @@ describe('a real Collector', () => {
     expect(await arrived(sampleRecordCount)).toEqual(await recordsOnTheConsole());
   });
 
-  it('passes check, and check says what to do when it is down', async () => {
+  it('passes check, and check says what to do if it is down', async () => {
     const { collector } = await startWritingCollector();
     const environment = { ...sampleEnvironment(), OTEL_EXPORTER_OTLP_ENDPOINT: collector.url };
     const up = await runBuiltAgent(['check'], environment);
-    expect(up.stdout).toContain(`${collector.url}/v1/logs takes OTLP logs`);
+    expect(up.stdout).toContain(`${collector.url}/v1/logs accepts OTLP logs`);
     expect(up.code).toBe(0);
     await collector.kill();
     const down = await runBuiltAgent(['check'], environment);
-    expect(down.stdout).toContain('Check that the collector runs');
+    expect(down.stdout).toContain('Check that the collector is running');
     expect(down.code).toBe(1);
   });
 });
 
-/** A record as people think of it: attributes by name, and what OTLP/JSON leaves out or writes empty is left out. */
+/** A record for comparison: attributes by name, without what OTLP/JSON omits or writes empty. */
 interface PlainRecord {
   readonly resource: Readonly<Record<string, unknown>>;
   readonly scope: {
@@ -176,7 +176,7 @@ function readLines(path: string): string[] {
   return existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : [];
 }
 
-/** In an order that does not depend on which request was first. */
+/** In an order that does not depend on the order of requests. */
 function plainRecords(requests: readonly string[]): PlainRecord[] {
   return requests
     .flatMap((text) => recordsOf(JSON.parse(text) as OtlpLogsRequest))

@@ -8,13 +8,13 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { serverDirectory } from './recipes.ts';
 import { freePort, type ServerProcess, startServer } from './server-process.ts';
 
-/** To a GET. */
+/** Its response to a GET. */
 const methodNotAllowed = 405;
 
 export interface CollectorParts {
   /** `collector-elastic` is older, and has the Elasticsearch exporter. */
   readonly program?: 'collector' | 'collector-elastic';
-  /** By their names in the configuration, as are the others. */
+  /** By name in the configuration, like the others. */
   readonly exporters: Readonly<Record<string, unknown>>;
   readonly extensions?: Readonly<Record<string, unknown>>;
 }
@@ -49,7 +49,7 @@ export async function startCollector({
   const server = await startServer({
     command: join(serverDirectory(program), 'otelcol'),
     arguments: ['--config', configFile],
-    // Its receiver starts behind all exporters and their queues; its metrics are there before.
+    // Its receiver starts after all exporters and their queues; its metrics are available before.
     readyUrl: `http://127.0.0.1:${port}/v1/logs`,
     readyStatus: methodNotAllowed,
   });
@@ -59,7 +59,7 @@ export async function startCollector({
   });
 }
 
-/** What a durable queue takes: the extension and the setting of an exporter that names it. */
+/** What a durable queue requires: the extension, and the exporter setting that refers to it. */
 export function durableQueue(): { extensions: Readonly<Record<string, unknown>>; sendingQueue: object } {
   const directory = temporaryDirectory();
   return {

@@ -1,5 +1,5 @@
 /**
- * The agent, a Collector with the Elasticsearch exporter, and a real Elasticsearch: what people ask of audit logs is found
+ * The agent, a Collector with the Elasticsearch exporter, and a real Elasticsearch: typical queries on audit logs find their events
  * in the data stream.
  */
 import { expect, it } from 'vitest';
@@ -37,7 +37,7 @@ const questions: readonly (readonly [string, object, (record: SampleRecord) => b
   ],
 ];
 
-it('a real Elasticsearch finds the events of the sample delivery by what people ask', async () => {
+it('a real Elasticsearch finds the events of the sample delivery with typical queries', async () => {
   const elasticsearch = await startElasticsearch();
   await ship(sampleDelivery, (await startElasticCollector(elasticsearch)).url);
   expect(await elasticsearch.search({ match_all: {} })).toHaveLength(15);
@@ -48,7 +48,7 @@ it('a real Elasticsearch finds the events of the sample delivery by what people 
   }
 });
 
-it('a real Elasticsearch has every field of a record, under the id of the line', async () => {
+it('a real Elasticsearch has every field of a record, with the uid of the line as id', async () => {
   const elasticsearch = await startElasticsearch();
   const place = directoryPlace();
   const record = {
@@ -60,7 +60,7 @@ it('a real Elasticsearch has every field of a record, under the id of the line',
   await place.deliver(deliveryKey(), auditLines(1, 0, record));
   await ship(place.source, (await startElasticCollector(elasticsearch)).url);
   const [document] = await elasticsearch.search({ match_all: {} });
-  // The name of the index has the date of today in it.
+  // The name of the index contains today's date.
   expect(document).toMatchInlineSnapshot(
     { _index: expect.stringContaining(dataStream) },
     `

@@ -16,11 +16,11 @@ export interface ElasticDocument {
 export interface Elasticsearch extends ServerProcess {
   readonly url: string;
   request(method: 'GET' | 'POST' | 'PUT', path: string, body?: object): Promise<unknown>;
-  /** All documents of the data stream that a query finds, up to 10,000. */
+  /** All documents of the data stream that match a query, up to 10,000. */
   search(query: object): Promise<ElasticDocument[]>;
 }
 
-/** Where the layer `elastic` and the exporter's mode `otel` put records together. */
+/** The data stream that results from the layer `elastic` and the exporter's mode `otel`. */
 export const dataStream = 'logs-databricks.audit.otel-default';
 
 export async function startElasticsearch(): Promise<Elasticsearch> {
@@ -44,8 +44,8 @@ export async function startElasticsearch(): Promise<Elasticsearch> {
 }
 
 /**
- * It answers once Elasticsearch has answered: `batcher.enabled` set to anything makes the exporter synchronous. By default
- * it gives up after two retries, and drops a document whose shard is not there yet.
+ * It responds once Elasticsearch has responded: setting `batcher.enabled` to any value makes the exporter synchronous. By default, it
+ * gives up after two retries, and drops a document whose shard is not available yet.
  */
 export function startElasticCollector({ url }: Elasticsearch): Promise<Collector> {
   const elasticsearch = {
@@ -59,7 +59,7 @@ export function startElasticCollector({ url }: Elasticsearch): Promise<Collector
   return startCollector({ program: 'collector-elastic', exporters: { elasticsearch } });
 }
 
-/** Elasticsearch brings one for `logs-*.otel-*` itself; this node has none of the built-in templates. */
+/** Elasticsearch has a built-in one for `logs-*.otel-*`, but this node has no built-in templates. */
 const indexTemplate = {
   index_patterns: ['logs-*.otel-*'],
   data_stream: {},

@@ -1,5 +1,5 @@
 /**
- * The agent and a real Loki, directly and behind a Collector: what people ask of audit logs is found by LogQL.
+ * The agent and a real Loki, directly and behind a Collector: typical LogQL queries on audit logs find their events.
  */
 import { describe, expect, it } from 'vitest';
 import type { Environment } from '../../support/agent-process.ts';
@@ -52,7 +52,7 @@ describe.each([
     way: async (loki: Loki) => (await startCollector({ exporters: { otlp_http: { endpoint: loki.otlpUrl } } })).url,
   },
 ])('a real Loki, $name', ({ way }) => {
-  it('finds the events of the sample delivery by what people ask', async () => {
+  it('finds the events of the sample delivery with typical queries', async () => {
     const loki = await startLoki(recommendedLimits);
     await shipAll({ ...lokiEnvironment(await way(loki)), DATABRICKS_AUDIT_SOURCE: sampleDelivery });
     await expect.poll(() => loki.query('{service_name="databricks"}'), { timeout: 60_000 }).toHaveLength(13);
@@ -130,13 +130,13 @@ describe.each([
 });
 
 describe('a real Loki', () => {
-  it('passes check, which it answers with 422', async () => {
+  it('passes check, to which it responds with 422', async () => {
     const loki = await startLoki();
     const { code, stdout } = await runBuiltAgent(['check'], {
       ...lokiEnvironment(loki.otlpUrl),
       DATABRICKS_AUDIT_SOURCE: sampleDelivery,
     });
-    expect(stdout).toContain('it refuses an empty request (HTTP 422');
+    expect(stdout).toContain('it rejects an empty request (HTTP 422');
     expect(code).toBe(0);
   });
 });

@@ -1,5 +1,5 @@
 /**
- * A real Loki, with all of its parts in one process.
+ * A real Loki, with all of its components in one process.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,24 +19,24 @@ export interface Loki extends ServerProcess {
   readonly url: string;
   /** For OTEL_EXPORTER_OTLP_ENDPOINT and a Collector's `otlp_http`. */
   readonly otlpUrl: string;
-  /** All entries that a LogQL query returns, in the order of time. */
+  /** All entries that a LogQL query returns, in order of time. */
   query(logql: string, range?: TimeRange): Promise<LokiEntry[]>;
-  /** Starts it again with other settings, on the same data. */
+  /** Restarts it with other settings, on the same data. */
   restartWith(limits: Settings, ingester?: Settings): Promise<void>;
 }
 
-/** Loki looks into every day of it, so it is as short as the test allows. */
+/** Loki searches every day of it, so it is as short as the test allows. */
 export interface TimeRange {
   readonly from: Date;
   readonly to: Date;
 }
 
-/** Of what `auditLines` makes, and of the sample delivery but for one old object. */
+/** The time range of `auditLines`, and of the sample delivery except for one old object. */
 const januaryAndFebruary: TimeRange = { from: new Date('2026-01-01'), to: new Date('2026-03-01') };
 
 type Settings = Readonly<Record<string, unknown>>;
 
-/** What docs/backends.md recommends for a first start with days or years ahead. */
+/** What docs/backends.md recommends for a first start with days or years of backfill. */
 export const recommendedLimits = {
   reject_old_samples: false,
   shard_streams: { enabled: true, time_sharding_enabled: true, desired_rate: '100GB' },
@@ -45,8 +45,8 @@ export const recommendedLimits = {
 };
 
 /**
- * What it recommends after a first start without that: records stay in the stream that they would have been in, so what was
- * stored before is recognised.
+ * What it recommends after a first start without those settings: records stay in the same streams, so repeats of what was already
+ * stored are recognised.
  */
 export const recommendedAfterwards = {
   limits: { reject_old_samples: false, shard_streams: { enabled: false } },
@@ -54,7 +54,7 @@ export const recommendedAfterwards = {
 };
 
 /**
- * @param limits `limits_config`, on top of Loki's defaults.
+ * @param limits `limits_config`, in addition to Loki's defaults.
  * @param parts such as `ruler`, beside what every test needs.
  */
 export async function startLoki(limits: Settings = {}, parts: Settings = {}): Promise<Loki> {
@@ -111,7 +111,7 @@ function configuration(data: string, port: number, grpcPort: number, limits: Set
         },
       ],
     },
-    // With one process for everything, records that are older than 2h41m are not found until their chunk was flushed.
+    // With one process for everything, records older than 2h41m are not found until their chunk is flushed.
     ingester: {
       query_store_max_look_back_period: '87600h',
       lifecycler: { min_ready_duration: '0s', final_sleep: '0s' },
@@ -121,7 +121,7 @@ function configuration(data: string, port: number, grpcPort: number, limits: Set
     query_range: { cache_results: false },
     query_scheduler: { use_scheduler_ring: false },
     frontend: { encoding: 'protobuf' },
-    // Only so that one query of a test returns everything.
+    // So that one query of a test returns everything.
     limits_config: {
       max_entries_limit_per_query: 1_000_000,
       max_query_length: 0,

@@ -1,5 +1,5 @@
 /**
- * An S3 server that is not ours: moto, which knows AWS's permissions and takes large objects and many keys.
+ * An independent S3 server: moto, which implements AWS's permissions and supports large objects and many keys.
  */
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -11,12 +11,12 @@ import { freePort, type ServerProcess, startServer } from './server-process.ts';
 
 export interface RealS3Server extends ServerProcess {
   readonly url: string;
-  /** The variables with which the agent uses this server. */
+  /** The environment variables with which the agent uses this server. */
   readonly environment: Environment;
   readonly client: S3Client;
   createBucket(name: string): Promise<void>;
   put(bucket: string, key: string, body: string | Uint8Array): Promise<string>;
-  /** For a body that is not to be in memory as a whole. */
+  /** For a body that should not be in memory as a whole. */
   putStream(bucket: string, key: string, body: Readable, sizeBytes: number): Promise<void>;
   delete(bucket: string, key: string): Promise<void>;
 }
@@ -38,8 +38,8 @@ export async function startMoto(): Promise<RealS3Server> {
 }
 
 /**
- * From here on moto refuses what the policies do not allow.
- * @returns keys of a user who may do what the policy says.
+ * From here on, moto denies what the policies do not allow.
+ * @returns keys of a user with the permissions of the policy.
  */
 export async function enforcePolicy({ url }: RealS3Server, statements: readonly object[]): Promise<Environment> {
   const UserName = 'databricks-audit-otel';
@@ -84,7 +84,7 @@ function withClient(server: ServerProcess, url: string): RealS3Server {
   });
 }
 
-/** The service of a request is in its signature, which moto does not check before permissions are enforced. */
+/** moto takes the service of a request from its signature, but does not verify that until permissions are enforced. */
 function callIam(url: string, parameters: Readonly<Record<string, string>>): Promise<string> {
   const authorization =
     'AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=0';

@@ -1,11 +1,10 @@
 /**
- * Every line once in the backend: objects are overwritten while the agent, the Collector with its durable queue and the
- * backend are killed and started again, over and over. What the backend then has is what lies in the bucket.
+ * Every line once in the backend: objects are overwritten while the agent, the Collector with its durable queue, and the backend are
+ * repeatedly killed and restarted. At the end, the backend has exactly what is in the bucket.
  *
- * Loki promises less: it was seen to lose a whole request that it had answered with 204, when it was killed 1.2 s later. A capture of
- * the packets has the request and the answer, and no query finds its lines after the restart. No sender can know of that, so the
- * agent and the Collector are held to what Loki acknowledged: every line, and no line twice. `reconcile --against loki` names
- * what Loki lost.
+ * Loki guarantees less: it lost a whole request that it had acknowledged with 204 when it was killed 1.2 s later. A packet capture has
+ * the request and the response, and no query finds its lines after the restart. No sender can know that, so the agent and the
+ * Collector are held to what Loki acknowledged: every line, and no line twice. `reconcile --against loki` names what Loki lost.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
@@ -37,7 +36,7 @@ it.each([
     const random = seededRandom();
     const backend = await start();
     const { extensions, sendingQueue } = durableQueue();
-    // Without a limit of time: after five minutes the Collector would drop what it has taken.
+    // Without a time limit: by default, the Collector would drop what it accepted after five minutes.
     const retry = { initial_interval: '200ms', max_interval: '1s', max_elapsed_time: 0 };
     const otlp_http = { endpoint: backend.otlpUrl, sending_queue: sendingQueue, retry_on_failure: retry };
     const collector = await startCollector({ extensions, exporters: { otlp_http } });
@@ -89,7 +88,7 @@ it.each([
         await delay(1_500 * random());
         await restart();
       }
-      // The Collector dies with what it has accepted and could not pass on, and the agent knows that it was accepted.
+      // The Collector dies with records that it accepted and could not pass on, and that the agent knows as accepted.
       await Promise.all(backend.servers.map((server) => server.kill()));
       await deliver(round + 1);
       await agent.until('the Collector holds records', async () => (await queueSize()) > 0, 60_000);
@@ -105,7 +104,7 @@ it.each([
     const wanted = [...contents.values()].flat().toSorted();
     await backend.expectEachOnce(wanted);
   },
-  600_000,
+  1_800_000,
 );
 
 async function lokiBackend(): Promise<Backend> {
@@ -125,7 +124,7 @@ async function lokiBackend(): Promise<Backend> {
     mapping: 'databricks-audit,loki',
     async expectEachOnce(wanted) {
       expect([...proxy.acknowledged].toSorted()).toEqual(wanted);
-      // What it acknowledged and was not killed after, it has.
+      // It has everything that it acknowledged, unless it was killed after that.
       await expect.poll(async () => proxy.acknowledgedSinceKill.difference(new Set(await lines())).size).toBe(0);
       const found = await lines();
       const isFound = new Set(found);
@@ -153,7 +152,7 @@ async function elasticBackend(): Promise<Backend> {
   };
 }
 
-/** Nothing is ever taken away, so what lies in the bucket at the end is all that was there. */
+/** Nothing is ever removed, so the bucket at the end contains everything that was ever there. */
 function overwritten(lines: readonly string[], added: readonly string[], way: number): readonly string[] {
   switch (way % 3) {
     case 0:
@@ -165,7 +164,7 @@ function overwritten(lines: readonly string[], added: readonly string[], way: nu
   }
 }
 
-/** Numbers from 0 to 1 that a printed seed gives again (mulberry32). */
+/** Numbers from 0 to 1 that a printed seed reproduces (mulberry32). */
 function seededRandom(): () => number {
   let state = Number(process.env.SEED ?? Date.now() % 2 ** 32);
   console.log(`SEED=${state}`);

@@ -1,6 +1,6 @@
 /**
- * Builds the real servers that the end-to-end tests run against: `recipes/<name>/build.sh` into a cache folder that is
- * named after the hash of the recipe, so a changed version or script is built anew and everything else is there already.
+ * Builds the real servers that the end-to-end tests run against: `recipes/<name>/build.sh` builds into a cache folder named after the
+ * hash of the recipe, so only a changed version or script is built again.
  *
  *     node test/proof/servers/recipes.ts                 builds what is missing and prints a folder for each server
  *     node test/proof/servers/recipes.ts collector loki  only these
@@ -40,12 +40,12 @@ export type ServerName = (typeof serverNames)[number];
 const recipes = fileURLToPath(new URL('./recipes/', import.meta.url));
 const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'databricks-audit-otel', 'servers');
 
-/** Where the programs of a server are, once it was built. */
+/** Where the programs of a server are once it has been built. */
 export function serverDirectory(name: ServerName): string {
   return join(cache, `${name}-${recipeHash(name)}`);
 }
 
-/** One after the other, as each build uses all cores by itself. What another process is building is waited for. */
+/** Builds one at a time, because each build uses all cores. Waits for what another process is building. */
 export async function buildServers(names: readonly ServerName[]): Promise<void> {
   for (const name of names) {
     if (existsSync(serverDirectory(name))) continue;
@@ -68,7 +68,7 @@ async function lock(path: string): Promise<() => void> {
   }
 }
 
-/** What was built in part is never taken for whole: the folder gets its name at the end. */
+/** The folder gets its final name at the end, so an incomplete build is never used. */
 async function build(name: ServerName): Promise<void> {
   const directory = serverDirectory(name);
   const [workshop, output, log] = ['workshop', 'output', 'log'].map((part) => `${directory}.${process.pid}.${part}`);

@@ -1,5 +1,5 @@
 /**
- * `reconcile --against` a real Loki and a real Elasticsearch: what the backend holds is compared with what was accepted.
+ * `reconcile --against` a real Loki and a real Elasticsearch: compares the backend with what was accepted.
  */
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
@@ -37,7 +37,7 @@ describe.each([
   { name: 'Loki', start: loki },
   { name: 'Elasticsearch', start: elasticsearch },
 ])('reconcile against a real $name', ({ start }) => {
-  it('finds every accepted line, and names the first that the backend does not hold', async () => {
+  it('finds every accepted line, and names the first that the backend does not have', async () => {
     const backend = await start();
     const place = directoryPlace();
     const environment = {
@@ -51,7 +51,7 @@ describe.each([
     await shipAll(environment);
     await expect.poll(async () => (await reconcile()).code, { timeout: 60_000 }).toBe(0);
 
-    // Ten more lines are accepted by somebody who is not the backend.
+    // Ten more lines are accepted by another receiver.
     const elsewhere = await startOtlpReceiver();
     await place.deliver(deliveryKey(), lines);
     await shipAll({ ...environment, OTEL_EXPORTER_OTLP_ENDPOINT: elsewhere.url });

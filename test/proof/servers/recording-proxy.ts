@@ -1,5 +1,5 @@
 /**
- * Stands between a Collector and a backend, and keeps the lines of each request that the backend answered with success.
+ * A proxy between a Collector and a backend that records the lines of each request that the backend acknowledged.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -13,13 +13,13 @@ export interface RecordingProxy {
   /** For a Collector's `otlp_http`. */
   readonly url: string;
   readonly acknowledged: ReadonlySet<string>;
-  /** By requests that began when the backend had been killed for the last time. */
+  /** From requests that started after the last kill of the backend. */
   readonly acknowledgedSinceKill: ReadonlySet<string>;
-  /** To be told once the backend is dead. */
+  /** Call it when the backend is dead. */
   killed(): void;
 }
 
-/** @param backendUrl what the Collector would send to otherwise. */
+/** @param backendUrl where the Collector would send without the proxy. */
 export async function startRecordingProxy(backendUrl: string): Promise<RecordingProxy> {
   const acknowledged = new Set<string>();
   let sinceKill = new Set<string>();
@@ -48,7 +48,7 @@ export async function startRecordingProxy(backendUrl: string): Promise<Recording
   }
 
   const server = createServer((request, response) => {
-    // While the backend is dead, a connection that breaks off is what the Collector would see without the proxy.
+    // While the backend is dead, close the connection, as the Collector would see it without the proxy.
     pass(request, response).catch(() => response.destroy());
   });
   server.listen(0, '127.0.0.1');

@@ -1,5 +1,5 @@
 /**
- * The sample delivery as a person reads it, without the mapping: what backends are asked for is compared with it.
+ * The sample delivery, read without the mapping: the expected results of queries to backends.
  */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * A real server as a process of its own on 127.0.0.1. It can be killed and started again on the same ports and data, and it
- * never outlives the test that started it.
+ * A real server as a process on 127.0.0.1. It can be killed and restarted with the same ports and data, and never outlives the test
+ * that started it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,23 +11,23 @@ export interface ServerProgram {
   readonly command: string;
   readonly arguments: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
-  /** Answers with success, or with the status below, once the server takes requests. */
+  /** Responds with success, or with the status below, once the server accepts requests. */
   readonly readyUrl: string;
   readonly readyStatus?: number;
 }
 
 export interface ServerProcess {
-  /** What it wrote in all of its lives. */
+  /** Its output across restarts. */
   readonly output: string;
-  /** SIGKILL: nothing of it runs any more once this resolves. */
+  /** Sends SIGKILL. Once this resolves, none of its processes is running. */
   kill(): Promise<void>;
-  /** SIGTERM, and its end. */
+  /** Sends SIGTERM and waits for the exit. */
   stop(): Promise<void>;
-  /** After `kill` or `stop`: on the same ports, with the same data. Resolves when it is ready. */
+  /** Restarts it after `kill` or `stop`, with the same ports and data. Resolves when it is ready. */
   start(): Promise<void>;
 }
 
-/** For a machine that is busy building something else; all of them take seconds. */
+/** Generous, for a machine that is busy building something else; all servers start within seconds. */
 const readyTimeoutMs = 120_000;
 
 export async function startServer({
@@ -80,7 +80,7 @@ export async function startServer({
   };
 }
 
-/** A port that nobody listens on, so that a server can come back on it after its death. */
+/** A free port, so that a server can be restarted on it. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

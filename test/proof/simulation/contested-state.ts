@@ -1,6 +1,6 @@
 /**
- * A state that other replicas contend for: claims are refused and taken over at random, until everything is well again. It is
- * in memory, and what was flushed outlives each process.
+ * A state that other replicas contend for: claims are refused and taken over at random, until the faults end. It is in memory, and
+ * what was flushed outlives each process.
  */
 import type { OpenState } from '../../../src/delivery/index.ts';
 import type { ObjectId } from '../../../src/model/object.ts';
@@ -11,7 +11,7 @@ import type { Life, World } from './world.ts';
 export interface ContestedStateListener {
   /** Changes of an object became durable. */
   committed(key: string): void;
-  /** The claim of an object was taken over: what is not settled may be sent again, by the same process too. */
+  /** The claim of an object was taken over: what is not settled may be sent again, even by the same process. */
   claimLost(key: string): void;
 }
 
@@ -26,7 +26,7 @@ export class ContestedState {
   readonly #refused = new Set<ObjectId | 'lead'>();
   #current: ReturnType<typeof openMemoryState> | undefined;
 
-  /** @param untilMs when the others let go of everything. */
+  /** @param untilMs when the other replicas release everything. */
   constructor(world: World, untilMs: number, listener: ContestedStateListener) {
     this.#world = world;
     this.#untilMs = untilMs;
@@ -51,7 +51,7 @@ export class ContestedState {
     };
   }
 
-  /** The process is gone: what it still does has no effect. */
+  /** The process is dead: what it still does has no effect. */
   die(): void {
     this.#current?.die();
   }

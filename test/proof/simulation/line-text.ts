@@ -1,8 +1,8 @@
 /**
- * The text of the lines that plans name.
+ * The text of the lines that plans refer to by name.
  */
 
-/** What the collector finds too large. */
+/** Text that is too large for the collector. */
 export const recordBytesMax = 2_000;
 
 export function textOf(name: string): string {

@@ -1,5 +1,5 @@
 /**
- * The processes of a history, one behind the other: started, stopped, killed, without power, started again.
+ * The processes of a history, one at a time: started, stopped, killed, hit by a power loss, started again.
  */
 import type { Agent } from '../../../src/agent/agent.ts';
 import { isAgentError, messageOf } from '../../../src/model/agent-error.ts';
@@ -9,7 +9,7 @@ import { type Life, newLife, type World } from './world.ts';
 
 type Killing = Exclude<Death, { how: 'stop' }>;
 
-/** How the files are found by the next process, and what becomes of requests on the wire. */
+/** What the next process finds on disk, and what happens to requests on the wire. */
 interface Legacy {
   readonly how: 'kill' | 'powerLoss' | 'powerLossInCommit';
   readonly requestsArrive: boolean;
@@ -17,10 +17,10 @@ interface Legacy {
 }
 
 const cleanLegacy: Legacy = { how: 'kill', requestsArrive: false, state: 'kept' };
-/** Whoever runs the agent starts it again after so long when it ends by itself. */
+/** A supervisor restarts the agent after this time if it exits. */
 const restartMs = 60_000;
 const minuteMs = 60_000;
-/** A commit that found the disk full is tried again after so long at most (docs/disk-and-state.md). */
+/** A commit that found the disk full is retried after at most this time (docs/disk-and-state.md). */
 const stateRetryMs = 15_000;
 
 export class Lives {
@@ -30,15 +30,15 @@ export class Lives {
   #agent: Agent | undefined;
   #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
-  /** Armed, and waiting for their moment. */
+  /** Deaths that wait for their moment. */
   #deaths: { readonly death: Killing; skip: number }[] = [];
   #noMoreDeaths = false;
   deathCount = 0;
-  /** Batches whose claim was taken over while they were in flight. */
+  /** Batches that were in flight when their claim was taken over. */
   abandonedCount = 0;
-  /** Since when the current process has been there. */
+  /** When the current process started. */
   upSinceMs = startMs;
-  /** When the process behind the one that died last starts, or has started. */
+  /** When the process after the last death starts, or has started. */
   startsAgainMs = startMs;
 
   constructor(models: Models, onSentAgain: (key: string) => void) {
@@ -67,7 +67,7 @@ export class Lives {
   async #run(life: Life, stop: AbortSignal): Promise<void> {
     try {
       const agent = await this.#createAgent(life, 'longRunning');
-      if (!life.alive) return await agent.close(); // It died while it started.
+      if (!life.alive) return await agent.close(); // It died during startup.
       this.#agent = agent;
       await agent.run(stop);
     } catch (error) {
@@ -75,7 +75,7 @@ export class Lives {
     }
   }
 
-  /** The death comes at the next moment that it names. */
+  /** The process dies at the next moment of the given kind. */
   arm(death: Death): void {
     if (this.#noMoreDeaths) return;
     if (death.how === 'stop') void this.#stopGracefully(death.downMs);
@@ -87,7 +87,7 @@ export class Lives {
     this.#deaths = [];
   }
 
-  /** A call has ended: whether the process dies of it. */
+  /** A call is complete. @returns whether the process dies at this moment. */
   deathAt(kind: CallKind): ReturnType<World['onCallEnd']> {
     const life = this.#life;
     const death = life.alive ? this.#takeDeath((at) => at === 'any' || at === kind) : undefined;
@@ -95,7 +95,7 @@ export class Lives {
     return { microtasks: death.microtasks, kill: () => life.alive && this.#kill(death, death.how) };
   }
 
-  /** The state wrote a transaction. With a power loss it is in the middle of that. */
+  /** The state wrote a transaction. A power loss hits it in the middle of that. */
   committed(): void {
     const { oracle } = this.#models;
     const death = this.#takeDeath((at) => at === 'commit');
@@ -103,7 +103,7 @@ export class Lives {
     if (death !== undefined) this.#kill(death, death.how === 'powerLoss' ? 'powerLossInCommit' : 'kill');
   }
 
-  /** Ends the last process in peace, and starts one that ships once. */
+  /** Stops the last process gracefully, and starts one that ships once. */
   async endWithOneShot(runFor: (durationMs: number) => Promise<void>): Promise<{ readonly isComplete: boolean }> {
     this.#stop.abort(new Error('stopped'));
     await runFor(minuteMs);
@@ -130,7 +130,7 @@ export class Lives {
     });
   }
 
-  /** Counts the moment, and takes the first death that has come. */
+  /** Counts the moment, and returns the first death that is due. */
   #takeDeath(isMoment: (at: Killing['at']) => boolean): Killing | undefined {
     const due = this.#deaths.filter(({ death }) => isMoment(death.at)).find((armed) => armed.skip-- === 0);
     if (due !== undefined) this.#deaths = this.#deaths.filter((armed) => armed !== due);
@@ -145,7 +145,7 @@ export class Lives {
     this.#bury(life, death.downMs, { ...death, how });
     if (how !== 'kill') letters.losePower();
     this.#stop.abort(new Error('dead'));
-    // What is left of the dead process has no effect any more; its files are closed when it has come to rest.
+    // What is left of the dead process no longer has an effect; its files are closed when it is idle.
     setImmediate(async () => {
       await agent?.close().catch(() => {});
       state.remove(life.number);
@@ -160,10 +160,10 @@ export class Lives {
     this.#stop.abort(new Error('stopped'));
     await this.#running;
     await agent.close();
-    if (life.alive) this.#bury(life, downMs, cleanLegacy); // It may have been killed while it stopped.
+    if (life.alive) this.#bury(life, downMs, cleanLegacy); // It may have been killed while it was stopping.
   }
 
-  /** The process could not begin, or ended by itself. */
+  /** The process could not start, or exited. */
   #ended(error: unknown): void {
     const [life, agent] = [this.#life, this.#agent];
     this.#models.world.note(`process ${life.number} ends: ${messageOf(error)}`);

@@ -1,5 +1,5 @@
 /**
- * Makes a failing plan smaller: leaves out steps, and lines of deliveries, for as long as it still fails (delta debugging).
+ * Minimises a failing plan: removes steps, and lines of deliveries, as long as it still fails (delta debugging).
  */
 import type { Plan, Step } from './plan.ts';
 
@@ -14,7 +14,7 @@ export async function minimise(plan: Plan, fails: (plan: Plan) => Promise<boolea
   return { ...plan, steps };
 }
 
-/** Leaves out halves, then quarters, and so on down to single items. */
+/** Removes halves, then quarters, and so on down to single items. */
 async function fewest<Item>(
   items: readonly Item[],
   fails: (items: readonly Item[]) => Promise<boolean>,

@@ -1,5 +1,5 @@
 /**
- * The bucket, or the directory: what was written when, version by version, and what a listing shows.
+ * The bucket, or the directory: what was written when, version by version, and what a listing returns.
  */
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
@@ -9,14 +9,14 @@ import type { Delivery, Settings } from './plan.ts';
 export interface Version {
   readonly key: string;
   readonly etag: string;
-  /** The same for as long as a file is written in place. */
+  /** Stays the same while a file is written in place. */
   readonly inode: number;
   readonly body: Buffer;
   /** The texts of its lines. */
   readonly lines: readonly string[];
-  /** The last of them, when no newline ends it. */
+  /** The last line, if it has no newline. */
   readonly torn: string | undefined;
-  /** Of objects whole seconds, as in S3. */
+  /** Whole seconds for objects, as in S3. */
   readonly modifiedAtMs: number;
   readonly fromMs: number;
   /** When it was overwritten or deleted. */
@@ -47,7 +47,7 @@ export class ModelBucket {
     return [...this.#versions.keys()];
   }
 
-  /** Every version there was, oldest first. */
+  /** Every version that ever existed, oldest first. */
   versions(key: string): readonly Version[] {
     return this.#versions.get(key) ?? [];
   }
@@ -56,7 +56,7 @@ export class ModelBucket {
     return this.versions(key).findLast(({ fromMs, untilMs }) => fromMs <= atMs && (atMs < untilMs || untilMs === atMs));
   }
 
-  /** True when the object does not hold any more what it once held. */
+  /** True if the object no longer contains what it once contained. */
   lostLines(key: string): boolean {
     const versions = this.versions(key);
     const now = versions.at(-1);
@@ -68,7 +68,7 @@ export class ModelBucket {
   /** Writes or deletes what the step says. */
   deliver(step: Delivery, nowMs: number): void {
     const { key, change } = step;
-    // One writes in place, and when it is told to write on, it has written before. Whatever is renamed over the file ends that.
+    // The first writes in place; one that continues has written before. A file that is renamed over it ends that.
     if (change === 'extend' || change === 'same') this.writeRest(key, nowMs);
     else this.#unwritten.delete(key);
     const overwritten = this.#present(key);
@@ -88,7 +88,7 @@ export class ModelBucket {
     this.#write(key, text.subarray(0, writtenBytes), inPlace?.inode, nowMs);
   }
 
-  /** What is left of a delivery in place. */
+  /** The rest of a delivery that is written in place. */
   writeRest(key: string, nowMs: number): void {
     const text = this.#unwritten.get(key);
     if (text === undefined) return;

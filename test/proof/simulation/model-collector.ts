@@ -1,5 +1,5 @@
 /**
- * The collector: accepts, refuses, loses answers, is away. It never acknowledges a record that it did not store.
+ * The collector: accepts, rejects, loses responses, is down. It never acknowledges a record that it did not store.
  */
 import type { HttpTransport, OtlpResponse } from '../../../src/export/index.ts';
 import { encodeResponse, type ReceivedRecord, receivedRecords } from '../../support/otlp-receiver.ts';
@@ -8,7 +8,7 @@ import { isPoison, recordBytesMax } from './line-text.ts';
 import type { CollectorFault, Settings } from './plan.ts';
 import type { Life, World } from './world.ts';
 
-/** The agent's, by OTEL_EXPORTER_OTLP_TIMEOUT. */
+/** The agent's OTEL_EXPORTER_OTLP_TIMEOUT. */
 export const requestTimeoutMs = 10_000;
 const statusCodes = [429, 503, 500] as const;
 
@@ -18,11 +18,11 @@ export interface SentRequest {
   readonly records: readonly ReceivedRecord[];
 }
 
-/** Told about what passes; the oracle listens. */
+/** Receives what the collector accepts and acknowledges; the oracle implements it. */
 export interface CollectorListener {
   sent(request: SentRequest): void;
   stored(records: readonly ReceivedRecord[]): void;
-  /** The sender has got an answer that says 200. */
+  /** The sender received a 200. */
   acknowledged(request: SentRequest, acceptedCount: number): void;
 }
 
@@ -54,7 +54,7 @@ export class ModelCollector {
     };
   }
 
-  /** The sender died: what it had sent arrives all the same, or does not. */
+  /** The sender died: what it had sent may or may not arrive. */
   senderDied(requestsArrive: boolean): void {
     for (const request of this.#onTheWire) {
       if (requestsArrive) this.#listener.stored(this.#verdict(request.records).stores);
@@ -175,7 +175,7 @@ function isTooLarge({ body = '' }: ReceivedRecord): boolean {
   return body.length > recordBytesMax;
 }
 
-/** What a process that is dead waits for. */
+/** What a dead process waits for. */
 function forever(): Promise<never> {
   return new Promise(() => {});
 }

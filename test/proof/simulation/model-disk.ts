@@ -1,5 +1,5 @@
 /**
- * The disk that dead letters are written to: it fills up, tears writes, and forgets at a power loss what was not synchronised.
+ * The disk for dead letters: it fills up, tears writes, and at a power loss forgets what was not synced.
  */
 import type { DeadLetterFile, DeadLetterFiles } from '../../../src/export/index.ts';
 import type { Faults } from './faults.ts';
@@ -7,7 +7,7 @@ import type { Life, World } from './world.ts';
 
 interface StoredFile {
   bytes: Buffer;
-  /** So many of them survive a power loss. */
+  /** How many of them survive a power loss. */
   syncedBytes: number;
   nameIsSynced: boolean;
 }
@@ -16,7 +16,7 @@ export class ModelDisk {
   readonly #world: World;
   readonly #faults: Faults;
   readonly #files = new Map<string, StoredFile>();
-  /** Told what is safe from now on. */
+  /** Receives what is safe from now on. */
   readonly #onSynced: (text: string) => void;
 
   constructor(world: World, faults: Faults, onSynced: (text: string) => void) {

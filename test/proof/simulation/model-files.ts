@@ -1,6 +1,6 @@
 /**
- * A directory as the agent reads it, on the model bucket: calls take time, files grow while they are read, and what is renamed
- * over a file leaves those who have it open with the old one.
+ * A directory as the agent reads it, on the model bucket: calls take time, files grow while they are read, and a process that has a
+ * file open keeps the old one when another is renamed over it.
  */
 import { posix } from 'node:path';
 import type { DeliveryFile, DeliveryFiles, FileStats } from '../../../src/sources/index.ts';
@@ -9,7 +9,7 @@ import type { ModelBucket, Version } from './model-bucket.ts';
 import type { Settings } from './plan.ts';
 import type { Life, World } from './world.ts';
 
-/** Holds every key of the bucket. */
+/** Contains every key of the bucket. */
 export const rootPath = '/audit';
 
 export class ModelFiles {
@@ -51,7 +51,7 @@ export class ModelFiles {
 
   #open({ key, inode }: Version, life: Life): DeliveryFile {
     const world = this.#world;
-    // As it is now: whoever writes in place writes into the open file.
+    // The current content: a writer in place writes into the open file.
     const now = () => this.#bucket.versions(key).findLast((version) => version.inode === inode);
     life.openBodies++;
     this.openCount++;
@@ -88,7 +88,7 @@ export class ModelFiles {
     });
   }
 
-  /** Of everything that there ever was: a folder stays when its last file is deleted. */
+  /** Includes deleted files: a folder remains when its last file is deleted. */
   #pathsIn(folder: string): string[] {
     return this.#bucket.keys.map((key) => `/${key}`).filter((path) => path.startsWith(`${folder}/`));
   }

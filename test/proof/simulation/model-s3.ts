@@ -1,5 +1,5 @@
 /**
- * S3 as the agent calls it, on the model bucket: answers take time, listings may be out of date, bodies break off.
+ * S3 as the agent calls it, on the model bucket: responses take time, listings may be stale, bodies may be truncated.
  */
 
 import type { S3Api, S3ListRequest, S3Page, S3ReadRequest } from '../../../src/sources/s3/client.ts';
@@ -9,12 +9,12 @@ import type { ModelBucket, Version } from './model-bucket.ts';
 import type { Settings } from './plan.ts';
 import type { Life, World } from './world.ts';
 
-/** S3 ends a connection that nobody reads; so does the agent's own client. */
+/** S3 closes a connection that is not being read; so does the agent's own client. */
 const idleMs = 120_000;
-/** How old a listing that is out of date may be. */
+/** How old a stale listing may be. */
 const staleMs = 10 * 60_000;
 
-/** What the server says to a call, whatever language it is spoken in. */
+/** The server's response to a call, independent of its encoding. */
 export class ModelS3 {
   readonly #world: World;
   readonly #bucket: ModelBucket;
@@ -29,7 +29,7 @@ export class ModelS3 {
     this.settings = settings;
   }
 
-  /** An error name and status instead of an answer. */
+  /** An error name and status instead of a response. */
   fault(): { readonly name: string; readonly status: number } | undefined {
     if (this.#faults.bucket('throttled')) return { name: 'SlowDown', status: 503 };
     if (this.#faults.bucket('denied')) return { name: 'AccessDenied', status: 403 };
@@ -50,7 +50,7 @@ export class ModelS3 {
       (folder) => folder > startAfter,
     );
     const shown = folders.slice(0, this.settings.pageKeys);
-    // Behind everything in the folder.
+    // After everything in the folder.
     const next = shown.length < folders.length ? `${shown.at(-1)}\uffff` : undefined;
     return { objects: [], folders: shown, next };
   }
@@ -61,7 +61,7 @@ export class ModelS3 {
     return version.etag === etag ? version : { name: 'PreconditionFailed', status: 412 };
   }
 
-  /** The body in pieces. Throws when the connection breaks. */
+  /** The body in chunks. Throws when the connection breaks. */
   async *body(version: Version, life: Life, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
     const world = this.#world;
     life.openBodies++;
@@ -82,7 +82,7 @@ export class ModelS3 {
     }
   }
 
-  /** The two calls, without the AWS SDK between. */
+  /** The two calls, without the AWS SDK. */
   api(life: Life): S3Api {
     return {
       list: (request, signal) => this.#list(request, life, signal),

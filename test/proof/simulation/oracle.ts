@@ -1,5 +1,5 @@
 /**
- * Judges a history by what left the agent and what lies in the bucket. It knows nothing of positions, digests and hashes.
+ * Judges a history by what the agent sent and what is in the bucket. It does not know positions, digests or hashes.
  */
 import type { ReceivedRecord } from '../../support/otlp-receiver.ts';
 import type { ModelBucket, Version } from './model-bucket.ts';
@@ -10,16 +10,16 @@ interface Occurrence {
   readonly key: string;
   readonly uid: string;
   readonly body: string;
-  /** Hash of the record's bytes and its resource: one, whatever happens. */
+  /** Hash of the record's bytes and its resource, which must never change. */
   form: string;
   stored: boolean;
   deadLettered: boolean;
-  /** Of the process that sent it last: which one, and its first request with this line. */
+  /** The process that sent it last, and its first request with this line. */
   life: number;
   firstRequest: number;
-  /** The agent knows that it has come to its end: acknowledged, or durable as a dead letter. */
+  /** True if the agent knows that it is done: acknowledged, or a durable dead letter. */
   ended: { readonly life: number; readonly atMs: number; readonly commitCount: number } | undefined;
-  /** It was in flight when a process died. */
+  /** True if it was in flight when a process died. */
   mayRepeat: boolean;
 }
 
@@ -30,10 +30,10 @@ export interface OracleLimits {
   readonly bucket: 'sdk' | 'calls' | 'files';
 }
 
-/** In place of the process that sent a line last: somebody took the object over while it was in flight. */
+/** Replaces the process that sent a line last if the object was taken over while the line was in flight. */
 const takenOver = -2;
 
-/** A settlement goes along with the next announcement, or by itself after 10 ms; commits take no time here. */
+/** A settlement is committed with the next announcement, or after 10 ms; commits take no time here. */
 const settlementDelayMs = 50;
 
 export class Oracle implements CollectorListener {
@@ -44,14 +44,14 @@ export class Oracle implements CollectorListener {
   readonly #uidsByLine = new Map<string, Set<string>>();
   #stateWasLost = false;
   readonly #nowMs: () => number;
-  /** Of an object that was rewritten, lines may come again after the look-back, as documented. */
+  /** After the lookback window, lines of a rewritten object may be sent again, as documented. */
   readonly #isForgotten: (key: string) => boolean;
-  /** Of a state that commits everything together. */
+  /** For a state that commits everything together. */
   commitCount = 0;
-  /** Of a state that commits each object by itself. */
+  /** For a state that commits each object separately. */
   readonly #commitCounts = new Map<string, number>();
   repeatCount = 0;
-  /** By the answers that the current process got. */
+  /** According to the responses that the current process received. */
   acknowledgedCount = 0;
 
   constructor(bucket: ModelBucket, limits: OracleLimits, nowMs: () => number, isForgotten: (key: string) => boolean) {
@@ -98,12 +98,12 @@ export class Oracle implements CollectorListener {
 
   acknowledged({ life, records }: SentRequest, acceptedCount: number): void {
     this.acknowledgedCount += acceptedCount;
-    // Of a partial success nobody knows which records it is: they end as dead letters.
+    // A partial success does not say which records were rejected: all become dead letters.
     if (acceptedCount < records.length) return;
     for (const record of records) this.#end(this.#occurrence(record), life.number);
   }
 
-  /** Lines of a dead-letter file that are safe from now on. */
+  /** These lines of a dead-letter file are durable from now on. */
   deadLettered(text: string, life: number): void {
     for (const record of this.#lettersIn(text)) {
       const occurrence = this.#occurrences.get(`${record.key} ${record.uid}`);
@@ -113,8 +113,8 @@ export class Oracle implements CollectorListener {
   }
 
   /**
-   * A process died: what it had in flight may be sent again. That is what has no end, what ended since the last commit, and
-   * what ended behind a batch without an end, because an object is settled in its order.
+   * A process died: what it had in flight may be sent again. That is what was incomplete, what completed since the last commit,
+   * and what completed after an incomplete batch, because objects are settled in order.
    */
   died(
     life: number,
@@ -151,7 +151,7 @@ export class Oracle implements CollectorListener {
     this.#commitCounts.set(key, (this.#commitCounts.get(key) ?? 0) + 1);
   }
 
-  /** What of the object is not settled may be sent again, as after a death. */
+  /** Unsettled lines of the object may be sent again, as after a death. */
   claimLost(key: string): void {
     const sent = [...this.#occurrences.values()].filter((occurrence) => occurrence.key === key && occurrence.life >= 0);
     const isOpen = ({ ended }: Occurrence) =>
@@ -163,7 +163,7 @@ export class Oracle implements CollectorListener {
     }
   }
 
-  /** A commit that began before a line ended may end after that, without the line, where each object commits by itself. */
+  /** If each object commits separately, a commit that started before a line completed may end after that, without the line. */
   get #commitsAtOnce(): number {
     return this.#commitCounts.size > 0 ? 1 : 0;
   }
@@ -172,7 +172,7 @@ export class Oracle implements CollectorListener {
     return this.commitCount + (this.#commitCounts.get(key) ?? 0);
   }
 
-  /** Every line of the version is stored or a dead letter, as often as it stands in it, and nothing came twice. */
+  /** Every line of the version is stored or a dead letter, as often as it occurs, and nothing arrived twice. */
   expectDelivered({ key, lines }: Version, when: string): void {
     for (const [line, copies] of Map.groupBy(
       lines.filter((text) => text !== ''),
@@ -190,7 +190,7 @@ export class Oracle implements CollectorListener {
     }
   }
 
-  /** Nothing was made up: uids, observed times. */
+  /** No uid or observed time was invented. */
   expectNothingInvented(): void {
     for (const [name, uids] of this.#uidsByLine) {
       const [key = '', ...words] = name.split(' ');
@@ -213,7 +213,7 @@ export class Oracle implements CollectorListener {
     }
   }
 
-  /** Lines that were in flight when a process died: when they are missing in the object since, the state does not know their end. */
+  /** Lines that were in flight when a process died. If the object no longer contains them, the state does not know their outcome. */
   get mayRepeatCount(): number {
     return [...this.#occurrences.values()].filter(({ mayRepeat }) => mayRepeat).length;
   }
@@ -263,7 +263,7 @@ export class Oracle implements CollectorListener {
     return occurrence;
   }
 
-  /** The line stands in a version of the object, and that version's time is its observed time. */
+  /** A version of the object contains the line, and that version's time is its observed time. */
   #expectKnownLine(key: string, body: string, observedTimeUnixNano: string): void {
     const observedAtMs = Number(BigInt(observedTimeUnixNano) / 1_000_000n);
     const version = this.#bucket
@@ -273,14 +273,14 @@ export class Oracle implements CollectorListener {
     else if (this.#isHalfWritten(version, body)) this.#problem(`${brief(body)} of ${key} was sent half written`);
   }
 
-  /** The last line of a file, before two listings can have found that nobody goes on writing it. */
+  /** The last line of a file, before two listings can have found the file unchanged. */
   #isHalfWritten({ torn, lines, fromMs }: Version, body: string): boolean {
     const { bucket, pollIntervalMs } = this.#limits;
     if (bucket !== 'files' || body !== torn || lines.indexOf(body) < lines.length - 1) return false;
     return this.#nowMs() - fromMs < pollIntervalMs;
   }
 
-  /** A file is known by its name alone, and no two have the same. */
+  /** Files are identified by name, which is unique. */
   #keyOf(attributes: Attributes): string {
     const key = attributeOf(attributes, 'aws.s3.key');
     if (key !== '' || this.#limits.bucket !== 'files') return key;
@@ -297,7 +297,7 @@ export class Oracle implements CollectorListener {
   }
 }
 
-/** Whether an occurrence was sent with one of these or behind it, in the order of its object. */
+/** Whether an occurrence was sent with one of these or after it, in object order. */
 function behindOldest(occurrences: readonly Occurrence[]): (occurrence: Occurrence) => boolean {
   const oldest = new Map<string, number>();
   for (const { key, firstRequest } of occurrences) {
@@ -313,7 +313,7 @@ interface Letter {
   readonly uid: string;
 }
 
-/** Whole lines only: the last one of a file may be torn. */
+/** Only complete lines: the last one of a file may be torn. */
 function lettersIn(text: string, keyOf: (attributes: Attributes) => string): Letter[] {
   return text
     .split('\n')

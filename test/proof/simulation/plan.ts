@@ -1,15 +1,15 @@
 /**
- * What happens in one simulated history, as data: so that it can be kept in the corpus, and so that a failing one can be
- * made smaller by leaving steps out. `planOf` makes one from a seed.
+ * What happens in one simulated history, as data, so that it can be stored in the corpus, and so that a failing one can be minimised
+ * by removing steps. `planOf` derives one from a seed.
  */
 import { utcDate } from '../../../src/runtime/clock.ts';
 import { Chance } from './chance.ts';
 
 export interface Plan {
-  /** Decides what the steps leave open: how long each call takes, which of some requests a fault hits. */
+  /** Decides what the steps do not: how long each call takes, which of several requests a fault hits. */
   readonly seed: number;
   readonly settings: Settings;
-  /** In the order of time. */
+  /** In order of time. */
   readonly steps: readonly Step[];
 }
 
@@ -19,21 +19,21 @@ export interface Settings {
   readonly pollIntervalMs: number;
   readonly lookbackDays: number;
   readonly sweepIntervalMs: number;
-  /** Of the bodies that the bucket sends. */
+  /** Chunk size of the bodies that the bucket sends. */
   readonly chunkBytes: number;
-  /** Keys on a page of a listing. */
+  /** Keys per page of a listing. */
   readonly pageKeys: number;
   /** With `content`, the same content has the same ETag, as in S3 without multipart uploads and without KMS. */
   readonly etags: 'content' | 'unique';
-  /** `atomic` collectors store nothing of a request that they refuse; Loki stores the good records. */
+  /** `atomic` collectors store nothing of a request that they reject; Loki stores the good records. */
   readonly refusal: 'atomic' | 'storesTheRest';
   /** The AWS SDK and its HTTP messages, or the calls of `S3Api` (ten times as fast); or no bucket at all and a directory. */
   readonly bucket: 'sdk' | 'calls' | 'files';
 }
 
 /**
- * `atMs` counts from the start, here and below. A line is a name: the text of a line is made from it. Names that begin with
- * `p` make a record that the collector refuses, with `b` one that is too large for it, with `x` one that is no JSON.
+ * `atMs` counts from the start, here and below. A line is a name, from which its text is derived. Names that start with `p` result
+ * in a record that the collector rejects, with `b` in one that is too large for it, with `x` in one that is not JSON.
  */
 export type Step = Delivery | Fault | Death;
 
@@ -42,7 +42,7 @@ export type Delivery = { readonly kind: 'deliver'; readonly atMs: number; readon
       readonly change: 'extend' | 'rewrite' | 'insert';
       readonly lines: readonly string[];
       readonly newline: boolean;
-      /** A file is written in place: a part of what is added, and after a pause the rest. */
+      /** The file is written in place: a part of the addition, and the rest after a pause. */
       readonly torn?: { readonly atShare: number; readonly pauseMs: number } | undefined;
     }
   | { readonly change: 'shrink'; readonly keep: number }
@@ -51,12 +51,12 @@ export type Delivery = { readonly kind: 'deliver'; readonly atMs: number; readon
   | { readonly change: 'delete' }
 );
 
-/** Something is wrong for a while. */
+/** A temporary fault. */
 export type Fault = { readonly atMs: number; readonly forMs: number } & (
   | ({ readonly kind: 'collector' } & CollectorFault)
   | { readonly kind: 'bucket'; readonly fault: 'throttled' | 'failing' | 'denied' | 'cut' | 'stale' }
   | { readonly kind: 'disk'; readonly of: 'state' | 'letters' }
-  /** The clock of the machine is ahead by so much, or behind. */
+  /** How far the clock of the machine is ahead; negative if it is behind. */
   | { readonly kind: 'clock'; readonly byMs: number }
 );
 
@@ -64,7 +64,7 @@ export type CollectorFault =
   | { readonly fault: 'status'; readonly status: number; readonly retryAfterS: number | undefined }
   | { readonly fault: 'refusesConnections' | 'cuts' | 'losesAnswers' | 'hangs' | 'slow' | 'partial' | 'mixed' };
 
-/** The process ends, and another one begins later. */
+/** The process ends, and another one starts later. */
 export type Death = {
   readonly kind: 'death';
   readonly atMs: number;
@@ -72,16 +72,16 @@ export type Death = {
 } & (
   | { readonly how: 'stop' }
   | {
-      /** With `powerLoss`, what was written and not synchronised may be gone, and the last write may be torn. */
+      /** With `powerLoss`, what was written but not synced may be lost, and the last write may be torn. */
       readonly how: 'kill' | 'powerLoss';
-      /** At the next call of this kind that ends, after so many of them. */
+      /** When this many calls of this kind are complete. */
       readonly at: CallKind | 'any';
       readonly skip: number;
-      /** How far the process gets with what it was told before it dies. */
+      /** How many microtasks the process still runs after that call. */
       readonly microtasks: number;
-      /** What becomes of requests that are on the wire. */
+      /** What happens to requests on the wire. */
       readonly requestsArrive: boolean;
-      /** The state is found empty or full of garbage by the next process. */
+      /** The next process finds the state empty or full of garbage. */
       readonly state: 'kept' | 'lost' | 'damaged';
     }
 );
@@ -119,7 +119,7 @@ export function planOf(seed: number): Plan {
   return { seed, settings, steps: steps.toSorted((left, right) => left.atMs - right.atMs) };
 }
 
-/** Makes up what happens. Times are close together where it is interesting: around the listings, and around deaths. */
+/** Generates a history. Times are close together where it matters: around listings and deaths. */
 class Story {
   readonly #chance: Chance;
   readonly #durationMs: number;
@@ -150,7 +150,7 @@ class Story {
     ];
   }
 
-  /** An object is delivered, the process that ships it dies, and before the next one starts the object is overwritten. */
+  /** An object is delivered, the process that ships it dies, and the object is overwritten before the next one starts. */
   #deathAmidDeliveries(atMs: number): Step[] {
     const chance = this.#chance;
     const key = chance.pick(this.#keys);
@@ -178,13 +178,13 @@ class Story {
     if (change === 'same' || change === 'reorder' || change === 'restore') return { ...at, change };
     if (change === 'delete') return { ...at, change };
     const lines = this.#lines();
-    // Without lines and newline it would take the last newline away: an object that shrinks.
+    // Without lines and newline, it would remove the last newline, so the object would shrink.
     const content = { lines, newline: lines.length === 0 || chance.happens(0.9) };
     const isTorn = this.#isInPlace && change === 'extend' && !key.endsWith('.gz') && chance.happens(0.5);
     return { ...at, change, ...content, ...(isTorn ? { torn: this.#torn() } : {}) };
   }
 
-  /** Around the time that it takes until a file counts as still. */
+  /** Around the time after which a file counts as unchanged. */
   #torn(): { atShare: number; pauseMs: number } {
     const chance = this.#chance;
     const pollMs = this.#pollIntervalMs;

@@ -1,6 +1,6 @@
 /**
- * The model S3 in HTTP, so that the real client with the AWS SDK in it can be simulated too: signing, XML, streams, errors.
- * The SDK's own retries are off: they wait in real time.
+ * The model S3 over HTTP, so that the real client with the AWS SDK can be simulated too: signing, XML, streams, errors. The SDK's own
+ * retries are disabled, because they wait in real time.
  */
 import { Readable } from 'node:stream';
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
@@ -21,7 +21,7 @@ interface Response {
 }
 
 export function sdkApi(s3: ModelS3, world: World, life: Life): S3Api {
-  /** The SDK reads files of its own when it is used first, which takes real time. */
+  /** The SDK reads files on first use, which takes real time. */
   const busyWhile = async <Result>(work: () => Promise<Result>): Promise<Result> => {
     life.busy++;
     try {
@@ -38,7 +38,7 @@ export function sdkApi(s3: ModelS3, world: World, life: Life): S3Api {
     const signal = abortSignal ?? new AbortController().signal;
     return { response: isListing ? listing(s3, request) : object(s3, request, life, signal) };
   };
-  // The handler's type asks for an HttpResponse of a package of the SDK's own; this is all that is looked at.
+  // The handler's type requires an HttpResponse from another SDK package; this is all that is read of it.
   const requestHandler = { handle, metadata: { handlerProtocol: 'http/1.1' }, destroy() {} } as unknown as NonNullable<
     S3ClientConfig['requestHandler']
   >;
@@ -67,7 +67,7 @@ function listing(s3: ModelS3, { query = {} }: Request): Response {
   if (fault !== undefined) return failure(fault);
   const text = (name: string) => (query[name] === undefined ? '' : `${query[name]}`);
   const delimiter = text('delimiter') === '/' ? '/' : undefined;
-  // A token is the last key of the page before.
+  // A token is the last key of the previous page.
   const page = s3.page(text('prefix'), delimiter, text('continuation-token') || text('start-after'));
   const contents = page.objects.map(
     ({ key, etag, sizeBytes, modifiedAtMs }) =>

@@ -1,7 +1,7 @@
 /**
- * `npm run simulate -- --seeds 10000 [--first 1]`, or `-- --seconds 180` with seeds that nobody tried before: histories from
- * seeds, two side by side. The first that breaks a promise ends it, with its seed and the smallest plan that still breaks one.
- * `--seed 17 --trace` shows one history call by call. `--contested` has other replicas take claims away.
+ * `npm run simulate -- --seeds 10000 [--first 1]`, or `-- --seconds 180` with new seeds: histories from seeds, two in parallel. It
+ * stops at the first one that violates a guarantee, with its seed and the smallest plan that still does. `--seed 17 --trace` shows
+ * one history call by call. With `--contested`, other replicas take claims away.
  */
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';

@@ -1,7 +1,7 @@
 /**
- * The agent, wired as it is in life, with a world that is all model around it.
+ * The agent, wired as in production, in a world that consists only of models.
  */
-// The agent loads these when it needs them first, and in the middle of a history that would take real time.
+// The agent loads these on first use, which in the middle of a history would take real time.
 import '@aws-sdk/client-s3';
 import '@opentelemetry/otlp-transformer';
 import { join } from 'node:path';
@@ -26,10 +26,10 @@ import { sdkApi } from './s3-messages.ts';
 import type { SimulatedState } from './simulated-state.ts';
 import type { Life, World } from './world.ts';
 
-/** Everything that there is in one history. */
+/** Everything that exists in one history. */
 export interface Models {
   readonly plan: Plan;
-  /** A directory of its own. */
+  /** A separate directory. */
   readonly root: string;
   readonly world: World;
   readonly faults: Faults;
@@ -39,7 +39,7 @@ export interface Models {
   readonly collector: ModelCollector;
   readonly letters: ModelDisk;
   readonly state: SimulatedState;
-  /** Takes the place of SQLite when it is there. */
+  /** Replaces SQLite if it is set. */
   readonly contested: ContestedState | undefined;
   readonly oracle: Oracle;
 }
@@ -47,15 +47,15 @@ export interface Models {
 export interface SimulatedAgentOptions {
   readonly mode: 'longRunning' | 'oneShot';
   readonly diesAtNextCommit: () => boolean;
-  /** Called when a batch in flight was given up because its claim was taken over. */
+  /** Called when a batch in flight was abandoned because its claim was taken over. */
   readonly onAbandoned: () => void;
-  /** Called when the agent says that it repeats an object. */
+  /** Called when the agent reports that it sends an object again. */
   readonly onSentAgain: (key: string) => void;
 }
 
 const bucketName = 'audit-bucket';
 
-/** Compiled once: it holds no state, and processes start by the thousand here. */
+/** Compiled once: it has no state, and thousands of processes start here. */
 const mapper: Mapper = createMapper({ layers: ['databricks-audit'], redact: ['secrets'], resourceAttributes: {} });
 
 /** Rejects as `createAgent` does. */
@@ -93,7 +93,7 @@ function configurationOf(settings: Settings, stateDirectory: string, letters: st
     DATABRICKS_AUDIT_POLL_INTERVAL: seconds(settings.pollIntervalMs),
     DATABRICKS_AUDIT_LOOKBACK: `${settings.lookbackDays}d`,
     DATABRICKS_AUDIT_SWEEP_INTERVAL: seconds(settings.sweepIntervalMs),
-    // The oracle knows of lines alone.
+    // The oracle knows only lines.
     DATABRICKS_AUDIT_SILENCE_AFTER: '0',
     DATABRICKS_AUDIT_BATCH_RECORDS: `${settings.batchRecords}`,
     DATABRICKS_AUDIT_MAX_IN_FLIGHT: `${settings.requestsInFlight}`,
@@ -105,7 +105,7 @@ function configurationOf(settings: Settings, stateDirectory: string, letters: st
 function loggerOf(life: Life, world: World, onSentAgain: (key: string) => void): Logger {
   const note = (fields: object, message: string) => {
     const code = 'err' in fields && isAgentError(fields.err) ? fields.err.code : '';
-    // Told at every listing of a bucket in which nothing is yet.
+    // Reported by every listing of an empty bucket.
     if (!life.alive || message === 'Object visited' || code === 'ERR_SOURCE_LAYOUT') return;
     world.note(`  log: ${message} ${code}`);
     if (code !== 'ERR_OBJECT_REWRITTEN_AFTER_LOOKBACK') return;
@@ -114,7 +114,7 @@ function loggerOf(life: Life, world: World, onSentAgain: (key: string) => void):
   return { debug: note, info: note, warn: note, error: note };
 }
 
-/** Decompression is the one piece of work that real threads do: time stands still until they are done. */
+/** Decompression is the only work that real threads do: time stands still until they are done. */
 function watchedDecoder(life: Life): Decoder {
   const decoder = createDecoder();
   return {

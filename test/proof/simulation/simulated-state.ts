@@ -1,6 +1,6 @@
 /**
- * The state directory: real SQLite on real files, on a disk that fills up and loses power. A process that dies leaves its
- * files as they are at that moment, and the next one begins with a copy: whatever the dead one still does, does not count.
+ * The state directory: real SQLite on real files, on a disk that fills up and loses power. When a process dies, the next one starts
+ * with a copy of its files at that moment, so whatever the dead one still does has no effect.
  */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -70,7 +70,7 @@ export class SimulatedState {
     rmSync(this.directory(life), { recursive: true, force: true });
   }
 
-  /** What was synchronised stays. Behind it stands a part of what was being written, cut anywhere. */
+  /** What was synced remains, followed by a part of what was being written, truncated anywhere. */
   #afterPowerLoss(wal: Buffer, inCommit: boolean): Buffer {
     const before = inCommit ? this.#walBefore : this.#isSynchronous() ? wal : Buffer.alloc(0);
     const safeBytes = sameLog(before, wal) ? endOfFrames(before) : 0;
@@ -86,7 +86,7 @@ export class SimulatedState {
   }
 }
 
-/** Tells of transactions; otherwise the database that it is. */
+/** Reports transactions, and is otherwise the wrapped database. */
 class ObservedDatabase extends DatabaseSync {
   readonly #committing: () => void;
   readonly #committed: () => void;
@@ -109,12 +109,12 @@ function readWal(path: string): Buffer {
   return existsSync(`${path}-wal`) ? readFileSync(`${path}-wal`) : Buffer.alloc(0);
 }
 
-/** The salts in the header change when the log begins anew (https://www.sqlite.org/fileformat2.html#walformat). */
+/** The salts in the header change when the log is restarted (https://www.sqlite.org/fileformat2.html#walformat). */
 function sameLog(before: Buffer, after: Buffer): boolean {
   return before.length >= walHeaderBytes && before.subarray(16, 24).equals(after.subarray(16, 24));
 }
 
-/** Behind the last frame of this log; older frames with other salts may follow. */
+/** After the last frame of this log; older frames with other salts may follow. */
 function endOfFrames(wal: Buffer): number {
   let end = walHeaderBytes;
   while (end + walFrameBytes <= wal.length && wal.subarray(end + 8, end + 16).equals(wal.subarray(16, 24))) {

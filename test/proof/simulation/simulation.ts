@@ -1,6 +1,6 @@
 /**
- * Runs one plan: the agent's real code in a world that is all model, from the first delivery to the quiet after the last
- * fault, and has the oracle judge it.
+ * Runs one plan: the agent's real code in a world of models, from the first delivery until everything has settled after the last
+ * fault. The oracle judges the result.
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,24 +22,24 @@ import { SimulatedState } from './simulated-state.ts';
 import { World } from './world.ts';
 
 export interface Outcome {
-  /** Empty when every promise was kept. */
+  /** Empty if every guarantee was kept. */
   readonly problems: readonly string[];
   readonly traceHash: string;
   readonly simulatedMs: number;
-  /** Times for which something was wrong. */
+  /** The number of temporary faults. */
   readonly faultCount: number;
-  /** Processes that were killed, lost power or were told to stop. */
+  /** Processes that were killed, lost power or were stopped. */
   readonly deathCount: number;
   readonly callCount: number;
   readonly lineCount: number;
-  /** Lines that were sent again after they had come to their end. */
+  /** Lines that were sent again after they were done. */
   readonly repeatCount: number;
 }
 
 export type StateKind = 'sqlite' | 'contested';
 
 const minuteMs = 60_000;
-/** Six objects of recent dates are read side by side, and three of older ones. */
+/** Six objects of recent dates and three of older ones are read in parallel. */
 const openBodiesMax = 9;
 
 /** @param state `contested`: other replicas take claims away. */
@@ -60,7 +60,7 @@ export async function simulate(
 class Simulation {
   readonly #models: Models;
   readonly #lives: Lives;
-  /** Objects that did not only grow. */
+  /** Objects that changed in other ways than growing. */
   readonly #rewritten = new Set<string>();
 
   constructor(plan: Plan, root: string, log: ((line: string) => void) | undefined, stateKind: StateKind) {
@@ -124,7 +124,7 @@ class Simulation {
     if (change !== 'extend' && change !== 'same') this.#rewritten.add(key);
     world.note(`${key}: ${change}`);
     if (change !== 'extend' || step.torn === undefined) return;
-    // A line that was taken for whole is another one when it is.
+    // A half-written line that counted as complete is a different line once it is complete.
     this.#rewritten.add(key);
     world.at(world.nowMs + step.torn.pauseMs, () => {
       this.#expectDelivered(key);
@@ -133,7 +133,7 @@ class Simulation {
     });
   }
 
-  /** What is about to be overwritten, if it was there for long enough. */
+  /** The version that is about to be overwritten, if it existed for long enough. */
   #expectDelivered(key: string): void {
     const { bucket, oracle, letters } = this.#models;
     const before = bucket.current(key);
@@ -142,37 +142,37 @@ class Simulation {
     oracle.expectDelivered(before, 'before it was overwritten');
   }
 
-  /** True when the version was there for so long, with nothing wrong, that every line of it has to be shipped. */
+  /** True if the version existed for long enough without faults that every line of it must have been shipped. */
   #hadItsTime(fromMs: number, key: string): boolean {
     const { world, faults, contested } = this.#models;
-    if (contested !== undefined) return false; // The others are in the way until all is well again.
+    if (contested !== undefined) return false; // Other replicas interfere until the faults end.
     const { current, upSinceMs } = this.#lives;
     const sinceMs = world.nowMs - this.#quietMs(this.#isRecent(key) ? 'recent' : 'older');
     return current.alive && fromMs < sinceMs && upSinceMs < sinceMs && faults.noneSince(sinceMs);
   }
 
-  /** How long it takes at most until everything is shipped, once nothing is wrong any more. */
+  /** The maximum time until everything is shipped once there are no more faults. */
   #quietMs(dates: 'recent' | 'older'): number {
     const { pollIntervalMs, sweepIntervalMs, bucket } = this.#models.plan.settings;
     const recentMs = 3 * pollIntervalMs + 30 * minuteMs;
-    // The last line of a file counts as whole when two listings found it still.
+    // The last line of a file counts as complete once two listings found it unchanged.
     const sweeps = bucket === 'files' ? 3 : 1;
     return dates === 'recent' ? recentMs : recentMs + sweeps * sweepIntervalMs + 10 * pollIntervalMs;
   }
 
-  /** The agent says that it repeats an object: that is right beyond the look-back only. */
+  /** The agent reports that it sends an object again, which is correct only beyond the lookback window. */
   #sentAgain(key: string): void {
     if (this.#isRecent(key)) this.#models.oracle.problems.push(`${key} is sent again within the look-back`);
   }
 
-  /** What was beyond the look-back once, by a clock that was ahead, is forgotten. */
+  /** Line hashes of what was once beyond the lookback window, according to a clock that was ahead, were dropped. */
   #isRecent(key: string): boolean {
     const { faults, plan } = this.#models;
     const date = /date=([\d-]+)/.exec(key)?.[1] ?? '';
     return date >= utcDate(faults.latestClockMs, plan.settings.lookbackDays);
   }
 
-  /** What has to hold at every moment. */
+  /** Invariants that hold at every moment. */
   #observe(): void {
     const { agent, current } = this.#lives;
     if (agent === undefined || !current.alive) return;
@@ -207,7 +207,7 @@ class Simulation {
     }
   }
 
-  /** A process that begins now opens nothing and sends nothing: everything is settled. */
+  /** A process that starts now opens nothing and sends nothing: everything is settled. */
   async #expectNothingLeft(): Promise<void> {
     const { world, collector, s3, files, state, oracle } = this.#models;
     const openCount = () => s3.openCount + files.openCount;
@@ -219,7 +219,7 @@ class Simulation {
     await this.#judgeState(state.directory(this.#lives.current.number));
   }
 
-  /** The state holds what is in the bucket, and no more than that. */
+  /** The state contains what is in the bucket, and nothing else. */
   async #judgeState(directory: string): Promise<void> {
     const { bucket, oracle, contested } = this.#models;
     const { problems, occurrenceCount, mayRepeatCount } = oracle;
@@ -227,7 +227,7 @@ class Simulation {
     if (summary === undefined) return;
     const { objectCount, settledCount, announcedBatchCount } = summary;
     if (objectCount > bucket.keys.length) problems.push(`the state knows ${objectCount} objects`);
-    // What was in flight at a crash and is missing since stays announced, should it come back.
+    // Lines that were in flight at a crash and are missing since stay announced, in case they come back.
     if (announcedBatchCount > 0 && !bucket.keys.some((key) => bucket.lostLines(key))) {
       problems.push(`${announcedBatchCount} announcements are left in the state`);
     }

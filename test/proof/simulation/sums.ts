@@ -1,5 +1,5 @@
 /**
- * What many histories came to, in a line.
+ * Totals over many histories, as one line.
  */
 import type { Outcome } from './simulation.ts';
 

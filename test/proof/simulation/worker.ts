@@ -1,5 +1,5 @@
 /**
- * Runs every n-th seed until it is told to stop, and tells what each came to.
+ * Runs every n-th seed until it is told to stop, and reports each result.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { planOf } from './plan.ts';

@@ -1,6 +1,6 @@
 /**
- * Time, and the order in which calls end. Whatever leaves the process of the agent ends here: one call at a time, in virtual
- * time, and the process runs until it waits again before the next one ends. So a seed gives one history, always the same.
+ * Time, and the order in which calls complete. Every call that leaves the agent's process completes here: one at a time, in virtual
+ * time, and before the next one completes, the process runs until it waits again. So a seed always gives the same history.
  */
 import { createHash, type Hash } from 'node:crypto';
 import type { Clock } from '../../../src/runtime/clock.ts';
@@ -13,11 +13,11 @@ interface Call {
   readonly end: () => void;
 }
 
-/** One process. Once it is dead, nothing that it asked for is ever answered, and nothing that it does has an effect. */
+/** One process. Once it is dead, its calls never complete, and nothing that it does has an effect. */
 export interface Life {
   readonly number: number;
   alive: boolean;
-  /** Work of real threads that has to end before the next call does. */
+  /** Work of real threads that must be done before the next call completes. */
   busy: number;
   /** Bodies of objects that it is reading. */
   openBodies: number;
@@ -35,7 +35,7 @@ export class World {
   readonly #chances = new Map<string, Chance>();
   readonly #trace: Hash = createHash('sha256');
   readonly #log: ((line: string) => void) | undefined;
-  /** Called when a call has ended, before the process goes on. True when the process dies of it, after so many microtasks. */
+  /** Called when a call is complete, before the process continues. Returns whether the process dies, and after how many microtasks. */
   onCallEnd: (kind: CallKind) => { readonly microtasks: number; kill(): void } | undefined = () => undefined;
 
   constructor(seed: number, log?: (line: string) => void) {
@@ -47,7 +47,7 @@ export class World {
     return this.#trace.copy().digest('hex').slice(0, 16);
   }
 
-  /** Each purpose has numbers of its own, so that no two purposes get into each other's way. */
+  /** Each purpose has its own random numbers, so that purposes do not affect each other. */
   chance(purpose: string): Chance {
     const chance = this.#chances.get(purpose) ?? new Chance(`${this.#seed} ${purpose}`);
     this.#chances.set(purpose, chance);
@@ -65,7 +65,7 @@ export class World {
     this.#calls.add({ atMs, kind: 'plan', end });
   }
 
-  /** Resolves when the call has ended, in a life that is still there then; rejects when the signal is aborted first. */
+  /** Resolves when the call is complete, if the process is still alive; rejects if the signal aborts first. */
   call(life: Life, kind: CallKind, takesMs: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
@@ -93,7 +93,7 @@ export class World {
     return 1 + base * chance.next();
   }
 
-  /** @param aheadMs how wrong it is; it moves on all the same. */
+  /** @param aheadMs how far it is ahead; it still advances. */
   clockOf(life: Life, aheadMs: () => number): Clock {
     const chance = this.chance(`clock of life ${life.number}`);
     return {
@@ -130,10 +130,10 @@ export class World {
   }
 }
 
-/** The state commits at the end of a turn of the event loop, and what waits for that may have more to commit. */
+/** The state commits at the end of a turn of the event loop, and what waits for that may add more to commit. */
 const idleTurns = 4;
 
-/** Resolves when the process waits for the world, and for nothing else. */
+/** Resolves when the process waits only for the world. */
 async function quiet(life: Life | undefined): Promise<void> {
   for (let idle = 0; idle < idleTurns; idle++) {
     await new Promise((resolve) => setImmediate(resolve));

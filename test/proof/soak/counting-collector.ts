@@ -1,6 +1,6 @@
 /**
- * A collector that is away, overloaded or well, as it is told, and counts how often each line came. It keeps no record: a soak
- * sends gigabytes.
+ * A collector that is down, overloaded or healthy on command, and counts how often each line arrived. It stores no records, because
+ * a soak sends gigabytes.
  */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
@@ -17,7 +17,7 @@ export class CountingCollector {
   requestCount = 0;
   lineCount = 0;
   repeatCount = 0;
-  /** Lines that came behind lines of a later date. */
+  /** Lines that arrived after lines of a later date. */
   outOfOrderCount = 0;
 
   constructor(delivery: GrowingDelivery) {
@@ -28,12 +28,12 @@ export class CountingCollector {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** Of 8 dates, the one that comes in. */
+  /** The date, out of 8, that is arriving. */
   get progress(): string {
     return `${this.#latestDate + 1}/${dateCount}`;
   }
 
-  /** On the same port as before. */
+  /** Listens on the same port as before. */
   async start(): Promise<void> {
     const server = createServer(async (request, response) => {
       const body = await buffer(request);

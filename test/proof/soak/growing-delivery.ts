@@ -1,5 +1,5 @@
 /**
- * A delivery that grows while somebody watches: date by date, file by file, in one workspace. Every line has a number.
+ * A delivery that grows over time: date by date, file by file, in one workspace. Every line has a number.
  */
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,19 +7,19 @@ import { utcDate } from '../../../src/runtime/clock.ts';
 
 export const dateCount = 8;
 const linesPerFile = 2_000;
-/** As long as the lines of deliveries are on average. */
+/** The average length of delivered lines. */
 const lineBytes = 830;
 const padding = 'x'.repeat(lineBytes - 160);
 
 export interface GrowingDelivery {
   readonly lineCount: number;
   readonly sizeBytes: number;
-  /** Writes files until the delivery is that long. */
+  /** Writes files until the delivery has this size. */
   growTo(sizeBytes: number): void;
   dateOfLine(line: number): number;
 }
 
-/** @param sizeBytesMax how long it will be at last: an equal share of it for each date. */
+/** @param sizeBytesMax the final size, divided equally between the dates. */
 export function createGrowingDelivery(root: string, sizeBytesMax: number): GrowingDelivery {
   const bytesPerDate = sizeBytesMax / dateCount;
   const dateOfFile: number[] = [];
@@ -64,7 +64,7 @@ function line(number: number): string {
   })}\n`;
 }
 
-/** The numbers of the lines that a request carries: their bodies hold the lines as they are. */
+/** The numbers of the lines in a request, whose bodies contain the lines unchanged. */
 export function lineNumbersIn(request: Buffer): number[] {
   return Array.from(request.toString('latin1').matchAll(/"requestId":"soak-(\d+)"/g), ([, number]) => Number(number));
 }

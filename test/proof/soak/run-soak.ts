@@ -1,6 +1,6 @@
 /**
- * `npm run soak -- [--minutes 3] [--megabytes 600]`: a long outage under load, as a table over time. Ends with exit code 1 when
- * what the agent takes grows with the outage, or when a line is lost, repeated, given up or out of order.
+ * `npm run soak -- [--minutes 3] [--megabytes 600]`: a long outage under load, as a table over time. Exits with 1 if the agent's
+ * resource usage grows with the outage, or if a line is lost, repeated, dead-lettered or out of order.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -4,9 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { soak } from './soak.ts';
 
-// It looks at the process in /proc, which only Linux has.
-describe.skipIf(!existsSync('/proc/self/status'))('The soak, in short', () => {
-  it('takes no more of the machine while an outage lasts, and then loses, repeats and reorders nothing', async () => {
+// It reads the process's figures from /proc, which only Linux has.
+describe.skipIf(!existsSync('/proc/self/status'))('a short soak', () => {
+  it('uses no more resources while an outage lasts, and then loses, repeats and reorders nothing', async () => {
     const { problems, samples } = await soak({
       cli: fileURLToPath(new URL('../../../src/cli.ts', import.meta.url)),
       directory: temporaryDirectory(),

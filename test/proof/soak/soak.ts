@@ -1,6 +1,6 @@
 /**
- * A long outage under load, with a real process: the collector goes away, the bucket grows, the collector comes back.
- * What the process takes is looked at from outside, in /proc.
+ * A long outage under load, with a real process: the collector goes down, the bucket grows, the collector comes back. The
+ * process's resource usage is read from outside, from /proc.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,7 +11,7 @@ import { CountingCollector } from './counting-collector.ts';
 import { createGrowingDelivery, type GrowingDelivery } from './growing-delivery.ts';
 
 export interface SoakOptions {
-  /** What to run: the command line interface. */
+  /** The program to run: the command-line interface. */
   readonly cli: string;
   /** An empty directory. */
   readonly directory: string;
@@ -40,12 +40,12 @@ export interface SoakReport {
   readonly samples: readonly Sample[];
   readonly lineCount: number;
   readonly recoveryMs: number;
-  /** Empty when all is well. */
+  /** Empty if everything is in order. */
   readonly problems: readonly string[];
 }
 
 const mebibyte = 1_048_576;
-/** A recovery that gets nowhere for so long is none. */
+/** A recovery without progress for this long has failed. */
 const stuckMs = 90_000;
 const [beforePart, requestsAtOnce] = [0.02, 4];
 
@@ -124,7 +124,7 @@ class SoakRun {
     return agent;
   }
 
-  /** The collector takes nothing, and the delivery grows evenly. */
+  /** The collector accepts nothing, and the delivery grows steadily. */
   async #grow(phase: Phase, durationMs: number, targetBytes: number): Promise<void> {
     const startBytes = this.#delivery.sizeBytes;
     const startMs = performance.now();
@@ -177,13 +177,13 @@ class SoakRun {
     return agent.exitCode;
   }
 
-  /** What the outage takes must not depend on how long it lasts and how much is delivered meanwhile. */
+  /** Resource usage must not depend on how long the outage lasts or how much is delivered in the meantime. */
   #outageProblems(requestsInOverload: number): string[] {
     const outage = this.#samples.filter(({ phase }) => phase === 'unreachable' || phase === 'overloaded');
     const early = outage.slice(Math.floor(outage.length / 4), Math.floor(outage.length / 2));
     const late = outage.slice(Math.floor((3 * outage.length) / 4));
     const growth = (take: (sample: Sample) => number) => median(late.map(take)) - median(early.map(take));
-    // Each request waits longer from attempt to attempt; halves of a request that was refused five times begin anew.
+    // Each request waits longer after each attempt; the halves of a request that failed five times start anew.
     const requestsMax = requestsAtOnce * (5 + this.#options.outageMs / 2 / 1_500);
     return [
       limit('the memory grew in the outage by MiB', growth(({ residentBytes }) => residentBytes) / mebibyte, 24),

@@ -31,7 +31,7 @@ describe('the tree', () => {
     expect(workspaces).toMatchObject([{ workspaceId: '7', objects: [{ origin: { date: '2026-09-01' } }] }]);
   });
 
-  test('knows workspace and date when it is pointed into the layout', async () => {
+  test('knows workspace and date if it starts within the layout', async () => {
     const root = await tree({ 'workspaceId=7/date=2026-09-01/a.json': '', 'workspaceId=7/date=2026-09-05/a.json': '' });
     const inWorkspace = await listAll(sourceOf(join(root, 'workspaceId=7')), { from: '2026-09-02' });
     expect(inWorkspace.workspaces).toMatchObject([{ workspaceId: '7', objects: [{ origin: { date: '2026-09-05' } }] }]);
@@ -44,14 +44,14 @@ describe('the tree', () => {
     expect((await listAll(sourceOf(root), { from: '2030-01-01' })).objects).toHaveLength(1);
   });
 
-  test('does not look into folders of other dates', async () => {
+  test('does not read folders of other dates', async () => {
     const root = await tree({ 'date=2026-09-01/a.json': '', 'date=2026-09-02/a.json': '' });
     await symlink(join(root, 'nowhere'), join(root, 'date=2026-09-01/broken.json'));
     const { objects, faults } = await listAll(sourceOf(root), { from: '2026-09-02' });
     expect([objects.length, faults.length]).toEqual([1, 0]);
   });
 
-  test('gives a file the URL of its path as id', async () => {
+  test('uses the URL of its path as the id of a file', async () => {
     const root = await tree({ 'date=2026-09-01/a b#.json': '' });
     const [object] = (await listAll(sourceOf(root))).objects;
     expect(object?.origin).toEqual({
@@ -63,7 +63,7 @@ describe('the tree', () => {
     });
   });
 
-  test('says so when there are files but none of a delivery', async () => {
+  test('reports that there are files but no delivery files', async () => {
     const root = await tree({ 'a.log': '', 'b.log': '', 'c.parquet': '', 'd.log': '' });
     expect((await listAll(sourceOf(root))).faults).toMatchObject([
       { code: 'ERR_SOURCE_LAYOUT', message: expect.stringContaining('only "a.log", "b.log", "c.parquet" and 1 more') },
@@ -71,8 +71,8 @@ describe('the tree', () => {
   });
 });
 
-describe('what goes wrong', () => {
-  test('rejects when there is nothing at the path', async () => {
+describe('a failure', () => {
+  test('rejects the listing if there is nothing at the path', async () => {
     const path = join(temporaryDirectory(), 'missing');
     await expect(listAll(sourceOf(path))).rejects.toMatchObject({
       code: 'ERR_SOURCE_NOT_FOUND',
@@ -80,7 +80,7 @@ describe('what goes wrong', () => {
     });
   });
 
-  test('follows links, and reports one that leads round in a circle', async () => {
+  test('is reported for a loop of symbolic links, while other links are followed', async () => {
     const root = await tree({ 'real/a.json': 'x\n' });
     await symlink(join(root, 'real'), join(root, 'link'));
     await symlink(root, join(root, 'real/up'));
@@ -94,7 +94,7 @@ describe('what goes wrong', () => {
     ]);
   });
 
-  test('reports a link to nothing and goes on', async () => {
+  test('is reported for a broken link, and the listing continues', async () => {
     const root = await tree({ 'b.json': '' });
     await symlink(join(root, 'nothing'), join(root, 'a.json'));
     const { objects, faults } = await listAll(sourceOf(root));
@@ -102,7 +102,7 @@ describe('what goes wrong', () => {
     expect(faults).toMatchObject([{ code: 'ERR_OBJECT_GONE' }]);
   });
 
-  test.skipIf(getuid?.() === 0)('reports folders and files that it may not read, and goes on', async () => {
+  test.skipIf(getuid?.() === 0)('is reported for unreadable folders and files, and the listing continues', async () => {
     const root = await tree({ 'a/x.json': '', 'b.json': '', 'c.json': 'x\n' });
     await chmod(join(root, 'a'), 0);
     await chmod(join(root, 'b.json'), 0);
@@ -118,13 +118,13 @@ describe('what goes wrong', () => {
     ['EMFILE', 'ERR_SOURCE_READ', /ulimit/],
     ['EIO', 'ERR_SOURCE_READ', /file system/],
     ['ENOENT', 'ERR_OBJECT_GONE', /removed/],
-  ])('says of %s what to do', (errno, code, hint) => {
+  ])('with %s has a hint', (errno, code, hint) => {
     const error = describeFileError(Object.assign(new Error('raw'), { code: errno }), 'open', '/logs/a.json');
     expect(error).toMatchObject({ code, hint: expect.stringMatching(hint) });
     expect(error.message).toMatch(new RegExp(`^Could not open /logs/a.json: .* \\(${errno}\\)$`));
   });
 
-  test('never writes control characters of a name into a message', async () => {
+  test('never has control characters of a name in its message', async () => {
     const root = await tree({});
     await symlink('nothing', join(root, 'evil\u001b[31m\n.json'));
     const [fault] = (await listAll(sourceOf(root))).faults;
@@ -134,7 +134,7 @@ describe('what goes wrong', () => {
 });
 
 describe('the version', () => {
-  test('changes when only the time, only the size or only the inode does', async () => {
+  test('changes if only the time, only the size or only the inode changes', async () => {
     const root = await tree({ 'a.json': 'one\n' });
     const path = join(root, 'a.json');
     const time = new Date(1_700_000_000_123);
@@ -156,7 +156,7 @@ describe('the version', () => {
     ['appended to', (path: string) => appendFile(path, 'more\n')],
     ['truncated', (path: string) => truncate(path, 200_000)],
     ['written over in place', (path: string) => writeFile(path, Buffer.alloc(400_000, 'y'))],
-  ])('is refused at the latest at its end when the file is %s while it is read', async (_, change) => {
+  ])('is rejected, at the latest at its end, if the file is %s while it is read', async (_, change) => {
     const root = await tree({ 'a.json': 'x'.repeat(400_000) });
     const [object] = (await listAll(sourceOf(root))).objects;
     const reading = async () => {
@@ -169,7 +169,7 @@ describe('the version', () => {
     await expect(reading()).rejects.toMatchObject({ code: 'ERR_OBJECT_CHANGED' });
   });
 
-  test('has no byte of what is appended while it is read', async () => {
+  test('contains no byte that is appended while it is read', async () => {
     const root = await tree({ 'a.json': 'x'.repeat(400_000) });
     const [object] = (await listAll(sourceOf(root))).objects;
     let sizeBytes = 0;
@@ -183,7 +183,7 @@ describe('the version', () => {
     expect(sizeBytes).toBe(400_000);
   });
 
-  test('is read to its end although another file is renamed over it meanwhile', async () => {
+  test('is read completely even if another file is renamed over it', async () => {
     const root = await tree({ 'a.json': 'x'.repeat(400_000) });
     const [object] = (await listAll(sourceOf(root))).objects;
     let sizeBytes = 0;
@@ -194,7 +194,7 @@ describe('the version', () => {
     expect(sizeBytes).toBe(400_000);
   });
 
-  test('comes in chunks that share their memory, however large the file is', async () => {
+  test('is read in chunks that share their memory, however large the file is', async () => {
     const root = await tree({ 'a.json': 'x'.repeat(400_000) });
     const [object] = (await listAll(sourceOf(root))).objects;
     const buffers = new Set<ArrayBufferLike>();
@@ -212,7 +212,7 @@ describe('a file that may still be written', () => {
     expect(seen).toEqual([true, true, false, false]);
   });
 
-  test('is growing again when it changes', async () => {
+  test('is growing again after a change', async () => {
     const root = await tree({ 'a.json': 'one' });
     const source = sourceOf(root, 2);
     const seen: boolean[] = [];
@@ -240,19 +240,19 @@ describe('a file that may still be written', () => {
     expect(seen).toEqual([true, true, true, true]);
   });
 
-  test('is growing as long as nobody visits it, however often it is listed', async () => {
+  test('is growing until it is visited, however often it is listed', async () => {
     const root = await tree({ 'a.json': 'one' });
     const source = sourceOf(root, 2);
     for (let poll = 0; poll < 4; poll++) await listAll(source);
     expect((await listAll(source)).objects[0]?.growing).toBe(true);
   });
 
-  test('is never growing for commands that take what is there', async () => {
+  test('is never growing for commands that ship what is there', async () => {
     const root = await tree({ 'a.json': 'one' });
     expect(await visit(sourceOf(root, 0))).toBe(false);
   });
 
-  test('does not lose its place to listings of other dates in between', async () => {
+  test('is not affected by listings of other dates in between', async () => {
     const root = await tree({ 'date=2020-01-01/a.json': 'one', 'date=2026-09-01/b.json': 'two' });
     const source = sourceOf(root, 2);
     const seen: boolean[] = [];
@@ -263,7 +263,7 @@ describe('a file that may still be written', () => {
     expect(seen).toEqual([true, true, false]);
   });
 
-  test('is forgotten once nobody finds it incomplete any more', () => {
+  test('is forgotten once it is no longer found incomplete', () => {
     const stillness = new FileStillness(2);
     stillness.isGrowing('/a', 'v1', 1);
     stillness.foundIncomplete('/a', 'v1', 1);
@@ -273,7 +273,7 @@ describe('a file that may still be written', () => {
     expect(stillness.rememberedCount).toBe(0);
   });
 
-  test('takes bounded memory, and every one of many gets its turn', () => {
+  test('takes bounded memory, and each of many files gets its turn', () => {
     const stillness = new FileStillness(2, { rememberedMax: 10 });
     const waiting = new Set(Array.from({ length: 95 }, (_, index) => `/${index}`));
     let listing = 0;
@@ -291,7 +291,7 @@ describe('a file that may still be written', () => {
     expect(waiting.size).toBe(0);
   });
 
-  test('makes room when files are removed', () => {
+  test('makes room for others when it is removed', () => {
     const stillness = new FileStillness(2, { rememberedMax: 1 });
     stillness.isGrowing('/removed', 'v1', 1);
     stillness.foundIncomplete('/removed', 'v1', 1);
@@ -308,7 +308,7 @@ function sourceOf(path: string, stillAfterPolls = 0): DirectorySource {
   return new DirectorySource({ ...directoryAt(path), pollIntervalMs: 60_000 }, stillAfterPolls);
 }
 
-/** Lists and reads the one object there is, and tells the source the outcome. @returns whether it was growing. */
+/** Lists and reads the only object, and settles its candidate. @returns whether it was growing. */
 async function visit(
   source: DirectorySource,
   dates: Partial<DateRange> = {},

@@ -14,7 +14,7 @@ describe('an error of S3', () => {
       'ERR_SOURCE_CREDENTIALS',
       /sts:AssumeRoleWithWebIdentity|assumed/,
     ],
-    [nodeError('ENOENT', { path: '/var/run/token' }), 'ERR_SOURCE_CREDENTIALS', /file of the AWS credentials/],
+    [nodeError('ENOENT', { path: '/var/run/token' }), 'ERR_SOURCE_CREDENTIALS', /AWS credentials file/],
     [
       sdkError('AuthorizationHeaderMalformed', 400, "the region 'us-east-1' is wrong; expecting 'eu-central-1'"),
       'ERR_CONFIGURATION',
@@ -27,7 +27,7 @@ describe('an error of S3', () => {
       'ERR_CONFIGURATION',
       /HOME is not set/,
     ],
-    [sdkError('TooManyRequests', 429), 'ERR_SOURCE_THROTTLED', /slow down/],
+    [sdkError('TooManyRequests', 429), 'ERR_SOURCE_THROTTLED', /throttling/],
     [nodeError('ENOTFOUND', { hostname: 'logs.s3.eu-nowhere-1.amazonaws.com' }), 'ERR_SOURCE_READ', /eu-nowhere-1/],
     [nodeError('CERT_HAS_EXPIRED', {}), 'ERR_SOURCE_READ', /certificate/],
     [Object.assign(new Error('timed out'), { name: 'TimeoutError' }), 'ERR_SOURCE_READ', /not reachable/],
@@ -38,13 +38,13 @@ describe('an error of S3', () => {
     ],
     ['thrown text', 'ERR_SOURCE_READ', /request failed/],
     [undefined, 'ERR_SOURCE_READ', /request failed/],
-  ])('becomes one that says what happened and what to do: %s', (error, code, message) => {
+  ])('becomes an error that says what happened and what to do: %s', (error, code, message) => {
     const described = describeS3Error(error, listing);
     expect(described).toMatchObject({ code, message: expect.stringMatching(message), hint: expect.any(String) });
     expect(described.message).toMatch(/^Could not list s3:\/\/logs\/audit\/: /);
   });
 
-  test('keeps no secrets, neither in its texts nor in the fields of its cause', () => {
+  test('contains no secrets, neither in its messages nor in the fields of its cause', () => {
     const error = Object.assign(
       sdkError(
         'InvalidAccessKeyId',
@@ -59,13 +59,13 @@ describe('an error of S3', () => {
     expect(everything).toContain('is unknown');
   });
 
-  test('that is already described stays as it is', () => {
+  test('is unchanged if it is already described', () => {
     const described = describeS3Error(sdkError('SlowDown', 503), listing);
     expect(describeS3Error(described, listing)).toBe(described);
     expect(isAgentError(described, 'ERR_SOURCE_THROTTLED')).toBe(true);
   });
 
-  test('never shows control characters of a key', () => {
+  test('never contains control characters of a key', () => {
     const described = describeS3Error(sdkError('AccessDenied', 403), { ...listing, path: 'a\u001b[31m\nb' });
     expect(`${described.message}${described.hint}`).not.toMatch(/\p{Cc}/u);
   });

@@ -27,8 +27,8 @@ beforeEach(async () => {
   onTestFinished(() => void vi.unstubAllEnvs());
 });
 
-describe('what a poll costs', () => {
-  test('is listings alone, however many unchanged objects there are', async () => {
+describe('a poll', () => {
+  test('consists only of listings, however many unchanged objects there are', async () => {
     await putDays('workspaceId=1/', 3);
     await listAll(source());
     await listAll(source());
@@ -36,7 +36,7 @@ describe('what a poll costs', () => {
     expect(server.count('ListObjectsV2')).toBe(4);
   });
 
-  test('does not grow with the age of the bucket, in both layouts', async () => {
+  test('costs the same whatever the age of the bucket, in both layouts', async () => {
     const costs: number[] = [];
     for (const dayCount of [10, 1_500]) {
       await putDays('workspaceId=1/', dayCount);
@@ -54,7 +54,7 @@ describe('what a poll costs', () => {
     expect(costs).toEqual([3, 3]);
   });
 
-  test('ends a listing at the first date behind the range', async () => {
+  test('ends a listing at the first date after the range', async () => {
     await putDays('workspaceId=1/', 2_500);
     server.clearRequests();
     const { objects } = await listAll(source(), { from: '2013-03-01', before: '2013-03-03' });
@@ -62,7 +62,7 @@ describe('what a poll costs', () => {
     expect(server.requests.length).toBe(2);
   });
 
-  test('is one request for every 1,000 objects', async () => {
+  test('takes one request per 1,000 objects', async () => {
     for (let index = 0; index < 10_000; index++) {
       const name = String(index).padStart(5, '0');
       await server.put(bucket, `workspaceId=1/date=2026-09-01/auditlogs_${name}.json`, '{}\n');
@@ -72,7 +72,7 @@ describe('what a poll costs', () => {
     expect(server.requests.length).toBe(11);
   });
 
-  test('stays right with more workspaces than fit into one page', async () => {
+  test('lists more workspaces than fit into one page', async () => {
     for (let id = 10_000; id < 11_100; id++) await server.put(bucket, `workspaceId=${id}/date=2026-09-01/a.json`, '');
     const ids = new Set<string | undefined>();
     const request = { dates: { from: '2026-09-01', before: undefined }, signal, onFault: () => {} };
@@ -98,7 +98,7 @@ describe('the layout', () => {
     });
   });
 
-  test('takes a prefix as whole segments, with or without a slash at its end', async () => {
+  test('treats a prefix as whole segments, with or without a trailing slash', async () => {
     await server.put(bucket, 'audit/workspaceId=7/date=2026-09-01/a.json', 'x');
     await server.put(bucket, 'audit-old/workspaceId=8/date=2026-09-01/a.json', 'x');
     for (const prefix of ['audit', 'audit/', 'audit//']) {
@@ -107,14 +107,14 @@ describe('the layout', () => {
     }
   });
 
-  test('may be entered at one workspace', async () => {
+  test('may start at one workspace', async () => {
     await server.put(bucket, 'workspaceId=7/date=2026-09-01/a.json', 'x');
     const { workspaces, faults } = await listAll(source('workspaceId=7'));
     expect(workspaces).toMatchObject([{ workspaceId: '7', objects: [{ origin: { date: '2026-09-01' } }] }]);
     expect(faults).toEqual([]);
   });
 
-  test('reports once per listing what lies outside of it, by the first names', async () => {
+  test('reports objects outside of it once per listing, with the first names', async () => {
     await server.put(bucket, 'workspaceId=7/date=2026-09-01/a.json', 'x');
     for (const key of ['workspaceId=7/date=2026-09-01/b.csv', 'workspaceId=7/other/c.json', 'workspaceId=7/d.json']) {
       await server.put(bucket, key, 'x');
@@ -143,7 +143,7 @@ describe('the layout', () => {
     ['above of it', '', 'logs/audit'],
     ['beside it', 'logs', 'logs/audit'],
     ['in one of its dates', 'logs/audit/workspaceId=7/date=2026-09-01', 'logs/audit'],
-  ])('is looked for and suggested when the source is %s', async (_, prefix, suggestion) => {
+  ])('is located and suggested if the source is %s', async (_, prefix, suggestion) => {
     await server.put(bucket, 'logs/audit/workspaceId=7/date=2026-09-01/a.json', 'x');
     const { objects, faults } = await listAll(source(prefix), { from: '2026-09-01' });
     expect(objects).toEqual([]);
@@ -152,7 +152,7 @@ describe('the layout', () => {
     ]);
   });
 
-  test('tells what is there when there is no layout anywhere', async () => {
+  test('reports what is there if there is no layout anywhere', async () => {
     await server.put(bucket, 'exports/a.json', 'x');
     await server.put(bucket, 'images/b.png', 'x');
     expect((await listAll(source())).faults).toMatchObject([
@@ -160,7 +160,7 @@ describe('the layout', () => {
     ]);
   });
 
-  test('is no fault when all of it is older than asked for', async () => {
+  test('is not reported if all dates are before the range', async () => {
     await server.put(bucket, 'date=2018-01-15/part-0.json.gz', 'x');
     expect(await listAll(source(), { from: '2026-09-01' })).toEqual({
       workspaces: [],
@@ -170,15 +170,15 @@ describe('the layout', () => {
     });
   });
 
-  test('says so when there is nothing yet', async () => {
+  test('is reported as empty if there is nothing yet', async () => {
     expect((await listAll(source('audit'))).faults).toMatchObject([
       { message: `There is nothing in s3://${bucket}/audit yet` },
     ]);
   });
 });
 
-describe('what goes wrong', () => {
-  test('is reported for one workspace while the others go on', async () => {
+describe('a failure', () => {
+  test('of one workspace is reported while the others continue', async () => {
     for (const id of ['1', '2', '3']) await server.put(bucket, `workspaceId=${id}/date=2026-09-01/a.json`, 'x');
     server.fail({ operation: 'ListObjectsV2', path: 'workspaceId=2/' }, { status: 403, code: 'AccessDenied' });
     const { objects, faults } = await listAll(source());
@@ -193,13 +193,13 @@ describe('what goes wrong', () => {
     [{ status: 403, code: 'ExpiredToken' }, 'ERR_SOURCE_CREDENTIALS', /Renew/],
     [{ status: 403, code: 'SignatureDoesNotMatch' }, 'ERR_SOURCE_CREDENTIALS', /secret key/],
     [{ status: 503, code: 'SlowDown' }, 'ERR_SOURCE_THROTTLED', /POLL_INTERVAL/],
-    [{ status: 500, code: 'InternalError' }, 'ERR_SOURCE_READ', /tried again/],
+    [{ status: 500, code: 'InternalError' }, 'ERR_SOURCE_READ', /tries again/],
     [
       { status: 301, code: 'PermanentRedirect', headers: { 'x-amz-bucket-region': 'eu-west-1' } },
       'ERR_CONFIGURATION',
       /AWS_REGION to eu-west-1/,
     ],
-  ])('on listing is told with what to do: %o', async (failure, code, hint) => {
+  ])('of a listing has a hint: %o', async (failure, code, hint) => {
     server.fail({ operation: 'ListObjectsV2' }, failure);
     await expect(listAll(source())).rejects.toMatchObject({ code, hint: expect.stringMatching(hint) });
   });
@@ -218,41 +218,41 @@ describe('what goes wrong', () => {
     [{ status: 403, code: 'InvalidObjectState' }, 'ERR_SOURCE_READ', /Restore/],
     [{ status: 412, code: 'PreconditionFailed' }, 'ERR_OBJECT_CHANGED', /next listing/],
     [{ status: 404, code: 'NoSuchKey' }, 'ERR_OBJECT_GONE', /deleted/],
-  ])('on reading is told with what to do: %o', async (failure, code, hint) => {
+  ])('of reading has a hint: %o', async (failure, code, hint) => {
     const object = await putOne('x\n');
     server.fail({ operation: 'GetObject' }, failure);
     await expect(readText(object)).rejects.toMatchObject({ code, hint: expect.stringMatching(hint) });
   });
 
-  test('for a moment is tried again', async () => {
+  test('that is transient is retried', async () => {
     const object = await putOne('x\n');
     server.fail({ operation: 'GetObject', times: 1 }, { status: 503, code: 'SlowDown' });
     expect(await readText(object)).toBe('x\n');
     expect(server.count('GetObject')).toBe(2);
   });
 
-  test('in a body that breaks off is an error, never a silent end', async () => {
+  test('in the middle of a body is an error, never a silent end', async () => {
     const object = await putOne('x'.repeat(1_000_000));
     server.breakBody({ operation: 'GetObject' }, { afterBytes: 300_000, ending: 'cut' });
     await expect(readText(object)).rejects.toMatchObject({
       code: 'ERR_SOURCE_READ',
-      message: expect.stringMatching(/the body broke off after \d+ of 1000000 bytes \(ECONNRESET\)$/),
+      message: expect.stringMatching(/the body ended after \d+ of 1000000 bytes \(ECONNRESET\)$/),
     });
   });
 
-  test('in a body that hangs is an error once nothing has come for a while', async () => {
+  test('is reported for a body that hangs for longer than the idle timeout', async () => {
     const { origin, version } = await putOne('x'.repeat(1_000_000));
     server.breakBody({ operation: 'GetObject' }, { afterBytes: 300_000, ending: 'hang' });
     const client = createS3Client({ ...s3Timeouts, idleTimeoutMs: 2_000 });
     const read = async () => buffer(await client.read({ bucket, key: keyOf(origin), ...version }, signal));
     await expect(read()).rejects.toMatchObject({
       code: 'ERR_SOURCE_READ',
-      message: expect.stringMatching(/broke off after \d+ of 1000000 bytes \(TimeoutError\)$/),
+      message: expect.stringMatching(/the body ended after \d+ of 1000000 bytes \(TimeoutError\)$/),
     });
     await client.close();
   });
 
-  test('in a body that hangs ends with the signal', async () => {
+  test('is the reason of the signal if it aborts while a body hangs', async () => {
     const object = await putOne('x'.repeat(1_000_000));
     server.breakBody({ operation: 'GetObject' }, { afterBytes: 300_000, ending: 'hang' });
     const stopping = new AbortController();
@@ -263,7 +263,7 @@ describe('what goes wrong', () => {
     await expect(reading).rejects.toBe(reason);
   });
 
-  test('is a version that changed between the listing and its opening', async () => {
+  test('is reported if the version changes between listing and opening', async () => {
     const object = await putOne('one\n');
     const key = keyOf(object.origin);
     server.before({ operation: 'GetObject', times: 1 }, () => server.put(bucket, key, 'two\n'));
@@ -271,7 +271,7 @@ describe('what goes wrong', () => {
     expect(server.requests.at(-1)?.status).toBe(412);
   });
 
-  test('is a server that ignores If-Match and gives another version', async () => {
+  test('is reported if a server ignores If-Match and returns another version', async () => {
     const object = await putOne('one\n');
     const fake = createHttpServer((_, response) => response.writeHead(200, { etag: '"other"' }).end('two\n'));
     await new Promise<void>((resolve) => fake.listen(0, '127.0.0.1', resolve));
@@ -285,14 +285,14 @@ describe('what goes wrong', () => {
     await client.close();
   });
 
-  test('is a bucket that is not there', async () => {
+  test('is reported for a bucket that does not exist', async () => {
     await expect(listAll(sourceAt('s3://no-such-bucket'))).rejects.toMatchObject({
       code: 'ERR_SOURCE_NOT_FOUND',
       message: 'Could not list s3://no-such-bucket/: there is no bucket no-such-bucket',
     });
   });
 
-  test('is a server that is not there', async () => {
+  test('is reported for a server that is not reachable', async () => {
     const port = await unusedPort();
     vi.stubEnv('AWS_ENDPOINT_URL_S3', `http://127.0.0.1:${port}`);
     await expect(listAll(source())).rejects.toMatchObject({
@@ -301,7 +301,7 @@ describe('what goes wrong', () => {
     });
   });
 
-  test('is a client that cannot be made, until it can; closing does not mind', async () => {
+  test('to create the client is retried by the next call, and does not affect closing', async () => {
     let failure: Error | undefined = new Error('EMFILE: too many open files');
     const settings = {
       get maxAttempts() {
@@ -318,7 +318,7 @@ describe('what goes wrong', () => {
     await client.close();
   });
 
-  test('is a region that is not set', async () => {
+  test('is reported if no region is set', async () => {
     vi.stubEnv('AWS_REGION', undefined);
     vi.stubEnv('AWS_CONFIG_FILE', '/nonexistent');
     await expect(listAll(source())).rejects.toMatchObject({
@@ -327,7 +327,7 @@ describe('what goes wrong', () => {
     });
   });
 
-  test('is credentials that are not set', async () => {
+  test('is reported if no credentials are set', async () => {
     for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) vi.stubEnv(name, undefined);
     for (const name of ['AWS_CONFIG_FILE', 'AWS_SHARED_CREDENTIALS_FILE']) vi.stubEnv(name, '/nonexistent');
     await expect(listAll(source())).rejects.toMatchObject({
@@ -337,7 +337,7 @@ describe('what goes wrong', () => {
   });
 });
 
-test('a custom endpoint is addressed by path, as it has no host name for each bucket', async () => {
+test('a custom endpoint uses path-style addressing, because it has no host name per bucket', async () => {
   vi.stubEnv('AWS_ENDPOINT_URL_S3', server.endpoint.replace('127.0.0.1', 'localhost'));
   await server.put(bucket, 'workspaceId=7/date=2026-09-01/a.json', 'x\n');
   const [object] = (await listAll(source())).objects;
@@ -367,7 +367,7 @@ async function putOne(content: string): Promise<DeliveredObject> {
   return object as DeliveredObject;
 }
 
-/** One object a day, the last on 2019-12-31. */
+/** One object per day, the last on 2019-12-31. */
 async function putDays(folder: string, dayCount: number): Promise<void> {
   const lastDay = Date.UTC(2019, 11, 31);
   for (let day = 0; day < dayCount; day++) {

@@ -1,17 +1,54 @@
-// The hot path of the mapping: from the bytes of a line to the attributes of its record.
-export { compose, unescapeTo } from './compose';
-export { beginOrigin, cellOf, keepIn } from './derivations';
-export {
-  cellSize,
-  cellSlots,
-  cellsAt,
-  composedAt,
-  composedEndAnswer,
-  derivationsMax,
-  digestAt,
-  layoutEnd,
-  missedCellAnswer,
-  programsAt,
-  programsSize,
-} from './memory';
-export { entriesOnTape, scan, wasAscii } from './scan';
+// Maps the bytes of a line to its log record: scan (record.ts), then compose (compose.ts).
+import { composeRecord, composeUnparsed, resetResource } from './compose';
+import { setOccurrence } from './conversions';
+import { resetKeys } from './keys';
+import { bodyAt, clearOverflow, hasOverflowed, lineAt } from './layout';
+import { readLine, readNormalisedLine, readNothing } from './record';
+
+export { setObservedTime } from './compose';
+export { answersAt, layOutBuffers, programAt } from './layout';
+
+// Returned instead of a timestamp.
+/** The host must parse the line: it is not a JSON object, is irregular, or contains something to redact. */
+const needsParsing: f64 = -1;
+/** A buffer is too small for the record. */
+const overflowed: f64 = -2;
+
+/** Call after `layOutBuffers`, once the memory is large enough. False if the keys of the mapping do not fit. */
+export function resetBuffers(): bool {
+  clearOverflow();
+  resetKeys();
+  resetResource();
+  return !hasOverflowed();
+}
+
+/** Maps the line as delivered. @returns the timestamp of the record, 0 without one, or one of the above. */
+export function mapLine(size: usize, occurrence: u32): f64 {
+  start(occurrence);
+  if (!readLine(size)) return hasOverflowed() ? overflowed : needsParsing;
+  return finish(composeRecord(lineAt, size));
+}
+
+/** Maps JSON that the host has normalised. */
+export function mapNormalised(size: usize, bodySize: usize, occurrence: u32): f64 {
+  start(occurrence);
+  if (!readNormalisedLine(size)) return hasOverflowed() ? overflowed : needsParsing;
+  return finish(composeRecord(bodyAt, bodySize));
+}
+
+/** Maps a line that is not a record. */
+export function mapUnparsed(bodySize: usize, reason: usize, occurrence: u32): f64 {
+  start(occurrence);
+  readNothing();
+  composeUnparsed(reason, bodyAt, bodySize);
+  return finish(0);
+}
+
+function start(occurrence: u32): void {
+  clearOverflow();
+  setOccurrence(occurrence);
+}
+
+function finish(timeMs: f64): f64 {
+  return hasOverflowed() ? overflowed : timeMs;
+}

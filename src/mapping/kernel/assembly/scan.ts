@@ -1,53 +1,40 @@
-// Reads one JSON text (RFC 8259) from its bytes without making anything of its values: each becomes an entry on a tape that says what
-// it is and where it stands. Most of what a record holds is only copied from the line into the request.
+// Scans JSON (RFC 8259) onto the tape in one pass, with bounded recursion, and fills the slots of the mapping's paths. It may reject input
+// that JSON.parse accepts, which JSON.parse then decides; it never accepts what JSON.parse rejects.
+import { hadLoneSurrogate, unescapeTo } from './escapes';
+import { flagsOf, rowOf, rowOfShort, seenIn, sensitive, sensitiveInService, setSeenIn, stepsOf } from './keys';
+import { entrySize, isEqual, overflow, pendingAt, pendingLimit, pendingSize } from './layout';
 import {
-  behindContainer,
-  branchOf,
-  elementOf,
-  isTracked,
-  keyEscapes,
-  keyIsAscii,
-  keyNumber,
-  keyOfBranch,
-  keyPrefixSize,
-  likelyBranchAt,
-  numberOfShape,
-  root,
-  shapeOf,
-  trim,
-} from './shapes';
+  addEntry,
+  endContainer,
+  endScratch,
+  Kind,
+  keyOf,
+  keySizeOf,
+  kindOf,
+  nextSibling,
+  takeScratch,
+  tapeEnd,
+} from './tape';
 
-// What an entry is; the numbers are those of `kinds` in kernel.ts.
-export const ofNull: u32 = 0;
-export const ofEmptyText: u32 = 1;
-export const ofFalse: u32 = 2;
-export const ofTrue: u32 = 3;
-export const ofInteger: u32 = 4;
-export const ofNumber: u32 = 5;
-export const ofText: u32 = 6;
-export const ofEscapedText: u32 = 7;
-export const ofObject: u32 = 8;
-export const ofArray: u32 = 9;
+// A step of a path, four words: the node it starts from, the slot of its value, the node it leads to (0 if no path continues), and the end of
+// the slots of paths that continue. The steps of a key end with the node 0.
+const stepFrom: usize = 0;
+export const stepSlot: usize = 4;
+export const stepTo: usize = 8;
+export const stepSlotsEnd: usize = 12;
+const stepSize: usize = 16;
 
-// An entry, in eight words. Places count from the beginning of the line; keys are those of members.
-export const entryShift: usize = 5;
-export const entryStart: usize = 0;
-export const entryEnd: usize = 4;
-/** Of a container: the first entry behind all that is in it. */
-export const entryNext: usize = 8;
-export const entryKind: usize = 12;
-/** The number of the key, 0 for one that is not kept. */
-const entryKey: usize = 16;
-export const entryKeyStart: usize = 20;
-export const entryKeyEnd: usize = 24;
-export const entryKeyHasEscapes: usize = 28;
+// A string that may embed JSON, four words: its entry, the step that led to it (0 without one), how much deeper redaction inspects it, and its
+// level: 1 in the line itself, 2 in a string of the line, and so on.
+export const pendingEntry: usize = 0;
+export const pendingStep: usize = 4;
+export const pendingDepth: usize = 8;
+export const pendingLevel: usize = 12;
 
-// In place of a shape: no object in valid JSON, and a record whose shape is not kept.
-const noObject: i32 = -1;
-const unkeptShape: i32 = 0;
-/** In place of where something ends. */
 const malformed: usize = 0;
 const exactDigitsMax: usize = 15;
+/** Bounds the search for duplicate keys in a record. Real records need a handful of steps. */
+const walkedMax: u32 = 1_000_000;
 
 const quote: u8 = 0x22;
 const backslash: u8 = 0x5c;
@@ -57,122 +44,199 @@ const openBrace: u8 = 0x7b;
 const closeBrace: u8 = 0x7d;
 const openBracket: u8 = 0x5b;
 const closeBracket: u8 = 0x5d;
-const plus: u8 = 0x2b;
 const minus: u8 = 0x2d;
-const point: u8 = 0x2e;
-const zero: u8 = 0x30;
 const space: u8 = 0x20;
 
-let lineAt: usize = 0;
-let tapeAt: usize = 0;
 let depthLeft: i32 = 0;
-let entryCount: u32 = 0;
-let isAscii: bool = true;
+/** Objects have increasing serials. The row of a key holds that of the object it was last seen in, which reveals duplicates. */
+let serial: u32 = 0;
+let object: u32 = 0;
+let checksKeys: bool = false;
+let listsStrings: bool = false;
+let level: u32 = 0;
+let walked: u32 = 0;
 let hasEscapes: bool = false;
-let isKept: bool = true;
-/** Of what was scanned so far; 0 when it is not kept. */
-let shape: usize = 0;
-/** Of the key that was met last. */
-let keyHasEscapes: bool = false;
+let hasEscapedQuote: bool = false;
+
+export let pendingEnd: usize = 0;
+
+// Results of the last scan.
+export let isAscii: bool = true;
+/** The scan stopped at something that only JSON.parse can decide: a duplicate key, a lone surrogate in a key, excessive depth. */
+export let needsParser: bool = false;
+export let hasSensitiveKey: bool = false;
+export let hasKeyOfService: bool = false;
+
+/** Starts a record. Returns true if serials start over, so that those in the rows of keys are void. */
+export function restart(): bool {
+  pendingEnd = pendingAt;
+  walked = 0;
+  if (serial < 0xf000_0000) return false;
+  serial = 0;
+  return true;
+}
+
+export function setPendingEnd(end: usize): void {
+  pendingEnd = end;
+}
 
 /**
- * Puts the object on the tape; entry 0 is the object itself.
- * @param line where it lies, with 16 more bytes behind it.
- * @param tape room for an entry for each two bytes of the line, and for each container that may be open.
- * @returns the number of its shape, or `unkeptShape`, or `noObject`.
+ * For the scans that follow.
+ * @param keys whether to reject duplicate keys.
+ * @param strings whether to list all strings that may embed a key, not only those that paths lead to.
  */
-export function scan(line: usize, size: u32, tape: usize, depthMax: i32): i32 {
-  trim();
-  lineAt = line;
-  tapeAt = tape;
+export function setChecks(keys: bool, strings: bool): void {
+  checksKeys = keys;
+  listsStrings = strings;
+}
+
+/**
+ * Scans the JSON from start to end; its root becomes the next entry on the tape. Overwrites the byte after the end with a zero, at which every
+ * scanning loop stops.
+ * @param step that leads to the root.
+ * @param depthMax of nested containers.
+ * @param levelOfJson 0 for a line.
+ */
+export function scanJson(start: usize, end: usize, step: usize, depthMax: i32, levelOfJson: u32): bool {
+  store<u8>(end, 0);
   depthLeft = depthMax;
-  entryCount = 0;
+  level = levelOfJson;
   isAscii = true;
-  isKept = true;
-  keyHasEscapes = false;
-  const lineEnd = line + size;
-  // Nothing reads beyond a zero.
-  store<u8>(lineEnd, 0);
-  const start = skipBlanks(line);
-  if (load<u8>(start) !== openBrace) return noObject;
-  const end = object(start, root, 0, 0);
-  if (end === malformed || skipBlanks(end) !== lineEnd) return noObject;
-  return isKept ? numberOfShape(shape) : unkeptShape;
+  needsParser = false;
+  hasSensitiveKey = false;
+  hasKeyOfService = false;
+  const first = skipBlanks(start);
+  const byte = load<u8>(first);
+  if (byte !== openBrace && byte !== openBracket) return false;
+  const last = byte === openBrace ? objectAt(first, step, 0, 0) : arrayAt(first, 0, 0);
+  return last !== malformed && skipBlanks(last) === end;
 }
 
-/** Of the last scan. */
-export function entriesOnTape(): u32 {
-  return entryCount;
-}
+// Each of the following functions takes the start of a value and returns its end, or `malformed`.
 
-/** False when the last scan met a byte that is not ASCII. */
-export function wasAscii(): bool {
-  return isAscii;
-}
-
-// Each of what follows takes where something begins and returns where it ends, or `malformed`. The key is that of the value.
-
-function value(start: usize, branch: usize, key: usize, endOfKey: usize): usize {
+function valueAt(start: usize, step: usize, key: usize, keySize: usize): usize {
   const byte = load<u8>(start);
-  if (byte === quote) return text(start + 1, branch, key, endOfKey);
-  if (byte === openBrace) return object(start, branch, key, endOfKey);
-  if (byte === openBracket) return array(start, branch, key, endOfKey);
-  if (byte === minus || isDigit(byte)) return number(start, branch, key, endOfKey);
-  return word(start, branch, key, endOfKey);
+  if (byte === quote) return stringAt(start + 1, step, key, keySize);
+  if (byte === openBrace) return objectAt(start, step, key, keySize);
+  if (byte === openBracket) return arrayAt(start, key, keySize);
+  if (byte === minus || isDigit(byte)) return numberAt(start, key, keySize);
+  return wordAt(start, key, keySize);
 }
 
-function object(start: usize, branch: usize, key: usize, endOfKey: usize): usize {
-  const entry = add(ofObject, start, start, branch, key, endOfKey);
-  if (depthLeft-- === 0) return malformed;
+function objectAt(start: usize, step: usize, key: usize, keySize: usize): usize {
+  const entry = addEntry(Kind.Object, start, start, key, keySize);
+  if (depthLeft-- === 0) return leaveToParser();
+  const node: u32 = step === 0 ? 0 : load<u32>(step, stepTo);
+  const outer = object;
+  object = ++serial;
   let at = skipBlanks(start + 1);
   let byte = load<u8>(at);
   let isFirst = true;
   while (byte !== closeBrace) {
     if (!isFirst) {
       if (byte !== comma) return malformed;
-      at++;
+      at = skipBlanks(at + 1);
     }
     isFirst = false;
-    at = member(at);
+    at = memberAt(at, node, entry);
     if (at === malformed) return malformed;
     byte = load<u8>(at);
     if (byte > space) continue;
     at = skipBlanks(at);
     byte = load<u8>(at);
   }
+  object = outer;
+  depthLeft++;
   endContainer(entry, at + 1);
   return at + 1;
 }
 
-/** Records of one shape are written alike, without blanks: nearly always the likely key and its colon stand right here. */
-function member(start: usize): usize {
-  const branch = isKept ? likelyBranchAt(shape, start) : 0;
-  if (branch === 0) return otherMember(skipBlanks(start));
-  const key = keyOfBranch(branch);
-  if (load<u32>(key, keyIsAscii) === 0) isAscii = false;
-  keyHasEscapes = load<u32>(key, keyEscapes) !== 0;
-  const behind = start + load<u32>(key, keyPrefixSize);
-  if (load<u8>(behind) === quote) return text(behind + 1, branch, start + 1, behind - 2);
-  return value(skipBlanks(behind), branch, start + 1, behind - 2);
-}
-
-function otherMember(start: usize): usize {
+function memberAt(start: usize, node: u32, entryOfObject: usize): usize {
   if (load<u8>(start) !== quote) return malformed;
-  const end = endOfText(start + 1);
-  if (end === malformed) return malformed;
-  keyHasEscapes = hasEscapes;
-  let branch: usize = 0;
-  if (isKept) {
-    branch = branchOf(shape, start + 1, end, keyHasEscapes);
-    if (branch === 0) isKept = false;
+  let key = start + 1;
+  const bytes = v128.load(key);
+  const stops = i8x16.bitmask(v128.or(quotesAndBackslashes(bytes), i8x16.lt_s(bytes, i8x16.splat(space))));
+  let end = key + ctz(stops);
+  let keySize = end - key;
+  let row: usize;
+  if (stops !== 0 && load<u8>(end) === quote) {
+    row = rowOfShort(bytes, key, keySize);
+  } else {
+    end = endOfString(key);
+    if (end === malformed) return malformed;
+    keySize = end - key;
+    if (hasEscapes) {
+      const plain = takeScratch(keySize);
+      if (plain === 0) return malformed;
+      const plainEnd = unescapeTo(plain, key, end);
+      if (hadLoneSurrogate) return leaveToParser();
+      endScratch(plainEnd);
+      key = plain;
+      keySize = plainEnd - plain;
+    }
+    row = rowOf(key, keySize);
   }
-  const at = skipBlanks(end + 1);
-  return load<u8>(at) === colon ? value(skipBlanks(at + 1), branch, start + 1, end) : malformed;
+  if (row === 0) return malformed;
+  if (checksKeys) {
+    const seen = seenIn(row);
+    if (seen >= object && (seen === object || isInObject(entryOfObject, key, keySize))) return leaveToParser();
+    setSeenIn(row, object);
+  }
+  let at = end + 1;
+  if (load<u8>(at) !== colon) {
+    at = skipBlanks(at);
+    if (load<u8>(at) !== colon) return malformed;
+  }
+  at = skipBlanks(at + 1);
+  let step: usize = 0;
+  if (node !== 0 && stepsOf(row) !== 0) {
+    step = stepOf(row, node);
+    if (step !== 0) {
+      if (isValue(at)) store<u32>(load<u32>(step, stepSlot), <u32>tapeEnd);
+      else step = 0;
+    }
+  }
+  const flags = flagsOf(row);
+  if (flags === 0) return valueAt(at, step, key, keySize);
+  const entry = tapeEnd;
+  at = valueAt(at, step, key, keySize);
+  if (at !== malformed && kindOf(entry) >= Kind.Integer) {
+    if (flags & sensitive) hasSensitiveKey = true;
+    if (flags & sensitiveInService) hasKeyOfService = true;
+  }
+  return at;
 }
 
-function array(start: usize, branch: usize, key: usize, endOfKey: usize): usize {
-  const entry = add(ofArray, start, start, branch, key, endOfKey);
-  if (depthLeft-- === 0) return malformed;
+function leaveToParser(): usize {
+  needsParser = true;
+  return malformed;
+}
+
+function stepOf(row: usize, node: u32): usize {
+  for (let step = stepsOf(row); load<u32>(step, stepFrom) !== 0; step += stepSize) {
+    if (load<u32>(step, stepFrom) === node) return step;
+  }
+  return 0;
+}
+
+/** Neither null nor an empty string. */
+function isValue(at: usize): bool {
+  const first = load<u8>(at);
+  return first !== 0x6e && !(first === quote && load<u8>(at + 1) === quote);
+}
+
+/** The key was last seen in an object nested in this one. Was it in this one before that? */
+function isInObject(entry: usize, key: usize, keySize: usize): bool {
+  for (let inner = entry + entrySize; inner < tapeEnd; inner = nextSibling(inner)) {
+    if (keySizeOf(inner) === <u32>keySize && isEqual(keyOf(inner), key, keySize)) return true;
+    if (++walked > walkedMax) return true;
+  }
+  return false;
+}
+
+function arrayAt(start: usize, key: usize, keySize: usize): usize {
+  const entry = addEntry(Kind.Array, start, start, key, keySize);
+  if (depthLeft-- === 0) return leaveToParser();
   let at = skipBlanks(start + 1);
   let isFirst = true;
   while (load<u8>(at) !== closeBracket) {
@@ -181,46 +245,59 @@ function array(start: usize, branch: usize, key: usize, endOfKey: usize): usize 
       at = skipBlanks(at + 1);
     }
     isFirst = false;
-    keyHasEscapes = false;
-    at = value(at, isKept ? elementOf(shape) : 0, 0, 0);
+    at = valueAt(at, 0, 0, 0);
     if (at === malformed) return malformed;
     at = skipBlanks(at);
   }
+  depthLeft++;
   endContainer(entry, at + 1);
   return at + 1;
 }
 
-function endContainer(entry: usize, end: usize): void {
-  depthLeft++;
-  store<u32>(entry, <u32>(end - lineAt), entryEnd);
-  store<u32>(entry, entryCount, entryNext);
-  if (isKept) shape = behindContainer(shape);
-}
-
-function text(start: usize, branch: usize, key: usize, endOfKey: usize): usize {
-  const end = endOfText(start);
+function stringAt(start: usize, step: usize, key: usize, keySize: usize): usize {
+  const end = endOfString(start);
   if (end === malformed) return malformed;
-  add(hasEscapes ? ofEscapedText : end === start ? ofEmptyText : ofText, start, end, branch, key, endOfKey);
+  const entry = addEntry(
+    hasEscapes ? Kind.EscapedString : end === start ? Kind.EmptyString : Kind.String,
+    start,
+    end,
+    key,
+    keySize,
+  );
+  if (hasEscapedQuote && (listsStrings || (step !== 0 && load<u32>(step, stepTo) !== 0))) addPending(entry, step);
   return end + 1;
 }
 
-/** Where the closing quote stands. Goes over 16 bytes at a time up to a quote, a backslash or what is no ASCII character. */
-function endOfText(start: usize): usize {
+function addPending(entry: usize, step: usize): void {
+  if (pendingEnd + pendingSize > pendingLimit) {
+    overflow();
+    return;
+  }
+  store<u32>(pendingEnd, <u32>entry, pendingEntry);
+  store<u32>(pendingEnd, step !== 0 && load<u32>(step, stepTo) !== 0 ? <u32>step : 0, pendingStep);
+  store<u32>(pendingEnd, <u32>depthLeft, pendingDepth);
+  store<u32>(pendingEnd, level + 1, pendingLevel);
+  pendingEnd += pendingSize;
+}
+
+/** The position of the closing quote. Skips 16 bytes at a time up to a quote, a backslash or a byte outside ASCII. */
+function endOfString(start: usize): usize {
   hasEscapes = false;
+  hasEscapedQuote = false;
   let at = start;
   while (true) {
     const bytes = v128.load(at);
     const stops = i8x16.bitmask(v128.or(quotesAndBackslashes(bytes), i8x16.lt_s(bytes, i8x16.splat(space))));
     if (stops !== 0) {
       at += ctz(stops);
-      return load<u8>(at) === quote ? at : endOfOtherText(at);
+      return load<u8>(at) === quote ? at : endOfOtherString(at);
     }
     at += 16;
   }
 }
 
-/** The same with bytes that are not ASCII, and with escapes. */
-function endOfOtherText(start: usize): usize {
+/** The same, with escapes and bytes outside ASCII. */
+function endOfOtherString(start: usize): usize {
   let at = start;
   while (true) {
     const bytes = v128.load(at);
@@ -238,7 +315,9 @@ function endOfOtherText(start: usize): usize {
     if (byte === quote) return at;
     if (byte !== backslash) return malformed;
     hasEscapes = true;
-    const size = escapeSize(load<u8>(at + 1), at + 2);
+    const letter = load<u8>(at + 1);
+    if (letter === quote) hasEscapedQuote = true;
+    const size = escapeSize(letter, at + 2);
     if (size === 0) return malformed;
     at += size;
   }
@@ -248,90 +327,64 @@ function quotesAndBackslashes(bytes: v128): v128 {
   return v128.or(i8x16.eq(bytes, i8x16.splat(quote)), i8x16.eq(bytes, i8x16.splat(backslash)));
 }
 
-/** How long the escape is with this letter; 0 when it is none. */
+/** The size of the escape with this letter, 0 if there is none. */
 function escapeSize(letter: u8, digitsAt: usize): usize {
-  switch (letter) {
-    case 0x22: // quote
-    case 0x5c: // backslash
-    case 0x2f: // slash
-    case 0x62: // b
-    case 0x66: // f
-    case 0x6e: // n
-    case 0x72: // r
-    case 0x74: // t
-      return 2;
-    case 0x75: // u
-      for (let at = digitsAt; at < digitsAt + 4; at++) if (!isHexDigit(load<u8>(at))) return 0;
-      return 6;
-    default:
-      return 0;
+  if (letter === 0x75) {
+    for (let at = digitsAt; at < digitsAt + 4; at++) if (!isHexDigit(load<u8>(at))) return 0;
+    // \u0022
+    if (load<u32>(digitsAt) === 0x32323030) hasEscapedQuote = true;
+    return 6;
   }
+  if (letter === quote || letter === backslash || letter === 0x2f) return 2;
+  // b, f, n, r, t
+  return <u32>letter - 0x62 <= 18 && ((0x5_1011 >> (<u32>letter - 0x62)) & 1) === 1 ? 2 : 0;
 }
 
-function number(start: usize, branch: usize, key: usize, endOfKey: usize): usize {
+function numberAt(start: usize, key: usize, keySize: usize): usize {
   const firstDigit = load<u8>(start) === minus ? start + 1 : start;
   const endOfInteger = skipDigits(firstDigit);
   const end = endOfNumber(firstDigit, endOfInteger);
   if (end === malformed) return malformed;
   const isExact = end === endOfInteger && end - firstDigit <= exactDigitsMax;
-  add(isExact ? ofInteger : ofNumber, start, end, branch, key, endOfKey);
+  addEntry(isExact ? Kind.Integer : Kind.Number, start, end, key, keySize);
   return end;
 }
 
 function endOfNumber(firstDigit: usize, endOfInteger: usize): usize {
   const digitCount = endOfInteger - firstDigit;
-  if (digitCount === 0 || (digitCount > 1 && load<u8>(firstDigit) === zero)) return malformed;
+  if (digitCount === 0 || (digitCount > 1 && load<u8>(firstDigit) === 0x30)) return malformed;
   let at = endOfInteger;
-  if (load<u8>(at) === point) {
+  if (load<u8>(at) === 0x2e) {
     const firstDecimal = at + 1;
     at = skipDigits(firstDecimal);
     if (at === firstDecimal) return malformed;
   }
   if ((load<u8>(at) | 0x20) === 0x65) {
     const sign = load<u8>(at + 1);
-    const firstOfExponent = sign === plus || sign === minus ? at + 2 : at + 1;
+    const firstOfExponent = sign === 0x2b || sign === minus ? at + 2 : at + 1;
     at = skipDigits(firstOfExponent);
     if (at === firstOfExponent) return malformed;
   }
   return at;
 }
 
-function word(start: usize, branch: usize, key: usize, endOfKey: usize): usize {
+function wordAt(start: usize, key: usize, keySize: usize): usize {
   const letters = load<u32>(start);
-  let kind = ofNull;
+  let kind = Kind.Null;
   let end = start + 4;
   if (letters === 0x65757274) {
-    kind = ofTrue;
+    kind = Kind.True;
   } else if (letters === 0x736c6166 && load<u8>(end) === 0x65) {
-    kind = ofFalse;
+    kind = Kind.False;
     end++;
   } else if (letters !== 0x6c6c756e) {
     return malformed;
   }
-  add(kind, start, end, branch, key, endOfKey);
+  addEntry(kind, start, end, key, keySize);
   return end;
 }
 
-function add(kind: u32, start: usize, end: usize, branch: usize, key: usize, endOfKey: usize): usize {
-  const entry = tapeAt + ((<usize>entryCount) << entryShift);
-  if (!isTracked(entryCount++)) isKept = false;
-  let keyNumberOrZero: u32 = 0;
-  if (isKept) {
-    shape = shapeOf(branch, kind);
-    const known = keyOfBranch(branch);
-    if (known !== 0) keyNumberOrZero = load<u32>(known, keyNumber);
-  }
-  store<u32>(entry, <u32>(start - lineAt), entryStart);
-  store<u32>(entry, <u32>(end - lineAt), entryEnd);
-  store<u32>(entry, kind, entryKind);
-  store<u32>(entry, keyNumberOrZero, entryKey);
-  store<u32>(entry, key === 0 ? 0 : <u32>(key - lineAt), entryKeyStart);
-  store<u32>(entry, key === 0 ? 0 : <u32>(endOfKey - lineAt), entryKeyEnd);
-  store<u32>(entry, <u32>keyHasEscapes, entryKeyHasEscapes);
-  return entry;
-}
-
-function skipBlanks(start: usize): usize {
+export function skipBlanks(start: usize): usize {
   let at = start;
   while (true) {
     const byte = load<u8>(at);
@@ -346,10 +399,32 @@ function skipDigits(start: usize): usize {
   return at;
 }
 
-function isDigit(byte: u8): bool {
-  return <u32>byte - zero <= 9;
+export function isDigit(byte: u8): bool {
+  return <u32>byte - 0x30 <= 9;
 }
 
-function isHexDigit(byte: u8): bool {
+export function isHexDigit(byte: u8): bool {
   return isDigit(byte) || <u32>(byte | 0x20) - 0x61 <= 5;
+}
+
+/** True if a colon follows a quote, or if a `\u` escape may be a quote at another level: then redaction must inspect the string. */
+export function mayContainKey(start: usize, end: usize): bool {
+  let at = start;
+  while (at < end) {
+    const stops = i8x16.bitmask(quotesAndBackslashes(v128.load(at)));
+    if (stops === 0) {
+      at += 16;
+      continue;
+    }
+    at += ctz(stops);
+    if (at >= end) return false;
+    if (load<u8>(at++) === backslash) {
+      if (at < end && load<u8>(at) === 0x75) return true;
+      continue;
+    }
+    let behindQuote = at;
+    while (behindQuote < end && load<u8>(behindQuote) <= space) behindQuote++;
+    if (behindQuote < end && load<u8>(behindQuote) === colon) return true;
+  }
+  return false;
 }

@@ -1,5 +1,5 @@
 /**
- * examples/aws: the policy of the Terraform files is what the agent needs, and all that it needs. moto enforces it.
+ * examples/aws: the policy in the Terraform files is sufficient and minimal for the agent. moto enforces it.
  */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,11 +31,11 @@ const bucket = 'audit';
 const prefix = 'audit-logs/';
 
 describe('the Terraform files', () => {
-  test.each(globSync('*.tf', { cwd: exampleDirectory('aws') }))('%s is HCL', async (file) => {
+  test.each(globSync('*.tf', { cwd: exampleDirectory('aws') }))('%s is valid HCL', async (file) => {
     expect(Object.keys(await parseTerraform(file)).length).toBeGreaterThan(0);
   });
 
-  test('use only variables that are declared, and each of them', async () => {
+  test('use only declared variables, and all of them', async () => {
     const files = globSync('*.tf', { cwd: exampleDirectory('aws') });
     const texts = files.map((file) => readFileSync(join(exampleDirectory('aws'), file), 'utf8')).join('\n');
     const used = new Set([...texts.matchAll(/\bvar\.(\w+)/g)].map(([, name]) => name));
@@ -45,7 +45,7 @@ describe('the Terraform files', () => {
     expect([...used].toSorted()).toEqual(Object.keys(variable).toSorted());
   });
 
-  test('tell S3, and only this bucket, to send to the queue', async () => {
+  test('allow S3 to send to the queue for this bucket only', async () => {
     const { data, resource } = z
       .object({
         data: z.object({ aws_iam_policy_document: z.object({ notify: policyDocument }) }),
@@ -60,7 +60,7 @@ describe('the Terraform files', () => {
 });
 
 describe('with permissions enforced', () => {
-  test('the agent works under exactly the policy of the example', async () => {
+  test('the agent works with exactly the policy of the example', async () => {
     const { environment, receiver } = await scene(await policyStatements());
     const check = await runBuiltAgent(['check'], environment);
     expect(check, check.stdout).toMatchObject({ code: 0 });
@@ -68,8 +68,8 @@ describe('with permissions enforced', () => {
     expect(receiver.accepted).toHaveLength(4);
   });
 
-  // moto hands out what is encrypted without asking for kms:Decrypt.
-  test.each(['s3:ListBucket', 's3:GetObject'])('check names %s when that is taken away', async (action) => {
+  // moto returns encrypted objects without requiring kms:Decrypt.
+  test.each(['s3:ListBucket', 's3:GetObject'])('check names %s if it is missing', async (action) => {
     const statements = await policyStatements();
     const others = statements.filter(({ Action }) => !Action.includes(action));
     expect(others).toHaveLength(statements.length - 1);
@@ -80,7 +80,7 @@ describe('with permissions enforced', () => {
   });
 });
 
-test('every listing stays below the prefix, which the policy has as a condition', async () => {
+test('every listing stays below the prefix, which is a condition in the policy', async () => {
   const server = await startS3Server();
   onTestFinished(() => server.stop());
   await server.createBucket(bucket);
@@ -99,12 +99,12 @@ test('every listing stays below the prefix, which the policy has as a condition'
   expect(listed.filter((each) => !each.startsWith(prefix))).toEqual([]);
 });
 
-test('the policy holds these actions, and no more', async () => {
+test('the policy contains these actions, and no others', async () => {
   const actions = (await policyStatements()).flatMap(({ Action }) => Action);
   expect(actions).toEqual(['s3:ListBucket', 's3:GetObject', 'kms:Decrypt']);
 });
 
-/** What `terraform apply` would make of the policy document, in the JSON of IAM. */
+/** The IAM policy JSON that `terraform apply` would create from the policy document. */
 async function policyStatements() {
   const { data } = z
     .object({ data: z.object({ aws_iam_policy_document: z.object({ read_deliveries: policyDocument }) }) })

@@ -1,6 +1,6 @@
 /**
- * An example's compose file without a container engine: read by compose's own loader, and its services started as processes
- * from the files that it mounts. Only names of hosts, ports and paths are rewritten.
+ * Runs an example's compose file without a container engine: compose's own loader reads it, and its services run as processes with
+ * the files that it mounts. Only host names, ports and paths are rewritten.
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
@@ -39,7 +39,7 @@ export function exampleDirectory(name: string): string {
   return fileURLToPath(new URL(`../../../../examples/${name}/`, import.meta.url));
 }
 
-/** @throws with compose's words when something is wrong in the file. */
+/** @throws compose's own error if the file is invalid. */
 export function loadCompose(name: string): z.infer<typeof model> {
   return runCompose(exampleDirectory(name), ['compose.yaml']);
 }
@@ -73,20 +73,20 @@ function runCompose(directory: string, files: readonly string[]): z.infer<typeof
   return model.parse(JSON.parse(json));
 }
 
-/** The variables that the service gets when nothing is set in the shell. */
+/** The environment of the service if nothing is set in the shell. */
 export function environmentOf({ environment }: Service): Environment {
   const set = Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== null);
   return Object.fromEntries(set);
 }
 
-/** The file on this machine that the service sees at this path. */
+/** The file on this machine that is mounted at this path of the service. */
 export function mountedFile({ volumes }: Service, target: string): string {
   const mount = volumes.find((volume) => volume.type === 'bind' && volume.target === target);
   if (mount === undefined) throw new Error(`nothing is mounted at ${target}`);
   return mount.source;
 }
 
-/** The file that a service is given by an option such as `--config=`. */
+/** The file that is passed to a service with an option such as `--config=`. */
 export function configurationOf(of: Service): string {
   const path = of.command
     ?.map((word) => /config(?:\.file)?=(.+)$/.exec(word)?.[1])
@@ -95,7 +95,7 @@ export function configurationOf(of: Service): string {
   return mountedFile(of, path);
 }
 
-/** A copy of the file with the texts replaced. Each has to be in it. */
+/** A copy of the file with the strings replaced. Each must occur in it. */
 export function rewritten(file: string, replacements: Readonly<Record<string, string>>): string {
   const text = Object.entries(replacements).reduce(
     (before, [from, to]) => {
@@ -110,8 +110,8 @@ export function rewritten(file: string, replacements: Readonly<Record<string, st
 }
 
 /**
- * @param file its configuration, which takes OTLP at 0.0.0.0:4318.
- * @param more settings on top of the file's, for what is not the same in the version that is at hand.
+ * @param file its configuration, which accepts OTLP at 0.0.0.0:4318.
+ * @param more additional settings, for differences of the version that is available here.
  */
 export async function startExampleCollector(
   program: 'collector' | 'collector-elastic',
@@ -135,7 +135,7 @@ export async function startExampleCollector(
   });
 }
 
-/** Throws what the Collector has to say against the file. */
+/** Throws the Collector's validation errors for the file. */
 export function validateCollector(program: 'collector' | 'collector-elastic', file: string): void {
   const collector = join(serverDirectory(program), 'otelcol');
   execFileSync(collector, ['validate', '--config', file], { stdio: 'pipe' });

@@ -1,6 +1,6 @@
 /**
- * The Dockerfile, followed by hand in a clean folder. What it makes then runs as in a container: nothing but its files
- * in a root of its own, as a user who may write to the state and to nothing else.
+ * Executes the Dockerfile without a container engine, in a clean folder. The result then runs as in a container: in its own root
+ * with only its files, as a user who may write only to the state.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,7 +24,7 @@ let image: Image;
 
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'databricks-audit-otel-image-'));
-  chmodSync(directory, 0o755); // Whoever runs the image has to get there.
+  chmodSync(directory, 0o755); // The user of the image has to reach it.
   image = followDockerfile('Dockerfile', directory);
   cpSync(sampleDelivery, join(image.root, 'delivered'), { recursive: true });
   addNode(image, '/nodejs/bin/node');
@@ -36,7 +36,7 @@ afterAll(() => {
   rmSync(directory, { recursive: true });
 });
 
-test('the image holds bundle, mappings, licences and a bill of materials, and neither sources nor node_modules', () => {
+test('the image contains the bundle, mappings, licences and a bill of materials, but neither sources nor node_modules', () => {
   const files = globSync('**', { cwd: join(image.root, 'app'), withFileTypes: true }).filter((each) => each.isFile());
   const names = files.map(({ name }) => name);
   expect(names).toEqual(
@@ -60,7 +60,7 @@ test('the image holds bundle, mappings, licences and a bill of materials, and ne
   expect(sizeBytes).toBeLessThan(10_000_000);
 });
 
-test('what is copied from the checkout is what .dockerignore lets through, and nothing else', () => {
+test('only what .dockerignore allows is copied from the checkout', () => {
   const allowed = readFileSync(ignoreFile, 'utf8')
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'));
@@ -68,7 +68,7 @@ test('what is copied from the checkout is what .dockerignore lets through, and n
   expect(allowed.slice(1).map((line) => line.slice(1))).toEqual(image.copied.toSorted());
 });
 
-test('it is labelled, does not run as root, and keeps its state on a volume', () => {
+test('it is labelled, does not run as root, and stores its state on a volume', () => {
   expect(image.labels).toMatchObject({
     'org.opencontainers.image.title': 'databricks-audit-otel',
     'org.opencontainers.image.licenses': 'Apache-2.0',
@@ -79,9 +79,9 @@ test('it is labelled, does not run as root, and keeps its state on a volume', ()
   expect(image.volumes).toEqual([image.environment.DATABRICKS_AUDIT_STATE]);
 });
 
-// Only root may change the root of a process.
-describe.skipIf(!isRoot)('in a root of its own', () => {
-  test('it prints its version, and writes nothing but its state', async () => {
+// Only root may use chroot.
+describe.skipIf(!isRoot)('in its own root', () => {
+  test('it prints its version, and writes only its state', async () => {
     expect((await run(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
     expect((await run(['ship', '/delivered'], { DATABRICKS_AUDIT_STATE: '/app/state' })).code).toBe(1);
   });
@@ -100,7 +100,7 @@ describe.skipIf(!isRoot)('in a root of its own', () => {
     expect(receiver.accepted).toHaveLength(15);
   });
 
-  test('it lists a bucket; printed is how soon, and its memory beyond that of Node.js alone', async () => {
+  test('it lists a bucket, and the test prints how fast, and its memory in excess of Node.js alone', async () => {
     const server = await startS3Server();
     onTestFinished(() => server.stop());
     await server.createBucket('audit');
@@ -114,7 +114,7 @@ describe.skipIf(!isRoot)('in a root of its own', () => {
     console.log(`First listing after ${listedAfterMs.toFixed(0)} ms, ${memoryMegabytes.toFixed(0)} MB beyond Node.js.`);
   });
 
-  test('its health check passes while the agent runs, and fails when nothing answers', async () => {
+  test('its health check passes while the agent is running, and fails if nothing responds', async () => {
     const port = await freePort();
     const environment = { DATABRICKS_AUDIT_HTTP: `0.0.0.0:${port}` };
     const source = { DATABRICKS_AUDIT_SOURCE: '/delivered', OTEL_LOGS_EXPORTER: 'console' };

@@ -1,9 +1,9 @@
 /**
  * examples/elastic from its own files: the agent, the Collector and Elasticsearch as the compose file configures them, and each
- * query asked of that Elasticsearch.
+ * query against that Elasticsearch.
  *
- * The Collector with an Elasticsearch exporter that can be had as Go modules is older than the example's. It takes three things as
- * settings that are the default now, and it has no queue on the disk: that part is held against the newer Collector.
+ * The Collector with an Elasticsearch exporter that is available as Go modules is older than the one in the example. It needs three
+ * settings that are defaults now, and has no queue on disk: that part is tested with the newer Collector.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -47,7 +47,7 @@ const answer = z.object({
   aggregations: z.record(z.string(), z.object({ buckets: z.array(z.unknown()) })).optional(),
 });
 
-test('the Collectors take its file, each the parts that it has', () => {
+test('each Collector accepts the parts of its file that it supports', () => {
   validateCollector('collector-elastic', withoutQueueOnDisk());
   const { extensions, exporters, service } = parse(readFileSync(configurationOf(collector), 'utf8'));
   expect(exporters.elasticsearch.sending_queue).toMatchObject({ enabled: true, storage: 'file_storage' });
@@ -60,13 +60,13 @@ test('the Collectors take its file, each the parts that it has', () => {
   validateCollector('collector', file);
 });
 
-test('Elasticsearch and Kibana are of one version', () => {
+test('Elasticsearch and Kibana have the same version', () => {
   const versions = [elasticsearch, kibana, template].map(({ image }) => image.split(':')[1]);
   expect(new Set(versions).size).toBe(1);
 });
 
 describe('the queries', () => {
-  test('answer each thing that people ask of audit logs', () => {
+  test('cover each typical question about audit logs', () => {
     const names = queryFiles().map((file) => basename(file, '.json'));
     expect(names).toEqual(
       expect.arrayContaining([
@@ -85,7 +85,7 @@ describe('the queries', () => {
   });
 });
 
-test('the sample delivery arrives once, and each query finds something', async () => {
+test('the sample delivery arrives once, and each query returns something', async () => {
   const { url } = await startElasticsearch();
   await putIndexTemplate(url);
   const backend = { 'http://elasticsearch:9200': url };
@@ -98,7 +98,7 @@ test('the sample delivery arrives once, and each query finds something', async (
     runBuiltAgent(['ship'], {
       ...environment,
       DATABRICKS_AUDIT_SOURCE: sampleDelivery,
-      DATABRICKS_AUDIT_STATE: temporaryDirectory(), // So the second time repeats all of it, as a crash repeats some.
+      DATABRICKS_AUDIT_STATE: temporaryDirectory(), // So the second run repeats everything, as a crash repeats a part.
       OTEL_EXPORTER_OTLP_ENDPOINT: running.url,
     });
   expect(await ship()).toMatchObject({ code: 0 });
@@ -114,7 +114,7 @@ test('the sample delivery arrives once, and each query finds something', async (
     const rows = hits.hits.length + Object.values(aggregations).reduce((sum, { buckets }) => sum + buckets.length, 0);
     if (rows === 0) empty.push(basename(file));
   }
-  expect(empty).toEqual(['not-parsed.json']); // There is nothing unparsed in the sample.
+  expect(empty).toEqual(['not-parsed.json']); // The sample has no unparsed lines.
 
   const [curl = ''] = commandsOf('getting-started-elastic').filter((command) => command.startsWith('curl'));
   const { aggregations } = answer.parse(JSON.parse(runCommand(curl, 'examples/elastic', 'http://localhost:9200', url)));
@@ -209,7 +209,7 @@ function withoutQueueOnDisk(): string {
   return rewritten(file, { [block]: '', '  extensions: [file_storage]\n': '', '      storage: file_storage\n': '' });
 }
 
-/** With the words of the service that does it: its last ones are file and URL. */
+/** Executes the command of the compose service, whose last two words are the file and the URL. */
 async function putIndexTemplate(url: string): Promise<void> {
   if (template === undefined) throw new Error('unreachable');
   const words = template.entrypoint ?? [];

@@ -1,5 +1,5 @@
 /**
- * What a guide in docs/ tells people to type.
+ * The commands in a guide in docs/.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = new URL('../../../../', import.meta.url);
 
-/** The commands of all shell blocks, one each, however many lines it goes over. */
+/** The commands of all shell blocks; a command may span several lines. */
 export function commandsOf(guide: string): string[] {
   const blocks = blocksOf(guide, 'sh').map((block) => block.replaceAll('\\\n', ' '));
   const lines = blocks.flatMap((block) => block.split('\n'));
@@ -19,7 +19,7 @@ export function linesOf(guide: string, language: string): string[] {
   return blocksOf(guide, language).flatMap((block) => block.split('\n').filter((line) => line !== ''));
 }
 
-/** Runs a command of a guide as it stands there, but for the address. */
+/** Runs a command of a guide unchanged, except for the address. */
 export function runCommand(command: string, folder: string, from: string, to: string): string {
   if (!command.includes(from)) throw new Error(`${command} does not hold ${from}`);
   const cwd = fileURLToPath(new URL(folder, root));

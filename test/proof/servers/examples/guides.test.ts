@@ -1,6 +1,6 @@
 /**
- * The guides, as far as they go without a container engine and a cloud: what they name is there, what they export gets to the
- * agent, and what they apply is what the tests of the examples run. Their queries are asked in loki.test.ts and elastic.test.ts.
+ * The guides, as far as they can be tested without a container engine and a cloud: what they refer to exists, what they export
+ * reaches the agent, and what they apply is what the tests of the examples run. loki.test.ts and elastic.test.ts run their queries.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -20,11 +20,11 @@ describe.each(['loki', 'elastic'])('getting started with %s', (name) => {
   const commands = commandsOf(guide);
   const { services } = loadCompose(name);
 
-  test('begins in the folder of the example', () => {
+  test('starts in the folder of the example', () => {
     expect(commands[0]).toBe(`cd examples/${name}`);
   });
 
-  test('runs services that the compose file has', () => {
+  test('runs services that exist in the compose file', () => {
     const compose = commands.filter((command) => command.startsWith('docker compose '));
     const words = compose.map((command) => command.replaceAll(/ --file \S+/g, '').split(' ')[2]);
     expect(words.filter((word) => word !== 'logs').join(' ')).toMatch(/^up( down up)? down run up$/);
@@ -33,7 +33,7 @@ describe.each(['loki', 'elastic'])('getting started with %s', (name) => {
     expect(services).toHaveProperty('agent');
   });
 
-  test('exports what the agent then gets', () => {
+  test('exports variables that reach the agent', () => {
     const exported = commands.flatMap((command) => /^export (\w+)=/.exec(command)?.slice(1) ?? []);
     expect(exported).toEqual(expect.arrayContaining(['DATABRICKS_AUDIT_SOURCE', 'AWS_REGION']));
     const fromCredentials = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'];
@@ -42,13 +42,13 @@ describe.each(['loki', 'elastic'])('getting started with %s', (name) => {
     for (const variable of ofOthers)
       expect(read(`examples/${name}/compose.detections.yaml`)).toContain(`\${${variable}`);
     for (const variable of [...exported.filter((each) => !ofOthers.includes(each)), ...fromCredentials]) {
-      // Compose takes the value of the shell when there is none, and where it is asked for.
+      // Compose uses the value of the shell for a variable without a value, and where it is referenced.
       const isTaken = environment[variable] === null || environment[variable]?.startsWith(`\${${variable}:-`);
       expect(isTaken, variable).toBe(true);
     }
   });
 
-  test('opens ports that are published, to this machine only', () => {
+  test('uses ports that are published, on this machine only', () => {
     const addresses = [...read(`docs/${guide}.md`).matchAll(/localhost:(\d+)/g)].map(([, port]) => port);
     const published = Object.values(services).flatMap(({ ports }) => ports);
     expect(new Set(published.map((port) => port.host_ip))).toEqual(new Set(['127.0.0.1']));
@@ -56,7 +56,7 @@ describe.each(['loki', 'elastic'])('getting started with %s', (name) => {
   });
 });
 
-test('the dashboard is found under the name that the guide gives it', () => {
+test('the dashboard has the name that the guide uses', () => {
   const { uid } = JSON.parse(read('examples/loki/grafana/dashboards/databricks-audit.json'));
   expect(read('docs/getting-started-loki.md')).toContain(`http://localhost:3000/d/${uid}?from=`);
 });
@@ -78,7 +78,7 @@ describe('getting started on Kubernetes', () => {
     expect(required.filter((name) => !given.has(name))).toEqual([]);
   });
 
-  test('applies what kustomize can build', () => {
+  test('applies a folder that kustomize can build', () => {
     const folders = [...find('kubectl kustomize'), ...find('kubectl apply --kustomize')].map(
       (command) => command.split(' ').at(-1) ?? '',
     );
@@ -91,7 +91,7 @@ describe('getting started on Kubernetes', () => {
     }
   });
 
-  test('looks into a container that is there, with the program that the image has', () => {
+  test('refers to an existing container, and to the program in the image', () => {
     const [exec = ''] = find('kubectl --namespace databricks-audit exec');
     expect(exec).toMatch(/deployment\/databricks-audit-otel --container agent -- /);
     const [, program = '', script = ''] = / -- (\S+) (\S+) status$/.exec(exec) ?? [];

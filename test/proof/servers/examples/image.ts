@@ -1,6 +1,6 @@
 /**
- * Follows a Dockerfile by hand, without a container engine: each stage is a folder that stands for its root, COPY copies
- * and RUN runs. What the base images bring, Node.js, is that of this machine.
+ * Executes a Dockerfile without a container engine: each stage is a folder that represents its root, COPY copies and RUN runs.
+ * Node.js, which comes with the base images, is that of this machine.
  */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { Copy, DockerfileParser, From, type Instruction, JSONInstruction, Proper
 const context = fileURLToPath(new URL('../../../../', import.meta.url));
 
 export interface Image {
-  /** The folder that stands for `/`. */
+  /** The folder that represents `/`. */
   readonly root: string;
   readonly environment: Readonly<Record<string, string>>;
   /** As `uid:gid`. */
@@ -27,7 +27,7 @@ export interface Image {
 
 type Stage = { -readonly [Field in keyof Image]: Image[Field] } & { workingDirectory: string };
 
-/** @param directory where the stages are built, and stay. */
+/** @param directory where the stages are built and kept. */
 export function followDockerfile(path: string, directory: string): Image {
   const stages = new Map<string, Stage>();
   const copied: string[] = [];
@@ -103,7 +103,7 @@ function copy(instruction: Copy, stage: Stage, stages: ReadonlyMap<string, Stage
   }
 }
 
-/** Node.js and the libraries that it is linked to, at the place where the distroless image has them. */
+/** Node.js and the libraries that it is linked to, at the same path as in the distroless image. */
 export function addNode(image: Image, path: string): void {
   const libraries = execFileSync('ldd', [process.execPath], { encoding: 'utf8' }).matchAll(/(\/\S+) \(0x/g);
   for (const [from, to] of [

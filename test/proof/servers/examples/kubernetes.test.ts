@@ -1,6 +1,6 @@
 /**
- * examples/kubernetes, rendered by kustomize: valid for Kubernetes, allowed in a namespace with restricted pod security, and
- * its two containers, started as processes with the environment and the files that the pod gives them, ship a delivery.
+ * examples/kubernetes, rendered by kustomize: it is valid for Kubernetes and allowed in a namespace with restricted pod security. Its
+ * two containers, run as processes with the environment and the files of the pod, ship a delivery.
  */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -53,14 +53,14 @@ describe.each(Object.entries(rendered))('%s', (_, yaml) => {
   const pod = deployment.parse(find('Deployment')[0]).spec.template.spec;
   const configMaps = find('ConfigMap').map((resource) => configMap.parse(resource));
 
-  test.each(kubernetesVersions)('is valid for Kubernetes %s, without a field that it does not know', (version) => {
+  test.each(kubernetesVersions)('is valid for Kubernetes %s, without unknown fields', (version) => {
     const file = join(temporaryDirectory(), 'rendered.yaml');
     writeFileSync(file, yaml);
     const python = join(serverDirectory('tools'), 'venv/bin/python');
     execFileSync(python, ['-m', 'kubernetes_validate', '--strict', '--quiet', '-k', version, file], { stdio: 'pipe' });
   });
 
-  test('keeps the restricted pod security that its namespace enforces', () => {
+  test('conforms to the restricted pod security that its namespace enforces', () => {
     expect(find('Namespace')[0].metadata.labels).toMatchObject({ 'pod-security.kubernetes.io/enforce': 'restricted' });
     expect(pod.securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
     for (const { securityContext } of [...pod.initContainers, ...pod.containers]) {
@@ -106,7 +106,7 @@ describe.each(Object.entries(rendered))('%s', (_, yaml) => {
     await expect.poll(() => backend.accepted.length, { timeout: 60_000 }).toBe(15);
   });
 
-  /** @returns the port that it takes OTLP on. */
+  /** @returns the port on which it accepts OTLP. */
   async function startCollector(of: Container, backendUrl: string): Promise<number> {
     const { name } = pod.volumes.find((volume) => volume.name === 'collector-configuration')?.configMap ?? {};
     const text = configMaps.find((map) => map.metadata.name === name)?.data['collector.yaml'] ?? '';

@@ -1,6 +1,6 @@
 /**
- * examples/loki from its own files: the agent, the Collector and Loki as the compose file configures them, and each panel of
- * the dashboard asked of that Loki.
+ * examples/loki from its own files: the agent, the Collector and Loki as the compose file configures them, and each panel of the
+ * dashboard against that Loki.
  */
 import { execFileSync } from 'node:child_process';
 import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -41,10 +41,10 @@ const dashboard = z
   })
   .parse(JSON.parse(readFileSync(dashboardFile, 'utf8')));
 
-/** The time in which the sample delivery has all but its two records of 2018. */
+/** The time range of the sample delivery, except for its two records of 2018. */
 const days = { from: '2026-01-30T00:00:00Z', to: '2026-02-01T00:00:00Z', range: '2d' };
 
-test('the Collector takes its file', () => {
+test('the Collector accepts its file', () => {
   validateCollector('collector', configurationOf(collector));
 });
 
@@ -63,7 +63,7 @@ describe('Grafana', () => {
     );
   });
 
-  test('has a panel for each thing that people ask of audit logs', () => {
+  test('has a panel for each typical question about audit logs', () => {
     const titles = dashboard.panels.map(({ title }) => title);
     for (const word of [
       'Who',
@@ -74,7 +74,7 @@ describe('Grafana', () => {
       'data',
       'Secrets',
       'Tokens',
-      'Delay',
+      'delay',
     ]) {
       expect(
         titles.some((title) => title.includes(word)),
@@ -96,7 +96,7 @@ test('the sample delivery arrives once, and each panel of the dashboard has some
     runBuiltAgent(['ship'], {
       ...environment,
       DATABRICKS_AUDIT_SOURCE: sampleDelivery,
-      DATABRICKS_AUDIT_STATE: temporaryDirectory(), // So the second time repeats all of it, as a crash repeats some.
+      DATABRICKS_AUDIT_STATE: temporaryDirectory(), // So the second run repeats everything, as a crash repeats a part.
       OTEL_EXPORTER_OTLP_ENDPOINT:
         environment.OTEL_EXPORTER_OTLP_ENDPOINT?.replace('http://collector:4318', collectorUrl) ?? '',
     });
@@ -247,7 +247,7 @@ async function startExampleLoki(alertmanagerUrl = 'http://127.0.0.1:9'): Promise
   return url;
 }
 
-/** As Grafana does it, with everything chosen. */
+/** As Grafana does it, with everything selected. */
 function filledIn(expression: string, chosen: Readonly<Record<string, string>> = {}): string {
   const variables: Record<string, string> = {
     ...{ workspace: '.+', principal: '.*', __range: days.range, __auto: '1h' },

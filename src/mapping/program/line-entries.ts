@@ -1,0 +1,82 @@
+/**
+ * Properties of a line outside its record (`$digest`, `$bucket`), as entries like those of the tape, so that rules read them like any value.
+ */
+import type { IdentifiedLine } from '../../model/line.ts';
+import type { ObjectOrigin } from '../../model/object.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { type LineField, lineFields } from '../mapping-schema.ts';
+import type { Address, ProgramImage } from './program-image.ts';
+
+/** Kinds of entries (kernel/assembly/tape.ts). */
+const kinds = { true: 3, integer: 4, text: 6 } as const;
+
+const entryBytes = 32;
+const wordBytes = 4;
+/** More than the length of an S3 key or a path. Longer strings are truncated. */
+const textBytesMax = 16_384;
+
+export class LineEntries {
+  readonly #slots: Address;
+  readonly #entries: Address;
+  readonly #texts: Address;
+  readonly #digestAt: Address;
+  #digestLength = 0;
+  #origin: ObjectOrigin | undefined;
+  #wasCut = false;
+
+  constructor(image: ProgramImage) {
+    this.#slots = image.reserve(lineFields.length * wordBytes);
+    this.#entries = image.reserve(lineFields.length * entryBytes);
+    this.#texts = image.reserve(lineFields.length * textBytesMax);
+    this.#digestAt = this.#textAt('digest');
+  }
+
+  slotOf(field: LineField): Address {
+    return this.#slots + lineFields.indexOf(field) * wordBytes;
+  }
+
+  /** Fills the slots for a line, except those of the event name and the reason, which the kernel fills. */
+  set({ bytes, sizeBytes, digest, origin }: IdentifiedLine, kernel: Kernel): void {
+    if (digest.length === this.#digestLength) kernel.bytes.write(digest, this.#digestAt, 'latin1');
+    else this.#setText('digest', digest, kernel);
+    this.#digestLength = digest.length;
+    if (origin !== this.#origin) {
+      this.#origin = origin;
+      for (const [field, text] of locationOf(origin)) this.#setText(field, text, kernel);
+    }
+    const isCut = sizeBytes > bytes.length;
+    if (!isCut && !this.#wasCut) return;
+    this.#wasCut = isCut;
+    this.#setText('lineSize', isCut ? String(sizeBytes) : undefined, kernel, 'integer');
+    this.#setText('lineCut', isCut ? 'true' : undefined, kernel, 'true');
+  }
+
+  #setText(field: LineField, text: string | undefined, { bytes }: Kernel, kind: keyof typeof kinds = 'text'): void {
+    const start = this.#textAt(field);
+    const entry = this.#entries + lineFields.indexOf(field) * entryBytes;
+    const sizeBytes = text === undefined ? 0 : bytes.write(text, start, textBytesMax - entryBytes);
+    bytes.writeUInt32LE(sizeBytes === 0 ? 0 : entry, this.slotOf(field));
+    const words = entryWords(kind, start, sizeBytes);
+    for (const [index, word] of words.entries()) bytes.writeUInt32LE(word, entry + index * wordBytes);
+  }
+
+  #textAt(field: LineField): Address {
+    return this.#texts + lineFields.indexOf(field) * textBytesMax;
+  }
+}
+
+function locationOf({ location, fileName, workspaceId, date }: ObjectOrigin): [LineField, string | undefined][] {
+  const { 'aws.s3.bucket': bucket, 'aws.s3.key': key } = location;
+  return Object.entries({ bucket, key, fileName, workspaceId, date }) as [LineField, string | undefined][];
+}
+
+/** The first words of an entry: start, end, embedded object, kind. */
+function entryWords(kind: keyof typeof kinds, start: Address, sizeBytes: number): number[] {
+  return [start, start + sizeBytes, 0, kinds[kind]];
+}
+
+/** The entry of a constant string. */
+export function textEntry(text: string, image: ProgramImage): Address {
+  const { at, sizeBytes } = image.text(text);
+  return image.words([...entryWords('text', at, sizeBytes), 0, 0, 0, 0]);
+}

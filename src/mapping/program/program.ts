@@ -1,0 +1,276 @@
+/**
+ * Compiles a mapping to the program that the kernel runs for every record: paths become slots, rules become rows of fixed size, and constants
+ * are encoded once. kernel/assembly/ defines the layouts.
+ */
+import { type ConversionName, conversionNames, conversionTypes, principalTypes } from '../conversions.ts';
+import type { Mapping } from '../mapping-file.ts';
+import { type Condition, lineFields, type ResourceRule, type Rule } from '../mapping-schema.ts';
+import {
+  encodeEventName,
+  encodeKeyValue,
+  encodeSeverity,
+  otlpValue,
+  recordAttributeTag,
+  severities,
+} from '../otlp/protobuf.ts';
+import { LineEntries, textEntry } from './line-entries.ts';
+import { Paths } from './paths.ts';
+import type { Address, ProgramImage } from './program-image.ts';
+
+/** Why a line is not a record. Constant strings: the unparsed content appears only in the body, where it is redacted. */
+export const unparsedReasons = {
+  notJson: 'not JSON',
+  notAnObject: 'not a JSON object',
+  tooDeep: 'nested too deeply',
+  cut: 'longer than the limit of a line',
+} as const;
+export type UnparsedReason = keyof typeof unparsedReasons;
+
+const timestampReasons = {
+  missing: 'no timestamp',
+  outOfRange: 'timestamp is not in Unix milliseconds from 1990 to 2262',
+} as const;
+
+export interface Program {
+  readonly lineEntries: LineEntries;
+  readonly reasons: Readonly<Record<UnparsedReason, Address>>;
+  /** Names of the resource attributes that the kernel finds, in order. */
+  readonly resourceKeys: readonly string[];
+}
+
+export interface ProgramOptions {
+  /** Resource attributes that all resources have, regardless of the record. */
+  readonly fixedResourceKeys: ReadonlySet<string>;
+  /** Services with redaction rules; undefined without redaction. */
+  readonly redactedServices: readonly string[] | undefined;
+  /** Random, so that no sender can choose keys that collide. */
+  readonly hashSeed: number;
+}
+
+export function compileProgram(mapping: Mapping, options: ProgramOptions, image: ProgramImage): Program {
+  const header = image.reserve(headerWords * wordBytes);
+  const compiler = new Compiler(mapping, image);
+  const { redactedServices, fixedResourceKeys, hashSeed } = options;
+  const { paths, lineEntries } = compiler;
+  const services = redactedServices ?? [];
+  const resourceRules = [...mapping.resource].filter(([key, { from }]) => from && !fixedResourceKeys.has(key));
+  const attributes = [...mapping.attributes];
+  const ofLines = attributes.filter(([, rules]) => rules.some(({ from }) => from?.some(isOfLine)));
+  const types = principalTypes.flatMap((type) => {
+    const { at, sizeBytes } = image.text(type);
+    return [at, at + sizeBytes];
+  });
+  const flag = image.encoded(encodeFlag(mapping.limits.flag));
+  // In the order of the kernel's `Header`.
+  image.setWords(header, [
+    ...[paths.rootStep, redactedServices === undefined ? 0 : 1],
+    ...[paths.keys, hashSeed],
+    ...[paths.slots, paths.slotsEnd],
+    ...[compiler.facts, compiler.facts + mapping.facts.size * factWords * wordBytes],
+    ...[compiler.serviceSlots(), layOutItems(services, image), services.length],
+    image.words(types),
+    image.reserve(flatNameBuckets * wordBytes),
+    compiler.slots(mapping.timestampPaths),
+    compiler.severityRules(),
+    compiler.resourceRules(resourceRules.map(([, rule]) => rule)),
+    ...[compiler.attributeRules(attributes), compiler.attributeRules(ofLines)],
+    ...[flag.at, flag.sizeBytes],
+    compiler.recordEnds(),
+    ...[lineEntries.slotOf('unparsedReason'), lineEntries.slotOf('eventName')],
+  ]);
+  const reasons = Object.entries(unparsedReasons).map(([name, text]) => [name, textEntry(text, image)]);
+  return {
+    lineEntries,
+    reasons: Object.fromEntries(reasons) as Program['reasons'],
+    resourceKeys: resourceRules.map(([key]) => key),
+  };
+}
+
+/** Whether the path is a property of the line, such as `$digest`, and not in its record. */
+export function isOfLine(path: string): boolean {
+  return path.startsWith('$');
+}
+
+const wordBytes = 4;
+const headerWords = 23;
+const ruleWords = 12;
+const factWords = 8;
+const flatNameBuckets = 256;
+const noLimit = 0xffff_ffff;
+/** Instead of the number of a conversion. */
+const [toMap, toConstant, endOfRules] = [100, 101, 102];
+/** Marks a map whose flattened names must be distinct. */
+const distinctNamesBit = 0x8000_0000;
+const asks = { present: 0, absent: 1, range: 2, list: 3 } as const;
+/** Kinds of results; see `Found` in the kernel. */
+const found = { string: 1, integer: 2 } as const;
+
+/** The words of a rule, unless 0. */
+interface RuleWords {
+  readonly does: number;
+  readonly from?: Address;
+  readonly key?: string;
+  readonly bytesMax?: number;
+  readonly next?: Address;
+  readonly when?: Rule['when'];
+  readonly flag?: string | undefined;
+  readonly part?: readonly [number, number];
+}
+
+class Compiler {
+  readonly lineEntries: LineEntries;
+  readonly paths: Paths;
+  readonly facts: Address;
+  readonly #mapping: Mapping;
+  readonly #image: ProgramImage;
+  readonly #factIndexes: ReadonlyMap<string, number>;
+
+  constructor(mapping: Mapping, image: ProgramImage) {
+    this.#mapping = mapping;
+    this.#image = image;
+    this.lineEntries = new LineEntries(image);
+    this.paths = new Paths(pathsOf(mapping), image);
+    const facts = [...mapping.facts];
+    this.#factIndexes = new Map(facts.map(([name], index) => [name, index]));
+    this.facts = image.words(
+      facts.flatMap(([, { from, as }]) => [
+        numberOf(as),
+        this.slots(from),
+        ...new Array<number>(factWords - 2).fill(0),
+      ]),
+    );
+  }
+
+  /** The list of the slots of all paths. */
+  slots(from: readonly string[]): Address {
+    return from.reduceRight((after, path) => {
+      const field = lineFields.find((name) => path === `$${name}`);
+      if (field === undefined) return this.paths.listOf(path, after);
+      return this.paths.list([this.lineEntries.slotOf(field), 0], after);
+    }, 0);
+  }
+
+  /** The slots of the service that a record belongs to. */
+  serviceSlots(): Address {
+    return this.slots(this.#mapping.facts.get('service')?.from.filter((path) => !isOfLine(path)) ?? []);
+  }
+
+  severityRules(): Address {
+    const rules = this.#mapping.severity.map(({ value, when }) =>
+      this.#rule({ does: toConstant, when, part: this.#severity(value) }),
+    );
+    return this.#image.words([...rules, this.#rule({ does: endOfRules, part: this.#severity('INFO') })].flat());
+  }
+
+  resourceRules(rules: readonly ResourceRule[]): Address {
+    const bytesMax = this.#mapping.limits.textBytes;
+    const words = rules.map(({ from = [], as }) =>
+      this.#rule({ does: numberOf(as), from: this.slots(from), bytesMax }),
+    );
+    return this.#image.words([...words, this.#rule({ does: endOfRules })].flat());
+  }
+
+  attributeRules(attributes: readonly (readonly [string, readonly Rule[]])[]): Address {
+    const ruleBytes = ruleWords * wordBytes;
+    const count = attributes.reduce((sum, [, rules]) => sum + rules.length, 0);
+    const at = this.#image.reserve((count + 1) * ruleBytes);
+    let end = at;
+    for (const [key, rules] of attributes) {
+      const next = end + rules.length * ruleBytes;
+      for (const rule of rules) {
+        this.#image.setWords(end, this.#attributeRule(key, rule, next));
+        end += ruleBytes;
+      }
+    }
+    this.#image.setWords(end, this.#rule({ does: endOfRules }));
+    return at;
+  }
+
+  /** The constant parts of parsed and unparsed records. */
+  recordEnds(): Address {
+    const { eventName, unparsed } = this.#mapping;
+    const { missing, outOfRange } = timestampReasons;
+    const ends = [eventName, unparsed.event].flatMap((name) => {
+      const part = this.#image.encoded(encodeEventName(name));
+      const [severity, severityBytes] = this.#severity(unparsed.severity);
+      const reasons = [textEntry(missing, this.#image), textEntry(outOfRange, this.#image)];
+      return [part.at, part.sizeBytes, severity, severityBytes, textEntry(name, this.#image), ...reasons, 0];
+    });
+    return this.#image.words(ends);
+  }
+
+  #attributeRule(key: string, rule: Rule, next: Address): number[] {
+    const { value, from = [], as, limits, flag, when, distinctNames } = rule;
+    if (value !== undefined) {
+      const constant = this.#image.encoded(encodeKeyValue(recordAttributeTag, key, otlpValue(value)));
+      return this.#rule({ does: toConstant, next, when, part: [constant.at, constant.sizeBytes] });
+    }
+    const common = { from: this.slots(from), key, next, when, flag };
+    if (as === 'map') {
+      const { leaves = 64, bytes = 32_768, depth = 8 } = limits ?? {};
+      const depthWord = distinctNames === true ? depth + distinctNamesBit : depth;
+      return this.#rule({ ...common, does: toMap, bytesMax: bytes, part: [leaves, depthWord] });
+    }
+    const bytesMax = conversionTypes[as] === 'string' ? (limits?.bytes ?? this.#mapping.limits.textBytes) : noLimit;
+    return this.#rule({ ...common, does: numberOf(as), bytesMax });
+  }
+
+  #rule({ does, from = 0, key = '', bytesMax = 0, next = 0, when, flag, part = [0, 0] }: RuleWords): number[] {
+    const name = key === '' ? { at: 0, sizeBytes: 0 } : this.#image.text(key);
+    const encodedFlag = flag === undefined ? { at: 0, sizeBytes: 0 } : this.#image.encoded(encodeFlag(flag));
+    const words = [does, from, name.at, name.sizeBytes, Math.min(bytesMax, noLimit), next, this.#conditions(when)];
+    return [...words, encodedFlag.at, encodedFlag.sizeBytes, ...part.map((word) => Math.min(word, noLimit)), 0];
+  }
+
+  #conditions(when: Rule['when']): Address {
+    const rows = Object.entries(when ?? {}).map(([name, condition]) => [
+      this.facts + (this.#factIndexes.get(name) ?? 0) * factWords * wordBytes,
+      ...conditionWords(condition, this.#image),
+    ]);
+    return rows.length === 0 ? 0 : this.#image.words([...rows.flat(), 0]);
+  }
+
+  #severity(name: keyof typeof severities): readonly [number, number] {
+    const { at, sizeBytes } = this.#image.encoded(encodeSeverity(severities[name]));
+    return [at, sizeBytes];
+  }
+}
+
+/** All paths into records, each with whether its value becomes a map. */
+function pathsOf({ timestampPaths, facts, resource, attributes }: Mapping): (readonly [string, boolean])[] {
+  const rules = [...facts.values(), ...resource.values(), ...[...attributes.values()].flat()];
+  return [{ from: timestampPaths, as: 'unix_ms' }, ...rules].flatMap(({ from = [], as }) =>
+    from.filter((path) => !isOfLine(path)).map((path) => [path, as === 'map'] as const),
+  );
+}
+
+function numberOf(conversion: ConversionName): number {
+  return conversionNames.indexOf(conversion);
+}
+
+function encodeFlag(name: string): Uint8Array {
+  return encodeKeyValue(recordAttributeTag, name, { boolValue: true });
+}
+
+function conditionWords(condition: Condition, image: ProgramImage): number[] {
+  if (condition === 'present') return [asks.present, 0, 0];
+  if (condition === 'absent') return [asks.absent, 0, 0];
+  if (!Array.isArray(condition)) return [asks.range, condition.from, condition.to];
+  return [asks.list, layOutItems(condition, image), condition.length];
+}
+
+function layOutItems(values: readonly (string | number)[], image: ProgramImage): Address {
+  const itemBytes = 16;
+  const items = image.reserve(values.length * itemBytes);
+  for (const [index, value] of values.entries()) {
+    const item = items + index * itemBytes;
+    if (typeof value === 'string') {
+      const { at, sizeBytes } = image.text(value);
+      image.setWords(item, [found.string, sizeBytes, at]);
+    } else {
+      image.setWords(item, [found.integer, 0]);
+      image.setInteger(item + 8, value);
+    }
+  }
+  return items;
+}
