@@ -7,6 +7,7 @@ import './runtime/small-heap.ts';
 import { Command } from 'commander';
 import { type CheckCommandOptions, check } from './commands/check.ts';
 import { type CommandContext, type ExitCode, exitCodes } from './commands/command.ts';
+import { type DetectionsCommandOptions, detections } from './commands/detections.ts';
 import { type MappingShowOptions, type MappingTestOptions, mappingShow, mappingTest } from './commands/mapping.ts';
 import { preview } from './commands/preview.ts';
 import { type ReconcileCommandOptions, reconcile } from './commands/reconcile.ts';
@@ -143,6 +144,22 @@ mapping
   .option('--update', 'overwrite expected.json instead of comparing')
   .option('--json', 'print JSON')
   .action((sample: string | undefined, options: MappingTestOptions) => end(mappingTest(sample, options, context)));
+program
+  .command('detections')
+  .description('write detection rules for Loki, Grafana, Kibana or any Sigma backend, in the names of your mapping')
+  .option('--format <format>', 'loki, grafana, kibana, sigma, or sigma-pipeline (names for pySigma)')
+  .option('--level <level>', 'the lowest level that is written: informational, low, medium, high, critical', 'low')
+  .option('--delay <duration>', 'how late a record may be delivered and still be found', '20m')
+  .option('--filters <directory>', 'Sigma filters (mf_*.yml): what they select is left out of the rules that they name')
+  .option('--mapping <layers>', 'instead of DATABRICKS_AUDIT_MAPPING, or of the layers for the format')
+  .option('--all-in-one', 'loki: one query for all single-event rules of a level, which a large account can afford')
+  .addHelpText(
+    'after',
+    `
+Standard output is exactly the file; rules that a backend cannot hold are named on standard error. docs/detections.md has
+every rule, with what it needs and what to do about an alert.`,
+  )
+  .action((options: DetectionsCommandOptions) => end(detections(options, context)));
 
 await program.parseAsync();
 

@@ -76,7 +76,7 @@ describe('a real Collector', () => {
             "encoding.format": "databricks.audit",
           },
           "name": "databricks-audit-otel",
-          "version": "1",
+          "version": "2",
         },
       }
     `,
