@@ -1,2 +1,2 @@
-export { type Configuration, type Environment, loadConfiguration, unknownVariables } from './load.ts';
+export { type Configuration, type Environment, loadConfiguration } from './load.ts';
 export { renderConfigurationReference } from './reference.ts';

@@ -6,6 +6,7 @@ import type { z } from 'zod';
 import { type OtlpOptions, resolveExportOptions } from '../export/options.ts';
 import { AgentError } from '../model/agent-error.ts';
 import { printable } from '../runtime/printable.ts';
+import { misspelledVariables } from './misspelled-variables.ts';
 import { type VariableName, variables } from './variables.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -100,7 +101,7 @@ export function loadConfiguration(environment: Environment): Configuration {
 }
 
 function parseAll(environment: Environment): Values {
-  const problems: string[] = [];
+  const problems = misspelledVariables(environment);
   const entries = Object.entries(variables).map(([name, schema]) => {
     const text = environment[name];
     const parsed = schema.safeParse(text === '' ? undefined : text);
@@ -134,15 +135,4 @@ function masked(name: string, text: string): string {
   // Sources are a list, and their parameters hold nothing secret; the query of an endpoint may hold a token.
   if (name === 'DATABRICKS_AUDIT_SOURCE') return printable(text.replaceAll(/(\w*:\/\/)?[^,]*@/g, '$1***@'), 200);
   return printable(text.replace(/^(\w*:\/\/)?.*@/s, '$1***@').replace(/\?.*/s, '?***'), 200);
-}
-
-/**
- * Unknown variables with our prefix, most likely misspelled. Not an error, because Kubernetes sets variables with this prefix for a
- * Service named databricks-audit (`..._SERVICE_HOST`, `..._PORT_9464_TCP`); those are left out.
- */
-export function unknownVariables(environment: Environment): readonly string[] {
-  return Object.keys(environment).filter(
-    (name) =>
-      name.startsWith('DATABRICKS_AUDIT_') && !(name in variables) && !/_(SERVICE_(HOST|PORT)|PORT)(_|$)/.test(name),
-  );
 }

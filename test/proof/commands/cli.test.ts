@@ -117,12 +117,17 @@ describe('a configuration with mistakes', () => {
     expect(stderr).toMatch(/\.ours\.yaml:\d+:\d+/);
   });
 
-  it('with a variable of our prefix that nobody knows is a warning', async () => {
+  it('and every other command refuse a misspelled variable with exit code 2 and a suggestion', async () => {
     const { environment } = await scene();
-    const agent = startAgent(['run'], { ...environment, DATABRICKS_AUDIT_POLLINTERVAL: '5s' });
-    const warning = await agent.logged('Unknown DATABRICKS_AUDIT_ variables; check their spelling');
-    expect(warning).toMatchObject({ level: 'warn', variables: ['DATABRICKS_AUDIT_POLLINTERVAL'] });
-    expect(await agent.stop()).toMatchObject({ code: 0 });
+    const commands = ['run', 'ship', 'check', 'status', 'reconcile', 'replay', 'preview -', 'mapping show'];
+    const misspelled = { ...environment, DATABRICKS_AUDIT_REDCAT: 'none' };
+    const exits = await Promise.all(commands.map((command) => runAgent(command.split(' '), misspelled)));
+    for (const { code, stdout, stderr } of exits) {
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+      expect(stderr).toContain(
+        'DATABRICKS_AUDIT_REDCAT: expected a known variable; did you mean DATABRICKS_AUDIT_REDACT?',
+      );
+    }
   });
 
   it('never shows what stands behind the ? of an endpoint', async () => {
