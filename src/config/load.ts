@@ -41,6 +41,7 @@ export interface Configuration {
   readonly telemetry: {
     readonly selfLogs: Values['DATABRICKS_AUDIT_SELF_LOGS'];
     readonly http: Values['DATABRICKS_AUDIT_HTTP'];
+    readonly httpHosts: Values['DATABRICKS_AUDIT_HTTP_HOSTS'];
     readonly metrics: {
       readonly exporters: Values['OTEL_METRICS_EXPORTER'];
       readonly pushIntervalMs: number;
@@ -89,6 +90,7 @@ export function loadConfiguration(environment: Environment): Configuration {
     telemetry: {
       selfLogs: values.DATABRICKS_AUDIT_SELF_LOGS,
       http: values.DATABRICKS_AUDIT_HTTP,
+      httpHosts: values.DATABRICKS_AUDIT_HTTP_HOSTS,
       metrics: {
         exporters: values.OTEL_METRICS_EXPORTER,
         pushIntervalMs: values.OTEL_METRIC_EXPORT_INTERVAL,
