@@ -6,6 +6,7 @@ import type { z } from 'zod';
 import { type OtlpOptions, resolveExportOptions } from '../export/options.ts';
 import { AgentError } from '../model/agent-error.ts';
 import { printable } from '../runtime/printable.ts';
+import { proxyProblems } from '../runtime/proxy.ts';
 import { misspelledVariables } from './misspelled-variables.ts';
 import { type VariableName, variables } from './variables.ts';
 
@@ -103,7 +104,7 @@ export function loadConfiguration(environment: Environment): Configuration {
 }
 
 function parseAll(environment: Environment): Values {
-  const problems = misspelledVariables(environment);
+  const problems = [...misspelledVariables(environment), ...proxyProblems(environment)];
   const entries = Object.entries(variables).map(([name, schema]) => {
     const text = environment[name];
     const parsed = schema.safeParse(text === '' ? undefined : text);

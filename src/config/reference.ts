@@ -15,7 +15,7 @@ export function renderConfigurationReference(): string {
       .map(([name, schema]) => `| \`${name}\` | ${schema.description ?? ''} |`);
     return `## ${title}\n\n| variable | meaning |\n|---|---|\n${rows.join('\n')}\n`;
   });
-  return `${introduction}\n${sections.join('\n')}\n${awsSection}`;
+  return `${introduction}\n${sections.join('\n')}\n${awsSection}\n${proxySection}`;
 }
 
 const introduction = `# Configuration
@@ -33,4 +33,10 @@ const awsSection = `## AWS
 The AWS SDK reads its own variables and configuration files: \`AWS_REGION\`, \`AWS_ROLE_ARN\` with
 \`AWS_WEB_IDENTITY_TOKEN_FILE\`, \`AWS_PROFILE\`, \`AWS_ACCESS_KEY_ID\` and so on. Set \`AWS_ENDPOINT_URL\` or
 \`AWS_ENDPOINT_URL_S3\` to use MinIO or another S3-compatible server; requests then use path-style addressing.
+`;
+
+const proxySection = `## Proxies
+
+\`HTTP_PROXY\` is the proxy for \`http://\` URLs, \`HTTPS_PROXY\` the one for \`https://\` URLs, and \`NO_PROXY\` lists exceptions. The
+lower-case forms take precedence. [Operations](operations.md#proxies) has the details.
 `;

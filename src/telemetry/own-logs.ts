@@ -8,6 +8,7 @@ import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs
 import { z } from 'zod';
 import { packageVersion } from '../runtime/package-version.ts';
 import { agentResource } from './agent-resource.ts';
+import { pushConnection } from './push-connection.ts';
 
 export interface OwnLogs {
   /** @param line one log line as JSON. */
@@ -42,7 +43,7 @@ const logLine = z.looseObject({
 export function createOwnLogs(resourceAttributes: Readonly<Record<string, string>>): OwnLogs {
   const provider = new LoggerProvider({
     resource: agentResource(resourceAttributes),
-    processors: [new BatchLogRecordProcessor({ exporter: new OTLPLogExporter() })],
+    processors: [new BatchLogRecordProcessor({ exporter: new OTLPLogExporter(pushConnection('LOGS')) })],
   });
   const logger = provider.getLogger('databricks-audit-otel', packageVersion);
   return {

@@ -124,6 +124,11 @@ describe('loadConfiguration', () => {
   });
 });
 
+it('reports a proxy that cannot be used, without its password', () => {
+  const problems = problemsOf({ ...source, https_proxy: 'socks5://user:hunter2@proxy:1080' });
+  expect(problems).toEqual(['HTTPS_PROXY: expected the URL of a proxy such as http://proxy.example.com:3128']);
+});
+
 describe('a misspelled variable', () => {
   it.each([
     ['DATABRICKS_AUDIT_REDCAT', 'DATABRICKS_AUDIT_REDACT'],
