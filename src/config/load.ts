@@ -104,20 +104,50 @@ export function loadConfiguration(environment: Environment): Configuration {
 }
 
 function parseAll(environment: Environment): Values {
-  const problems = [...misspelledVariables(environment), ...proxyProblems(environment)];
+  const quoted = quotedVariables(environment);
+  const problems = [
+    ...misspelledVariables(environment),
+    ...quoted.map((name) => `${name}: expected a value without quotes around it (env files of Docker keep them)`),
+    ...proxyProblems(environment).filter(
+      (problem) => !quoted.some((name) => problem.startsWith(`${name.toUpperCase()}:`)),
+    ),
+  ];
   const entries = Object.entries(variables).map(([name, schema]) => {
     const text = environment[name];
     const parsed = schema.safeParse(text === '' ? undefined : text);
-    for (const issue of parsed.error?.issues ?? [])
-      problems.push(`${name}: ${issue.message}, got ${describeValue(name, text)}`);
+    const issues = quoted.includes(name) ? [] : (parsed.error?.issues ?? []);
+    for (const issue of issues) problems.push(`${name}: ${issue.message}, got ${describeValue(name, text)}`);
     return [name, parsed.data] as const;
   });
+  const values: Partial<Values> = Object.fromEntries(entries);
+  problems.push(...accessPointProblems(environment, values.DATABRICKS_AUDIT_SOURCE));
   if (problems.length > 0) {
     throw new AgentError('ERR_CONFIGURATION', problems.join('\n'), {
       hint: 'docs/configuration.md lists every variable with its default.',
     });
   }
-  return Object.fromEntries(entries) as Values;
+  return values as Values;
+}
+
+/** A quoted path would be another path, and a quoted region another region. */
+function quotedVariables(environment: Environment): readonly string[] {
+  return Object.entries(environment)
+    .filter(([name]) => name in variables || /^(AWS_|(HTTPS?|NO)_PROXY$)/i.test(name))
+    .filter(([, text = '']) => /^\s*(["']).*\1\s*$/s.test(text))
+    .map(([name]) => name);
+}
+
+/** The AWS SDK addresses a bucket at a custom endpoint by its path, and an access point has none. */
+function accessPointProblems(
+  environment: Environment,
+  sources: Values['DATABRICKS_AUDIT_SOURCE'] | undefined = [],
+): readonly string[] {
+  const endpoint = ['AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'].find((name) => environment[name]);
+  const hasAccessPoint = sources.some((source) => source.kind === 's3' && source.bucket.startsWith('arn:'));
+  if (endpoint === undefined || !hasAccessPoint) return [];
+  return [
+    `DATABRICKS_AUDIT_SOURCE: expected the alias of the access point instead of its ARN, because ${endpoint} is set`,
+  ];
 }
 
 function settingsOf(environment: Environment): Configuration['settings'] {

@@ -24,7 +24,7 @@ export function parseSourceParameters(query: string): Parsed<SourceParameters> {
   const unknown = [...parameters.keys()].filter((name) => !known.includes(name));
   if (unknown.length > 0) {
     problems.push(
-      `expected no parameters but ${known.join(' and ')} after the question mark, not ${printable(unknown.join(', '), 100)}`,
+      `expected no parameters but ${known.join(' and ')} after the question mark, not ${printable(unknown.join(', '), 100)}${unsupportedHint(unknown)}`,
     );
   }
   const repeated = known.filter((name) => parameters.getAll(name).length > 1);
@@ -37,4 +37,9 @@ export function parseSourceParameters(query: string): Parsed<SourceParameters> {
   }
   if (problems.length > 0 || 'problem' in parsedPoll) return bad(problems.join('; '));
   return good({ pollIntervalMs: parsedPoll.value, mapping: mapping ?? undefined });
+}
+
+function unsupportedHint(unknown: readonly string[]): string {
+  if (unknown.some((name) => /payer|requester/i.test(name))) return ' (Requester Pays buckets are not supported)';
+  return unknown.some((name) => /sse|customer/i.test(name)) ? ' (encryption with SSE-C is not supported)' : '';
 }

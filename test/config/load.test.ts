@@ -124,6 +124,29 @@ describe('loadConfiguration', () => {
   });
 });
 
+it.each([
+  ['DATABRICKS_AUDIT_SOURCE', '"s3://audit/logs"'],
+  ['DATABRICKS_AUDIT_SOURCE', '"s3://audit/a","s3://audit/b"'],
+  ['DATABRICKS_AUDIT_STATE', "'/state'"],
+  ['DATABRICKS_AUDIT_POLL_INTERVAL', '"5m"'],
+  ['OTEL_EXPORTER_OTLP_HEADERS', '"authorization=hunter2"'],
+  ['AWS_REGION', '"us-east-1"'],
+  ['AWS_SECRET_ACCESS_KEY', '"hunter2"'],
+  ['https_proxy', '"http://user:hunter2@proxy:3128"'],
+])('refuses quotes around %s, as env files of Docker keep them', (name, value) => {
+  const problems = problemsOf({ ...source, [name]: value });
+  expect(problems).toEqual([expect.stringMatching(`^${name}: expected a value without quotes around it`)]);
+  expect(problems.join()).not.toContain('hunter2');
+});
+
+it('refuses the ARN of an access point together with an endpoint of its own', () => {
+  const accessPoint = { DATABRICKS_AUDIT_SOURCE: 'arn:aws:s3:us-west-2:111122223333:accesspoint/audit/logs' };
+  expect(problemsOf(accessPoint)).toEqual([]);
+  expect(problemsOf({ ...accessPoint, AWS_ENDPOINT_URL_S3: 'http://minio:9000' })).toEqual([
+    expect.stringContaining('expected the alias of the access point instead of its ARN'),
+  ]);
+});
+
 it('reports a proxy that cannot be used, without its password', () => {
   const problems = problemsOf({ ...source, https_proxy: 'socks5://user:hunter2@proxy:1080' });
   expect(problems).toEqual(['HTTPS_PROXY: expected the URL of a proxy such as http://proxy.example.com:3128']);

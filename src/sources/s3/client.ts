@@ -102,6 +102,7 @@ export async function loadS3Client(timeouts: S3Timeouts, overrides: S3ClientConf
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestChecksumCalculation: 'WHEN_REQUIRED',
     followRegionRedirects: true,
+    useArnRegion: true,
     requestHandler: createRequestHandler({ keepAlive: true, maxSockets: connectionsMax }, (agentOptions) => {
       const requestHandler = {
         connectionTimeout: timeouts.connectionTimeoutMs,

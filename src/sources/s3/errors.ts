@@ -4,6 +4,7 @@
  */
 import { AgentError, type ErrorCode, messageOf } from '../../model/agent-error.ts';
 import { printable } from '../../runtime/printable.ts';
+import { isAccessPoint } from './location.ts';
 
 /** The call that failed. */
 export interface S3Call {
@@ -173,7 +174,7 @@ function describeThrottling({ name, status }: Signs): Description | undefined {
   };
 }
 
-function describeMissing({ name, status }: Signs, { action, bucket }: S3Call): Description | undefined {
+function describeMissing({ name, message, status }: Signs, { action, bucket }: S3Call): Description | undefined {
   if (name === 'NoSuchBucket' || name === 'InvalidBucketName' || (status === 404 && action === 's3:ListBucket')) {
     return {
       code: 'ERR_SOURCE_NOT_FOUND',
@@ -189,6 +190,13 @@ function describeMissing({ name, status }: Signs, { action, bucket }: S3Call): D
       code: 'ERR_OBJECT_CHANGED',
       reason: 'it changed after it was listed',
       hint: 'Nothing to do: the next listing shows the new version.',
+    };
+  }
+  if (status === 400 && /server side encryption/i.test(message)) {
+    return {
+      code: 'ERR_SOURCE_READ',
+      reason: 'it is encrypted with a key that only its writer has (SSE-C), which is not supported',
+      hint: 'Have the objects encrypted with SSE-S3 or SSE-KMS: set the default encryption of the bucket and copy them in place.',
     };
   }
   if (name === 'InvalidObjectState') {
@@ -209,11 +217,16 @@ function describeDenied({ name, message, status }: Signs, { action, bucket, path
     return { code, reason: 'access denied to the encryption key (kms:Decrypt)', hint };
   }
   if (action === 's3:ListBucket') {
-    const hint = `Allow s3:ListBucket on arn:aws:s3:::${bucket}; a condition on s3:prefix must let "${printable(path)}" pass.`;
+    const hint = `Allow s3:ListBucket on ${arnOf(bucket)}; a condition on s3:prefix must let "${printable(path)}" pass. Requester Pays buckets are not supported.`;
     return { code, reason: 'access denied (s3:ListBucket)', hint };
   }
-  const hint = `Allow s3:GetObject on arn:aws:s3:::${bucket}/${printable(path)}, in the policy of the role and of the bucket.`;
+  const objects = isAccessPoint(bucket) ? `${bucket}/object` : arnOf(bucket);
+  const hint = `Allow s3:GetObject on ${objects}/${printable(path)}, in the policy of the role and of the bucket.`;
   return { code, reason: 'access denied (s3:GetObject)', hint };
+}
+
+function arnOf(bucket: string): string {
+  return isAccessPoint(bucket) ? bucket : `arn:aws:s3:::${bucket}`;
 }
 
 function describeUnreachable({ name, message, errno, host }: Signs): Description | undefined {
