@@ -1,7 +1,7 @@
 /**
  * The commands as a user meets them: what they print, where, and their exit codes.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -224,11 +224,21 @@ describe('check', () => {
     expect(stdout).toMatch(words);
   });
 
+  it('does not create a state', async () => {
+    const { environment, root } = await scene();
+    const state = join(root, 'no', 'state');
+    const { code, stdout } = await runAgent(['check'], { ...environment, DATABRICKS_AUDIT_STATE: state });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^ok {6}state directory .* does not exist yet and can be created$/m);
+    expect(existsSync(join(root, 'no'))).toBe(false);
+  });
+
   it('tells of a state that was damaged, and of an agent that runs', async () => {
     const { environment } = await scene();
     writeFileSync(join(environment.DATABRICKS_AUDIT_STATE ?? '', 'delivery.db'), 'this is no database\n'.repeat(500));
     const damaged = await runAgent(['check'], environment);
-    expect(damaged.stdout).toMatch(/^warning The state database was damaged and moved to /m);
+    expect(damaged.stdout).toMatch(/^warning The state database .* is damaged: /m);
+    expect(readdirSync(environment.DATABRICKS_AUDIT_STATE ?? '').join()).not.toContain('damaged');
     const agent = startAgent(['run'], environment);
     await agent.until('it holds the lock', () => agent.log.length > 0);
     await agent.logged('Agent started');
