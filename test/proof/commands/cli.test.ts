@@ -1,6 +1,7 @@
 /**
  * The commands as a user meets them: what they print, where, and their exit codes.
  */
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +12,7 @@ import { runAgent, startAgent } from '../../support/agent-process.ts';
 import { auditLines, deliveryKey, deliveryScene, directoryPlace, s3Place } from '../../support/delivery-place.ts';
 import { answers } from '../../support/otlp-receiver.ts';
 import { startS3Server } from '../../support/s3-server.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const fromRoot = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 
@@ -330,6 +332,58 @@ describe('status', () => {
 });
 
 describe('the command line', () => {
+  it.each([
+    ['nonsense'],
+    ['--nonsense'],
+    ['run', '--nonsense'],
+    ['status', 'extra'],
+    ['check', '--send-record=maybe'],
+    ['preview'],
+    ['preview', 'one', 'two'],
+    ['reconcile', '--from'],
+    ['reconcile', '--from', 'yesterday'],
+    ['replay', '--status', 'bad'],
+    ['replay', '--before', '2026-02-30'],
+    ['mapping'],
+    ['mapping', 'nonsense'],
+    ['mapping', 'test'],
+  ])('ends with 2 when it is misused: %j', async (...commandLine) => {
+    const { code, stdout, stderr } = await runAgent(commandLine, { DATABRICKS_AUDIT_SOURCE: temporaryDirectory() });
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).not.toBe('');
+  });
+
+  it('stops at SIGHUP as at SIGTERM', async () => {
+    const { environment } = await scene();
+    const agent = startAgent(['run'], environment);
+    await agent.logged('Agent started');
+    agent.signal('SIGHUP');
+    const { code, log } = await agent.exit;
+    expect(code).toBe(0);
+    expect(log.at(-1)?.msg).toBe('Stopped; the state has been saved');
+  });
+
+  it('says that there is nothing to replay where there is no state, which may be a wrong path', async () => {
+    const state = join(temporaryDirectory(), 'state');
+    for (const commandLine of [['replay'], ['replay', '--dry-run']]) {
+      const { code, stdout, stderr } = await runAgent(commandLine, { DATABRICKS_AUDIT_STATE: state });
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      expect(stderr).toBe(`No state in ${state}, and no dead letters: check DATABRICKS_AUDIT_STATE.\n`);
+    }
+    expect(existsSync(state)).toBe(false);
+  });
+
+  it.each([
+    ['examples/sample-delivery.ts', ''],
+    ['src/cli.ts', 'mapping show'],
+    ['src/cli.ts', '--help'],
+  ])('ends quietly when the reader of its output does: %s %s', (script, commandLine) => {
+    const command = `"${process.execPath}" ${script} ${commandLine} | true; echo "\${PIPESTATUS[0]}"`;
+    const { stdout, stderr } = spawnSync('bash', ['-c', command], { cwd: fromRoot(''), encoding: 'utf8' });
+    expect(stdout.trim()).toBe('0');
+    expect(stderr).not.toMatch(/EPIPE|Error/);
+  });
+
   it('prints its version, and help that names every command and exit code', async () => {
     expect(await runAgent(['--version'], {})).toMatchObject({ code: 0, stdout: `${packageJson.version}\n` });
     const { code, stdout } = await runAgent(['--help'], {});
