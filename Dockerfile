@@ -4,6 +4,7 @@
 FROM --platform=$BUILDPLATFORM node:26-trixie-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json ./
+COPY scripts/node-for-development ./scripts/node-for-development
 # Its kernel is compiled when packages are installed.
 COPY src ./src
 RUN npm ci --no-audit --no-fund

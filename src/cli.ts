@@ -28,22 +28,31 @@ const context: CommandContext = {
   stop: stop.signal,
 };
 
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+// A closed terminal or an ended session sends SIGHUP; the state deserves the same care then.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   process.on(signal, () => {
     if (stop.signal.aborted) process.exit(exitCodes.failure);
     stop.abort(new Error(`stopped by ${signal}`));
   });
 }
 
+// The reader may end early, as in `status | head`. Records on standard output have a handler of their own, which reports the failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+// Without standard error, nobody reads the log; shipping goes on.
+process.stderr.on('error', () => {});
+
 const program = new Command('databricks-audit-otel')
   .description('Ships Databricks audit logs to any OpenTelemetry collector: every event, once, under standard names.')
   .version(packageVersion)
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? exitCodes.success : exitCodes.misconfigured))
   .addHelpText(
     'after',
     `
 Configured by environment variables; only DATABRICKS_AUDIT_SOURCE is required. docs/configuration.md lists them all.
 
-Exit codes: 0 success; 1 something was rejected, unreadable or missing, or a check failed; 2 invalid configuration.`,
+Exit codes: 0 success; 1 something was rejected, unreadable or missing, or a check failed; 2 invalid configuration or command line.`,
   );
 
 program

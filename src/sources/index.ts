@@ -40,7 +40,8 @@ export function createObjectOpener(dependencies: SourceDependencies): ObjectOpen
   );
   return {
     open(object, signal) {
-      const opener = openers.get(new URL(object.origin.id).protocol);
+      // Not by the URL class, which takes the colons of an access point's ARN for a port.
+      const opener = openers.get(object.origin.id.slice(0, object.origin.id.indexOf(':') + 1));
       assert(opener !== undefined, `no kind of source can open ${object.origin.id}`);
       return opener.open(object, signal);
     },

@@ -11,6 +11,7 @@ import {
   describeS3Error,
   type S3Call,
 } from './errors.ts';
+import { createRequestHandler } from './request-handler.ts';
 
 export interface S3ListRequest {
   readonly bucket: string;
@@ -96,20 +97,23 @@ interface Sdk {
 /** The SDK is loaded on the first call: it is large, and a directory source does not need it. */
 export async function loadS3Client(timeouts: S3Timeouts, overrides: S3ClientConfig): Promise<S3Client> {
   const { S3Client } = await import('@aws-sdk/client-s3');
-  const agentOptions = { keepAlive: true, maxSockets: connectionsMax };
   const client = new S3Client({
     // WHEN_SUPPORTED buffers the whole body to verify it, and runs out of memory with multi-GB objects (aws-sdk-js-v3 issue 7657).
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestChecksumCalculation: 'WHEN_REQUIRED',
     followRegionRedirects: true,
-    requestHandler: {
-      connectionTimeout: timeouts.connectionTimeoutMs,
-      requestTimeout: timeouts.answerTimeoutMs,
-      throwOnRequestTimeout: true,
-      socketTimeout: timeouts.idleTimeoutMs,
-      httpAgent: agentOptions,
-      httpsAgent: agentOptions,
-    },
+    useArnRegion: true,
+    requestHandler: createRequestHandler({ keepAlive: true, maxSockets: connectionsMax }, (agentOptions) => {
+      const requestHandler = {
+        connectionTimeout: timeouts.connectionTimeoutMs,
+        requestTimeout: timeouts.answerTimeoutMs,
+        throwOnRequestTimeout: true,
+        socketTimeout: timeouts.idleTimeoutMs,
+        httpAgent: agentOptions,
+        httpsAgent: agentOptions,
+      };
+      return new S3Client({ requestHandler }).config.requestHandler;
+    }),
     ...overrides,
   });
   // Set by AWS_ENDPOINT_URL(_S3) or a profile: MinIO and the like have no host name per bucket.

@@ -4,6 +4,7 @@
  */
 import { AgentError, type ErrorCode, messageOf } from '../../model/agent-error.ts';
 import { printable } from '../../runtime/printable.ts';
+import { isAccessPoint } from './location.ts';
 
 /** The call that failed. */
 export interface S3Call {
@@ -173,7 +174,7 @@ function describeThrottling({ name, status }: ErrorFacts): Description | undefin
   };
 }
 
-function describeMissing({ name, status }: ErrorFacts, { action, bucket }: S3Call): Description | undefined {
+function describeMissing({ name, message, status }: ErrorFacts, { action, bucket }: S3Call): Description | undefined {
   if (name === 'NoSuchBucket' || name === 'InvalidBucketName' || (status === 404 && action === 's3:ListBucket')) {
     return {
       code: 'ERR_SOURCE_NOT_FOUND',
@@ -193,6 +194,13 @@ function describeMissing({ name, status }: ErrorFacts, { action, bucket }: S3Cal
       code: 'ERR_OBJECT_CHANGED',
       reason: 'it changed after it was listed',
       hint: 'No action needed: the next listing returns the new version.',
+    };
+  }
+  if (status === 400 && /server side encryption/i.test(message)) {
+    return {
+      code: 'ERR_SOURCE_READ',
+      reason: 'it is encrypted with a key that only its writer has (SSE-C), which is not supported',
+      hint: 'Have the objects encrypted with SSE-S3 or SSE-KMS: set the default encryption of the bucket and copy them in place.',
     };
   }
   if (name === 'InvalidObjectState') {
@@ -216,11 +224,16 @@ function describeDenied(
     return { code, reason: 'access denied to the encryption key (kms:Decrypt)', hint };
   }
   if (action === 's3:ListBucket') {
-    const hint = `Allow s3:ListBucket on arn:aws:s3:::${bucket}; a condition on s3:prefix must allow "${printable(path)}".`;
+    const hint = `Allow s3:ListBucket on ${arnOf(bucket)}; a condition on s3:prefix must allow "${printable(path)}". Requester Pays buckets are not supported.`;
     return { code, reason: 'access denied (s3:ListBucket)', hint };
   }
-  const hint = `Allow s3:GetObject on arn:aws:s3:::${bucket}/${printable(path)}, in the policies of the role and of the bucket.`;
+  const objects = isAccessPoint(bucket) ? `${bucket}/object` : arnOf(bucket);
+  const hint = `Allow s3:GetObject on ${objects}/${printable(path)}, in the policies of the role and of the bucket.`;
   return { code, reason: 'access denied (s3:GetObject)', hint };
+}
+
+function arnOf(bucket: string): string {
+  return isAccessPoint(bucket) ? bucket : `arn:aws:s3:::${bucket}`;
 }
 
 function describeUnreachable({ name, message, errno, host }: ErrorFacts): Description | undefined {
