@@ -61,11 +61,7 @@ describe('FaultLog', () => {
     const [empty, denied] = [fault('nothing yet'), fault('denied', 'ERR_SOURCE_ACCESS_DENIED')];
     list([empty, denied]);
     list([denied]);
-    expect(news()).toEqual([
-      'warn nothing yet',
-      'error denied',
-      'info Source recovered: ERR_SOURCE_LAYOUT 1',
-    ]);
+    expect(news()).toEqual(['warn nothing yet', 'error denied', 'info Source recovered: ERR_SOURCE_LAYOUT 1']);
     list([empty, denied]);
     expect(news()).toEqual(['warn nothing yet']);
   });
@@ -80,9 +76,13 @@ describe('FaultLog', () => {
 
   it('tells no end of what was wrong with one version of an object', () => {
     const { list, news } = setUp();
-    list([fault('damaged', 'ERR_OBJECT_DAMAGED'), fault('changed', 'ERR_OBJECT_CHANGED')]);
+    list([
+      fault('damaged', 'ERR_OBJECT_DAMAGED'),
+      fault('an array', 'ERR_OBJECT_FORMAT'),
+      fault('changed', 'ERR_OBJECT_CHANGED'),
+    ]);
     list([]);
-    expect(news()).toEqual(['error damaged', 'debug changed']);
+    expect(news()).toEqual(['error damaged', 'error an array', 'debug changed']);
   });
 
   it('tells of each object, also when the same is wrong with all of them', () => {
