@@ -14,7 +14,10 @@ type Values = { readonly [Name in VariableName]: z.output<(typeof variables)[Nam
 
 /** The parsed variables, grouped by the part that uses them. */
 export interface Configuration {
-  readonly sources: readonly (Values['DATABRICKS_AUDIT_SOURCE'][number] & { readonly pollIntervalMs: number })[];
+  readonly sources: readonly (Values['DATABRICKS_AUDIT_SOURCE'][number] & {
+    readonly pollIntervalMs: number;
+    readonly followLinks: boolean;
+  })[];
   readonly stateDirectory: string;
   readonly deadLetterDirectory: string;
   readonly mapping: {
@@ -59,6 +62,7 @@ export function loadConfiguration(environment: Environment): Configuration {
     sources: values.DATABRICKS_AUDIT_SOURCE.map((source) => ({
       ...source,
       pollIntervalMs: source.pollIntervalMs ?? values.DATABRICKS_AUDIT_POLL_INTERVAL,
+      followLinks: values.DATABRICKS_AUDIT_FOLLOW_LINKS,
     })),
     stateDirectory: values.DATABRICKS_AUDIT_STATE,
     deadLetterDirectory: values.DATABRICKS_AUDIT_DEAD_LETTERS ?? join(values.DATABRICKS_AUDIT_STATE, 'dead-letters'),

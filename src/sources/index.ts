@@ -15,7 +15,11 @@ export type { S3Api } from './s3/client.ts';
 export type { ObjectOpener, SourceDependencies } from './source-kind.ts';
 
 /** A location with everything decided. */
-export type ConfiguredSource = SourceLocation & { readonly pollIntervalMs: number };
+export type ConfiguredSource = SourceLocation & {
+  readonly pollIntervalMs: number;
+  /** Links out of a directory. Default no. */
+  readonly followLinks?: boolean | undefined;
+};
 
 /** Contacts nothing before the first listing. */
 export function createSources(

@@ -53,6 +53,15 @@ export function describeFileError(error: unknown, action: string, path: string):
   return new AgentError(code, `Could not ${action} ${printable(path)}: ${reason} (${errno})`, { hint });
 }
 
+/** A link that points to what is not there, which is not the same as a file that has been removed. */
+export function describeLinkError(error: unknown, path: string): AgentError {
+  const described = describeFileError(error, 'follow', path);
+  if (described.code !== 'ERR_OBJECT_GONE') return described;
+  return new AgentError('ERR_SOURCE_READ', `Could not follow ${printable(path)}: the link leads to nothing`, {
+    hint: 'Remove the link, or restore what it points to; is that mounted here?',
+  });
+}
+
 /** The same for the root of a source, which the operator configured. */
 export function describeRootError(error: unknown, path: string): AgentError {
   const described = describeFileError(error, 'list', path);

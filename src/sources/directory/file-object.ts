@@ -2,22 +2,22 @@
  * One version of a file, read from an open handle: what is renamed over it meanwhile is another version.
  */
 import { basename } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { AgentError } from '../../model/agent-error.ts';
 import type { ObjectId, ObjectOrigin, ObjectVersion } from '../../model/object.ts';
 import { printable } from '../../runtime/printable.ts';
 import { readLayout } from '../layout.ts';
 import type { DeliveryFile, DeliveryFiles, FileStats } from './delivery-files.ts';
 import { describeFileError } from './errors.ts';
+import { pathToUrl } from './file-names.ts';
 
 const chunkBytes = 524_288;
 
 export function fileOrigin(path: string, mapping: string | undefined): ObjectOrigin {
   return {
-    id: pathToFileURL(path).href as ObjectId,
-    fileName: basename(path),
+    id: pathToUrl(path) as ObjectId,
+    fileName: basename(path).toWellFormed(),
     location: {},
-    ...readLayout(path),
+    ...readLayout(path.toWellFormed()),
     mapping,
   };
 }

@@ -12,6 +12,7 @@ import {
   dateSegment,
   isDeliveryName,
   isHiddenName,
+  isHiddenPath,
   isInRange,
   readDate,
   readLayout,
@@ -87,8 +88,9 @@ export class S3Source implements Source {
         const date = readDate(firstSegment(listed.key.slice(folder.length)));
         isBehindRange = isBehind(date, request.dates);
         if (isBehindRange) break;
+        if (isFolderMarker(listed.key) || isHiddenPath(listed.key.slice(folder.length))) continue;
         if (date !== undefined && isDeliveryName(fileNameOf(listed.key))) candidates.push(this.#candidate(listed));
-        else if (!isFolderMarker(listed.key) && !isHiddenName(fileNameOf(listed.key))) outside.add(listed.key);
+        else outside.add(listed.key);
       }
       if (candidates.length > 0) yield candidates;
       if (isBehindRange) break;
@@ -168,7 +170,7 @@ function outsideOfLayout(where: string, outside: NameSample): AgentError {
     'ERR_SOURCE_LAYOUT',
     `Left out what is no delivery by its path: ${outside} in ${printable(where)}`,
     {
-      hint: 'Deliveries lie in workspaceId=<id>/date=<yyyy-mm-dd>/ or date=<yyyy-mm-dd>/ and end in .json, .jsonl, .ndjson or .gz.',
+      hint: 'Deliveries lie in workspaceId=<id>/date=<yyyy-mm-dd>/ or date=<yyyy-mm-dd>/ and end in .json, .jsonl, .ndjson, .gz or .zst.',
     },
   );
 }
