@@ -4,9 +4,14 @@
  */
 import type { Readable } from 'node:stream';
 import type { GetObjectCommandOutput, ListObjectsV2CommandOutput, S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
+import { isAgentError } from '../../model/agent-error.ts';
+import { isSameTag, isWeak, RefusedVersions, readEntityTag } from './entity-tag.ts';
 import {
   describeBadListing,
   describeBrokenBody,
+  describeDisagreement,
+  describeEncodedBody,
+  describeOtherSize,
   describeOtherVersion,
   describeS3Error,
   type S3Call,
@@ -29,7 +34,7 @@ export interface S3Page {
 
 export interface S3ListedObject {
   readonly key: string;
-  /** Without quotes. */
+  /** Without quotes; a weak one begins with `W/`. */
   readonly etag: string;
   readonly sizeBytes: number;
   readonly modifiedAtMs: number;
@@ -40,6 +45,7 @@ export interface S3ReadRequest {
   readonly key: string;
   readonly etag: string;
   readonly sizeBytes: number;
+  readonly modifiedAtMs: number;
 }
 
 /** Every call rejects with an AgentError, or with the signal's reason when it is aborted. */
@@ -77,9 +83,10 @@ export function createS3Client(timeouts: S3Timeouts = s3Timeouts, overrides: S3C
     });
     return sdk;
   };
+  const refused = new RefusedVersions();
   return {
     list: (request, signal) => list(load, request, signal),
-    read: (request, signal) => read(load, request, signal),
+    read: (request, signal) => read(load, request, refused, signal),
     async close() {
       const loaded = await sdk?.catch(() => undefined);
       loaded?.client.destroy();
@@ -90,7 +97,7 @@ export function createS3Client(timeouts: S3Timeouts = s3Timeouts, overrides: S3C
 interface Sdk {
   readonly client: S3Client;
   listPage(request: S3ListRequest, token: string | undefined, signal: AbortSignal): Promise<ListObjectsV2CommandOutput>;
-  getObject(request: S3ReadRequest, signal: AbortSignal): Promise<GetObjectCommandOutput>;
+  getObject(request: S3ReadRequest, ifMatch: string | undefined, signal: AbortSignal): Promise<GetObjectCommandOutput>;
 }
 
 /** Loaded when the first call is made: it is large, and whoever reads a directory does without it. */
@@ -134,8 +141,8 @@ async function loadSdk(timeouts: S3Timeouts, overrides: S3ClientConfig): Promise
         }),
         { abortSignal: signal },
       ),
-    getObject: ({ bucket, key, etag }, signal) =>
-      client.send(new GetObjectCommand({ Bucket: bucket, Key: key, IfMatch: `"${etag}"` }), { abortSignal: signal }),
+    getObject: ({ bucket, key }, ifMatch, signal) =>
+      client.send(new GetObjectCommand({ Bucket: bucket, Key: key, IfMatch: ifMatch }), { abortSignal: signal }),
   };
 }
 
@@ -168,7 +175,7 @@ function readPage(page: ListObjectsV2CommandOutput, call: S3Call): S3Page {
     objects: (page.Contents ?? []).map(({ Key = '', ETag = '', Size = -1, LastModified }) => {
       const listed = {
         key: Key,
-        etag: withoutQuotes(ETag),
+        etag: readEntityTag(ETag),
         sizeBytes: Size,
         modifiedAtMs: LastModified?.getTime() ?? Number.NaN,
       };
@@ -184,22 +191,74 @@ function readPage(page: ListObjectsV2CommandOutput, call: S3Call): S3Page {
 async function read(
   load: () => Promise<Sdk>,
   request: S3ReadRequest,
+  refused: RefusedVersions,
   signal: AbortSignal,
 ): Promise<AsyncIterable<Uint8Array>> {
   signal.throwIfAborted();
-  const call: S3Call = { action: 's3:GetObject', bucket: request.bucket, path: request.key };
-  const { Body, ETag } = await attempt(call, signal, async () => (await load()).getObject(request, signal));
-  const body = Body as Readable;
-  if (ETag !== undefined && withoutQuotes(ETag) !== request.etag) {
+  const { bucket, key, etag } = request;
+  const call: S3Call = { action: 's3:GetObject', bucket, path: key };
+  const object = `${bucket}/${key}`;
+  const refusedCount = refused.countOf(object, etag);
+  // A version that was listed again after it was refused is still there, so its tag is what cannot be relied on.
+  const ifMatch = refusedCount > 0 || isWeak(etag) ? undefined : `"${etag}"`;
+  const answer = await attempt(call, signal, async () => (await load()).getObject(request, ifMatch, signal)).catch(
+    (error: unknown) => {
+      const isRefused = isAgentError(error, 'ERR_OBJECT_CHANGED');
+      if (isRefused && refused.add(object, etag) > refusalsOfChange) throw describeDisagreement(call, etag, undefined);
+      throw error;
+    },
+  );
+  const body = answer.Body as Readable;
+  try {
+    checkEncoding(answer, call);
+    if (!isListedVersion(answer, request, refusedCount > 0)) {
+      const isLasting = refused.add(object, etag) > refusalsOfChange;
+      throw isLasting ? describeDisagreement(call, etag, answer.ETag) : describeOtherVersion(call);
+    }
+  } catch (error) {
     body.destroy();
-    throw describeOtherVersion(call);
+    throw error;
   }
-  return readBody(body, request, call, signal);
+  refused.forget(object);
+  return readBody(body, answer, request, call, signal);
+}
+
+/** The same version is listed so often, and then read as another one, because of a race with whoever overwrites it. */
+const refusalsOfChange = 2;
+
+/**
+ * Without tags to go by, size and time decide. Should that be wrong, nothing is lost: the next listing shows the other tag, and what was
+ * read already is recognised.
+ */
+function isListedVersion(answer: GetObjectCommandOutput, listed: S3ReadRequest, ignoringTag: boolean): boolean {
+  const { ETag, ContentLength, LastModified } = answer;
+  if (ETag === undefined || isSameTag(listed.etag, readEntityTag(ETag))) return true;
+  if (!ignoringTag || LastModified === undefined) return false;
+  // Without a length, the body is measured when it is read.
+  const isSameSize = (ContentLength ?? listed.sizeBytes) === listed.sizeBytes || encodingsOf(answer).length > 0;
+  // A header has whole seconds.
+  return isSameSize && Math.trunc(LastModified.getTime() / 1000) === Math.trunc(listed.modifiedAtMs / 1000);
+}
+
+/** What the decoder takes off. */
+const decodedEncodings = ['gzip', 'x-gzip', 'zstd'];
+const unreadableEncodings = ['br', 'deflate', 'compress', 'x-compress'];
+
+/** Names that are no encoding are common in the metadata of objects, such as `utf-8`. */
+function encodingsOf({ ContentEncoding = '' }: GetObjectCommandOutput): readonly string[] {
+  const names = ContentEncoding.split(',').map((name) => name.trim().toLowerCase());
+  return names.filter((name) => decodedEncodings.includes(name) || unreadableEncodings.includes(name));
+}
+
+function checkEncoding(answer: GetObjectCommandOutput, call: S3Call): void {
+  const encoding = encodingsOf(answer).find((name) => unreadableEncodings.includes(name));
+  if (encoding !== undefined) throw describeEncodedBody(call, encoding);
 }
 
 async function* readBody(
   body: AsyncIterable<Uint8Array>,
-  { sizeBytes }: S3ReadRequest,
+  answer: GetObjectCommandOutput,
+  { etag, sizeBytes }: S3ReadRequest,
   call: S3Call,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
@@ -213,7 +272,18 @@ async function* readBody(
     signal.throwIfAborted();
     throw describeBrokenBody(error, call, receivedBytes, sizeBytes);
   }
-  if (receivedBytes !== sizeBytes) throw describeBrokenBody(undefined, call, receivedBytes, sizeBytes);
+  if (receivedBytes === sizeBytes || isRecoded(answer, etag, receivedBytes > sizeBytes)) return;
+  if (receivedBytes === answer.ContentLength) throw describeOtherSize(call, receivedBytes, sizeBytes);
+  throw describeBrokenBody(undefined, call, receivedBytes, sizeBytes);
+}
+
+/**
+ * A proxy compressed the body, or unpacked it. HTTP tells the end of such a body, so that one that breaks off is an error before. What is
+ * shorter and says nothing of an encoding is not taken for whole.
+ */
+function isRecoded(answer: GetObjectCommandOutput, etag: string, isLonger: boolean): boolean {
+  if (encodingsOf(answer).length > 0) return true;
+  return isLonger && answer.ETag !== undefined && isSameTag(etag, readEntityTag(answer.ETag));
 }
 
 async function attempt<Result>(call: S3Call, signal: AbortSignal, action: () => Promise<Result>): Promise<Result> {
@@ -223,8 +293,4 @@ async function attempt<Result>(call: S3Call, signal: AbortSignal, action: () => 
     signal.throwIfAborted();
     throw describeS3Error(error, call);
   }
-}
-
-function withoutQuotes(etag: string): string {
-  return etag.replace(/^"(.*)"$/, '$1');
 }

@@ -74,6 +74,33 @@ export function describeOtherVersion(call: S3Call): AgentError {
   return describeS3Error({ name: 'PreconditionFailed', $metadata: { httpStatusCode: 412 } }, call);
 }
 
+/** The same version is listed again and again, and never read. */
+export function describeDisagreement(call: S3Call, listedEtag: string, answeredEtag: string | undefined): AgentError {
+  const answer =
+    answeredEtag === undefined
+      ? 'refused (HTTP 412) even without a condition'
+      : `read with ${printable(answeredEtag)}, and in another size or of another time`;
+  const tags = `it is listed with ETag ${printable(listedEtag)} but ${answer}`;
+  return new AgentError('ERR_SOURCE_READ', `Could not read s3://${call.bucket}/${printable(call.path)}: ${tags}`, {
+    hint: 'Look for a cache between the agent and the bucket, or at the server behind AWS_ENDPOINT_URL_S3. It is tried again.',
+  });
+}
+
+export function describeEncodedBody(call: S3Call, encoding: string): AgentError {
+  const reason = `it comes with Content-Encoding ${encoding}, which the agent does not decode`;
+  return new AgentError('ERR_SOURCE_READ', `Could not read s3://${call.bucket}/${printable(call.path)}: ${reason}`, {
+    hint: 'Remove the encoding from the metadata of the object, or keep the proxy from compressing. gzip and zstd are decoded.',
+  });
+}
+
+/** The body is whole by its Content-Length, and shorter than the listing says. */
+export function describeOtherSize(call: S3Call, receivedBytes: number, sizeBytes: number): AgentError {
+  const reason = `the listing shows ${sizeBytes} bytes, but the server sends ${receivedBytes}`;
+  return new AgentError('ERR_SOURCE_READ', `Could not read s3://${call.bucket}/${printable(call.path)}: ${reason}`, {
+    hint: 'Look for a proxy that changes bodies, or at the server behind AWS_ENDPOINT_URL_S3. It is tried again.',
+  });
+}
+
 function describe(signs: Signs, call: S3Call): Description {
   return (
     describeSetup(signs) ??

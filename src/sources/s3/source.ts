@@ -20,6 +20,7 @@ import {
 } from '../layout.ts';
 import { NameSample } from '../name-sample.ts';
 import type { S3Api, S3ListedObject } from './client.ts';
+import { DateOrder } from './date-order.ts';
 import type { S3Location } from './location.ts';
 
 /** OpenTelemetry's names (semantic conventions, registry of AWS attributes). */
@@ -31,6 +32,8 @@ export class S3Source implements Source {
   readonly pollIntervalMs: number;
   readonly #location: S3Location;
   readonly #s3: S3Api;
+  /** Then a listing is neither begun nor ended at a key. */
+  #isUnordered = false;
 
   constructor(location: S3Location & { readonly pollIntervalMs: number }, s3: S3Api) {
     this.name = location.name;
@@ -42,11 +45,20 @@ export class S3Source implements Source {
   /** Each `workspaceId=` folder is a listing of its own; the legacy `date=` folders together are one more. */
   async *list(request: ListingRequest): AsyncGenerator<WorkspaceListing, void, undefined> {
     const { bucket, prefix } = this.#location;
-    const startAfter = startOf(prefix, request.dates);
+    const isUnordered = this.#isUnordered;
+    const startAfter = isUnordered ? undefined : startOf(prefix, request.dates);
+    if (isUnordered) request.onFault(outOfOrder(this.name));
+    const order = new DateOrder();
     const outside = new NameSample();
     let hasLayout = false;
     let hasLegacyDates = false;
     for await (const page of this.#s3.list({ bucket, prefix, delimiter: '/', startAfter }, request.signal)) {
+      order.follow(page.folders.map((name) => placeOf(name.slice(prefix.length, -1))));
+      if (!order.isKept && !isUnordered) {
+        this.#isUnordered = true;
+        yield* this.list(request);
+        return;
+      }
       for (const folder of page.folders) {
         const name = folder.slice(prefix.length, -1);
         const workspaceId = readWorkspaceId(name);
@@ -79,15 +91,28 @@ export class S3Source implements Source {
     request: ListingRequest,
   ): AsyncGenerator<readonly Candidate[], void, undefined> {
     const { bucket } = this.#location;
-    const startAfter = startOf(folder, request.dates);
+    const isUnordered = this.#isUnordered;
+    const startAfter = isUnordered ? undefined : startOf(folder, request.dates);
+    const order = new DateOrder();
     const outside = new NameSample();
     for await (const page of this.#s3.list({ bucket, prefix, startAfter }, request.signal)) {
+      order.follow(page.objects.map(({ key }) => placeOf(firstSegment(key.slice(folder.length)))));
+      if (!order.isKept && !isUnordered) {
+        this.#isUnordered = true;
+        request.onFault(outOfOrder(this.name));
+        yield* this.#pages(folder, prefix, request);
+        return;
+      }
       const candidates: Candidate[] = [];
       let isBehindRange = false;
       for (const listed of page.objects) {
         const date = readDate(firstSegment(listed.key.slice(folder.length)));
-        isBehindRange = isBehind(date, request.dates);
-        if (isBehindRange) break;
+        if (isUnordered) {
+          if (!isInRange(date, request.dates)) continue;
+        } else {
+          isBehindRange = isBehind(date, request.dates);
+          if (isBehindRange) break;
+        }
         if (isFolderMarker(listed.key) || isHiddenPath(listed.key.slice(folder.length))) continue;
         if (date !== undefined && isDeliveryName(fileNameOf(listed.key))) candidates.push(this.#candidate(listed));
         else outside.add(listed.key);
@@ -110,7 +135,7 @@ export class S3Source implements Source {
       },
       version: { etag, sizeBytes, modifiedAtMs },
       growing: false,
-      open: (signal) => this.#s3.read({ bucket, key, etag, sizeBytes }, signal),
+      open: (signal) => this.#s3.read({ bucket, key, etag, sizeBytes, modifiedAtMs }, signal),
     };
     return { object, settle: () => {} }; // The next listing offers it again whatever the outcome.
   }
@@ -134,6 +159,12 @@ export class S3Source implements Source {
 /** Keys behind this one are of the first date or later; folders of other names that sort before `date=` are skipped too. */
 function startOf(folder: string, { from }: DateRange): string | undefined {
   return from === undefined ? undefined : `${folder}${dateSegment}${from}`;
+}
+
+/** What the order of a listing has to be right for: dates, and workspaces behind them. Empty for everything else. */
+function placeOf(segment: string): string {
+  if (readWorkspaceId(segment) !== undefined) return 'workspaceId=';
+  return readDate(segment) === undefined ? '' : segment;
 }
 
 /** True at the first key behind the range: all that follow are behind it as well. */
@@ -171,6 +202,16 @@ function outsideOfLayout(where: string, outside: NameSample): AgentError {
     `Left out what is no delivery by its path: ${outside} in ${printable(where)}`,
     {
       hint: 'Deliveries lie in workspaceId=<id>/date=<yyyy-mm-dd>/ or date=<yyyy-mm-dd>/ and end in .json, .jsonl, .ndjson, .gz or .zst.',
+    },
+  );
+}
+
+function outOfOrder(where: string): AgentError {
+  return new AgentError(
+    'ERR_SOURCE_LAYOUT',
+    `${where} lists dates out of order, so every listing reads all dates of it`,
+    {
+      hint: 'Nothing is left out. If a poll takes too long, raise DATABRICKS_AUDIT_POLL_INTERVAL or remove old objects.',
     },
   );
 }

@@ -9,7 +9,7 @@ import type { Candidate, DateRange } from '../../../src/contracts/source.ts';
 import type { VisitOutcome } from '../../../src/contracts/visit-outcome.ts';
 import { AgentError } from '../../../src/model/agent-error.ts';
 import type { DeliveredObject } from '../../../src/model/object.ts';
-import { realFiles } from '../../../src/sources/directory/delivery-files.ts';
+import { type DeliveryFiles, type FileStats, realFiles } from '../../../src/sources/directory/delivery-files.ts';
 import { describeFileError } from '../../../src/sources/directory/errors.ts';
 import { FileStillness } from '../../../src/sources/directory/file-stillness.ts';
 import { directoryAt } from '../../../src/sources/directory/location.ts';
@@ -263,6 +263,24 @@ describe('the version', () => {
     };
     await expect(reading()).rejects.toMatchObject({ code: 'ERR_OBJECT_CHANGED' });
     expect(sizeBytes).toBe(400_000);
+  });
+
+  test('is read although the file system gives the file another inode number each time', async () => {
+    const root = await tree({ 'a.json': 'x\n' });
+    let inode = 1n;
+    const renumber = (stats: FileStats): FileStats => Object.assign(stats, { ino: inode++ });
+    const files: DeliveryFiles = {
+      ...realFiles,
+      lstat: async (path) => renumber(await realFiles.lstat(path)),
+      async open(path) {
+        const file = await realFiles.open(path);
+        const opened = inode++;
+        return { ...file, stat: async () => Object.assign(await file.stat(), { ino: opened }) };
+      },
+    };
+    const source = new DirectorySource({ ...directoryAt(root), pollIntervalMs: 60_000 }, 0, files);
+    const [object] = (await listAll(source)).objects;
+    expect(object && (await readText(object))).toBe('x\n');
   });
 
   test('is read to its end although another file is renamed over it meanwhile', async () => {
