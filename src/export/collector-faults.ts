@@ -54,6 +54,23 @@ export function httpFault(response: OtlpResponse, options: OtlpOptions, nowMs: n
   };
 }
 
+/** A 400 that an empty request gets as well. */
+export function settingFault(
+  { response, reason }: Extract<ExportOutcome, { status: 'rejected' }>,
+  options: OtlpOptions,
+): MisconfiguredOutcome {
+  const message = `${targetOf(options)} answered ${reason}, also to a request without records`;
+  const error = new AgentError('ERR_EXPORT_MISCONFIGURED', message, { hint: refusedRequestHint(options) });
+  return { status: 'misconfigured', error, response };
+}
+
+/** What of a request can be wrong while its records are not. */
+export function refusedRequestHint({ protocol, compression }: OtlpOptions): string {
+  const other = protocol === 'http/json' ? 'http/protobuf' : 'http/json';
+  const uncompressed = compression === 'none' ? '' : ', OTEL_EXPORTER_OTLP_COMPRESSION=none';
+  return `Check the headers (tenant), or try OTEL_EXPORTER_OTLP_PROTOCOL=${other}${uncompressed}.`;
+}
+
 /** What it means when there was no response. */
 export function connectionFault(error: unknown, options: OtlpOptions): UnavailableOutcome | MisconfiguredOutcome {
   if (isAgentError(error, 'ERR_CONFIGURATION')) return certificateFault(error);

@@ -3,10 +3,11 @@
  * sent stays in the backend, so that is for the user to decide.
  */
 import type { Clock } from '../runtime/clock.ts';
-import { targetOf } from './collector-faults.ts';
+import { refusedRequestHint, targetOf } from './collector-faults.ts';
 import { createHttpTransport } from './http-transport.ts';
 import type { OtlpOptions } from './options.ts';
 import { createOtlpClient, type OtlpClient } from './otlp-client.ts';
+import { emptyRequest } from './settings-probe.ts';
 
 export interface CollectorProbe {
   readonly status: 'ok' | 'failed';
@@ -54,8 +55,7 @@ async function tryRequest(
   signal: AbortSignal,
   record: Uint8Array | undefined,
 ): Promise<Omit<CollectorProbe, 'clockAheadMs'>> {
-  const emptyRequest = Buffer.from(options.protocol === 'http/json' ? '{"resourceLogs":[]}' : '');
-  const outcome = await client.send(record ?? emptyRequest, signal);
+  const outcome = await client.send(record ?? emptyRequest(options), signal);
   const target = targetOf(options);
   const request = record === undefined ? 'an empty request' : 'a request with one record';
   switch (outcome.status) {
@@ -69,7 +69,12 @@ async function tryRequest(
     case 'rejected': {
       // Loki answers 422 to a request without records: reached, understood, nothing to store.
       const message = `${target} is there; it refuses ${request} (${outcome.reason})`;
-      if (record === undefined) return { status: 'ok', message, hint: undefined };
+      if (record === undefined) {
+        // Any other status would meet requests with records as well.
+        const isUnderstood = outcome.response.code === 422 || outcome.status === 'partial';
+        if (isUnderstood) return { status: 'ok', message, hint: undefined };
+        return { status: 'failed', message, hint: refusedRequestHint(options) };
+      }
       return { status: 'failed', message, hint: 'Look at the limits of the collector and of the backend behind it.' };
     }
     case 'tooLarge':

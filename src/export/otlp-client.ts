@@ -61,11 +61,11 @@ function requestHeaders(options: OtlpOptions): Record<string, string> {
 
 async function outcomeOfSuccess(response: OtlpResponse, options: OtlpOptions): Promise<ExportOutcome> {
   const contentType = String(response.headers['content-type'] ?? '');
-  // A portal or a wrong path that serves a web page: no OTLP server answers like this, and nothing was stored.
-  if (/^text\/html/i.test(contentType)) return httpFault(response, options, 0);
-  // Loki (204) and others send nothing.
+  // Loki (204) and others send nothing. Frameworks label even that: it is no page.
   if (response.body.length === 0)
     return { status: 'accepted', response: httpCode(response.status), warning: undefined };
+  // A portal or a wrong path that serves a web page: no OTLP server answers like this, and nothing was stored.
+  if (/^text\/html/i.test(contentType)) return httpFault(response, options, 0);
   try {
     // Loaded only when needed: most responses are empty, and the package takes eight megabytes.
     const { JsonLogsSerializer, ProtobufLogsSerializer } = await import('@opentelemetry/otlp-transformer');
