@@ -139,7 +139,11 @@ async function checkState({ stateDirectory }: Configuration): Promise<CheckResul
   } catch (error) {
     if (isAgentError(error, 'ERR_STATE_LOCKED')) {
       // Checking while the agent is running is legitimate.
-      return { status: 'warning', message: error.message, hint: 'This is fine if that process is the agent you are checking.' };
+      return {
+        status: 'warning',
+        message: error.message,
+        hint: 'This is fine if that process is the agent you are checking.',
+      };
     }
     // The agent handles both when it starts.
     return isAgentError(error, 'ERR_STATE_DAMAGED', 'ERR_STATE_OLDER')

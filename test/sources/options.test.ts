@@ -125,7 +125,7 @@ describe.each([
     expect(others).toEqual([]);
     expect(problems.split('; ')).toEqual([
       expect.stringContaining('not polls'),
-      expect.stringContaining('poll=0s: expected a duration'),
+      expect.stringContaining('poll: expected a duration'),
       expect.stringContaining('mapping: expected names'),
       expect.stringContaining('gs:// is not supported'),
     ]);
