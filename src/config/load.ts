@@ -16,7 +16,10 @@ type Values = { readonly [Name in keyof typeof variables]: z.output<(typeof vari
 
 /** The parsed variables, grouped by the part that uses them. */
 export interface Configuration {
-  readonly sources: readonly (Values['DATABRICKS_AUDIT_SOURCE'][number] & { readonly pollIntervalMs: number })[];
+  readonly sources: readonly (Values['DATABRICKS_AUDIT_SOURCE'][number] & {
+    readonly pollIntervalMs: number;
+    readonly followLinks: boolean;
+  })[];
   readonly stateDirectory: string;
   readonly deadLetterDirectory: string;
   readonly mapping: {
@@ -67,6 +70,7 @@ export function loadConfiguration(environment: Environment, options: LoadOptions
     sources: values.DATABRICKS_AUDIT_SOURCE.map((source) => ({
       ...source,
       pollIntervalMs: source.pollIntervalMs ?? values.DATABRICKS_AUDIT_POLL_INTERVAL,
+      followLinks: values.DATABRICKS_AUDIT_FOLLOW_LINKS,
     })),
     stateDirectory: values.DATABRICKS_AUDIT_STATE,
     deadLetterDirectory: values.DATABRICKS_AUDIT_DEAD_LETTERS ?? join(values.DATABRICKS_AUDIT_STATE, 'dead-letters'),

@@ -15,8 +15,12 @@ export type { S3Api } from './s3/client.ts';
 export type { S3Location } from './s3/index.ts';
 export type { ObjectOpener, SourceDependencies } from './source-kind.ts';
 
-/** A location with its effective poll interval. */
-export type ConfiguredSource = SourceLocation & { readonly pollIntervalMs: number };
+/** A location with its effective settings. */
+export type ConfiguredSource = SourceLocation & {
+  readonly pollIntervalMs: number;
+  /** Whether links out of a directory are followed. Default false. */
+  readonly followLinks?: boolean | undefined;
+};
 
 /** Does not contact anything before the first listing. */
 export function createSources(

@@ -26,6 +26,12 @@ export const sourceOptions = {
         '`workspaceId=.../` or `date=.../`), the ARN of a bucket or of an access point with a prefix, a directory, or a `file://` URL (`%2C` for a comma, `%3F` for a question mark). ' +
         'A URL may end with parameters for this source: `?poll=5m`, `?mapping=databricks-audit%2C./ours.yaml`.',
     ),
+  DATABRICKS_AUDIT_FOLLOW_LINKS: variable((text) => {
+    if (text === 'true' || text === 'false') return good(text === 'true');
+    return bad('expected true or false');
+  })
+    .transform((value) => value ?? false)
+    .describe('Whether symbolic links out of a directory are followed; links within it always are. Default `false`.'),
   DATABRICKS_AUDIT_POLL_INTERVAL: variable(duration(pollIntervalMinMs, '60s'))
     .transform((value) => value ?? 60_000)
     .describe('Interval between two listings of a source. Default `60s`.'),

@@ -75,6 +75,33 @@ export function describeOtherVersion(call: S3Call): AgentError {
   return describeS3Error({ name: 'PreconditionFailed', $metadata: { httpStatusCode: 412 } }, call);
 }
 
+/** The listing shows the same version again and again, and it can never be read. */
+export function describeDisagreement(call: S3Call, listedEtag: string, answeredEtag: string | undefined): AgentError {
+  const answer =
+    answeredEtag === undefined
+      ? 'rejected (HTTP 412) even without a condition'
+      : `read with ${printable(answeredEtag)}, and with another size or modification time`;
+  const tags = `it is listed with ETag ${printable(listedEtag)} but ${answer}`;
+  return new AgentError('ERR_SOURCE_READ', `Could not read s3://${call.bucket}/${printable(call.path)}: ${tags}`, {
+    hint: 'Check for a cache between the agent and the bucket, and the server behind AWS_ENDPOINT_URL_S3. The agent tries again.',
+  });
+}
+
+export function describeEncodedBody(call: S3Call, encoding: string): AgentError {
+  const reason = `it has Content-Encoding ${encoding}, which the agent does not decode`;
+  return new AgentError('ERR_SOURCE_READ', `Could not read s3://${call.bucket}/${printable(call.path)}: ${reason}`, {
+    hint: 'Remove the encoding from the metadata of the object, or keep the proxy from compressing. gzip and zstd are decoded.',
+  });
+}
+
+/** The body is complete by its Content-Length, but its size is not the listed one. */
+export function describeOtherSize(call: S3Call, receivedBytes: number, sizeBytes: number): AgentError {
+  const reason = `the listing shows ${sizeBytes} bytes, but the server sends ${receivedBytes}`;
+  return new AgentError('ERR_SOURCE_READ', `Could not read s3://${call.bucket}/${printable(call.path)}: ${reason}`, {
+    hint: 'Check for a proxy that changes bodies, and the server behind AWS_ENDPOINT_URL_S3. The agent tries again.',
+  });
+}
+
 function describe(facts: ErrorFacts, call: S3Call): Description {
   return (
     describeSetup(facts) ??
