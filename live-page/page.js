@@ -10,6 +10,7 @@ const millisecondsPerDay = 86_400_000;
 const titles = {
   shipping: 'Shipping',
   idle: 'All shipped',
+  incomplete: 'Not everything shipped',
   starting: 'Starting',
   waiting: 'Waiting',
   failing: 'Cannot ship',
@@ -64,12 +65,13 @@ function show(snapshot) {
   showLines(snapshot.lines);
   showWorkspaces(snapshot);
   showSources(snapshot);
-  showCounts('dead-letters', snapshot.deadLetters, ({ code, response, reason, count }) => ({
-    key: `${code} ${response} ${reason}`,
+  showCounts('dead-letters', snapshot.waitingDeadLetters, ({ response, reason, count }) => ({
+    key: `${response} ${reason}`,
     name: reason || response,
     count,
-    detail: code,
+    detail: response,
   }));
+  byId('replay').hidden = snapshot.waitingDeadLetters.length === 0;
   showDeadNotices(snapshot.notices.deadLettered);
   showCounts('faults', snapshot.faults, ({ code, message, hint, count, atMs }) => ({
     key: code,

@@ -5,6 +5,8 @@ import type { Environment } from '../config/index.ts';
 import { AgentError } from '../model/agent-error.ts';
 import { printableJson } from '../runtime/printable.ts';
 
+export { count, counted } from '../runtime/counted.ts';
+
 export interface CommandContext {
   readonly environment: Environment;
   readonly stdin: NodeJS.ReadStream;
@@ -35,15 +37,6 @@ export function dateOption(name: string, text: string | undefined): string | und
   const isDate = /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(`${text}T00:00:00Z`));
   if (isDate) return text;
   throw new AgentError('ERR_CONFIGURATION', `${name}: expected a date such as 2026-01-31, got ${JSON.stringify(text)}`);
-}
-
-export function count(value: number): string {
-  return value.toLocaleString('en');
-}
-
-/** For example `1 line` or `1,234 lines`. */
-export function counted(value: number, noun: string, plural = `${noun}s`): string {
-  return `${count(value)} ${value === 1 ? noun : plural}`;
 }
 
 /** Machine-readable, and safe to print on a terminal. */

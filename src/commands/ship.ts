@@ -6,8 +6,10 @@ import { type Agent, type AgentEvent, createAgent } from '../agent/agent.ts';
 import { loadConfiguration } from '../config/index.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
+import { countDeadLetters } from '../tools/replay.ts';
 import { type CommandContext, count, counted, type ExitCode, exitCodes, withSources } from './command.ts';
 import { createProgressBar, type ProgressBar } from './progress-bar.ts';
+import { waitingText } from './replay.ts';
 
 /** Tracks the outcome of the last visit to each object. */
 class Visits {
@@ -58,6 +60,8 @@ export async function ship(sources: readonly string[], context: CommandContext):
   }
   const elapsedMs = performance.now() - startedAtMs;
   stderr.write(summarise(agent, visits, complete, elapsedMs, stop.aborted));
+  const waitingCount = await countDeadLetters(configuration.deadLetterDirectory);
+  if (waitingCount > 0) stderr.write(`  ${waitingText(waitingCount)}\n`);
   complete &&= visits.failures.length === 0 && agent.counters.linesDeadLettered === 0;
   return complete ? exitCodes.success : exitCodes.failure;
 }

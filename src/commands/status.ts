@@ -9,6 +9,7 @@ import { durationText } from '../runtime/duration.ts';
 import { printable } from '../runtime/printable.ts';
 import { type DeadLetterGroup, readDeadLetters } from '../tools/replay.ts';
 import { type CommandContext, count, counted, type ExitCode, exitCodes, jsonLine } from './command.ts';
+import { waitingText } from './replay.ts';
 import { renderTable } from './table.ts';
 
 export async function status(
@@ -86,5 +87,6 @@ function renderDeadLetters(groups: readonly DeadLetterGroup[]): string {
     count(letters),
     printable(reason, 100),
   ]);
-  return `\n${renderTable(['rejected', 'status', 'dead letters', 'reason'], rows)}`;
+  const waitingCount = groups.reduce((sum, { count: letters }) => sum + letters, 0);
+  return `\n${renderTable(['rejected', 'status', 'dead letters', 'reason'], rows)}\n${waitingText(waitingCount)}\n`;
 }

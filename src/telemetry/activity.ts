@@ -33,6 +33,14 @@ export interface RequestCount {
   count: number;
 }
 
+/** Records in the dead-letter files, whichever process wrote them. */
+export interface WaitingDeadLetters {
+  readonly response: ResponseCode;
+  /** The collector's message, as first received. */
+  readonly reason: string;
+  readonly count: number;
+}
+
 export interface DeadLetterCount {
   readonly code: string;
   readonly response: ResponseCode;
@@ -48,6 +56,7 @@ export const noWorkspace = '';
 
 const workspacesMax = 200;
 const deadLetterReasonsMax = 20;
+const goneReasonsMax = 100;
 
 export class Activity {
   readonly counters = new Counters();
@@ -57,6 +66,8 @@ export class Activity {
   readonly requests = new Map<string, RequestCount>();
   readonly faults = new Map<string, { count: number; last: Fault; atMs: number }>();
   readonly deadLetters = new Map<string, DeadLetterCount>();
+  /** As last counted, with 0 for reasons that were there before: OpenTelemetry's SDK repeats the last value of what is left out. */
+  waitingDeadLetters: readonly WaitingDeadLetters[] = [];
   readonly batches = { accepted: 0, deadLettered: 0, mixed: 0 };
   readonly notices = { accepted: 0, deadLettered: 0 };
   readonly visits = { unchanged: 0, settled: 0, damaged: 0, growing: 0, released: 0, elsewhere: 0 };
@@ -132,6 +143,18 @@ export class Activity {
         this.notices[event.outcome]++;
         break;
     }
+  }
+
+  /** Not an event, because it happens at each scrape and is no sign of life. */
+  countedDeadLetters(counted: readonly WaitingDeadLetters[]): void {
+    const isCounted = ({ response, reason }: WaitingDeadLetters) =>
+      counted.some((each) => each.reason === reason && each.response.code === response.code);
+    const gone = this.waitingDeadLetters.filter((before) => !isCounted(before)).slice(0, goneReasonsMax);
+    this.waitingDeadLetters = [...counted, ...gone.map((before) => ({ ...before, count: 0 }))];
+  }
+
+  get waitingDeadLetterCount(): number {
+    return this.waitingDeadLetters.reduce((sum, { count }) => sum + count, 0);
   }
 
   #workspace(workspaceId: string | undefined): WorkspaceActivity {

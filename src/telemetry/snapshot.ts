@@ -61,6 +61,13 @@ export function takeSnapshot({ activity, nowMs, startedAtMs, stateBytes, residen
         count,
       }))
       .sort((a, b) => b.count - a.count),
+    waitingDeadLetters: activity.waitingDeadLetters
+      .filter(({ count }) => count > 0)
+      .map(({ response, reason, count }) => ({
+        response: responseCodeText(response),
+        reason: printable(reason),
+        count,
+      })),
     notices: { ...activity.notices },
     faults: [...activity.faults].map(([code, { count, last, atMs }]) => ({
       code,
@@ -75,8 +82,8 @@ export function takeSnapshot({ activity, nowMs, startedAtMs, stateBytes, residen
 
 /** Does not probe the collector: the page updates far too often for that. */
 function healthOf(activity: Activity, nowMs: number): Omit<Health, 'checks'> {
-  const { ok, status, reason } = readiness(activity, undefined, nowMs);
-  return { ok, status, reason };
+  const { ok, complete, status, reason } = readiness(activity, undefined, nowMs);
+  return { ok, complete, status, reason };
 }
 
 function describeSource(name: string, source: SourceActivity) {

@@ -91,8 +91,13 @@ export class ReplayedFile {
   }
 }
 
-function marksPathOf(path: string): string {
+export function marksPathOf(path: string): string {
   return `${path}.done`;
+}
+
+/** Where the letters begin that a replay has finished with while it still has, or had, the file open. */
+export async function readDoneOffsets(path: string): Promise<ReadonlySet<number>> {
+  return await readMarks(path, await identityOf(path));
 }
 
 /** A rewritten file, or another one of this name, is another file. */
