@@ -25,6 +25,7 @@ export type AgentEvent =
   | ObjectsListed
   | ListingEnded
   | ObjectVisited
+  | ObjectsWaiting
   | FaultMet
   | SilenceChanged
   | AlertEventEnded;
@@ -154,6 +155,22 @@ export interface ObjectVisited {
   readonly sizeBytes: number;
   /** Of what is damaged or released. */
   readonly fault: Fault | undefined;
+}
+
+/** Objects of a workspace that were listed and are not shipped. Told when the number changes. */
+export interface ObjectsWaiting {
+  readonly kind: 'objectsWaiting';
+  readonly source: string;
+  /** As in `ListingEnded`: the two are counted separately, and no object is in both. */
+  readonly dates: 'recent' | 'older';
+  readonly workspaceId: string | undefined;
+  readonly objectCount: number;
+  readonly sizeBytes: number;
+  /** LastModified of the oldest; undefined when there are none. */
+  readonly oldestMs: number | undefined;
+  /** Why they are not shipped; undefined when it is merely not their turn yet. */
+  readonly fault: Fault | undefined;
+  readonly faultSinceMs: number | undefined;
 }
 
 /** Something that has a code went wrong, once. */

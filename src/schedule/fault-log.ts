@@ -5,7 +5,7 @@
  */
 
 import { type Observer, toFault } from '../contracts/observer.ts';
-import type { AgentError, ErrorCode } from '../model/agent-error.ts';
+import { AgentError, type ErrorCode } from '../model/agent-error.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 
@@ -32,6 +32,8 @@ export class FaultLog {
   /** What this one has told is not told again. */
   readonly #other: FaultLog | undefined;
   readonly #kinds = new Map<ErrorCode, Kind>();
+  /** How often in a row an everyday fault was met, by what it is about. */
+  readonly #everyday = new Map<string, number>();
   #listing = 0;
 
   constructor(parts: FaultLogParts, other?: FaultLog) {
@@ -44,21 +46,45 @@ export class FaultLog {
     const listing = ++this.#listing;
     return () => {
       for (const [code, kind] of this.#kinds) if (kind.listing < listing) this.#end(code, kind);
+      this.#everyday.clear();
     };
   }
 
-  report(fault: AgentError, message: string, fields: object = {}): void {
+  /** @returns the fault; undefined while it is one of those that happen every day and the next listing will do without. */
+  report(reported: AgentError, message: string, fields: object = {}): AgentError | undefined {
     const { source, observe, logger } = this.#parts;
+    const repeated = everyday.has(reported.code) ? this.#repeated(reported, fields) : undefined;
+    const fault = repeated ?? reported;
+    const isEveryday = everyday.has(reported.code) && repeated === undefined;
     observe({ kind: 'faultMet', source, fault: toFault(fault) });
     const kind = this.#count(fault.code);
     // A damaged object says the same as the next one, and is another story.
     const story = JSON.stringify([fault.message, fields]);
-    if (this.#other?.hasTold(fault.code, story) || !isNews(kind, story)) return;
+    const returned = isEveryday ? undefined : fault;
+    if (this.#other?.hasTold(fault.code, story) || !isNews(kind, story)) return returned;
     const sums = kind.count > loggedInFull ? { occurrences: kind.count, since: isoTime(kind.sinceMs) } : {};
     const all = { source, ...fields, err: fault, ...sums };
-    if (everyday.has(fault.code)) logger.debug(all, message);
+    if (isEveryday) logger.debug(all, message);
     else if (needsPerson.has(fault.code)) logger.error(all, message);
     else logger.warn(all, message);
+    return returned;
+  }
+
+  /** What these fields are about was read. */
+  forget(fields: object): void {
+    this.#everyday.delete(JSON.stringify(fields));
+  }
+
+  /** The fault in other words once it has been met so often that waiting for the next listing is no advice. */
+  #repeated(fault: AgentError, fields: object): AgentError | undefined {
+    const subject = Object.keys(fields).length === 0 ? fault.message : JSON.stringify(fields);
+    const count = (this.#everyday.get(subject) ?? 0) + 1;
+    if (count > 1 || this.#everyday.size < everydayRememberedMax) this.#everyday.set(subject, count);
+    if (count < everydayInRowMax) return undefined;
+    return new AgentError(fault.code, `${fault.message}, and so it was at every attempt before`, {
+      cause: fault.cause,
+      hint: 'Either something writes to it all the time, or the storage shows another version, or another name, when it lists than when it reads. It is tried again at each listing.',
+    });
   }
 
   hasTold(code: ErrorCode, story: string): boolean {
@@ -91,6 +117,8 @@ export class FaultLog {
 }
 
 const loggedInFull = 5;
+const everydayInRowMax = 3;
+const everydayRememberedMax = 10_000;
 const reminderIntervalMs = 60 * 60_000;
 
 /** Databricks overwrote or removed the object between listing and reading; the next listing shows what is there now. */

@@ -14,11 +14,12 @@ import type { DeliveredObject } from '../model/object.ts';
 import type { ObjectShipper } from '../pipeline/object-shipper.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
-import { Semaphore } from '../runtime/semaphore.ts';
 import { measureBacklog } from './backlog.ts';
-import { FaultLog } from './fault-log.ts';
+import type { FaultLog } from './fault-log.ts';
+import { createLane, type Lane } from './lane.ts';
 import { Leadership } from './leadership.ts';
 import { isDue } from './start-date.ts';
+import { type WaitingInWorkspace, WaitingObjects } from './waiting-objects.ts';
 
 export interface Schedule {
   /** Dates that every poll lists, in addition to today. */
@@ -47,18 +48,6 @@ export interface ShippingContext {
   readonly onCaughtUp?: ((atMs: number, signal: AbortSignal) => Promise<void>) | undefined;
 }
 
-/** A lane ships workspaces in parallel, within limits of its own. */
-interface Lane {
-  readonly workspaces: Semaphore;
-  readonly objects: Semaphore;
-  /** Workspaces whose objects of an earlier listing are still being shipped. */
-  readonly busy: Map<string, Promise<void>>;
-  /** What was not listed or shipped to its end, and has to be tried again. */
-  incompleteCount: number;
-  readonly faults: FaultLog;
-}
-
-const workspacesAtOnce = 4;
 const recentObjectsAtOnce = 6;
 const olderObjectsAtOnce = 3;
 
@@ -91,7 +80,7 @@ export class Shipping {
   async shipOnce(signal: AbortSignal): Promise<boolean> {
     const attemptsMax = 3;
     const complete = await this.#untilFailure(signal, async (source, stopping) => {
-      const lane = this.#createLane(source, recentObjectsAtOnce);
+      const lane = createLane(source, recentObjectsAtOnce, this.#context, this.#waitingObjects(source, 'recent'));
       for (let attempt = 1; attempt <= attemptsMax; attempt++) {
         if (attempt > 1) await this.#context.clock.sleep(1000 * attempt, stopping);
         if (await this.#walk(source, this.#allDates(), lane, stopping)) return true;
@@ -121,9 +110,11 @@ export class Shipping {
   }
 
   async #followSource(source: Source, signal: AbortSignal): Promise<void> {
-    const recent = this.#createLane(source, recentObjectsAtOnce);
+    const waitingOlder = this.#waitingObjects(source, 'older');
+    const waiting = this.#waitingObjects(source, 'recent', waitingOlder);
+    const recent = createLane(source, recentObjectsAtOnce, this.#context, waiting);
     await this.#poll(source, recent, signal);
-    const sweeping = this.#sweep(source, recent, signal).catch(this.#fail);
+    const sweeping = this.#sweep(source, recent, waitingOlder, signal).catch(this.#fail);
     for (;;) {
       await this.#context.clock.sleep(source.pollIntervalMs, signal).catch(() => {});
       if (signal.aborted) break;
@@ -161,10 +152,10 @@ export class Shipping {
    * Older dates: the backfill first, then at every sweep interval what was delivered late. One process does it for all. When
    * another one takes over meanwhile, both finish their walk: claims keep them apart.
    */
-  async #sweep(source: Source, recent: Lane, signal: AbortSignal): Promise<void> {
+  async #sweep(source: Source, recent: Lane, waiting: WaitingObjects, signal: AbortSignal): Promise<void> {
     const { clock, schedule } = this.#context;
     await Promise.all(recent.busy.values());
-    const older = this.#createLane(source, olderObjectsAtOnce, recent.faults);
+    const older = createLane(source, olderObjectsAtOnce, this.#context, waiting, recent.faults);
     for (let sweepCount = 0; ; ) {
       let isComplete = false;
       if (await this.#sweepLeadership.isHeld()) {
@@ -218,6 +209,7 @@ export class Shipping {
     const { clock, observe } = this.#context;
     let firstFault: AgentError | undefined;
     let isComplete = true;
+    const listed = new Set<string>();
     const onFault = (fault: AgentError) => {
       firstFault ??= fault;
       if (fault.code !== 'ERR_SOURCE_LAYOUT') lane.incompleteCount++;
@@ -226,15 +218,18 @@ export class Shipping {
     try {
       for await (const workspace of source.list({ dates, signal, onFault })) {
         const name = workspace.workspaceId ?? '';
+        listed.add(name);
         if (lane.busy.has(name)) {
           isComplete = false;
           continue;
         }
-        const shipped = this.#shipWorkspace(source, workspace, lane, signal)
+        const waiting = lane.waiting.begin(workspace.workspaceId, dates.from);
+        const shipped = this.#shipWorkspace(source, workspace, lane, waiting, signal)
           .catch(this.#fail)
           .finally(() => lane.busy.delete(name));
         lane.busy.set(name, shipped);
       }
+      lane.waiting.keepOnly((id = '') => listed.has(id) || lane.busy.has(id));
     } catch (error) {
       signal.throwIfAborted();
       if (!isAgentError(error)) throw error;
@@ -256,12 +251,18 @@ export class Shipping {
    * Ships the objects of one date in parallel. The next date begins when all of them were shipped, so that time moves
    * forward; while one of them is held elsewhere, later dates are left to the next listing.
    */
-  async #shipWorkspace(source: Source, workspace: WorkspaceListing, lane: Lane, signal: AbortSignal): Promise<void> {
+  async #shipWorkspace(
+    source: Source,
+    workspace: WorkspaceListing,
+    lane: Lane,
+    waiting: WaitingInWorkspace,
+    signal: AbortSignal,
+  ): Promise<void> {
     const release = await lane.workspaces.acquire(signal);
     const visits = new Set<Promise<void>>();
     let date: string | undefined;
     let isHeldElsewhere = false;
-    for await (const candidate of this.#unsettled(source, workspace, lane, signal)) {
+    for await (const candidate of this.#unsettled(source, workspace, lane, waiting, signal)) {
       if (candidate.object.origin.date !== date) {
         await Promise.all(visits);
         if (isHeldElsewhere) break;
@@ -269,7 +270,7 @@ export class Shipping {
       }
       const freeSlot = await lane.objects.acquire(signal).catch(() => undefined);
       if (freeSlot === undefined) break;
-      const visit = this.#visit(source, candidate, lane, signal)
+      const visit = this.#visit(source, candidate, lane, waiting, signal)
         .then((outcome) => {
           isHeldElsewhere ||= outcome?.status === 'elsewhere';
         })
@@ -280,6 +281,7 @@ export class Shipping {
       visits.add(visit);
     }
     await Promise.all(visits);
+    waiting.end();
     release();
   }
 
@@ -288,6 +290,7 @@ export class Shipping {
     source: Source,
     { workspaceId, pages }: WorkspaceListing,
     lane: Lane,
+    waiting: WaitingInWorkspace,
     signal: AbortSignal,
   ): AsyncIterable<Candidate> {
     const { state, observe } = this.#context;
@@ -298,6 +301,7 @@ export class Shipping {
         const unsettled = new Set(await state.unsettled(due.map(({ object }) => object)));
         const [listedCount, unchangedCount] = [due.length, due.length - unsettled.size];
         observe({ kind: 'objectsListed', source: source.name, workspaceId, listedCount, unchangedCount });
+        waiting.listed(unsettled);
         for (const candidate of due) {
           if (signal.aborted) return;
           if (unsettled.has(candidate.object)) yield candidate;
@@ -308,6 +312,7 @@ export class Shipping {
       if (signal.aborted) return;
       if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') return this.#fail(error);
       lane.incompleteCount++;
+      waiting.brokeOff();
       lane.faults.report(error, 'Workspace could not be listed; others continue', { workspace: workspaceId });
     }
   }
@@ -317,6 +322,7 @@ export class Shipping {
     source: Source,
     { object, settle }: Candidate,
     lane: Lane,
+    waiting: WaitingInWorkspace,
     signal: AbortSignal,
   ): Promise<VisitOutcome | undefined> {
     const { id, workspaceId } = object.origin;
@@ -324,7 +330,7 @@ export class Shipping {
     try {
       const outcome = await this.#context.shipper.ship(object, signal);
       if (outcome.status === 'released' || outcome.status === 'elsewhere') lane.incompleteCount++;
-      this.#report(object, outcome, lane.faults);
+      this.#report(object, outcome, lane.faults, waiting);
       this.#context.observe({
         kind: 'objectVisited',
         source: source.name,
@@ -342,18 +348,26 @@ export class Shipping {
     }
   }
 
-  #report(object: DeliveredObject, outcome: VisitOutcome, faults: FaultLog): void {
+  #report(object: DeliveredObject, outcome: VisitOutcome, faults: FaultLog, waiting: WaitingInWorkspace): void {
     const fields = { object: object.origin.id };
+    if (outcome.status !== 'released') faults.forget(fields);
     switch (outcome.status) {
-      case 'released':
-        faults.report(outcome.error, 'Object was not read to its end; it will be tried again', fields);
+      case 'released': {
+        const fault = faults.report(outcome.error, 'Object was not read to its end; it will be tried again', fields);
+        if (fault === undefined && outcome.error.code === 'ERR_OBJECT_GONE') waiting.done(object);
+        else waiting.notShipped(object, fault);
         break;
+      }
       case 'damaged':
+        waiting.done(object);
         faults.report(outcome.error, 'Object is damaged; what could be decoded was shipped', fields);
         break;
       case 'elsewhere':
+        waiting.notShipped(object, undefined);
         break;
       default:
+        if (outcome.status === 'growing') waiting.notShipped(object, undefined);
+        else waiting.done(object);
         this.#context.logger.debug({ ...fields, status: outcome.status }, 'Object visited');
     }
   }
@@ -362,17 +376,9 @@ export class Shipping {
     return isDue(object, this.#context.schedule.startDate);
   }
 
-  /** @param otherFaults of a lane that meets the same faults of the source itself. */
-  #createLane(source: Source, objectsAtOnce: number, otherFaults?: FaultLog): Lane {
-    const { observe, clock, logger, workers = 1 } = this.#context;
-    const forWorkers = 2 * workers; // While a worker waits for the last requests of one object it has another.
-    return {
-      workspaces: new Semaphore(Math.max(workspacesAtOnce, forWorkers)),
-      objects: new Semaphore(Math.max(objectsAtOnce, forWorkers)),
-      busy: new Map(),
-      incompleteCount: 0,
-      faults: new FaultLog({ source: source.name, observe, clock, logger }, otherFaults),
-    };
+  #waitingObjects(source: Source, dates: 'recent' | 'older', older?: WaitingObjects): WaitingObjects {
+    const { observe, clock } = this.#context;
+    return new WaitingObjects({ source: source.name, dates, observe, clock }, older);
   }
 
   #lookbackStart(): string {

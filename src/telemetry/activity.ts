@@ -3,9 +3,10 @@
  * they always agree. Every collection in it is bounded.
  */
 import type { AgentEvent, Fault, Waiting, WaitsFor } from '../contracts/observer.ts';
+import type { ObjectId } from '../model/object.ts';
 import { type ResponseCode, responseCodeText } from '../model/response-code.ts';
 import { Counters } from './counters.ts';
-import { WorkspaceActivity } from './workspace-activity.ts';
+import { sumOfWaiting, type WaitingSum, WorkspaceActivity } from './workspace-activity.ts';
 
 /** From the state: the lines of one workspace and date that earlier processes settled. */
 export interface DeliveredBefore {
@@ -56,6 +57,7 @@ export const noWorkspace = '';
 
 const workspacesMax = 200;
 const deadLetterReasonsMax = 20;
+const damagedObjectsMax = 10_000;
 const goneReasonsMax = 100;
 
 export class Activity {
@@ -65,6 +67,8 @@ export class Activity {
   readonly waits = new Map<WaitsFor, Waiting>();
   readonly requests = new Map<string, RequestCount>();
   readonly faults = new Map<string, { count: number; last: Fault; atMs: number }>();
+  /** Objects that could not be decoded to their end, until a new version can. */
+  readonly damagedObjects = new Set<ObjectId>();
   readonly deadLetters = new Map<string, DeadLetterCount>();
   /** As last counted, with 0 for reasons that were there before: OpenTelemetry's SDK repeats the last value of what is left out. */
   waitingDeadLetters: readonly WaitingDeadLetters[] = [];
@@ -129,12 +133,16 @@ export class Activity {
         break;
       case 'objectVisited':
         this.visits[event.status]++;
+        this.#noteDamage(event);
         break;
       case 'objectsListed':
         this.#noteListed(event);
         break;
       case 'listingEnded':
         this.#noteListing(event);
+        break;
+      case 'objectsWaiting':
+        this.#workspace(event.workspaceId).objectsWaiting(event);
         break;
       case 'silenceChanged':
         this.#workspace(event.workspaceId).silence = event.silent ? event : undefined;
@@ -151,6 +159,10 @@ export class Activity {
       counted.some((each) => each.reason === reason && each.response.code === response.code);
     const gone = this.waitingDeadLetters.filter((before) => !isCounted(before)).slice(0, goneReasonsMax);
     this.waitingDeadLetters = [...counted, ...gone.map((before) => ({ ...before, count: 0 }))];
+  }
+
+  get waitingObjects(): WaitingSum {
+    return sumOfWaiting([...this.workspaces.values()].flatMap(({ waiting }) => waiting));
   }
 
   get waitingDeadLetterCount(): number {
@@ -172,6 +184,11 @@ export class Activity {
     const entry = this.requests.get(key);
     if (entry === undefined) this.requests.set(key, { outcome, response, count: 1 });
     else entry.count++;
+  }
+
+  #noteDamage({ objectId, status }: AgentEvent & { kind: 'objectVisited' }): void {
+    if (status === 'settled') this.damagedObjects.delete(objectId);
+    if (status === 'damaged' && this.damagedObjects.size < damagedObjectsMax) this.damagedObjects.add(objectId);
   }
 
   /** Keyed by error code, so bounded. */

@@ -64,6 +64,7 @@ export function readiness(activity: Activity, collector: CollectorAnswer | undef
       // Objects outside the delivery layout, or no deliveries yet: the listing itself worked.
       return { name: subject, ok: source.listingFault.code === 'ERR_SOURCE_LAYOUT', message, hint };
     }),
+    checkObjects(activity, nowMs),
     checkWait(activity, 'collector', nowMs) ?? checkAnswer(collector),
     checkWait(activity, 'deadLetterFile', nowMs) ?? checkDeadLetters(activity),
     checkWait(activity, 'state', nowMs) ?? { name: 'state', ok: true, message: 'writable' },
@@ -73,6 +74,27 @@ export function readiness(activity: Activity, collector: CollectorAnswer | undef
   const neverListed = [...activity.sources.values()].some(({ polledAtMs }) => polledAtMs === undefined);
   const status = neverListed && activity.waits.size === 0 ? 'starting' : 'waiting';
   return { ok: false, complete: isComplete(activity), status, reason: `${failed.name}: ${failed.message}`, checks };
+}
+
+/** They cannot be shipped before somebody has changed a permission or a credential. */
+const deniedCodes: readonly string[] = ['ERR_SOURCE_ACCESS_DENIED', 'ERR_SOURCE_CREDENTIALS'];
+
+function checkObjects(activity: Activity, nowMs: number): HealthCheck {
+  const { objectCount, fault, faultSinceMs = nowMs } = activity.waitingObjects;
+  if (objectCount === 0) return { name: 'objects', ok: true, message: 'none is waiting' };
+  const message = objectsText(objectCount);
+  if (fault === undefined) return { name: 'objects', ok: true, message };
+  const failedForMs = nowMs - faultSinceMs;
+  return {
+    name: 'objects',
+    ok: failedForMs <= waitBoundMs && !deniedCodes.includes(fault.code),
+    message: `${message}: ${fault.message} (for ${durationText(failedForMs)})`,
+    hint: fault.hint,
+  };
+}
+
+function objectsText(count: number): string {
+  return `${counted(count, 'listed object')} not shipped`;
 }
 
 export const replayHint = 'Fix the cause, then run: databricks-audit-otel replay';
@@ -94,8 +116,13 @@ function isComplete(activity: Activity): boolean {
 
 /** What keeps the agent from saying that everything was shipped. */
 function shortcomings(activity: Activity): readonly string[] {
-  const deadLetters = activity.waitingDeadLetterCount;
-  return deadLetters === 0 ? [] : [deadLettersText(deadLetters)];
+  const { objectCount } = activity.waitingObjects;
+  const [damaged, deadLetters] = [activity.damagedObjects.size, activity.waitingDeadLetterCount];
+  return [
+    ...(objectCount === 0 ? [] : [objectsText(objectCount)]),
+    ...(damaged === 0 ? [] : [`${counted(damaged, 'damaged object')} not readable to the end`]),
+    ...(deadLetters === 0 ? [] : [deadLettersText(deadLetters)]),
+  ];
 }
 
 function checkAnswer(answer: CollectorAnswer | undefined): HealthCheck {
@@ -125,6 +152,8 @@ function doing(activity: Activity): Pick<Health, 'complete' | 'status' | 'reason
     return { complete, status: 'shipping', reason };
   }
   if (!isListed) return { complete, status: 'starting', reason: 'The first listing is in progress' };
-  if (!complete) return { complete, status: 'incomplete', reason: missing.join('; ') };
+  const { objectCount, fault } = activity.waitingObjects;
+  const isShipping = objectCount > 0 && fault === undefined;
+  if (!complete) return { complete, status: isShipping ? 'shipping' : 'incomplete', reason: missing.join('; ') };
   return { complete, status: 'idle', reason: 'Everything that was listed has been shipped' };
 }

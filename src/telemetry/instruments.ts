@@ -9,7 +9,7 @@ import { printable } from '../runtime/printable.ts';
 import { nodeVersion, type ProcessFigures } from '../runtime/process-figures.ts';
 import type { Activity } from './activity.ts';
 import { errorType, httpStatusCode, type Instrument, type Reading, status } from './instrument.ts';
-import type { WorkspaceActivity } from './workspace-activity.ts';
+import { sumOfWaiting, type WorkspaceActivity } from './workspace-activity.ts';
 
 export interface MetricSources {
   readonly activity: Activity;
@@ -222,6 +222,32 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     meaning: 'Age of the oldest event in flight; 0 if none is.',
     read: ({ activity, nowMs }) =>
       ofWorkspaces(activity, ({ oldestUnsettledMs }) => toSeconds(nowMs - (oldestUnsettledMs ?? nowMs))),
+  },
+  ofWorkspace(
+    'gauge',
+    'objects.waiting',
+    '{object}',
+    'Objects that were listed and are not shipped, or not to their end.',
+    ({ waiting }) => sumOfWaiting(waiting).objectCount,
+  ),
+  ofWorkspace(
+    'gauge',
+    'bytes.waiting',
+    'By',
+    'Size of the objects that were listed and are not shipped.',
+    ({ waiting }) => sumOfWaiting(waiting).sizeBytes,
+  ),
+  {
+    name: 'databricks.audit.objects.waiting.oldest.age',
+    type: 'gauge',
+    unit: 's',
+    attributes: [workspaceId],
+    meaning: 'Time since the LastModified of the oldest object that was listed and is not shipped; 0 if there is none.',
+    read: ({ activity, nowMs }) =>
+      ofWorkspaces(activity, ({ waiting }) => {
+        const { oldestMs = nowMs } = sumOfWaiting(waiting);
+        return toSeconds(Math.max(0, nowMs - oldestMs));
+      }),
   },
   ofWorkspace(
     'gauge',

@@ -6,7 +6,7 @@ import { packageVersion } from '../runtime/package-version.ts';
 import { printable } from '../runtime/printable.ts';
 import type { Activity, SourceActivity } from './activity.ts';
 import { type Health, readiness } from './health.ts';
-import type { WorkspaceActivity } from './workspace-activity.ts';
+import { sumOfWaiting, type WorkspaceActivity } from './workspace-activity.ts';
 
 /** A variable as configured, with secrets masked. */
 export interface Setting {
@@ -42,6 +42,7 @@ export function takeSnapshot({ activity, nowMs, startedAtMs, stateBytes, residen
       deadLettered: counters.linesDeadLettered,
       inFlight: counters.linesInFlight,
     },
+    waiting: activity.waitingObjects,
     waits: [...activity.waits.values()].map(({ for: what, fault, sinceMs, failedAttempts, retryAtMs }) => ({
       for: what,
       ...fault,
@@ -107,6 +108,7 @@ function describeWorkspace(id: string, workspace: WorkspaceActivity) {
     accepted: workspace.acceptedCount,
     deadLettered: workspace.deadLetteredCount,
     inFlight: workspace.inFlightCount,
+    waiting: sumOfWaiting(workspace.waiting),
     silentSinceMs: workspace.silence?.lastEventMs,
     dates: workspace.linesByDate.map(([date, lines]) => ({ date, lines })),
   };

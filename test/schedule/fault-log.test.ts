@@ -61,11 +61,7 @@ describe('FaultLog', () => {
     const [empty, denied] = [fault('nothing yet'), fault('denied', 'ERR_SOURCE_ACCESS_DENIED')];
     list([empty, denied]);
     list([denied]);
-    expect(news()).toEqual([
-      'warn nothing yet',
-      'error denied',
-      'info Source recovered: ERR_SOURCE_LAYOUT 1',
-    ]);
+    expect(news()).toEqual(['warn nothing yet', 'error denied', 'info Source recovered: ERR_SOURCE_LAYOUT 1']);
     list([empty, denied]);
     expect(news()).toEqual(['warn nothing yet']);
   });
