@@ -65,6 +65,7 @@ export class FaultLog {
     const sums = kind.count > loggedInFull ? { occurrences: kind.count, since: isoTime(kind.sinceMs) } : {};
     const all = { source, ...fields, err: fault, ...sums };
     if (isEveryday) logger.debug(all, message);
+    else if (fault.code === 'ERR_SOURCE_EMPTY') logger.info(all, message);
     else if (needsPerson.has(fault.code)) logger.error(all, message);
     else logger.warn(all, message);
     return returned;
@@ -133,6 +134,7 @@ const needsPerson: ReadonlySet<ErrorCode> = new Set([
   'ERR_SOURCE_ACCESS_DENIED',
   'ERR_SOURCE_CREDENTIALS',
   'ERR_SOURCE_NOT_FOUND',
+  'ERR_SOURCE_NO_DELIVERIES',
 ]);
 
 /** Also notes that it is told now. */

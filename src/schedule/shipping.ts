@@ -6,7 +6,13 @@
 import type { DeliveryState } from '../contracts/delivery-state.ts';
 
 import { type Observer, toFault } from '../contracts/observer.ts';
-import type { Candidate, DateRange, Source, WorkspaceListing } from '../contracts/source.ts';
+import {
+  type Candidate,
+  completeListingCodes,
+  type DateRange,
+  type Source,
+  type WorkspaceListing,
+} from '../contracts/source.ts';
 import { reached } from '../contracts/step.ts';
 import type { VisitOutcome } from '../contracts/visit-outcome.ts';
 import { type AgentError, isAgentError } from '../model/agent-error.ts';
@@ -80,7 +86,8 @@ export class Shipping {
   async shipOnce(signal: AbortSignal): Promise<boolean> {
     const attemptsMax = 3;
     const complete = await this.#untilFailure(signal, async (source, stopping) => {
-      const lane = createLane(source, recentObjectsAtOnce, this.#context, this.#waitingObjects(source, 'recent'));
+      const waiting = new WaitingObjects({ ...this.#context, source: source.name, dates: 'recent' });
+      const lane = createLane(source, recentObjectsAtOnce, this.#context, waiting);
       for (let attempt = 1; attempt <= attemptsMax; attempt++) {
         if (attempt > 1) await this.#context.clock.sleep(1000 * attempt, stopping);
         if (await this.#walk(source, this.#allDates(), lane, stopping)) return true;
@@ -110,8 +117,9 @@ export class Shipping {
   }
 
   async #followSource(source: Source, signal: AbortSignal): Promise<void> {
-    const waitingOlder = this.#waitingObjects(source, 'older');
-    const waiting = this.#waitingObjects(source, 'recent', waitingOlder);
+    const parts = { ...this.#context, source: source.name };
+    const waitingOlder = new WaitingObjects({ ...parts, dates: 'older' });
+    const waiting = new WaitingObjects({ ...parts, dates: 'recent' }, waitingOlder);
     const recent = createLane(source, recentObjectsAtOnce, this.#context, waiting);
     await this.#poll(source, recent, signal);
     const sweeping = this.#sweep(source, recent, waitingOlder, signal).catch(this.#fail);
@@ -211,9 +219,11 @@ export class Shipping {
     let isComplete = true;
     const listed = new Set<string>();
     const onFault = (fault: AgentError) => {
-      firstFault ??= fault;
-      if (fault.code !== 'ERR_SOURCE_LAYOUT') lane.incompleteCount++;
-      lane.faults.report(fault, 'Listing is incomplete');
+      const isComplete = completeListingCodes.has(fault.code);
+      if (firstFault === undefined || (!isComplete && completeListingCodes.has(firstFault.code))) firstFault = fault;
+      if (!isComplete) lane.incompleteCount++;
+      const isEmpty = fault.code === 'ERR_SOURCE_EMPTY';
+      lane.faults.report(fault, isEmpty ? 'Waiting for the first delivery' : 'Listing is incomplete');
     };
     try {
       for await (const workspace of source.list({ dates, signal, onFault })) {
@@ -374,11 +384,6 @@ export class Shipping {
 
   #isDue(object: DeliveredObject): boolean {
     return isDue(object, this.#context.schedule.startDate);
-  }
-
-  #waitingObjects(source: Source, dates: 'recent' | 'older', older?: WaitingObjects): WaitingObjects {
-    const { observe, clock } = this.#context;
-    return new WaitingObjects({ source: source.name, dates, observe, clock }, older);
   }
 
   #lookbackStart(): string {

@@ -3,6 +3,7 @@
  * they always agree. Every collection in it is bounded.
  */
 import type { AgentEvent, Fault, Waiting, WaitsFor } from '../contracts/observer.ts';
+import { completeListingCodes } from '../contracts/source.ts';
 import type { ObjectId } from '../model/object.ts';
 import { type ResponseCode, responseCodeText } from '../model/response-code.ts';
 import { Counters } from './counters.ts';
@@ -227,7 +228,7 @@ export class Activity {
     if (source === undefined || dates === 'older') return;
     source.polledAtMs = atMs;
     source.listingFault = fault;
-    if (fault === undefined) source.completelyPolledAtMs = atMs;
+    if (fault === undefined || completeListingCodes.has(fault.code)) source.completelyPolledAtMs = atMs;
   }
 }
 

@@ -3,9 +3,10 @@
  * if one arrived.
  */
 import type { WaitsFor } from '../contracts/observer.ts';
+import { completeListingCodes } from '../contracts/source.ts';
 import { counted } from '../runtime/counted.ts';
 import { durationText } from '../runtime/duration.ts';
-import type { Activity } from './activity.ts';
+import type { Activity, SourceActivity } from './activity.ts';
 
 export interface Health {
   /** The agent can do its work. */
@@ -61,8 +62,8 @@ export function readiness(activity: Activity, collector: CollectorAnswer | undef
       }
       if (source.listingFault === undefined) return { name: subject, ok: false, message: 'not listed yet' };
       const { message, hint } = source.listingFault;
-      // Objects outside the delivery layout, or no deliveries yet: the listing itself worked.
-      return { name: subject, ok: source.listingFault.code === 'ERR_SOURCE_LAYOUT', message, hint };
+      if (isEmpty(source)) return { name: subject, ok: true, message: `${message}; ${waitingForFirst}`, hint };
+      return { name: subject, ok: completeListingCodes.has(source.listingFault.code), message, hint };
     }),
     checkObjects(activity, nowMs),
     checkWait(activity, 'collector', nowMs) ?? checkAnswer(collector),
@@ -74,6 +75,12 @@ export function readiness(activity: Activity, collector: CollectorAnswer | undef
   const neverListed = [...activity.sources.values()].some(({ polledAtMs }) => polledAtMs === undefined);
   const status = neverListed && activity.waits.size === 0 ? 'starting' : 'waiting';
   return { ok: false, complete: isComplete(activity), status, reason: `${failed.name}: ${failed.message}`, checks };
+}
+
+const waitingForFirst = 'waiting for the first delivery';
+
+function isEmpty({ listingFault }: SourceActivity): boolean {
+  return listingFault?.code === 'ERR_SOURCE_EMPTY';
 }
 
 /** They cannot be shipped before somebody has changed a permission or a credential. */
@@ -155,5 +162,8 @@ function doing(activity: Activity): Pick<Health, 'complete' | 'status' | 'reason
   const { objectCount, fault } = activity.waitingObjects;
   const isShipping = objectCount > 0 && fault === undefined;
   if (!complete) return { complete, status: isShipping ? 'shipping' : 'incomplete', reason: missing.join('; ') };
+  if ([...activity.sources.values()].every(isEmpty)) {
+    return { complete, status: 'idle', reason: `Nothing was delivered yet; ${waitingForFirst}` };
+  }
   return { complete, status: 'idle', reason: 'Everything that was listed has been shipped' };
 }

@@ -9,7 +9,7 @@ import type { Source } from '../contracts/source.ts';
 import { openDeliveryState } from '../delivery/index.ts';
 import { probeCollector } from '../export/index.ts';
 import { createMapper, recordBatch } from '../mapping/index.ts';
-import { type AgentError, isAgentError, messageOf } from '../model/agent-error.ts';
+import { type AgentError, type ErrorCode, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { silentLogger } from '../runtime/logger.ts';
@@ -156,6 +156,7 @@ async function* checkSource(source: Source, signal: AbortSignal): AsyncIterable<
   try {
     const first = await firstObject(source, signal, onFault);
     yield* faults.slice(0, 5).map(asWarning);
+    if (faults.some(({ code }) => noDeliveryCodes.includes(code))) return;
     if (first === undefined) {
       const hint = 'Databricks delivers the first files within some hours; until then there is nothing to read.';
       yield { status: 'warning', message: `${source.name} can be listed and holds no audit files yet`, hint };
@@ -194,9 +195,12 @@ async function firstObject(
   return first;
 }
 
+const noDeliveryCodes: readonly ErrorCode[] = ['ERR_SOURCE_EMPTY', 'ERR_SOURCE_NO_DELIVERIES'];
+const failureCodes: readonly ErrorCode[] = ['ERR_SOURCE_ACCESS_DENIED', 'ERR_SOURCE_NO_DELIVERIES'];
+
 /** Other workspaces go on, but this is nothing to be content with unless it is about what lies outside of the layout. */
 function asWarning(fault: AgentError): CheckResult {
-  return fault.code === 'ERR_SOURCE_ACCESS_DENIED' ? explain(fault) : { ...explain(fault), status: 'warning' };
+  return failureCodes.includes(fault.code) ? explain(fault) : { ...explain(fault), status: 'warning' };
 }
 
 async function attempt(check: () => string): Promise<CheckResult> {

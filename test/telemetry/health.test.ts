@@ -63,8 +63,32 @@ describe('readiness', () => {
 
   it('includes an agent whose bucket has no deliveries yet', () => {
     listAll();
-    activity.observe(listingEnded({ code: 'ERR_SOURCE_LAYOUT', message: 'nothing there yet', hint: undefined }));
-    expect(ready()).toMatchObject({ ok: true, checks: [{ message: 'nothing there yet' }, {}, {}, {}, {}, {}] });
+    activity.observe(listingEnded({ code: 'ERR_SOURCE_EMPTY', message: 'nothing there yet', hint: undefined }));
+    expect(ready()).toMatchObject({
+      ok: true,
+      checks: [{ message: 'nothing there yet; waiting for the first delivery' }, {}, {}, {}, {}, {}],
+    });
+  });
+
+  it('is lost when the location holds something but no delivery', () => {
+    listAll();
+    const hint = 'Try DATABRICKS_AUDIT_SOURCE=s3://audit/logs';
+    activity.observe(listingEnded({ code: 'ERR_SOURCE_NO_DELIVERIES', message: 'Found no deliveries', hint }));
+    expect(ready()).toMatchObject({
+      ok: false,
+      reason: 'source s3://audit: Found no deliveries',
+      checks: [{ hint }, {}, {}, {}, {}, {}],
+    });
+  });
+
+  it('says that it waits for the first delivery when every source is empty', () => {
+    const empty = { code: 'ERR_SOURCE_EMPTY', message: 'nothing there yet', hint: undefined } as const;
+    for (const source of [sourceName, '/deliveries']) activity.observe(listingEnded(empty, source));
+    expect(ready()).toMatchObject({
+      ok: true,
+      status: 'idle',
+      reason: 'Nothing was delivered yet; waiting for the first delivery',
+    });
   });
 
   it('survives the first minute of an outage, and returns with the collector', async () => {

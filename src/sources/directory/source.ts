@@ -5,12 +5,10 @@
  */
 import { join } from 'node:path';
 import type { Candidate, ListingRequest, Source, WorkspaceListing } from '../../contracts/source.ts';
-import { AgentError } from '../../model/agent-error.ts';
 import type { DeliveredObject } from '../../model/object.ts';
-import { printable } from '../../runtime/printable.ts';
 import { isDeliveryName, isHiddenName, isInRange, readDate, readLayout, readWorkspaceId } from '../layout.ts';
-import { NameSample } from '../name-sample.ts';
 import { type DeliveryFiles, type FileStats, realFiles } from './delivery-files.ts';
+import { searchDeliveries } from './delivery-search.ts';
 import { describeFileError, describeRootError } from './errors.ts';
 import { fileOrigin, fileVersion, openFileVersion } from './file-object.ts';
 import { FileStillness } from './file-stillness.ts';
@@ -24,6 +22,8 @@ export class DirectorySource implements Source {
   readonly #stillness: FileStillness;
   readonly #files: DeliveryFiles;
   #listingCount = 0;
+  /** Seen since the start. Files may be removed after that, which is no fault. */
+  #hasDeliveries = false;
 
   /** @param stillAfterPolls for how many listings a file must not change before it counts as whole; 0 for no wait. */
   constructor(
@@ -60,16 +60,13 @@ export class DirectorySource implements Source {
       if (id !== undefined) yield { workspaceId: id, pages: () => pages([name]) };
     }
     const others = root.names.filter((name) => readWorkspaceId(name) === undefined);
-    if (others.length === 0) return;
-    yield {
-      workspaceId,
-      pages: async function* () {
-        yield* pages(others);
-        const hasLayout = root.names.some((name) => readWorkspaceId(name) ?? readDate(name));
-        if (!hasLayout && walk.foundCount === 0 && walk.ignored.count > 0)
-          request.onFault(noDeliveries(root.path, walk.ignored));
-      },
-    };
+    if (others.length > 0) yield { workspaceId, pages: () => pages(others) };
+    this.#hasDeliveries ||= walk.foundCount > 0;
+    if (this.#hasDeliveries) return;
+    // What is listed may be older than asked for, not be read yet, or be no delivery.
+    const fault = await searchDeliveries(this.#files, root.path, request.signal);
+    if (fault === undefined) this.#hasDeliveries = true;
+    else request.onFault(fault);
   }
 
   async close(): Promise<void> {}
@@ -91,16 +88,8 @@ type Root =
   | { readonly kind: 'file'; readonly path: string; readonly stats: FileStats }
   | { readonly kind: 'directory'; readonly path: string; readonly names: readonly string[]; readonly realPath: string };
 
-function noDeliveries(path: string, ignored: NameSample): AgentError {
-  return new AgentError('ERR_SOURCE_LAYOUT', `Found no delivery files below ${printable(path)}, only ${ignored}`, {
-    hint: 'Files are read when their names end in .json, .jsonl, .ndjson or .gz.',
-  });
-}
-
 /** One pass over the tree. What cannot be read is reported and left out. */
 class Walk {
-  /** Files whose names are not those of deliveries. */
-  readonly ignored = new NameSample();
   foundCount = 0;
   readonly #request: ListingRequest;
   readonly #files: DeliveryFiles;
@@ -135,7 +124,6 @@ class Walk {
       const stats = await this.#attempt('look at', path, () => this.#files.stat(path));
       if (stats?.isDirectory()) yield* this.#folder(path, ancestors);
       else if (stats?.isFile() && isDeliveryName(name)) yield this.file(path, stats);
-      else if (stats !== undefined) this.ignored.add(name);
     }
   }
 

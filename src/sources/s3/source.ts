@@ -5,7 +5,7 @@
  */
 
 import type { Candidate, DateRange, ListingRequest, Source, WorkspaceListing } from '../../contracts/source.ts';
-import { AgentError } from '../../model/agent-error.ts';
+import { AgentError, isAgentError } from '../../model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../../model/object.ts';
 import { printable } from '../../runtime/printable.ts';
 import {
@@ -19,6 +19,7 @@ import {
 } from '../layout.ts';
 import { NameSample } from '../name-sample.ts';
 import type { S3Api, S3ListedObject } from './client.ts';
+import { DeliverySearch } from './delivery-search.ts';
 import type { S3Location } from './location.ts';
 
 /** OpenTelemetry's names (semantic conventions, registry of AWS attributes). */
@@ -30,12 +31,16 @@ export class S3Source implements Source {
   readonly pollIntervalMs: number;
   readonly #location: S3Location;
   readonly #s3: S3Api;
+  readonly #search: DeliverySearch;
+  /** Seen since the start. Objects may be removed after that, which is no fault. */
+  #hasDeliveries = false;
 
   constructor(location: S3Location & { readonly pollIntervalMs: number }, s3: S3Api) {
     this.name = location.name;
     this.pollIntervalMs = location.pollIntervalMs;
     this.#location = location;
     this.#s3 = s3;
+    this.#search = new DeliverySearch(location, s3);
   }
 
   /** Each `workspaceId=` folder is a listing of its own; the legacy `date=` folders together are one more. */
@@ -63,8 +68,16 @@ export class S3Source implements Source {
       const { workspaceId } = readLayout(prefix);
       yield { workspaceId, pages: () => this.#pages(prefix, `${prefix}${dateSegment}`, request) };
     }
-    if (!hasLayout) await this.#explainNoLayout(request);
-    else if (outside.count > 0) request.onFault(outsideOfLayout(this.name, outside));
+    if (hasLayout && outside.count > 0) request.onFault(outsideOfLayout(this.name, outside));
+    if (this.#hasDeliveries) return;
+    // What is listed may be older than asked for, not be read yet, or be no delivery.
+    const fault = await this.#search.faultOf(request.signal).catch((error: unknown) => {
+      // A policy may allow the listings of workspaces only.
+      if (hasLayout && isAgentError(error)) return undefined;
+      throw error;
+    });
+    if (fault === undefined) this.#hasDeliveries = true;
+    else request.onFault(fault);
   }
 
   async close(): Promise<void> {
@@ -98,6 +111,7 @@ export class S3Source implements Source {
 
   #candidate({ key, etag, sizeBytes, modifiedAtMs }: S3ListedObject): Candidate {
     const { bucket, mapping } = this.#location;
+    this.#hasDeliveries = true;
     const object: DeliveredObject = {
       origin: {
         id: `s3://${bucket}/${key}` as ObjectId,
@@ -112,21 +126,6 @@ export class S3Source implements Source {
     };
     return { object, settle: () => {} }; // The next listing offers it again whatever the outcome.
   }
-
-  /** Nothing was found: one more request tells whether all of it is older than asked for, elsewhere, or not there yet. */
-  async #explainNoLayout({ signal, onFault }: ListingRequest): Promise<void> {
-    const { bucket, prefix } = this.#location;
-    const keys: string[] = [];
-    for await (const page of this.#s3.list({ bucket, prefix }, signal)) {
-      keys.push(...page.objects.map(({ key }) => key));
-      break;
-    }
-    const names = new Set(keys.map((key) => firstSegment(key.slice(prefix.length))));
-    if ([...names].some(isLayoutSegment)) return;
-    const sample = new NameSample();
-    for (const name of names) if (name !== '') sample.add(name);
-    onFault(sample.count === 0 ? nothingYet(this.name) : noLayout(this.name, sample, suggestLocation(bucket, keys)));
-  }
 }
 
 /** Keys behind this one are of the first date or later; folders of other names that sort before `date=` are skipped too. */
@@ -137,17 +136,6 @@ function startOf(folder: string, { from }: DateRange): string | undefined {
 /** True at the first key behind the range: all that follow are behind it as well. */
 function isBehind(date: string | undefined, { before }: DateRange): boolean {
   return date !== undefined && before !== undefined && date >= before;
-}
-
-function isLayoutSegment(segment: string): boolean {
-  return readWorkspaceId(segment) !== undefined || readDate(segment) !== undefined;
-}
-
-/** Where the layout begins in the first key that has one: above or below of what was configured. */
-function suggestLocation(bucket: string, keys: readonly string[]): string | undefined {
-  const segments = keys.map((key) => key.split('/')).find((candidate) => candidate.some(isLayoutSegment));
-  if (segments === undefined) return undefined;
-  return ['s3:/', bucket, ...segments.slice(0, segments.findIndex(isLayoutSegment))].join('/');
 }
 
 /** An empty object that consoles and tools write to show a folder. */
@@ -171,19 +159,4 @@ function outsideOfLayout(where: string, outside: NameSample): AgentError {
       hint: 'Deliveries lie in workspaceId=<id>/date=<yyyy-mm-dd>/ or date=<yyyy-mm-dd>/ and end in .json, .jsonl, .ndjson or .gz.',
     },
   );
-}
-
-function noLayout(where: string, found: NameSample, suggestion: string | undefined): AgentError {
-  const message = `Found no workspaceId=<id>/ or date=<yyyy-mm-dd>/ folders in ${where}, but ${found}`;
-  const hint =
-    suggestion === undefined
-      ? 'Set DATABRICKS_AUDIT_SOURCE to the folder that holds them: the delivery path prefix of the log delivery configuration.'
-      : `Try DATABRICKS_AUDIT_SOURCE=${printable(suggestion)}`;
-  return new AgentError('ERR_SOURCE_LAYOUT', message, { hint });
-}
-
-function nothingYet(where: string): AgentError {
-  return new AgentError('ERR_SOURCE_LAYOUT', `There is nothing in ${where} yet`, {
-    hint: 'The first delivery takes up to some hours; if there was one, check the prefix in DATABRICKS_AUDIT_SOURCE.',
-  });
 }

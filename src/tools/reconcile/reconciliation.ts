@@ -43,7 +43,7 @@ export interface NamedLine {
 }
 
 export interface Reconciliation {
-  /** True when everything could be looked at and nothing is missing. */
+  /** True when something was compared, everything could be looked at, and nothing is missing. */
   readonly isWhole: boolean;
   readonly partitions: readonly Partition[];
   readonly totals: LineCounts;
