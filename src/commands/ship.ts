@@ -78,6 +78,10 @@ function summarise(
     `  ${count(counters.linesNew)} new: ${count(counters.linesAccepted)} accepted, ${count(counters.linesDeadLettered)} dead-lettered`,
     `  ${count(counters.linesAlreadyShipped)} already shipped; ${counted(counters.objectsUnchanged, 'object')} unchanged`,
   ];
+  for (const [reason, lineCount] of counters.linesUnparsed)
+    lines.push(
+      `  ${counted(lineCount, 'line')} could not be parsed and ${lineCount === 1 ? 'was' : 'were'} shipped as unparsed: ${reason}`,
+    );
   for (const [object, reason] of visits.failures.slice(0, 20))
     lines.push(`  not read completely: ${printable(object)}: ${printable(reason, 1_000)}`);
   if (!complete && !stopped && visits.failures.length === 0) lines.push('  some listings failed; see the log');

@@ -35,7 +35,7 @@ export async function status(
 
 function render({ createdOn, databaseBytes, announcedBatchCount, partitions }: DeliverySummary): string {
   const table = renderTable(
-    ['workspace', 'date', 'objects', 'incomplete', 'accepted', 'dead-lettered'],
+    ['workspace', 'date', 'objects', 'incomplete', 'accepted', 'dead-lettered', 'unparsed'],
     partitions.map((partition) => [
       partition.workspaceId ?? '-',
       partition.date ?? '-',
@@ -43,13 +43,14 @@ function render({ createdOn, databaseBytes, announcedBatchCount, partitions }: D
       count(partition.openObjectCount),
       count(partition.acceptedCount),
       count(partition.deadLetteredCount),
+      count(partition.unparsedCount),
     ]),
   );
   const total = (of: (partition: DeliverySummary['partitions'][number]) => number) =>
     count(partitions.reduce((sum, partition) => sum + of(partition), 0));
   const openCount = partitions.reduce((sum, { openObjectCount }) => sum + openObjectCount, 0);
   return `${table}
-${total((each) => each.acceptedCount)} lines accepted, ${total((each) => each.deadLetteredCount)} dead-lettered, ${counted(announcedBatchCount, 'batch', 'batches')} in flight or to be resent
+${total((each) => each.acceptedCount)} lines accepted, ${total((each) => each.deadLetteredCount)} dead-lettered, ${total((each) => each.unparsedCount)} of them unparsed, ${counted(announcedBatchCount, 'batch', 'batches')} in flight or to be resent
 ${counted(openCount, 'object')} not shipped to the end; objects that were never read are known to the bucket only (reconcile)
 state since ${createdOn}, ${(databaseBytes / 1_048_576).toFixed(1)} MiB
 `;

@@ -51,6 +51,8 @@ export interface Settlement {
   readonly lineHashes: LineHashes;
   readonly acceptedCount: number;
   readonly deadLetteredCount: number;
+  /** Lines that could not be parsed; they are in one of the other two counts as well. */
+  readonly unparsedCount?: number | undefined;
   /** Of the batch; undefined when none of its lines has a time. */
   readonly newestEventMs?: number | undefined;
 }

@@ -16,6 +16,8 @@ export interface RequestEncoder {
   readonly sizeBytes: number;
   /** Of the records so far; undefined when none of them has a time. */
   readonly eventTimes: EventTimes | undefined;
+  /** Of the records so far, how many lines could not be parsed, by reason; undefined when all could. */
+  readonly unparsed: ReadonlyMap<string, number> | undefined;
   /** The request body, valid until the encoder is used again; the encoder is empty afterwards. */
   finish(): Uint8Array;
 }

@@ -70,6 +70,8 @@ export interface BatchEnded {
   readonly deadLetteredCount: number;
   /** The same as in the `linesRead` that the batch began with. */
   readonly eventTimes: EventTimes | undefined;
+  /** Lines that could not be parsed, by reason. They are in the other counts too. */
+  readonly unparsed?: ReadonlyMap<string, number> | undefined;
   /** LastModified of the object version that the lines were read from. */
   readonly modifiedAtMs: number;
   readonly requestBytes: number;

@@ -18,7 +18,7 @@ export interface Silence {
   readonly thresholdMs: number;
   /** The alert event about its beginning was accepted or dead-lettered. */
   readonly isReported: boolean;
-  /** The newest event of the first batch that was settled since. */
+  /** The newest event of the first batch that was settled since and is no older than the threshold. */
   readonly endedByMs: number | undefined;
 }
 

@@ -8,7 +8,11 @@ export type VisitOutcome =
   /** This version was settled before, so it was not opened. */
   | { readonly status: 'unchanged' }
   /** Every line of the version was accepted or dead-lettered, and that is durable. */
-  | { readonly status: 'settled' }
+  | {
+      readonly status: 'settled';
+      /** Set when the object has lines and none of them could be parsed; with one of the reasons. */
+      readonly unparsed?: { readonly lineCount: number; readonly reason: string } | undefined;
+    }
   /** As `settled`, for what could be decoded; the rest of the version cannot be read by anybody. */
   | { readonly status: 'damaged'; readonly error: AgentError }
   /** Settled up to the last whole line; more may follow in this same version. */

@@ -19,17 +19,20 @@ export class WorkspaceRows {
     return this.#statements.all.all().map(fromRow);
   }
 
-  /** An event was settled; it ends a silence when it is newer than the last one before that. */
-  noteEvent(workspaceId: string | undefined, eventMs: number): void {
+  /**
+   * An event was settled. It ends a silence when it is newer than the last one before that, and no older than the threshold:
+   * a backfill or a late delivery brings older ones, after which the workspace is as silent as before.
+   */
+  noteEvent(workspaceId: string | undefined, eventMs: number, nowMs: number): void {
     const { lastEventMs = eventMs, silence } = this.#find(workspaceId) ?? {};
-    const ended = silence === undefined ? undefined : endedBy(eventMs, silence);
+    const ended = silence === undefined ? undefined : endedBy(eventMs, silence, nowMs);
     this.#write({ workspaceId, lastEventMs: Math.max(lastEventMs, eventMs), silence: ended });
   }
 
   /** An event that was settled between the look at the workspace and this change ends it at once. */
-  beginSilence(workspaceId: string | undefined, sinceMs: number, thresholdMs: number): void {
+  beginSilence(workspaceId: string | undefined, sinceMs: number, thresholdMs: number, nowMs: number): void {
     const begun = { sinceMs, thresholdMs, isReported: false, endedByMs: undefined };
-    this.#change(workspaceId, (events) => ({ ...events, silence: endedBy(events.lastEventMs, begun) }));
+    this.#change(workspaceId, (events) => ({ ...events, silence: endedBy(events.lastEventMs, begun, nowMs) }));
   }
 
   silenceReported(workspaceId: string | undefined): void {
@@ -67,8 +70,9 @@ export class WorkspaceRows {
   }
 }
 
-function endedBy(eventMs: number, silence: Silence): Silence {
-  return { ...silence, endedByMs: silence.endedByMs ?? (eventMs > silence.sinceMs ? eventMs : undefined) };
+function endedBy(eventMs: number, silence: Silence, nowMs: number): Silence {
+  const isSignOfLife = eventMs > silence.sinceMs && eventMs > nowMs - silence.thresholdMs;
+  return { ...silence, endedByMs: silence.endedByMs ?? (isSignOfLife ? eventMs : undefined) };
 }
 
 function fromRow(row: Record<string, SQLOutputValue>): WorkspaceEvents {

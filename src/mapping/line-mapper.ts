@@ -56,6 +56,7 @@ class LineMapper implements Mapper {
   readonly #unparsedEventName: string;
   readonly #unparsedSeverity: Severity;
   /** Of the last record. */
+  #unparsedReason: string | undefined;
   #origin: ObjectOrigin | undefined;
 
   constructor(mapping: Mapping, { redact, resourceAttributes, lateAfterMs }: MapperOptions) {
@@ -79,9 +80,15 @@ class LineMapper implements Mapper {
     const write = (line: IdentifiedLine) => this.#write(line, writer);
     const lateAfterMs = this.#lateAfterMs;
     const times = new EventTimeRange();
+    let unparsed: Map<string, number> | undefined;
     return {
-      append(line) {
+      append: (line) => {
         const timeMs = write(line);
+        const reason = this.#unparsedReason;
+        if (reason !== undefined) {
+          unparsed ??= new Map();
+          unparsed.set(reason, (unparsed.get(reason) ?? 0) + 1);
+        }
         if (timeMs !== undefined) times.add(timeMs, line.observedAtMs - timeMs > lateAfterMs);
       },
       get recordCount() {
@@ -93,8 +100,12 @@ class LineMapper implements Mapper {
       get eventTimes() {
         return times.get();
       },
+      get unparsed() {
+        return unparsed;
+      },
       finish() {
         times.clear();
+        unparsed = undefined;
         return writer.finish();
       },
     };
@@ -121,6 +132,7 @@ class LineMapper implements Mapper {
     this.#origin = origin;
     const eventName = this.#eventName;
     const input = { line, occurrence, isCut, unparsedReason: undefined, eventName, tape, wasShortened: false };
+    this.#unparsedReason = typeof body === 'string' ? body : undefined;
     if (typeof body !== 'string') return this.#writeRecord(input, body, out);
     this.#writeUnparsed(input, isCut ? withoutHalfCharacter(bytes) : bytes, body, out);
     return undefined;
@@ -134,6 +146,7 @@ class LineMapper implements Mapper {
     if (timestampMs === undefined) {
       input.unparsedReason = timestamp === undefined ? timestampReasons.missing : timestampReasons.outOfRange;
       input.eventName = this.#unparsedEventName;
+      this.#unparsedReason = input.unparsedReason;
     }
     out.begin(readPlanned(plan.resource, input), {
       timestampMs: timestampMs ?? 0,

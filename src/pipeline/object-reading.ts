@@ -51,6 +51,8 @@ export class ObjectReading {
   #readCount = 0;
   #alreadyShippedCount = 0;
   #decodedBytes = 0;
+  /** Of this reading. */
+  readonly #unparsed = { lineCount: 0, reason: '' };
   /** The bytes after the last line so far. They are hashed with what follows, so that until then the digest ends with the line. */
   #held: Uint8Array = new Uint8Array(0);
   /** The end of the last line, once the digest is beyond it: within a line that is longer than a chunk. */
@@ -198,6 +200,8 @@ export class ObjectReading {
   async #settled(): Promise<VisitOutcome> {
     this.#digest.update(this.#held);
     await this.#end(this.#digest.mark(this.#lines.lineCount));
+    const { lineCount } = this.#unparsed;
+    if (lineCount > 0 && lineCount === this.#lines.lineCount) return { status: 'settled', unparsed: this.#unparsed };
     return { status: 'settled' };
   }
 
@@ -233,6 +237,10 @@ export class ObjectReading {
     }
     const release = await requestSlots.acquire(this.#signal);
     const batch = this.#batch.take();
+    for (const [reason, count] of batch.unparsed ?? []) {
+      this.#unparsed.lineCount += count;
+      this.#unparsed.reason = reason;
+    }
     reached('batch collected', this.#object.origin.id);
     this.#reportRead(batch);
     const position = this.#comparing ? undefined : end.position();
@@ -288,6 +296,7 @@ export class ObjectReading {
       acceptedCount,
       deadLetteredCount,
       eventTimes: batch.eventTimes,
+      unparsed: batch.unparsed,
       modifiedAtMs: version.modifiedAtMs,
       requestBytes: batch.request.length,
     });
@@ -297,6 +306,7 @@ export class ObjectReading {
       lineHashes: batch.lineHashes,
       acceptedCount,
       deadLetteredCount,
+      unparsedCount: batch.unparsed?.values().reduce((sum, count) => sum + count, 0),
       newestEventMs: batch.eventTimes?.newestMs,
     });
     reached('batch settled', origin.id);

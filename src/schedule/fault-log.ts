@@ -126,7 +126,7 @@ const reminderIntervalMs = 60 * 60_000;
 const everyday: ReadonlySet<ErrorCode> = new Set(['ERR_OBJECT_CHANGED', 'ERR_OBJECT_GONE']);
 
 /** Met once, and no state that lasts: there is no end of it to tell. */
-const ofOneVersion: ReadonlySet<ErrorCode> = new Set([...everyday, 'ERR_OBJECT_DAMAGED']);
+const ofOneVersion: ReadonlySet<ErrorCode> = new Set([...everyday, 'ERR_OBJECT_DAMAGED', 'ERR_OBJECT_UNPARSED']);
 
 const needsPerson: ReadonlySet<ErrorCode> = new Set([
   'ERR_OBJECT_DAMAGED',

@@ -4,7 +4,6 @@
  * with limits of their own, so that years of history never delay today.
  */
 import type { DeliveryState } from '../contracts/delivery-state.ts';
-
 import { type Observer, toFault } from '../contracts/observer.ts';
 import {
   type Candidate,
@@ -25,6 +24,7 @@ import type { FaultLog } from './fault-log.ts';
 import { createLane, type Lane } from './lane.ts';
 import { Leadership } from './leadership.ts';
 import { isDue } from './start-date.ts';
+import { unparsedObject } from './unparsed-object.ts';
 import { type WaitingInWorkspace, WaitingObjects } from './waiting-objects.ts';
 
 export interface Schedule {
@@ -378,6 +378,8 @@ export class Shipping {
       default:
         if (outcome.status === 'growing') waiting.notShipped(object, undefined);
         else waiting.done(object);
+        if (outcome.status === 'settled' && outcome.unparsed !== undefined)
+          faults.report(unparsedObject(outcome.unparsed), 'Object has no line that could be parsed', fields);
         this.#context.logger.debug({ ...fields, status: outcome.status }, 'Object visited');
     }
   }

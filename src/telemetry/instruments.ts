@@ -72,6 +72,19 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     (it) => it.lateCount,
   ),
   {
+    name: 'databricks.audit.lines.unparsed',
+    type: 'counter',
+    unit: '{line}',
+    attributes: ['databricks.audit.reason'],
+    meaning:
+      'Lines that could not be parsed, by reason: shipped as they are, marked as unparsed. They count as accepted or dead-lettered as well. Without attributes and 0 before the first one.',
+    // Before the first reason is known, so that Prometheus sees an increase.
+    read: ({ activity: { counters } }) => [
+      [0],
+      ...[...counters.linesUnparsed].map(([reason, count]): Reading => [count, { 'databricks.audit.reason': reason }]),
+    ],
+  },
+  {
     name: 'databricks.audit.dead_letters',
     type: 'counter',
     unit: '{record}',

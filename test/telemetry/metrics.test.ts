@@ -126,7 +126,7 @@ describe('the metrics', () => {
     const { observe, scrape, current } = await setUp();
     observe(
       linesRead(3),
-      batchEnded(1),
+      batchEnded(1, 0, { unparsed: new Map([['not JSON', 1]]) }),
       requestEnded('unavailable', 503),
       requestEnded('unavailable'),
       { kind: 'deadLettered', code: 'ERR_EXPORT_REJECTED', response: httpResponse(400), reason: 'no', recordCount: 1 },
@@ -145,6 +145,18 @@ describe('the metrics', () => {
       const expected = attributes.map((attribute) => attribute.replaceAll('.', '_'));
       expect([...new Set(labels)].filter((label) => label !== 'le').sort(), name).toEqual(expected.sort());
     }
+  });
+
+  it('count lines that could not be parsed by reason, beginning with 0', async () => {
+    const { observe, scrape } = await setUp();
+    const name = 'databricks_audit_lines_unparsed_total';
+    expect(sumOf(await scrape(), name)).toBe(0);
+    observe(linesRead(5), batchEnded(5, 0, { unparsed: new Map([['not JSON', 3]]) }));
+    observe(linesRead(1), batchEnded(0, 1, { unparsed: new Map([['no timestamp', 1]]) }));
+    observe(linesRead(1), batchEnded(1, 0, { unparsed: new Map([['not JSON', 1]]) }));
+    const samples = await scrape();
+    expect(sumOf(samples, name, { databricks_audit_reason: 'not JSON' })).toBe(4);
+    expect(sumOf(samples, name)).toBe(5);
   });
 
   it('combine all workspaces after the two hundredth into one series', async () => {
