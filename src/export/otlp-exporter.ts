@@ -27,7 +27,7 @@ export interface OtlpExporterParts {
 /** The final outcome of a request, or the finding that it does not get through in one piece. */
 type Verdict =
   | Exclude<ExportOutcome, UnavailableOutcome | MisconfiguredOutcome>
-  | { readonly status: 'failedRepeatedly'; readonly reason: string };
+  | { readonly status: 'failedRepeatedly'; readonly reason: string; readonly mayBeTooLarge: boolean };
 
 const retryPolicy: BackoffPolicy = { initialMs: 1_000, maxMs: 30_000 };
 /** A setting is wrong: a person has to fix it first. */
@@ -37,6 +37,9 @@ const misconfiguredRetryMs = 60_000;
  * gRPC limit, a proxy cuts the connection of one that it finds too long, a slow server never answers in time.
  */
 const attemptsBeforeSplitting = 5;
+
+/** In the words of servers: gRPC's `received message larger than max`, `request body too large`, `exceeds the limit`. */
+const sizeWords = /larger than|too large|exceed|limit/i;
 
 export class OtlpExporter implements Exporter {
   readonly #parts: OtlpExporterParts;
@@ -81,11 +84,13 @@ export class OtlpExporter implements Exporter {
         if (batch.recordCount > 1) return this.#deliverHalves(batch, signal);
         return this.#endRejected(batch, verdict, signal);
       case 'failedRepeatedly':
-        this.#failures.log.write(
-          'warn',
-          { records: batch.recordCount, bytes: batch.request.length, reason: verdict.reason },
-          'A request keeps failing and is split in halves; a lower DATABRICKS_AUDIT_BATCH_BYTES may help',
-        );
+        // An overloaded server, too, refuses one request again and again: that says nothing about its size.
+        if (verdict.mayBeTooLarge)
+          this.#failures.log.write(
+            'warn',
+            { records: batch.recordCount, bytes: batch.request.length, reason: verdict.reason },
+            'A request keeps failing and is split in halves; a lower DATABRICKS_AUDIT_BATCH_BYTES may help',
+          );
         return this.#deliverHalves(batch, signal);
     }
   }
@@ -108,7 +113,10 @@ export class OtlpExporter implements Exporter {
       const isSplitNext = failures >= attemptsBeforeSplitting && batch.recordCount > 1;
       const delayMs = isSplitNext ? 0 : waitMs(outcome, attempt, clock);
       this.#failures.outages.failed({ status, error, retryAtMs: clock.nowMs() + delayMs });
-      if (isSplitNext) return { status: 'failedRepeatedly', reason: error.message };
+      if (isSplitNext) {
+        const mayBeTooLarge = outcome.response === undefined || sizeWords.test(error.message);
+        return { status: 'failedRepeatedly', reason: error.message, mayBeTooLarge };
+      }
       await clock.sleep(delayMs, signal);
     }
   }

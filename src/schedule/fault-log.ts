@@ -35,6 +35,7 @@ export class FaultLog {
   /** How often in a row an everyday fault was met, by what it is about. */
   readonly #everyday = new Map<string, number>();
   #listing = 0;
+  #isLastListing = false;
 
   constructor(parts: FaultLogParts, other?: FaultLog) {
     this.#parts = parts;
@@ -50,12 +51,17 @@ export class FaultLog {
     };
   }
 
+  /** What is not read now will not be read: nothing is an everyday fault any more. */
+  expectNoOtherListing(): void {
+    this.#isLastListing = true;
+  }
+
   /** @returns the fault; undefined while it is one of those that happen every day and the next listing will do without. */
   report(reported: AgentError, message: string, fields: object = {}): AgentError | undefined {
     const { source, observe, logger } = this.#parts;
     const repeated = everyday.has(reported.code) ? this.#repeated(reported, fields) : undefined;
     const fault = repeated ?? reported;
-    const isEveryday = everyday.has(reported.code) && repeated === undefined;
+    const isEveryday = everyday.has(reported.code) && repeated === undefined && !this.#isLastListing;
     observe({ kind: 'faultMet', source, fault: toFault(fault) });
     const kind = this.#count(fault.code);
     // A damaged object says the same as the next one, and is another story.

@@ -90,6 +90,7 @@ export class Shipping {
       const lane = createLane(source, recentObjectsAtOnce, this.#context, waiting);
       for (let attempt = 1; attempt <= attemptsMax; attempt++) {
         if (attempt > 1) await this.#context.clock.sleep(1000 * attempt, stopping);
+        if (attempt === attemptsMax) lane.faults.expectNoOtherListing();
         if (await this.#walk(source, this.#allDates(), lane, stopping)) return true;
       }
       return false;
@@ -307,7 +308,7 @@ export class Shipping {
     try {
       for await (const page of pages()) {
         if (signal.aborted) return;
-        const due = page.filter(({ object }) => this.#isDue(object));
+        const due = page.filter(({ object }) => isDue(object, this.#context.schedule.startDate));
         const unsettled = new Set(await state.unsettled(due.map(({ object }) => object)));
         const [listedCount, unchangedCount] = [due.length, due.length - unsettled.size];
         observe({ kind: 'objectsListed', source: source.name, workspaceId, listedCount, unchangedCount });
@@ -382,10 +383,6 @@ export class Shipping {
           faults.report(unparsedObject(outcome.unparsed), 'Object has no line that could be parsed', fields);
         this.#context.logger.debug({ ...fields, status: outcome.status }, 'Object visited');
     }
-  }
-
-  #isDue(object: DeliveredObject): boolean {
-    return isDue(object, this.#context.schedule.startDate);
   }
 
   #lookbackStart(): string {

@@ -18,6 +18,7 @@ import type { Metrics, MetricsOptions } from './metrics.ts';
 import type { HttpAddress } from './options.ts';
 import type { OwnLogs } from './own-logs.ts';
 import { type Setting, takeSnapshot } from './snapshot.ts';
+import { SummaryLog } from './summary-log.ts';
 
 export interface TelemetryOptions {
   readonly http: HttpAddress | 'off';
@@ -67,6 +68,7 @@ export class Telemetry {
   readonly #startedAtMs: number;
   readonly #collector: CollectorWatch;
   readonly #log: SampledLog;
+  readonly #closing = new AbortController();
   #loggedDeadLetters = 0;
   #activity: Activity;
   #metrics: Metrics | undefined;
@@ -93,6 +95,8 @@ export class Telemetry {
       );
     }
     if (http !== 'off') await this.#serve(http);
+    const { clock, logger } = this.#dependencies;
+    void new SummaryLog(clock, logger).follow(() => this.#activity, this.#closing.signal);
   }
 
   /**
@@ -114,6 +118,7 @@ export class Telemetry {
   }
 
   async close(): Promise<void> {
+    this.#closing.abort();
     await this.#server?.close();
     if (this.#metrics === undefined) return;
     const lastPush = this.#metrics.close().catch((error: unknown) => this.#reportPushFailure(error));
