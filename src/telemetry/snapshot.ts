@@ -6,6 +6,7 @@ import { packageVersion } from '../runtime/package-version.ts';
 import { printable } from '../runtime/printable.ts';
 import type { Activity, SourceActivity } from './activity.ts';
 import { type Health, readiness } from './health.ts';
+import type { HistoryPoint } from './history.ts';
 import { sumOfWaiting, type WorkspaceActivity } from './workspace-activity.ts';
 
 /** A variable as configured, with secrets masked. */
@@ -16,6 +17,7 @@ export interface Setting {
 
 export interface SnapshotContext {
   readonly activity: Activity;
+  readonly history: readonly HistoryPoint[];
   readonly nowMs: number;
   readonly startedAtMs: number;
   readonly stateBytes: number;
@@ -25,7 +27,15 @@ export interface SnapshotContext {
 
 export type Snapshot = ReturnType<typeof takeSnapshot>;
 
-export function takeSnapshot({ activity, nowMs, startedAtMs, stateBytes, residentBytes, settings }: SnapshotContext) {
+export function takeSnapshot({
+  activity,
+  history,
+  nowMs,
+  startedAtMs,
+  stateBytes,
+  residentBytes,
+  settings,
+}: SnapshotContext) {
   const { counters } = activity;
   return {
     version: packageVersion,
@@ -77,6 +87,7 @@ export function takeSnapshot({ activity, nowMs, startedAtMs, stateBytes, residen
       hint: last.hint,
       atMs,
     })),
+    history,
     settings,
   };
 }

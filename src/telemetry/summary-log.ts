@@ -4,6 +4,7 @@
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Activity } from './activity.ts';
+import type { History } from './history.ts';
 
 const shippingIntervalMs = 60_000;
 const idleIntervalMs = 3_600_000;
@@ -22,10 +23,12 @@ export class SummaryLog {
   }
 
   /** Resolves when the signal is aborted. */
-  async follow(activity: () => Activity, signal: AbortSignal): Promise<void> {
+  async follow(activity: () => Activity, history: History, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#clock.sleep(shippingIntervalMs, signal).catch(() => {});
-      if (!signal.aborted) this.#look(activity());
+      if (signal.aborted) return;
+      this.#look(activity());
+      history.note(activity(), this.#clock.nowMs());
     }
   }
 

@@ -12,6 +12,7 @@ import { SampledLog } from '../runtime/sampled-log.ts';
 import { Activity, type DeliveredBefore, type WaitingDeadLetters } from './activity.ts';
 import { CollectorWatch } from './collector-watch.ts';
 import { type CollectorAnswer, liveness, readiness, replayHint } from './health.ts';
+import { History } from './history.ts';
 import type { HttpServer } from './http-server.ts';
 import { waitForLastPush } from './last-push.ts';
 import type { Metrics, MetricsOptions } from './metrics.ts';
@@ -68,6 +69,7 @@ export class Telemetry {
   readonly #startedAtMs: number;
   readonly #collector: CollectorWatch;
   readonly #log: SampledLog;
+  readonly #history: History;
   readonly #closing = new AbortController();
   #loggedDeadLetters = 0;
   #activity: Activity;
@@ -81,6 +83,7 @@ export class Telemetry {
     this.#log = new SampledLog(dependencies.clock, dependencies.logger);
     this.#collector = new CollectorWatch(dependencies.askCollector, dependencies.clock);
     this.#activity = this.#newActivity([]);
+    this.#history = new History(this.#startedAtMs);
   }
 
   async start(): Promise<void> {
@@ -96,7 +99,7 @@ export class Telemetry {
     }
     if (http !== 'off') await this.#serve(http);
     const { clock, logger } = this.#dependencies;
-    void new SummaryLog(clock, logger).follow(() => this.#activity, this.#closing.signal);
+    void new SummaryLog(clock, logger).follow(() => this.#activity, this.#history, this.#closing.signal);
   }
 
   /**
@@ -209,7 +212,16 @@ export class Telemetry {
     const { activity, nowMs, stateBytes, process } = this.#sources();
     const { settings } = this.#options;
     const residentBytes = process.residentBytes;
-    return takeSnapshot({ activity, nowMs, stateBytes, residentBytes, startedAtMs: this.#startedAtMs, settings });
+    const history = this.#history.points;
+    return takeSnapshot({
+      activity,
+      history,
+      nowMs,
+      stateBytes,
+      residentBytes,
+      startedAtMs: this.#startedAtMs,
+      settings,
+    });
   }
 }
 

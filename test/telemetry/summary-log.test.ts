@@ -1,5 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { Activity } from '../../src/telemetry/activity.ts';
+import { History } from '../../src/telemetry/history.ts';
 import { SummaryLog } from '../../src/telemetry/summary-log.ts';
 import { rememberingLogger } from '../export/fixtures.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -12,8 +13,9 @@ function setUp() {
   const logger = rememberingLogger();
   let activity = new Activity([sourceName], [], () => clock.nowMs());
   const stop = new AbortController();
+  const history = new History(clock.nowMs());
   onTestFinished(() => stop.abort());
-  void new SummaryLog(clock, logger).follow(() => activity, stop.signal);
+  void new SummaryLog(clock, logger).follow(() => activity, history, stop.signal);
   const ship = (lines: number) => {
     activity.observe(linesRead(lines));
     activity.observe(batchEnded(lines));
@@ -22,7 +24,7 @@ function setUp() {
   const startNewAgent = () => {
     activity = new Activity([sourceName], [], () => clock.nowMs());
   };
-  return { clock, ship, startNewAgent, activity: () => activity, log: logger.lines };
+  return { clock, ship, startNewAgent, activity: () => activity, log: logger.lines, history };
 }
 
 it('says once a minute what was shipped, however often that happens', async () => {
@@ -56,4 +58,16 @@ it('counts on when a new agent takes the place of the old one', async () => {
   ship(7);
   await clock.advance(minute);
   expect(log).toMatchObject([{ fields: { lines: 100 } }, { fields: { lines: 7 } }]);
+});
+
+it('keeps throughput, lag and backlog of the last six hours, in intervals of five minutes', async () => {
+  const { clock, ship, history } = setUp();
+  ship(100);
+  for (let passed = 0; passed < 10 * minute; passed += minute) await clock.advance(minute);
+  expect(history.points).toEqual([
+    { atMs: clock.nowMs() - 5 * minute, lines: 100, lagMs: 60_000, waitingObjects: 0 },
+    { atMs: clock.nowMs(), lines: 0, lagMs: undefined, waitingObjects: 0 },
+  ]);
+  for (let passed = 0; passed < 8 * hour; passed += minute) await clock.advance(minute);
+  expect(history.points).toHaveLength(72);
 });
