@@ -5,14 +5,17 @@
 
 const fallbackIntervalMs = 5000;
 const datesShown = 14;
+/** Six hours of five minutes. */
+const trendPoints = 72;
 const millisecondsPerDay = 86_400_000;
 
 const titles = {
   shipping: 'Shipping',
   idle: 'All shipped',
+  incomplete: 'Not everything shipped',
   starting: 'Starting',
   waiting: 'Waiting',
-  failing: 'Cannot ship',
+  failing: 'Cannot ship everything',
   stuck: 'Stuck',
 };
 
@@ -24,8 +27,6 @@ const waitTitles = {
 
 const numbers = new Intl.NumberFormat('en');
 const byId = (id) => document.getElementById(id);
-
-listen();
 
 /** EventSource reconnects by itself. If the agent refuses the stream because too many pages are open, poll status.json instead. */
 function listen() {
@@ -62,18 +63,21 @@ function show(snapshot) {
   setText(byId('version'), snapshot.version);
   showState(snapshot);
   showLines(snapshot.lines);
+  showHistory(snapshot);
   showWorkspaces(snapshot);
   showSources(snapshot);
-  showCounts('dead-letters', snapshot.deadLetters, ({ code, response, reason, count }) => ({
-    key: `${code} ${response} ${reason}`,
+  showCounts('dead-letters', snapshot.waitingDeadLetters, ({ response, reason, count }) => ({
+    key: `${response} ${reason}`,
     name: reason || response,
     count,
-    detail: code,
+    detail: response,
   }));
+  byId('replay').hidden = snapshot.waitingDeadLetters.length === 0;
   showDeadNotices(snapshot.notices.deadLettered);
   showCounts('faults', snapshot.faults, ({ code, message, hint, count, atMs }) => ({
     key: code,
     name: code,
+    href: adviceOn(code),
     count,
     detail: `${ago(snapshot.atMs - atMs)}: ${message}. ${hint ?? ''}`,
   }));
@@ -105,7 +109,7 @@ function makeWait() {
     element('h3'),
     element('p', { class: 'cause' }),
     element('p', { class: 'hint' }),
-    element('p', { class: 'quiet retry' }),
+    element('p', { class: 'quiet' }, [element('span', { class: 'code' }), element('span', { class: 'retry' })]),
   ]);
 }
 
@@ -115,10 +119,8 @@ function fillWait(wait, { for: what, code, message, hint, sinceMs, failedAttempt
   setText(wait.querySelector('.hint'), hint ?? '');
   const next = retryAtMs > atMs ? `next attempt in ${duration(retryAtMs - atMs)}` : 'retrying now';
   const attempts = `${numbers.format(failedAttempts)} failed ${failedAttempts === 1 ? 'attempt' : 'attempts'}`;
-  setText(
-    wait.querySelector('.retry'),
-    `${code} · for ${duration(atMs - sinceMs)} · ${attempts} · ${next}. No data is lost.`,
-  );
+  setLink(wait.querySelector('.code'), code, adviceOn(code));
+  setText(wait.querySelector('.retry'), ` · for ${duration(atMs - sinceMs)} · ${attempts} · ${next}. No data is lost.`);
 }
 
 function showLines(lines) {
@@ -129,26 +131,110 @@ function showLines(lines) {
   }
 }
 
-function showWorkspaces({ workspaces, atMs }) {
+/** What an operator has to look at, the worst first: not deliverable, not readable, silent, waiting. */
+function severityOf({ deadLettered, silentSinceMs, waiting }) {
+  if (waiting.fault !== undefined) return 4;
+  if (deadLettered > 0) return 3;
+  if (silentSinceMs !== undefined) return 2;
+  return waiting.objectCount > 0 ? 1 : 0;
+}
+
+const recentLines = ({ dates }) => dates.reduce((sum, { lines }) => sum + lines, 0);
+
+/** Larger comes first. */
+const sortKeys = {
+  worst: severityOf,
+  lastEvent: ({ lastEventMs }) => lastEventMs ?? 0,
+  lag: ({ lagMs }) => lagMs ?? -1,
+  accepted: ({ accepted }) => accepted,
+  deadLettered: ({ deadLettered }) => deadLettered,
+  waiting: ({ waiting }) => waiting.objectCount,
+  recent: recentLines,
+};
+
+const byName = (one, other) => one.id.localeCompare(other.id, 'en', { numeric: true });
+let sorting = 'worst';
+let lastShown;
+
+for (const button of document.querySelectorAll('[data-sort]')) {
+  button.addEventListener('click', () => {
+    sorting = sorting === button.dataset.sort ? 'worst' : button.dataset.sort;
+    showWorkspaces(lastShown);
+  });
+}
+for (const id of ['filter', 'only-problems']) byId(id).addEventListener('input', () => showWorkspaces(lastShown));
+
+function selected(workspaces) {
+  const wanted = byId('filter').value.trim().toLowerCase();
+  const isSelected = (workspace) =>
+    workspace.id.toLowerCase().includes(wanted) && (!byId('only-problems').checked || severityOf(workspace) > 0);
+  const key = sortKeys[sorting];
+  const compare = key === undefined ? byName : (one, other) => key(other) - key(one) || byName(one, other);
+  return workspaces.filter(isSelected).sort(compare);
+}
+
+function showHistory({ history }) {
+  byId('history').hidden = history.length < 2;
+  for (const figure of document.querySelectorAll('[data-trend]')) drawTrend(figure, history, figure.dataset.trend);
+}
+
+function drawTrend(parent, history, figure) {
+  if (history.length === 0) return;
+  const shape = { class: 'trend', role: 'img', viewBox: '0 0 432 40', preserveAspectRatio: 'none' };
+  const chart = parent.querySelector('svg') ?? parent.appendChild(svg('svg', shape));
+  const values = history.map((point) => point[figure] ?? 0);
+  const drawn = JSON.stringify([history.at(-1)?.atMs, values]);
+  if (chart.dataset.drawn === drawn) return;
+  chart.dataset.drawn = drawn;
+  const highest = Math.max(1, ...values);
+  const say = (value) => (figure === 'lagMs' ? duration(value) : numbers.format(value));
+  setText(parent.querySelector('b'), say(values.at(-1)));
+  chart.setAttribute('aria-label', `Last ${say(values.at(-1))}, at most ${say(Math.max(...values))}`);
+  const first = trendPoints - values.length;
+  chart.replaceChildren(
+    ...values.map((value, index) => {
+      const height = value === 0 ? 1 : Math.max(2, (value / highest) * 39);
+      const className = value === 0 ? 'floor' : 'bar';
+      const bar = svg('rect', { class: className, x: `${(first + index) * 6}`, y: 40 - height, width: 5, height });
+      const title = svg('title');
+      setText(title, `${new Date(history[index].atMs).toISOString().slice(11, 16)} UTC: ${say(value)}`);
+      bar.append(title);
+      return bar;
+    }),
+  );
+}
+
+function showWorkspaces(snapshot) {
+  lastShown = snapshot;
+  if (snapshot === undefined) return;
+  const { workspaces, atMs } = snapshot;
   byId('no-workspaces').hidden = workspaces.length > 0;
   const dates = axisOf(workspaces);
+  const chosen = selected(workspaces);
+  setText(byId('shown'), chosen.length === workspaces.length ? '' : `${chosen.length} of ${workspaces.length}`);
+  for (const button of document.querySelectorAll('[data-sort]')) {
+    button.closest('th').ariaSort =
+      button.dataset.sort === sorting ? (sorting === 'name' ? 'ascending' : 'descending') : null;
+  }
   setText(byId('dates-head'), dates.length === 0 ? 'Lines per day' : `Lines per day, ${dates[0]} to ${dates.at(-1)}`);
   reconcile(
     byId('workspaces'),
-    workspaces,
+    chosen,
     ({ id }) => id,
     makeWorkspace,
     (row, workspace) => {
       const cells = [...row.children];
-      const { id, lastEventMs, lagMs, accepted, deadLettered, inFlight, silentSinceMs } = workspace;
+      const { id, lastEventMs, lagMs, accepted, deadLettered, silentSinceMs, waiting } = workspace;
       setText(cells[0], id === '' ? '(no workspace folder)' : id === '_OTHER' ? '(all others)' : id);
       showTime(cells[1].firstChild.firstChild, lastEventMs, atMs, 'none yet');
       cells[1].firstChild.lastChild.hidden = silentSinceMs === undefined;
       setText(cells[2].firstChild, lagMs === undefined ? '' : duration(lagMs));
       setCount(cells[3], accepted);
       setCount(cells[4], deadLettered, deadLettered > 0);
-      setCount(cells[5], inFlight);
-      drawChart(cells[6].firstChild, dates, new Map(workspace.dates.map(({ date, lines }) => [date, lines])));
+      setCount(cells[5], waiting.objectCount, waiting.fault !== undefined);
+      cells[5].title = waiting.fault?.message ?? '';
+      setCount(cells[6], recentLines(workspace));
+      drawChart(cells[7].firstChild, dates, new Map(workspace.dates.map(({ date, lines }) => [date, lines])));
     },
   );
 }
@@ -161,7 +247,8 @@ function makeWorkspace() {
     number('Lag'),
     number('Accepted'),
     number('Dead-lettered'),
-    number('In flight'),
+    number('Not shipped'),
+    number('14 days'),
     cell('Lines per day', '', [
       svg('svg', { class: 'chart', role: 'img', viewBox: '0 0 168 32', preserveAspectRatio: 'none' }),
     ]),
@@ -219,6 +306,7 @@ function showSources({ sources, atMs }) {
     (row, source) => {
       const [name, polled, listed, unchanged, fault] = row.children;
       setText(name, source.name);
+      name.title = source.name;
       showTime(polled.firstChild, source.completelyPolledAtMs, atMs, 'not yet');
       setCount(listed, source.listed);
       setCount(unchanged, source.unchanged);
@@ -252,8 +340,8 @@ function showCounts(id, entries, describe) {
     entries.map(describe),
     ({ key }) => key,
     makeCount,
-    (item, { name, count, detail }) => {
-      setText(item.children[0], name);
+    (item, { name, href, count, detail }) => {
+      setLink(item.children[0], name, href);
       setText(item.children[1], numbers.format(count));
       setText(item.children[2], detail);
     },
@@ -299,6 +387,15 @@ function reconcile(parent, entries, keyOf, make, fill) {
 
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
+}
+
+function adviceOn(code) {
+  return `errors#${code.toLowerCase()}`;
+}
+
+function setLink(node, text, href) {
+  if (node.textContent === text) return;
+  node.replaceChildren(href === undefined ? text : element('a', { href }, [text]));
 }
 
 function setCount(cell, count, isAlarming = false) {
@@ -353,3 +450,5 @@ function withContent(made, attributes, children) {
   made.append(...children);
   return made;
 }
+
+listen();

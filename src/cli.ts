@@ -16,6 +16,7 @@ import { run } from './commands/run.ts';
 import { ship } from './commands/ship.ts';
 import { status } from './commands/status.ts';
 import { isAgentError } from './model/agent-error.ts';
+import { createLogger } from './runtime/logger.ts';
 import { packageVersion } from './runtime/package-version.ts';
 import { printableLines } from './runtime/printable.ts';
 
@@ -65,7 +66,7 @@ program
       program.error(`error: unknown command '${unknown}'; run with --help for a list of commands`, {
         exitCode: exitCodes.misconfigured,
       });
-    await end(run(context));
+    await end(run(context), 'log');
     // The agent has closed everything of its own, but OpenTelemetry's exporters may still wait for an unreachable collector.
     setTimeout(() => process.exit(), 0).unref();
   });
@@ -73,7 +74,7 @@ program
   .command('ship')
   .description('ship everything that is there now, then exit')
   .argument('[source...]', 's3://bucket/prefix or a directory (default: DATABRICKS_AUDIT_SOURCE)')
-  .action((sources: string[]) => end(ship(sources, context)));
+  .action((sources: string[]) => end(ship(sources, context), 'log'));
 program
   .command('preview')
   .description('print the mapped records of a file without sending anything')
@@ -172,7 +173,8 @@ every rule, with what it needs and what to do about an alert.`,
 
 await program.parseAsync();
 
-async function end(command: Promise<ExitCode>): Promise<void> {
+/** @param form of errors: lines of the log for commands that have one, unless a person is watching. */
+async function end(command: Promise<ExitCode>, form: 'log' | 'text' = 'text'): Promise<void> {
   try {
     process.exitCode = await command;
   } catch (error) {
@@ -180,7 +182,9 @@ async function end(command: Promise<ExitCode>): Promise<void> {
     process.exitCode = isAgentError(error, 'ERR_CONFIGURATION', 'ERR_MAPPING_FILE')
       ? exitCodes.misconfigured
       : exitCodes.failure;
-    process.stderr.write(explain(error));
+    if (form === 'log' && !process.stderr.isTTY)
+      createLogger('error', process.stderr).error({ err: error }, 'Stopped by an error');
+    else process.stderr.write(explain(error));
   }
 }
 

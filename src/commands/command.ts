@@ -5,6 +5,8 @@ import type { Environment } from '../config/index.ts';
 import { AgentError } from '../model/agent-error.ts';
 import { printableJson } from '../runtime/printable.ts';
 
+export { count, counted } from '../runtime/counted.ts';
+
 export interface CommandContext {
   readonly environment: Environment;
   readonly stdin: NodeJS.ReadStream;
@@ -42,15 +44,6 @@ export function dateOption(name: string, text: string | undefined): string | und
   const isDate = !Number.isNaN(time) && new Date(time).toISOString().startsWith(text);
   if (isDate) return text;
   throw new AgentError('ERR_CONFIGURATION', `${name}: expected a date such as 2026-01-31, got ${JSON.stringify(text)}`);
-}
-
-export function count(value: number): string {
-  return value.toLocaleString('en');
-}
-
-/** For example `1 line` or `1,234 lines`. */
-export function counted(value: number, noun: string, plural = `${noun}s`): string {
-  return `${count(value)} ${value === 1 ? noun : plural}`;
 }
 
 /** Machine-readable, and safe to print on a terminal. */

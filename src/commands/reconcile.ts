@@ -136,7 +136,8 @@ function renderBackend(totals: Reconciliation['totals'], backend: NonNullable<Re
 }
 
 function verdict({ isWhole, totals }: Reconciliation): string {
-  const { lineCount, missingCount, unverifiedCount, waitingCount, repairedCount } = totals;
+  const { objectCount, lineCount, missingCount, unverifiedCount, waitingCount, repairedCount } = totals;
+  if (objectCount === 0) return 'Nothing was compared, so nothing is proved.';
   const repaired = repairedCount === 0 ? '' : ` ${counted(repairedCount, 'line')} shipped by this repair.`;
   const waiting = waitingCount === 0 ? '' : ` ${counted(waitingCount, 'recently delivered line')} not shipped yet.`;
   if (isWhole) return `All ${counted(lineCount, 'line')} accounted for.${waiting}${repaired}`;

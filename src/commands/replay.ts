@@ -86,6 +86,12 @@ function renderOverview({ groups, selectedCount, otherCount, unreadableCount }: 
   return `${table}${counted(selectedCount, 'dead letter')} would be resent.${rest(otherCount, unreadableCount)}\n`;
 }
 
+/** For the commands that leave dead letters behind, or find some. */
+export function waitingText(waitingCount: number): string {
+  const are = waitingCount === 1 ? 'is' : 'are';
+  return `${counted(waitingCount, 'dead letter')} ${are} on disk and not in the backend. Fix the cause, then run: databricks-audit-otel replay`;
+}
+
 function renderResult(result: ReplayResult): string {
   const { selectedCount, acceptedCount, refusedCount, otherCount, unreadableCount, filesInUse } = result;
   const lines = [

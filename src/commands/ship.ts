@@ -6,8 +6,10 @@ import { type Agent, type AgentEvent, createAgent } from '../agent/agent.ts';
 import { loadConfiguration } from '../config/index.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
+import { countDeadLetters } from '../tools/replay.ts';
 import { type CommandContext, canRedraw, count, counted, type ExitCode, exitCodes, withSources } from './command.ts';
 import { createProgressBar, type ProgressBar } from './progress-bar.ts';
+import { waitingText } from './replay.ts';
 
 /** Tracks the outcome of the last visit to each object. */
 class Visits {
@@ -59,6 +61,8 @@ export async function ship(sources: readonly string[], context: CommandContext):
   }
   const elapsedMs = performance.now() - startedAtMs;
   stderr.write(summarise(agent, visits, complete, elapsedMs, stop.aborted));
+  const waitingCount = await countDeadLetters(configuration.deadLetterDirectory);
+  if (waitingCount > 0) stderr.write(`  ${waitingText(waitingCount)}\n`);
   complete &&= visits.failures.length === 0 && agent.counters.linesDeadLettered === 0;
   return complete ? exitCodes.success : exitCodes.failure;
 }
@@ -75,6 +79,10 @@ function summarise(
     `  ${count(counters.linesNew)} new: ${count(counters.linesAccepted)} accepted, ${count(counters.linesDeadLettered)} dead-lettered`,
     `  ${count(counters.linesAlreadyShipped)} already shipped; ${counted(counters.objectsUnchanged, 'object')} unchanged`,
   ];
+  for (const [reason, lineCount] of counters.linesUnparsed)
+    lines.push(
+      `  ${counted(lineCount, 'line')} could not be parsed and ${lineCount === 1 ? 'was' : 'were'} shipped as unparsed: ${reason}`,
+    );
   for (const [object, reason] of visits.failures.slice(0, 20))
     lines.push(`  not read completely: ${printable(object)}: ${printable(reason, 1_000)}`);
   if (!complete && !stopped && visits.failures.length === 0) lines.push('  some listings failed; see the log');

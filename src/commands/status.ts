@@ -9,6 +9,7 @@ import { durationText } from '../runtime/duration.ts';
 import { printable } from '../runtime/printable.ts';
 import { type DeadLetterGroup, readDeadLetters } from '../tools/replay.ts';
 import { type CommandContext, count, counted, type ExitCode, exitCodes, jsonLine } from './command.ts';
+import { waitingText } from './replay.ts';
 import { renderTable } from './table.ts';
 
 export async function status(
@@ -34,7 +35,7 @@ export async function status(
 
 function render({ createdOn, databaseBytes, announcedBatchCount, partitions }: DeliverySummary): string {
   const table = renderTable(
-    ['workspace', 'date', 'objects', 'incomplete', 'accepted', 'dead-lettered'],
+    ['workspace', 'date', 'objects', 'incomplete', 'accepted', 'dead-lettered', 'unparsed'],
     partitions.map((partition) => [
       partition.workspaceId ?? '-',
       partition.date ?? '-',
@@ -42,12 +43,18 @@ function render({ createdOn, databaseBytes, announcedBatchCount, partitions }: D
       count(partition.openObjectCount),
       count(partition.acceptedCount),
       count(partition.deadLetteredCount),
+      count(partition.unparsedCount),
     ]),
   );
   const total = (of: (partition: DeliverySummary['partitions'][number]) => number) =>
     count(partitions.reduce((sum, partition) => sum + of(partition), 0));
+  const unparsed = partitions.some((each) => each.unparsedCount > 0)
+    ? `, ${total((each) => each.unparsedCount)} of them unparsed`
+    : '';
+  const openCount = partitions.reduce((sum, { openObjectCount }) => sum + openObjectCount, 0);
   return `${table}
-${total((each) => each.acceptedCount)} lines accepted, ${total((each) => each.deadLetteredCount)} dead-lettered, ${counted(announcedBatchCount, 'batch', 'batches')} in flight or to be resent
+${total((each) => each.acceptedCount)} lines accepted, ${total((each) => each.deadLetteredCount)} dead-lettered${unparsed}, ${counted(announcedBatchCount, 'batch', 'batches')} in flight or to be resent
+${counted(openCount, 'object')} not shipped to the end; objects that were never read are known to the bucket only (reconcile)
 state since ${createdOn}, ${(databaseBytes / 1_048_576).toFixed(1)} MiB
 `;
 }
@@ -86,5 +93,6 @@ function renderDeadLetters(groups: readonly DeadLetterGroup[]): string {
     count(letters),
     printable(reason, 100),
   ]);
-  return `\n${renderTable(['rejected', 'status', 'dead letters', 'reason'], rows)}`;
+  const waitingCount = groups.reduce((sum, { count: letters }) => sum + letters, 0);
+  return `\n${renderTable(['rejected', 'status', 'dead letters', 'reason'], rows)}\n${waitingText(waitingCount)}\n`;
 }

@@ -51,6 +51,8 @@ export interface Settlement {
   readonly lineHashes: LineHashes;
   readonly acceptedCount: number;
   readonly deadLetteredCount: number;
+  /** Lines that could not be parsed; they are in one of the other two counts as well. */
+  readonly unparsedCount?: number | undefined;
   /** Time of the newest event in the batch; undefined if none of its lines has a time. */
   readonly newestEventMs?: number | undefined;
 }

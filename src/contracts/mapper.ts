@@ -16,6 +16,8 @@ export interface RequestEncoder {
   readonly sizeBytes: number;
   /** Of the records so far; undefined if none of them has a time. */
   readonly eventTimes: EventTimes | undefined;
+  /** How many of the lines so far could not be parsed, by reason; undefined if all could. */
+  readonly unparsed: ReadonlyMap<string, number> | undefined;
   /** Returns the request body, valid until the encoder is used again, and empties the encoder. */
   finish(): Uint8Array;
 }

@@ -24,6 +24,7 @@ export type AgentEvent =
   | ObjectsListed
   | ListingEnded
   | ObjectVisited
+  | ObjectsWaiting
   | FaultMet
   | SilenceChanged
   | AlertEventEnded;
@@ -68,6 +69,8 @@ export interface BatchEnded {
   readonly deadLetteredCount: number;
   /** As in the batch's `linesRead`. */
   readonly eventTimes: EventTimes | undefined;
+  /** Lines that could not be parsed, by reason. They are in the other counts too. */
+  readonly unparsed?: ReadonlyMap<string, number> | undefined;
   /** LastModified of the object version that the lines were read from. */
   readonly modifiedAtMs: number;
   readonly requestBytes: number;
@@ -153,6 +156,22 @@ export interface ObjectVisited {
   readonly sizeBytes: number;
   /** Set if the status is `damaged` or `released`. */
   readonly fault: Fault | undefined;
+}
+
+/** The objects of a workspace that were listed but not shipped. Sent when the number changes. */
+export interface ObjectsWaiting {
+  readonly kind: 'objectsWaiting';
+  readonly source: string;
+  /** As in `ListingEnded`: the two are counted separately, and no object is in both. */
+  readonly dates: 'recent' | 'older';
+  readonly workspaceId: string | undefined;
+  readonly objectCount: number;
+  readonly sizeBytes: number;
+  /** LastModified of the oldest; undefined if there are none. */
+  readonly oldestMs: number | undefined;
+  /** Why they are not shipped; undefined if they are only queued. */
+  readonly fault: Fault | undefined;
+  readonly faultSinceMs: number | undefined;
 }
 
 /** One occurrence of a problem that has a code. */

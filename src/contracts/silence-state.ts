@@ -18,7 +18,10 @@ export interface Silence {
   readonly thresholdMs: number;
   /** True once the alert event about its start was accepted or dead-lettered. */
   readonly isReported: boolean;
-  /** Time of the newest event in the first batch settled since; undefined while the silence lasts. */
+  /**
+   * Time of the newest event in the first batch settled since that is not older than the threshold; undefined while the silence
+   * lasts.
+   */
   readonly endedByMs: number | undefined;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Contract: a place where Databricks delivers audit files.
  */
-import type { AgentError } from '../model/agent-error.ts';
+import type { AgentError, ErrorCode } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
 import type { VisitOutcome } from './visit-outcome.ts';
 
@@ -17,6 +17,9 @@ export interface Source {
   list(request: ListingRequest): AsyncIterable<WorkspaceListing>;
   close(): Promise<void>;
 }
+
+/** Faults of a listing that is complete all the same: what lies outside the layout is not read, and there may be nothing yet. */
+export const completeListingCodes: ReadonlySet<ErrorCode> = new Set(['ERR_SOURCE_LAYOUT', 'ERR_SOURCE_EMPTY']);
 
 /** Which date partitions to list, as `yyyy-mm-dd`. Objects whose path has no date belong to every range. */
 export interface DateRange {

@@ -16,6 +16,8 @@ export interface PartitionSummary {
   readonly openObjectCount: number;
   readonly acceptedCount: number;
   readonly deadLetteredCount: number;
+  /** Lines that could not be parsed, counted since schema version 4. They are in the other two counts as well. */
+  readonly unparsedCount: number;
   /** LastModified of the newest completely settled object version; undefined if there is none. */
   readonly newestObjectMs: number | undefined;
 }
@@ -108,7 +110,7 @@ function partitionsOf(database: DatabaseSync, where = ''): readonly PartitionSum
   const rows = database
     .prepare(
       `SELECT workspace_id, date, count(*) AS objects, sum(settled_etag IS NULL) AS open,
-              sum(accepted_count) AS accepted, sum(dead_lettered_count) AS dead_lettered,
+              sum(accepted_count) AS accepted, sum(dead_lettered_count) AS dead_lettered, sum(unparsed_count) AS unparsed,
               max(settled_modified_at_ms) AS newest_object_ms
        FROM object ${where} GROUP BY workspace_id, date ORDER BY workspace_id, date`,
     )
@@ -120,6 +122,7 @@ function partitionsOf(database: DatabaseSync, where = ''): readonly PartitionSum
     openObjectCount: Number(row.open),
     acceptedCount: Number(row.accepted),
     deadLetteredCount: Number(row.dead_lettered),
+    unparsedCount: Number(row.unparsed),
     newestObjectMs: row.newest_object_ms === null ? undefined : Number(row.newest_object_ms),
   }));
 }

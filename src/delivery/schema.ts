@@ -99,6 +99,10 @@ const migrations: readonly ((database: DatabaseSync, createdOn: string) => void)
       ALTER TABLE announcement ADD COLUMN occurrences BLOB;
     `);
   },
+  // Lines that could not be parsed; they are in accepted_count or dead_lettered_count as well.
+  (database) => {
+    database.exec('ALTER TABLE object ADD COLUMN unparsed_count INTEGER NOT NULL DEFAULT 0');
+  },
 ];
 
 const hashSecretBytes = 80;

@@ -23,6 +23,7 @@ export interface ClaimParts {
   readonly rows: StateRows;
   readonly statements: Statements;
   readonly workspaces: WorkspaceRows;
+  readonly nowMs: () => number;
   readonly nextAnnouncementId: () => AnnouncementId;
   readonly onRelease: () => void;
 }
@@ -59,17 +60,18 @@ export class SqliteClaim implements Claim {
   }
 
   settle(settlement: Settlement): void {
-    const { announcementId, position, lineHashes, acceptedCount, deadLetteredCount, newestEventMs } = settlement;
+    const { announcementId, position, lineHashes, acceptedCount, deadLetteredCount, unparsedCount, newestEventMs } =
+      settlement;
     const { id, workspaceId } = this.#origin;
-    const { queue, statements, workspaces } = this.#parts;
+    const { queue, statements, workspaces, nowMs } = this.#parts;
     queue.addLater(() => {
       this.#insertObject();
       if (announcementId !== undefined) statements.forgetAnnouncement.run(announcementId);
       if (position !== undefined) this.#movePosition(position);
-      statements.count.run(acceptedCount, deadLetteredCount, id);
+      statements.count.run(acceptedCount, deadLetteredCount, unparsedCount ?? 0, id);
       const hashes = toBlob(lineHashes);
       statements.addLineHashes.run(hashes, checksumOf(id, hashes), id);
-      if (newestEventMs !== undefined) workspaces.recordEvent(workspaceId, newestEventMs);
+      if (newestEventMs !== undefined) workspaces.recordEvent(workspaceId, newestEventMs, nowMs());
     });
   }
 

@@ -149,6 +149,7 @@ class SqliteState implements OpenState {
       rows: this.#rows,
       statements: this.#statements,
       workspaces: this.#workspaces,
+      nowMs: () => this.#options.clock.nowMs(),
       nextAnnouncementId: () => ++this.#lastAnnouncementId as AnnouncementId,
       onRelease: () => this.#claimed.delete(origin.id),
     });
@@ -178,7 +179,9 @@ class SqliteState implements OpenState {
     thresholdMs: number,
     signal: AbortSignal,
   ): Promise<void> {
-    this.#queue.add(() => this.#workspaces.beginSilence(workspaceId, sinceMs, thresholdMs));
+    this.#queue.add(() =>
+      this.#workspaces.beginSilence(workspaceId, sinceMs, thresholdMs, this.#options.clock.nowMs()),
+    );
     await this.#queue.flush(signal);
   }
 

@@ -29,7 +29,8 @@ export function prepareStatements(database: DatabaseSync) {
       `UPDATE object SET settled_offset_bytes = ?, settled_line_count = ?, settled_digest = ? WHERE uri = ?`,
     ),
     count: prepare(
-      'UPDATE object SET accepted_count = accepted_count + ?, dead_lettered_count = dead_lettered_count + ? WHERE uri = ?',
+      `UPDATE object SET accepted_count = accepted_count + ?, dead_lettered_count = dead_lettered_count + ?,
+         unparsed_count = unparsed_count + ? WHERE uri = ?`,
     ),
     addLineHashes: prepare(
       'INSERT INTO line_hashes (object_id, hashes, checksum) SELECT object_id, ?, ? FROM object WHERE uri = ? AND has_line_hashes = 1',

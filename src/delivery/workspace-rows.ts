@@ -19,17 +19,20 @@ export class WorkspaceRows {
     return this.#statements.all.all().map(fromRow);
   }
 
-  /** Records a settled event. It ends a silence if it is newer than the last event before the silence. */
-  recordEvent(workspaceId: string | undefined, eventMs: number): void {
+  /**
+   * Records a settled event. It ends a silence if it is newer than the last event before the silence and not older than the
+   * threshold: a backfill or a late delivery brings older ones, after which the workspace is as silent as before.
+   */
+  recordEvent(workspaceId: string | undefined, eventMs: number, nowMs: number): void {
     const { lastEventMs = eventMs, silence } = this.#find(workspaceId) ?? {};
-    const ended = silence === undefined ? undefined : endedBy(eventMs, silence);
+    const ended = silence === undefined ? undefined : endedBy(eventMs, silence, nowMs);
     this.#write({ workspaceId, lastEventMs: Math.max(lastEventMs, eventMs), silence: ended });
   }
 
   /** If an event was settled after the caller had read the workspace, the silence ends at once. */
-  beginSilence(workspaceId: string | undefined, sinceMs: number, thresholdMs: number): void {
+  beginSilence(workspaceId: string | undefined, sinceMs: number, thresholdMs: number, nowMs: number): void {
     const begun = { sinceMs, thresholdMs, isReported: false, endedByMs: undefined };
-    this.#change(workspaceId, (events) => ({ ...events, silence: endedBy(events.lastEventMs, begun) }));
+    this.#change(workspaceId, (events) => ({ ...events, silence: endedBy(events.lastEventMs, begun, nowMs) }));
   }
 
   silenceReported(workspaceId: string | undefined): void {
@@ -67,8 +70,9 @@ export class WorkspaceRows {
   }
 }
 
-function endedBy(eventMs: number, silence: Silence): Silence {
-  return { ...silence, endedByMs: silence.endedByMs ?? (eventMs > silence.sinceMs ? eventMs : undefined) };
+function endedBy(eventMs: number, silence: Silence, nowMs: number): Silence {
+  const isSignOfLife = eventMs > silence.sinceMs && eventMs > nowMs - silence.thresholdMs;
+  return { ...silence, endedByMs: silence.endedByMs ?? (isSignOfLife ? eventMs : undefined) };
 }
 
 function fromRow(row: Record<string, SQLOutputValue>): WorkspaceEvents {

@@ -22,6 +22,7 @@ export {
 } from './dead-letters/dead-letter-files.ts';
 export type { DeadLetterFile, DeadLetterFiles, DeadLetterReason } from './dead-letters/dead-letters.ts';
 export { ReplayedFile } from './dead-letters/replayed-file.ts';
+export { DeadLetterCount, type WaitingDeadLetters } from './dead-letters/waiting-dead-letters.ts';
 export { createFailureReporter, type FailureReporter, type FailureReporterOptions } from './failure-reporter.ts';
 export type { HttpTransport } from './http-transport.ts';
 export type { OtlpExporter } from './otlp-exporter.ts';

@@ -37,7 +37,7 @@ type Verdict =
       readonly reason: string;
       readonly deniedAt?: number;
     }
-  | { readonly status: 'failedRepeatedly'; readonly reason: string };
+  | { readonly status: 'failedRepeatedly'; readonly reason: string; readonly mayBeTooLarge: boolean };
 
 const retryPolicy: BackoffPolicy = { initialMs: 1_000, maxMs: 30_000 };
 /** A setting is wrong: a person has to fix it first. */
@@ -55,6 +55,9 @@ const deniedAttemptsMax = 3;
 
 /** The server rejects the credentials, or a firewall rejects the content of a record. */
 const deniedStatuses = [401, 403];
+
+/** In the words of servers: gRPC's `received message larger than max`, `request body too large`, `exceeds the limit`. */
+const sizeWords = /larger than|too large|exceed|limit/i;
 
 export class OtlpExporter implements Exporter {
   readonly #parts: OtlpExporterParts;
@@ -101,11 +104,13 @@ export class OtlpExporter implements Exporter {
           return this.#deliverHalves(batch, signal, 'deniedAt' in verdict ? verdict.deniedAt : undefined);
         return this.#endRejected(batch, verdict, signal);
       case 'failedRepeatedly':
-        this.#failures.log.write(
-          'warn',
-          { records: batch.recordCount, bytes: batch.request.length, reason: verdict.reason },
-          'Request keeps failing and is split in half; a lower DATABRICKS_AUDIT_BATCH_BYTES may help',
-        );
+        // An overloaded server also fails one request again and again, which says nothing about its size.
+        if (verdict.mayBeTooLarge)
+          this.#failures.log.write(
+            'warn',
+            { records: batch.recordCount, bytes: batch.request.length, reason: verdict.reason },
+            'Request keeps failing and is split in half; a lower DATABRICKS_AUDIT_BATCH_BYTES may help',
+          );
         return this.#deliverHalves(batch, signal);
     }
   }
@@ -147,7 +152,10 @@ export class OtlpExporter implements Exporter {
           ? backoffMs(retryPolicy, attempt, clock)
           : waitMs(outcome, attempt, clock);
       this.#failures.outages.failed({ status, error, retryAtMs: clock.nowMs() + delayMs });
-      if (isSplitNext) return { status: 'failedRepeatedly', reason: error.message };
+      if (isSplitNext) {
+        const mayBeTooLarge = outcome.response === undefined || sizeWords.test(error.message);
+        return { status: 'failedRepeatedly', reason: error.message, mayBeTooLarge };
+      }
       await clock.sleep(delayMs, signal);
     }
   }

@@ -72,7 +72,8 @@ class LineMapper implements Mapper {
 
   createEncoder(encoding: OtlpEncoding): RequestEncoder {
     const request = createRequest(encoding, this.#envelope);
-    return new LineEncoder(request, (line) => this.#append(line, request), this.#lateAfterMs);
+    const append = (line: IdentifiedLine) => this.#append(line, request);
+    return new LineEncoder(request, append, () => this.#unparsedReason(), this.#lateAfterMs);
   }
 
   toAlertEventLine(event: AlertEvent): string {
@@ -111,6 +112,11 @@ class LineMapper implements Mapper {
     return this.#kernel.mapNormalised(parsed.json, parsed.body, occurrence);
   }
 
+  /** Why the last record is unparsed; undefined if it is not. */
+  #unparsedReason(): string | undefined {
+    return this.#program.reasonTexts.get(this.#kernel.unparsedReason);
+  }
+
   #mapUnparsed(bytes: Buffer, reason: UnparsedReason, occurrence: number): number {
     const text = bytes.toString();
     const body = Buffer.from(this.#redactor?.maskText(text) ?? text);
@@ -122,24 +128,45 @@ class LineMapper implements Mapper {
 class LineEncoder implements RequestEncoder {
   readonly #request: Request;
   readonly #append: (line: IdentifiedLine) => number;
+  readonly #unparsedReason: () => string | undefined;
   readonly #lateAfterMs: number;
+  #unparsed: Map<string, number> | undefined;
   #oldestMs = Number.POSITIVE_INFINITY;
   #newestMs = Number.NEGATIVE_INFINITY;
   #lateCount = 0;
 
-  /** @param append adds the record of a line to the request and returns its timestamp, 0 without one. */
-  constructor(request: Request, append: (line: IdentifiedLine) => number, lateAfterMs: number) {
+  /**
+   * @param append adds the record of a line to the request and returns its timestamp, 0 for an unparsed record.
+   * @param unparsedReason of the record added last.
+   */
+  constructor(
+    request: Request,
+    append: (line: IdentifiedLine) => number,
+    unparsedReason: () => string | undefined,
+    lateAfterMs: number,
+  ) {
     this.#request = request;
     this.#append = append;
+    this.#unparsedReason = unparsedReason;
     this.#lateAfterMs = lateAfterMs;
   }
 
   append(line: IdentifiedLine): void {
     const timeMs = this.#append(line);
-    if (timeMs === 0) return;
+    if (timeMs === 0) {
+      this.#countUnparsed();
+      return;
+    }
     if (timeMs < this.#oldestMs) this.#oldestMs = timeMs;
     if (timeMs > this.#newestMs) this.#newestMs = timeMs;
     if (line.observedAtMs - timeMs > this.#lateAfterMs) this.#lateCount++;
+  }
+
+  #countUnparsed(): void {
+    const reason = this.#unparsedReason();
+    if (reason === undefined) return;
+    this.#unparsed ??= new Map();
+    this.#unparsed.set(reason, (this.#unparsed.get(reason) ?? 0) + 1);
   }
 
   get recordCount(): number {
@@ -155,7 +182,12 @@ class LineEncoder implements RequestEncoder {
     return { oldestMs: this.#oldestMs, newestMs: this.#newestMs, lateCount: this.#lateCount };
   }
 
+  get unparsed(): ReadonlyMap<string, number> | undefined {
+    return this.#unparsed;
+  }
+
   finish(): Uint8Array {
+    this.#unparsed = undefined;
     this.#oldestMs = Number.POSITIVE_INFINITY;
     this.#newestMs = Number.NEGATIVE_INFINITY;
     this.#lateCount = 0;

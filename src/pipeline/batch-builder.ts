@@ -24,6 +24,8 @@ export interface BatchLimits {
 export interface BuiltBatch extends Batch {
   /** Undefined if no line has a time. */
   readonly eventTimes: EventTimes | undefined;
+  /** Lines that could not be parsed, by reason; undefined when all could. */
+  readonly unparsed: ReadonlyMap<string, number> | undefined;
   readonly lineHashes: LineHashes;
   /** For the lines that were not announced before a crash; undefined if all of them were. */
   readonly announcement: Announcement | undefined;
@@ -103,6 +105,7 @@ export class BatchBuilder {
 class FinishedBatch implements BuiltBatch {
   readonly recordCount: number;
   readonly eventTimes: EventTimes | undefined;
+  readonly unparsed: ReadonlyMap<string, number> | undefined;
   readonly request: Uint8Array;
   readonly lineHashes: LineHashes;
   readonly announcement: Announcement | undefined;
@@ -119,6 +122,7 @@ class FinishedBatch implements BuiltBatch {
   ) {
     this.recordCount = memory.lines.count;
     this.eventTimes = memory.encoder.eventTimes;
+    this.unparsed = memory.encoder.unparsed;
     this.request = memory.encoder.finish();
     this.lineHashes = lineHashes;
     this.announcement = announcement;

@@ -5,9 +5,10 @@ import type { LineSplitter } from '../contracts/decoder.ts';
 import type { Announcement, Claim, ObjectState, Position } from '../contracts/delivery-state.ts';
 import { reached } from '../contracts/step.ts';
 import type { VisitOutcome } from '../contracts/visit-outcome.ts';
-import { type AgentError, isAgentError } from '../model/agent-error.ts';
+import { AgentError, isAgentError } from '../model/agent-error.ts';
 import type { DeliveredLine } from '../model/line.ts';
 import type { DeliveredObject, ObjectContent } from '../model/object.ts';
+import { counted } from '../runtime/counted.ts';
 import { BatchBuilder, type BuiltBatch } from './batch-builder.ts';
 import type { LineHasher } from './line-hash.ts';
 import { LineIdentifier } from './line-identity.ts';
@@ -53,6 +54,8 @@ export class ObjectReading {
   #readCount = 0;
   #alreadyShippedCount = 0;
   #decodedBytes = 0;
+  /** Lines of this reading that could not be parsed. */
+  readonly #unparsed = { lineCount: 0, reason: '' };
   /** The bytes after the last complete line. They are hashed with the next chunk, so until then the digest ends with that line. */
   #held: Uint8Array = new Uint8Array(0);
   /** The end of the last line, if the digest is already past it because the current line is longer than a chunk. */
@@ -200,8 +203,17 @@ export class ObjectReading {
   async #settled(): Promise<VisitOutcome> {
     this.#digest.update(this.#held);
     await this.#end(this.#digest.mark(this.#lines.lineCount));
-    const error = this.#formatFault;
+    const error = this.#formatFault ?? this.#unparsedFault();
     return error === undefined ? { status: 'settled' } : { status: 'settled', error };
+  }
+
+  /** Set if no line of the object could be parsed: it is probably not what Databricks delivered. */
+  #unparsedFault(): AgentError | undefined {
+    const { lineCount, reason } = this.#unparsed;
+    if (lineCount === 0 || lineCount < this.#lines.lineCount) return undefined;
+    return new AgentError('ERR_OBJECT_UNPARSED', `None of ${counted(lineCount, 'line')} could be parsed: ${reason}`, {
+      hint: 'The lines were shipped as they are, marked as unparsed. Compare the object with what Databricks delivers: one JSON object per line.',
+    });
   }
 
   /** Ships what was read so far, without finishing the version. */
@@ -236,6 +248,10 @@ export class ObjectReading {
     }
     const release = await requestSlots.acquire(this.#signal);
     const batch = this.#batch.take();
+    for (const [reason, count] of batch.unparsed ?? []) {
+      this.#unparsed.lineCount += count;
+      this.#unparsed.reason = reason;
+    }
     reached('batch collected', this.#object.origin.id);
     this.#reportRead(batch);
     const position = this.#comparing ? undefined : end.position();
@@ -291,6 +307,7 @@ export class ObjectReading {
       acceptedCount,
       deadLetteredCount,
       eventTimes: batch.eventTimes,
+      unparsed: batch.unparsed,
       modifiedAtMs: version.modifiedAtMs,
       requestBytes: batch.request.length,
     });
@@ -300,6 +317,7 @@ export class ObjectReading {
       lineHashes: batch.lineHashes,
       acceptedCount,
       deadLetteredCount,
+      unparsedCount: batch.unparsed?.values().reduce((sum, count) => sum + count, 0),
       newestEventMs: batch.eventTimes?.newestMs,
     });
     reached('batch settled', origin.id);

@@ -34,7 +34,7 @@ export function createLogger(
   also?: ((line: string) => void) | undefined,
 ): Logger {
   const stream: DestinationStream = destination.isTTY
-    ? pretty({ destination, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss', sync: true })
+    ? pretty({ destination, ignore: 'pid,hostname', translateTime: 'SYS:yyyy-mm-dd HH:MM:ss', sync: true })
     : destination;
   return pino(
     {

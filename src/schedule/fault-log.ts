@@ -5,7 +5,7 @@
  */
 
 import { type Observer, toFault } from '../contracts/observer.ts';
-import type { AgentError, ErrorCode } from '../model/agent-error.ts';
+import { AgentError, type ErrorCode } from '../model/agent-error.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 
@@ -32,7 +32,10 @@ export class FaultLog {
   /** Faults that this one has logged are not logged again. */
   readonly #other: FaultLog | undefined;
   readonly #series = new Map<ErrorCode, FaultSeries>();
+  /** How many times in a row a routine fault occurred, by the object that it concerns. */
+  readonly #routineCounts = new Map<string, number>();
   #listing = 0;
+  #isLastListing = false;
 
   constructor(parts: FaultLogParts, other?: FaultLog) {
     this.#parts = parts;
@@ -44,21 +47,51 @@ export class FaultLog {
     const listing = ++this.#listing;
     return () => {
       for (const [code, series] of this.#series) if (series.listing < listing) this.#resolve(code, series);
+      this.#routineCounts.clear();
     };
   }
 
-  report(fault: AgentError, message: string, fields: object = {}): void {
+  /** For the last listing: what is not read now will not be read, so no fault is routine any more. */
+  expectNoOtherListing(): void {
+    this.#isLastListing = true;
+  }
+
+  /** @returns the fault; undefined if it is routine and expected to be gone at the next listing. */
+  report(reported: AgentError, message: string, fields: object = {}): AgentError | undefined {
     const { source, observe, logger } = this.#parts;
+    const repeated = routine.has(reported.code) ? this.#repeated(reported, fields) : undefined;
+    const fault = repeated ?? reported;
+    const isRoutine = routine.has(reported.code) && repeated === undefined && !this.#isLastListing;
     observe({ kind: 'faultMet', source, fault: toFault(fault) });
     const series = this.#count(fault.code);
     // Damaged objects may all have the same message, so the fields, which name the object, are part of the detail.
     const detail = JSON.stringify([fault.message, fields]);
-    if (this.#other?.hasLogged(fault.code, detail) || !shouldLog(series, detail)) return;
+    const returned = isRoutine ? undefined : fault;
+    if (this.#other?.hasLogged(fault.code, detail) || !shouldLog(series, detail)) return returned;
     const totals = series.count > loggedInFull ? { occurrences: series.count, since: isoTime(series.sinceMs) } : {};
     const all = { source, ...fields, err: fault, ...totals };
-    if (routine.has(fault.code)) logger.debug(all, message);
+    if (isRoutine) logger.debug(all, message);
+    else if (fault.code === 'ERR_SOURCE_EMPTY') logger.info(all, message);
     else if (needsPerson.has(fault.code)) logger.error(all, message);
     else logger.warn(all, message);
+    return returned;
+  }
+
+  /** The object that the fields name was read. */
+  forget(fields: object): void {
+    this.#routineCounts.delete(JSON.stringify(fields));
+  }
+
+  /** Once a routine fault has occurred several times in a row, returns it with a message and a hint that say so. */
+  #repeated(fault: AgentError, fields: object): AgentError | undefined {
+    const subject = Object.keys(fields).length === 0 ? fault.message : JSON.stringify(fields);
+    const count = (this.#routineCounts.get(subject) ?? 0) + 1;
+    if (count > 1 || this.#routineCounts.size < routineCountsMax) this.#routineCounts.set(subject, count);
+    if (count < routineInRowMax) return undefined;
+    return new AgentError(fault.code, `${fault.message}, as at every previous attempt`, {
+      cause: fault.cause,
+      hint: 'Either something keeps writing to it, or the storage lists a different version or name than it reads. The agent tries again at every listing.',
+    });
   }
 
   hasLogged(code: ErrorCode, detail: string): boolean {
@@ -91,13 +124,20 @@ export class FaultLog {
 }
 
 const loggedInFull = 5;
+const routineInRowMax = 3;
+const routineCountsMax = 10_000;
 const reminderIntervalMs = 60 * 60_000;
 
 /** Databricks overwrote or removed the object between listing and reading; the next listing returns what is there now. */
 const routine: ReadonlySet<ErrorCode> = new Set(['ERR_OBJECT_CHANGED', 'ERR_OBJECT_GONE']);
 
 /** Single occurrences rather than lasting conditions, so there is no recovery to log. */
-const ofOneVersion: ReadonlySet<ErrorCode> = new Set([...routine, 'ERR_OBJECT_DAMAGED', 'ERR_OBJECT_FORMAT']);
+const ofOneVersion: ReadonlySet<ErrorCode> = new Set([
+  ...routine,
+  'ERR_OBJECT_DAMAGED',
+  'ERR_OBJECT_FORMAT',
+  'ERR_OBJECT_UNPARSED',
+]);
 
 const needsPerson: ReadonlySet<ErrorCode> = new Set([
   'ERR_OBJECT_DAMAGED',
@@ -106,6 +146,7 @@ const needsPerson: ReadonlySet<ErrorCode> = new Set([
   'ERR_SOURCE_ACCESS_DENIED',
   'ERR_SOURCE_CREDENTIALS',
   'ERR_SOURCE_NOT_FOUND',
+  'ERR_SOURCE_NO_DELIVERIES',
 ]);
 
 /** Also records that the fault is logged now. */

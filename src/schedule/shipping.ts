@@ -5,7 +5,13 @@
  */
 import type { DeliveryState } from '../contracts/delivery-state.ts';
 import { type Observer, toFault } from '../contracts/observer.ts';
-import type { Candidate, DateRange, Source, WorkspaceListing } from '../contracts/source.ts';
+import {
+  type Candidate,
+  completeListingCodes,
+  type DateRange,
+  type Source,
+  type WorkspaceListing,
+} from '../contracts/source.ts';
 import { reached } from '../contracts/step.ts';
 import type { VisitOutcome } from '../contracts/visit-outcome.ts';
 import { type AgentError, isAgentError } from '../model/agent-error.ts';
@@ -13,11 +19,12 @@ import type { DeliveredObject } from '../model/object.ts';
 import type { ObjectShipper } from '../pipeline/object-shipper.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
-import { Semaphore } from '../runtime/semaphore.ts';
 import { measureBacklog } from './backlog.ts';
-import { FaultLog } from './fault-log.ts';
+import type { FaultLog } from './fault-log.ts';
+import { createLane, type Lane } from './lane.ts';
 import { Leadership } from './leadership.ts';
 import { isDue } from './start-date.ts';
+import { type WaitingInWorkspace, WaitingObjects } from './waiting-objects.ts';
 
 export interface Schedule {
   /** Dates that every poll lists, in addition to today. */
@@ -46,18 +53,6 @@ export interface ShippingContext {
   readonly onCaughtUp?: ((atMs: number, signal: AbortSignal) => Promise<void>) | undefined;
 }
 
-/** Ships workspaces in parallel, with its own limits. */
-interface Lane {
-  readonly workspaces: Semaphore;
-  readonly objects: Semaphore;
-  /** Workspaces with objects from an earlier listing that are still being shipped. */
-  readonly busy: Map<string, Promise<void>>;
-  /** Listings and objects that were not completed and have to be tried again. */
-  incompleteCount: number;
-  readonly faults: FaultLog;
-}
-
-const workspacesAtOnce = 4;
 const recentObjectsAtOnce = 6;
 const olderObjectsAtOnce = 3;
 
@@ -90,9 +85,11 @@ export class Shipping {
   async shipOnce(signal: AbortSignal): Promise<boolean> {
     const attemptsMax = 3;
     const complete = await this.#untilFailure(signal, async (source, stopping) => {
-      const lane = this.#createLane(source, recentObjectsAtOnce);
+      const waiting = new WaitingObjects({ ...this.#context, source: source.name, dates: 'recent' });
+      const lane = createLane(source, recentObjectsAtOnce, this.#context, waiting);
       for (let attempt = 1; attempt <= attemptsMax; attempt++) {
         if (attempt > 1) await this.#context.clock.sleep(1000 * attempt, stopping);
+        if (attempt === attemptsMax) lane.faults.expectNoOtherListing();
         if (await this.#walk(source, this.#allDates(), lane, stopping)) return true;
       }
       return false;
@@ -120,9 +117,12 @@ export class Shipping {
   }
 
   async #followSource(source: Source, signal: AbortSignal): Promise<void> {
-    const recent = this.#createLane(source, recentObjectsAtOnce);
+    const parts = { ...this.#context, source: source.name };
+    const waitingOlder = new WaitingObjects({ ...parts, dates: 'older' });
+    const waiting = new WaitingObjects({ ...parts, dates: 'recent' }, waitingOlder);
+    const recent = createLane(source, recentObjectsAtOnce, this.#context, waiting);
     await this.#poll(source, recent, signal);
-    const sweeping = this.#sweep(source, recent, signal).catch(this.#fail);
+    const sweeping = this.#sweep(source, recent, waitingOlder, signal).catch(this.#fail);
     for (;;) {
       await this.#context.clock.sleep(source.pollIntervalMs, signal).catch(() => {});
       if (signal.aborted) break;
@@ -160,10 +160,10 @@ export class Shipping {
    * Ships older dates: first the backfill, then, at every sweep interval, what was delivered late. One process does this on
    * behalf of all. If another one takes over in the meantime, both finish their pass; claims keep them apart.
    */
-  async #sweep(source: Source, recent: Lane, signal: AbortSignal): Promise<void> {
+  async #sweep(source: Source, recent: Lane, waiting: WaitingObjects, signal: AbortSignal): Promise<void> {
     const { clock, schedule } = this.#context;
     await Promise.all(recent.busy.values());
-    const older = this.#createLane(source, olderObjectsAtOnce, recent.faults);
+    const older = createLane(source, olderObjectsAtOnce, this.#context, waiting, recent.faults);
     for (let sweepCount = 0; ; ) {
       let isComplete = false;
       if (await this.#sweepLeadership.isHeld()) {
@@ -217,23 +217,29 @@ export class Shipping {
     const { clock, observe } = this.#context;
     let firstFault: AgentError | undefined;
     let isComplete = true;
+    const listed = new Set<string>();
     const onFault = (fault: AgentError) => {
-      firstFault ??= fault;
-      if (fault.code !== 'ERR_SOURCE_LAYOUT') lane.incompleteCount++;
-      lane.faults.report(fault, 'Listing is incomplete');
+      const isComplete = completeListingCodes.has(fault.code);
+      if (firstFault === undefined || (!isComplete && completeListingCodes.has(firstFault.code))) firstFault = fault;
+      if (!isComplete) lane.incompleteCount++;
+      const isEmpty = fault.code === 'ERR_SOURCE_EMPTY';
+      lane.faults.report(fault, isEmpty ? 'Waiting for the first delivery' : 'Listing is incomplete');
     };
     try {
       for await (const workspace of source.list({ dates, signal, onFault })) {
         const name = workspace.workspaceId ?? '';
+        listed.add(name);
         if (lane.busy.has(name)) {
           isComplete = false;
           continue;
         }
-        const shipped = this.#shipWorkspace(source, workspace, lane, signal)
+        const waiting = lane.waiting.begin(workspace.workspaceId, dates.from);
+        const shipped = this.#shipWorkspace(source, workspace, lane, waiting, signal)
           .catch(this.#fail)
           .finally(() => lane.busy.delete(name));
         lane.busy.set(name, shipped);
       }
+      lane.waiting.keepOnly((id = '') => listed.has(id) || lane.busy.has(id));
     } catch (error) {
       signal.throwIfAborted();
       if (!isAgentError(error)) throw error;
@@ -255,12 +261,18 @@ export class Shipping {
    * Ships the objects of one date in parallel. The next date starts when all of them are done, so that dates are shipped in
    * order; if one of them is held elsewhere, later dates are left to the next listing.
    */
-  async #shipWorkspace(source: Source, workspace: WorkspaceListing, lane: Lane, signal: AbortSignal): Promise<void> {
+  async #shipWorkspace(
+    source: Source,
+    workspace: WorkspaceListing,
+    lane: Lane,
+    waiting: WaitingInWorkspace,
+    signal: AbortSignal,
+  ): Promise<void> {
     const release = await lane.workspaces.acquire(signal);
     const visits = new Set<Promise<void>>();
     let date: string | undefined;
     let isHeldElsewhere = false;
-    for await (const candidate of this.#unsettled(source, workspace, lane, signal)) {
+    for await (const candidate of this.#unsettled(source, workspace, lane, waiting, signal)) {
       if (candidate.object.origin.date !== date) {
         await Promise.all(visits);
         if (isHeldElsewhere) break;
@@ -268,7 +280,7 @@ export class Shipping {
       }
       const freeSlot = await lane.objects.acquire(signal).catch(() => undefined);
       if (freeSlot === undefined) break;
-      const visit = this.#visit(source, candidate, lane, signal)
+      const visit = this.#visit(source, candidate, lane, waiting, signal)
         .then((outcome) => {
           isHeldElsewhere ||= outcome?.status === 'elsewhere';
         })
@@ -279,6 +291,7 @@ export class Shipping {
       visits.add(visit);
     }
     await Promise.all(visits);
+    waiting.end();
     release();
   }
 
@@ -287,16 +300,18 @@ export class Shipping {
     source: Source,
     { workspaceId, pages }: WorkspaceListing,
     lane: Lane,
+    waiting: WaitingInWorkspace,
     signal: AbortSignal,
   ): AsyncIterable<Candidate> {
     const { state, observe } = this.#context;
     try {
       for await (const page of pages()) {
         if (signal.aborted) return;
-        const due = page.filter(({ object }) => this.#isDue(object));
+        const due = page.filter(({ object }) => isDue(object, this.#context.schedule.startDate));
         const unsettled = new Set(await state.unsettled(due.map(({ object }) => object)));
         const [listedCount, unchangedCount] = [due.length, due.length - unsettled.size];
         observe({ kind: 'objectsListed', source: source.name, workspaceId, listedCount, unchangedCount });
+        waiting.listed(unsettled);
         for (const candidate of due) {
           if (signal.aborted) return;
           if (unsettled.has(candidate.object)) yield candidate;
@@ -307,6 +322,7 @@ export class Shipping {
       if (signal.aborted) return;
       if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') return this.#fail(error);
       lane.incompleteCount++;
+      waiting.brokeOff();
       lane.faults.report(error, 'Workspace could not be listed; continuing with the others', {
         workspace: workspaceId,
       });
@@ -318,6 +334,7 @@ export class Shipping {
     source: Source,
     { object, settle }: Candidate,
     lane: Lane,
+    waiting: WaitingInWorkspace,
     signal: AbortSignal,
   ): Promise<VisitOutcome | undefined> {
     const { id, workspaceId } = object.origin;
@@ -325,7 +342,7 @@ export class Shipping {
     try {
       const outcome = await this.#context.shipper.ship(object, signal);
       if (outcome.status === 'released' || outcome.status === 'elsewhere') lane.incompleteCount++;
-      this.#report(object, outcome, lane.faults);
+      this.#report(object, outcome, lane.faults, waiting);
       this.#context.observe({
         kind: 'objectVisited',
         source: source.name,
@@ -343,38 +360,30 @@ export class Shipping {
     }
   }
 
-  #report(object: DeliveredObject, outcome: VisitOutcome, faults: FaultLog): void {
+  #report(object: DeliveredObject, outcome: VisitOutcome, faults: FaultLog, waiting: WaitingInWorkspace): void {
     const fields = { object: object.origin.id };
+    if (outcome.status !== 'released') faults.forget(fields);
     switch (outcome.status) {
-      case 'released':
-        faults.report(outcome.error, 'Object could not be read completely; retrying at the next listing', fields);
+      case 'released': {
+        const message = 'Object could not be read completely; retrying at the next listing';
+        const fault = faults.report(outcome.error, message, fields);
+        if (fault === undefined && outcome.error.code === 'ERR_OBJECT_GONE') waiting.done(object);
+        else waiting.notShipped(object, fault);
         break;
+      }
       case 'damaged':
+        waiting.done(object);
         faults.report(outcome.error, 'Object is damaged; what could be decoded was shipped', fields);
         break;
       case 'elsewhere':
+        waiting.notShipped(object, undefined);
         break;
       default:
+        if (outcome.status === 'growing') waiting.notShipped(object, undefined);
+        else waiting.done(object);
         if ('error' in outcome) faults.report(outcome.error, 'Object is not one JSON object per line', fields);
         this.#context.logger.debug({ ...fields, status: outcome.status }, 'Object visited');
     }
-  }
-
-  #isDue(object: DeliveredObject): boolean {
-    return isDue(object, this.#context.schedule.startDate);
-  }
-
-  /** @param otherFaults of a lane that reports the same faults of the source itself. */
-  #createLane(source: Source, objectsAtOnce: number, otherFaults?: FaultLog): Lane {
-    const { observe, clock, logger, workers = 1 } = this.#context;
-    const forWorkers = 2 * workers; // While a worker waits for the last responses of one object, it can read another.
-    return {
-      workspaces: new Semaphore(Math.max(workspacesAtOnce, forWorkers)),
-      objects: new Semaphore(Math.max(objectsAtOnce, forWorkers)),
-      busy: new Map(),
-      incompleteCount: 0,
-      faults: new FaultLog({ source: source.name, observe, clock, logger }, otherFaults),
-    };
   }
 
   #lookbackStart(): string {

@@ -3,9 +3,11 @@
  * they always agree. Every collection in it is bounded.
  */
 import type { AgentEvent, Fault, Waiting, WaitsFor } from '../contracts/observer.ts';
+import { completeListingCodes } from '../contracts/source.ts';
+import type { ObjectId } from '../model/object.ts';
 import { type ResponseCode, responseCodeText } from '../model/response-code.ts';
 import { Counters } from './counters.ts';
-import { WorkspaceActivity } from './workspace-activity.ts';
+import { sumOfWaiting, type WaitingSum, WorkspaceActivity } from './workspace-activity.ts';
 
 /** From the state: the lines of one workspace and date that earlier processes settled. */
 export interface DeliveredBefore {
@@ -33,6 +35,14 @@ export interface RequestCount {
   count: number;
 }
 
+/** Records in the dead-letter files, whichever process wrote them. */
+export interface WaitingDeadLetters {
+  readonly response: ResponseCode;
+  /** The collector's message, as first received. */
+  readonly reason: string;
+  readonly count: number;
+}
+
 export interface DeadLetterCount {
   readonly code: string;
   readonly response: ResponseCode;
@@ -48,6 +58,8 @@ export const noWorkspace = '';
 
 const workspacesMax = 200;
 const deadLetterReasonsMax = 20;
+const damagedObjectsMax = 10_000;
+const goneReasonsMax = 100;
 
 export class Activity {
   readonly counters = new Counters();
@@ -56,7 +68,11 @@ export class Activity {
   readonly waits = new Map<WaitsFor, Waiting>();
   readonly requests = new Map<string, RequestCount>();
   readonly faults = new Map<string, { count: number; last: Fault; atMs: number }>();
+  /** Objects that could not be decoded to their end, until a new version can. */
+  readonly damagedObjects = new Set<ObjectId>();
   readonly deadLetters = new Map<string, DeadLetterCount>();
+  /** As last counted, with 0 for reasons that were there before: OpenTelemetry's SDK repeats the last value of what is left out. */
+  waitingDeadLetters: readonly WaitingDeadLetters[] = [];
   readonly batches = { accepted: 0, deadLettered: 0, mixed: 0 };
   readonly notices = { accepted: 0, deadLettered: 0 };
   readonly visits = { unchanged: 0, settled: 0, damaged: 0, growing: 0, released: 0, elsewhere: 0 };
@@ -118,12 +134,16 @@ export class Activity {
         break;
       case 'objectVisited':
         this.visits[event.status]++;
+        this.#noteDamage(event);
         break;
       case 'objectsListed':
         this.#noteListed(event);
         break;
       case 'listingEnded':
         this.#noteListing(event);
+        break;
+      case 'objectsWaiting':
+        this.#workspace(event.workspaceId).objectsWaiting(event);
         break;
       case 'silenceChanged':
         this.#workspace(event.workspaceId).silence = event.silent ? event : undefined;
@@ -132,6 +152,22 @@ export class Activity {
         this.notices[event.outcome]++;
         break;
     }
+  }
+
+  /** Not an event, because it happens at each scrape and is no sign of life. */
+  countedDeadLetters(counted: readonly WaitingDeadLetters[]): void {
+    const isCounted = ({ response, reason }: WaitingDeadLetters) =>
+      counted.some((each) => each.reason === reason && each.response.code === response.code);
+    const gone = this.waitingDeadLetters.filter((before) => !isCounted(before)).slice(0, goneReasonsMax);
+    this.waitingDeadLetters = [...counted, ...gone.map((before) => ({ ...before, count: 0 }))];
+  }
+
+  get waitingObjects(): WaitingSum {
+    return sumOfWaiting([...this.workspaces.values()].flatMap(({ waiting }) => waiting));
+  }
+
+  get waitingDeadLetterCount(): number {
+    return this.waitingDeadLetters.reduce((sum, { count }) => sum + count, 0);
   }
 
   #workspace(workspaceId: string | undefined): WorkspaceActivity {
@@ -149,6 +185,11 @@ export class Activity {
     const entry = this.requests.get(key);
     if (entry === undefined) this.requests.set(key, { outcome, response, count: 1 });
     else entry.count++;
+  }
+
+  #noteDamage({ objectId, status }: AgentEvent & { kind: 'objectVisited' }): void {
+    if (status === 'settled') this.damagedObjects.delete(objectId);
+    if (status === 'damaged' && this.damagedObjects.size < damagedObjectsMax) this.damagedObjects.add(objectId);
   }
 
   /** Keyed by error code, so bounded. */
@@ -187,7 +228,7 @@ export class Activity {
     if (source === undefined || dates === 'older') return;
     source.polledAtMs = atMs;
     source.listingFault = fault;
-    if (fault === undefined) source.completelyPolledAtMs = atMs;
+    if (fault === undefined || completeListingCodes.has(fault.code)) source.completelyPolledAtMs = atMs;
   }
 }
 

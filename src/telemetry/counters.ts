@@ -22,6 +22,8 @@ export class Counters {
   /** Truncated or corrupt compressed streams; whatever could be decoded was shipped. */
   objectsDamaged = 0;
   bytesDecoded = 0;
+  /** Lines that could not be parsed, by reason. The mapping has few reasons, and they quote nothing. */
+  readonly linesUnparsed = new Map<string, number>();
 
   /** Handed to the exporter, but neither accepted nor dead-lettered yet. */
   get linesInFlight(): number {
@@ -39,6 +41,8 @@ export class Counters {
       case 'batchEnded':
         this.linesAccepted += event.acceptedCount;
         this.linesDeadLettered += event.deadLetteredCount;
+        for (const [reason, count] of event.unparsed ?? [])
+          this.linesUnparsed.set(reason, (this.linesUnparsed.get(reason) ?? 0) + count);
         break;
       case 'batchAbandoned':
         this.linesAbandoned += event.lineCount;

@@ -3,13 +3,18 @@
  * if one arrived.
  */
 import type { WaitsFor } from '../contracts/observer.ts';
+import { completeListingCodes } from '../contracts/source.ts';
+import { counted } from '../runtime/counted.ts';
 import { durationText } from '../runtime/duration.ts';
-import type { Activity } from './activity.ts';
+import type { Activity, SourceActivity } from './activity.ts';
 
 export interface Health {
+  /** The agent can do its work. */
   readonly ok: boolean;
-  /** What the agent is doing. */
-  readonly status: 'shipping' | 'idle' | 'starting' | 'waiting' | 'stuck';
+  /** Everything that was listed is in the collector: nothing waits, and nothing was rejected. Independent of `ok`. */
+  readonly complete: boolean;
+  /** What the agent is doing. `incomplete`: nothing, although something was not delivered. */
+  readonly status: 'shipping' | 'idle' | 'incomplete' | 'starting' | 'waiting' | 'stuck';
   /** One sentence. */
   readonly reason: string;
   readonly checks: readonly HealthCheck[];
@@ -42,7 +47,7 @@ export function liveness(activity: Activity, pollIntervalMs: number, nowMs: numb
   const quietMs = nowMs - activity.lastSignOfLifeMs;
   if (quietMs > stuckAfterMs + 2 * pollIntervalMs) {
     const reason = `No progress for ${durationText(quietMs)}: no listing, no request, no object`;
-    return { ok: false, status: 'stuck', reason, checks: [] };
+    return { ok: false, complete: isComplete(activity), status: 'stuck', reason, checks: [] };
   }
   return { ...doing(activity), ok: true, checks: [] };
 }
@@ -57,18 +62,74 @@ export function readiness(activity: Activity, collector: CollectorAnswer | undef
       }
       if (source.listingFault === undefined) return { name: subject, ok: false, message: 'not listed yet' };
       const { message, hint } = source.listingFault;
-      // Objects outside the delivery layout, or no deliveries yet: the listing itself worked.
-      return { name: subject, ok: source.listingFault.code === 'ERR_SOURCE_LAYOUT', message, hint };
+      if (isEmpty(source)) return { name: subject, ok: true, message: `${message}; ${waitingForFirst}`, hint };
+      return { name: subject, ok: completeListingCodes.has(source.listingFault.code), message, hint };
     }),
+    checkObjects(activity, nowMs),
     checkWait(activity, 'collector', nowMs) ?? checkAnswer(collector),
-    checkWait(activity, 'deadLetterFile', nowMs) ?? { name: 'dead letters', ok: true, message: 'no write is waiting' },
+    checkWait(activity, 'deadLetterFile', nowMs) ?? checkDeadLetters(activity),
     checkWait(activity, 'state', nowMs) ?? { name: 'state', ok: true, message: 'writable' },
   ];
   const failed = checks.find(({ ok }) => !ok);
   if (failed === undefined) return { ...doing(activity), ok: true, checks };
   const neverListed = [...activity.sources.values()].some(({ polledAtMs }) => polledAtMs === undefined);
   const status = neverListed && activity.waits.size === 0 ? 'starting' : 'waiting';
-  return { ok: false, status, reason: `${failed.name}: ${failed.message}`, checks };
+  return { ok: false, complete: isComplete(activity), status, reason: `${failed.name}: ${failed.message}`, checks };
+}
+
+const waitingForFirst = 'waiting for the first delivery';
+
+function isEmpty({ listingFault }: SourceActivity): boolean {
+  return listingFault?.code === 'ERR_SOURCE_EMPTY';
+}
+
+/** They cannot be shipped before somebody has changed a permission or a credential. */
+const deniedCodes: readonly string[] = ['ERR_SOURCE_ACCESS_DENIED', 'ERR_SOURCE_CREDENTIALS'];
+
+function checkObjects(activity: Activity, nowMs: number): HealthCheck {
+  const { objectCount, fault, faultSinceMs = nowMs } = activity.waitingObjects;
+  if (objectCount === 0) return { name: 'objects', ok: true, message: 'none is waiting' };
+  const message = objectsText(objectCount);
+  if (fault === undefined) return { name: 'objects', ok: true, message };
+  const failedForMs = nowMs - faultSinceMs;
+  return {
+    name: 'objects',
+    ok: failedForMs <= waitBoundMs && !deniedCodes.includes(fault.code),
+    message: `${message}: ${fault.message} (for ${durationText(failedForMs)})`,
+    hint: fault.hint,
+  };
+}
+
+function objectsText(count: number): string {
+  return `${counted(count, 'listed object')} not shipped`;
+}
+
+export const replayHint = 'Fix the cause, then run: databricks-audit-otel replay';
+
+/** A record that was rejected does not keep the agent from shipping others, so it stays ready. */
+function checkDeadLetters(activity: Activity): HealthCheck {
+  const count = activity.waitingDeadLetterCount;
+  if (count === 0) return { name: 'dead letters', ok: true, message: 'none' };
+  return { name: 'dead letters', ok: true, message: deadLettersText(count), hint: replayHint };
+}
+
+function deadLettersText(count: number): string {
+  return `${counted(count, 'dead letter')} on disk and not in the backend`;
+}
+
+function isComplete(activity: Activity): boolean {
+  return shortcomings(activity).length === 0;
+}
+
+/** What keeps the agent from saying that everything was shipped. */
+function shortcomings(activity: Activity): readonly string[] {
+  const { objectCount } = activity.waitingObjects;
+  const [damaged, deadLetters] = [activity.damagedObjects.size, activity.waitingDeadLetterCount];
+  return [
+    ...(objectCount === 0 ? [] : [objectsText(objectCount)]),
+    ...(damaged === 0 ? [] : [`${counted(damaged, 'damaged object')} not readable to the end`]),
+    ...(deadLetters === 0 ? [] : [deadLettersText(deadLetters)]),
+  ];
 }
 
 function checkAnswer(answer: CollectorAnswer | undefined): HealthCheck {
@@ -86,12 +147,23 @@ function checkWait(activity: Activity, what: WaitsFor, nowMs: number): HealthChe
   return { name, ok: waitedMs <= waitBoundMs, message: `${message} (for ${durationText(waitedMs)})`, hint };
 }
 
-function doing(activity: Activity): Pick<Health, 'status' | 'reason'> {
+function doing(activity: Activity): Pick<Health, 'complete' | 'status' | 'reason'> {
+  const missing = shortcomings(activity);
+  const complete = missing.length === 0;
   const [wait] = activity.waits.values();
-  if (wait !== undefined) return { status: 'waiting', reason: wait.fault.message };
+  if (wait !== undefined) return { complete, status: 'waiting', reason: wait.fault.message };
   const inFlight = activity.counters.linesInFlight;
-  if (inFlight > 0) return { status: 'shipping', reason: `${inFlight} lines in flight` };
   const isListed = [...activity.sources.values()].every(({ polledAtMs }) => polledAtMs !== undefined);
-  if (!isListed) return { status: 'starting', reason: 'The first listing is in progress' };
-  return { status: 'idle', reason: 'Nothing is in flight' };
+  if (inFlight > 0) {
+    const reason = [`${counted(inFlight, 'line')} in flight`, ...missing].join('; ');
+    return { complete, status: 'shipping', reason };
+  }
+  if (!isListed) return { complete, status: 'starting', reason: 'The first listing is in progress' };
+  const { objectCount, fault } = activity.waitingObjects;
+  const isShipping = objectCount > 0 && fault === undefined;
+  if (!complete) return { complete, status: isShipping ? 'shipping' : 'incomplete', reason: missing.join('; ') };
+  if ([...activity.sources.values()].every(isEmpty)) {
+    return { complete, status: 'idle', reason: `Nothing was delivered yet; ${waitingForFirst}` };
+  }
+  return { complete, status: 'idle', reason: 'Everything that was listed has been shipped' };
 }

@@ -1,23 +1,15 @@
 /**
- * All metrics of the agent in one table, from which both the meter and docs/metrics.md are generated. Names and units follow
- * OpenTelemetry's semantic conventions where they define one (`http.client.request.duration`, `process.*`).
+ * All metrics of the agent but the histograms in one table, from which both the meter and docs/metrics.md are generated. Names and
+ * units follow OpenTelemetry's semantic conventions where they define one (`http.client.request.duration`, `process.*`).
  */
 import type { Attributes } from '@opentelemetry/api';
-import type { AgentEvent } from '../contracts/observer.ts';
 import { errorCodes } from '../model/agent-error.ts';
-import type { ResponseCode } from '../model/response-code.ts';
 import { packageVersion } from '../runtime/package-version.ts';
+import { printable } from '../runtime/printable.ts';
 import { nodeVersion, type ProcessFigures } from '../runtime/process-figures.ts';
 import type { Activity } from './activity.ts';
-import type { WorkspaceActivity } from './workspace-activity.ts';
-
-interface Instrument {
-  readonly name: string;
-  /** A UCUM unit; annotations in braces name what is counted. */
-  readonly unit: string;
-  readonly attributes: readonly string[];
-  readonly meaning: string;
-}
+import { errorType, httpStatusCode, type Instrument, type Reading, status } from './instrument.ts';
+import { sumOfWaiting, type WorkspaceActivity } from './workspace-activity.ts';
 
 export interface MetricSources {
   readonly activity: Activity;
@@ -26,31 +18,14 @@ export interface MetricSources {
   readonly process: ProcessFigures;
 }
 
-type Reading = readonly [value: number, attributes?: Attributes];
-
 /** Read at each collection, all at the same moment. */
 export interface ObservedInstrument extends Instrument {
   readonly type: 'counter' | 'upDownCounter' | 'gauge';
   readonly read: (sources: MetricSources) => Iterable<Reading>;
 }
 
-/** Recorded when an event occurs. */
-export interface Histogram extends Instrument {
-  readonly type: 'histogram';
-  readonly boundaries: readonly number[];
-  readonly record: (event: AgentEvent, nowMs: number) => Reading | undefined;
-}
-
 const workspaceId = 'databricks.workspace.id';
 const sourceName = 'databricks.audit.source';
-const httpStatusCode = 'http.response.status_code';
-const grpcStatusCode = 'rpc.grpc.status_code';
-const errorType = 'error.type';
-
-/** From a second to a week. */
-const lagBoundariesS = [1, 5, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400, 604_800];
-/** The boundaries that the semantic conventions recommend for HTTP. */
-const requestBoundariesS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
 
 export const observedInstruments: readonly ObservedInstrument[] = [
   ofWorkspace(
@@ -97,6 +72,19 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     (it) => it.lateCount,
   ),
   {
+    name: 'databricks.audit.lines.unparsed',
+    type: 'counter',
+    unit: '{line}',
+    attributes: ['databricks.audit.reason'],
+    meaning:
+      'Lines that could not be parsed, by reason: shipped as they are, marked as unparsed. They count as accepted or dead-lettered as well. Without attributes and 0 before the first one.',
+    // Before the first reason is known, so that Prometheus sees an increase.
+    read: ({ activity: { counters } }) => [
+      [0],
+      ...[...counters.linesUnparsed].map(([reason, count]): Reading => [count, { 'databricks.audit.reason': reason }]),
+    ],
+  },
+  {
     name: 'databricks.audit.dead_letters',
     type: 'counter',
     unit: '{record}',
@@ -108,6 +96,21 @@ export const observedInstruments: readonly ObservedInstrument[] = [
         count,
         { [errorType]: code, ...status(response) },
       ]),
+  },
+  {
+    name: 'databricks.audit.dead_letters.waiting',
+    type: 'gauge',
+    unit: '{record}',
+    attributes: ['databricks.audit.reason', httpStatusCode],
+    meaning:
+      'Records in the dead-letter files, by reason, until they are replayed or the files are deleted. Includes those of earlier processes, and all records of a partial success. Without attributes and 0 when there are none.',
+    read: ({ activity: { waitingDeadLetters } }) =>
+      waitingDeadLetters.length === 0
+        ? [[0]]
+        : sumBy(waitingDeadLetters, ({ response, reason, count }) => [
+            count,
+            { 'databricks.audit.reason': printable(reason, 120), ...status(response) },
+          ]),
   },
   {
     name: 'databricks.audit.notices',
@@ -235,6 +238,32 @@ export const observedInstruments: readonly ObservedInstrument[] = [
   },
   ofWorkspace(
     'gauge',
+    'objects.waiting',
+    '{object}',
+    'Objects that were listed and are not shipped, or not to their end.',
+    ({ waiting }) => sumOfWaiting(waiting).objectCount,
+  ),
+  ofWorkspace(
+    'gauge',
+    'bytes.waiting',
+    'By',
+    'Size of the objects that were listed and are not shipped.',
+    ({ waiting }) => sumOfWaiting(waiting).sizeBytes,
+  ),
+  {
+    name: 'databricks.audit.objects.waiting.oldest.age',
+    type: 'gauge',
+    unit: 's',
+    attributes: [workspaceId],
+    meaning: 'Time since the LastModified of the oldest object that was listed and is not shipped; 0 if there is none.',
+    read: ({ activity, nowMs }) =>
+      ofWorkspaces(activity, ({ waiting }) => {
+        const { oldestMs = nowMs } = sumOfWaiting(waiting);
+        return toSeconds(Math.max(0, nowMs - oldestMs));
+      }),
+  },
+  ofWorkspace(
+    'gauge',
     'silent',
     '1',
     '1 while the workspace has been silent for longer than `DATABRICKS_AUDIT_SILENCE_AFTER`, otherwise 0.',
@@ -285,50 +314,6 @@ export const observedInstruments: readonly ObservedInstrument[] = [
   },
 ];
 
-export const histograms: readonly Histogram[] = [
-  {
-    name: 'databricks.audit.delivery.lag',
-    type: 'histogram',
-    unit: 's',
-    attributes: [],
-    meaning:
-      'Time from the oldest event of a batch to the acceptance of the batch. Includes the delay of the delivery by Databricks.',
-    boundaries: lagBoundariesS,
-    record: (event, nowMs) =>
-      event.kind === 'batchEnded' && event.acceptedCount > 0 && event.eventTimes !== undefined
-        ? [Math.max(0, nowMs - event.eventTimes.oldestMs) / 1000]
-        : undefined,
-  },
-  {
-    name: 'databricks.audit.shipping.lag',
-    type: 'histogram',
-    unit: 's',
-    attributes: [],
-    meaning:
-      "Time from an object's LastModified to the acceptance of each batch from it: the agent's share of the delay.",
-    boundaries: lagBoundariesS,
-    record: (event, nowMs) =>
-      event.kind === 'batchEnded' && event.acceptedCount > 0
-        ? [Math.max(0, nowMs - event.modifiedAtMs) / 1000]
-        : undefined,
-  },
-  {
-    name: 'http.client.request.duration',
-    type: 'histogram',
-    unit: 's',
-    attributes: ['http.request.method', httpStatusCode, errorType],
-    meaning: 'Duration of requests to the collector. `error.type` is the status, or `_OTHER` if there was no response.',
-    boundaries: requestBoundariesS,
-    record: (event) => {
-      if (event.kind !== 'requestEnded') return undefined;
-      const { response, durationMs } = event;
-      const failure = response === undefined ? '_OTHER' : response.code >= 400 ? String(response.code) : undefined;
-      const error = failure === undefined ? {} : { [errorType]: failure };
-      return [durationMs / 1000, { 'http.request.method': 'POST', ...status(response), ...error }];
-    },
-  },
-];
-
 function ofWorkspace(
   type: ObservedInstrument['type'],
   name: string,
@@ -374,11 +359,6 @@ function sumBy<Entry>(entries: Iterable<Entry>, toReading: (entry: Entry) => rea
     sums.set(key, [(sums.get(key)?.[0] ?? 0) + count, attributes]);
   }
   return [...sums.values()];
-}
-
-function status(response: ResponseCode | undefined): Attributes {
-  if (response === undefined) return {};
-  return { [response.protocol === 'http' ? httpStatusCode : grpcStatusCode]: response.code };
 }
 
 function toSeconds(timeMs: number | undefined): number | undefined {

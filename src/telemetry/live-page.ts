@@ -10,6 +10,7 @@ export interface LivePageFile {
 
 const files: readonly (readonly [path: string, name: string, contentType: string])[] = [
   ['/', 'page.html', 'text/html; charset=utf-8'],
+  ['/errors', 'errors.html', 'text/html; charset=utf-8'],
   ['/page.css', 'page.css', 'text/css; charset=utf-8'],
   ['/page.js', 'page.js', 'text/javascript; charset=utf-8'],
   ['/icon.svg', 'icon.svg', 'image/svg+xml'],

@@ -7,7 +7,8 @@ import { type IMetricReader, MeterProvider, PeriodicExportingMetricReader } from
 import type { AgentEvent } from '../contracts/observer.ts';
 import { packageVersion } from '../runtime/package-version.ts';
 import { agentResource } from './agent-resource.ts';
-import { histograms, type MetricSources, observedInstruments } from './instruments.ts';
+import { histograms } from './histograms.ts';
+import { type MetricSources, observedInstruments } from './instruments.ts';
 import type { MetricsExporter } from './options.ts';
 import { PrometheusReader } from './prometheus.ts';
 

@@ -1,7 +1,8 @@
 /**
  * Generates docs/metrics.md from the table of instruments, so the two cannot diverge.
  */
-import { histograms, observedInstruments } from './instruments.ts';
+import { histograms } from './histograms.ts';
+import { observedInstruments } from './instruments.ts';
 import { prometheusName } from './prometheus.ts';
 
 const typeNames = {

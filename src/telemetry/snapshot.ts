@@ -6,7 +6,8 @@ import { packageVersion } from '../runtime/package-version.ts';
 import { printable } from '../runtime/printable.ts';
 import type { Activity, SourceActivity } from './activity.ts';
 import { type Health, readiness } from './health.ts';
-import type { WorkspaceActivity } from './workspace-activity.ts';
+import type { HistoryPoint } from './history.ts';
+import { sumOfWaiting, type WorkspaceActivity } from './workspace-activity.ts';
 
 /** A variable as configured, with secrets masked. */
 export interface Setting {
@@ -16,6 +17,7 @@ export interface Setting {
 
 export interface SnapshotContext {
   readonly activity: Activity;
+  readonly history: readonly HistoryPoint[];
   readonly nowMs: number;
   readonly startedAtMs: number;
   readonly stateBytes: number;
@@ -25,7 +27,15 @@ export interface SnapshotContext {
 
 export type Snapshot = ReturnType<typeof takeSnapshot>;
 
-export function takeSnapshot({ activity, nowMs, startedAtMs, stateBytes, residentBytes, settings }: SnapshotContext) {
+export function takeSnapshot({
+  activity,
+  history,
+  nowMs,
+  startedAtMs,
+  stateBytes,
+  residentBytes,
+  settings,
+}: SnapshotContext) {
   const { counters } = activity;
   return {
     version: packageVersion,
@@ -42,6 +52,7 @@ export function takeSnapshot({ activity, nowMs, startedAtMs, stateBytes, residen
       deadLettered: counters.linesDeadLettered,
       inFlight: counters.linesInFlight,
     },
+    waiting: activity.waitingObjects,
     waits: [...activity.waits.values()].map(({ for: what, fault, sinceMs, failedAttempts, retryAtMs }) => ({
       for: what,
       ...fault,
@@ -61,6 +72,13 @@ export function takeSnapshot({ activity, nowMs, startedAtMs, stateBytes, residen
         count,
       }))
       .sort((a, b) => b.count - a.count),
+    waitingDeadLetters: activity.waitingDeadLetters
+      .filter(({ count }) => count > 0)
+      .map(({ response, reason, count }) => ({
+        response: responseCodeText(response),
+        reason: printable(reason),
+        count,
+      })),
     notices: { ...activity.notices },
     faults: [...activity.faults].map(([code, { count, last, atMs }]) => ({
       code,
@@ -69,14 +87,15 @@ export function takeSnapshot({ activity, nowMs, startedAtMs, stateBytes, residen
       hint: last.hint,
       atMs,
     })),
+    history,
     settings,
   };
 }
 
 /** Does not probe the collector: the page updates far too often for that. */
 function healthOf(activity: Activity, nowMs: number): Omit<Health, 'checks'> {
-  const { ok, status, reason } = readiness(activity, undefined, nowMs);
-  return { ok, status, reason };
+  const { ok, complete, status, reason } = readiness(activity, undefined, nowMs);
+  return { ok, complete, status, reason };
 }
 
 function describeSource(name: string, source: SourceActivity) {
@@ -100,6 +119,7 @@ function describeWorkspace(id: string, workspace: WorkspaceActivity) {
     accepted: workspace.acceptedCount,
     deadLettered: workspace.deadLetteredCount,
     inFlight: workspace.inFlightCount,
+    waiting: sumOfWaiting(workspace.waiting),
     silentSinceMs: workspace.silence?.lastEventMs,
     dates: workspace.linesByDate.map(([date, lines]) => ({ date, lines })),
   };

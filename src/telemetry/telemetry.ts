@@ -9,15 +9,17 @@ import type { Logger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
 import { readProcessFigures } from '../runtime/process-figures.ts';
 import { SampledLog } from '../runtime/sampled-log.ts';
-import { Activity, type DeliveredBefore } from './activity.ts';
+import { Activity, type DeliveredBefore, type WaitingDeadLetters } from './activity.ts';
 import { CollectorWatch } from './collector-watch.ts';
-import { type CollectorAnswer, liveness, readiness } from './health.ts';
+import { type CollectorAnswer, liveness, readiness, replayHint } from './health.ts';
+import { History } from './history.ts';
 import type { HttpServer } from './http-server.ts';
 import { waitForLastPush } from './last-push.ts';
 import type { Metrics, MetricsOptions } from './metrics.ts';
 import type { HttpAddress } from './options.ts';
 import type { OwnLogs, OwnLogsOptions } from './own-logs.ts';
 import { type Setting, takeSnapshot } from './snapshot.ts';
+import { SummaryLog } from './summary-log.ts';
 
 export interface TelemetryOptions {
   readonly http: HttpAddress | 'off';
@@ -37,6 +39,8 @@ export interface TelemetryDependencies {
   readonly stateBytes: () => number;
   /** Lines that earlier processes settled, from the state, for the charts. */
   readonly deliveredBefore: () => Promise<readonly DeliveredBefore[]>;
+  /** Counts the records in the dead-letter files. Cheap when nothing has changed. */
+  readonly waitingDeadLetters: () => Promise<readonly WaitingDeadLetters[]>;
   /** Sends an empty request to the collector; undefined if records do not go to one. */
   readonly askCollector: ((signal: AbortSignal) => Promise<CollectorAnswer>) | undefined;
 }
@@ -64,6 +68,9 @@ export class Telemetry {
   readonly #startedAtMs: number;
   readonly #collector: CollectorWatch;
   readonly #log: SampledLog;
+  readonly #history: History;
+  readonly #closing = new AbortController();
+  #loggedDeadLetters = 0;
   #activity: Activity;
   #metrics: Metrics | undefined;
   #server: HttpServer | undefined;
@@ -75,6 +82,7 @@ export class Telemetry {
     this.#log = new SampledLog(dependencies.clock, dependencies.logger);
     this.#collector = new CollectorWatch(dependencies.askCollector, dependencies.clock);
     this.#activity = this.#newActivity([]);
+    this.#history = new History(this.#startedAtMs);
   }
 
   async start(): Promise<void> {
@@ -89,6 +97,8 @@ export class Telemetry {
       );
     }
     if (http !== 'off') await this.#serve(http);
+    const { clock, logger } = this.#dependencies;
+    void new SummaryLog(clock, logger).follow(() => this.#activity, this.#history, this.#closing.signal);
   }
 
   /**
@@ -96,20 +106,40 @@ export class Telemetry {
    * in flight will never complete. Keeps the faults: one of them is the reason for the new agent.
    */
   async watch(): Promise<Observer> {
-    const { faults } = this.#activity;
+    const { faults, waitingDeadLetters } = this.#activity;
     this.#activity = this.#newActivity(await this.#dependencies.deliveredBefore());
     for (const [code, fault] of faults) this.#activity.faults.set(code, fault);
+    this.#activity.waitingDeadLetters = waitingDeadLetters;
+    await this.#countDeadLetters();
     return (event: AgentEvent) => {
       this.#activity.observe(event);
       this.#metrics?.observe(event, this.#dependencies.clock.nowMs());
+      // Other processes replay them, so each listing is an occasion to look.
+      if (event.kind === 'deadLettered' || event.kind === 'listingEnded') void this.#countDeadLetters();
     };
   }
 
   async close(): Promise<void> {
+    this.#closing.abort();
     await this.#server?.close();
     if (this.#metrics === undefined) return;
     const lastPush = this.#metrics.close().catch((error: unknown) => this.#reportPushFailure(error));
     await waitForLastPush(lastPush, this.#dependencies.clock);
+  }
+
+  async #countDeadLetters(): Promise<void> {
+    const activity = this.#activity;
+    try {
+      activity.countedDeadLetters(await this.#dependencies.waitingDeadLetters());
+    } catch (error) {
+      this.#log.write('warn', { err: error }, 'Could not count the dead letters on disk; shipping is not affected');
+    }
+    const count = activity.waitingDeadLetterCount;
+    if (count > this.#loggedDeadLetters) {
+      const hint = replayHint;
+      this.#log.write('error', { records: count, hint }, 'Dead letters are on disk and not in the backend');
+    }
+    this.#loggedDeadLetters = count;
   }
 
   #reportPushFailure(error: unknown): void {
@@ -128,10 +158,11 @@ export class Telemetry {
       {
         livez: () => liveness(this.#activity, this.#options.pollIntervalMs, clock.nowMs()),
         readyz: async () => {
+          await this.#countDeadLetters();
           const answer = await this.#collector.answer(this.#activity);
           return readiness(this.#activity, answer, clock.nowMs());
         },
-        metrics: this.#metrics?.render,
+        metrics: this.#metrics?.render && (() => this.#renderMetrics()),
         pageFiles: readLivePage(),
         snapshot: () => JSON.stringify(this.#snapshot()),
         onError: (error) => {
@@ -157,6 +188,11 @@ export class Telemetry {
     }
   }
 
+  async #renderMetrics(): Promise<string> {
+    await this.#countDeadLetters();
+    return (await this.#metrics?.render?.()) ?? '';
+  }
+
   #newActivity(deliveredBefore: readonly DeliveredBefore[]): Activity {
     const { clock } = this.#dependencies;
     return new Activity(this.#options.sourceNames, deliveredBefore, () => clock.nowMs());
@@ -176,7 +212,16 @@ export class Telemetry {
     const { activity, nowMs, stateBytes, process } = this.#sources();
     const { settings } = this.#options;
     const residentBytes = process.residentBytes;
-    return takeSnapshot({ activity, nowMs, stateBytes, residentBytes, startedAtMs: this.#startedAtMs, settings });
+    const history = this.#history.points;
+    return takeSnapshot({
+      activity,
+      history,
+      nowMs,
+      stateBytes,
+      residentBytes,
+      startedAtMs: this.#startedAtMs,
+      settings,
+    });
   }
 }
 

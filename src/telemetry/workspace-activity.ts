@@ -2,11 +2,41 @@
  * The activity of one workspace.
  */
 
-import type { BatchAbandoned, BatchEnded, LinesRead, SilenceChanged } from '../contracts/observer.ts';
+import type {
+  BatchAbandoned,
+  BatchEnded,
+  Fault,
+  LinesRead,
+  ObjectsWaiting,
+  SilenceChanged,
+} from '../contracts/observer.ts';
 import type { EventTimes } from '../model/event-times.ts';
 
 /** Dates kept for the chart. Older ones are discarded, because a backfill can bring thousands. */
 export const chartDatesMax = 14;
+
+export interface WaitingSum {
+  readonly objectCount: number;
+  readonly sizeBytes: number;
+  readonly oldestMs: number | undefined;
+  /** The longest-standing one. */
+  readonly fault: Fault | undefined;
+  readonly faultSinceMs: number | undefined;
+}
+
+export function sumOfWaiting(waiting: readonly ObjectsWaiting[]): WaitingSum {
+  const oldest = waiting.flatMap(({ oldestMs }) => oldestMs ?? []);
+  const [faulty] = waiting
+    .filter(({ fault }) => fault !== undefined)
+    .toSorted((one, other) => (one.faultSinceMs ?? 0) - (other.faultSinceMs ?? 0));
+  return {
+    objectCount: waiting.reduce((sum, { objectCount }) => sum + objectCount, 0),
+    sizeBytes: waiting.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    oldestMs: oldest.length === 0 ? undefined : Math.min(...oldest),
+    fault: faulty?.fault,
+    faultSinceMs: faulty?.faultSinceMs,
+  };
+}
 
 export class WorkspaceActivity {
   readCount = 0;
@@ -25,6 +55,7 @@ export class WorkspaceActivity {
   silence: SilenceChanged | undefined;
   /** Accepted and dead-lettered lines by the date in the path. */
   readonly #linesByDate = new Map<string, number>();
+  readonly #waiting = new Map<string, ObjectsWaiting>();
   /** Batches in flight, counted by the time of their oldest event. */
   readonly #inFlight = new Map<number, number>();
 
@@ -40,6 +71,18 @@ export class WorkspaceActivity {
   /** The most recent dates, in ascending order. */
   get linesByDate(): readonly (readonly [date: string, lineCount: number])[] {
     return [...this.#linesByDate].sort(([a], [b]) => (a < b ? -1 : 1));
+  }
+
+  /** Listed and not shipped. */
+  get waiting(): readonly ObjectsWaiting[] {
+    return [...this.#waiting.values()];
+  }
+
+  objectsWaiting(event: ObjectsWaiting): void {
+    // Workspaces beyond the limit of Activity share one.
+    const key = JSON.stringify([event.source, event.dates, event.workspaceId]);
+    if (event.objectCount === 0) this.#waiting.delete(key);
+    else this.#waiting.set(key, event);
   }
 
   linesRead(event: LinesRead): void {

@@ -9,7 +9,7 @@ import type { Source } from '../contracts/source.ts';
 import { probeState } from '../delivery/index.ts';
 import { probeCollector } from '../export/index.ts';
 import { createMapper, recordBatch } from '../mapping/index.ts';
-import { type AgentError, isAgentError, messageOf } from '../model/agent-error.ts';
+import { type AgentError, type ErrorCode, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { type BucketFacts, createSources, inspectBucket } from '../sources/index.ts';
@@ -159,6 +159,7 @@ async function* checkSource(source: Source, signal: AbortSignal): AsyncIterable<
   try {
     const first = await firstObject(source, signal, onFault);
     yield* faults.slice(0, 5).map(asWarning);
+    if (faults.some(({ code }) => noDeliveryCodes.includes(code))) return;
     if (first === undefined) {
       const hint = 'Databricks delivers the first files after some hours. Until then there is nothing to read.';
       yield { status: 'warning', message: `${source.name} can be listed but contains no audit files yet`, hint };
@@ -197,9 +198,12 @@ async function firstObject(
   return first;
 }
 
-/** A denied workspace fails the check, although the others are shipped. Anything else is a warning. */
+const noDeliveryCodes: readonly ErrorCode[] = ['ERR_SOURCE_EMPTY', 'ERR_SOURCE_NO_DELIVERIES'];
+const failureCodes: readonly ErrorCode[] = ['ERR_SOURCE_ACCESS_DENIED', 'ERR_SOURCE_NO_DELIVERIES'];
+
+/** A denied workspace, or a source without deliveries, fails the check. Anything else is a warning. */
 function asWarning(fault: AgentError): CheckResult {
-  return fault.code === 'ERR_SOURCE_ACCESS_DENIED' ? explain(fault) : { ...explain(fault), status: 'warning' };
+  return failureCodes.includes(fault.code) ? explain(fault) : { ...explain(fault), status: 'warning' };
 }
 
 async function attempt(check: () => string): Promise<CheckResult> {

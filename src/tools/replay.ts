@@ -11,6 +11,7 @@ import {
   createConsoleExporter,
   createFailureReporter,
   type DeadLetter,
+  DeadLetterCount,
   type DeadLetterLine,
   listDeadLetterFiles,
   ReplayedFile,
@@ -36,6 +37,12 @@ export interface DeadLetterGroup {
   readonly response: ResponseCode;
   readonly reason: string;
   count: number;
+}
+
+/** Records in the files, including one that is being written. Rejects with ERR_DEAD_LETTER_READ. */
+export async function countDeadLetters(directory: string): Promise<number> {
+  const groups = await new DeadLetterCount(directory).read();
+  return groups.reduce((sum, { count }) => sum + count, 0);
 }
 
 export interface DeadLetterOverview {

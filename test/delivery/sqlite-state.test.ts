@@ -315,7 +315,7 @@ describe('SqliteState', () => {
     const state = await open(directory);
     expect(await readDeliverySummary(temporaryDirectory())).toBeUndefined();
     await claiming(state, (claim) => {
-      claim.settle({ ...settlement, acceptedCount: 5, deadLetteredCount: 2, newestEventMs: 1000 });
+      claim.settle({ ...settlement, acceptedCount: 5, deadLetteredCount: 2, unparsedCount: 3, newestEventMs: 1000 });
     });
     for (const [workspaceId, date, modifiedAtMs] of [
       ['1', '2026-02-01', 3000],
@@ -348,6 +348,7 @@ describe('SqliteState', () => {
           openObjectCount: 1,
           acceptedCount: 5,
           deadLetteredCount: 2,
+          unparsedCount: 3,
           newestObjectMs: undefined,
         },
       ]),
@@ -388,6 +389,7 @@ describe('SqliteState', () => {
         openObjectCount: 0,
         acceptedCount: 1,
         deadLetteredCount: 0,
+        unparsedCount: 0,
         newestObjectMs: 1_760_000_000_000,
       },
     ]);

@@ -8,7 +8,8 @@ import { describe, expect, it, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { errorCodes } from '../../src/model/agent-error.ts';
-import { histograms, observedInstruments } from '../../src/telemetry/instruments.ts';
+import { histograms } from '../../src/telemetry/histograms.ts';
+import { observedInstruments } from '../../src/telemetry/instruments.ts';
 import { prometheusSeries } from '../../src/telemetry/reference.ts';
 
 const rulesPath = fileURLToPath(new URL('../../examples/prometheus/alerts.yaml', import.meta.url));

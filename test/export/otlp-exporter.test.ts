@@ -323,6 +323,14 @@ describe('a request that keeps failing while the server responds', () => {
     expect(log.filter(({ message }) => message.includes('split in half'))).toHaveLength(1);
   });
 
+  test('says nothing of halves when the server is merely overloaded', async () => {
+    const collector = await receiver();
+    const { exporter, log } = setUp(jsonOptions(collector.url));
+    collector.answerNext(...Array.from({ length: 8 }, () => answers.status(503, 'Service Unavailable')));
+    expect(await exporter.export(batchOf(manyLines(4)), never)).toEqual({ acceptedCount: 4, deadLetteredCount: 0 });
+    expect(log.filter(({ message }) => message.includes('halves'))).toEqual([]);
+  });
+
   test.each([
     ['a cut connection', answers.cut()],
     ['429', answers.status(429)],

@@ -106,4 +106,12 @@ describe('FaultLog', () => {
     list([fault('nothing yet'), fault('odd names')], older);
     expect(news()).toEqual(['warn nothing yet', 'warn odd names']);
   });
+
+  it('reports at warn what is everyday once no other listing will read it', () => {
+    const { log, list, news } = setUp();
+    list([fault('the object has changed', 'ERR_OBJECT_CHANGED')]);
+    log.expectNoOtherListing();
+    list([fault('another object has changed', 'ERR_OBJECT_CHANGED')]);
+    expect(news()).toEqual(['debug the object has changed', 'warn another object has changed']);
+  });
 });

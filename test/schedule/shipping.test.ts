@@ -6,6 +6,7 @@ import { AgentError } from '../../src/model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../../src/model/object.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 import { type Schedule, Shipping } from '../../src/schedule/shipping.ts';
+import { Activity } from '../../src/telemetry/activity.ts';
 import { Counters } from '../../src/telemetry/counters.ts';
 import { ManualClock, settled } from '../support/manual-clock.ts';
 import { memoryObject } from '../support/memory-object.ts';
@@ -119,13 +120,17 @@ function setUp(bucket: Bucket, changes: Partial<Schedule> = {}, workers?: number
   const logged: { message: string; fields: Record<string, unknown> }[] = [];
   const log = (fields: object, message: string) => logged.push({ message, fields: { ...fields } });
   const counters = new Counters();
+  const activity = new Activity([bucket.name], [], () => clock.nowMs());
   const shipping = new Shipping({
     sources: [bucket],
     shipper,
     state: shipper,
     workers,
     schedule: { ...schedule, ...changes },
-    observe: (event) => counters.observe(event),
+    observe: (event) => {
+      counters.observe(event);
+      activity.observe(event);
+    },
     clock,
     logger: { ...silentLogger, info: log, warn: log, error: log },
   });
@@ -140,7 +145,8 @@ function setUp(bucket: Bucket, changes: Partial<Schedule> = {}, workers?: number
     await settled();
     return failure;
   };
-  return { clock, shipper, logged, counters, shipping, stop, follow };
+  const waitingCount = () => activity.waitingObjects.objectCount;
+  return { clock, shipper, logged, counters, activity, waitingCount, shipping, stop, follow };
 }
 
 describe('Shipping', () => {
@@ -338,5 +344,112 @@ describe('Shipping', () => {
       await clock.advance(minute);
     }
     expect(await incomplete).toBe(false);
+  });
+});
+
+describe('what waits', () => {
+  const denied = (): VisitOutcome => ({
+    status: 'released',
+    error: new AgentError('ERR_SOURCE_ACCESS_DENIED', 'access denied'),
+  });
+  const changed = (): VisitOutcome => ({
+    status: 'released',
+    error: new AgentError('ERR_OBJECT_CHANGED', 'the object has changed'),
+  });
+
+  it('is every object that was listed until it is shipped, each once, by workspace', async () => {
+    const bucket = new Bucket('1/2026-03-09/a', '1/2026-03-10/a', '2/2026-03-10/a', '1/2024-01-01/a');
+    const { shipper, activity, waitingCount, clock, follow } = setUp(bucket);
+    shipper.hold = (id) => id !== '2/2026-03-10/a';
+    await follow();
+    expect(activity.workspaces.get('1')?.waiting).toMatchObject([{ dates: 'recent', objectCount: 2, sizeBytes: 6 }]);
+    expect(activity.workspaces.get('2')?.waiting).toEqual([]);
+    await clock.advance(minute);
+    expect(waitingCount()).toBe(2);
+    for (const key of ['1/2026-03-09/a', '1/2026-03-10/a']) {
+      shipper.release(key);
+      await settled();
+    }
+    expect(activity.workspaces.get('1')?.waiting).toMatchObject([{ dates: 'older', objectCount: 1 }]);
+    shipper.release('1/2024-01-01/a');
+    await settled();
+    expect(activity.waitingObjects).toMatchObject({ objectCount: 0, sizeBytes: 0, oldestMs: undefined });
+  });
+
+  it('includes objects that cannot be read, with the reason and since when, however often they are listed', async () => {
+    const bucket = new Bucket(...['a', 'b', 'c', 'd', 'e'].map((name) => `1/2026-03-10/${name}`));
+    const { shipper, activity, clock, follow } = setUp(bucket);
+    const sinceMs = clock.nowMs();
+    shipper.end = denied;
+    await follow();
+    for (let poll = 0; poll < 4; poll++) {
+      await clock.advance(minute);
+      expect(activity.waitingObjects).toMatchObject({
+        objectCount: 5,
+        fault: { code: 'ERR_SOURCE_ACCESS_DENIED' },
+        faultSinceMs: sinceMs,
+      });
+    }
+    shipper.end = (id) => (id.endsWith('e') ? denied() : { status: 'settled' });
+    await clock.advance(minute);
+    expect(activity.waitingObjects).toMatchObject({ objectCount: 1, fault: { message: 'access denied' } });
+    shipper.end = () => ({ status: 'settled' });
+    await clock.advance(minute);
+    expect(activity.waitingObjects).toMatchObject({ objectCount: 0, fault: undefined });
+  });
+
+  it('keeps what was left when its workspace cannot be listed, and drops it when the listing no longer shows it', async () => {
+    const bucket = new Bucket('1/2026-03-10/a', '2/2026-03-10/a');
+    const { shipper, waitingCount, clock, follow } = setUp(bucket);
+    shipper.end = denied;
+    await follow();
+    bucket.failing.add('1');
+    await clock.advance(minute);
+    expect(waitingCount()).toBe(2);
+    bucket.failing.clear();
+    bucket.keys.delete('1/2026-03-10/a');
+    await clock.advance(minute);
+    expect(waitingCount()).toBe(1);
+  });
+
+  it('still includes an object when its date leaves the look-back before it could be read', async () => {
+    const { shipper, activity, waitingCount, clock, follow } = setUp(new Bucket('1/2026-03-03/a'));
+    shipper.end = denied;
+    await follow();
+    expect(activity.workspaces.get('1')?.waiting).toMatchObject([{ dates: 'recent', objectCount: 1 }]);
+    await clock.advance(12 * 60 * minute + minute);
+    expect(waitingCount()).toBe(1);
+    expect(activity.workspaces.get('1')?.waiting).toMatchObject([{ dates: 'older', objectCount: 1 }]);
+    shipper.end = () => ({ status: 'settled' });
+    await clock.advance(day);
+    expect(waitingCount()).toBe(0);
+  });
+
+  it('does not include an object that is gone', async () => {
+    const { shipper, waitingCount, follow } = setUp(new Bucket('1/2026-03-10/a'));
+    shipper.end = () => ({ status: 'released', error: new AgentError('ERR_OBJECT_GONE', 'gone') });
+    await follow();
+    expect(waitingCount()).toBe(0);
+  });
+
+  it('includes an object that changes at every visit, which is a fault from the third time on', async () => {
+    const { shipper, activity, logged, clock, follow } = setUp(new Bucket('1/2026-03-10/a', '1/2026-03-10/b'));
+    shipper.end = (id) => (id.endsWith('a') ? changed() : { status: 'settled' });
+    await follow();
+    await clock.advance(minute);
+    expect(activity.waitingObjects).toMatchObject({ objectCount: 1, fault: undefined });
+    expect(logged).toEqual([]);
+    await clock.advance(minute);
+    expect(activity.waitingObjects).toMatchObject({ objectCount: 1, fault: { code: 'ERR_OBJECT_CHANGED' } });
+    expect(logged).toMatchObject([
+      { fields: { object: '1/2026-03-10/a', err: { message: expect.stringContaining('every attempt') } } },
+    ]);
+    shipper.end = () => ({ status: 'settled' });
+    await clock.advance(minute);
+    expect(activity.waitingObjects.objectCount).toBe(0);
+    shipper.settledIds.clear();
+    shipper.end = changed;
+    await clock.advance(minute);
+    expect(activity.waitingObjects.fault).toBeUndefined();
   });
 });

@@ -1,11 +1,13 @@
+import { array, assert, asyncProperty, constantFrom } from 'fast-check';
 import { expect, it } from 'vitest';
 import type { AlertEvent } from '../../src/contracts/mapper.ts';
 import type { AgentEvent } from '../../src/contracts/observer.ts';
 import { type OpenState, openDeliveryState } from '../../src/delivery/index.ts';
 import { startOfObject } from '../../src/pipeline/prefix-digest.ts';
-import { systemClock } from '../../src/runtime/clock.ts';
+import type { Clock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 import { SilenceWatch } from '../../src/schedule/silence-watch.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { memoryObject } from '../support/memory-object.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -14,14 +16,15 @@ const start = Date.parse('2026-01-31T00:00:00Z');
 const signal = new AbortController().signal;
 const object = memoryObject('');
 
-function openState(directory: string): Promise<OpenState> {
-  return openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
+function openState(directory: string, clock: Clock): Promise<OpenState> {
+  return openDeliveryState({ directory, clock, logger: silentLogger });
 }
 
 /** A workspace with a settled event, and a watch that starts anew with each `restart`. */
 async function scene() {
   const directory = temporaryDirectory();
-  let state = await openState(directory);
+  const clock = new ManualClock(new Date(start).toISOString());
+  let state = await openState(directory, clock);
   const sent: AlertEvent[] = [];
   const events: AgentEvent[] = [];
   let collector: (event: AlertEvent) => Promise<void> = async () => {};
@@ -54,17 +57,26 @@ async function scene() {
     await claim.release();
   };
   await settle(start);
+  const goTo = (timeMs: number) => clock.advance(timeMs - clock.nowMs());
   return {
     sent,
-    settle,
-    check: (upToMs: number) => watch.check(upToMs, signal),
+    goTo,
+    /** Delivered at once, unless it is older than what has been seen of the time. */
+    async settle(newestEventMs: number) {
+      if (newestEventMs > clock.nowMs()) await goTo(newestEventMs);
+      await settle(newestEventMs);
+    },
+    async check(upToMs: number) {
+      if (upToMs > clock.nowMs()) await goTo(upToMs);
+      await watch.check(upToMs, signal);
+    },
     answer(how: typeof collector) {
       collector = how;
     },
     silences: () => events.flatMap((event) => (event.kind === 'silenceChanged' ? event.silent : [])),
     async restart() {
       await state.close();
-      state = await openState(directory);
+      state = await openState(directory, clock);
       watch = createWatch();
     },
     close: () => state.close(),
@@ -159,4 +171,62 @@ it('raises no event for a workspace that has long been unused, but reports it as
   expect(sent).toEqual([]);
   expect(silences()).toEqual([true]);
   await close();
+});
+
+it('stays silent while a backfill brings events that are older than the threshold, each newer than the one before', async () => {
+  const { sent, goTo, settle, check, silences, close } = await scene();
+  const now = start + 60 * hour;
+  await goTo(now);
+  await check(now);
+  for (let poll = 1; poll <= 20; poll++) {
+    await settle(start + poll * hour);
+    await check(now + poll * 1000);
+  }
+  expect(names(sent)).toEqual(['databricks.audit.silence']);
+  expect(silences()).toEqual([true]);
+  await settle(now);
+  await check(now + hour);
+  expect(names(sent)).toEqual(['databricks.audit.silence', 'databricks.audit.silence_ended']);
+  expect(sent[1]?.timeMs).toBe(now);
+  expect(silences()).toEqual([true, false]);
+  await close();
+});
+
+it('reports silences and their ends in turn, and no end without an event inside the threshold', async () => {
+  const step = constantFrom('fresh', 'late', 'very late', 'hour', 'day', 'check', 'restart');
+  await assert(
+    asyncProperty(array(step, { maxLength: 40 }), async (steps) => {
+      const { sent, goTo, settle, check, restart, close } = await scene();
+      let now = start;
+      let newest = start;
+      const insideThreshold = new Set<number>();
+      for (const each of [...steps, 'check']) {
+        const sentBefore = sent.length;
+        if (each === 'hour' || each === 'day') {
+          now += each === 'hour' ? hour : 24 * hour;
+          await goTo(now);
+        }
+        if (each === 'restart') await restart();
+        if (each === 'check') await check(now);
+        const eventMs = { fresh: now, late: now - 23 * hour, 'very late': now - 25 * hour }[each];
+        if (eventMs !== undefined) {
+          if (each !== 'very late') insideThreshold.add(eventMs);
+          await settle(eventMs);
+          newest = Math.max(newest, eventMs);
+        }
+        for (const { eventName, timeMs } of sent.slice(sentBefore)) {
+          if (eventName.endsWith('ended')) expect(insideThreshold).toContain(timeMs);
+        }
+      }
+      const told = names(sent);
+      told.forEach((name, index) => {
+        expect(name).toBe(index % 2 === 0 ? 'databricks.audit.silence' : 'databricks.audit.silence_ended');
+      });
+      expect(new Set(sent.map(({ uid }) => uid)).size).toBe(sent.length);
+      if (now - newest >= 24 * hour && now - newest < 7 * 24 * hour)
+        expect(told.at(-1)).toBe('databricks.audit.silence');
+      await close();
+    }),
+    { numRuns: 40 },
+  );
 });

@@ -26,6 +26,7 @@ function createPlainEncoder(eventTimes: EventTimes | undefined): RequestEncoder 
       return records.reduce((sum, record) => sum + record.length, 0);
     },
     eventTimes,
+    unparsed: undefined,
     finish() {
       const request = Buffer.from(records.join('\n'));
       records = [];

@@ -11,11 +11,13 @@ import { loadMapping } from '../../src/mapping/index.ts';
 import { renderMappingReference } from '../../src/mapping/reference.ts';
 import { renderMetricsReference } from '../../src/telemetry/reference.ts';
 import { type FormatName, writeDetections } from '../../src/tools/detections.ts';
+import { renderErrorsPage } from './errors-page.ts';
 
 /** Renderers by path from the root of the repository. */
 export const generatedDocuments = {
   'docs/mapping.md': { render: renderMappingReference, says: 'the mapping file says' },
   'docs/configuration.md': { render: renderConfigurationReference, says: 'the schemas say' },
+  'live-page/errors.html': { render: renderErrorsPage, says: 'docs/errors.md says' },
   'docs/metrics.md': { render: renderMetricsReference, says: 'the table of instruments says' },
   'docs/detections.md': { render: () => renderDetectionsReference(readRules()), says: 'the rules say' },
   'detections/loki/databricks-audit.yaml': detections('loki'),

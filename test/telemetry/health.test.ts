@@ -2,11 +2,21 @@
  * When the agent is alive and ready, and the reasons that it reports.
  */
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { AgentEvent } from '../../src/contracts/observer.ts';
 import { Activity } from '../../src/telemetry/activity.ts';
 import { CollectorWatch } from '../../src/telemetry/collector-watch.ts';
 import { type CollectorAnswer, liveness, readiness } from '../../src/telemetry/health.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { linesRead, listingEnded, requestEnded, sourceName, startMs, unavailable, waiting } from './events.ts';
+import {
+  linesRead,
+  listingEnded,
+  objectVisited,
+  requestEnded,
+  sourceName,
+  startMs,
+  unavailable,
+  waiting,
+} from './events.ts';
 
 const [minute, hour] = [60_000, 3_600_000];
 let clock: ManualClock;
@@ -53,8 +63,32 @@ describe('readiness', () => {
 
   it('includes an agent whose bucket has no deliveries yet', () => {
     listAll();
-    activity.observe(listingEnded({ code: 'ERR_SOURCE_LAYOUT', message: 'nothing there yet', hint: undefined }));
-    expect(ready()).toMatchObject({ ok: true, checks: [{ message: 'nothing there yet' }, {}, {}, {}, {}] });
+    activity.observe(listingEnded({ code: 'ERR_SOURCE_EMPTY', message: 'nothing there yet', hint: undefined }));
+    expect(ready()).toMatchObject({
+      ok: true,
+      checks: [{ message: 'nothing there yet; waiting for the first delivery' }, {}, {}, {}, {}, {}],
+    });
+  });
+
+  it('is lost when the location holds something but no delivery', () => {
+    listAll();
+    const hint = 'Try DATABRICKS_AUDIT_SOURCE=s3://audit/logs';
+    activity.observe(listingEnded({ code: 'ERR_SOURCE_NO_DELIVERIES', message: 'Found no deliveries', hint }));
+    expect(ready()).toMatchObject({
+      ok: false,
+      reason: 'source s3://audit: Found no deliveries',
+      checks: [{ hint }, {}, {}, {}, {}, {}],
+    });
+  });
+
+  it('says that it waits for the first delivery when every source is empty', () => {
+    const empty = { code: 'ERR_SOURCE_EMPTY', message: 'nothing there yet', hint: undefined } as const;
+    for (const source of [sourceName, '/deliveries']) activity.observe(listingEnded(empty, source));
+    expect(ready()).toMatchObject({
+      ok: true,
+      status: 'idle',
+      reason: 'Nothing was delivered yet; waiting for the first delivery',
+    });
   });
 
   it('survives the first minute of an outage, and returns with the collector', async () => {
@@ -81,6 +115,55 @@ describe('readiness', () => {
       activity.observe({ kind: 'resumed', for: what });
     }
     expect(ready().ok).toBe(true);
+  });
+
+  it('never says that everything was shipped while something that was listed is not', async () => {
+    listAll();
+    const waitingObjects = (changes: Partial<AgentEvent & { kind: 'objectsWaiting' }>): AgentEvent => ({
+      kind: 'objectsWaiting',
+      source: sourceName,
+      dates: 'recent',
+      workspaceId: '1',
+      objectCount: 2,
+      sizeBytes: 10,
+      oldestMs: startMs,
+      fault: undefined,
+      faultSinceMs: undefined,
+      ...changes,
+    });
+    activity.observe(waitingObjects({}));
+    expect(ready()).toMatchObject({
+      ok: true,
+      complete: false,
+      status: 'shipping',
+      reason: '2 listed objects not shipped',
+    });
+    const fault = { code: 'ERR_SOURCE_THROTTLED', message: 'slow down', hint: 'Nothing to do' } as const;
+    activity.observe(waitingObjects({ fault, faultSinceMs: clock.nowMs() }));
+    expect(ready()).toMatchObject({ ok: true, complete: false, status: 'incomplete' });
+    await clock.advance(minute + 1);
+    expect(ready()).toMatchObject({
+      ok: false,
+      complete: false,
+      reason: 'objects: 2 listed objects not shipped: slow down (for 60 s)',
+    });
+    activity.observe(waitingObjects({ objectCount: 0 }));
+    expect(ready()).toMatchObject({ ok: true, complete: true, status: 'idle' });
+    const denied = { code: 'ERR_SOURCE_ACCESS_DENIED', message: 'denied', hint: 'Allow it' } as const;
+    activity.observe(waitingObjects({ objectCount: 1, fault: denied, faultSinceMs: clock.nowMs() }));
+    expect(ready()).toMatchObject({
+      ok: false,
+      reason: expect.stringMatching(/^objects: 1 listed object not shipped/),
+    });
+    activity.observe(waitingObjects({ objectCount: 0 }));
+    activity.observe(objectVisited('damaged'));
+    expect(ready()).toMatchObject({
+      complete: false,
+      status: 'incomplete',
+      reason: expect.stringContaining('damaged'),
+    });
+    activity.observe(objectVisited('settled'));
+    expect(ready()).toMatchObject({ complete: true, status: 'idle' });
   });
 
   it('reports the response of a collector that was probed because there was nothing to send', () => {

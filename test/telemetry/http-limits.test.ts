@@ -57,7 +57,7 @@ it('refuses endless headers that arrive fast', async () => {
 });
 
 async function serve(limits: HttpLimits, host = '127.0.0.1'): Promise<{ readonly port: number }> {
-  const health: Health = { ok: true, status: 'idle', reason: 'nothing to do', checks: [] };
+  const health: Health = { ok: true, complete: true, status: 'idle', reason: 'nothing to do', checks: [] };
   const content: HttpContent = {
     livez: () => health,
     readyz: async () => health,

@@ -7,10 +7,11 @@ import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { loadConfiguration } from '../../src/config/index.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
+import type { WaitingDeadLetters } from '../../src/telemetry/activity.ts';
 import type { HttpAddress } from '../../src/telemetry/options.ts';
 import { startTelemetry } from '../../src/telemetry/telemetry.ts';
 import { type LogLine, rememberingLogger } from '../export/fixtures.ts';
-import { linesRead, listingEnded, sourceName, unavailable, waiting } from './events.ts';
+import { httpResponse, linesRead, listingEnded, sourceName, unavailable, waiting } from './events.ts';
 
 describe('the HTTP server', () => {
   it('reports health as 200 or 503, with the reason as JSON', async () => {
@@ -28,6 +29,41 @@ describe('the HTTP server', () => {
     expect(json).toMatchObject({
       checks: expect.arrayContaining([expect.objectContaining({ hint: unavailable.hint })]),
     });
+  });
+
+  it('shows dead letters of earlier processes everywhere until they are gone from the disk', async () => {
+    const tooOld = { response: httpResponse(400), reason: 'HTTP 400: too old', count: 360 };
+    const { get, observe, waitingDeadLetters, log } = await serve({ waitingDeadLetters: [tooOld] });
+    observe(listingEnded());
+    expect(await get('/readyz')).toMatchObject({
+      status: 200,
+      json: {
+        complete: false,
+        status: 'incomplete',
+        reason: '360 dead letters on disk and not in the backend',
+        checks: expect.arrayContaining([
+          expect.objectContaining({
+            name: 'dead letters',
+            hint: expect.stringContaining('databricks-audit-otel replay'),
+          }),
+        ]),
+      },
+    });
+    const series = 'databricks_audit_dead_letters_waiting';
+    expect((await get('/metrics')).body).toContain(
+      `${series}{databricks_audit_reason="HTTP 400: too old",http_response_status_code="400"} 360\n`,
+    );
+    expect((await get('/status.json')).json).toMatchObject({
+      health: { complete: false },
+      waitingDeadLetters: [{ response: 'HTTP 400', reason: 'HTTP 400: too old', count: 360 }],
+    });
+    expect(log.at(-1)).toMatchObject({
+      level: 'error',
+      fields: { records: 360, hint: expect.stringContaining('replay') },
+    });
+    waitingDeadLetters.length = 0;
+    expect(await get('/readyz')).toMatchObject({ status: 200, json: { complete: true, status: 'idle' } });
+    expect((await get('/metrics')).body).not.toMatch(new RegExp(`^${series}.*\\} [1-9]\\d*$`, 'm'));
   });
 
   it('probes the collector if nothing has been sent for a while', async () => {
@@ -154,11 +190,13 @@ interface ServeOptions {
   readonly http?: HttpAddress;
   readonly httpHosts?: readonly string[];
   readonly exporters?: readonly 'prometheus'[];
+  readonly waitingDeadLetters?: readonly WaitingDeadLetters[];
   readonly askCollector?: () => Promise<{ ok: boolean; message: string; hint: string }>;
 }
 
 async function serve(options: ServeOptions = {}) {
   const { http = { host: '127.0.0.1', port: 0 }, httpHosts, exporters = ['prometheus'], askCollector } = options;
+  const waitingDeadLetters: WaitingDeadLetters[] = [...(options.waitingDeadLetters ?? [])];
   const logger = rememberingLogger();
   const telemetry = await startTelemetry(
     {
@@ -169,13 +207,21 @@ async function serve(options: ServeOptions = {}) {
       sourceNames: [sourceName],
       settings: [],
     },
-    { clock: systemClock, logger, stateBytes: () => 0, deliveredBefore: async () => [], askCollector },
+    {
+      clock: systemClock,
+      logger,
+      stateBytes: () => 0,
+      deliveredBefore: async () => [],
+      waitingDeadLetters: async () => waitingDeadLetters,
+      askCollector,
+    },
   );
   onTestFinished(() => telemetry.close());
   const url = urlIn(logger.lines);
   return {
     url,
     log: logger.lines,
+    waitingDeadLetters,
     observe: await telemetry.watch(),
     get: (path: string, how: { method?: string; host?: string } = {}) => get(url, path, how),
   };

@@ -4,7 +4,8 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { AgentEvent } from '../../src/contracts/observer.ts';
 import { Activity } from '../../src/telemetry/activity.ts';
-import { histograms, observedInstruments } from '../../src/telemetry/instruments.ts';
+import { histograms } from '../../src/telemetry/histograms.ts';
+import { observedInstruments } from '../../src/telemetry/instruments.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { parsePrometheus, type Sample, sumOf } from '../support/prometheus-text.ts';
 import {
@@ -122,25 +123,40 @@ describe('the metrics', () => {
   });
 
   it('have exactly the attributes listed in the table of instruments, and so in the documentation', async () => {
-    const { observe, scrape } = await setUp();
+    const { observe, scrape, current } = await setUp();
     observe(
       linesRead(3),
-      batchEnded(1),
+      batchEnded(1, 0, { unparsed: new Map([['not JSON', 1]]) }),
       requestEnded('unavailable', 503),
       requestEnded('unavailable'),
       { kind: 'deadLettered', code: 'ERR_EXPORT_REJECTED', response: httpResponse(400), reason: 'no', recordCount: 1 },
       waiting(),
       listingEnded(),
     );
+    current().waitingDeadLetters = [{ response: httpResponse(400), reason: 'no', count: 1 }];
     const samples = await scrape();
+    const prefixes = [...observedInstruments, ...histograms].map(({ name }) => name.replaceAll('.', '_'));
     for (const { name, attributes } of [...observedInstruments, ...histograms]) {
       const prefix = name.replaceAll('.', '_');
+      const longer = prefixes.filter((other) => other.startsWith(`${prefix}_`));
       const labels = samples
-        .filter((sample) => sample.name.startsWith(prefix) && !sample.name.startsWith(`${prefix}_timestamp`))
+        .filter((sample) => sample.name.startsWith(prefix) && !longer.some((other) => sample.name.startsWith(other)))
         .flatMap((sample) => Object.keys(sample.labels));
       const expected = attributes.map((attribute) => attribute.replaceAll('.', '_'));
       expect([...new Set(labels)].filter((label) => label !== 'le').sort(), name).toEqual(expected.sort());
     }
+  });
+
+  it('count lines that could not be parsed by reason, beginning with 0', async () => {
+    const { observe, scrape } = await setUp();
+    const name = 'databricks_audit_lines_unparsed_total';
+    expect(sumOf(await scrape(), name)).toBe(0);
+    observe(linesRead(5), batchEnded(5, 0, { unparsed: new Map([['not JSON', 3]]) }));
+    observe(linesRead(1), batchEnded(0, 1, { unparsed: new Map([['no timestamp', 1]]) }));
+    observe(linesRead(1), batchEnded(1, 0, { unparsed: new Map([['not JSON', 1]]) }));
+    const samples = await scrape();
+    expect(sumOf(samples, name, { databricks_audit_reason: 'not JSON' })).toBe(4);
+    expect(sumOf(samples, name)).toBe(5);
   });
 
   it('combine all workspaces after the two hundredth into one series', async () => {
@@ -192,6 +208,7 @@ async function setUp(): Promise<{
   observe: (...events: readonly AgentEvent[]) => void;
   scrape: () => Promise<Sample[]>;
   startNewAgent: () => void;
+  current: () => Activity;
 }> {
   const newActivity = () => new Activity([sourceName], [], () => startMs);
   let activity = newActivity();
@@ -210,6 +227,7 @@ async function setUp(): Promise<{
       }
     },
     scrape: async () => parsePrometheus((await metrics.render?.()) ?? ''),
+    current: () => activity,
     startNewAgent: () => {
       activity = newActivity();
     },

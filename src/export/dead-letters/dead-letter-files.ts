@@ -25,7 +25,8 @@ const noteOfVersion1 = z
   .object({ version: z.undefined().optional(), time: z.string(), httpStatus: z.int(), reason: z.string() })
   .transform(({ time, httpStatus, reason }) => ({ time, protocol: 'http' as const, code: httpStatus, reason }));
 
-const deadLetterSchema = otlpLogs.extend({ deadLetter: z.union([note, noteOfVersion1]) });
+const anyNote = z.union([note, noteOfVersion1]);
+const deadLetterSchema = otlpLogs.extend({ deadLetter: anyNote });
 
 /** One rejected record. */
 export interface DeadLetter {
@@ -50,6 +51,11 @@ export interface DeadLetterLine {
   readonly isTorn: boolean;
 }
 
+/** A line whose content has not been parsed. */
+interface FileLine extends Omit<DeadLetterLine, 'deadLetter'> {
+  readonly endBytes: number;
+}
+
 /** Paths, oldest date first. Empty if the directory does not exist. Rejects with ERR_DEAD_LETTER_READ. */
 export async function listDeadLetterFiles(directory: string): Promise<readonly string[]> {
   try {
@@ -63,14 +69,25 @@ export async function listDeadLetterFiles(directory: string): Promise<readonly s
 
 /** Rejects with ERR_DEAD_LETTER_READ. */
 export async function* readDeadLetterLines(path: string): AsyncGenerator<DeadLetterLine, void, undefined> {
+  for await (const { offsetBytes, text, isTorn } of readLines(path)) {
+    yield { offsetBytes, text, isTorn, deadLetter: isTorn ? undefined : parseDeadLetter(text) };
+  }
+}
+
+/**
+ * Lines as they are, from the start of one on. Rejects with ERR_DEAD_LETTER_READ.
+ * @param startBytes where a line starts.
+ */
+export async function* readLines(path: string, startBytes = 0): AsyncGenerator<FileLine, void, undefined> {
   let rest = Buffer.alloc(0);
-  let offsetBytes = 0;
+  let offsetBytes = startBytes;
   try {
-    for await (const chunk of createReadStream(path)) {
+    for await (const chunk of createReadStream(path, { start: startBytes })) {
       const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
       let start = 0;
       for (let end = bytes.indexOf(newline); end !== -1; end = bytes.indexOf(newline, start)) {
-        yield deadLetterLine(offsetBytes + start, bytes.toString('utf8', start, end), true);
+        const [lineStart, endBytes] = [offsetBytes + start, offsetBytes + end + 1];
+        yield { offsetBytes: lineStart, endBytes, text: bytes.toString('utf8', start, end), isTorn: false };
         start = end + 1;
       }
       offsetBytes += start;
@@ -79,7 +96,7 @@ export async function* readDeadLetterLines(path: string): AsyncGenerator<DeadLet
   } catch (cause) {
     throw unreadable(path, cause);
   }
-  if (rest.length > 0) yield deadLetterLine(offsetBytes, rest.toString(), false);
+  if (rest.length > 0) yield { offsetBytes, endBytes: offsetBytes + rest.length, text: rest.toString(), isTorn: true };
 }
 
 /** The lock is held while the file is written or replayed. */
@@ -96,9 +113,16 @@ function byDateAndNumber(one: string, other: string): number {
   return oneDate === otherDate ? Number(oneNumber) - Number(otherNumber) : oneDate < otherDate ? -1 : 1;
 }
 
-function deadLetterLine(offsetBytes: number, text: string, hasEnd: boolean): DeadLetterLine {
-  const deadLetter = hasEnd ? parseDeadLetter(text) : undefined;
-  return { offsetBytes, text, deadLetter, isTorn: !hasEnd };
+/** Why the record of a line was rejected, without a look at the record. Undefined for a line that is not a dead letter. */
+export function rejectionOf(text: string): { readonly response: ResponseCode; readonly reason: string } | undefined {
+  const noteStart = text.lastIndexOf(noteMark);
+  if (noteStart === -1) return undefined;
+  try {
+    const { protocol, code, reason } = anyNote.parse(JSON.parse(`{${text.slice(noteStart + 1)}`).deadLetter);
+    return { response: { protocol, code }, reason };
+  } catch {
+    return undefined;
+  }
 }
 
 /** The note follows the record (see dead-letters.ts), so the text before it is the record as it was written. */

@@ -91,8 +91,13 @@ export class ReplayedFile {
   }
 }
 
-function marksPathOf(path: string): string {
+export function marksPathOf(path: string): string {
   return `${path}.done`;
+}
+
+/** Where the dead letters begin that a replay has finished, while it has the file open or if it stopped before the end. */
+export async function readDoneOffsets(path: string): Promise<ReadonlySet<number>> {
+  return await readMarks(path, await identityOf(path));
 }
 
 /** Changes when the file is rewritten or replaced. */

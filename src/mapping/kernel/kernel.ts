@@ -38,6 +38,7 @@ const answers = {
   isNewResource: 5,
   identityStart: 6,
   identityEnd: 7,
+  unparsedReason: 8,
 } as const;
 
 const pageBytes = 65_536;
@@ -113,6 +114,11 @@ export class Kernel {
 
   get recordEnd(): Address {
     return this.#answer('recordEnd');
+  }
+
+  /** The entry of the reason why it is unparsed, 0 if it is not. */
+  get unparsedReason(): Address {
+    return this.#answer('unparsedReason');
   }
 
   /** Whether its resource attributes differ from those of the previous record. */

@@ -27,6 +27,8 @@ const timestampReasons = {
 export interface Program {
   readonly lineEntries: LineEntries;
   readonly reasons: Readonly<Record<UnparsedReason, Address>>;
+  /** Every reason why a record can be unparsed, by the address of its entry. */
+  readonly reasonTexts: ReadonlyMap<Address, string>;
   /** Names of the resource attributes that the kernel finds, in order. */
   readonly resourceKeys: readonly string[];
 }
@@ -71,10 +73,11 @@ export function compileProgram(mapping: Mapping, options: ProgramOptions, image:
     compiler.recordEnds(),
     ...[lineEntries.slotOf('unparsedReason'), lineEntries.slotOf('eventName')],
   ]);
-  const reasons = Object.entries(unparsedReasons).map(([name, text]) => [name, textEntry(text, image)]);
+  const reasons = Object.entries(unparsedReasons).map(([name, text]) => [name, compiler.reason(text)]);
   return {
     lineEntries,
     reasons: Object.fromEntries(reasons) as Program['reasons'],
+    reasonTexts: compiler.reasonTexts,
     resourceKeys: resourceRules.map(([key]) => key),
   };
 }
@@ -114,6 +117,7 @@ class Compiler {
   readonly lineEntries: LineEntries;
   readonly paths: Paths;
   readonly facts: Address;
+  readonly reasonTexts = new Map<Address, string>();
   readonly #mapping: Mapping;
   readonly #image: ProgramImage;
   readonly #factIndexes: ReadonlyMap<string, number>;
@@ -179,14 +183,20 @@ class Compiler {
     return at;
   }
 
+  /** Lays out the entry of a reason. */
+  reason(text: string): Address {
+    const at = textEntry(text, this.#image);
+    this.reasonTexts.set(at, text);
+    return at;
+  }
+
   /** The constant parts of parsed and unparsed records. */
   recordEnds(): Address {
     const { eventName, unparsed } = this.#mapping;
-    const { missing, outOfRange } = timestampReasons;
+    const reasons = Object.values(timestampReasons).map((text) => this.reason(text));
     const ends = [eventName, unparsed.event].flatMap((name) => {
       const part = this.#image.encoded(encodeEventName(name));
       const [severity, severityBytes] = this.#severity(unparsed.severity);
-      const reasons = [textEntry(missing, this.#image), textEntry(outOfRange, this.#image)];
       return [part.at, part.sizeBytes, severity, severityBytes, textEntry(name, this.#image), ...reasons, 0];
     });
     return this.#image.words(ends);

@@ -11,6 +11,7 @@ import { printable } from '../../runtime/printable.ts';
 import { isDeliveryName, isHiddenName, isInRange, readDate, readLayout, readWorkspaceId } from '../layout.ts';
 import { NameSample } from '../name-sample.ts';
 import { type DeliveryFiles, type FileStats, realFiles } from './delivery-files.ts';
+import { searchDeliveries } from './delivery-search.ts';
 import { describeFileError, describeLinkError, describeRootError } from './errors.ts';
 import { fileOrigin, fileVersion, openFileVersion } from './file-object.ts';
 import { FileStillness } from './file-stillness.ts';
@@ -25,6 +26,8 @@ export class DirectorySource implements Source {
   readonly #files: DeliveryFiles;
   readonly #followLinks: boolean;
   #listingCount = 0;
+  /** Set at the first delivery. Files may be removed afterwards, which is not a fault. */
+  #hasDeliveries = false;
 
   /** @param stillAfterPolls after this many listings without a change, a file counts as complete; 0: at once. */
   constructor(
@@ -67,22 +70,33 @@ export class DirectorySource implements Source {
       };
       return;
     }
-    const hasLayout = root.names.some((name) => readWorkspaceId(name) ?? readDate(name));
-    const pages = async function* (names: readonly string[]) {
-      const walk = walkFrom(root.realPath);
-      yield* intoPages(walk.entries(root.path, names, [root.realPath]));
-      walk.reportSkipped(hasLayout);
-    };
+    const pages = (names: readonly string[]) => this.#pages(walkFrom(root.realPath), root, names);
     for (const name of root.names) {
       const id = readWorkspaceId(name);
       if (id !== undefined) yield { workspaceId: id, pages: () => pages([name]) };
     }
     const others = root.names.filter((name) => readWorkspaceId(name) === undefined);
-    if (others.length === 0) return;
-    yield { workspaceId, pages: () => pages(others) };
+    if (others.length > 0) yield { workspaceId, pages: () => pages(others) };
+    if (this.#hasDeliveries) return;
+    // What is listed may be older than the range, not be read yet, or not be a delivery.
+    const fault = await searchDeliveries(this.#files, root.path, request.signal);
+    if (fault === undefined) this.#hasDeliveries = true;
+    else request.onFault(fault);
   }
 
   async close(): Promise<void> {}
+
+  async *#pages(
+    walk: Walk,
+    { path, realPath }: DirectoryRoot,
+    names: readonly string[],
+  ): AsyncGenerator<readonly Candidate[], void, undefined> {
+    for await (const page of intoPages(walk.entries(path, names, [realPath]))) {
+      this.#hasDeliveries = true;
+      yield page;
+    }
+    walk.reportSkipped(this.#hasDeliveries);
+  }
 
   async #readRoot(): Promise<Root> {
     const path = this.#path;
@@ -98,14 +112,13 @@ export class DirectorySource implements Source {
   }
 }
 
-type Root =
-  | { readonly kind: 'file'; readonly path: string; readonly stats: FileStats }
-  | { readonly kind: 'directory'; readonly path: string; readonly names: readonly string[]; readonly realPath: string };
+type Root = { readonly kind: 'file'; readonly path: string; readonly stats: FileStats } | DirectoryRoot;
 
-function noDeliveries(path: string, ignored: NameSample): AgentError {
-  return new AgentError('ERR_SOURCE_LAYOUT', `Found no delivery files in ${printable(path)}, only ${ignored}`, {
-    hint: namesHint,
-  });
+interface DirectoryRoot {
+  readonly kind: 'directory';
+  readonly path: string;
+  readonly names: readonly string[];
+  readonly realPath: string;
 }
 
 function skippedNames(path: string, ignored: NameSample): AgentError {
@@ -146,7 +159,6 @@ class Walk {
   /** Names that are not those of delivery files, pipes and devices. */
   readonly #ignored = new NameSample();
   readonly #linksOut = new NameSample();
-  #foundCount = 0;
   readonly #context: WalkContext;
 
   constructor(context: WalkContext) {
@@ -172,7 +184,6 @@ class Walk {
 
   /** @param stats identify the version of the file. */
   file(path: string, stats: FileStats): Candidate {
-    this.#foundCount++;
     const version = fileVersion(stats);
     const object: DeliveredObject = {
       origin: fileOrigin(path, this.#context.mapping),
@@ -188,14 +199,11 @@ class Walk {
     };
   }
 
-  /** Reports what `entries` skipped, except hidden names. */
-  reportSkipped(hasLayout: boolean): void {
+  /** Reports what `entries` skipped, except hidden names. Without any delivery, other names are reported as that fault. */
+  reportSkipped(hasDeliveries: boolean): void {
     const { root, request } = this.#context;
-    const { onFault } = request;
-    if (this.#linksOut.count > 0) onFault(skippedLinks(root, this.#linksOut));
-    if (this.#ignored.count === 0) return;
-    const isAll = !hasLayout && this.#foundCount === 0;
-    onFault(isAll ? noDeliveries(root, this.#ignored) : skippedNames(root, this.#ignored));
+    if (this.#linksOut.count > 0) request.onFault(skippedLinks(root, this.#linksOut));
+    if (hasDeliveries && this.#ignored.count > 0) request.onFault(skippedNames(root, this.#ignored));
   }
 
   /** Follows a link if that is allowed. */

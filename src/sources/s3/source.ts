@@ -4,7 +4,7 @@
  * sorted. `date=` sorts before `workspaceId=`, so a start key skips old folders of the legacy layout too.
  */
 import type { Candidate, DateRange, ListingRequest, Source, WorkspaceListing } from '../../contracts/source.ts';
-import { AgentError } from '../../model/agent-error.ts';
+import { AgentError, isAgentError } from '../../model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../../model/object.ts';
 import { printable } from '../../runtime/printable.ts';
 import {
@@ -20,6 +20,7 @@ import {
 import { NameSample } from '../name-sample.ts';
 import type { S3Api, S3ListedObject } from './client.ts';
 import { DateOrder } from './date-order.ts';
+import { DeliverySearch } from './delivery-search.ts';
 import type { S3Location } from './location.ts';
 
 /** Names from OpenTelemetry's semantic conventions (registry, AWS attributes). */
@@ -31,14 +32,18 @@ export class S3Source implements Source {
   readonly pollIntervalMs: number;
   readonly #location: S3Location;
   readonly #s3: S3Api;
+  readonly #search: DeliverySearch;
   /** If true, a listing cannot start or stop at a key. */
   #isUnordered = false;
+  /** Set at the first delivery. Objects may be removed afterwards, which is not a fault. */
+  #hasDeliveries = false;
 
   constructor(location: S3Location & { readonly pollIntervalMs: number }, s3: S3Api) {
     this.name = location.name;
     this.pollIntervalMs = location.pollIntervalMs;
     this.#location = location;
     this.#s3 = s3;
+    this.#search = new DeliverySearch(location, s3);
   }
 
   /** Each `workspaceId=` folder is a separate listing; all legacy `date=` folders together are one more. */
@@ -75,8 +80,16 @@ export class S3Source implements Source {
       const { workspaceId } = readLayout(prefix);
       yield { workspaceId, pages: () => this.#pages(prefix, `${prefix}${dateSegment}`, request) };
     }
-    if (!hasLayout) await this.#explainNoLayout(request);
-    else if (outside.count > 0) request.onFault(outsideOfLayout(this.name, outside));
+    if (hasLayout && outside.count > 0) request.onFault(outsideOfLayout(this.name, outside));
+    if (this.#hasDeliveries) return;
+    // What is listed may be older than asked for, not be read yet, or be no delivery.
+    const fault = await this.#search.faultOf(request.signal).catch((error: unknown) => {
+      // A policy may allow the listings of workspaces only.
+      if (hasLayout && isAgentError(error)) return undefined;
+      throw error;
+    });
+    if (fault === undefined) this.#hasDeliveries = true;
+    else request.onFault(fault);
   }
 
   async close(): Promise<void> {
@@ -127,6 +140,7 @@ export class S3Source implements Source {
 
   #candidate({ key, etag, sizeBytes, modifiedAtMs }: S3ListedObject): Candidate {
     const { bucket, mapping } = this.#location;
+    this.#hasDeliveries = true;
     const object: DeliveredObject = {
       origin: {
         id: `s3://${bucket}/${key}` as ObjectId,
@@ -140,21 +154,6 @@ export class S3Source implements Source {
       open: (signal) => this.#s3.read({ bucket, key, etag, sizeBytes, modifiedAtMs }, signal),
     };
     return { object, settle: () => {} }; // The next listing offers it again, whatever the outcome.
-  }
-
-  /** Nothing was found. One more request shows whether everything is older, in another folder, or not delivered yet. */
-  async #explainNoLayout({ signal, onFault }: ListingRequest): Promise<void> {
-    const { bucket, prefix } = this.#location;
-    const keys: string[] = [];
-    for await (const page of this.#s3.list({ bucket, prefix }, signal)) {
-      keys.push(...page.objects.map(({ key }) => key));
-      break;
-    }
-    const names = new Set(keys.map((key) => firstSegment(key.slice(prefix.length))));
-    if ([...names].some(isLayoutSegment)) return;
-    const sample = new NameSample();
-    for (const name of names) if (name !== '') sample.add(name);
-    onFault(sample.count === 0 ? nothingYet(this.name) : noLayout(this.name, sample, suggestLocation(bucket, keys)));
   }
 }
 
@@ -172,17 +171,6 @@ function placeOf(segment: string): string {
 /** True for a key after the range; so are all keys that follow. */
 function isPast(date: string | undefined, { before }: DateRange): boolean {
   return date !== undefined && before !== undefined && date >= before;
-}
-
-function isLayoutSegment(segment: string): boolean {
-  return readWorkspaceId(segment) !== undefined || readDate(segment) !== undefined;
-}
-
-/** Where the layout starts in the first key that has one: above or below the configured prefix. */
-function suggestLocation(bucket: string, keys: readonly string[]): string | undefined {
-  const segments = keys.map((key) => key.split('/')).find((candidate) => candidate.some(isLayoutSegment));
-  if (segments === undefined) return undefined;
-  return ['s3:/', bucket, ...segments.slice(0, segments.findIndex(isLayoutSegment))].join('/');
 }
 
 /** True for an empty object that consoles and tools create to represent a folder. */
@@ -216,19 +204,4 @@ function outOfOrder(where: string): AgentError {
       hint: 'Nothing is skipped. If a poll takes too long, raise DATABRICKS_AUDIT_POLL_INTERVAL or remove old objects.',
     },
   );
-}
-
-function noLayout(where: string, found: NameSample, suggestion: string | undefined): AgentError {
-  const message = `Found no workspaceId=<id>/ or date=<yyyy-mm-dd>/ folders in ${where}, but ${found}`;
-  const hint =
-    suggestion === undefined
-      ? 'Set DATABRICKS_AUDIT_SOURCE to the folder that contains them: the delivery path prefix of the log delivery configuration.'
-      : `Try DATABRICKS_AUDIT_SOURCE=${printable(suggestion)}`;
-  return new AgentError('ERR_SOURCE_LAYOUT', message, { hint });
-}
-
-function nothingYet(where: string): AgentError {
-  return new AgentError('ERR_SOURCE_LAYOUT', `There is nothing in ${where} yet`, {
-    hint: 'The first delivery can take some hours. If there was one, check the prefix in DATABRICKS_AUDIT_SOURCE.',
-  });
 }

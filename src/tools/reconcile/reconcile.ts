@@ -7,7 +7,7 @@ import { createBackend } from '../../backends/index.ts';
 import type { Configuration } from '../../config/index.ts';
 import type { Backend } from '../../contracts/backend.ts';
 import type { DeliveryReader } from '../../contracts/delivery-reader.ts';
-import type { DateRange, Source, WorkspaceListing } from '../../contracts/source.ts';
+import { completeListingCodes, type DateRange, type Source, type WorkspaceListing } from '../../contracts/source.ts';
 import { createDecoder } from '../../decoders/index.ts';
 import { openDeliveryReader } from '../../delivery/index.ts';
 import { listDeadLetterFiles, readDeadLetterLines } from '../../export/index.ts';
@@ -143,7 +143,7 @@ class Reconciler {
   async *groups(only?: ReadonlySet<ObjectId>): AsyncGenerator<Group, void, undefined> {
     for (const source of this.#sources) {
       const onFault = (fault: AgentError) => {
-        if (fault.code !== 'ERR_SOURCE_LAYOUT') this.#unreadable.set(source.name, fault.message);
+        if (!completeListingCodes.has(fault.code)) this.#unreadable.set(source.name, fault.message);
       };
       const request = { dates: this.#dates(), signal: this.#signal, onFault };
       try {
@@ -307,7 +307,10 @@ class Reconciler {
       firstMissing: this.#firstMissingInBackend,
     };
     return {
-      isWhole: missingCount + unverifiedCount + missingInBackendCount === 0 && this.#unreadable.size === 0,
+      isWhole:
+        totals.objectCount > 0 &&
+        missingCount + unverifiedCount + missingInBackendCount === 0 &&
+        this.#unreadable.size === 0,
       partitions: [...this.#partitions.values()].sort(byWorkspaceAndDate),
       totals,
       differences: this.#differences,

@@ -44,7 +44,7 @@ export interface NamedLine {
 }
 
 export interface Reconciliation {
-  /** True if everything could be read and nothing is missing. */
+  /** True if something was compared, everything could be read and nothing is missing. */
   readonly isWhole: boolean;
   readonly partitions: readonly Partition[];
   readonly totals: LineCounts;

@@ -35,7 +35,7 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
       answers.refuseRecords(({ body }) => body?.includes('request-5003"') === true, 'line 5003 is not wanted'),
     );
     await agent.until('everything is shipped', () => receiver.accepted.length >= 1933);
-    await shows(page, '[data-status=idle]');
+    await shows(page, '[data-status=incomplete]');
     await page.getByText('HTTP 400: line 5003 is not wanted').first().waitFor();
 
     const samples = parsePrometheus(await (await fetch(`${url}/metrics`)).text());
@@ -54,10 +54,13 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
       expect(await cellsOf(page, id)).toMatchObject({
         Accepted: ofMetrics('accepted_total', labels)?.toLocaleString('en'),
         'Dead-lettered': String(ofMetrics('dead_lettered_total', labels)),
-        'In flight': '0',
+        'Not shipped': '0',
+        '14 days': expect.stringMatching(/^\d/),
       });
     }
-    expect(await page.locator('#workspaces tr').first().getByRole('img').getAttribute('aria-label')).toBe(
+    // The one with a dead letter comes first.
+    expect(await page.locator('#workspaces th').allInnerTexts()).toEqual(['2', '1']);
+    expect(await page.locator('#workspaces tr').last().getByRole('img').getAttribute('aria-label')).toBe(
       'Lines per day. 2026-01-31: 1,234',
     );
     expect(await page.locator('#settings').innerText()).toContain('DATABRICKS_AUDIT_SOURCE');
@@ -133,6 +136,34 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
     ).toEqual([false, true]);
   });
 
+  it('shows the worst of sixty workspaces first, sorts and filters them, and links codes to advice', async () => {
+    const { page, receiver, place, agent } = await scene();
+    receiver.answerWhen(
+      ({ records }) => records.some(({ body }) => body?.includes('"workspaceId":"42"')),
+      answers.refuseRecords(({ body }) => body?.includes('"workspaceId":"42"') === true, 'not wanted'),
+    );
+    for (let id = 1; id <= 60; id++) {
+      await place.deliver(deliveryKey(String(id)), auditLines(id, id * 100, { workspaceId: String(id) }));
+    }
+    await agent.until('all are shipped', () => receiver.accepted.length === 1830 - 42);
+    const ids = () => page.locator('#workspaces th').allInnerTexts();
+    await expect.poll(async () => (await ids()).length).toBe(60);
+    await expect.poll(async () => (await ids())[0]).toBe('42');
+    await page.getByRole('button', { name: 'Accepted' }).click();
+    expect((await ids()).slice(0, 2)).toEqual(['60', '59']);
+    await page.getByRole('button', { name: 'Workspace' }).click();
+    expect((await ids()).slice(0, 2)).toEqual(['1', '2']);
+    await page.getByLabel('Filter workspaces by name').fill('42');
+    expect(await ids()).toEqual(['42']);
+    await page.getByLabel('Filter workspaces by name').fill('');
+    await page.getByLabel('Problems only').check();
+    expect(await ids()).toEqual(['42']);
+    await page.getByText('1 of 60').waitFor();
+    await page.getByText('42', { exact: true }).first().waitFor();
+    await page.locator('#faults').getByRole('link', { name: 'ERR_EXPORT_REJECTED' }).click();
+    await page.locator('h3#err_export_rejected').waitFor();
+  });
+
   it('says so when the agent is not responding', async () => {
     const { agent, page } = await scene();
     await shows(page, '[data-status=idle]');
@@ -147,11 +178,12 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
     await page.keyboard.press('Tab');
     expect(await focused()).toBe('Skip to main content');
     const stops: unknown[] = [];
-    for (let i = 0; i < 4; i++) {
+    for (let i = 0; i < 14; i++) {
       await page.keyboard.press('Tab');
       stops.push(await focused());
     }
-    expect(stops).toEqual(['metrics', 'readyz', 'livez', 'status.json']);
+    expect(stops.slice(0, 4)).toEqual(['', '', 'Workspace', 'Last event']); // The filter and its box come first.
+    expect(stops.slice(9)).toEqual(['ERR_SOURCE_EMPTY', 'metrics', 'readyz', 'livez', 'status.json']);
   });
 
   describe.each([

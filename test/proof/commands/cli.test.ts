@@ -74,7 +74,7 @@ describe('ship', () => {
 describe('a configuration with mistakes', () => {
   it('is rejected with all problems at once and masked secrets, before anything is read or sent: exit code 2', async () => {
     const { environment, receiver } = await scene();
-    const { code, stdout, stderr } = await runAgent(['run'], {
+    const { code, stdout, stderr, log } = await runAgent(['run'], {
       ...environment,
       DATABRICKS_AUDIT_SOURCE: 'gs://bucket',
       DATABRICKS_AUDIT_POLL_INTERVAL: '5',
@@ -87,10 +87,8 @@ describe('a configuration with mistakes', () => {
     expect(code).toBe(2);
     expect(stdout).toBe('');
     expect(
-      stderr
-        .replace('ERR_CONFIGURATION: ', '')
+      String(log[0]?.err?.message)
         .split('\n')
-        .slice(0, -2)
         .map((line) => line.split(':')[0]),
     ).toEqual([
       'DATABRICKS_AUDIT_SOURCE',
@@ -101,7 +99,8 @@ describe('a configuration with mistakes', () => {
       'OTEL_EXPORTER_OTLP_HEADERS',
       'OTEL_EXPORTER_OTLP_PROTOCOL',
     ]);
-    expect(stderr).toContain('expected a whole number from 1 to 100000, got "0"');
+    expect(log).toMatchObject([{ level: 'error', err: { code: 'ERR_CONFIGURATION' } }]);
+    expect(log[0]?.err?.message).toContain('expected a whole number from 1 to 100000, got "0"');
     expect(stderr).not.toMatch(/s3cr3t|hunter2/);
     expect(receiver.requests).toHaveLength(0);
   });
@@ -110,13 +109,14 @@ describe('a configuration with mistakes', () => {
     const { environment, root } = await scene();
     const path = join(root, '.ours.yaml');
     writeFileSync(path, 'attributes:\n  - nonsense: [\n');
-    const { code, stderr } = await runAgent(['run'], {
+    const { code, log } = await runAgent(['run'], {
       ...environment,
       DATABRICKS_AUDIT_MAPPING: `databricks-audit,${path}`,
     });
     expect(code).toBe(2);
-    expect(stderr).toMatch(/^ERR_MAPPING_FILE: /);
-    expect(stderr).toMatch(/\.ours\.yaml:\d+:\d+/);
+    expect(log).toMatchObject([
+      { level: 'error', err: { code: 'ERR_MAPPING_FILE', message: expect.stringMatching(/\.ours\.yaml:\d+:\d+/) } },
+    ]);
   });
 
   it('and every other command refuse a misspelled variable with exit code 2 and a suggestion', async () => {
@@ -262,9 +262,9 @@ describe('status', () => {
     const { code, stdout } = await runAgent(['status'], environment);
     expect(code).toBe(0);
     expect(stdout.split('\n').slice(0, 4)).toEqual([
-      'workspace  date        objects  incomplete  accepted  dead-lettered',
-      '        1  2026-01-31        1           0         5              0',
-      '        2  2026-01-31        1           0         3              0',
+      'workspace  date        objects  incomplete  accepted  dead-lettered  unparsed',
+      '        1  2026-01-31        1           0         5              0         0',
+      '        2  2026-01-31        1           0         3              0         0',
       '',
     ]);
     expect(stdout).toContain('8 lines accepted, 0 dead-lettered, 0 batches in flight or to be resent');

@@ -4,10 +4,12 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { urlOf } from '../../support/agent-http.ts';
 import { runAgent, startAgent } from '../../support/agent-process.ts';
 import { expectNothingLost, expectRepeatsAreEqual, repeatedUids } from '../../support/deliveries.ts';
 import { auditLines, deliveryKey, deliveryScene, directoryPlace } from '../../support/delivery-place.ts';
 import { answers, type ReceivedRequest } from '../../support/otlp-receiver.ts';
+import { parsePrometheus, sumOf } from '../../support/prometheus-text.ts';
 
 const has = (text: string) => (request: ReceivedRequest) => request.records.some(({ body }) => body?.includes(text));
 
@@ -93,6 +95,28 @@ it('selects by reason, status and day, keeps the others, and keeps what is rejec
       stderr: expect.stringContaining(`${option}: expected `),
     });
   }
+});
+
+it('stays visible after a restart, until a replay beside the agent has sent everything', async () => {
+  const { environment, receiver } = await refusedScene({ DATABRICKS_AUDIT_POLL_INTERVAL: '1s' });
+  const shipped = await runAgent(['ship'], environment);
+  expect(shipped.stderr).toContain('4 dead letters are on disk and not in the backend');
+  expect((await runAgent(['status'], environment)).stdout).toContain('then run: databricks-audit-otel replay');
+  const agent = startAgent(['run'], { ...environment, DATABRICKS_AUDIT_HTTP: '127.0.0.1:0' });
+  const url = await urlOf(agent);
+  const waiting = async () => {
+    const samples = parsePrometheus(await (await fetch(`${url}/metrics`)).text());
+    return sumOf(samples, 'databricks_audit_dead_letters_waiting');
+  };
+  const health = async () => await (await fetch(`${url}/readyz`)).json();
+  expect(await waiting()).toBe(4);
+  expect(await health()).toMatchObject({ complete: false });
+  expect(await agent.logged('Dead letters are on disk and not in the backend')).toMatchObject({ records: 4 });
+  receiver.acceptAgain();
+  expect((await runAgent(['replay'], environment)).stdout).toMatch(/^4 dead letters resent: 4 accepted/);
+  expect(await waiting()).toBe(0);
+  await expect.poll(health).toMatchObject({ complete: true, status: 'idle' });
+  await agent.stop();
 });
 
 it('repeats only the request that was in flight when it was killed', async () => {

@@ -106,7 +106,7 @@ function loggerOf(life: Life, world: World, onSentAgain: (key: string) => void):
   const note = (fields: object, message: string) => {
     const code = 'err' in fields && isAgentError(fields.err) ? fields.err.code : '';
     // Reported by every listing of an empty bucket.
-    if (!life.alive || message === 'Object visited' || code === 'ERR_SOURCE_LAYOUT') return;
+    if (!life.alive || message === 'Object visited' || code === 'ERR_SOURCE_EMPTY') return;
     world.note(`  log: ${message} ${code}`);
     if (code !== 'ERR_OBJECT_REWRITTEN_AFTER_LOOKBACK') return;
     onSentAgain('object' in fields ? `${fields.object}`.replace(/^(s3:\/\/[^/]+|file:\/\/)\//, '') : '');

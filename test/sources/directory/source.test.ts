@@ -68,11 +68,46 @@ describe('the tree', () => {
     });
   });
 
-  test('reports that there are files but no delivery files', async () => {
-    const root = await tree({ 'a.log': '', 'b.log': '', 'c.parquet': '', 'd.log': '' });
+  test('says so when there is content but no delivery anywhere below it, whatever the folders are called', async () => {
+    const root = await tree({ 'a.log': '', 'b.log': '', 'workspaceId=1/date=2026-09-01/c.parquet': '', 'd.log': '' });
     expect((await listAll(sourceOf(root))).faults).toMatchObject([
-      { code: 'ERR_SOURCE_LAYOUT', message: expect.stringContaining('only "a.log", "b.log", "c.parquet" and 1 more') },
+      {
+        code: 'ERR_SOURCE_NO_DELIVERIES',
+        message: expect.stringContaining('but "a.log", "b.log", "d.log" and 1 more'),
+      },
     ]);
+    const folders = await tree({ 'other/folder/.keep': '' });
+    expect((await listAll(sourceOf(folders))).faults).toMatchObject([{ code: 'ERR_SOURCE_NO_DELIVERIES' }]);
+  });
+
+  test('names the directory that holds the deliveries: above, beside or below one above', async () => {
+    const root = await tree({
+      'audit/workspaceId=1/date=2026-09-01/a.json': '',
+      'other/notes.txt': '',
+      'a/b/c.txt': '',
+    });
+    for (const wrong of ['other', 'a/b']) {
+      const [fault] = (await listAll(sourceOf(join(root, wrong)))).faults;
+      expect(fault?.hint).toBe(`Try DATABRICKS_AUDIT_SOURCE=${join(root, 'audit')}`);
+    }
+    await mkdir(join(root, 'audit', 'docs'));
+    await writeFile(join(root, 'audit', 'docs', 'notes.txt'), '');
+    const [fault] = (await listAll(sourceOf(join(root, 'audit', 'docs')))).faults;
+    expect(fault?.hint).toBe(`Try DATABRICKS_AUDIT_SOURCE=${join(root, 'audit')}`);
+  });
+
+  test('waits for the first delivery while there is nothing, or only what systems and tools leave', async () => {
+    const root = await tree({ _SUCCESS: '', '.tmp/a.json': '', 'workspaceId=1/date=2026-09-01/_started': '' });
+    await mkdir(join(root, 'lost+found'));
+    expect((await listAll(sourceOf(root))).faults).toMatchObject([{ code: 'ERR_SOURCE_EMPTY' }]);
+  });
+
+  test('finds no fault when all deliveries are older than asked for, or were removed after they were seen', async () => {
+    const root = await tree({ 'workspaceId=1/date=2018-01-15/a.json': '' });
+    const source = sourceOf(root);
+    expect((await listAll(source, { from: '2026-09-01' })).faults).toEqual([]);
+    await rm(join(root, 'workspaceId=1'), { recursive: true });
+    expect((await listAll(source)).faults).toEqual([]);
   });
 });
 

@@ -78,7 +78,7 @@ describe('a poll', () => {
     const request = { dates: { from: '2026-09-01', before: undefined }, signal, onFault: () => {} };
     for await (const { workspaceId } of source().list(request)) ids.add(workspaceId);
     expect(ids.size).toBe(1_100);
-    expect(server.requests.length).toBe(2);
+    expect(server.requests.length).toBe(3); // Two pages, and once whether there is any delivery at all.
   });
 });
 
@@ -148,7 +148,7 @@ describe('the layout', () => {
     const { objects, faults } = await listAll(source(prefix), { from: '2026-09-01' });
     expect(objects).toEqual([]);
     expect(faults).toMatchObject([
-      { code: 'ERR_SOURCE_LAYOUT', hint: `Try DATABRICKS_AUDIT_SOURCE=s3://${bucket}/${suggestion}` },
+      { code: 'ERR_SOURCE_NO_DELIVERIES', hint: `Try DATABRICKS_AUDIT_SOURCE=s3://${bucket}/${suggestion}` },
     ]);
   });
 
@@ -156,8 +156,48 @@ describe('the layout', () => {
     await server.put(bucket, 'exports/a.json', 'x');
     await server.put(bucket, 'images/b.png', 'x');
     expect((await listAll(source())).faults).toMatchObject([
-      { code: 'ERR_SOURCE_LAYOUT', message: expect.stringContaining('but "exports", "images"') },
+      { code: 'ERR_SOURCE_NO_DELIVERIES', message: expect.stringContaining('but "exports", "images"') },
     ]);
+  });
+
+  test.each([
+    ['beside it', 'exports/audit'],
+    ['below a folder of its own', 'wrong/way'],
+  ])('is looked for around the source when that is %s', async (_, prefix) => {
+    await server.put(bucket, 'audit-logs/workspaceId=7/date=2026-09-01/a.json', 'x');
+    await server.put(bucket, `${prefix}/b.csv`, 'x');
+    expect((await listAll(source(prefix))).faults).toMatchObject([
+      { code: 'ERR_SOURCE_NO_DELIVERIES', hint: `Try DATABRICKS_AUDIT_SOURCE=s3://${bucket}/audit-logs` },
+    ]);
+    expect((await listAll(source('audit-lgos'))).faults).toMatchObject([
+      { code: 'ERR_SOURCE_EMPTY', hint: `Try DATABRICKS_AUDIT_SOURCE=s3://${bucket}/audit-logs` },
+    ]);
+  });
+
+  test('is searched around the source once', async () => {
+    await server.put(bucket, 'exports/b.csv', 'x');
+    const exports = source('exports');
+    await listAll(exports);
+    server.clearRequests();
+    await listAll(exports);
+    expect(server.requests.length).toBe(2);
+  });
+
+  test('is missing when there are folders of the layout without a delivery', async () => {
+    await server.put(bucket, 'workspaceId=7/date=2026-09-01/a.parquet', 'x');
+    const { faults } = await listAll(source(), { from: '2026-09-01' });
+    expect(faults.map(({ code }) => code)).toContain('ERR_SOURCE_NO_DELIVERIES');
+  });
+
+  test('is not missed while there are only hidden names and markers of folders, nor once it has been seen', async () => {
+    for (const key of ['_SUCCESS', 'workspaceId=7/', 'workspaceId=7/date=2026-09-01/_started'])
+      await server.put(bucket, key, '');
+    const audit = source();
+    expect((await listAll(audit)).faults).toMatchObject([{ code: 'ERR_SOURCE_EMPTY' }]);
+    await server.put(bucket, 'workspaceId=7/date=2026-09-01/a.json', 'x');
+    expect((await listAll(audit)).faults).toEqual([]);
+    await server.delete(bucket, 'workspaceId=7/date=2026-09-01/a.json');
+    expect((await listAll(audit)).faults).toEqual([]);
   });
 
   test('is not reported if all dates are before the range', async () => {

@@ -74,15 +74,21 @@ export function composeRecord(body: usize, bodySize: usize): f64 {
   const timeMs = isTimed ? integer : 0;
   const ends = isTimed ? header(Header.RecordEnds) : header(Header.RecordEnds) + sizeOfEnd;
   const reason = timestamp === 0 ? load<u32>(ends, endNoTimestamp) : load<u32>(ends, endTimestampRange);
-  store<u32>(header(Header.ReasonSlot), isTimed ? 0 : reason);
+  setReason(isTimed ? 0 : reason);
   compose(timeMs, ends, header(Header.RecordRules), body, bodySize);
   return <f64>timeMs;
 }
 
 /** For a line that is not a record. */
 export function composeUnparsed(reason: usize, body: usize, bodySize: usize): void {
-  store<u32>(header(Header.ReasonSlot), <u32>reason);
+  setReason(reason);
   compose(0, header(Header.RecordEnds) + sizeOfEnd, header(Header.LineRules), body, bodySize);
+}
+
+/** @param reason the entry of the reason why the record is unparsed, or 0. */
+function setReason(reason: usize): void {
+  store<u32>(header(Header.ReasonSlot), <u32>reason);
+  answer(Answer.UnparsedReason, reason);
 }
 
 function compose(timeMs: i64, ends: usize, rules: usize, body: usize, bodySize: usize): void {

@@ -14,6 +14,8 @@ export enum Answer {
   IsNewResource,
   IdentityStart,
   IdentityEnd,
+  /** The entry of the reason why the record is unparsed, or 0. */
+  UnparsedReason,
 }
 
 /** Words that locate the parts of the compiled program; the order is that of the header in program.ts. */

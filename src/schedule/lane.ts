@@ -1,0 +1,50 @@
+/**
+ * A lane ships workspaces in parallel, within limits of its own.
+ */
+import type { Observer } from '../contracts/observer.ts';
+import type { Source } from '../contracts/source.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Logger } from '../runtime/logger.ts';
+import { Semaphore } from '../runtime/semaphore.ts';
+import { FaultLog } from './fault-log.ts';
+import type { WaitingObjects } from './waiting-objects.ts';
+
+export interface Lane {
+  readonly workspaces: Semaphore;
+  readonly objects: Semaphore;
+  /** Workspaces whose objects of an earlier listing are still being shipped. */
+  readonly busy: Map<string, Promise<void>>;
+  /** What was not listed or shipped to its end, and has to be tried again. */
+  incompleteCount: number;
+  readonly faults: FaultLog;
+  readonly waiting: WaitingObjects;
+}
+
+export interface LaneParts {
+  /** Threads that the shipper ships with: each gets something to do. */
+  readonly workers?: number | undefined;
+  readonly observe: Observer;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const workspacesAtOnce = 4;
+
+/** @param otherFaults of a lane that meets the same faults of the source itself. */
+export function createLane(
+  source: Source,
+  objectsAtOnce: number,
+  { observe, clock, logger, workers = 1 }: LaneParts,
+  waiting: WaitingObjects,
+  otherFaults?: FaultLog,
+): Lane {
+  const forWorkers = 2 * workers; // While a worker waits for the last requests of one object it has another.
+  return {
+    workspaces: new Semaphore(Math.max(workspacesAtOnce, forWorkers)),
+    objects: new Semaphore(Math.max(objectsAtOnce, forWorkers)),
+    busy: new Map(),
+    incompleteCount: 0,
+    faults: new FaultLog({ source: source.name, observe, clock, logger }, otherFaults),
+    waiting,
+  };
+}

@@ -1,0 +1,40 @@
+/**
+ * A source in which no delivery was found: either nothing was delivered yet, or the location is wrong. Only the second is a
+ * fault, because a location with other content will not receive deliveries by itself.
+ */
+import { AgentError } from '../model/agent-error.ts';
+import { printable } from '../runtime/printable.ts';
+import { isDeliveryName, isHiddenName, readDate, readWorkspaceId } from './layout.ts';
+import type { NameSample } from './name-sample.ts';
+
+/** How many names are checked before a location counts as one without deliveries. */
+export const lookedAtMax = 10_000;
+
+/** True for the name of a folder that contains deliveries. */
+export function isLayoutName(name: string): boolean {
+  return readWorkspaceId(name) !== undefined || readDate(name) !== undefined;
+}
+
+/** @param segments of a path below the location: `workspaceId=<id>/date=<date>/<file>` or `date=<date>/<file>`. */
+export function isDeliveryPath(segments: readonly string[]): boolean {
+  const [first = '', second = ''] = segments;
+  const date = readWorkspaceId(first) === undefined ? first : second;
+  return readDate(date) !== undefined && isDeliveryName(segments.at(-1) ?? '') && !segments.some(isHiddenName);
+}
+
+/** @param found names in the location; none when it is empty. @param suggestion a location that has deliveries. */
+export function noDeliveries(where: string, found: NameSample, suggestion: string | undefined): AgentError {
+  const advice = suggestion === undefined ? undefined : `Try DATABRICKS_AUDIT_SOURCE=${printable(suggestion)}`;
+  if (found.count === 0) {
+    return new AgentError('ERR_SOURCE_EMPTY', `There is nothing in ${printable(where)} yet`, {
+      hint:
+        advice ??
+        'The first delivery can take some hours. If there was one, check the prefix in DATABRICKS_AUDIT_SOURCE.',
+    });
+  }
+  const message = `Found no deliveries in ${printable(where)}, but ${found}`;
+  const hint =
+    advice ??
+    'Set DATABRICKS_AUDIT_SOURCE to the folder that holds workspaceId=<id>/ or date=<yyyy-mm-dd>/: the delivery path prefix of the log delivery configuration. Deliveries end in .json, .jsonl, .ndjson, .gz or .zst.';
+  return new AgentError('ERR_SOURCE_NO_DELIVERIES', message, { hint });
+}

@@ -1,0 +1,100 @@
+/**
+ * Looks for deliveries in and around a location in which a listing found none.
+ */
+import { isAgentError } from '../../model/agent-error.ts';
+import { isHiddenName } from '../layout.ts';
+import { NameSample } from '../name-sample.ts';
+import { isDeliveryPath, isLayoutName, lookedAtMax, noDeliveries } from '../no-deliveries.ts';
+import type { S3Api } from './client.ts';
+import type { S3Location } from './location.ts';
+
+export class DeliverySearch {
+  readonly #location: S3Location;
+  readonly #s3: S3Api;
+  #around: Promise<string | undefined> | undefined;
+
+  constructor(location: S3Location, s3: S3Api) {
+    this.#location = location;
+    this.#s3 = s3;
+  }
+
+  /** The fault of a location without deliveries; undefined when it has some, of whatever date. */
+  async faultOf(signal: AbortSignal): Promise<ReturnType<typeof noDeliveries> | undefined> {
+    const { bucket, prefix, name } = this.#location;
+    const found = new Map<string, true>();
+    let below: string | undefined;
+    let keyCount = 0;
+    for await (const { objects } of this.#s3.list({ bucket, prefix }, signal)) {
+      for (const { key } of objects) {
+        const segments = key.slice(prefix.length).split('/');
+        if (isDeliveryPath(segments)) return undefined;
+        const layoutAt = segments.findIndex(isLayoutName);
+        if (layoutAt > 0) below ??= locationOf(bucket, `${prefix}${segments.slice(0, layoutAt).join('/')}`);
+        if (isContent(segments)) found.set(segments[0] ?? '', true);
+      }
+      keyCount += objects.length;
+      if (keyCount >= lookedAtMax) break;
+    }
+    const sample = new NameSample();
+    for (const folder of found.keys()) sample.add(folder);
+    return noDeliveries(name, sample, below ?? (await this.#searchAround(signal)));
+  }
+
+  /** Once, as it takes some requests and the answer seldom changes. */
+  #searchAround(signal: AbortSignal): Promise<string | undefined> {
+    this.#around ??= this.#searchAncestors(signal).catch((error: unknown) => {
+      signal.throwIfAborted();
+      if (isAgentError(error)) return undefined; // Policies often allow listing one prefix only.
+      throw error;
+    });
+    return this.#around;
+  }
+
+  /** The nearest folder above the location, or right below one of those, that has the layout. */
+  async #searchAncestors(signal: AbortSignal): Promise<string | undefined> {
+    const segments = this.#location.prefix.split('/').filter((segment) => segment !== '');
+    const layoutAt = segments.findIndex(isLayoutName);
+    const depth = layoutAt === -1 ? segments.length : layoutAt;
+    for (let length = depth; length >= Math.max(0, depth - ancestorsMax); length--) {
+      const ancestor = segments
+        .slice(0, length)
+        .map((segment) => `${segment}/`)
+        .join('');
+      const folders = await this.#foldersIn(ancestor, signal);
+      if (ancestor !== this.#location.prefix && hasLayout(ancestor, folders)) return this.#at(ancestor);
+      for (const folder of folders.filter((each) => each !== this.#location.prefix).slice(0, siblingsMax)) {
+        if (hasLayout(folder, await this.#foldersIn(folder, signal))) return this.#at(folder);
+      }
+    }
+    return undefined;
+  }
+
+  async #foldersIn(prefix: string, signal: AbortSignal): Promise<readonly string[]> {
+    for await (const { folders } of this.#s3.list({ bucket: this.#location.bucket, prefix, delimiter: '/' }, signal)) {
+      return folders;
+    }
+    return [];
+  }
+
+  #at(prefix: string): string {
+    return locationOf(this.#location.bucket, prefix);
+  }
+}
+
+const ancestorsMax = 3;
+const siblingsMax = 10;
+
+function hasLayout(prefix: string, folders: readonly string[]): boolean {
+  return folders.some((folder) => isLayoutName(folder.slice(prefix.length, -1)));
+}
+
+function locationOf(bucket: string, prefix: string): string {
+  return ['s3:/', bucket, ...prefix.split('/').filter((segment) => segment !== '')].join('/');
+}
+
+/** Not what consoles and tools leave: markers of folders of the layout, and names that are hidden. */
+function isContent(segments: readonly string[]): boolean {
+  const named = segments.filter((segment) => segment !== '');
+  if (named.length === 0 || named.some(isHiddenName)) return false;
+  return segments.at(-1) !== '' || !named.every(isLayoutName);
+}

@@ -1,0 +1,24 @@
+/**
+ * What the tables of instruments have in common.
+ */
+import type { Attributes } from '@opentelemetry/api';
+import type { ResponseCode } from '../model/response-code.ts';
+
+export interface Instrument {
+  readonly name: string;
+  /** A UCUM unit; annotations in braces name what is counted. */
+  readonly unit: string;
+  readonly attributes: readonly string[];
+  readonly meaning: string;
+}
+
+export type Reading = readonly [value: number, attributes?: Attributes];
+
+export const httpStatusCode = 'http.response.status_code';
+const grpcStatusCode = 'rpc.grpc.status_code';
+export const errorType = 'error.type';
+
+export function status(response: ResponseCode | undefined): Attributes {
+  if (response === undefined) return {};
+  return { [response.protocol === 'http' ? httpStatusCode : grpcStatusCode]: response.code };
+}

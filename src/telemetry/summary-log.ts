@@ -1,0 +1,60 @@
+/**
+ * Says in the log that the agent works: once a minute while it ships, once an hour otherwise.
+ */
+import type { Clock } from '../runtime/clock.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { Activity } from './activity.ts';
+import type { History } from './history.ts';
+
+const shippingIntervalMs = 60_000;
+const idleIntervalMs = 3_600_000;
+
+export class SummaryLog {
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  #linesBefore = 0;
+  #objectsBefore = 0;
+  #loggedAtMs: number;
+
+  constructor(clock: Clock, logger: Logger) {
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#loggedAtMs = clock.nowMs();
+  }
+
+  /** Resolves when the signal is aborted. */
+  async follow(activity: () => Activity, history: History, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#clock.sleep(shippingIntervalMs, signal).catch(() => {});
+      if (signal.aborted) return;
+      this.#look(activity());
+      history.note(activity(), this.#clock.nowMs());
+    }
+  }
+
+  #look(activity: Activity): void {
+    const { linesAccepted, objectsShipped } = activity.counters;
+    // A new agent in the same process counts from 0.
+    const isNew = linesAccepted < this.#linesBefore || objectsShipped < this.#objectsBefore;
+    const lines = linesAccepted - (isNew ? 0 : this.#linesBefore);
+    const objects = objectsShipped - (isNew ? 0 : this.#objectsBefore);
+    const nowMs = this.#clock.nowMs();
+    const isShipping = lines + objects > 0;
+    // A clock that is set back must not silence the log.
+    if (!isShipping && Math.abs(nowMs - this.#loggedAtMs) < idleIntervalMs) return;
+    this.#linesBefore = linesAccepted;
+    this.#objectsBefore = objectsShipped;
+    this.#loggedAtMs = nowMs;
+    const lags = [...activity.workspaces.values()].flatMap(({ lagMs }) => lagMs ?? []);
+    const { objectCount, sizeBytes } = activity.waitingObjects;
+    const fields = {
+      lines,
+      objects,
+      ...(isShipping && lags.length > 0 ? { lag_s: Math.round(Math.max(...lags) / 1000) } : {}),
+      dead_letters: activity.waitingDeadLetterCount,
+      waiting_objects: objectCount,
+      waiting_bytes: sizeBytes,
+    };
+    this.#logger.info(fields, isShipping ? 'Shipped' : 'Nothing new to ship');
+  }
+}
