@@ -26,6 +26,7 @@ export type {
   LinesRead,
   ListingEnded,
   ObjectsListed,
+  ObjectsWaiting,
   ObjectVisited,
   Observer,
   RequestEnded,
@@ -53,7 +54,7 @@ export { recordBatch } from './mapping/index.ts';
 
 // The steps between them: bytes to lines, line to record.
 
-export type { Decoder, LineSplitter } from './contracts/decoder.ts';
+export type { Decoder, FormatReport, LineSplitter } from './contracts/decoder.ts';
 export type { AlertEvent, Mapper, OtlpEncoding, RequestEncoder } from './contracts/mapper.ts';
 export { createDecoder } from './decoders/index.ts';
 export { createMapper, type MapperOptions, type RedactionClass } from './mapping/index.ts';

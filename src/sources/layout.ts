@@ -43,9 +43,9 @@ export function isDeliveryName(fileName: string): boolean {
   return /\.(json|jsonl|ndjson|gz|zst|zstd)$/i.test(fileName) && !isHiddenName(fileName);
 }
 
-/** Names that Spark, editors and synchronisation tools use internally: `_SUCCESS`, `_delta_log`, `.tmp`. */
+/** Names that Spark, editors and synchronisation tools use internally: `_SUCCESS`, `_delta_log`, `.tmp`. In keys, `..` is a name like any other. */
 export function isHiddenName(name: string): boolean {
-  return name.startsWith('.') || name.startsWith('_');
+  return (name.startsWith('.') && name !== '.' && name !== '..') || name.startsWith('_');
 }
 
 /** True if any segment of the path is hidden, since everything in a hidden folder is hidden. */

@@ -92,7 +92,12 @@ export async function readDeadLetters(
       }
     }
   }
-  return { groups: [...groups.values()], ...counts };
+  return { groups: [...groups.values()].toSorted(byDateAndCount), ...counts };
+}
+
+function byDateAndCount(one: DeadLetterGroup, other: DeadLetterGroup): number {
+  if (one.date === other.date) return other.count - one.count;
+  return one.date < other.date ? -1 : 1;
 }
 
 /** Rejects with the signal's reason if it aborts; what was accepted until then has been removed from its file. */

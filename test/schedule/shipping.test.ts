@@ -442,7 +442,7 @@ describe('what waits', () => {
     await clock.advance(minute);
     expect(activity.waitingObjects).toMatchObject({ objectCount: 1, fault: { code: 'ERR_OBJECT_CHANGED' } });
     expect(logged).toMatchObject([
-      { fields: { object: '1/2026-03-10/a', err: { message: expect.stringContaining('every attempt') } } },
+      { fields: { object: '1/2026-03-10/a', err: { message: expect.stringContaining('every previous attempt') } } },
     ]);
     shipper.end = () => ({ status: 'settled' });
     await clock.advance(minute);

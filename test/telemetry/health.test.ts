@@ -45,7 +45,7 @@ describe('readiness', () => {
 
   it('includes an idle agent, which says so', () => {
     listAll();
-    expect(ready()).toMatchObject({ ok: true, status: 'idle', reason: 'Nothing is in flight' });
+    expect(ready()).toMatchObject({ ok: true, status: 'idle', reason: 'Everything that was listed has been shipped' });
     activity.observe(linesRead(12));
     expect(ready()).toMatchObject({ ok: true, status: 'shipping', reason: '12 lines in flight' });
   });
