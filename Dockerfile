@@ -4,10 +4,12 @@
 FROM --platform=$BUILDPLATFORM node:26-trixie-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json ./
+COPY scripts/node-for-development ./scripts/node-for-development
 # Its kernel is compiled when packages are installed.
 COPY src ./src
 RUN npm ci --no-audit --no-fund
 COPY LICENSE tsconfig.json ./
+COPY detections/rules ./detections/rules
 COPY live-page ./live-page
 COPY mappings ./mappings
 COPY scripts ./scripts
@@ -28,6 +30,7 @@ LABEL org.opencontainers.image.title="databricks-audit-otel" \
       org.opencontainers.image.revision="${REVISION}"
 WORKDIR /app
 COPY --from=build /build/package.json /build/LICENSE /build/THIRD-PARTY-LICENSES /build/databricks-audit-otel.cdx.json ./
+COPY --from=build /build/detections ./detections
 COPY --from=build /build/live-page ./live-page
 COPY --from=build /build/mappings ./mappings
 COPY --from=build /build/dist/bundle ./dist/bundle

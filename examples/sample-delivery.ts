@@ -14,20 +14,20 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'databricks-audit-sample-'));
 const bucket = join(directory, 'bucket');
 
-try {
-  say('A delivery as found in a bucket: two workspaces, the account level, and a gzip object in the legacy layout:');
-  cpSync(here('sample-delivery/delivered'), bucket, { recursive: true });
-  await ship();
+// With "npm start | head", the reader ends early.
+process.stdout.on('error', () => process.exit());
+process.on('exit', () => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }));
 
-  say('Databricks overwrites an object with its old lines plus two new ones. Only the new lines are shipped:');
-  cpSync(here('sample-delivery/overwritten'), bucket, { recursive: true });
-  await ship();
+say('A delivery as found in a bucket: two workspaces, the account level, and a gzip object in the legacy layout:');
+cpSync(here('sample-delivery/delivered'), bucket, { recursive: true });
+await ship();
 
-  say('Nothing has changed since, so nothing is shipped:');
-  await ship();
-} finally {
-  rmSync(directory, { recursive: true });
-}
+say('Databricks overwrites an object with its old lines plus two new ones. Only the new lines are shipped:');
+cpSync(here('sample-delivery/overwritten'), bucket, { recursive: true });
+await ship();
+
+say('Nothing has changed since, so nothing is shipped:');
+await ship();
 
 async function ship(): Promise<void> {
   const child = spawn(process.execPath, [here('../src/cli.ts'), 'ship', bucket], {
@@ -39,6 +39,7 @@ async function ship(): Promise<void> {
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  process.prependListener('exit', () => child.kill('SIGKILL'));
   child.stderr.pipe(process.stderr, { end: false });
   for await (const line of createInterface({ input: child.stdout })) {
     process.stdout.write(process.stdout.isTTY ? renderRecord(line) : `${line}\n`);

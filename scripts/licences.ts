@@ -42,6 +42,8 @@ const lockFile = z.object({
       license: z.string().optional(),
       integrity: z.string().optional(),
       dev: z.boolean().optional(),
+      /** To a folder of this repository; the folder has an entry of its own. */
+      link: z.boolean().optional(),
     }),
   ),
 });
@@ -49,7 +51,7 @@ const lockFile = z.object({
 /** @param lock the text of package-lock.json. */
 export function shippedPackages(lock: string): readonly ShippedPackage[] {
   return Object.entries(lockFile.parse(JSON.parse(lock)).packages)
-    .filter(([path, { dev }]) => path !== '' && dev !== true)
+    .filter(([path, { dev, link }]) => path !== '' && dev !== true && link !== true)
     .map(([path, { version = '', license, integrity }]) => ({
       name: path.replace(/^.*node_modules\//, ''),
       version,

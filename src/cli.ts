@@ -7,6 +7,7 @@ import './runtime/small-heap.ts';
 import { Command } from 'commander';
 import { type CheckCommandOptions, check } from './commands/check.ts';
 import { type CommandContext, type ExitCode, exitCodes } from './commands/command.ts';
+import { type DetectionsCommandOptions, detections } from './commands/detections.ts';
 import { type MappingShowOptions, type MappingTestOptions, mappingShow, mappingTest } from './commands/mapping.ts';
 import { preview } from './commands/preview.ts';
 import { type ReconcileCommandOptions, reconcile } from './commands/reconcile.ts';
@@ -27,22 +28,31 @@ const context: CommandContext = {
   stop: stop.signal,
 };
 
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+// A closed terminal or an ended session sends SIGHUP; the state deserves the same care then.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   process.on(signal, () => {
     if (stop.signal.aborted) process.exit(exitCodes.failure);
     stop.abort(new Error(`stopped by ${signal}`));
   });
 }
 
+// The reader may end early, as in `status | head`. Records on standard output have a handler of their own, which reports the failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+// Without standard error, nobody reads the log; shipping goes on.
+process.stderr.on('error', () => {});
+
 const program = new Command('databricks-audit-otel')
   .description('Ships Databricks audit logs to any OpenTelemetry collector: every event, once, under standard names.')
   .version(packageVersion)
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? exitCodes.success : exitCodes.misconfigured))
   .addHelpText(
     'after',
     `
 Configured by environment variables; only DATABRICKS_AUDIT_SOURCE is required. docs/configuration.md lists them all.
 
-Exit codes: 0 success; 1 something was rejected, unreadable or missing, or a check failed; 2 invalid configuration.`,
+Exit codes: 0 success; 1 something was rejected, unreadable or missing, or a check failed; 2 invalid configuration or command line.`,
   );
 
 program
@@ -143,6 +153,22 @@ mapping
   .option('--update', 'overwrite expected.json instead of comparing')
   .option('--json', 'print JSON')
   .action((sample: string | undefined, options: MappingTestOptions) => end(mappingTest(sample, options, context)));
+program
+  .command('detections')
+  .description('write detection rules for Loki, Grafana, Kibana or any Sigma backend, in the names of your mapping')
+  .option('--format <format>', 'loki, grafana, kibana, sigma, or sigma-pipeline (names for pySigma)')
+  .option('--level <level>', 'the lowest level that is written: informational, low, medium, high, critical', 'low')
+  .option('--delay <duration>', 'how late a record may be delivered and still be found', '20m')
+  .option('--filters <directory>', 'Sigma filters (mf_*.yml): what they select is left out of the rules that they name')
+  .option('--mapping <layers>', 'instead of DATABRICKS_AUDIT_MAPPING, or of the layers for the format')
+  .option('--all-in-one', 'loki: one query for all single-event rules of a level, which a large account can afford')
+  .addHelpText(
+    'after',
+    `
+Standard output is exactly the file; rules that a backend cannot hold are named on standard error. docs/detections.md has
+every rule, with what it needs and what to do about an alert.`,
+  )
+  .action((options: DetectionsCommandOptions) => end(detections(options, context)));
 
 await program.parseAsync();
 

@@ -1,10 +1,12 @@
 /**
  * A JSON request to a backend over HTTP. Retries while the server is busy.
  */
+import { Agent, type Dispatcher, fetch, ProxyAgent } from 'undici';
 import { AgentError, messageOf } from '../model/agent-error.ts';
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { printable } from '../runtime/printable.ts';
+import { proxyFor } from '../runtime/proxy.ts';
 
 export interface BackendServer {
   /** For messages: without user name, password and query. */
@@ -55,6 +57,7 @@ async function tryRequest(
       headers: { accept: 'application/json', 'content-type': 'application/json', ...server.headers },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       redirect: 'error',
+      dispatcher: dispatcherFor(url),
       signal: deadline,
     });
     const text = await response.text();
@@ -74,6 +77,16 @@ async function tryRequest(
       isRetryable: false,
     };
   }
+}
+
+/** By the URL of the proxy; empty for direct connections. */
+const dispatchers = new Map<string, Dispatcher>();
+
+function dispatcherFor(url: URL): Dispatcher {
+  const proxy = proxyFor(url);
+  const dispatcher = dispatchers.get(proxy ?? '') ?? (proxy === undefined ? new Agent() : new ProxyAgent(proxy));
+  dispatchers.set(proxy ?? '', dispatcher);
+  return dispatcher;
 }
 
 function failed({ name }: BackendServer, what: string, hint: string, cause?: unknown): AgentError {

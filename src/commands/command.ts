@@ -10,7 +10,7 @@ export interface CommandContext {
   readonly stdin: NodeJS.ReadStream;
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
-  /** Aborts on SIGTERM or SIGINT. */
+  /** Aborts on SIGTERM, SIGINT or SIGHUP. */
   readonly stop: AbortSignal;
 }
 
@@ -18,11 +18,16 @@ export const exitCodes = {
   success: 0,
   /** Something was dead-lettered, could not be read or is missing, or a check failed. */
   failure: 1,
-  /** The configuration or a mapping file is invalid; nothing was read or sent. */
+  /** The command line, the configuration or a mapping file is invalid; nothing was read or sent. */
   misconfigured: 2,
 } as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** Whether a line that was written can be overwritten: not in a log file, nor on a terminal that knows no control sequences. */
+export function canRedraw(stream: Pick<NodeJS.WriteStream, 'isTTY'>, environment: Environment): boolean {
+  return stream.isTTY && environment.TERM !== 'dumb';
+}
 
 /** The environment, with any sources from the command line in place of DATABRICKS_AUDIT_SOURCE. */
 export function withSources(environment: Environment, sources: readonly string[]): Environment {
@@ -32,7 +37,9 @@ export function withSources(environment: Environment, sources: readonly string[]
 /** @throws AgentError ERR_CONFIGURATION */
 export function dateOption(name: string, text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
-  const isDate = /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(`${text}T00:00:00Z`));
+  const time = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
+  // Date.parse takes the 30th of February for the 2nd of March.
+  const isDate = !Number.isNaN(time) && new Date(time).toISOString().startsWith(text);
   if (isDate) return text;
   throw new AgentError('ERR_CONFIGURATION', `${name}: expected a date such as 2026-01-31, got ${JSON.stringify(text)}`);
 }

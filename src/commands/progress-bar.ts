@@ -15,6 +15,9 @@ export function createProgressBar(totalBytes: number, terminal: NodeJS.WriteStre
       stream: terminal,
       hideCursor: true,
       clearOnComplete: true,
+      // A line that wraps cannot be overwritten, so a narrow terminal gets a short bar, and what still does not fit is cut off.
+      barsize: barWidth(terminal.columns),
+      linewrap: false,
     },
     Presets.shades_classic,
   );
@@ -31,4 +34,10 @@ export function createProgressBar(totalBytes: number, terminal: NodeJS.WriteStre
     },
     end: () => bars.stop(),
   };
+}
+
+/** @param columns of the terminal. */
+export function barWidth(columns: number): number {
+  const [widthMin, widthMax, textWidth] = [5, 40, 70];
+  return Math.max(widthMin, Math.min(widthMax, columns - textWidth));
 }

@@ -8,7 +8,16 @@ import { createLogger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
 import { reconcile as compare, type ReconcileOptions, reconcileBytes } from '../tools/reconcile/reconcile.ts';
 import type { Reconciliation } from '../tools/reconcile/reconciliation.ts';
-import { type CommandContext, count, counted, dateOption, type ExitCode, exitCodes, jsonLine } from './command.ts';
+import {
+  type CommandContext,
+  canRedraw,
+  count,
+  counted,
+  dateOption,
+  type ExitCode,
+  exitCodes,
+  jsonLine,
+} from './command.ts';
 import { createProgressBar, type ProgressBar } from './progress-bar.ts';
 import { renderTable } from './table.ts';
 
@@ -28,7 +37,8 @@ export async function reconcile(options: ReconcileCommandOptions, context: Comma
   const agent = options.repair ? await openAgent(configuration, context) : undefined;
   let progress: ProgressBar | undefined;
   try {
-    if (stderr.isTTY) progress = createProgressBar(await reconcileBytes(configuration, { dates }, stop), stderr);
+    if (canRedraw(stderr, environment))
+      progress = createProgressBar(await reconcileBytes(configuration, { dates }, stop), stderr);
     let objects = 0;
     const comparison: ReconcileOptions = {
       dates,

@@ -1,6 +1,7 @@
 /**
  * `replay`: resends dead letters after the cause of their rejection has been fixed.
  */
+import { existsSync } from 'node:fs';
 import { loadConfiguration } from '../config/index.ts';
 import { AgentError } from '../model/agent-error.ts';
 import { responseCodeText } from '../model/response-code.ts';
@@ -13,7 +14,16 @@ import {
   readDeadLetters,
   replay as send,
 } from '../tools/replay.ts';
-import { type CommandContext, count, counted, dateOption, type ExitCode, exitCodes, jsonLine } from './command.ts';
+import {
+  type CommandContext,
+  canRedraw,
+  count,
+  counted,
+  dateOption,
+  type ExitCode,
+  exitCodes,
+  jsonLine,
+} from './command.ts';
 import { renderTable } from './table.ts';
 
 export interface ReplayCommandOptions {
@@ -29,6 +39,12 @@ export async function replay(options: ReplayCommandOptions, context: CommandCont
   const { environment, stdout, stderr, stop } = context;
   const configuration = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...environment });
   const selection = readSelection(options);
+  if (!existsSync(configuration.stateDirectory) && !existsSync(configuration.deadLetterDirectory)) {
+    stderr.write(
+      `No state in ${printable(configuration.stateDirectory)}, and no dead letters: check DATABRICKS_AUDIT_STATE.\n`,
+    );
+    return exitCodes.failure;
+  }
   if (options.dryRun) {
     const overview = await readDeadLetters(configuration.deadLetterDirectory, selection);
     stdout.write(options.json ? jsonLine(overview) : renderOverview(overview));
@@ -37,9 +53,10 @@ export async function replay(options: ReplayCommandOptions, context: CommandCont
   const logger = createLogger(configuration.logLevel, stderr);
   const onProgress = ({ acceptedCount, refusedCount }: Readonly<ReplayResult>) =>
     stderr.write(`\r${count(acceptedCount)} accepted, ${count(refusedCount)} rejected again`);
-  const dependencies = { logger, stdout, onProgress: stderr.isTTY ? onProgress : undefined };
+  const showsProgress = canRedraw(stderr, environment);
+  const dependencies = { logger, stdout, onProgress: showsProgress ? onProgress : undefined };
   const result = await send(configuration, selection, dependencies, stop);
-  if (stderr.isTTY) stderr.write('\r\u001b[K');
+  if (showsProgress) stderr.write('\r\u001b[K');
   // With OTEL_LOGS_EXPORTER=console, standard output carries the records.
   const report = configuration.logsExporter === 'console' ? stderr : stdout;
   report.write(options.json ? jsonLine(result) : renderResult(result));

@@ -3,7 +3,7 @@
  */
 import { createAgent } from '../agent/agent.ts';
 import { openLog, startMonitoring } from '../agent/monitoring.ts';
-import { type Configuration, loadConfiguration, unknownVariables } from '../config/index.ts';
+import { type Configuration, loadConfiguration } from '../config/index.ts';
 import { isAgentError } from '../model/agent-error.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { packageVersion } from '../runtime/package-version.ts';
@@ -13,7 +13,7 @@ export async function run({ environment, stdout, stderr, stop }: CommandContext)
   const configuration = loadConfiguration(environment);
   const log = await openLog(configuration, stderr);
   try {
-    await follow(configuration, { environment, stdout, stop }, log.logger);
+    await follow(configuration, { stdout, stop }, log.logger);
     log.logger.info({}, 'Stopped; the state has been saved');
     return exitCodes.success;
   } finally {
@@ -23,7 +23,7 @@ export async function run({ environment, stdout, stderr, stop }: CommandContext)
 
 async function follow(
   configuration: Configuration,
-  { environment, stdout, stop }: Pick<CommandContext, 'environment' | 'stdout' | 'stop'>,
+  { stdout, stop }: Pick<CommandContext, 'stdout' | 'stop'>,
   logger: Logger,
 ): Promise<void> {
   stop.addEventListener('abort', () => logger.info({}, 'Stopping; waiting a few seconds for requests in flight'));
@@ -31,7 +31,7 @@ async function follow(
   try {
     for (let starts = 1; !stop.aborted; starts++) {
       const agent = await createAgent(configuration, { logger, stdout, observer: await monitoring.watch() });
-      if (starts === 1) reportStart(configuration, unknownVariables(environment), logger);
+      if (starts === 1) reportStart(configuration, logger);
       try {
         await agent.run(stop);
       } catch (error) {
@@ -46,7 +46,7 @@ async function follow(
   }
 }
 
-function reportStart(configuration: Configuration, unknown: readonly string[], logger: Logger): void {
+function reportStart(configuration: Configuration, logger: Logger): void {
   const { logsExporter, otlp, sources, stateDirectory, mapping, start } = configuration;
   logger.info(
     {
@@ -60,9 +60,6 @@ function reportStart(configuration: Configuration, unknown: readonly string[], l
     },
     'Agent started',
   );
-  if (unknown.length > 0) {
-    logger.warn({ variables: unknown }, 'Unknown DATABRICKS_AUDIT_ variables; check their spelling');
-  }
 }
 
 /** Some collectors expect a token in the query. */

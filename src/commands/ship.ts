@@ -6,7 +6,7 @@ import { type Agent, type AgentEvent, createAgent } from '../agent/agent.ts';
 import { loadConfiguration } from '../config/index.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
-import { type CommandContext, count, counted, type ExitCode, exitCodes, withSources } from './command.ts';
+import { type CommandContext, canRedraw, count, counted, type ExitCode, exitCodes, withSources } from './command.ts';
 import { createProgressBar, type ProgressBar } from './progress-bar.ts';
 
 /** Tracks the outcome of the last visit to each object. */
@@ -48,7 +48,8 @@ export async function ship(sources: readonly string[], context: CommandContext):
   );
   const startedAtMs = performance.now();
   try {
-    if (stderr.isTTY) progress = createProgressBar((await agent.backlog(stop)).sizeBytes, stderr);
+    if (canRedraw(stderr, context.environment))
+      progress = createProgressBar((await agent.backlog(stop)).sizeBytes, stderr);
     complete = await agent.shipOnce(stop);
   } catch (error) {
     if (!stop.aborted) throw error;

@@ -1,2 +1,2 @@
-export { type Configuration, type Environment, type LoadOptions, loadConfiguration, unknownVariables } from './load.ts';
+export { type Configuration, type Environment, type LoadOptions, loadConfiguration } from './load.ts';
 export { renderConfigurationReference } from './reference.ts';

@@ -6,6 +6,8 @@ import type { z } from 'zod';
 import { type OtlpOptions, resolveExportOptions } from '../export/options.ts';
 import { AgentError } from '../model/agent-error.ts';
 import { printable } from '../runtime/printable.ts';
+import { proxyProblems } from '../runtime/proxy.ts';
+import { misspelledVariables } from './misspelled-variables.ts';
 import { variables } from './variables.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -14,7 +16,10 @@ type Values = { readonly [Name in keyof typeof variables]: z.output<(typeof vari
 
 /** The parsed variables, grouped by the part that uses them. */
 export interface Configuration {
-  readonly sources: readonly (Values['DATABRICKS_AUDIT_SOURCE'][number] & { readonly pollIntervalMs: number })[];
+  readonly sources: readonly (Values['DATABRICKS_AUDIT_SOURCE'][number] & {
+    readonly pollIntervalMs: number;
+    readonly followLinks: boolean;
+  })[];
   readonly stateDirectory: string;
   readonly deadLetterDirectory: string;
   readonly mapping: {
@@ -40,6 +45,7 @@ export interface Configuration {
   readonly telemetry: {
     readonly selfLogs: Values['DATABRICKS_AUDIT_SELF_LOGS'];
     readonly http: Values['DATABRICKS_AUDIT_HTTP'];
+    readonly httpHosts: Values['DATABRICKS_AUDIT_HTTP_HOSTS'];
     readonly metrics: {
       readonly exporters: Values['OTEL_METRICS_EXPORTER'];
       readonly pushIntervalMs: number;
@@ -64,6 +70,7 @@ export function loadConfiguration(environment: Environment, options: LoadOptions
     sources: values.DATABRICKS_AUDIT_SOURCE.map((source) => ({
       ...source,
       pollIntervalMs: source.pollIntervalMs ?? values.DATABRICKS_AUDIT_POLL_INTERVAL,
+      followLinks: values.DATABRICKS_AUDIT_FOLLOW_LINKS,
     })),
     stateDirectory: values.DATABRICKS_AUDIT_STATE,
     deadLetterDirectory: values.DATABRICKS_AUDIT_DEAD_LETTERS ?? join(values.DATABRICKS_AUDIT_STATE, 'dead-letters'),
@@ -93,6 +100,7 @@ export function loadConfiguration(environment: Environment, options: LoadOptions
     telemetry: {
       selfLogs: values.DATABRICKS_AUDIT_SELF_LOGS,
       http: values.DATABRICKS_AUDIT_HTTP,
+      httpHosts: values.DATABRICKS_AUDIT_HTTP_HOSTS,
       metrics: {
         exporters: values.OTEL_METRICS_EXPORTER,
         pushIntervalMs: values.OTEL_METRIC_EXPORT_INTERVAL,
@@ -105,22 +113,52 @@ export function loadConfiguration(environment: Environment, options: LoadOptions
 }
 
 function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptions): Values {
-  const problems: string[] = [];
+  const quoted = quotedVariables(environment);
+  const problems = [
+    ...misspelledVariables(environment),
+    ...quoted.map((name) => `${name}: expected a value without quotes around it (env files of Docker keep them)`),
+    ...proxyProblems(environment).filter(
+      (problem) => !quoted.some((name) => problem.startsWith(`${name.toUpperCase()}:`)),
+    ),
+  ];
   const entries = Object.entries(variables).map(([name, schema]) => {
     const text = environment[name];
     const isUnset = text === undefined || text === '';
     if (name === 'DATABRICKS_AUDIT_SOURCE' && hasOwnSources && isUnset) return [name, []] as const;
     const parsed = schema.safeParse(isUnset ? undefined : text);
-    for (const issue of parsed.error?.issues ?? [])
-      problems.push(`${name}: ${issue.message}, got ${describeValue(name, text)}`);
+    const issues = quoted.includes(name) ? [] : (parsed.error?.issues ?? []);
+    for (const issue of issues) problems.push(`${name}: ${issue.message}, got ${describeValue(name, text)}`);
     return [name, parsed.data] as const;
   });
+  const values: Partial<Values> = Object.fromEntries(entries);
+  problems.push(...accessPointProblems(environment, values.DATABRICKS_AUDIT_SOURCE));
   if (problems.length > 0) {
     throw new AgentError('ERR_CONFIGURATION', problems.join('\n'), {
       hint: 'docs/configuration.md lists every variable with its default.',
     });
   }
-  return Object.fromEntries(entries) as Values;
+  return values as Values;
+}
+
+/** A quoted path would be another path, and a quoted region another region. */
+function quotedVariables(environment: Environment): readonly string[] {
+  return Object.entries(environment)
+    .filter(([name]) => name in variables || /^(AWS_|(HTTPS?|NO)_PROXY$)/i.test(name))
+    .filter(([, text = '']) => /^\s*(["']).*\1\s*$/s.test(text))
+    .map(([name]) => name);
+}
+
+/** The AWS SDK addresses a bucket at a custom endpoint by its path, and an access point has none. */
+function accessPointProblems(
+  environment: Environment,
+  sources: Values['DATABRICKS_AUDIT_SOURCE'] | undefined = [],
+): readonly string[] {
+  const endpoint = ['AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'].find((name) => environment[name]);
+  const hasAccessPoint = sources.some((source) => source.kind === 's3' && source.bucket.startsWith('arn:'));
+  if (endpoint === undefined || !hasAccessPoint) return [];
+  return [
+    `DATABRICKS_AUDIT_SOURCE: expected the alias of the access point instead of its ARN, because ${endpoint} is set`,
+  ];
 }
 
 function settingsOf(environment: Environment): Configuration['settings'] {
@@ -138,18 +176,9 @@ function describeValue(name: string, text: string | undefined): string {
 /** The value without anything that may be secret in a URL; header values are not shown at all. */
 function masked(name: string, text: string): string {
   if (name.endsWith('_HEADERS')) return '(hidden)';
-  // Sources are a list, and their parameters hold nothing secret; the query of an endpoint may hold a token.
-  if (name === 'DATABRICKS_AUDIT_SOURCE') return printable(text.replaceAll(/(\w*:\/\/)?[^,]*@/g, '$1***@'), 200);
+  // A list: what may be secret in one source must not hide the others.
+  if (name === 'DATABRICKS_AUDIT_SOURCE') {
+    return printable(text.replaceAll(/(\w*:\/\/)?[^,]*@/g, '$1***@').replaceAll(/\?[^,]*/g, '?***'), 200);
+  }
   return printable(text.replace(/^(\w*:\/\/)?.*@/s, '$1***@').replace(/\?.*/s, '?***'), 200);
-}
-
-/**
- * Unknown variables with our prefix, most likely misspelled. Not an error, because Kubernetes sets variables with this prefix for a
- * Service named databricks-audit (`..._SERVICE_HOST`, `..._PORT_9464_TCP`); those are left out.
- */
-export function unknownVariables(environment: Environment): readonly string[] {
-  return Object.keys(environment).filter(
-    (name) =>
-      name.startsWith('DATABRICKS_AUDIT_') && !(name in variables) && !/_(SERVICE_(HOST|PORT)|PORT)(_|$)/.test(name),
-  );
 }

@@ -15,14 +15,15 @@ export function renderConfigurationReference(): string {
       .map(([name, schema]) => `| \`${name}\` | ${schema.description ?? ''} |`);
     return `## ${title}\n\n| variable | meaning |\n|---|---|\n${rows.join('\n')}\n`;
   });
-  return `${introduction}\n${sections.join('\n')}\n${awsSection}`;
+  return `${introduction}\n${sections.join('\n')}\n${awsSection}\n${proxySection}`;
 }
 
 const introduction = `# Configuration
 
 The agent is configured by environment variables only. If any value is invalid, the agent reports all problems at once (the
-variable, what was expected and the value) and exits with code 2 before it reads or sends anything. An empty value counts as unset.
-Durations need a unit: \`500ms\`, \`60s\`, \`15m\`, \`24h\`, \`7d\`.
+variable, what was expected and the value) and exits with code 2 before it reads or sends anything. So it does for a misspelled
+variable: an unknown one that begins with \`DATABRICKS_AUDIT_\`, or one that is nearly a variable of this page. The variables that
+Kubernetes sets for a Service (\`..._SERVICE_HOST\`, \`..._PORT_9464_TCP\`) are not counted. An empty value counts as unset. Durations need a unit: \`500ms\`, \`60s\`, \`15m\`, \`24h\`, \`7d\`.
 
 <!-- Written by "npm run docs" from the schemas in src/. -->
 `;
@@ -32,4 +33,10 @@ const awsSection = `## AWS
 The AWS SDK reads its own variables and configuration files: \`AWS_REGION\`, \`AWS_ROLE_ARN\` with
 \`AWS_WEB_IDENTITY_TOKEN_FILE\`, \`AWS_PROFILE\`, \`AWS_ACCESS_KEY_ID\` and so on. Set \`AWS_ENDPOINT_URL\` or
 \`AWS_ENDPOINT_URL_S3\` to use MinIO or another S3-compatible server; requests then use path-style addressing.
+`;
+
+const proxySection = `## Proxies
+
+\`HTTP_PROXY\` is the proxy for \`http://\` URLs, \`HTTPS_PROXY\` the one for \`https://\` URLs, and \`NO_PROXY\` lists exceptions. The
+lower-case forms take precedence. [Operations](operations.md#proxies) has the details.
 `;

@@ -9,6 +9,8 @@ export type VisitOutcome =
   | { readonly status: 'unchanged' }
   /** Every line of the version was accepted or dead-lettered, and that is durable. */
   | { readonly status: 'settled' }
+  /** As `settled`, but the object is not JSON Lines: some or all of its lines are unparsed records. */
+  | { readonly status: 'settled'; readonly error: AgentError }
   /** `settled` as far as the version could be decoded; the rest of it is unreadable. */
   | { readonly status: 'damaged'; readonly error: AgentError }
   /** Settled up to the last whole line; more may follow in this same version. */

@@ -5,9 +5,10 @@
  * the checksum is wrong or garbage follows. For a small object that is every line. A damaged object must yield everything that
  * can be decoded before it fails.
  */
-import { crc32, createInflateRaw, type InflateRaw } from 'node:zlib';
-import { AgentError, messageOf } from '../model/agent-error.ts';
+import { crc32, createInflateRaw } from 'node:zlib';
 import type { ByteReader } from './byte-reader.ts';
+import { damaged, takeAll, truncated } from './damage.ts';
+import { Inflater, outputChunkBytes } from './inflater.ts';
 
 /** Section 2.3.1: bits of the FLG byte. */
 const flag = { headerChecksum: 0x02, extraField: 0x04, fileName: 0x08, comment: 0x10, reserved: 0xe0 };
@@ -21,7 +22,6 @@ const deflateMethod = 8;
  */
 const firstSliceBytes = 256;
 const sliceBytesMax = 16_384;
-const outputChunkBytes = 65_536;
 
 export function isGzipMagic(firstBytes: Uint8Array): boolean {
   return firstBytes[0] === 0x1f && firstBytes[1] === 0x8b;
@@ -39,7 +39,7 @@ export async function* gunzip(reader: ByteReader): AsyncGenerator<Uint8Array, vo
       yield chunk;
     }
     await checkTrailer(reader, checksum, sizeBytes);
-  } while (await hasAnotherMember(reader));
+  } while (await reader.skipZeros());
 }
 
 async function readHeader(reader: ByteReader): Promise<void> {
@@ -76,17 +76,6 @@ async function checkTrailer(reader: ByteReader, checksum: number, sizeBytes: num
   if (expected.getUint32(4, true) !== sizeBytes % 2 ** 32) throw damaged('the size does not match the content');
 }
 
-async function hasAnotherMember(reader: ByteReader): Promise<boolean> {
-  for (;;) {
-    const chunk = await reader.next();
-    if (chunk === undefined) return false;
-    const start = chunk.findIndex((byte) => byte !== 0);
-    if (start === -1) continue;
-    reader.unread(chunk.subarray(start));
-    return true;
-  }
-}
-
 /** Decodes one deflate stream and leaves the reader positioned right after it. */
 async function* inflate(reader: ByteReader): AsyncGenerator<Uint8Array, void, undefined> {
   const inflater = new Inflater(createInflateRaw({ chunkSize: outputChunkBytes }));
@@ -104,66 +93,4 @@ async function* inflate(reader: ByteReader): AsyncGenerator<Uint8Array, void, un
   } finally {
     inflater.close();
   }
-}
-
-/** Feeds zlib one slice at a time and yields output as it becomes available. */
-class Inflater {
-  readonly #zlib: InflateRaw;
-  #error: Error | undefined;
-  #wake: () => void = () => {};
-  /** True once the last byte of the deflate stream has been decoded. */
-  ended = false;
-  /** How many bytes of the last slice belong to the stream: all of them, except in the slice where the stream ends. */
-  consumedBytes = 0;
-
-  constructor(zlib: InflateRaw) {
-    this.#zlib = zlib;
-    zlib.on('readable', () => this.#wake());
-    zlib.on('end', () => {
-      this.ended = true;
-      this.#wake();
-    });
-    zlib.on('error', (error) => {
-      this.#error = error;
-      this.#wake();
-    });
-  }
-
-  async *decode(slice: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
-    const bytesBefore = this.#zlib.bytesWritten;
-    let written = false;
-    // Not called if the stream ends within the slice; zlib emits 'end' instead.
-    this.#zlib.write(slice, () => {
-      written = true;
-      this.#wake();
-    });
-    for (;;) {
-      const output: Uint8Array | null = this.#zlib.read();
-      if (output !== null) yield output;
-      else if (this.#error !== undefined) throw damaged(`the compressed data is corrupt (${messageOf(this.#error)})`);
-      else if (written || this.ended) break;
-      else await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
-    this.consumedBytes = this.#zlib.bytesWritten - bytesBefore;
-  }
-
-  close(): void {
-    this.#zlib.destroy();
-  }
-}
-
-async function takeAll(reader: ByteReader, countBytes: number): Promise<Uint8Array> {
-  const bytes = await reader.take(countBytes);
-  if (bytes.length < countBytes) throw truncated();
-  return bytes;
-}
-
-function truncated(): AgentError {
-  return damaged('the compressed data is truncated');
-}
-
-function damaged(what: string): AgentError {
-  return new AgentError('ERR_OBJECT_DAMAGED', `Could not decompress the whole object: ${what}`, {
-    hint: 'Deliver the object again. The lines before the damage have been shipped.',
-  });
 }

@@ -6,6 +6,7 @@ import { createHash, type Hash, hash } from 'node:crypto';
 import type { LineSplitter } from '../contracts/decoder.ts';
 import type { DeliveredLine } from '../model/line.ts';
 
+const nul = 0x00;
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
 const space = 0x20;
@@ -65,8 +66,9 @@ class ByteLineSplitter implements LineSplitter {
       pending.append(lastBytes);
       return pending.finish(endOffsetBytes);
     }
-    const text = atObjectStart ? withoutByteOrderMark(lastBytes) : lastBytes;
-    const content = endsWithCarriageReturn(text) ? text.subarray(0, -1) : text;
+    const padded = endsWithCarriageReturn(lastBytes) ? lastBytes.subarray(0, -1) : lastBytes;
+    const text = withoutNuls(padded);
+    const content = atObjectStart ? withoutByteOrderMark(text) : text;
     if (isBlank(content)) return undefined;
     return content.length <= this.#lineBytesMax
       ? { bytes: content, sizeBytes: content.length, endOffsetBytes, digest: undefined }
@@ -84,6 +86,8 @@ class PendingLine {
   #kept = Buffer.alloc(0);
   #keptBytes = 0;
   #sizeBytes = 0;
+  /** NULs at the end of the line so far: padding unless more bytes follow. */
+  #nulCount = 0;
   /** The line so far ends with a carriage return: part of the line ending unless more bytes follow. */
   #endsWithCarriageReturn = false;
   /** Hash of the whole line, and whether it is blank so far. Set once the line exceeds what is kept. */
@@ -96,9 +100,9 @@ class PendingLine {
 
   append(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    if (this.#endsWithCarriageReturn) this.#add(Uint8Array.of(carriageReturn));
+    if (this.#endsWithCarriageReturn) this.#addUnpadded(Uint8Array.of(carriageReturn));
     this.#endsWithCarriageReturn = endsWithCarriageReturn(bytes);
-    this.#add(this.#endsWithCarriageReturn ? bytes.subarray(0, -1) : bytes);
+    this.#addUnpadded(this.#endsWithCarriageReturn ? bytes.subarray(0, -1) : bytes);
   }
 
   /** The line, or undefined if it is blank. */
@@ -109,6 +113,20 @@ class PendingLine {
     if (sizeBytes <= this.#lineBytesMax) return { bytes: content, sizeBytes, endOffsetBytes, digest: undefined };
     const digest = this.#overflow?.hash.digest('hex') ?? sha256(content);
     return cutLine(content, sizeBytes, endOffsetBytes, digest, this.#lineBytesMax);
+  }
+
+  /** Drops NULs before the line; adds those within it once more bytes follow. */
+  #addUnpadded(bytes: Uint8Array): void {
+    const end = endOfText(bytes);
+    const isFirst = this.#sizeBytes === 0;
+    if (end > 0) {
+      for (; !isFirst && this.#nulCount > 0; this.#nulCount -= Math.min(this.#nulCount, zeros.length)) {
+        this.#add(zeros.subarray(0, this.#nulCount));
+      }
+      this.#nulCount = 0;
+      this.#add(bytes.subarray(isFirst ? startOfText(bytes) : 0, end));
+    }
+    this.#nulCount += bytes.length - end;
   }
 
   #add(bytes: Uint8Array): void {
@@ -164,6 +182,30 @@ function withoutByteOrderMark(bytes: Uint8Array): Uint8Array {
 function endsWithCarriageReturn(bytes: Uint8Array): boolean {
   return bytes[bytes.length - 1] === carriageReturn;
 }
+
+/**
+ * A file that was preallocated, or truncated while being written, is padded with NULs. Before and after a line they are not part of
+ * it; within a line they are kept.
+ */
+function withoutNuls(bytes: Uint8Array): Uint8Array {
+  if (bytes[0] !== nul && bytes[bytes.length - 1] !== nul) return bytes;
+  const end = endOfText(bytes);
+  return bytes.subarray(Math.min(startOfText(bytes), end), end);
+}
+
+function startOfText(bytes: Uint8Array): number {
+  let start = 0;
+  while (bytes[start] === nul) start++;
+  return start;
+}
+
+function endOfText(bytes: Uint8Array): number {
+  let end = bytes.length;
+  while (bytes[end - 1] === nul) end--;
+  return end;
+}
+
+const zeros = new Uint8Array(65_536);
 
 /** True if there are only spaces, tabs and carriage returns. A JSON line is decided by its first byte. */
 function isBlank(bytes: Uint8Array): boolean {

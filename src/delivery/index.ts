@@ -6,4 +6,5 @@ export {
 } from './delivery-summary.ts';
 export { type OpenDatabase, type OpenState, openDeliveryState, type StateOptions } from './sqlite-state.ts';
 export { stateSizeBytes } from './state-directory.ts';
+export { probeState } from './state-probe.ts';
 export { openDeliveryReader } from './state-reader.ts';

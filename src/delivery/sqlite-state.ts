@@ -9,12 +9,14 @@ import type { SilenceState, WorkspaceEvents } from '../contracts/silence-state.t
 import { AgentError, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../model/object.ts';
 import { utcDate } from '../runtime/clock.ts';
+import { createPrivateFile } from '../runtime/private-file.ts';
 import { CommitQueue, type CommitQueueOptions } from './commit-queue.ts';
 import { verifyHeader } from './file-header.ts';
 import { migrate } from './schema.ts';
 import { SqliteClaim } from './sqlite-claim.ts';
 import { isDamaged } from './sqlite-errors.ts';
 import { databasePath, lockStateDirectory, moveAside, removeScratchFiles } from './state-directory.ts';
+import { restrictPermissions } from './state-permissions.ts';
 import { StateRows } from './state-rows.ts';
 import { prepareStatements, type Statements } from './statements.ts';
 import { WorkspaceRows } from './workspace-rows.ts';
@@ -40,6 +42,7 @@ export interface OpenState extends DeliveryState, SilenceState {
 export async function openDeliveryState(options: StateOptions): Promise<OpenState> {
   const unlock = lockStateDirectory(options.directory);
   try {
+    restrictPermissions(options.directory, options.logger);
     return openOrReplaceDamaged(options, unlock);
   } catch (error) {
     unlock();
@@ -59,7 +62,7 @@ function openOrReplaceDamaged(options: StateOptions, unlock: () => void): OpenSt
 
 /** Reads enough of the database to detect most kinds of damage at startup. */
 function openState(options: StateOptions, unlock: () => void): OpenState {
-  const { directory, clock, openDatabase = (path) => new DatabaseSync(path) } = options;
+  const { directory, clock, openDatabase = openPrivateDatabase } = options;
   removeScratchFiles(directory);
   verifyHeader(databasePath(directory));
   const database = openDatabase(databasePath(directory));
@@ -72,6 +75,12 @@ function openState(options: StateOptions, unlock: () => void): OpenState {
     database.close();
     throw error;
   }
+}
+
+/** SQLite gives its log and index files the mode of the database. */
+function openPrivateDatabase(path: string): DatabaseSync {
+  createPrivateFile(path);
+  return new DatabaseSync(path);
 }
 
 /** Fails if the file is read-only, which would otherwise surface only at the first batch. */

@@ -7,6 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { reached } from '../contracts/step.ts';
 import { AgentError, messageOf } from '../model/agent-error.ts';
 import { makeDirectory } from '../runtime/make-directory.ts';
+import { createPrivateFile } from '../runtime/private-file.ts';
 import { isBusy } from './sqlite-errors.ts';
 
 export function databasePath(directory: string): string {
@@ -28,7 +29,8 @@ export function stateSizeBytes(directory: string): number {
 export function lockStateDirectory(directory: string): () => void {
   let lock: DatabaseSync | undefined;
   try {
-    makeDirectory(directory);
+    makeDirectory(directory, 0o700);
+    createPrivateFile(join(directory, 'lock.db'));
     lock = new DatabaseSync(join(directory, 'lock.db'), { timeout: 0 });
     lock.exec('BEGIN EXCLUSIVE');
     const held = lock;

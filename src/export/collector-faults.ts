@@ -54,6 +54,23 @@ export function httpFault(response: OtlpResponse, options: OtlpOptions, nowMs: n
   };
 }
 
+/** A 400 that an empty request gets as well. */
+export function settingFault(
+  { response, reason }: Extract<ExportOutcome, { status: 'rejected' }>,
+  options: OtlpOptions,
+): MisconfiguredOutcome {
+  const message = `${targetOf(options)} answered ${reason}, also to a request without records`;
+  const error = new AgentError('ERR_EXPORT_MISCONFIGURED', message, { hint: rejectedRequestHint(options) });
+  return { status: 'misconfigured', error, response };
+}
+
+/** What can be wrong with a request whose records are fine. */
+export function rejectedRequestHint({ protocol, compression }: OtlpOptions): string {
+  const other = protocol === 'http/json' ? 'http/protobuf' : 'http/json';
+  const uncompressed = compression === 'none' ? '' : ', OTEL_EXPORTER_OTLP_COMPRESSION=none';
+  return `Check the headers (tenant), or try OTEL_EXPORTER_OTLP_PROTOCOL=${other}${uncompressed}.`;
+}
+
 /** The outcome of a request without a response. */
 export function connectionFault(error: unknown, options: OtlpOptions): UnavailableOutcome | MisconfiguredOutcome {
   if (isAgentError(error, 'ERR_CONFIGURATION')) return certificateFault(error);

@@ -3,10 +3,11 @@
  * backend, so the user has to ask for it.
  */
 import type { Clock } from '../runtime/clock.ts';
-import { targetOf } from './collector-faults.ts';
+import { rejectedRequestHint, targetOf } from './collector-faults.ts';
 import { createHttpTransport } from './http-transport.ts';
 import type { OtlpOptions } from './options.ts';
 import { createOtlpClient, type OtlpClient } from './otlp-client.ts';
+import { emptyRequest } from './settings-probe.ts';
 
 export interface CollectorProbe {
   readonly status: 'ok' | 'failed';
@@ -54,8 +55,7 @@ async function tryRequest(
   signal: AbortSignal,
   record: Uint8Array | undefined,
 ): Promise<Omit<CollectorProbe, 'clockAheadMs'>> {
-  const emptyRequest = Buffer.from(options.protocol === 'http/json' ? '{"resourceLogs":[]}' : '');
-  const outcome = await client.send(record ?? emptyRequest, signal);
+  const outcome = await client.send(record ?? emptyRequest(options), signal);
   const target = targetOf(options);
   const request = record === undefined ? 'an empty request' : 'a request with one record';
   switch (outcome.status) {
@@ -69,7 +69,12 @@ async function tryRequest(
     case 'rejected': {
       // Loki answers 422 to a request without records, which still shows that it understands OTLP.
       const message = `${target} is reachable; it rejects ${request} (${outcome.reason})`;
-      if (record === undefined) return { status: 'ok', message, hint: undefined };
+      if (record === undefined) {
+        // Requests with records would get any other status as well.
+        const isUnderstood = outcome.response.code === 422 || outcome.status === 'partial';
+        if (isUnderstood) return { status: 'ok', message, hint: undefined };
+        return { status: 'failed', message, hint: rejectedRequestHint(options) };
+      }
       return { status: 'failed', message, hint: 'Check the limits of the collector and of its backend.' };
     }
     case 'tooLarge':

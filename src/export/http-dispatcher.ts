@@ -3,8 +3,9 @@
  */
 import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
-import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
+import { Agent, type Dispatcher, ProxyAgent } from 'undici';
 import { AgentError, messageOf } from '../model/agent-error.ts';
+import { proxyFor } from '../runtime/proxy.ts';
 import type { NamedFile, OtlpOptions } from './options.ts';
 
 /** A host that takes longer than this to connect is considered unreachable. */
@@ -77,9 +78,8 @@ function createHttpDispatcher(options: OtlpOptions): Dispatcher {
     bodyTimeout: 0,
     allowH2: false,
   };
-  // A proxy (HTTP_PROXY and the like) is for remote hosts and cannot reach a sidecar.
-  if (isLoopback(new URL(options.url).hostname)) return new Agent(settings);
-  return new EnvHttpProxyAgent({ ...settings, requestTls: connect });
+  const proxy = proxyFor(new URL(options.url));
+  return proxy === undefined ? new Agent(settings) : new ProxyAgent({ ...settings, uri: proxy, requestTls: connect });
 }
 
 function readCertificates(options: OtlpOptions): { ca?: Buffer; cert?: Buffer; key?: Buffer } {

@@ -9,6 +9,7 @@ import type { HttpTransport } from './http-transport.ts';
 import type { OtlpOptions } from './options.ts';
 import { createOtlpClient } from './otlp-client.ts';
 import { OtlpExporter } from './otlp-exporter.ts';
+import { SettingsProbe } from './settings-probe.ts';
 
 export type { OtlpResponse } from './collector-faults.ts';
 export { type CollectorProbe, probeCollector } from './collector-probe.ts';
@@ -39,5 +40,7 @@ export function createOtlpExporter(
   options: OtlpOptions,
   { transport, ...dependencies }: OtlpExporterDependencies,
 ): OtlpExporter {
-  return new OtlpExporter({ client: createOtlpClient(options, dependencies.clock, transport), ...dependencies });
+  const client = createOtlpClient(options, dependencies.clock, transport);
+  const settings = new SettingsProbe(client, options, dependencies.clock);
+  return new OtlpExporter({ client, settings, ...dependencies });
 }

@@ -61,11 +61,11 @@ function requestHeaders(options: OtlpOptions): Record<string, string> {
 
 async function outcomeOfSuccess(response: OtlpResponse, options: OtlpOptions): Promise<ExportOutcome> {
   const contentType = String(response.headers['content-type'] ?? '');
-  // A captive portal or a wrong path: no OTLP server answers with a web page, and nothing was stored.
-  if (/^text\/html/i.test(contentType)) return httpFault(response, options, 0);
-  // Loki (204) and others send an empty body.
+  // Loki (204) and others send an empty body. Frameworks label even that with a content type, so look at the body first.
   if (response.body.length === 0)
     return { status: 'accepted', response: httpCode(response.status), warning: undefined };
+  // A captive portal or a wrong path: no OTLP server answers with a web page, and nothing was stored.
+  if (/^text\/html/i.test(contentType)) return httpFault(response, options, 0);
   try {
     // Loaded on demand: most responses are empty, and the package takes eight megabytes of memory.
     const { JsonLogsSerializer, ProtobufLogsSerializer } = await import('@opentelemetry/otlp-transformer');

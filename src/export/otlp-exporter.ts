@@ -9,6 +9,7 @@ import assert from 'node:assert/strict';
 import type { Batch, BatchEnd, Exporter } from '../contracts/exporter.ts';
 import { type Observer, unobserved } from '../contracts/observer.ts';
 import { reached } from '../contracts/step.ts';
+import type { ResponseCode } from '../model/response-code.ts';
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { DeadLetterReason } from './dead-letters/dead-letters.ts';
@@ -16,9 +17,11 @@ import type { ExportOutcome, MisconfiguredOutcome, UnavailableOutcome } from './
 import type { FailureReporter } from './failure-reporter.ts';
 import type { OtlpClient } from './otlp-client.ts';
 import { refusalHint } from './refusal-hints.ts';
+import type { SettingsProbe } from './settings-probe.ts';
 
 export interface OtlpExporterParts {
   readonly client: OtlpClient;
+  readonly settings: Pick<SettingsProbe, 'judge'>;
   readonly failures: FailureReporter;
   readonly clock: Clock;
   readonly observe?: Observer | undefined;
@@ -27,6 +30,13 @@ export interface OtlpExporterParts {
 /** The final outcome of a request, or the conclusion that it has to be split. */
 type Verdict =
   | Exclude<ExportOutcome, UnavailableOutcome | MisconfiguredOutcome>
+  /** Denied with 401 or 403 although other requests succeed. @property deniedAt the number of the last request sent before. */
+  | {
+      readonly status: 'rejected';
+      readonly response: ResponseCode;
+      readonly reason: string;
+      readonly deniedAt?: number;
+    }
   | { readonly status: 'failedRepeatedly'; readonly reason: string };
 
 const retryPolicy: BackoffPolicy = { initialMs: 1_000, maxMs: 30_000 };
@@ -37,11 +47,23 @@ const misconfiguredRetryMs = 60_000;
  * gRPC limit, a proxy closes the connection of a request that is too long, and a slow server may never answer in time.
  */
 const attemptsBeforeSplitting = 5;
+/**
+ * How often a lone record is denied with 401 or 403, while requests sent since the previous denial succeed, before its content is
+ * to blame: one replica in three with a wrong token must not cause dead letters.
+ */
+const deniedAttemptsMax = 3;
+
+/** The server rejects the credentials, or a firewall rejects the content of a record. */
+const deniedStatuses = [401, 403];
 
 export class OtlpExporter implements Exporter {
   readonly #parts: OtlpExporterParts;
   readonly #failures: FailureReporter;
   readonly #observe: Observer;
+  /** Counts requests with records, in the order in which they were sent. */
+  #sentCount = 0;
+  /** The last of them that was accepted. */
+  #lastAccepted = 0;
 
   constructor(parts: OtlpExporterParts) {
     this.#parts = parts;
@@ -62,8 +84,9 @@ export class OtlpExporter implements Exporter {
     await this.#failures.deadLetters.close();
   }
 
-  async #deliver(batch: Batch, signal: AbortSignal): Promise<BatchEnd> {
-    const verdict = await this.#sendUntilVerdict(batch, signal);
+  /** @param deniedAt when the batch was denied that this is half of: a request accepted since then rules out the credentials. */
+  async #deliver(batch: Batch, signal: AbortSignal, deniedAt?: number): Promise<BatchEnd> {
+    const verdict = await this.#sendUntilVerdict(batch, signal, deniedAt);
     switch (verdict.status) {
       case 'accepted':
         if (verdict.warning !== undefined) {
@@ -74,7 +97,8 @@ export class OtlpExporter implements Exporter {
         return this.#endPartial(batch, verdict, signal);
       case 'rejected':
       case 'tooLarge':
-        if (batch.recordCount > 1) return this.#deliverHalves(batch, signal);
+        if (batch.recordCount > 1)
+          return this.#deliverHalves(batch, signal, 'deniedAt' in verdict ? verdict.deniedAt : undefined);
         return this.#endRejected(batch, verdict, signal);
       case 'failedRepeatedly':
         this.#failures.log.write(
@@ -86,23 +110,42 @@ export class OtlpExporter implements Exporter {
     }
   }
 
-  async #sendUntilVerdict(batch: Batch, signal: AbortSignal): Promise<Verdict> {
+  async #sendUntilVerdict(batch: Batch, signal: AbortSignal, halfDeniedAt?: number): Promise<Verdict> {
     const { client, clock } = this.#parts;
     let failures = 0;
+    let deniedAt = halfDeniedAt;
+    let deniedAttempts = 0;
     for (let attempt = 0; ; attempt++) {
       const sentAtMs = clock.nowMs();
+      const number = ++this.#sentCount;
       reached('request begun');
-      const outcome = await client.send(batch.request, signal);
+      const answer = await client.send(batch.request, signal);
       reached('request answered');
-      this.#reportRequest(batch, outcome, clock.nowMs() - sentAtMs);
+      this.#reportRequest(batch, answer, clock.nowMs() - sentAtMs);
+      if (answer.status === 'accepted') this.#lastAccepted = Math.max(this.#lastAccepted, number);
+      const isAlone = batch.recordCount === 1;
+      const outcome =
+        isAlone && answer.status === 'rejected' ? await this.#parts.settings.judge(answer, signal) : answer;
       if (outcome.status !== 'unavailable' && outcome.status !== 'misconfigured') {
         this.#failures.outages.answered();
         return outcome;
       }
       const { status, error } = outcome;
       if (status === 'unavailable' && outcome.requestSeen) failures++;
+      if (isDenied(outcome)) {
+        if (deniedAt !== undefined && this.#lastAccepted > deniedAt) deniedAttempts++;
+        deniedAt = this.#sentCount;
+        if (deniedAttempts >= (isAlone ? deniedAttemptsMax : 1)) {
+          return { status: 'rejected', response: outcome.response, reason: error.message, deniedAt };
+        }
+      }
       const isSplitNext = failures >= attemptsBeforeSplitting && batch.recordCount > 1;
-      const delayMs = isSplitNext ? 0 : waitMs(outcome, attempt, clock);
+      const isSuspect = isDenied(outcome) && halfDeniedAt !== undefined;
+      const delayMs = isSplitNext
+        ? 0
+        : isSuspect
+          ? backoffMs(retryPolicy, attempt, clock)
+          : waitMs(outcome, attempt, clock);
       this.#failures.outages.failed({ status, error, retryAtMs: clock.nowMs() + delayMs });
       if (isSplitNext) return { status: 'failedRepeatedly', reason: error.message };
       await clock.sleep(delayMs, signal);
@@ -121,11 +164,11 @@ export class OtlpExporter implements Exporter {
   }
 
   /** Completes the first half before sending the second, which preserves the order and limits splitting during an outage. */
-  async #deliverHalves(batch: Batch, signal: AbortSignal): Promise<BatchEnd> {
+  async #deliverHalves(batch: Batch, signal: AbortSignal, deniedAt?: number): Promise<BatchEnd> {
     const [firstHalf, secondHalf] = batch.split();
-    const first = await this.#deliver(firstHalf, signal);
+    const first = await this.#deliver(firstHalf, signal, deniedAt);
     reached('half of a batch ended');
-    const second = await this.#deliver(secondHalf, signal);
+    const second = await this.#deliver(secondHalf, signal, deniedAt);
     return {
       acceptedCount: first.acceptedCount + second.acceptedCount,
       deadLetteredCount: first.deadLetteredCount + second.deadLetteredCount,
@@ -180,6 +223,10 @@ export class OtlpExporter implements Exporter {
   #writeDeadLetters(batch: Batch, reason: DeadLetterReason, signal: AbortSignal): Promise<void> {
     return this.#failures.deadLetters.write(batch.toJsonLines(), reason, signal);
   }
+}
+
+function isDenied(outcome: ExportOutcome): outcome is MisconfiguredOutcome & { readonly response: ResponseCode } {
+  return outcome.status === 'misconfigured' && deniedStatuses.includes(outcome.response?.code ?? 0);
 }
 
 function waitMs(outcome: UnavailableOutcome | MisconfiguredOutcome, attempt: number, clock: Clock): number {

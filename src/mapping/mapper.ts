@@ -56,15 +56,10 @@ class LineMapper implements Mapper {
     this.#redactor = sensitiveKeys && new Redactor(sensitiveKeys);
     this.#kernel = new Kernel(this.#redactor);
     const image = new ProgramImage(this.#kernel.programAt);
-    this.#program = compileProgram(
-      mapping,
-      {
-        fixedResourceKeys: new Set(Object.keys(resourceAttributes)),
-        redactedServices: sensitiveKeys?.services,
-        hashSeed: randomInt(2 ** 31),
-      },
-      image,
-    );
+    const fixedResourceKeys = new Set(Object.keys(resourceAttributes));
+    const hashSeed = randomInt(2 ** 31);
+    const programOptions = { fixedResourceKeys, redactedServices: sensitiveKeys?.services, hashSeed };
+    this.#program = compileProgram(mapping, programOptions, image);
     this.#kernel.load(image);
     const servicePaths = mapping.facts.get('service')?.from.filter((path) => !isOfLine(path)) ?? [];
     this.#parser = new LineParser(this.#redactor, servicePaths);

@@ -5,7 +5,7 @@ import type { LineSplitter } from '../contracts/decoder.ts';
 import type { Announcement, Claim, ObjectState, Position } from '../contracts/delivery-state.ts';
 import { reached } from '../contracts/step.ts';
 import type { VisitOutcome } from '../contracts/visit-outcome.ts';
-import { isAgentError } from '../model/agent-error.ts';
+import { type AgentError, isAgentError } from '../model/agent-error.ts';
 import type { DeliveredLine } from '../model/line.ts';
 import type { DeliveredObject, ObjectContent } from '../model/object.ts';
 import { BatchBuilder, type BuiltBatch } from './batch-builder.ts';
@@ -45,6 +45,8 @@ export class ObjectReading {
   readonly #settlements: SettlementQueue;
   readonly #inFlight = new Set<Promise<void>>();
   #failure: { readonly error: unknown } | undefined;
+  /** Why the object is not JSON Lines. */
+  #formatFault: AgentError | undefined;
   /** While comparing, the settled position stays where it is until the end, because settled lines are scattered over the object. */
   #comparing = false;
   /** Counts since the last `linesRead`. */
@@ -100,7 +102,7 @@ export class ObjectReading {
     begin: (chunks: AsyncIterator<Uint8Array>, content: ObjectContent) => Promise<Uint8Array | 'prefixMismatch'>,
   ): Promise<VisitOutcome | 'prefixMismatch'> {
     const content = await this.#object.open(this.#signal);
-    const bytes = this.#parts.decoder.decompress(content);
+    const bytes = this.#parts.decoder.decompress(content, (fault) => (this.#formatFault = fault));
     reached('object opened', this.#object.origin.id);
     const chunks = closingUnread(bytes[Symbol.asyncIterator]());
     try {
@@ -112,7 +114,7 @@ export class ObjectReading {
         await this.#take(next.value, splitter, content);
       return await this.#finish(splitter, content);
     } catch (error) {
-      if (!isAgentError(error, 'ERR_OBJECT_DAMAGED')) throw error;
+      if (!isAgentError(error, 'ERR_OBJECT_DAMAGED', 'ERR_OBJECT_FORMAT')) throw error;
       if (this.#object.growing) return await this.#pause();
       await this.#end(this.#lineEnd());
       return { status: 'damaged', error };
@@ -198,7 +200,8 @@ export class ObjectReading {
   async #settled(): Promise<VisitOutcome> {
     this.#digest.update(this.#held);
     await this.#end(this.#digest.mark(this.#lines.lineCount));
-    return { status: 'settled' };
+    const error = this.#formatFault;
+    return error === undefined ? { status: 'settled' } : { status: 'settled', error };
   }
 
   /** Ships what was read so far, without finishing the version. */
@@ -312,9 +315,9 @@ export class ObjectReading {
   }
 }
 
-/** A compressed stream that is damaged within the settled prefix cannot match: the rest of it has to be compared. */
+/** An object that cannot be decoded within the settled prefix cannot match: the rest of it has to be compared. */
 function treatDamageAsMismatch(error: unknown): undefined {
-  if (!isAgentError(error, 'ERR_OBJECT_DAMAGED')) throw error;
+  if (!isAgentError(error, 'ERR_OBJECT_DAMAGED', 'ERR_OBJECT_FORMAT')) throw error;
 }
 
 /** A generator that was never started does not close its source when it returns, so start it first. */

@@ -97,10 +97,11 @@ const reminderIntervalMs = 60 * 60_000;
 const routine: ReadonlySet<ErrorCode> = new Set(['ERR_OBJECT_CHANGED', 'ERR_OBJECT_GONE']);
 
 /** Single occurrences rather than lasting conditions, so there is no recovery to log. */
-const ofOneVersion: ReadonlySet<ErrorCode> = new Set([...routine, 'ERR_OBJECT_DAMAGED']);
+const ofOneVersion: ReadonlySet<ErrorCode> = new Set([...routine, 'ERR_OBJECT_DAMAGED', 'ERR_OBJECT_FORMAT']);
 
 const needsPerson: ReadonlySet<ErrorCode> = new Set([
   'ERR_OBJECT_DAMAGED',
+  'ERR_OBJECT_FORMAT',
   'ERR_OBJECT_TOO_LARGE',
   'ERR_SOURCE_ACCESS_DENIED',
   'ERR_SOURCE_CREDENTIALS',

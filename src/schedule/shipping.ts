@@ -355,6 +355,7 @@ export class Shipping {
       case 'elsewhere':
         break;
       default:
+        if ('error' in outcome) faults.report(outcome.error, 'Object is not one JSON object per line', fields);
         this.#context.logger.debug({ ...fields, status: outcome.status }, 'Object visited');
     }
   }

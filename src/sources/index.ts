@@ -15,8 +15,12 @@ export type { S3Api } from './s3/client.ts';
 export type { S3Location } from './s3/index.ts';
 export type { ObjectOpener, SourceDependencies } from './source-kind.ts';
 
-/** A location with its effective poll interval. */
-export type ConfiguredSource = SourceLocation & { readonly pollIntervalMs: number };
+/** A location with its effective settings. */
+export type ConfiguredSource = SourceLocation & {
+  readonly pollIntervalMs: number;
+  /** Whether links out of a directory are followed. Default false. */
+  readonly followLinks?: boolean | undefined;
+};
 
 /** Does not contact anything before the first listing. */
 export function createSources(
@@ -40,7 +44,8 @@ export function createObjectOpener(dependencies: SourceDependencies): ObjectOpen
   );
   return {
     open(object, signal) {
-      const opener = openers.get(new URL(object.origin.id).protocol);
+      // Not by the URL class, which takes the colons of an access point's ARN for a port.
+      const opener = openers.get(object.origin.id.slice(0, object.origin.id.indexOf(':') + 1));
       assert(opener !== undefined, `no kind of source can open ${object.origin.id}`);
       return opener.open(object, signal);
     },

@@ -40,12 +40,17 @@ export function isInRange(date: string | undefined, { from, before }: DateRange)
 
 /** True for names of delivery files; the content decides whether a file is compressed. */
 export function isDeliveryName(fileName: string): boolean {
-  return /\.(json|jsonl|ndjson|gz)$/i.test(fileName) && !isHiddenName(fileName);
+  return /\.(json|jsonl|ndjson|gz|zst|zstd)$/i.test(fileName) && !isHiddenName(fileName);
 }
 
 /** Names that Spark, editors and synchronisation tools use internally: `_SUCCESS`, `_delta_log`, `.tmp`. */
 export function isHiddenName(name: string): boolean {
   return name.startsWith('.') || name.startsWith('_');
+}
+
+/** True if any segment of the path is hidden, since everything in a hidden folder is hidden. */
+export function isHiddenPath(path: string): boolean {
+  return path.split('/').some(isHiddenName);
 }
 
 function lastValue(segments: readonly string[], read: (segment: string) => string | undefined): string | undefined {

@@ -1,10 +1,13 @@
 /**
  * Options for sources: where deliveries are read from, and how often they are listed.
  */
+import { resolve } from 'node:path';
 import { z } from 'zod';
+import { printable } from '../runtime/printable.ts';
 import { bad, duration, good, type Parsed, variable } from '../runtime/variable.ts';
 import { directoryAt } from './directory/index.ts';
 import { type KindName, kinds, type LocationOf, type SourceLocation } from './kinds.ts';
+import { parseS3Arn } from './s3/index.ts';
 import { parseSourceParameters, pollIntervalMinMs } from './source-parameters.ts';
 
 const expectedLocation = `expected ${Object.values(kinds)
@@ -20,9 +23,15 @@ export const sourceOptions = {
     })
     .describe(
       'Required. Where Databricks delivers, separated by commas: `s3://bucket/prefix` (the folder that contains ' +
-        '`workspaceId=.../` or `date=.../`), a directory, or a `file://` URL (`%2C` for a comma, `%3F` for a question mark). ' +
+        '`workspaceId=.../` or `date=.../`), the ARN of a bucket or of an access point with a prefix, a directory, or a `file://` URL (`%2C` for a comma, `%3F` for a question mark). ' +
         'A URL may end with parameters for this source: `?poll=5m`, `?mapping=databricks-audit%2C./ours.yaml`.',
     ),
+  DATABRICKS_AUDIT_FOLLOW_LINKS: variable((text) => {
+    if (text === 'true' || text === 'false') return good(text === 'true');
+    return bad('expected true or false');
+  })
+    .transform((value) => value ?? false)
+    .describe('Whether symbolic links out of a directory are followed; links within it always are. Default `false`.'),
   DATABRICKS_AUDIT_POLL_INTERVAL: variable(duration(pollIntervalMinMs, '60s'))
     .transform((value) => value ?? 60_000)
     .describe('Interval between two listings of a source. Default `60s`.'),
@@ -40,9 +49,16 @@ function parseSources(text: string): Parsed<readonly SourceLocation[]> {
 function parseLocation(entry: string): Parsed<SourceLocation> {
   if (entry === '') return bad(`${expectedLocation} between the commas`);
   if (/\p{Cc}/u.test(entry)) return bad(`${expectedLocation} without control characters`);
+  if (quote.test(entry)) return bad(`${expectedLocation} without quotes around it`);
+  if (/^arn:/i.test(entry)) {
+    const [arn = '', ...query] = entry.split('?');
+    const parameters = parseSourceParameters(query.join('?'));
+    return 'problem' in parameters ? parameters : parseS3Arn(arn, parameters.value);
+  }
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(entry)?.[1]?.toLowerCase();
   // A path is used unchanged, including question marks.
-  if (scheme === undefined) return good(directoryAt(entry));
+  if (scheme === undefined)
+    return nearlyUrl.test(entry) ? bad(`${expectedLocation}${nearlyUrlHint(entry)}`) : good(directoryAt(entry));
   const kind = Object.values(kinds).find((each) => each.scheme === scheme);
   if (kind === undefined) return bad(`${expectedLocation}${otherSchemeHint(scheme)}`);
   const [url = '', ...query] = entry.split('?');
@@ -50,8 +66,23 @@ function parseLocation(entry: string): Parsed<SourceLocation> {
   return 'problem' in parameters ? parameters : kind.parse(url, parameters.value);
 }
 
+/** Env files of Docker keep the quotes around a value. */
+const quote = /^["'`\u2018-\u201d]|["'`\u2018-\u201d]$/;
+/** `s3:/bucket`, `s3//bucket`, `dbfs:/mnt/logs`; with one letter it would be the drive of a path. */
+const nearlyUrl = /^([a-z][a-z0-9+.-]+:|s3\/\/)/i;
+
+function nearlyUrlHint(entry: string): string {
+  if (/^s3[an]?\b/i.test(entry)) return ` (use s3://${printable(entry.replace(/^s3[an]?:?\/*/i, ''), 100)})`;
+  if (/^dbfs:/i.test(entry)) return dbfsHint;
+  if (/^file:/i.test(entry)) return ` (use file://${printable(resolve(entry.slice('file:'.length)), 100)})`;
+  return ` (for a directory with this name, use ./${printable(entry, 100)})`;
+}
+
+const dbfsHint = ' (a dbfs: path exists only in Databricks; use the s3:// location of its bucket)';
+
 function otherSchemeHint(scheme: string): string {
   if (scheme === 's3a' || scheme === 's3n') return ` (use s3:// instead of ${scheme}://)`;
+  if (scheme === 'dbfs') return dbfsHint;
   if (scheme === 'http' || scheme === 'https') {
     return ` (for an S3-compatible server, use s3:// and set AWS_ENDPOINT_URL_S3 to its ${scheme}:// address)`;
   }

@@ -24,17 +24,22 @@ export function parseSourceParameters(query: string): Parsed<SourceParameters> {
   const unknown = [...parameters.keys()].filter((name) => !known.includes(name));
   if (unknown.length > 0) {
     problems.push(
-      `expected no parameters but ${known.join(' and ')} after the question mark, not ${printable(unknown.join(', '), 100)}`,
+      `expected no parameters but ${known.join(' and ')} after the question mark, not ${printable(unknown.join(', '), 100)}${unsupportedHint(unknown)}`,
     );
   }
   const repeated = known.filter((name) => parameters.getAll(name).length > 1);
   if (repeated.length > 0) problems.push(`expected each parameter once: ${repeated.join(', ')}`);
   const [poll, mapping] = [parameters.get('poll'), parameters.get('mapping')];
   const parsedPoll = poll === null ? good(undefined) : parsePoll(poll);
-  if ('problem' in parsedPoll) problems.push(`poll=${printable(poll ?? '', 20)}: ${parsedPoll.problem}`);
+  if ('problem' in parsedPoll) problems.push(`poll: ${parsedPoll.problem}`);
   if (mapping?.split(',').some((layer) => layer.trim() === '')) {
     problems.push('mapping: expected names or paths of mapping layers, separated by %2C');
   }
   if (problems.length > 0 || 'problem' in parsedPoll) return bad(problems.join('; '));
   return good({ pollIntervalMs: parsedPoll.value, mapping: mapping ?? undefined });
+}
+
+function unsupportedHint(unknown: readonly string[]): string {
+  if (unknown.some((name) => /payer|requester/i.test(name))) return ' (Requester Pays buckets are not supported)';
+  return unknown.some((name) => /sse|customer/i.test(name)) ? ' (encryption with SSE-C is not supported)' : '';
 }

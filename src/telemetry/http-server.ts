@@ -1,11 +1,13 @@
 /**
  * The agent's only HTTP server: health, metrics, the live page and its event stream, all read-only. It never delays shipping:
  * responses come from memory, the number of clients is limited, and a slow client misses updates instead of filling a buffer.
+ * Probes are answered whatever other clients do with their connections.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, isIP } from 'node:net';
 import type { Clock } from '../runtime/clock.ts';
+import { limitConnections } from './connection-limit.ts';
 import type { Health } from './health.ts';
 import type { LivePageFile } from './live-page.ts';
 import type { HttpAddress } from './options.ts';
@@ -23,6 +25,15 @@ export interface HttpContent {
   readonly onError: (error: Error) => void;
 }
 
+export interface HttpLimits {
+  readonly connectionsMax: number;
+  /** From the first byte of a request to the end of its headers, or of its body. */
+  readonly requestTimeoutMs: number;
+  /** Without a byte in either direction; an event stream sends one every second. */
+  readonly idleTimeoutMs: number;
+}
+
+const defaultLimits: HttpLimits = { connectionsMax: 128, requestTimeoutMs: 5_000, idleTimeoutMs: 30_000 };
 const updateIntervalMs = 1000;
 const watchersMax = 16;
 
@@ -42,15 +53,26 @@ export class HttpServer {
   readonly #server: Server;
   readonly #watchers = new Set<ServerResponse>();
   readonly #stopping = new AbortController();
-  #loopbackOnly = true;
+  /** In lower case, without a port. */
+  readonly #hostNames: Set<string>;
 
-  constructor(content: HttpContent, clock: Clock) {
+  /** @param hostNames that requests may carry in their Host header, in addition to IP addresses and `localhost`. */
+  constructor(content: HttpContent, clock: Clock, hostNames: readonly string[] = [], limits = defaultLimits) {
     this.#content = content;
     this.#clock = clock;
-    this.#server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000 }, (request, response) => {
+    this.#hostNames = new Set(['localhost', ...hostNames.map((name) => name.toLowerCase())]);
+    const { connectionsMax, requestTimeoutMs, idleTimeoutMs } = limits;
+    const timeouts = {
+      headersTimeout: requestTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      // Node.js enforces both only this often: every 30 s by default.
+      connectionsCheckingInterval: requestTimeoutMs / 5,
+    };
+    this.#server = createServer(timeouts, (request, response) => {
       this.#answer(request, response).catch(() => response.destroy());
     });
-    this.#server.maxConnections = 128;
+    this.#server.timeout = idleTimeoutMs;
+    limitConnections(this.#server, connectionsMax);
   }
 
   /** Rejects with the operating system's error. @returns the URL. */
@@ -60,7 +82,7 @@ export class HttpServer {
     this.#server.on('error', this.#content.onError);
     this.#server.unref();
     const address = this.#server.address() as AddressInfo;
-    this.#loopbackOnly = isLoopback(address.address);
+    this.#hostNames.add(host.toLowerCase());
     this.#update().catch(() => {});
     return `http://${isIP(host) === 6 ? `[${host}]` : host}:${address.port}`;
   }
@@ -77,7 +99,14 @@ export class HttpServer {
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       return send(response.setHeader('allow', 'GET, HEAD'), 405, 'text/plain', 'Only GET and HEAD are allowed\n');
     }
-    if (!this.#isExpectedHost(request)) return send(response, 421, 'text/plain', 'Unexpected Host header\n');
+    if (!this.#isExpectedHost(request)) {
+      return send(
+        response,
+        421,
+        'text/plain',
+        'Unexpected Host header; DATABRICKS_AUDIT_HTTP_HOSTS lists the names to accept\n',
+      );
+    }
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
     const { livez, readyz, metrics, pageFiles, snapshot } = this.#content;
     const file = pageFiles.get(path);
@@ -99,13 +128,13 @@ export class HttpServer {
   }
 
   /**
-   * Prevents DNS rebinding: a web site can point its own name at 127.0.0.1 and read what is served there, but it cannot change the
-   * Host header that the browser sends.
+   * Prevents DNS rebinding: a web site can point its own name at an address of ours and read what is served there, but it cannot
+   * change the Host header that the browser sends. No browser omits the header.
    */
   #isExpectedHost({ headers }: IncomingMessage): boolean {
-    if (!this.#loopbackOnly || headers.host === undefined) return true;
-    const name = headers.host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
-    return name === 'localhost' || isIP(name) !== 0;
+    if (headers.host === undefined) return true;
+    const name = headers.host.replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase();
+    return this.#hostNames.has(name) || isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0;
   }
 
   #watch(response: ServerResponse): void {
@@ -128,10 +157,6 @@ export class HttpServer {
       for (const watcher of ready) watcher.write(event);
     }
   }
-}
-
-function isLoopback(address: string): boolean {
-  return address.startsWith('127.') || address === '::1' || address === '::ffff:127.0.0.1';
 }
 
 function sendHealth(response: ServerResponse, { ok, ...rest }: Health): void {

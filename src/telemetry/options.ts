@@ -19,6 +19,11 @@ export const telemetryOptions = {
     .describe(
       'Address on which `run` serves health (`/livez`, `/readyz`), Prometheus metrics (`/metrics`) and the live page (`/`): `host:port`, `[::1]:port`, `0.0.0.0:port` for all interfaces, or `off`. Default `127.0.0.1:9464`.',
     ),
+  DATABRICKS_AUDIT_HTTP_HOSTS: variable(parseHostNames)
+    .transform((value) => value ?? [])
+    .describe(
+      'Host names under which the address of `DATABRICKS_AUDIT_HTTP` is reached, separated by commas and without ports, such as `audit-agent.example.com`. Requests with another name in their `Host` header are refused ([why](../SECURITY.md#what-the-agent-may-do)). IP addresses, `localhost` and the host of `DATABRICKS_AUDIT_HTTP` are always accepted.',
+    ),
   OTEL_METRICS_EXPORTER: variable(parseMetricsExporters)
     .transform((value) => value ?? ['prometheus' as const])
     .describe(
@@ -46,6 +51,13 @@ function parseAddress(text: string): Parsed<HttpAddress> {
   const port = Number(match.port);
   if (port > 65_535 || (match.ipv6 !== undefined && isIP(match.ipv6) !== 6)) return expected;
   return good({ host: match.ipv6 ?? match.host ?? '', port });
+}
+
+function parseHostNames(text: string): Parsed<readonly string[]> {
+  const names = text.split(',').map((name) => name.trim());
+  return names.every((name) => /^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/i.test(name))
+    ? good(names)
+    : bad('expected host names without ports, separated by commas, such as audit-agent.example.com');
 }
 
 function parseMetricsExporters(text: string): Parsed<readonly MetricsExporter[]> {

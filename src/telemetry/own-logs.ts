@@ -7,6 +7,7 @@ import { BatchLogRecordProcessor, LoggerProvider, type LogRecordExporter } from 
 import { z } from 'zod';
 import { packageVersion } from '../runtime/package-version.ts';
 import { agentResource } from './agent-resource.ts';
+import { pushConnection } from './push-connection.ts';
 
 export interface OwnLogsOptions {
   /** That of the records. */
@@ -74,7 +75,7 @@ async function createExporter(protocol: OwnLogsOptions['protocol']): Promise<Log
     protocol === 'http/json'
       ? await import('@opentelemetry/exporter-logs-otlp-http')
       : await import('@opentelemetry/exporter-logs-otlp-proto');
-  return new OTLPLogExporter();
+  return new OTLPLogExporter(pushConnection('LOGS'));
 }
 
 /** Follows the semantic conventions for exceptions. */

@@ -3,12 +3,13 @@
  * headers, compression, timeout, certificates.
  */
 import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-proto';
+import { pushConnection } from './push-connection.ts';
 
 export class PushExporter extends OTLPMetricExporter {
   readonly #onFailure: (error: Error) => void;
 
   constructor(onFailure: (error: Error) => void) {
-    super();
+    super(pushConnection('METRICS'));
     this.#onFailure = onFailure;
   }
 

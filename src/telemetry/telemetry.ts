@@ -21,6 +21,8 @@ import { type Setting, takeSnapshot } from './snapshot.ts';
 
 export interface TelemetryOptions {
   readonly http: HttpAddress | 'off';
+  /** Host names that HTTP requests may carry, in addition to IP addresses and `localhost`. */
+  readonly httpHosts?: readonly string[] | undefined;
   readonly metrics: MetricsOptions;
   readonly pollIntervalMs: number;
   /** As configured. */
@@ -142,6 +144,7 @@ export class Telemetry {
         },
       },
       clock,
+      this.#options.httpHosts,
     );
     try {
       logger.info({ url: await server.listen(address) }, 'Serving health, metrics and the live page');

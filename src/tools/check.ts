@@ -6,13 +6,12 @@ import { createMappers } from '../agent/mappers.ts';
 import { encodingOf } from '../agent/wiring.ts';
 import type { Configuration } from '../config/index.ts';
 import type { Source } from '../contracts/source.ts';
-import { openDeliveryState } from '../delivery/index.ts';
+import { probeState } from '../delivery/index.ts';
 import { probeCollector } from '../export/index.ts';
 import { createMapper, recordBatch } from '../mapping/index.ts';
 import { type AgentError, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
-import { silentLogger } from '../runtime/logger.ts';
 import { type BucketFacts, createSources, inspectBucket } from '../sources/index.ts';
 
 export interface CheckResult {
@@ -133,22 +132,23 @@ function* checkBucket({ versioning, lifecycle, clockAheadMs }: BucketFacts, buck
 }
 
 async function checkState({ stateDirectory }: Configuration): Promise<CheckResult> {
-  const damages: CheckResult[] = [];
-  const recordDamage = ({ err }: { err?: unknown }) => void damages.push({ ...explain(err), status: 'warning' });
   try {
-    const logger = { ...silentLogger, error: recordDamage };
-    const state = await openDeliveryState({ directory: stateDirectory, clock: systemClock, logger });
-    await state.close();
-    if (damages[0] !== undefined) return damages[0];
-    return { status: 'ok', message: `state directory ${stateDirectory} is writable` };
+    const found = await probeState(stateDirectory);
+    const message = found === 'exists' ? 'is writable' : 'does not exist yet and can be created';
+    return { status: 'ok', message: `state directory ${stateDirectory} ${message}` };
   } catch (error) {
-    // Checking while the agent is running is legitimate.
-    if (!isAgentError(error, 'ERR_STATE_LOCKED')) return explain(error);
-    return {
-      status: 'warning',
-      message: error.message,
-      hint: 'This is fine if that process is the agent you are checking.',
-    };
+    if (isAgentError(error, 'ERR_STATE_LOCKED')) {
+      // Checking while the agent is running is legitimate.
+      return {
+        status: 'warning',
+        message: error.message,
+        hint: 'This is fine if that process is the agent you are checking.',
+      };
+    }
+    // The agent handles both when it starts.
+    return isAgentError(error, 'ERR_STATE_DAMAGED', 'ERR_STATE_OLDER')
+      ? { ...explain(error), status: 'warning' }
+      : explain(error);
   }
 }
 

@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream';
 import type { Configuration } from '../config/index.ts';
 import { createDecoder } from '../decoders/index.ts';
 import { createMapper } from '../mapping/index.ts';
+import type { AgentError } from '../model/agent-error.ts';
 import type { DeliveredLine } from '../model/line.ts';
 import type { DeliveredObject, ObjectId } from '../model/object.ts';
 import { identityOf } from '../pipeline/line-identity.ts';
@@ -48,16 +49,23 @@ async function* objectsOf(input: string | Readable, signal: AbortSignal): AsyncI
   }
   const location = { ...directoryAt(input), pollIntervalMs: 0 };
   for (const source of createSources([location], { stillAfterPolls: 0 })) {
+    let hasObjects = false;
+    let skipped: AgentError | undefined;
     const request = {
       dates: { from: undefined, before: undefined },
       signal,
-      onFault: (fault: Error) => {
-        throw fault;
+      onFault: (fault: AgentError) => {
+        if (fault.code !== 'ERR_SOURCE_LAYOUT') throw fault;
+        skipped ??= fault;
       },
     };
     for await (const listing of source.list(request)) {
-      for await (const page of listing.pages()) for (const { object } of page) yield object;
+      for await (const page of listing.pages()) {
+        hasObjects = true;
+        for (const { object } of page) yield object;
+      }
     }
+    if (!hasObjects && skipped !== undefined) throw skipped;
   }
 }
 

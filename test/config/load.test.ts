@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { type Environment, loadConfiguration, unknownVariables } from '../../src/config/index.ts';
+import { type Environment, loadConfiguration } from '../../src/config/index.ts';
 import { AgentError } from '../../src/model/agent-error.ts';
 
 const source = { DATABRICKS_AUDIT_SOURCE: 's3://audit/logs' };
@@ -132,16 +132,89 @@ describe('loadConfiguration', () => {
   });
 });
 
-describe('unknownVariables', () => {
-  it('names unknown variables with our prefix, and ignores those that Kubernetes sets for a Service', () => {
-    const environment = {
-      ...source,
-      DATABRICKS_AUDIT_POLL_INTERVALL: '60s',
-      DATABRICKS_AUDIT_SERVICE_HOST: '10.0.0.1',
-      DATABRICKS_AUDIT_SERVICE_PORT_HTTP: '9464',
-      DATABRICKS_AUDIT_PORT: 'tcp://10.0.0.1:9464',
-      DATABRICKS_AUDIT_PORT_9464_TCP_ADDR: '10.0.0.1',
+it.each([
+  ['DATABRICKS_AUDIT_SOURCE', '"s3://audit/logs"'],
+  ['DATABRICKS_AUDIT_SOURCE', '"s3://audit/a","s3://audit/b"'],
+  ['DATABRICKS_AUDIT_STATE', "'/state'"],
+  ['DATABRICKS_AUDIT_POLL_INTERVAL', '"5m"'],
+  ['OTEL_EXPORTER_OTLP_HEADERS', '"authorization=hunter2"'],
+  ['AWS_REGION', '"us-east-1"'],
+  ['AWS_SECRET_ACCESS_KEY', '"hunter2"'],
+  ['https_proxy', '"http://user:hunter2@proxy:3128"'],
+])('refuses quotes around %s, as env files of Docker keep them', (name, value) => {
+  const problems = problemsOf({ ...source, [name]: value });
+  expect(problems).toEqual([expect.stringMatching(`^${name}: expected a value without quotes around it`)]);
+  expect(problems.join()).not.toContain('hunter2');
+});
+
+it('refuses the ARN of an access point together with an endpoint of its own', () => {
+  const accessPoint = { DATABRICKS_AUDIT_SOURCE: 'arn:aws:s3:us-west-2:111122223333:accesspoint/audit/logs' };
+  expect(problemsOf(accessPoint)).toEqual([]);
+  expect(problemsOf({ ...accessPoint, AWS_ENDPOINT_URL_S3: 'http://minio:9000' })).toEqual([
+    expect.stringContaining('expected the alias of the access point instead of its ARN'),
+  ]);
+});
+
+it('reports a proxy that cannot be used, without its password', () => {
+  const problems = problemsOf({ ...source, https_proxy: 'socks5://user:hunter2@proxy:1080' });
+  expect(problems).toEqual(['HTTPS_PROXY: expected the URL of a proxy such as http://proxy.example.com:3128']);
+});
+
+describe('a misspelled variable', () => {
+  it.each([
+    ['DATABRICKS_AUDIT_REDCAT', 'DATABRICKS_AUDIT_REDACT'],
+    ['DATABRICKS_AUDIT_POLL_INTERVALL', 'DATABRICKS_AUDIT_POLL_INTERVAL'],
+    ['DATABRICKS_AUDIT_POLLINTERVAL', 'DATABRICKS_AUDIT_POLL_INTERVAL'],
+    ['DATABRICKS_AUDIT_POLL', 'DATABRICKS_AUDIT_POLL_INTERVAL'],
+    ['DATABRICKS_AUDIT_SOURCES', 'DATABRICKS_AUDIT_SOURCE'],
+    ['DATABRICK_AUDIT_REDACT', 'DATABRICKS_AUDIT_REDACT'],
+    ['DATABRICKS_AUDT_REDACT', 'DATABRICKS_AUDIT_REDACT'],
+    ['databricks_audit_redact', 'DATABRICKS_AUDIT_REDACT'],
+    ['OTEL_EXPORTER_OTLP_ENDPIONT', 'OTEL_EXPORTER_OTLP_ENDPOINT'],
+    ['OTEL_EXPORTER_OTLP_HEADER', 'OTEL_EXPORTER_OTLP_HEADERS'],
+    ['OTEL_LOG_EXPORTER', 'OTEL_LOGS_EXPORTER'],
+  ])('such as %s is a problem, with %s as the suggestion', (name, closest) => {
+    expect(problemsOf({ ...source, [name]: 'secrets' })).toEqual([
+      `${name}: expected a known variable; did you mean ${closest}?`,
+    ]);
+  });
+
+  it('is reported with all other problems, without its value, which may be a secret', () => {
+    const problems = problemsOf({
+      DATABRICKS_AUDIT_POLL_INTERVAL: '60',
+      DATABRICKS_AUDIT_AGAINST_HEADRS: 'authorization=hunter2',
+      DATABRICKS_AUDIT_TRANSMOGRIFY: 'hunter2',
+    });
+    expect(problems).toHaveLength(4);
+    expect(problems).toContain('DATABRICKS_AUDIT_TRANSMOGRIFY: expected a known variable');
+    expect(problems.join()).not.toContain('hunter2');
+  });
+
+  it('is not confused with what Kubernetes sets for a Service', () => {
+    for (const service of ['DATABRICKS_AUDIT', 'DATABRICKS_AUDIT_OTEL', 'DATABRICKS_AUDIT_HTTP']) {
+      const environment = {
+        [`${service}_SERVICE_HOST`]: '10.0.0.1',
+        [`${service}_SERVICE_PORT`]: '9464',
+        [`${service}_SERVICE_PORT_HTTP`]: '9464',
+        [`${service}_PORT`]: 'tcp://10.0.0.1:9464',
+        [`${service}_PORT_9464_TCP`]: 'tcp://10.0.0.1:9464',
+        [`${service}_PORT_9464_TCP_PROTO`]: 'tcp',
+        [`${service}_PORT_9464_TCP_PORT`]: '9464',
+        [`${service}_PORT_9464_TCP_ADDR`]: '10.0.0.1',
+      };
+      expect(problemsOf({ ...source, ...environment })).toEqual([]);
+    }
+    expect(problemsOf({ ...source, DATABRICKS_AUDIT_HTTP_PORT: '9464' })).toHaveLength(1);
+  });
+
+  it('is nothing that other programs read', () => {
+    const others = {
+      DATABRICKS_HOST: 'https://example.com',
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://localhost:4318',
+      OTEL_EXPORTER_OTLP_METRICS_HEADERS: 'a=b',
+      OTEL_TRACES_EXPORTER: 'none',
+      OTEL_BLRP_SCHEDULE_DELAY: '1000',
     };
-    expect(unknownVariables(environment)).toEqual(['DATABRICKS_AUDIT_POLL_INTERVALL']);
+    expect(problemsOf({ ...source, ...others })).toEqual([]);
   });
 });

@@ -188,6 +188,35 @@ describe.each(Object.entries(kinds))('the %s source', (name, { scheme }) => {
     expect(faults).toEqual([]);
   });
 
+  test('leaves out what is in a hidden folder, at any level below the partition', async () => {
+    const { source, put } = await create();
+    for (const folder of ['_temporary/0/_temporary/attempt_1', '.spark-staging', '_delta_log', 'part/_old', 'part']) {
+      await put(`workspaceId=7/date=2026-09-01/${folder}/a.json`, 'x\n');
+      await put(`date=2018-09-01/${folder}/a.json`, 'x\n');
+    }
+    await put('workspaceId=7/_staging/date=2026-09-01/a.json', 'x\n');
+    const { objects, faults } = await listAll(source);
+    expect(objects.map(({ origin }) => origin.id.split('/').slice(-3).join('/'))).toEqual([
+      'date=2026-09-01/part/a.json',
+      'date=2018-09-01/part/a.json',
+    ]);
+    expect(faults).toEqual([]);
+  });
+
+  test('reads names of every kind that it decodes, and reports once per workspace what it skips', async () => {
+    const { source, put } = await create();
+    const names = ['1.json', '2.jsonl', '3.ndjson', '4.json.gz', '5.json.zst', '6.zstd', '7.JSON'];
+    for (const name of [...names, 'a.log', 'b.json.bz2', 'c.parquet', 'd.json.tmp', '_SUCCESS', '.e.crc']) {
+      await put(`workspaceId=7/date=2026-09-01/${name}`, 'x\n');
+    }
+    const { objects, faults } = await listAll(source);
+    expect(objects.map(({ origin }) => origin.fileName)).toEqual(names);
+    expect(faults).toMatchObject([{ code: 'ERR_SOURCE_LAYOUT', hint: expect.stringContaining('.zst') }]);
+    expect(faults[0]?.message).toContain('workspaceId=7/date=2026-09-01/a.log", ');
+    expect(faults[0]?.message).toContain(' and 1 more in ');
+    expect(faults[0]?.message).not.toMatch(/_SUCCESS|crc/);
+  });
+
   test('is named as it was configured, without its parameters', async () => {
     const { url, source } = await create();
     expect(source.name).toBe(url);

@@ -46,6 +46,26 @@ describe('the line splitter', () => {
     expect(split([`${mark}\n`])).toEqual([]);
   });
 
+  test('takes NULs around a line for padding, and NULs within it for its own', () => {
+    const nuls = '\0'.repeat(5_000);
+    const content = `${nuls}{"a":1}\n${nuls}\n\0\r\n{"b":"\0"}${nuls}\r\nx${nuls}y\n{"c":3}${nuls}`;
+    for (const chunkBytes of [1, 999, 1_000_000]) {
+      const chunks = Array.from({ length: Math.ceil(content.length / chunkBytes) }, (_, index) =>
+        content.slice(index * chunkBytes, (index + 1) * chunkBytes),
+      );
+      expect(split(chunks).map((line) => text(line))).toEqual(['{"a":1}', '{"b":"\0"}', `x${nuls}y`, '{"c":3}']);
+    }
+  });
+
+  test('finds a line between more NULs than a line may have', () => {
+    const nuls = '\0'.repeat(300);
+    for (const chunks of [[`${nuls}line${nuls}\n`], [nuls, 'line', nuls, '\n'], [...`${nuls}line${nuls}`]]) {
+      const [line, ...others] = split(chunks, { lineBytesMax: 10 });
+      expect([text(line), line?.sizeBytes, line?.digest, others]).toEqual(['line', 4, undefined, []]);
+    }
+    expect(split([nuls, nuls], { lineBytesMax: 10 })).toEqual([]);
+  });
+
   test('truncates a line over the limit and reports the size and digest of the whole line', () => {
     const long = 'abcdefghijklmnop';
     for (const chunks of [[`${long}\r\nok\n`], [...`${long}\r\nok\n`], [`${long.slice(0, 13)}`, `nop\r`, '\nok\n']]) {
@@ -87,7 +107,7 @@ describe('the line splitter', () => {
   });
 
   const bytes = fc
-    .array(fc.constantFrom('\n', '\r', '\r\n', ' ', 'a', '{"b":"ü"}', '\u{feff}', '0123456789abcdef'), {
+    .array(fc.constantFrom('\n', '\r', '\r\n', '\0', ' ', 'a', '{"b":"ü"}', '\u{feff}', '0123456789abcdef'), {
       maxLength: 60,
     })
     .map((parts) => Buffer.from(parts.join('')));
@@ -107,13 +127,14 @@ describe('the line splitter', () => {
     );
   });
 
-  test('matches a simple model: split at line feeds, strip one carriage return, skip blank lines', () => {
+  test('matches a simple model: split at line feeds, strip one carriage return and NULs, skip blank lines', () => {
     fc.assert(
       fc.property(bytes, (all) => {
-        const latin1 = all.toString('latin1').replace(/^\xef\xbb\xbf/, '');
-        const expected = latin1
+        const expected = all
+          .toString('latin1')
           .split('\n')
-          .map((line) => line.replace(/\r$/, ''))
+          .map((line) => withoutNuls(line.replace(/\r$/, '')))
+          .map((line, index) => (index === 0 ? line.replace(/^\xef\xbb\xbf/, '') : line))
           .filter((line) => !/^[ \t\r]*$/.test(line));
         expect(split([all]).map((line) => Buffer.from(line.bytes).toString('latin1'))).toEqual(expected);
       }),
@@ -132,6 +153,13 @@ describe('the line splitter', () => {
     );
   });
 });
+
+function withoutNuls(line: string): string {
+  let [start, end] = [0, line.length];
+  while (line[start] === '\0') start++;
+  while (end > start && line[end - 1] === '\0') end--;
+  return line.slice(start, end);
+}
 
 interface SplitOptions {
   readonly startOffsetBytes?: number;

@@ -46,7 +46,7 @@ describe('a state', () => {
 
   it.each(versions)('of version %i is unchanged if the process dies during the migration', async (version) => {
     const directory = stateOfVersion(version);
-    const left = join(directory, '..', 'left');
+    const left = temporaryDirectory();
     const die = (message: unknown) => {
       if ((message as StepReached).step === 'schema written') cpSync(directory, left, { recursive: true });
     };

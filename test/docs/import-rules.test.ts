@@ -25,7 +25,12 @@ afterEach(() => rmSync(directory, { recursive: true }));
 const orderly = {
   'src/cli.ts': ['./commands/run.ts'],
   'src/commands/run.ts': ['../agent/agent.ts', '../config/index.ts', '../tools/preview.ts'],
-  'src/tools/preview.ts': ['../agent/wiring.ts', '../sources/index.ts', '../pipeline/line-identity.ts'],
+  'src/tools/preview.ts': [
+    '../agent/wiring.ts',
+    '../sources/index.ts',
+    '../detections/index.ts',
+    '../pipeline/line-identity.ts',
+  ],
   'src/agent/agent.ts': [
     '../config/index.ts',
     '../sources/index.ts',
@@ -43,6 +48,7 @@ const orderly = {
   'src/sources/layout.ts': [],
   'src/sources/options.ts': [],
   'src/mapping/index.ts': ['../model/object.ts'],
+  'src/detections/index.ts': ['../runtime/clock.ts'],
   'src/contracts/source.ts': ['../model/object.ts'],
   'src/contracts/observer.ts': ['../model/object.ts'],
   'src/model/object.ts': [],
@@ -76,6 +82,12 @@ describe('npm run imports', () => {
       'level-2-parts-do-not-import-each-other',
       'src/sources/s3/source.ts',
       '../../mapping/index.ts',
+    ],
+    [
+      'the detection pack that imports the mapping',
+      'level-2-parts-do-not-import-each-other',
+      'src/detections/index.ts',
+      '../mapping/index.ts',
     ],
     [
       'a kind of source that imports another kind',

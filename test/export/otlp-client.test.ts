@@ -186,6 +186,16 @@ describe('the response', () => {
     expect(errorOf(outcome).hint).toContain('web page');
   });
 
+  test.each(['text/html', 'text/html; charset=utf-8', 'text/plain', 'application/json'])(
+    'an empty 200 is an acceptance, whatever its content type: %s',
+    async (contentType) => {
+      const collector = await receiver();
+      collector.answerNext(answers.plain(200, '', { 'content-type': contentType }));
+      const outcome = await client(jsonOptions(collector.url)).send(body, never);
+      expect(outcome).toEqual({ status: 'accepted', response: http(200), warning: undefined });
+    },
+  );
+
   test('a 400 for plain HTTP on a TLS port is no verdict on the records', async () => {
     const collector = await receiver();
     collector.answerNext(answers.plain(400, 'Client sent an HTTP request to an HTTPS server.\n'));

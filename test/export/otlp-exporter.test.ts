@@ -68,7 +68,8 @@ function readDeadLetters(directory: string): DeadLetter[] {
 
 /** The records of each request, in order. */
 function sent(collector: OtlpReceiver): string[] {
-  return collector.requests.map(({ records }) => records.map(({ uid }) => uid).join(' '));
+  const withRecords = collector.requests.filter(({ records }) => records.length > 0);
+  return withRecords.map(({ records }) => records.map(({ uid }) => uid).join(' '));
 }
 
 const isBad = ({ uid }: { uid: string | undefined }) => uid?.startsWith('bad') === true;
@@ -193,6 +194,120 @@ describe('a wrong setting', () => {
     const told = log.filter(({ level }) => level === 'error');
     expect(told).toHaveLength(2);
     expect(told[0]?.fields).toMatchObject({ err: { code: 'ERR_EXPORT_MISCONFIGURED', hint: expect.any(String) } });
+  });
+});
+
+describe('a refusal that every request gets', () => {
+  test.each([
+    ['a compression', 400, '"zstd" content encoding not supported'],
+    ['a missing tenant', 400, 'no org id'],
+    ['no words', 422, ''],
+  ])('is a setting and no dead letter: %s', async (_, status, words) => {
+    const collector = await receiver();
+    const { exporter, clock, deadLetters, log } = setUp(jsonOptions(collector.url));
+    const heal = collector.answerWhen(() => true, answers.plain(status, words));
+    clock.onSleep = (count) => count === 5 && heal();
+    expect(await exporter.export(batchOf(manyLines(100)), never)).toEqual({ acceptedCount: 100, deadLetteredCount: 0 });
+    expect(deadLetters()).toEqual([]);
+    expect(clock.sleepsMs).toEqual(Array.from({ length: 5 }, () => 60_000));
+    expect(log[0]).toMatchObject({
+      level: 'error',
+      fields: {
+        err: {
+          code: 'ERR_EXPORT_MISCONFIGURED',
+          message: expect.stringContaining('also to a request without records'),
+          hint: expect.stringContaining('OTEL_EXPORTER_OTLP_PROTOCOL'),
+        },
+      },
+    });
+  });
+
+  test('is recognised although the words count requests', async () => {
+    const collector = await receiver();
+    const { exporter, clock } = setUp(jsonOptions(collector.url));
+    const heal = [
+      collector.answerWhen(({ records }) => records.length > 0, answers.plain(400, 'request 17 is not understood')),
+      collector.answerWhen(({ records }) => records.length === 0, answers.plain(400, 'request 18 is not understood')),
+    ];
+    clock.onSleep = () => {
+      for (const each of heal) each();
+    };
+    expect(await exporter.export(batchOf(lines('a')), never)).toEqual({ acceptedCount: 1, deadLetteredCount: 0 });
+  });
+
+  test('is told from one that a lone record gets, by an empty request in other words', async () => {
+    const collector = await receiver();
+    const { exporter, deadLetters } = setUp(jsonOptions(collector.url));
+    collector.answerWhen(({ records }) => records.length === 0, answers.status(422, 'no log records'));
+    collector.answerWhen(({ records }) => records.some(isBad), answers.status(400, 'line too long'));
+    expect(await exporter.export(batchOf(lines('bad')), never)).toEqual({ acceptedCount: 0, deadLetteredCount: 1 });
+    expect(deadLetters().map(({ uid }) => uid)).toEqual(['bad']);
+  });
+
+  test('is asked about once a minute while the words are the same', async () => {
+    const collector = await receiver();
+    const { exporter, clock } = setUp(jsonOptions(collector.url));
+    collector.answerWhen(({ records }) => records.some(isBad), answers.status(400, 'too old: 2026-01-01'));
+    const probeCount = () => collector.requests.filter(({ records }) => records.length === 0).length;
+    await exporter.export(batchOf(manyLines(20, 'bad')), never);
+    expect(probeCount()).toBe(1);
+    clock.timeMs += 60_000;
+    await exporter.export(batchOf(lines('bad')), never);
+    expect(probeCount()).toBe(2);
+  });
+
+  test('is no verdict while the empty request gets none', async () => {
+    const collector = await receiver();
+    const { exporter, clock, deadLetters } = setUp(jsonOptions(collector.url));
+    const heal = collector.answerWhen(({ records }) => records.length === 0, answers.status(503));
+    collector.answerWhen(({ records }) => records.some(isBad), answers.status(400, 'line too long'));
+    clock.onSleep = (count) => {
+      expect(deadLetters()).toEqual([]);
+      if (count === 3) heal();
+    };
+    expect(await exporter.export(batchOf(lines('bad')), never)).toEqual({ acceptedCount: 0, deadLetteredCount: 1 });
+  });
+});
+
+describe('a record that a firewall dislikes', () => {
+  test.each([401, 403])('becomes a dead letter with %i while other requests pass', async (status) => {
+    const collector = await receiver();
+    const { exporter, clock, deadLetters } = setUp(jsonOptions(collector.url));
+    collector.answerWhen(({ records }) => records.some(isBad), answers.plain(status, 'blocked by policy'));
+    const others: Promise<unknown>[] = [];
+    clock.onSleep = (count) => void others.push(exporter.export(batchOf(lines(`other${count}`)), never));
+    const end = await exporter.export(batchOf(lines('a', 'b', 'c', 'bad', 'd', 'e')), never);
+    await Promise.all(others);
+    expect(end).toEqual({ acceptedCount: 5, deadLetteredCount: 1 });
+    expect(deadLetters()).toMatchObject([
+      { uid: 'bad', deadLetter: { code: status, reason: expect.stringContaining('blocked by policy') } },
+    ]);
+    expect(clock.sleepsMs.length).toBeLessThan(10);
+  });
+
+  test('waits while nothing else passes, however long', async () => {
+    const collector = await receiver();
+    const { exporter, clock, deadLetters } = setUp(jsonOptions(collector.url));
+    const heal = collector.answerWhen(({ records }) => records.some(isBad), answers.plain(403, 'blocked'));
+    clock.onSleep = (count) => count === 50 && heal();
+    expect(await exporter.export(batchOf(lines('a', 'bad')), never)).toEqual({
+      acceptedCount: 2,
+      deadLetteredCount: 0,
+    });
+    expect(deadLetters()).toEqual([]);
+  });
+
+  test('is not taken for one while every request is denied', async () => {
+    const collector = await receiver();
+    const { exporter, clock, deadLetters } = setUp(jsonOptions(collector.url));
+    const heal = collector.answerWhen(() => true, answers.plain(401, 'token expired'));
+    await Promise.all(
+      ['a', 'b', 'c'].map(async (name) => {
+        clock.onSleep = (count) => count === 30 && heal();
+        expect(await exporter.export(batchOf(lines(name)), never)).toMatchObject({ acceptedCount: 1 });
+      }),
+    );
+    expect(deadLetters()).toEqual([]);
   });
 });
 
@@ -330,8 +445,10 @@ describe('a rejected record', () => {
     const { exporter, log } = setUp(jsonOptions(collector.url));
     const tooOld = answers.status(400, "entry for stream '{}' has timestamp too old: 2026-01-01T00:00:00Z");
     const tooFarBehind = answers.status(400, 'entry too far behind, entry timestamp is: 2026-01-01T00:00:00Z');
-    collector.answerNext(tooOld, tooOld, tooFarBehind, tooFarBehind);
-    for (const name of ['a', 'b', 'c', 'd']) await exporter.export(batchOf(lines(name)), never);
+    for (const [name, answer] of Object.entries({ a: tooOld, b: tooOld, c: tooFarBehind, d: tooFarBehind })) {
+      collector.answerWhen(({ records }) => records.some(({ uid }) => uid === name), answer);
+      await exporter.export(batchOf(lines(name)), never);
+    }
     expect(log.map(({ fields }) => fields.hint)).toEqual([
       expect.stringContaining('reject_old_samples: false'),
       expect.stringContaining('time_sharding_enabled: true'),

@@ -19,7 +19,7 @@ describe('a line that overflows a buffer', () => {
     expect(record).toMatchObject({
       'databricks.audit.action.name': 'behind',
       'databricks.request.params': { note: 'x' },
-      'databricks.request.params_truncated': true,
+      'databricks.request.truncated': true,
     });
   });
 

@@ -215,7 +215,7 @@ it('a record that is nested without end is mapped like any other', () => {
     expect(plainAttributes(entry?.record.attributes ?? [])).toMatchObject({
       'databricks.audit.action.name': 'x',
       'databricks.request.params': { b: 1n },
-      'databricks.request.params_truncated': true,
+      'databricks.request.truncated': true,
     });
   }
 });

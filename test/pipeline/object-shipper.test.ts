@@ -69,3 +69,17 @@ it('an object whose chunks share memory is recognised by its digest', async () =
   await reader?.close();
   await state.close();
 });
+
+it.each([
+  ['is an array, and is settled with the reason', '[{"a":1},\n{"a":2}]\n', 'settled', 2],
+  ['holds no lines, and is done with without any', 'PAR1\u0015\u0004', 'damaged', 0],
+])('an object that %s', async (_, content, status, lineCount) => {
+  const state = await openDeliveryState({ directory: temporaryDirectory(), clock: systemClock, logger: silentLogger });
+  const { exporter, shipped } = countingExporter();
+  const object = memoryObject(content);
+  const shipper = shipperOn(state, exporter, never, 100);
+  expect(await shipper.ship(object, never)).toMatchObject({ status, error: { code: 'ERR_OBJECT_FORMAT' } });
+  expect(shipped.reduce((sum, count) => sum + count, 0)).toBe(lineCount);
+  expect(await shipper.ship(object, never)).toEqual({ status: 'unchanged' });
+  await state.close();
+});

@@ -76,9 +76,13 @@ describe('FaultLog', () => {
 
   it('logs no recovery from a fault of one version of an object', () => {
     const { list, news } = setUp();
-    list([fault('damaged', 'ERR_OBJECT_DAMAGED'), fault('changed', 'ERR_OBJECT_CHANGED')]);
+    list([
+      fault('damaged', 'ERR_OBJECT_DAMAGED'),
+      fault('an array', 'ERR_OBJECT_FORMAT'),
+      fault('changed', 'ERR_OBJECT_CHANGED'),
+    ]);
     list([]);
-    expect(news()).toEqual(['error damaged', 'debug changed']);
+    expect(news()).toEqual(['error damaged', 'error an array', 'debug changed']);
   });
 
   it('logs each object, even if all have the same fault', () => {

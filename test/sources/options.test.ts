@@ -3,13 +3,23 @@ import { describe, expect, test } from 'vitest';
 import type { SourceLocation } from '../../src/sources/index.ts';
 import { sourceOptions } from '../../src/sources/options.ts';
 
+const accessPoint = 'arn:aws:s3:us-west-2:111122223333:accesspoint/audit';
+
 describe('DATABRICKS_AUDIT_SOURCE', () => {
   test.each([
     ['s3://my-bucket', [s3('my-bucket', '', 's3://my-bucket')]],
     ['s3://my-bucket/', [s3('my-bucket', '', 's3://my-bucket')]],
     ['s3://my.bucket.1/a/b', [s3('my.bucket.1', 'a/b/', 's3://my.bucket.1/a/b')]],
     ['S3://my-bucket/a/', [s3('my-bucket', 'a/', 's3://my-bucket/a')]],
+    ['arn:aws:s3:::my-bucket', [s3('my-bucket', '', 's3://my-bucket')]],
+    ['arn:aws-us-gov:s3:::my-bucket/a/b/', [s3('my-bucket', 'a/b/', 's3://my-bucket/a/b')]],
+    ['s3://arn:aws:s3:::my-bucket/a', [s3('my-bucket', 'a/', 's3://my-bucket/a')]],
+    [accessPoint, [s3(accessPoint, '', `s3://${accessPoint}`)]],
+    [`${accessPoint}/a/b`, [s3(accessPoint, 'a/b/', `s3://${accessPoint}/a/b`)]],
+    [`${accessPoint}/object/a/`, [s3(accessPoint, 'a/', `s3://${accessPoint}/a`)]],
+    [`s3://${accessPoint}/a`, [s3(accessPoint, 'a/', `s3://${accessPoint}/a`)]],
     ['/var/logs', [directory('/var/logs', '/var/logs')]],
+    ['./a:b', [directory(resolve('a:b'), './a:b')]],
     ['./logs/', [directory(resolve('logs'), './logs/')]],
     ['file:///var/a%2Cb', [directory('/var/a,b', 'file:///var/a%2Cb')]],
     ['/a, s3://my-bucket/b', [directory('/a', '/a'), s3('my-bucket', 'b/', 's3://my-bucket/b')]],
@@ -30,6 +40,28 @@ describe('DATABRICKS_AUDIT_SOURCE', () => {
     ['s3a://bucket/a', '(use s3:// instead of s3a://)'],
     ['https://minio:9000/bucket', 'use s3:// and set AWS_ENDPOINT_URL_S3 to its https:// address'],
     ['s3://', 'expected a bucket name'],
+    ['"s3://bucket/a"', 'without quotes'],
+    ["s3://bucket/a, 's3://bucket/b'", 'without quotes'],
+    ['\u201cs3://bucket/a\u201d', 'without quotes'],
+    ['"/var/logs', 'without quotes'],
+    ['s3:/bucket/a', '(use s3://bucket/a)'],
+    ['s3:bucket/a', '(use s3://bucket/a)'],
+    ['s3//bucket/a', '(use s3://bucket/a)'],
+    ['S3:/bucket', '(use s3://bucket)'],
+    ['s3a:/bucket', '(use s3://bucket)'],
+    ['dbfs:/mnt/audit', 'use the s3:// location of its bucket'],
+    ['dbfs://mnt/audit', 'use the s3:// location of its bucket'],
+    ['abfss:/container/a', 'for a directory with this name, use ./abfss:/container/a'],
+    ['file:/var/logs', '(use file:///var/logs)'],
+    ['arn:aws:s3:::My_Bucket/a', 'not "My_Bucket"'],
+    ['arn:aws:s3:::bucket/a/*', 'without wildcards'],
+    ['arn:aws:iam::111122223333:role/audit', 'expected the ARN of a bucket'],
+    ['arn:aws:s3-object-lambda:us-west-2:111122223333:accesspoint/a', 'expected the ARN of a bucket'],
+    ['arn:aws:s3::111122223333:accesspoint/a.mrap', 'Multi-Region Access Points are not supported'],
+    ['s3://bucket/a?requester-pays=true', 'Requester Pays buckets are not supported'],
+    ['s3://bucket/a?request-payer=requester', 'Requester Pays buckets are not supported'],
+    ['s3://bucket/a?sse-c-key=x', 'SSE-C is not supported'],
+    [`${accessPoint}/a,s3://${accessPoint}/a`, 'is inside'],
     ['s3://My_Bucket/a', 'not "My_Bucket"'],
     ['s3://bucket/workspaceId=*/', 'without wildcards'],
     ['file://host/path', 'expected a file:// URL with an absolute path'],
@@ -93,7 +125,7 @@ describe.each([
     expect(others).toEqual([]);
     expect(problems.split('; ')).toEqual([
       expect.stringContaining('not polls'),
-      expect.stringContaining('poll=0s: expected a duration'),
+      expect.stringContaining('poll: expected a duration'),
       expect.stringContaining('mapping: expected names'),
       expect.stringContaining('gs:// is not supported'),
     ]);

@@ -69,13 +69,21 @@ describe('the HTTP server', () => {
     }
   });
 
-  it('rejects requests with an unexpected Host header (DNS rebinding)', async () => {
-    const { get } = await serve();
-    expect(await get('/status.json', { host: 'evil.example:9464' })).toMatchObject({ status: 421 });
-    for (const host of ['localhost:9464', '127.0.0.1', '[::1]:9464']) {
-      expect(await get('/status.json', { host })).toMatchObject({ status: 200 });
-    }
-  });
+  it.each(['127.0.0.1', '0.0.0.0', '::', 'localhost'])(
+    'rejects requests with an unexpected Host header on %s (DNS rebinding)',
+    async (bound) => {
+      const { get } = await serve({ http: { host: bound, port: 0 }, httpHosts: ['agent.example.com'] });
+      for (const host of ['evil.example:9464', 'evil.example', '127.0.0.1.evil.example', 'agent.example.com.evil']) {
+        for (const path of ['/status.json', '/readyz', '/', '/events']) {
+          expect(await get(path, { host })).toMatchObject({ status: 421 });
+        }
+      }
+      const expected = ['localhost:9464', 'LOCALHOST', 'localhost.', '127.0.0.1', '[::1]:9464', '10.1.2.3:9464'];
+      for (const host of [...expected, 'agent.example.com', 'Agent.Example.com:80']) {
+        expect(await get('/status.json', { host })).toMatchObject({ status: 200 });
+      }
+    },
+  );
 
   it('listens on IPv6 and on all interfaces if configured', async () => {
     for (const host of ['::1', '0.0.0.0', 'localhost']) {
@@ -127,18 +135,35 @@ describe('DATABRICKS_AUDIT_HTTP', () => {
   );
 });
 
+describe('DATABRICKS_AUDIT_HTTP_HOSTS', () => {
+  const parse = (text: string) =>
+    loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '/deliveries', DATABRICKS_AUDIT_HTTP_HOSTS: text }).telemetry
+      .httpHosts;
+
+  it('lists names, and none by default', () => {
+    expect(parse('')).toEqual([]);
+    expect(parse('agent, audit-agent.example.com')).toEqual(['agent', 'audit-agent.example.com']);
+  });
+
+  it.each(['agent:9464', 'http://agent', '*', 'agent,,other'])('rejects %j', (text) =>
+    expect(() => parse(text)).toThrow(/DATABRICKS_AUDIT_HTTP_HOSTS: expected host names without ports/),
+  );
+});
+
 interface ServeOptions {
   readonly http?: HttpAddress;
+  readonly httpHosts?: readonly string[];
   readonly exporters?: readonly 'prometheus'[];
   readonly askCollector?: () => Promise<{ ok: boolean; message: string; hint: string }>;
 }
 
 async function serve(options: ServeOptions = {}) {
-  const { http = { host: '127.0.0.1', port: 0 }, exporters = ['prometheus'], askCollector } = options;
+  const { http = { host: '127.0.0.1', port: 0 }, httpHosts, exporters = ['prometheus'], askCollector } = options;
   const logger = rememberingLogger();
   const telemetry = await startTelemetry(
     {
       http,
+      httpHosts,
       metrics: { exporters, pushIntervalMs: 60_000, pushTimeoutMs: 30_000, resourceAttributes: {} },
       pollIntervalMs: 1000,
       sourceNames: [sourceName],
@@ -176,7 +201,7 @@ async function get(
 ): Promise<Answer> {
   const { hostname, port } = new URL(url);
   const sent = request({
-    host: hostname.replace(/[[\]]/g, '').replace('0.0.0.0', '127.0.0.1'),
+    host: hostname.replace(/[[\]]/g, '').replace(/^(0\.0\.0\.0|::)$/, '127.0.0.1'),
     port,
     path,
     method,

@@ -8,7 +8,7 @@ import { Buffer } from 'node:buffer';
 import type { OtlpKeyValue, OtlpValue } from '../../model/otlp-json.ts';
 
 /** LogRecord.attributes = 6 */
-export const recordAttributeTag = 0x32;
+const recordAttributeTag = 0x32;
 /** KeyValueList.values = 1 and ArrayValue.values = 1 */
 const entryTag = 0x0a;
 
@@ -46,7 +46,7 @@ export function encodeRecord(record: RecordFields): Buffer {
     ...(timestampMs === 0 ? [] : [nanosecondsField(0x09, timestampMs)]),
     encodeSeverity(record.severity),
     field(0x2a, [textField(0x0a, body)]),
-    ...attributes.map(({ key, value }) => encodeKeyValue(recordAttributeTag, key, value)),
+    ...attributes.map(({ key, value }) => encodeAttribute(key, value)),
     nanosecondsField(0x59, observedAtMs),
     encodeEventName(record.eventName),
   ]);
@@ -62,8 +62,13 @@ export function encodeEventName(eventName: string): Buffer {
   return textField(0x62, eventName);
 }
 
+/** An attribute of a record. */
+export function encodeAttribute(key: string, value: OtlpValue): Buffer {
+  return encodeKeyValue(recordAttributeTag, key, value);
+}
+
 /** KeyValue{key = 1, value = 2}. An empty map or array is omitted with its key. */
-export function encodeKeyValue(tag: number, key: string, value: OtlpValue): Buffer {
+function encodeKeyValue(tag: number, key: string, value: OtlpValue): Buffer {
   const encoded = encodeValue(value);
   return encoded.length === 0 ? encoded : field(tag, [textField(0x0a, key), field(0x12, [encoded])]);
 }

@@ -5,14 +5,7 @@
 import { type ConversionName, conversionNames, conversionTypes, principalTypes } from '../conversions.ts';
 import type { Mapping } from '../mapping-file.ts';
 import { type Condition, lineFields, type ResourceRule, type Rule } from '../mapping-schema.ts';
-import {
-  encodeEventName,
-  encodeKeyValue,
-  encodeSeverity,
-  otlpValue,
-  recordAttributeTag,
-  severities,
-} from '../otlp/protobuf.ts';
+import { encodeAttribute, encodeEventName, encodeSeverity, otlpValue, severities } from '../otlp/protobuf.ts';
 import { LineEntries, textEntry } from './line-entries.ts';
 import { Paths } from './paths.ts';
 import type { Address, ProgramImage } from './program-image.ts';
@@ -202,7 +195,7 @@ class Compiler {
   #attributeRule(key: string, rule: Rule, next: Address): number[] {
     const { value, from = [], as, limits, flag, when, distinctNames } = rule;
     if (value !== undefined) {
-      const constant = this.#image.encoded(encodeKeyValue(recordAttributeTag, key, otlpValue(value)));
+      const constant = this.#image.encoded(encodeAttribute(key, otlpValue(value)));
       return this.#rule({ does: toConstant, next, when, part: [constant.at, constant.sizeBytes] });
     }
     const common = { from: this.slots(from), key, next, when, flag };
@@ -249,7 +242,7 @@ function numberOf(conversion: ConversionName): number {
 }
 
 function encodeFlag(name: string): Uint8Array {
-  return encodeKeyValue(recordAttributeTag, name, { boolValue: true });
+  return encodeAttribute(name, { boolValue: true });
 }
 
 function conditionWords(condition: Condition, image: ProgramImage): number[] {

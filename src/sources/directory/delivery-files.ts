@@ -1,11 +1,13 @@
 /**
  * The part of the file system API that a directory source uses. The simulation provides its own.
  */
-import type { BigIntStats } from 'node:fs';
-import { open, readdir, realpath, stat } from 'node:fs/promises';
+import { type BigIntStats, constants } from 'node:fs';
+import { lstat, open, readdir, realpath, stat } from 'node:fs/promises';
+import { decodeName, encodePath } from './file-names.ts';
 
 export interface DeliveryFiles {
-  /** Follows symbolic links, as all of these do. */
+  /** Of a symbolic link itself. The others follow links. */
+  lstat(path: string): Promise<FileStats>;
   stat(path: string): Promise<FileStats>;
   readdir(path: string): Promise<readonly string[]>;
   realpath(path: string): Promise<string>;
@@ -19,14 +21,18 @@ export interface DeliveryFile {
   close(): Promise<void>;
 }
 
-export type FileStats = Pick<BigIntStats, 'ino' | 'size' | 'mtimeNs' | 'isFile' | 'isDirectory'>;
+export type FileStats = Pick<BigIntStats, 'ino' | 'size' | 'mtimeNs' | 'isFile' | 'isDirectory' | 'isSymbolicLink'>;
+
+/** Opening a pipe in place of a file would block until it has a writer; files are not affected. */
+const readWithoutWaiting = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
 export const realFiles: DeliveryFiles = {
-  stat: (path) => stat(path, { bigint: true }),
-  readdir: (path) => readdir(path),
-  realpath: (path) => realpath(path),
+  lstat: (path) => lstat(encodePath(path), { bigint: true }),
+  stat: (path) => stat(encodePath(path), { bigint: true }),
+  readdir: async (path) => (await readdir(encodePath(path), { encoding: 'buffer' })).map(decodeName),
+  realpath: async (path) => decodeName(await realpath(encodePath(path), { encoding: 'buffer' })),
   async open(path) {
-    const file = await open(path);
+    const file = await open(encodePath(path), readWithoutWaiting);
     return {
       stat: () => file.stat({ bigint: true }),
       read: async (buffer, positionBytes) => (await file.read(buffer, 0, buffer.length, positionBytes)).bytesRead,

@@ -61,6 +61,19 @@ export function describeFileError(error: unknown, action: string, path: string):
   return new AgentError(code, `Could not ${action} ${printable(path)}: ${reason} (${errno})`, { hint });
 }
 
+/** A dangling link, which is not the same as a file that has been removed. */
+export function describeLinkError(error: unknown, path: string): AgentError {
+  const described = describeFileError(error, 'follow', path);
+  if (described.code !== 'ERR_OBJECT_GONE') return described;
+  return new AgentError(
+    'ERR_SOURCE_READ',
+    `Could not follow ${printable(path)}: the target of the link does not exist`,
+    {
+      hint: 'Remove the link, or restore its target; is that mounted here?',
+    },
+  );
+}
+
 /** The same for the configured root of a source. */
 export function describeRootError(error: unknown, path: string): AgentError {
   const described = describeFileError(error, 'list', path);

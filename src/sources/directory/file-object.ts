@@ -2,22 +2,22 @@
  * One version of a file, read through an open handle: a file that is renamed over it in the meantime is another version.
  */
 import { basename } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { AgentError } from '../../model/agent-error.ts';
 import type { ObjectId, ObjectOrigin, ObjectVersion } from '../../model/object.ts';
 import { printable } from '../../runtime/printable.ts';
 import { readLayout } from '../layout.ts';
 import type { DeliveryFile, DeliveryFiles, FileStats } from './delivery-files.ts';
 import { describeFileError } from './errors.ts';
+import { pathToUrl } from './file-names.ts';
 
 const chunkBytes = 524_288;
 
 export function fileOrigin(path: string, mapping: string | undefined): ObjectOrigin {
   return {
-    id: pathToFileURL(path).href as ObjectId,
-    fileName: basename(path),
+    id: pathToUrl(path) as ObjectId,
+    fileName: basename(path).toWellFormed(),
     location: {},
-    ...readLayout(path),
+    ...readLayout(path.toWellFormed()),
     mapping,
   };
 }
@@ -45,13 +45,15 @@ export async function openFileVersion(
   const file = await files.open(path).catch((error: unknown) => {
     throw describeFileError(error, 'open', path);
   });
+  let opened: ObjectVersion;
   try {
-    await checkUnchanged(file, path, version);
+    opened = await versionOf(file, path);
+    if (!isSameFile(opened.etag, version.etag)) throw changed(path);
   } catch (error) {
     await file.close();
     throw error;
   }
-  return readVersion(file, path, version, signal);
+  return readVersion(file, path, opened, signal);
 }
 
 async function* readVersion(
@@ -86,11 +88,24 @@ async function readChunk(file: DeliveryFile, path: string, offsetBytes: number, 
   }
 }
 
+/**
+ * Some network and FUSE file systems give a file another inode number on every stat. If it is a different file after all, the next
+ * listing shows that.
+ */
+function isSameFile(openedEtag: string, listedEtag: string): boolean {
+  const withoutInode = (etag: string) => etag.slice(etag.indexOf('-'));
+  return withoutInode(openedEtag) === withoutInode(listedEtag);
+}
+
 async function checkUnchanged(file: DeliveryFile, path: string, version: ObjectVersion): Promise<void> {
+  if ((await versionOf(file, path)).etag !== version.etag) throw changed(path);
+}
+
+async function versionOf(file: DeliveryFile, path: string): Promise<ObjectVersion> {
   const stats = await file.stat().catch((error: unknown) => {
     throw describeFileError(error, 'read', path);
   });
-  if (fileVersion(stats).etag !== version.etag) throw changed(path);
+  return fileVersion(stats);
 }
 
 function changed(path: string): AgentError {

@@ -3,7 +3,7 @@
  *
  * Folders are read one at a time, so a listing is never held in memory as a whole.
  */
-import { join } from 'node:path';
+import { isAbsolute, join, relative, sep } from 'node:path';
 import type { Candidate, ListingRequest, Source, WorkspaceListing } from '../../contracts/source.ts';
 import { AgentError } from '../../model/agent-error.ts';
 import type { DeliveredObject } from '../../model/object.ts';
@@ -11,7 +11,7 @@ import { printable } from '../../runtime/printable.ts';
 import { isDeliveryName, isHiddenName, isInRange, readDate, readLayout, readWorkspaceId } from '../layout.ts';
 import { NameSample } from '../name-sample.ts';
 import { type DeliveryFiles, type FileStats, realFiles } from './delivery-files.ts';
-import { describeFileError, describeRootError } from './errors.ts';
+import { describeFileError, describeLinkError, describeRootError } from './errors.ts';
 import { fileOrigin, fileVersion, openFileVersion } from './file-object.ts';
 import { FileStillness } from './file-stillness.ts';
 import type { DirectoryLocation } from './location.ts';
@@ -23,11 +23,12 @@ export class DirectorySource implements Source {
   readonly #mapping: string | undefined;
   readonly #stillness: FileStillness;
   readonly #files: DeliveryFiles;
+  readonly #followLinks: boolean;
   #listingCount = 0;
 
   /** @param stillAfterPolls after this many listings without a change, a file counts as complete; 0: at once. */
   constructor(
-    location: DirectoryLocation & { readonly pollIntervalMs: number },
+    location: DirectoryLocation & { readonly pollIntervalMs: number; readonly followLinks?: boolean | undefined },
     stillAfterPolls: number,
     files = realFiles,
   ) {
@@ -37,6 +38,7 @@ export class DirectorySource implements Source {
     this.#mapping = location.mapping;
     this.#stillness = new FileStillness(stillAfterPolls);
     this.#files = files;
+    this.#followLinks = location.followLinks ?? false;
   }
 
   /** Each `workspaceId=` folder directly below the root is a separate listing; the rest of the tree is one more. */
@@ -44,8 +46,19 @@ export class DirectorySource implements Source {
     const { workspaceId, date } = readLayout(this.#path);
     if (!isInRange(date, request.dates)) return;
     const root = await this.#readRoot();
-    const walk = new Walk(request, this.#files, this.#stillness, ++this.#listingCount, this.#mapping);
+    const listing = ++this.#listingCount;
+    const walkFrom = (realPath: string | undefined) =>
+      new Walk({
+        request,
+        files: this.#files,
+        stillness: this.#stillness,
+        listing,
+        mapping: this.#mapping,
+        root: this.#path,
+        linksWithin: this.#followLinks ? undefined : realPath,
+      });
     if (root.kind === 'file') {
+      const walk = walkFrom(undefined);
       yield {
         workspaceId,
         pages: async function* () {
@@ -54,22 +67,19 @@ export class DirectorySource implements Source {
       };
       return;
     }
-    const pages = (names: readonly string[]) => intoPages(walk.entries(root.path, names, [root.realPath]));
+    const hasLayout = root.names.some((name) => readWorkspaceId(name) ?? readDate(name));
+    const pages = async function* (names: readonly string[]) {
+      const walk = walkFrom(root.realPath);
+      yield* intoPages(walk.entries(root.path, names, [root.realPath]));
+      walk.reportSkipped(hasLayout);
+    };
     for (const name of root.names) {
       const id = readWorkspaceId(name);
       if (id !== undefined) yield { workspaceId: id, pages: () => pages([name]) };
     }
     const others = root.names.filter((name) => readWorkspaceId(name) === undefined);
     if (others.length === 0) return;
-    yield {
-      workspaceId,
-      pages: async function* () {
-        yield* pages(others);
-        const hasLayout = root.names.some((name) => readWorkspaceId(name) ?? readDate(name));
-        if (!hasLayout && walk.foundCount === 0 && walk.ignored.count > 0)
-          request.onFault(noDeliveries(root.path, walk.ignored));
-      },
-    };
+    yield { workspaceId, pages: () => pages(others) };
   }
 
   async close(): Promise<void> {}
@@ -79,10 +89,11 @@ export class DirectorySource implements Source {
     try {
       const stats = await this.#files.stat(path);
       if (stats.isFile()) return { kind: 'file', path, stats };
+      if (!stats.isDirectory()) throw noFile(path);
       const names = await readNames(this.#files, path);
       return { kind: 'directory', path, names, realPath: await this.#files.realpath(path) };
     } catch (error) {
-      throw describeRootError(error, path);
+      throw error instanceof AgentError ? error : describeRootError(error, path);
     }
   }
 }
@@ -93,33 +104,53 @@ type Root =
 
 function noDeliveries(path: string, ignored: NameSample): AgentError {
   return new AgentError('ERR_SOURCE_LAYOUT', `Found no delivery files in ${printable(path)}, only ${ignored}`, {
-    hint: 'Files are read when their names end in .json, .jsonl, .ndjson or .gz.',
+    hint: namesHint,
   });
+}
+
+function skippedNames(path: string, ignored: NameSample): AgentError {
+  const message = `Skipped files without the name of a delivery: ${ignored} in ${printable(path)}`;
+  return new AgentError('ERR_SOURCE_LAYOUT', message, { hint: namesHint });
+}
+
+function skippedLinks(path: string, links: NameSample): AgentError {
+  return new AgentError('ERR_SOURCE_LAYOUT', `Skipped links out of the directory: ${links} in ${printable(path)}`, {
+    hint: 'Set DATABRICKS_AUDIT_FOLLOW_LINKS=true to follow them.',
+  });
+}
+
+/** Reading a pipe consumes its content, which could then not be read again after a crash. */
+function noFile(path: string): AgentError {
+  const message = `${printable(path)} is neither a file nor a directory, but a pipe or a device`;
+  return new AgentError('ERR_SOURCE_READ', message, {
+    hint: 'Write to a file, and set DATABRICKS_AUDIT_SOURCE to its directory.',
+  });
+}
+
+const namesHint = 'Files are read when their names end in .json, .jsonl, .ndjson, .gz or .zst.';
+
+interface WalkContext {
+  readonly request: ListingRequest;
+  readonly files: DeliveryFiles;
+  readonly stillness: FileStillness;
+  readonly listing: number;
+  readonly mapping: string | undefined;
+  /** As configured: messages name paths below it. */
+  readonly root: string;
+  /** Where links may lead; undefined for anywhere. */
+  readonly linksWithin: string | undefined;
 }
 
 /** One pass over the tree. Reports and skips what cannot be read. */
 class Walk {
-  /** Names that are not those of delivery files. */
-  readonly ignored = new NameSample();
-  foundCount = 0;
-  readonly #request: ListingRequest;
-  readonly #files: DeliveryFiles;
-  readonly #stillness: FileStillness;
-  readonly #listing: number;
-  readonly #mapping: string | undefined;
+  /** Names that are not those of delivery files, pipes and devices. */
+  readonly #ignored = new NameSample();
+  readonly #linksOut = new NameSample();
+  #foundCount = 0;
+  readonly #context: WalkContext;
 
-  constructor(
-    request: ListingRequest,
-    files: DeliveryFiles,
-    stillness: FileStillness,
-    listing: number,
-    mapping: string | undefined,
-  ) {
-    this.#request = request;
-    this.#files = files;
-    this.#stillness = stillness;
-    this.#listing = listing;
-    this.#mapping = mapping;
+  constructor(context: WalkContext) {
+    this.#context = context;
   }
 
   /** @param ancestors the real paths of the folder and its parents: a link to one of them is a loop. */
@@ -129,42 +160,66 @@ class Walk {
     ancestors: readonly string[],
   ): AsyncGenerator<Candidate, void, undefined> {
     for (const name of names) {
-      this.#request.signal.throwIfAborted();
-      if (isHiddenName(name) || !isInRange(readDate(name), this.#request.dates)) continue;
+      this.#context.request.signal.throwIfAborted();
+      if (isHiddenName(name) || !isInRange(readDate(name), this.#context.request.dates)) continue;
       const path = join(folder, name);
-      const stats = await this.#attempt('read', path, () => this.#files.stat(path));
+      const stats = await this.#stat(path);
       if (stats?.isDirectory()) yield* this.#folder(path, ancestors);
       else if (stats?.isFile() && isDeliveryName(name)) yield this.file(path, stats);
-      else if (stats !== undefined) this.ignored.add(name);
+      else if (stats !== undefined) this.#ignored.add(relative(this.#context.root, path));
     }
   }
 
   /** @param stats identify the version of the file. */
   file(path: string, stats: FileStats): Candidate {
-    this.foundCount++;
+    this.#foundCount++;
     const version = fileVersion(stats);
     const object: DeliveredObject = {
-      origin: fileOrigin(path, this.#mapping),
+      origin: fileOrigin(path, this.#context.mapping),
       version,
-      growing: this.#stillness.isGrowing(path, version.etag, this.#listing),
-      open: (signal) => openFileVersion(this.#files, path, version, signal),
+      growing: this.#context.stillness.isGrowing(path, version.etag, this.#context.listing),
+      open: (signal) => openFileVersion(this.#context.files, path, version, signal),
     };
     return {
       object,
       settle: ({ status }) => {
-        if (status === 'growing') this.#stillness.foundIncomplete(path, version.etag, this.#listing);
+        if (status === 'growing') this.#context.stillness.foundIncomplete(path, version.etag, this.#context.listing);
       },
     };
   }
 
+  /** Reports what `entries` skipped, except hidden names. */
+  reportSkipped(hasLayout: boolean): void {
+    const { root, request } = this.#context;
+    const { onFault } = request;
+    if (this.#linksOut.count > 0) onFault(skippedLinks(root, this.#linksOut));
+    if (this.#ignored.count === 0) return;
+    const isAll = !hasLayout && this.#foundCount === 0;
+    onFault(isAll ? noDeliveries(root, this.#ignored) : skippedNames(root, this.#ignored));
+  }
+
+  /** Follows a link if that is allowed. */
+  async #stat(path: string): Promise<FileStats | undefined> {
+    const stats = await this.#attempt('read', path, () => this.#context.files.lstat(path));
+    if (!stats?.isSymbolicLink()) return stats;
+    const { files, linksWithin } = this.#context;
+    try {
+      if (linksWithin === undefined || isWithin(linksWithin, await files.realpath(path))) return await files.stat(path);
+      this.#linksOut.add(relative(this.#context.root, path));
+    } catch (error) {
+      this.#context.request.onFault(describeLinkError(error, path));
+    }
+    return undefined;
+  }
+
   async *#folder(path: string, ancestors: readonly string[]): AsyncGenerator<Candidate, void, undefined> {
-    const realPath = await this.#attempt('list', path, () => this.#files.realpath(path));
+    const realPath = await this.#attempt('list', path, () => this.#context.files.realpath(path));
     if (realPath === undefined) return;
     if (ancestors.includes(realPath)) {
-      this.#request.onFault(describeFileError({ code: 'ELOOP' }, 'list', path));
+      this.#context.request.onFault(describeFileError({ code: 'ELOOP' }, 'list', path));
       return;
     }
-    const names = await this.#attempt('list', path, () => readNames(this.#files, path));
+    const names = await this.#attempt('list', path, () => readNames(this.#context.files, path));
     if (names !== undefined) yield* this.entries(path, names, [...ancestors, realPath]);
   }
 
@@ -172,10 +227,15 @@ class Walk {
     try {
       return await action();
     } catch (error) {
-      this.#request.onFault(describeFileError(error, verb, path));
+      this.#context.request.onFault(describeFileError(error, verb, path));
       return undefined;
     }
   }
+}
+
+function isWithin(folder: string, path: string): boolean {
+  const way = relative(folder, path);
+  return !isAbsolute(way) && way !== '..' && !way.startsWith(`..${sep}`);
 }
 
 const candidatesPerPage = 1_000;

@@ -4,13 +4,19 @@
  */
 import type { Readable } from 'node:stream';
 import type { GetObjectCommandOutput, ListObjectsV2CommandOutput, S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
+import { isAgentError } from '../../model/agent-error.ts';
+import { isSameTag, isWeak, RefusedVersions, readEntityTag } from './entity-tag.ts';
 import {
   describeBadListing,
   describeBrokenBody,
+  describeDisagreement,
+  describeEncodedBody,
+  describeOtherSize,
   describeOtherVersion,
   describeS3Error,
   type S3Call,
 } from './errors.ts';
+import { createRequestHandler } from './request-handler.ts';
 
 export interface S3ListRequest {
   readonly bucket: string;
@@ -29,7 +35,7 @@ export interface S3Page {
 
 export interface S3ListedObject {
   readonly key: string;
-  /** Without quotes. */
+  /** Without quotes; a weak tag begins with `W/`. */
   readonly etag: string;
   readonly sizeBytes: number;
   readonly modifiedAtMs: number;
@@ -40,6 +46,7 @@ export interface S3ReadRequest {
   readonly key: string;
   readonly etag: string;
   readonly sizeBytes: number;
+  readonly modifiedAtMs: number;
 }
 
 /** Every call rejects with an AgentError, or with the signal's reason if it aborts. */
@@ -77,9 +84,10 @@ export function createS3Client(timeouts: S3Timeouts = s3Timeouts, overrides: S3C
     });
     return sdk;
   };
+  const refused = new RefusedVersions();
   return {
     list: (request, signal) => list(load, request, signal),
-    read: (request, signal) => read(load, request, signal),
+    read: (request, signal) => read(load, request, refused, signal),
     async close() {
       const loaded = await sdk?.catch(() => undefined);
       loaded?.client.destroy();
@@ -90,26 +98,29 @@ export function createS3Client(timeouts: S3Timeouts = s3Timeouts, overrides: S3C
 interface Sdk {
   readonly client: S3Client;
   listPage(request: S3ListRequest, token: string | undefined, signal: AbortSignal): Promise<ListObjectsV2CommandOutput>;
-  getObject(request: S3ReadRequest, signal: AbortSignal): Promise<GetObjectCommandOutput>;
+  getObject(request: S3ReadRequest, ifMatch: string | undefined, signal: AbortSignal): Promise<GetObjectCommandOutput>;
 }
 
 /** The SDK is loaded on the first call: it is large, and a directory source does not need it. */
 export async function loadS3Client(timeouts: S3Timeouts, overrides: S3ClientConfig): Promise<S3Client> {
   const { S3Client } = await import('@aws-sdk/client-s3');
-  const agentOptions = { keepAlive: true, maxSockets: connectionsMax };
   const client = new S3Client({
     // WHEN_SUPPORTED buffers the whole body to verify it, and runs out of memory with multi-GB objects (aws-sdk-js-v3 issue 7657).
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestChecksumCalculation: 'WHEN_REQUIRED',
     followRegionRedirects: true,
-    requestHandler: {
-      connectionTimeout: timeouts.connectionTimeoutMs,
-      requestTimeout: timeouts.answerTimeoutMs,
-      throwOnRequestTimeout: true,
-      socketTimeout: timeouts.idleTimeoutMs,
-      httpAgent: agentOptions,
-      httpsAgent: agentOptions,
-    },
+    useArnRegion: true,
+    requestHandler: createRequestHandler({ keepAlive: true, maxSockets: connectionsMax }, (agentOptions) => {
+      const requestHandler = {
+        connectionTimeout: timeouts.connectionTimeoutMs,
+        requestTimeout: timeouts.answerTimeoutMs,
+        throwOnRequestTimeout: true,
+        socketTimeout: timeouts.idleTimeoutMs,
+        httpAgent: agentOptions,
+        httpsAgent: agentOptions,
+      };
+      return new S3Client({ requestHandler }).config.requestHandler;
+    }),
     ...overrides,
   });
   // Set by AWS_ENDPOINT_URL(_S3) or a profile: MinIO and the like have no host name per bucket.
@@ -134,8 +145,8 @@ async function loadSdk(timeouts: S3Timeouts, overrides: S3ClientConfig): Promise
         }),
         { abortSignal: signal },
       ),
-    getObject: ({ bucket, key, etag }, signal) =>
-      client.send(new GetObjectCommand({ Bucket: bucket, Key: key, IfMatch: `"${etag}"` }), { abortSignal: signal }),
+    getObject: ({ bucket, key }, ifMatch, signal) =>
+      client.send(new GetObjectCommand({ Bucket: bucket, Key: key, IfMatch: ifMatch }), { abortSignal: signal }),
   };
 }
 
@@ -168,7 +179,7 @@ function readPage(page: ListObjectsV2CommandOutput, call: S3Call): S3Page {
     objects: (page.Contents ?? []).map(({ Key = '', ETag = '', Size = -1, LastModified }) => {
       const listed = {
         key: Key,
-        etag: withoutQuotes(ETag),
+        etag: readEntityTag(ETag),
         sizeBytes: Size,
         modifiedAtMs: LastModified?.getTime() ?? Number.NaN,
       };
@@ -184,22 +195,74 @@ function readPage(page: ListObjectsV2CommandOutput, call: S3Call): S3Page {
 async function read(
   load: () => Promise<Sdk>,
   request: S3ReadRequest,
+  refused: RefusedVersions,
   signal: AbortSignal,
 ): Promise<AsyncIterable<Uint8Array>> {
   signal.throwIfAborted();
-  const call: S3Call = { action: 's3:GetObject', bucket: request.bucket, path: request.key };
-  const { Body, ETag } = await attempt(call, signal, async () => (await load()).getObject(request, signal));
-  const body = Body as Readable;
-  if (ETag !== undefined && withoutQuotes(ETag) !== request.etag) {
+  const { bucket, key, etag } = request;
+  const call: S3Call = { action: 's3:GetObject', bucket, path: key };
+  const object = `${bucket}/${key}`;
+  const refusedCount = refused.countOf(object, etag);
+  // The version was rejected and then listed again, so it still exists: its tag is unreliable.
+  const ifMatch = refusedCount > 0 || isWeak(etag) ? undefined : `"${etag}"`;
+  const answer = await attempt(call, signal, async () => (await load()).getObject(request, ifMatch, signal)).catch(
+    (error: unknown) => {
+      const isRefused = isAgentError(error, 'ERR_OBJECT_CHANGED');
+      if (isRefused && refused.add(object, etag) > refusalsOfChange) throw describeDisagreement(call, etag, undefined);
+      throw error;
+    },
+  );
+  const body = answer.Body as Readable;
+  try {
+    checkEncoding(answer, call);
+    if (!isListedVersion(answer, request, refusedCount > 0)) {
+      const isLasting = refused.add(object, etag) > refusalsOfChange;
+      throw isLasting ? describeDisagreement(call, etag, answer.ETag) : describeOtherVersion(call);
+    }
+  } catch (error) {
     body.destroy();
-    throw describeOtherVersion(call);
+    throw error;
   }
-  return readBody(body, request, call, signal);
+  refused.forget(object);
+  return readBody(body, answer, request, call, signal);
+}
+
+/** A race with a writer can explain this many times that a version is listed and then read as another. */
+const refusalsOfChange = 2;
+
+/**
+ * Without reliable tags, compare size and modification time. If that is wrong, nothing is lost: the next listing shows the other tag,
+ * and lines that were already read are recognised.
+ */
+function isListedVersion(answer: GetObjectCommandOutput, listed: S3ReadRequest, ignoringTag: boolean): boolean {
+  const { ETag, ContentLength, LastModified } = answer;
+  if (ETag === undefined || isSameTag(listed.etag, readEntityTag(ETag))) return true;
+  if (!ignoringTag || LastModified === undefined) return false;
+  // Without a length, the body is measured while it is read.
+  const isSameSize = (ContentLength ?? listed.sizeBytes) === listed.sizeBytes || encodingsOf(answer).length > 0;
+  // The header has whole seconds.
+  return isSameSize && Math.trunc(LastModified.getTime() / 1000) === Math.trunc(listed.modifiedAtMs / 1000);
+}
+
+/** Encodings that the decoder handles. */
+const decodedEncodings = ['gzip', 'x-gzip', 'zstd'];
+const unreadableEncodings = ['br', 'deflate', 'compress', 'x-compress'];
+
+/** Object metadata often has values that are not encodings, such as `utf-8`. */
+function encodingsOf({ ContentEncoding = '' }: GetObjectCommandOutput): readonly string[] {
+  const names = ContentEncoding.split(',').map((name) => name.trim().toLowerCase());
+  return names.filter((name) => decodedEncodings.includes(name) || unreadableEncodings.includes(name));
+}
+
+function checkEncoding(answer: GetObjectCommandOutput, call: S3Call): void {
+  const encoding = encodingsOf(answer).find((name) => unreadableEncodings.includes(name));
+  if (encoding !== undefined) throw describeEncodedBody(call, encoding);
 }
 
 async function* readBody(
   body: AsyncIterable<Uint8Array>,
-  { sizeBytes }: S3ReadRequest,
+  answer: GetObjectCommandOutput,
+  { etag, sizeBytes }: S3ReadRequest,
   call: S3Call,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
@@ -213,7 +276,18 @@ async function* readBody(
     signal.throwIfAborted();
     throw describeBrokenBody(error, call, receivedBytes, sizeBytes);
   }
-  if (receivedBytes !== sizeBytes) throw describeBrokenBody(undefined, call, receivedBytes, sizeBytes);
+  if (receivedBytes === sizeBytes || isRecoded(answer, etag, receivedBytes > sizeBytes)) return;
+  if (receivedBytes === answer.ContentLength) throw describeOtherSize(call, receivedBytes, sizeBytes);
+  throw describeBrokenBody(undefined, call, receivedBytes, sizeBytes);
+}
+
+/**
+ * A proxy compressed or decompressed the body. HTTP marks the end of such a body, so a truncated one has failed before this. A body
+ * that is shorter and declares no encoding does not count as complete.
+ */
+function isRecoded(answer: GetObjectCommandOutput, etag: string, isLonger: boolean): boolean {
+  if (encodingsOf(answer).length > 0) return true;
+  return isLonger && answer.ETag !== undefined && isSameTag(etag, readEntityTag(answer.ETag));
 }
 
 async function attempt<Result>(call: S3Call, signal: AbortSignal, action: () => Promise<Result>): Promise<Result> {
@@ -223,8 +297,4 @@ async function attempt<Result>(call: S3Call, signal: AbortSignal, action: () => 
     signal.throwIfAborted();
     throw describeS3Error(error, call);
   }
-}
-
-function withoutQuotes(etag: string): string {
-  return etag.replace(/^"(.*)"$/, '$1');
 }

@@ -4,6 +4,7 @@
  */
 import { AgentError, type ErrorCode, messageOf } from '../../model/agent-error.ts';
 import { printable } from '../../runtime/printable.ts';
+import { isAccessPoint } from './location.ts';
 
 /** The call that failed. */
 export interface S3Call {
@@ -72,6 +73,33 @@ export function describeBadListing(call: S3Call, what: string): AgentError {
 /** The response is another version than requested: some S3-compatible servers ignore `If-Match`. */
 export function describeOtherVersion(call: S3Call): AgentError {
   return describeS3Error({ name: 'PreconditionFailed', $metadata: { httpStatusCode: 412 } }, call);
+}
+
+/** The listing shows the same version again and again, and it can never be read. */
+export function describeDisagreement(call: S3Call, listedEtag: string, answeredEtag: string | undefined): AgentError {
+  const answer =
+    answeredEtag === undefined
+      ? 'rejected (HTTP 412) even without a condition'
+      : `read with ${printable(answeredEtag)}, and with another size or modification time`;
+  const tags = `it is listed with ETag ${printable(listedEtag)} but ${answer}`;
+  return new AgentError('ERR_SOURCE_READ', `Could not read s3://${call.bucket}/${printable(call.path)}: ${tags}`, {
+    hint: 'Check for a cache between the agent and the bucket, and the server behind AWS_ENDPOINT_URL_S3. The agent tries again.',
+  });
+}
+
+export function describeEncodedBody(call: S3Call, encoding: string): AgentError {
+  const reason = `it has Content-Encoding ${encoding}, which the agent does not decode`;
+  return new AgentError('ERR_SOURCE_READ', `Could not read s3://${call.bucket}/${printable(call.path)}: ${reason}`, {
+    hint: 'Remove the encoding from the metadata of the object, or keep the proxy from compressing. gzip and zstd are decoded.',
+  });
+}
+
+/** The body is complete by its Content-Length, but its size is not the listed one. */
+export function describeOtherSize(call: S3Call, receivedBytes: number, sizeBytes: number): AgentError {
+  const reason = `the listing shows ${sizeBytes} bytes, but the server sends ${receivedBytes}`;
+  return new AgentError('ERR_SOURCE_READ', `Could not read s3://${call.bucket}/${printable(call.path)}: ${reason}`, {
+    hint: 'Check for a proxy that changes bodies, and the server behind AWS_ENDPOINT_URL_S3. The agent tries again.',
+  });
 }
 
 function describe(facts: ErrorFacts, call: S3Call): Description {
@@ -173,7 +201,7 @@ function describeThrottling({ name, status }: ErrorFacts): Description | undefin
   };
 }
 
-function describeMissing({ name, status }: ErrorFacts, { action, bucket }: S3Call): Description | undefined {
+function describeMissing({ name, message, status }: ErrorFacts, { action, bucket }: S3Call): Description | undefined {
   if (name === 'NoSuchBucket' || name === 'InvalidBucketName' || (status === 404 && action === 's3:ListBucket')) {
     return {
       code: 'ERR_SOURCE_NOT_FOUND',
@@ -193,6 +221,13 @@ function describeMissing({ name, status }: ErrorFacts, { action, bucket }: S3Cal
       code: 'ERR_OBJECT_CHANGED',
       reason: 'it changed after it was listed',
       hint: 'No action needed: the next listing returns the new version.',
+    };
+  }
+  if (status === 400 && /server side encryption/i.test(message)) {
+    return {
+      code: 'ERR_SOURCE_READ',
+      reason: 'it is encrypted with a key that only its writer has (SSE-C), which is not supported',
+      hint: 'Have the objects encrypted with SSE-S3 or SSE-KMS: set the default encryption of the bucket and copy them in place.',
     };
   }
   if (name === 'InvalidObjectState') {
@@ -216,11 +251,16 @@ function describeDenied(
     return { code, reason: 'access denied to the encryption key (kms:Decrypt)', hint };
   }
   if (action === 's3:ListBucket') {
-    const hint = `Allow s3:ListBucket on arn:aws:s3:::${bucket}; a condition on s3:prefix must allow "${printable(path)}".`;
+    const hint = `Allow s3:ListBucket on ${arnOf(bucket)}; a condition on s3:prefix must allow "${printable(path)}". Requester Pays buckets are not supported.`;
     return { code, reason: 'access denied (s3:ListBucket)', hint };
   }
-  const hint = `Allow s3:GetObject on arn:aws:s3:::${bucket}/${printable(path)}, in the policies of the role and of the bucket.`;
+  const objects = isAccessPoint(bucket) ? `${bucket}/object` : arnOf(bucket);
+  const hint = `Allow s3:GetObject on ${objects}/${printable(path)}, in the policies of the role and of the bucket.`;
   return { code, reason: 'access denied (s3:GetObject)', hint };
+}
+
+function arnOf(bucket: string): string {
+  return isAccessPoint(bucket) ? bucket : `arn:aws:s3:::${bucket}`;
 }
 
 function describeUnreachable({ name, message, errno, host }: ErrorFacts): Description | undefined {

@@ -7,7 +7,7 @@ import { containsS3Location, parseS3Location, type S3Location } from './location
 import { createS3Opener } from './opener.ts';
 import { S3Source } from './source.ts';
 
-export type { S3Location } from './location.ts';
+export { parseS3Arn, type S3Location } from './location.ts';
 
 export const s3: SourceKind<S3Location> = {
   form: 's3://bucket/prefix',

@@ -8,6 +8,7 @@ import type { SourceParameters } from '../source-parameters.ts';
 
 export interface S3Location extends SourceParameters {
   readonly kind: 's3';
+  /** A name, or the ARN of an access point. */
   readonly bucket: string;
   /** Empty, or ends with `/`: a prefix consists of whole segments. */
   readonly prefix: string;
@@ -15,10 +16,30 @@ export interface S3Location extends SourceParameters {
   readonly name: string;
 }
 
-/** Bucket names: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
+const accessPoint = /^(arn:aws[a-z-]*:s3:[a-z0-9-]+:\d{12}:accesspoint[/:][a-z0-9-]{3,50})(?:\/+(.*))?$/;
+const bucketArn = /^arn:aws[a-z-]*:s3:::(.*)$/;
+
+/** True for the ARN of an access point, which S3 takes in place of a bucket name. */
+export function isAccessPoint(bucket: string): boolean {
+  return accessPoint.test(bucket);
+}
+
+/** Takes the ARN of a bucket or of an access point, each with a prefix, as policies write them. */
+export function parseS3Arn(arn: string, parameters: SourceParameters): Parsed<S3Location> {
+  const [, bucketAndPrefix] = bucketArn.exec(arn) ?? [];
+  if (bucketAndPrefix !== undefined) return parseS3Location(`s3://${bucketAndPrefix}`, parameters);
+  const [, point, path = ''] = accessPoint.exec(arn) ?? [];
+  if (point !== undefined) return parseS3Location(`s3://${point}/${path.replace(/^object\//, '')}`, parameters);
+  const hint = arn.endsWith('.mrap') ? ' of one region (Multi-Region Access Points are not supported)' : '';
+  return bad(`expected the ARN of a bucket (arn:aws:s3:::bucket/prefix) or of an access point${hint}`);
+}
+
 export function parseS3Location(url: string, parameters: SourceParameters): Parsed<S3Location> {
-  const [, bucket = '', path = ''] = /^s3:\/\/([^/]*)\/*(.*)$/i.exec(url) ?? [];
-  if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket) || bucket.includes('..')) {
+  const [, point, pointPath] = accessPoint.exec(url.replace(/^s3:\/\//i, '')) ?? [];
+  const [, bucketName = '', bucketPath = ''] = /^s3:\/\/([^/]*)\/*(.*)$/i.exec(url) ?? [];
+  const [bucket, path] = point === undefined ? [bucketName, bucketPath] : [point, pointPath ?? ''];
+  if (point === undefined && bucket.startsWith('arn:')) return parseS3Arn(url.slice('s3://'.length), parameters);
+  if (point === undefined && !isBucketName(bucket)) {
     return bad(
       `expected a bucket name of 3 to 63 lower-case letters, digits, dots and hyphens in s3://bucket/prefix, not "${printable(bucket.replace(/^.*@/s, '***@'))}"`,
     );
@@ -41,4 +62,9 @@ export function containsS3Location(outer: S3Location, inner: S3Location): boolea
   // A listing descends only into workspace and date folders, so any other folder can be a separate source.
   const [segment = ''] = inner.prefix.slice(outer.prefix.length).split('/');
   return segment === '' || readWorkspaceId(segment) !== undefined || readDate(segment) !== undefined;
+}
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
+function isBucketName(text: string): boolean {
+  return /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(text) && !text.includes('..');
 }

@@ -11,6 +11,7 @@ import {
   dateSegment,
   isDeliveryName,
   isHiddenName,
+  isHiddenPath,
   isInRange,
   readDate,
   readLayout,
@@ -18,6 +19,7 @@ import {
 } from '../layout.ts';
 import { NameSample } from '../name-sample.ts';
 import type { S3Api, S3ListedObject } from './client.ts';
+import { DateOrder } from './date-order.ts';
 import type { S3Location } from './location.ts';
 
 /** Names from OpenTelemetry's semantic conventions (registry, AWS attributes). */
@@ -29,6 +31,8 @@ export class S3Source implements Source {
   readonly pollIntervalMs: number;
   readonly #location: S3Location;
   readonly #s3: S3Api;
+  /** If true, a listing cannot start or stop at a key. */
+  #isUnordered = false;
 
   constructor(location: S3Location & { readonly pollIntervalMs: number }, s3: S3Api) {
     this.name = location.name;
@@ -40,11 +44,20 @@ export class S3Source implements Source {
   /** Each `workspaceId=` folder is a separate listing; all legacy `date=` folders together are one more. */
   async *list(request: ListingRequest): AsyncGenerator<WorkspaceListing, void, undefined> {
     const { bucket, prefix } = this.#location;
-    const startAfter = startOf(prefix, request.dates);
+    const isUnordered = this.#isUnordered;
+    const startAfter = isUnordered ? undefined : startOf(prefix, request.dates);
+    if (isUnordered) request.onFault(outOfOrder(this.name));
+    const order = new DateOrder();
     const outside = new NameSample();
     let hasLayout = false;
     let hasLegacyDates = false;
     for await (const page of this.#s3.list({ bucket, prefix, delimiter: '/', startAfter }, request.signal)) {
+      order.follow(page.folders.map((name) => placeOf(name.slice(prefix.length, -1))));
+      if (!order.isKept && !isUnordered) {
+        this.#isUnordered = true;
+        yield* this.list(request);
+        return;
+      }
       for (const folder of page.folders) {
         const name = folder.slice(prefix.length, -1);
         const workspaceId = readWorkspaceId(name);
@@ -80,17 +93,31 @@ export class S3Source implements Source {
     request: ListingRequest,
   ): AsyncGenerator<readonly Candidate[], void, undefined> {
     const { bucket } = this.#location;
-    const startAfter = startOf(folder, request.dates);
+    const isUnordered = this.#isUnordered;
+    const startAfter = isUnordered ? undefined : startOf(folder, request.dates);
+    const order = new DateOrder();
     const outside = new NameSample();
     for await (const page of this.#s3.list({ bucket, prefix, startAfter }, request.signal)) {
+      order.follow(page.objects.map(({ key }) => placeOf(firstSegment(key.slice(folder.length)))));
+      if (!order.isKept && !isUnordered) {
+        this.#isUnordered = true;
+        request.onFault(outOfOrder(this.name));
+        yield* this.#pages(folder, prefix, request);
+        return;
+      }
       const candidates: Candidate[] = [];
       let isPastRange = false;
       for (const listed of page.objects) {
         const date = readDate(firstSegment(listed.key.slice(folder.length)));
-        isPastRange = isPast(date, request.dates);
-        if (isPastRange) break;
+        if (isUnordered) {
+          if (!isInRange(date, request.dates)) continue;
+        } else {
+          isPastRange = isPast(date, request.dates);
+          if (isPastRange) break;
+        }
+        if (isFolderMarker(listed.key) || isHiddenPath(listed.key.slice(folder.length))) continue;
         if (date !== undefined && isDeliveryName(fileNameOf(listed.key))) candidates.push(this.#candidate(listed));
-        else if (!isFolderMarker(listed.key) && !isHiddenName(fileNameOf(listed.key))) outside.add(listed.key);
+        else outside.add(listed.key);
       }
       if (candidates.length > 0) yield candidates;
       if (isPastRange) break;
@@ -110,7 +137,7 @@ export class S3Source implements Source {
       },
       version: { etag, sizeBytes, modifiedAtMs },
       growing: false,
-      open: (signal) => this.#s3.read({ bucket, key, etag, sizeBytes }, signal),
+      open: (signal) => this.#s3.read({ bucket, key, etag, sizeBytes, modifiedAtMs }, signal),
     };
     return { object, settle: () => {} }; // The next listing offers it again, whatever the outcome.
   }
@@ -134,6 +161,12 @@ export class S3Source implements Source {
 /** Keys after this one have the first date or a later one. This also skips other folders that sort before `date=`. */
 function startOf(folder: string, { from }: DateRange): string | undefined {
   return from === undefined ? undefined : `${folder}${dateSegment}${from}`;
+}
+
+/** What a listing has to return in order: dates, and workspaces after them. Empty for everything else. */
+function placeOf(segment: string): string {
+  if (readWorkspaceId(segment) !== undefined) return 'workspaceId=';
+  return readDate(segment) === undefined ? '' : segment;
 }
 
 /** True for a key after the range; so are all keys that follow. */
@@ -170,7 +203,17 @@ function outsideOfLayout(where: string, outside: NameSample): AgentError {
     'ERR_SOURCE_LAYOUT',
     `Skipped objects outside the delivery layout: ${outside} in ${printable(where)}`,
     {
-      hint: 'Deliveries are in workspaceId=<id>/date=<yyyy-mm-dd>/ or date=<yyyy-mm-dd>/ and end in .json, .jsonl, .ndjson or .gz.',
+      hint: 'Deliveries are in workspaceId=<id>/date=<yyyy-mm-dd>/ or date=<yyyy-mm-dd>/ and end in .json, .jsonl, .ndjson, .gz or .zst.',
+    },
+  );
+}
+
+function outOfOrder(where: string): AgentError {
+  return new AgentError(
+    'ERR_SOURCE_LAYOUT',
+    `${where} lists dates out of order, so every listing reads all of its dates`,
+    {
+      hint: 'Nothing is skipped. If a poll takes too long, raise DATABRICKS_AUDIT_POLL_INTERVAL or remove old objects.',
     },
   );
 }

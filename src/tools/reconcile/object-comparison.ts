@@ -110,7 +110,7 @@ class ComparisonPass {
       await this.#lines.loadSettled(this.#record.settledLineHashes);
       await this.#read(signal);
     } catch (error) {
-      if (!isAgentError(error, 'ERR_OBJECT_DAMAGED')) throw error;
+      if (!isAgentError(error, 'ERR_OBJECT_DAMAGED', 'ERR_OBJECT_FORMAT')) throw error;
       damage = error;
     }
     return this.#result(damage);

@@ -80,7 +80,7 @@ describe('a visit in a worker', () => {
 
   it('knows whether the object may still grow', async () => {
     const { worker } = setUp();
-    const { ship } = worker(async (_, { growing }) => ({ status: growing ? 'growing' : 'settled' }));
+    const { ship } = worker(async (_, { growing }) => (growing ? { status: 'growing' } : { status: 'settled' }));
     expect(await ship({ ...object, growing: true }, never)).toEqual({ status: 'growing' });
     expect(await ship(object, never)).toEqual({ status: 'settled' });
   });

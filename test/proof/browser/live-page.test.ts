@@ -93,7 +93,10 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
   it('renders text from paths and servers as text, even if it contains markup', async () => {
     const { agent, page, receiver, place } = await scene();
     const evil = '<img src=x onerror=window.pwned=1>';
-    receiver.answerWhen(() => true, answers.plain(400, `{"message":"<script>window.pwned=1</script>${evil}"}`));
+    receiver.answerWhen(
+      ({ records }) => records.length > 0,
+      answers.plain(400, `{"message":"<script>window.pwned=1</script>${evil}"}`),
+    );
     await place.deliver(deliveryKey(evil), auditLines(1));
     await page.getByText(`<script>window.pwned=1</script>${evil}`).first().waitFor();
     expect(await page.locator('#workspaces th').innerText()).toBe(evil);

@@ -1,7 +1,8 @@
 /**
  * The commands as a user sees them: what they print, where, and their exit codes.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -11,6 +12,7 @@ import { runAgent, startAgent } from '../../support/agent-process.ts';
 import { auditLines, deliveryKey, deliveryScene, directoryPlace, s3Place } from '../../support/delivery-place.ts';
 import { answers } from '../../support/otlp-receiver.ts';
 import { startS3Server } from '../../support/s3-server.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const fromRoot = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 
@@ -117,12 +119,17 @@ describe('a configuration with mistakes', () => {
     expect(stderr).toMatch(/\.ours\.yaml:\d+:\d+/);
   });
 
-  it('with an unknown variable with our prefix causes a warning', async () => {
+  it('and every other command refuse a misspelled variable with exit code 2 and a suggestion', async () => {
     const { environment } = await scene();
-    const agent = startAgent(['run'], { ...environment, DATABRICKS_AUDIT_POLLINTERVAL: '5s' });
-    const warning = await agent.logged('Unknown DATABRICKS_AUDIT_ variables; check their spelling');
-    expect(warning).toMatchObject({ level: 'warn', variables: ['DATABRICKS_AUDIT_POLLINTERVAL'] });
-    expect(await agent.stop()).toMatchObject({ code: 0 });
+    const commands = ['run', 'ship', 'check', 'status', 'reconcile', 'replay', 'preview -', 'mapping show'];
+    const misspelled = { ...environment, DATABRICKS_AUDIT_REDCAT: 'none' };
+    const exits = await Promise.all(commands.map((command) => runAgent(command.split(' '), misspelled)));
+    for (const { code, stdout, stderr } of exits) {
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+      expect(stderr).toContain(
+        'DATABRICKS_AUDIT_REDCAT: expected a known variable; did you mean DATABRICKS_AUDIT_REDACT?',
+      );
+    }
   });
 
   it('never shows the query of an endpoint', async () => {
@@ -219,11 +226,21 @@ describe('check', () => {
     expect(stdout).toMatch(words);
   });
 
+  it('does not create a state', async () => {
+    const { environment, root } = await scene();
+    const state = join(root, 'no', 'state');
+    const { code, stdout } = await runAgent(['check'], { ...environment, DATABRICKS_AUDIT_STATE: state });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^ok {6}state directory .* does not exist yet and can be created$/m);
+    expect(existsSync(join(root, 'no'))).toBe(false);
+  });
+
   it('reports a state that was damaged, and a running agent', async () => {
     const { environment } = await scene();
     writeFileSync(join(environment.DATABRICKS_AUDIT_STATE ?? '', 'delivery.db'), 'this is no database\n'.repeat(500));
     const damaged = await runAgent(['check'], environment);
-    expect(damaged.stdout).toMatch(/^warning The state database was damaged and moved to /m);
+    expect(damaged.stdout).toMatch(/^warning The state database .* is damaged: /m);
+    expect(readdirSync(environment.DATABRICKS_AUDIT_STATE ?? '').join()).not.toContain('damaged');
     const agent = startAgent(['run'], environment);
     await agent.until('it holds the lock', () => agent.log.length > 0);
     await agent.logged('Agent started');
@@ -315,6 +332,58 @@ describe('status', () => {
 });
 
 describe('the command line', () => {
+  it.each([
+    ['nonsense'],
+    ['--nonsense'],
+    ['run', '--nonsense'],
+    ['status', 'extra'],
+    ['check', '--send-record=maybe'],
+    ['preview'],
+    ['preview', 'one', 'two'],
+    ['reconcile', '--from'],
+    ['reconcile', '--from', 'yesterday'],
+    ['replay', '--status', 'bad'],
+    ['replay', '--before', '2026-02-30'],
+    ['mapping'],
+    ['mapping', 'nonsense'],
+    ['mapping', 'test'],
+  ])('ends with 2 when it is misused: %j', async (...commandLine) => {
+    const { code, stdout, stderr } = await runAgent(commandLine, { DATABRICKS_AUDIT_SOURCE: temporaryDirectory() });
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).not.toBe('');
+  });
+
+  it('stops at SIGHUP as at SIGTERM', async () => {
+    const { environment } = await scene();
+    const agent = startAgent(['run'], environment);
+    await agent.logged('Agent started');
+    agent.signal('SIGHUP');
+    const { code, log } = await agent.exit;
+    expect(code).toBe(0);
+    expect(log.at(-1)?.msg).toBe('Stopped; the state has been saved');
+  });
+
+  it('says that there is nothing to replay where there is no state, which may be a wrong path', async () => {
+    const state = join(temporaryDirectory(), 'state');
+    for (const commandLine of [['replay'], ['replay', '--dry-run']]) {
+      const { code, stdout, stderr } = await runAgent(commandLine, { DATABRICKS_AUDIT_STATE: state });
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      expect(stderr).toBe(`No state in ${state}, and no dead letters: check DATABRICKS_AUDIT_STATE.\n`);
+    }
+    expect(existsSync(state)).toBe(false);
+  });
+
+  it.each([
+    ['examples/sample-delivery.ts', ''],
+    ['src/cli.ts', 'mapping show'],
+    ['src/cli.ts', '--help'],
+  ])('ends quietly when the reader of its output does: %s %s', (script, commandLine) => {
+    const command = `"${process.execPath}" ${script} ${commandLine} | true; echo "\${PIPESTATUS[0]}"`;
+    const { stdout, stderr } = spawnSync('bash', ['-c', command], { cwd: fromRoot(''), encoding: 'utf8' });
+    expect(stdout.trim()).toBe('0');
+    expect(stderr).not.toMatch(/EPIPE|Error/);
+  });
+
   it('prints its version, and help that names every command and exit code', async () => {
     expect(await runAgent(['--version'], {})).toMatchObject({ code: 0, stdout: `${packageJson.version}\n` });
     const { code, stdout } = await runAgent(['--help'], {});

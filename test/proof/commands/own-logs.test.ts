@@ -39,7 +39,7 @@ it.each([
 
 it('does not log its own failures: a collector that accepts nothing causes no additional lines', async () => {
   const { receiver, environment } = await scene();
-  receiver.answerWhen(() => true, answers.status(400, 'not this'));
+  receiver.answerWhen(({ records }) => records.length > 0, answers.status(400, 'not this'));
   const agent = startAgent(['run'], environment);
   await agent.logged('Collector rejected a record; it was written to a dead-letter file');
   await agent.until('own logs were rejected', () => receiver.requests.some(({ records }) => isOwn(records)));

@@ -75,8 +75,8 @@ describe('two workers', () => {
     receiver.acceptAgain();
     await agent.until('all lines arrived', () => receiver.accepted.length >= lines.length);
     expect((await agent.stop()).code).toBe(0);
-    const told = agent.log.map(({ msg }) => msg).filter((message) => message.startsWith('Collector'));
-    expect(told).toEqual([
+    const logged = agent.log.map(({ msg }) => msg).filter((message) => message.startsWith('Collector'));
+    expect(logged).toEqual([
       'Collector does not accept records; shipping pauses, nothing is lost',
       'Collector accepts records again',
     ]);

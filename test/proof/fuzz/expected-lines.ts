@@ -32,8 +32,10 @@ export function expectedLines(content: Buffer, lineBytesMax: number): ExpectedLi
   return lines;
 }
 
-/** Without the carriage return of a line ending, and without a byte order mark at the start of the object. */
+/** Without the carriage return of a line ending, NULs around the line, and a byte order mark at the start of the object. */
 function withoutFrame(line: Buffer, atObjectStart: boolean): Buffer {
-  const text = atObjectStart && line.subarray(0, 3).equals(Buffer.from('\ufeff')) ? line.subarray(3) : line;
-  return text.at(-1) === 0x0d ? text.subarray(0, -1) : text;
+  const ended = line.at(-1) === 0x0d ? line.subarray(0, -1) : line;
+  const isText = (byte: number) => byte !== 0;
+  const text = ended.subarray(Math.max(0, ended.findIndex(isText)), ended.findLastIndex(isText) + 1);
+  return atObjectStart && text.subarray(0, 3).equals(Buffer.from('\ufeff')) ? text.subarray(3) : text;
 }

@@ -261,7 +261,7 @@ function onDisk(directory: string, { history }: Row): OnDisk {
     const one = (sql: string) => (hasTables ? Number(database.prepare(sql).get()?.value ?? 0) : 0);
     const settledBefore = history === 'extended' || history === 'rewritten' ? shippedBefore.length : 0;
     return {
-      announcedLines: one('SELECT sum(length(occurrence_hashes)) / 8 AS value FROM announcement'),
+      announcedLines: one('SELECT sum(length(line_hashes)) / 8 AS value FROM announcement'),
       settledLines: one('SELECT sum(length(hashes)) / 8 AS value FROM line_hashes') - settledBefore,
       letters: lettersOf(copy).length,
     };

@@ -68,7 +68,7 @@ describe.each([
 
   it('in the output of `replay`, with a rejection message that is just as hostile', async () => {
     const { root, environment, receiver } = await scene();
-    receiver.answerWhen(() => true, answers.status(400, hostile));
+    receiver.answerWhen(({ records }) => records.length > 0, answers.status(400, hostile));
     await runAgent(['ship', root], environment);
     for (const command of [['replay', '--dry-run'], ['status']]) {
       const report = await runAgent(command, environment, { script });

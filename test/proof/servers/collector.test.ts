@@ -76,7 +76,7 @@ describe('a real Collector', () => {
             "encoding.format": "databricks.audit",
           },
           "name": "databricks-audit-otel",
-          "version": "1",
+          "version": "2",
         },
       }
     `,
@@ -102,7 +102,7 @@ describe('a real Collector', () => {
   it('reads dead-letter files directly: each record is the one that was rejected', async () => {
     const receiver = await startOtlpReceiver();
     onTestFinished(() => receiver.close());
-    receiver.answerWhen(() => true, answers.status(400, 'not today'));
+    receiver.answerWhen(({ records }) => records.length > 0, answers.status(400, 'not today'));
     const deadLetters = temporaryDirectory();
     const { code } = await runBuiltAgent(['ship'], {
       ...sampleEnvironment(),

@@ -53,13 +53,16 @@ export const recommendedAfterwards = {
   ingester: { max_chunk_age: '8760h' },
 };
 
-/** @param limits `limits_config`, in addition to Loki's defaults. */
-export async function startLoki(limits: Settings = {}): Promise<Loki> {
+/**
+ * @param limits `limits_config`, in addition to Loki's defaults.
+ * @param parts such as `ruler`, beside what every test needs.
+ */
+export async function startLoki(limits: Settings = {}, parts: Settings = {}): Promise<Loki> {
   const data = temporaryDirectory();
   const [port, grpcPort] = [await freePort(), await freePort()];
   const configFile = join(data, 'loki.yaml');
   const configure = (newLimits: Settings, ingester: Settings = {}) =>
-    writeFileSync(configFile, stringify(configuration(data, port, grpcPort, newLimits, ingester)));
+    writeFileSync(configFile, stringify({ ...configuration(data, port, grpcPort, newLimits, ingester), ...parts }));
   configure(limits);
   const url = `http://127.0.0.1:${port}`;
   const server = await startServer({

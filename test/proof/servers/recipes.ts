@@ -25,7 +25,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { tryLockFile } from '../../../src/runtime/file-lock.ts';
 
-export const serverNames = ['collector', 'moto', 'elasticsearch', 'collector-elastic', 'loki', 'tools'] as const;
+export const serverNames = [
+  'collector',
+  'moto',
+  'elasticsearch',
+  'collector-elastic',
+  'loki',
+  'tools',
+  'pysigma',
+  'alertmanager',
+] as const;
 export type ServerName = (typeof serverNames)[number];
 
 const recipes = fileURLToPath(new URL('./recipes/', import.meta.url));

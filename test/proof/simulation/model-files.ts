@@ -27,14 +27,16 @@ export class ModelFiles {
   }
 
   of(life: Life): DeliveryFiles {
+    const stat = async (path: string) => {
+      this.#throwFault();
+      const version = this.#find(path);
+      if (version !== undefined) return statsOf(version);
+      if (path === rootPath || this.#pathsIn(path).length > 0) return folderStats;
+      throw failure('ENOENT');
+    };
     return {
-      stat: async (path) => {
-        this.#throwFault();
-        const version = this.#find(path);
-        if (version !== undefined) return statsOf(version);
-        if (path === rootPath || this.#pathsIn(path).length > 0) return folderStats;
-        throw failure('ENOENT');
-      },
+      stat,
+      lstat: stat,
       readdir: async (path) => {
         await this.#call(life, 'list');
         return this.#namesIn(path);
@@ -114,10 +116,18 @@ function statsOf(version: Version | undefined): FileStats {
     mtimeNs: BigInt(modifiedAtMs) * 1_000_000n,
     isFile: () => true,
     isDirectory: () => false,
+    isSymbolicLink: () => false,
   };
 }
 
-const folderStats: FileStats = { ino: 0n, size: 0n, mtimeNs: 0n, isFile: () => false, isDirectory: () => true };
+const folderStats: FileStats = {
+  ino: 0n,
+  size: 0n,
+  mtimeNs: 0n,
+  isFile: () => false,
+  isDirectory: () => true,
+  isSymbolicLink: () => false,
+};
 
 function failure(code: string): Error {
   return Object.assign(new Error(`${code}: simulated`), { code });

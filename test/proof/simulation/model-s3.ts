@@ -58,7 +58,8 @@ export class ModelS3 {
   find(key: string, etag: string): Version | { readonly name: string; readonly status: number } {
     const version = this.#bucket.current(key);
     if (version === undefined || version.untilMs < Number.POSITIVE_INFINITY) return { name: 'NoSuchKey', status: 404 };
-    return version.etag === etag ? version : { name: 'PreconditionFailed', status: 412 };
+    // Without a condition it is whatever is there now.
+    return etag === '' || version.etag === etag ? version : { name: 'PreconditionFailed', status: 412 };
   }
 
   /** The body in chunks. Throws when the connection breaks. */

@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { appendFile, chmod, mkdir, rename, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { getuid } from 'node:process';
@@ -7,9 +9,11 @@ import type { Candidate, DateRange } from '../../../src/contracts/source.ts';
 import type { VisitOutcome } from '../../../src/contracts/visit-outcome.ts';
 import { AgentError } from '../../../src/model/agent-error.ts';
 import type { DeliveredObject } from '../../../src/model/object.ts';
+import { type DeliveryFiles, type FileStats, realFiles } from '../../../src/sources/directory/delivery-files.ts';
 import { describeFileError } from '../../../src/sources/directory/errors.ts';
 import { FileStillness } from '../../../src/sources/directory/file-stillness.ts';
 import { directoryAt } from '../../../src/sources/directory/location.ts';
+import { createFileOpener } from '../../../src/sources/directory/opener.ts';
 import { DirectorySource } from '../../../src/sources/directory/source.ts';
 import { listAll, readText } from '../../support/listing.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -22,7 +26,8 @@ describe('the tree', () => {
     const { workspaces, faults } = await listAll(sourceOf(root));
     expect(workspaces.map(({ workspaceId }) => workspaceId)).toEqual([undefined]);
     expect(namesOf(workspaces[0]?.objects)).toEqual(['a.json.gz', 'a.JSON', 'x.jsonl', 'z.ndjson']);
-    expect(faults).toEqual([]);
+    expect(faults).toMatchObject([{ code: 'ERR_SOURCE_LAYOUT', message: expect.stringContaining('Skipped files') }]);
+    expect(faults[0]?.message).toContain('"b/readme.txt" in ');
   });
 
   test('reads one single file, whatever its name', async () => {
@@ -99,7 +104,87 @@ describe('a failure', () => {
     await symlink(join(root, 'nothing'), join(root, 'a.json'));
     const { objects, faults } = await listAll(sourceOf(root));
     expect(namesOf(objects)).toEqual(['b.json']);
-    expect(faults).toMatchObject([{ code: 'ERR_OBJECT_GONE' }]);
+    expect(faults).toMatchObject([
+      {
+        code: 'ERR_SOURCE_READ',
+        message: `Could not follow ${join(root, 'a.json')}: the target of the link does not exist`,
+      },
+    ]);
+  });
+
+  test('follows a link out of the directory only when told to, and says so', async () => {
+    const elsewhere = await tree({ 'date=2026-09-01/a.json': 'x\n', 'b.json': 'x\n' });
+    const root = await tree({ 'data/c.json': 'x\n' });
+    await symlink(elsewhere, join(root, 'linked'));
+    await symlink(join(elsewhere, 'b.json'), join(root, 'b.json'));
+    await symlink(join(root, 'data/c.json'), join(root, 'd.json'));
+    const { objects, faults } = await listAll(sourceOf(root));
+    expect(namesOf(objects).toSorted()).toEqual(['c.json', 'd.json']);
+    expect(faults).toMatchObject([
+      {
+        code: 'ERR_SOURCE_LAYOUT',
+        message: `Skipped links out of the directory: "b.json", "linked" in ${root}`,
+        hint: expect.stringContaining('DATABRICKS_AUDIT_FOLLOW_LINKS=true'),
+      },
+    ]);
+    const all = await listAll(sourceOf(root, 0, true));
+    expect(namesOf(all.objects).toSorted()).toEqual(['a.json', 'b.json', 'b.json', 'c.json', 'd.json']);
+    expect(all.faults).toEqual([]);
+  });
+
+  test('reads a directory that is a link itself', async () => {
+    const root = await tree({ 'real/a.json': 'x\n', 'real/b/c.json': 'x\n' });
+    await symlink('b', join(root, 'real/d'));
+    await symlink(join(root, 'real'), join(root, 'link'));
+    const { objects, faults } = await listAll(sourceOf(join(root, 'link')));
+    expect(namesOf(objects)).toEqual(['a.json', 'c.json', 'c.json']);
+    expect(faults).toEqual([]);
+  });
+
+  test('skips a pipe among files, and refuses to read one', async () => {
+    const root = await tree({ 'a.json': 'x\n' });
+    execFileSync('mkfifo', [join(root, 'b.json')]);
+    const { objects, faults } = await listAll(sourceOf(root));
+    expect(namesOf(objects)).toEqual(['a.json']);
+    expect(faults).toMatchObject([{ code: 'ERR_SOURCE_LAYOUT', message: expect.stringContaining('"b.json"') }]);
+    await expect(listAll(sourceOf(join(root, 'b.json')))).rejects.toMatchObject({
+      code: 'ERR_SOURCE_READ',
+      message: expect.stringContaining('a pipe or a device'),
+    });
+  });
+
+  test('does not wait for a pipe that took the place of a file', async () => {
+    const root = await tree({ 'a.json': 'x\n' });
+    const [object] = (await listAll(sourceOf(root))).objects;
+    await rm(join(root, 'a.json'));
+    execFileSync('mkfifo', [join(root, 'a.json')]);
+    await expect(object?.open(signal)).rejects.toMatchObject({ code: 'ERR_OBJECT_CHANGED' });
+  });
+
+  test.skipIf(process.platform !== 'linux')('reads files and folders whose names are not UTF-8', async () => {
+    const root = await tree({});
+    const latin1 = (name: string) => Buffer.from(`${root}/${name}`, 'latin1');
+    mkdirSync(latin1('d\xe9pot'));
+    const names = ['caf\xe9.json', 'caf\xea.json', 'd\xe9pot/\xc3\xa9 \xff%#.json'];
+    for (const name of names) writeFileSync(latin1(name), `${name.length}\n`);
+    const { objects, faults } = await listAll(sourceOf(root));
+    expect(faults).toEqual([]);
+    expect(objects.map(({ origin }) => origin.id.slice(pathToFileURL(root).href.length))).toEqual([
+      '/caf%E9.json',
+      '/caf%EA.json',
+      '/d%E9pot/%C3%A9%20%FF%25%23.json',
+    ]);
+    expect(namesOf(objects)).toEqual(['caf\ufffd.json', 'caf\ufffd.json', 'é \ufffd%#.json']);
+    const opener = createFileOpener(realFiles);
+    for (const [index, { origin, version }] of objects.entries()) {
+      const opened = {
+        origin,
+        version,
+        growing: false,
+        open: (stop: AbortSignal) => opener.open({ origin, version }, stop),
+      };
+      expect(await readText(opened)).toBe(`${names[index]?.length}\n`);
+    }
   });
 
   test.skipIf(getuid?.() === 0)('is reported for unreadable folders and files, and the listing continues', async () => {
@@ -181,6 +266,24 @@ describe('the version', () => {
     };
     await expect(reading()).rejects.toMatchObject({ code: 'ERR_OBJECT_CHANGED' });
     expect(sizeBytes).toBe(400_000);
+  });
+
+  test('is read although the file system gives the file another inode number each time', async () => {
+    const root = await tree({ 'a.json': 'x\n' });
+    let inode = 1n;
+    const renumber = (stats: FileStats): FileStats => Object.assign(stats, { ino: inode++ });
+    const files: DeliveryFiles = {
+      ...realFiles,
+      lstat: async (path) => renumber(await realFiles.lstat(path)),
+      async open(path) {
+        const file = await realFiles.open(path);
+        const opened = inode++;
+        return { ...file, stat: async () => Object.assign(await file.stat(), { ino: opened }) };
+      },
+    };
+    const source = new DirectorySource({ ...directoryAt(root), pollIntervalMs: 60_000 }, 0, files);
+    const [object] = (await listAll(source)).objects;
+    expect(object && (await readText(object))).toBe('x\n');
   });
 
   test('is read completely even if another file is renamed over it', async () => {
@@ -304,8 +407,8 @@ describe('a file that may still be written', () => {
   });
 });
 
-function sourceOf(path: string, stillAfterPolls = 0): DirectorySource {
-  return new DirectorySource({ ...directoryAt(path), pollIntervalMs: 60_000 }, stillAfterPolls);
+function sourceOf(path: string, stillAfterPolls = 0, followLinks?: boolean): DirectorySource {
+  return new DirectorySource({ ...directoryAt(path), pollIntervalMs: 60_000, followLinks }, stillAfterPolls);
 }
 
 /** Lists and reads the only object, and settles its candidate. @returns whether it was growing. */

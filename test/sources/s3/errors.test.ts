@@ -44,6 +44,23 @@ describe('an error of S3', () => {
     expect(described.message).toMatch(/^Could not list s3:\/\/logs\/audit\/: /);
   });
 
+  test('about SSE-C says that it is not supported', () => {
+    const answer =
+      'The object was stored using a form of Server Side Encryption. The correct parameters must be provided.';
+    const described = describeS3Error(sdkError('InvalidRequest', 400, answer), { ...listing, action: 's3:GetObject' });
+    expect(described).toMatchObject({ code: 'ERR_SOURCE_READ', message: expect.stringContaining('SSE-C') });
+  });
+
+  test('about access names the ARN that a policy needs, also for an access point', () => {
+    const bucket = 'arn:aws:s3:us-west-2:111122223333:accesspoint/audit';
+    const hintOf = (call: Parameters<typeof describeS3Error>[1]) =>
+      describeS3Error(sdkError('AccessDenied', 403), call).hint;
+    expect(hintOf(listing)).toContain('s3:ListBucket on arn:aws:s3:::logs;');
+    expect(hintOf(listing)).toContain('Requester Pays');
+    expect(hintOf({ ...listing, bucket })).toContain(`s3:ListBucket on ${bucket};`);
+    expect(hintOf({ action: 's3:GetObject', bucket, path: 'a.json' })).toContain(`${bucket}/object/a.json,`);
+  });
+
   test('contains no secrets, neither in its messages nor in the fields of its cause', () => {
     const error = Object.assign(
       sdkError(

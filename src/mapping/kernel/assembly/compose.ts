@@ -7,9 +7,9 @@ import * as layout from './layout';
 import { Answer, answer, copy, Header, header, isEqual, overflow } from './layout';
 import { writeMap } from './maps';
 import * as protobuf from './protobuf';
-import { skipBlanks } from './scan';
 import { find } from './slots';
 import { embeddedIn, endOf, Kind, kindOf, plainEnd, plainStart, startOf } from './tape';
+import { skipBlanks } from './tokens';
 import { end, Found, findStringOf, integer, start } from './values';
 
 // A rule, 12 words.

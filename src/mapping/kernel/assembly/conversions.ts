@@ -2,8 +2,8 @@
 import { jsonText } from './host';
 import { asAddress, asPort, findPrincipalType, Principal, principalOf } from './identities';
 import { copy } from './layout';
-import { isDigit } from './scan';
 import { endOf, endScratch, Kind, kindOf, scratchLeft, startOf, takeScratch } from './tape';
+import { isDigit } from './tokens';
 import {
   end,
   Found,

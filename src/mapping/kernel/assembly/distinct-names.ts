@@ -2,8 +2,8 @@
 // of them. The flat name joins the names from the map down and replaces every run of characters other than letters and digits with one `_`
 // (github.com/prometheus/otlptranslator, LabelNamer).
 import { copy, Header, header, isEqual } from './layout';
-import { isDigit } from './scan';
 import { endScratch, takeScratch } from './tape';
+import { isDigit } from './tokens';
 import { writeDigits } from './values';
 
 // A taken flat name: the address of the next one in its bucket, its size and its bytes.

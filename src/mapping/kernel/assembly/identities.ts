@@ -1,7 +1,7 @@
 // Principals and addresses, recognised by their syntax. Several rules read the same value, so the result is kept for the rest of the record.
 import { Header, header } from './layout';
-import { isDigit, isHexDigit } from './scan';
 import { Kind, kindOf } from './tape';
+import { isDigit, isHexDigit } from './tokens';
 import { end, findString, setFoundString, start, utf16Length } from './values';
 
 export enum Principal {

@@ -8,10 +8,9 @@ import { readLine, readNormalisedLine, readNothing } from './record';
 export { setObservedTime } from './compose';
 export { answersAt, layOutBuffers, programAt } from './layout';
 
-// Returned instead of a timestamp.
-/** The host must parse the line: it is not a JSON object, is irregular, or contains something to redact. */
+/** Returned instead of a timestamp: the host must parse the line, which is irregular, not a JSON object, or contains something to redact. */
 const needsParsing: f64 = -1;
-/** A buffer is too small for the record. */
+/** Returned instead of a timestamp: a buffer is too small for the record. */
 const overflowed: f64 = -2;
 
 /** Call after `layOutBuffers`, once the memory is large enough. False if the keys of the mapping do not fit. */

@@ -8,6 +8,7 @@ import { Header, hasOverflowed, header, lineAt, pendingAt, pendingSize, tapeAt }
 import * as scan from './scan';
 import { clearSlots, clearSlotsBetween } from './slots';
 import * as tape from './tape';
+import * as tokens from './tokens';
 
 /** Of nested containers. No real record comes close. */
 const depthMax: i32 = 32;
@@ -34,7 +35,7 @@ export function readLine(size: usize): bool {
   scan.setChecks(true, redacts);
   const isJson = scan.scanJson(lineAt, lineAt + size, header(Header.RootStep), depthMax, 0);
   if (!isJson || scan.hasSensitiveKey || tape.kindOf(tapeAt) !== tape.Kind.Object) return false;
-  if (!scan.isAscii && !isUtf8(lineAt, size)) return false;
+  if (!tokens.isAscii && !isUtf8(lineAt, size)) return false;
   const asksForService = scan.hasKeyOfService;
   const suspectsEnd = readEmbedded(redacts);
   if (asksForService) {
@@ -99,7 +100,7 @@ function readEmbeddedIn(pending: usize, depth: i32, suspects: bool): bool {
     clearSlotsBetween(load<u32>(step, scan.stepSlot) + 4, load<u32>(step, scan.stepSlotsEnd));
     if (needsParsing) readNormalised(entry, step, level);
   }
-  return suspects && (needsParsing || level > inspectedLevelsMax || scan.mayContainKey(start, end));
+  return suspects && (needsParsing || level > inspectedLevelsMax || tokens.mayContainKey(start, end));
 }
 
 /** Has the host parse and normalise the embedded JSON. */

@@ -1,8 +1,8 @@
 // Decodes values of the record. A decoding function returns whether it found something and leaves that in `start` and `end` or `integer`.
 
 import { numberString, toDouble } from './host';
-import { isDigit } from './scan';
 import { endOf, endScratch, Kind, kindOf, plainEnd, plainStart, startOf, takeScratch } from './tape';
+import { isDigit } from './tokens';
 
 export enum Found {
   Nothing,

@@ -3,7 +3,7 @@
  * the files that it mounts. Only host names, ports and paths are rewritten.
  */
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -13,10 +13,20 @@ import { readMetric } from '../collector.ts';
 import { serverDirectory } from '../recipes.ts';
 import { freePort, type ServerProcess, startServer } from '../server-process.ts';
 
+/** Files on top of each other give a list of `NAME=value`. */
+const environment = z
+  .union([z.record(z.string(), z.string().nullable()), z.array(z.string())])
+  .transform(
+    (given): Record<string, string | null> =>
+      Array.isArray(given)
+        ? Object.fromEntries(given.map((line) => line.split(/=(.*)/s, 2) as [string, string]))
+        : given,
+  );
+
 const service = z.object({
   image: z.string(),
   command: z.array(z.string()).nullish(),
-  environment: z.record(z.string(), z.string().nullable()).default({}),
+  environment: environment.default({}),
   entrypoint: z.array(z.string()).nullish(),
   ports: z.array(z.object({ host_ip: z.string(), published: z.string() })).default([]),
   volumes: z.array(z.object({ type: z.string(), source: z.string(), target: z.string() })).default([]),
@@ -31,9 +41,32 @@ export function exampleDirectory(name: string): string {
 
 /** @throws compose's own error if the file is invalid. */
 export function loadCompose(name: string): z.infer<typeof model> {
+  return runCompose(exampleDirectory(name), ['compose.yaml']);
+}
+
+/** Files on top of each other, with values for variables that have no default, of which the loader knows none. */
+export function loadComposeWith(
+  name: string,
+  files: readonly string[],
+  values: Readonly<Record<string, string>>,
+): z.infer<typeof model> {
+  const copy = temporaryDirectory();
+  for (const folder of ['examples', 'detections']) {
+    cpSync(fileURLToPath(new URL(`../../../../${folder}`, import.meta.url)), join(copy, folder), { recursive: true });
+  }
+  const directory = join(copy, 'examples', name);
+  for (const file of files) {
+    const text = readFileSync(join(directory, file), 'utf8');
+    const filled = text.replaceAll(/\$\{(\w+)[^}]*\}/g, (whole, variable: string) => values[variable] ?? whole);
+    writeFileSync(join(directory, file), filled);
+  }
+  return runCompose(directory, files);
+}
+
+function runCompose(directory: string, files: readonly string[]): z.infer<typeof model> {
   const program = join(serverDirectory('tools'), 'bin', 'compose-config');
-  const json = execFileSync(program, ['-format', 'json', 'compose.yaml'], {
-    cwd: exampleDirectory(name),
+  const json = execFileSync(program, ['-format', 'json', ...files], {
+    cwd: directory,
     env: { PATH: process.env.PATH },
     encoding: 'utf8',
   });

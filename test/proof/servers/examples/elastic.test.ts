@@ -5,19 +5,25 @@
  * The Collector with an Elasticsearch exporter that is available as Go modules is older than the one in the example. It needs three
  * settings that are defaults now, and has no queue on disk: that part is tested with the newer Collector.
  */
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
 import { basename, join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { temporaryDirectory } from '../../../support/temporary-directory.ts';
 import { runBuiltAgent, sampleDelivery } from '../built-agent.ts';
 import { dataStream, startElasticsearch } from '../elasticsearch.ts';
+import { serverDirectory } from '../recipes.ts';
+import { freePort } from '../server-process.ts';
 import {
   configurationOf,
   environmentOf,
   exampleDirectory,
   loadCompose,
+  loadComposeWith,
   mountedFile,
   rewritten,
   type Service,
@@ -113,6 +119,88 @@ test('the sample delivery arrives once, and each query returns something', async
   const [curl = ''] = commandsOf('getting-started-elastic').filter((command) => command.startsWith('curl'));
   const { aggregations } = answer.parse(JSON.parse(runCommand(curl, 'examples/elastic', 'http://localhost:9200', url)));
   expect(aggregations?.principals?.buckets.length).toBeGreaterThan(5);
+});
+
+describe('with the detection pack', () => {
+  const password = { ELASTIC_PASSWORD: 'abc123' };
+  const loadWithPack = () => loadComposeWith('elastic', ['compose.yaml', 'compose.detections.yaml'], password).services;
+
+  test('whoever asks Elasticsearch has its password, and Kibana what its detection engine needs', () => {
+    const withPack = loadWithPack();
+    const { elasticsearch: secured, kibana: engine, collector: sender } = withPack;
+    expect(environmentOf(secured as Service)).toMatchObject({
+      'xpack.security.enabled': 'true',
+      'xpack.license.self_generated.type': 'trial',
+      ELASTIC_PASSWORD: 'abc123',
+    });
+    expect(environmentOf(engine as Service)).toMatchObject({ ELASTICSEARCH_PASSWORD: 'abc123' });
+    expect(environmentOf(engine as Service).XPACK_ENCRYPTEDSAVEDOBJECTS_ENCRYPTIONKEY?.length).toBeGreaterThanOrEqual(
+      32,
+    );
+    for (const name of ['index-template', 'kibana-password']) {
+      expect(withPack[name]?.entrypoint, name).toContain('elastic:abc123');
+    }
+    const [, ...settings] = (sender?.command ?? []).map((word) => word.replace('--config=', ''));
+    expect(settings).toEqual([
+      'yaml:exporters::elasticsearch::user: elastic',
+      'yaml:exporters::elasticsearch::password: abc123',
+    ]);
+    const words = settings.flatMap((setting) => ['--config', setting]);
+    const program = join(serverDirectory('collector-elastic'), 'otelcol');
+    execFileSync(program, ['validate', '--config', withoutQueueOnDisk(), ...words], { stdio: 'pipe' });
+  });
+
+  test('the script gives Kibana a connector to the alert receiver, the pack, actions, and switches the rules on', async () => {
+    const loader = loadWithPack()['detection-pack'] as Service;
+    const requests: { readonly path: string; readonly headers: IncomingHttpHeaders; readonly body: string }[] = [];
+    const server = createServer(async (request, response) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk);
+      requests.push({ path: request.url ?? '', headers: request.headers, body: Buffer.concat(chunks).toString() });
+      // The connector is there already.
+      response.writeHead(request.url?.startsWith('/api/actions/') ? 409 : 200).end('{}');
+    });
+    const port = await freePort();
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    const pack = mountedFile(loader, '/databricks-audit.ndjson');
+    const environment = {
+      ...environmentOf(loader),
+      PATH: process.env.PATH ?? '',
+      KIBANA_URL: `http://127.0.0.1:${port}`,
+    };
+    const child = spawn('bash', [mountedFile(loader, '/load-detections.sh'), pack], {
+      env: environment,
+      stdio: 'ignore',
+    });
+    const [code] = await once(child, 'close');
+    expect(code).toBe(0);
+    const [connector, imported, edited, enabled] = requests;
+    expect(requests.map(({ path }) => path)).toEqual([
+      '/api/actions/connector/databricks-audit-alert-receiver',
+      '/api/detection_engine/rules/_import?overwrite=true',
+      '/api/detection_engine/rules/_bulk_action',
+      '/api/detection_engine/rules/_bulk_action',
+    ]);
+    for (const { headers } of requests) {
+      expect(headers).toMatchObject({ 'kbn-xsrf': 'true', authorization: `Basic ${btoa('elastic:abc123')}` });
+    }
+    expect(JSON.parse(connector?.body ?? '')).toMatchObject({
+      connector_type_id: '.webhook',
+      config: { url: 'http://alert-receiver:8080' },
+    });
+    expect(imported?.headers['content-type']).toMatch(/^multipart\/form-data/);
+    expect(imported?.body).toContain(readFileSync(pack, 'utf8'));
+    const { edit } = JSON.parse(edited?.body ?? '');
+    expect(edit).toMatchObject([
+      { type: 'set_rule_actions', value: { actions: [{ id: 'databricks-audit-alert-receiver' }] } },
+    ]);
+    expect(JSON.parse(edit[0].value.actions[0].params.body).alerts).toHaveLength(1);
+    expect(JSON.parse(enabled?.body ?? '')).toMatchObject({
+      action: 'enable',
+      query: 'alert.attributes.tags: "Databricks"',
+    });
+  });
 });
 
 function withoutQueueOnDisk(): string {

@@ -2,7 +2,8 @@
  * examples/loki from its own files: the agent, the Collector and Loki as the compose file configures them, and each panel of the
  * dashboard against that Loki.
  */
-import { globSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -55,7 +56,8 @@ describe('Grafana', () => {
     const provisioning = mountedFile(grafana, '/etc/grafana/provisioning/dashboards/databricks-audit.yaml');
     const [provider] = parse(readFileSync(provisioning, 'utf8')).providers;
     const dashboards = mountedFile(grafana, provider.options.path);
-    expect(globSync('*.json', { cwd: dashboards })).toEqual([basename(dashboardFile)]);
+    const files = globSync('*.json', { cwd: dashboards }).toSorted();
+    expect(files).toEqual([basename(dashboardFile), 'databricks-detections.json']);
     expect(environmentOf(grafana).GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH).toBe(
       join(provider.options.path, basename(dashboardFile)),
     );
@@ -72,7 +74,7 @@ describe('Grafana', () => {
       'data',
       'Secrets',
       'Tokens',
-      'Delay',
+      'delay',
     ]) {
       expect(
         titles.some((title) => title.includes(word)),
@@ -123,15 +125,118 @@ test('the sample delivery arrives once, and each panel of the dashboard has some
   expect(dashboard.panels.flatMap(({ targets }) => targets).length).toBeGreaterThan(14);
 });
 
-async function startExampleLoki(): Promise<string> {
+test('each panel of the dashboard of detections can be asked, and the values of the other one are taken whole', async () => {
+  const url = await startExampleLoki();
+  const send = (name: string) =>
+    fetch(`${url}/otlp/v1/logs`, { ...jsonPost, body: suspiciousEvent(name, '2026-01-30T12:00:00Z') });
+  for (const name of ['ana@example.com', 'xana@example.com', 'ana@example.com.evil', '12', '1'])
+    expect((await send(name)).ok).toBe(true);
+  const dashboardOfRules = z
+    .object({ panels: z.array(panel) })
+    .parse(
+      JSON.parse(readFileSync(join(exampleDirectory('loki'), 'grafana/dashboards/databricks-detections.json'), 'utf8')),
+    );
+  const rows = new Map<string, number>();
+  for (const { expr, queryType } of dashboardOfRules.panels.flatMap(({ targets }) => targets)) {
+    rows.set(expr, (await ask(url, filledIn(expr), queryType)).length);
+  }
+  expect(rows.size).toBeGreaterThan(50);
+  const found = [...rows].filter(([, count]) => count > 0).map(([expr]) => /"rule", "([a-z-]+)"/.exec(expr)?.[1]);
+  expect(found.filter((rule) => rule !== undefined).toSorted()).toEqual([
+    'access-to-many-workspaces',
+    'verbose-audit-logs-disabled',
+    'workspace-configuration-edited',
+  ]);
+  const [byPrincipal = ''] = dashboard.panels
+    .flatMap(({ targets }) => targets.map(({ expr }) => expr))
+    .filter((expr) => expr.startsWith('topk(25, sum by (databricks_principal_name'));
+  const whoIsFound = async (principal: string) =>
+    (await ask(url, filledIn(byPrincipal, { principal }), 'instant'))
+      .map((series) => (series as { metric: { databricks_principal_name: string } }).metric.databricks_principal_name)
+      .toSorted();
+  expect(await whoIsFound('ana@example.com')).toEqual(['ana@example.com']);
+  expect(await whoIsFound('ana@example.com|1')).toEqual(['1', 'ana@example.com']);
+  expect(await whoIsFound('1|12')).toEqual(['1', '12']);
+  expect(await whoIsFound('.*')).toHaveLength(5);
+});
+
+test("the guide's event raises an alert, which Alertmanager routes to the pager", async () => {
+  const receiver = await startAlertReceiver();
+  const alertmanagerUrl = await startExampleAlertmanager(receiver.url);
+  const url = await startExampleLoki(alertmanagerUrl);
+  const [send = ''] = commandsOf('getting-started-loki').filter((command) => command.startsWith('sed '));
+  runCommand(send, 'examples/loki', 'http://localhost:3100', url);
+  await expect
+    .poll(() => receiver.output(), { timeout: 120_000, interval: 500 })
+    .toContain(
+      'firing critical verbose-audit-logs-disabled Databricks Verbose Audit Logs Disabled: somebody@example.com from 203.0.113.66 in workspace 1234567890123456',
+    );
+});
+
+const jsonPost = { method: 'POST', headers: { 'content-type': 'application/json' } } as const;
+
+/** As the guide sends it, of another principal and time. */
+function suspiciousEvent(principal: string, time: string): string {
+  const file = join(exampleDirectory('loki'), 'suspicious-event.json');
+  return readFileSync(file, 'utf8')
+    .replace('NOW', `${Date.parse(time)}000000`)
+    .replace('somebody@example.com', principal);
+}
+
+/** examples/alert-receiver.ts as the compose file runs it. */
+async function startAlertReceiver() {
+  const receiver = services['alert-receiver'];
+  if (receiver === undefined) throw new Error('unreachable');
+  const [program, script = ''] = receiver.command ?? [];
+  expect(program).toBe('node');
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const server = await startServer({
+    command: process.execPath,
+    arguments: [mountedFile(receiver, script), String(port)],
+    readyUrl: url,
+  });
+  return { url, output: () => server.output };
+}
+
+async function startExampleAlertmanager(receiverUrl: string): Promise<string> {
+  const { alertmanager } = services;
+  if (alertmanager === undefined) throw new Error('unreachable');
+  const port = await freePort();
+  const configuration = rewritten(configurationOf(alertmanager), { 'http://alert-receiver:8080': receiverUrl });
+  const directory = serverDirectory('alertmanager');
+  execFileSync(join(directory, 'amtool'), ['check-config', configuration], { stdio: 'pipe' });
+  const url = `http://127.0.0.1:${port}`;
+  await startServer({
+    command: join(directory, 'alertmanager'),
+    arguments: [
+      `--config.file=${configuration}`,
+      `--storage.path=${temporaryDirectory()}`,
+      `--web.listen-address=127.0.0.1:${port}`,
+      '--cluster.listen-address=',
+    ],
+    readyUrl: `${url}/-/ready`,
+  });
+  return url;
+}
+
+/** With the pack that the compose file mounts, evaluated every five seconds instead of every five minutes. */
+async function startExampleLoki(alertmanagerUrl = 'http://127.0.0.1:9'): Promise<string> {
   if (loki === undefined) throw new Error('unreachable');
   const data = temporaryDirectory();
+  const rules = temporaryDirectory();
+  mkdirSync(join(rules, 'fake'));
+  const pack = readFileSync(mountedFile(loki, '/etc/loki/rules/fake/databricks-audit.yaml'), 'utf8');
+  writeFileSync(join(rules, 'fake/databricks-audit.yaml'), pack.replaceAll(/interval: \w+/g, 'interval: 5s'));
   const [port, grpcPort] = [await freePort(), await freePort()];
   const configuration = rewritten(configurationOf(loki), {
     'http_listen_port: 3100': `http_listen_address: 127.0.0.1\n  http_listen_port: ${port}`,
     'grpc_listen_address: 127.0.0.1': `grpc_listen_address: 127.0.0.1\n  grpc_listen_port: ${grpcPort}`,
     'path_prefix: /loki': `path_prefix: ${data}`,
     '_directory: /loki/': `_directory: ${data}/`,
+    'directory: /etc/loki/rules': `directory: ${rules}`,
+    'rule_path: /loki/': `rule_path: ${data}/`,
+    'http://alertmanager:9093': alertmanagerUrl,
   });
   const url = `http://127.0.0.1:${port}`;
   await startServer({
@@ -143,8 +248,11 @@ async function startExampleLoki(): Promise<string> {
 }
 
 /** As Grafana does it, with everything selected. */
-function filledIn(expression: string): string {
-  const variables: Record<string, string> = { workspace: '.+', principal: '.*', __range: days.range, __auto: '1h' };
+function filledIn(expression: string, chosen: Readonly<Record<string, string>> = {}): string {
+  const variables: Record<string, string> = {
+    ...{ workspace: '.+', principal: '.*', __range: days.range, __auto: '1h' },
+    ...chosen,
+  };
   return expression.replaceAll(/\$(\w+)/g, (_, name: string) => {
     const value = variables[name];
     if (value === undefined) throw new Error(`the variable ${name} is not known`);

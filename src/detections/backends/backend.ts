@@ -1,0 +1,27 @@
+/**
+ * What a backend is for the compiler: a condition becomes the text of a query, or is refused.
+ */
+import type { Condition, Pattern } from '../condition.ts';
+import type { Attribute } from '../fields.ts';
+
+export interface QueryBackend {
+  /** For messages: `Loki`. */
+  readonly name: string;
+  /** How this backend calls an attribute. */
+  fieldName(attribute: Attribute): string;
+  /**
+   * @param attributeOf throws for a field that no attribute holds.
+   * @throws Refusal for what the backend would accept and never find.
+   */
+  query(condition: Condition, attributeOf: (field: string) => Attribute): string;
+}
+
+/** Something that a backend would accept and silently get wrong. */
+export class Refusal extends Error {}
+
+/** All literal parts of a pattern, and what stands for the wildcards. */
+export function writePattern(pattern: Pattern, literal: (text: string) => string, any: string, one: string): string {
+  return pattern
+    .map((part) => (typeof part === 'string' ? literal(part) : part.description === 'any text' ? any : one))
+    .join('');
+}

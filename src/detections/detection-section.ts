@@ -1,0 +1,218 @@
+/**
+ * The `detection` section of a Sigma rule, or the `filter` section of a filter, as a tree. What is not in the subset of
+ * this file is refused by name: a modifier that is passed over would make a rule that finds something else.
+ */
+import { anyCharacter, anyText, type Comparison, type Condition, joined, negated, type Pattern } from './condition.ts';
+
+/** Search identifiers by name, as YAML has them, and the condition that joins them. */
+export interface DetectionSection {
+  readonly searches: Readonly<Record<string, unknown>>;
+  readonly condition: string;
+}
+
+const comparisons: readonly string[] = ['gt', 'gte', 'lt', 'lte'] satisfies Comparison[];
+const modifiers = ['contains', 'startswith', 'endswith', 'all', 'exists', 're', 'cidr', 'cased', ...comparisons];
+
+/** @throws Error that says what was expected. */
+export function parseDetection({ searches, condition }: DetectionSection): Condition {
+  const parsed = new Map(Object.entries(searches).map(([name, search]) => [name, parseSearch(name, search)]));
+  return new ConditionText(condition, parsed).parse();
+}
+
+function parseSearch(name: string, search: unknown): Condition {
+  if (Array.isArray(search)) {
+    if (search.every(isScalar)) return { type: 'keywords', texts: search.map(String) };
+    return joined(
+      'or',
+      search.map((part) => parseSearch(name, part)),
+    );
+  }
+  if (typeof search !== 'object' || search === null) throw new Error(`${name}: expected fields or a list of texts`);
+  const fields = Object.entries(search);
+  if (fields.length === 0) throw new Error(`${name}: expected at least one field`);
+  return joined(
+    'and',
+    fields.map(([field, values]) => parseField(`${name}.${field}`, field, values)),
+  );
+}
+
+function parseField(place: string, fieldText: string, written: unknown): Condition {
+  const [field = '', ...used] = fieldText.split('|');
+  const unknown = used.find((modifier) => !modifiers.includes(modifier));
+  if (unknown !== undefined)
+    throw new Error(`${place}: expected a modifier of ${modifiers.join(', ')}, got ${unknown}`);
+  if (field === '') throw new Error(`${place}: expected a field before the modifier`);
+  if (used.includes('exists')) return existence(place, field, written);
+  const values = Array.isArray(written) ? written : [written];
+  if (written === null) return negated({ type: 'exists', field });
+  if (values.length === 0 || !values.every(isScalar)) throw new Error(`${place}: expected a value or a list of values`);
+  const texts = values.map(String);
+  // The mapping leaves empty texts out, so that a test for one could never hold.
+  if (texts.includes('')) throw new Error(`${place}: expected no empty text, as the mapping omits those; use null`);
+  if (!used.includes('all')) return testOf(place, field, used, texts);
+  if (texts.length < 2) throw new Error(`${place}: expected a list for the modifier all`);
+  return joined(
+    'and',
+    texts.map((text) => testOf(place, field, used, [text])),
+  );
+}
+
+function existence(place: string, field: string, written: unknown): Condition {
+  if (typeof written !== 'boolean') throw new Error(`${place}: expected true or false`);
+  return written ? { type: 'exists', field } : negated({ type: 'exists', field });
+}
+
+function testOf(place: string, field: string, used: readonly string[], texts: readonly string[]): Condition {
+  const [kind, other] = used.filter((modifier) => modifier !== 'all' && modifier !== 'cased');
+  if (other !== undefined) throw new Error(`${place}: expected ${kind} or ${other}, not both`);
+  if (kind === 're') return { type: 'regexp', field, expressions: texts.map((text) => anchored(place, text)) };
+  if (kind === 'cidr') return { type: 'network', field, networks: texts.map((text) => network(place, text)) };
+  if (kind !== undefined && comparisons.includes(kind)) return comparison(place, field, kind as Comparison, texts);
+  const patterns = texts.map((text) => surrounded(kind, parsePattern(text)));
+  const literals = patterns.map(literalOf);
+  if (literals.every((literal) => literal !== undefined)) return { type: 'equals', field, values: literals };
+  return { type: 'matches', field, patterns };
+}
+
+function comparison(place: string, field: string, operator: Comparison, texts: readonly string[]): Condition {
+  const bound = texts.length === 1 ? Number(texts[0]) : Number.NaN;
+  if (!Number.isFinite(bound)) throw new Error(`${place}: expected one number`);
+  return { type: 'compares', field, operator, bound };
+}
+
+function network(place: string, text: string): string {
+  if (!/^[0-9a-fA-F.:]+\/\d{1,3}$/.test(text))
+    throw new Error(`${place}: expected a network such as 10.0.0.0/8, got ${text}`);
+  return text;
+}
+
+/**
+ * Sigma's expressions may begin and end anywhere; those of Lucene and of Loki's labels are anchored, and would silently
+ * find nothing. So a rule has to write the anchors, and `.*` where it means it.
+ */
+function anchored(place: string, text: string): string {
+  const body = /^\^(.*)\$$/s.exec(text)?.[1];
+  if (body === undefined || /\\$/.test(body)) {
+    throw new Error(
+      `${place}: expected a regular expression with ^ and $ around it (and .* where anything may stand), got ${text}`,
+    );
+  }
+  // What Sigma's subset, RE2 and Lucene have in common.
+  const foreign = /\\[a-zA-Z0-9]|\(\?|[*+?}][?+]|(?<!\\|\[)\^|(?<!\\)\$/.exec(body)?.[0];
+  if (foreign !== undefined)
+    throw new Error(`${place}: expected what all backends know in a regular expression, got ${foreign}`);
+  try {
+    new RegExp(body);
+  } catch {
+    throw new Error(`${place}: expected a regular expression, got ${text}`);
+  }
+  return body;
+}
+
+/** `\` escapes `*`, `?` and itself; in front of anything else it is a character. */
+function parsePattern(text: string): Pattern {
+  const parts: (string | typeof anyText | typeof anyCharacter)[] = [];
+  const push = (literal: string) => {
+    const last = parts.at(-1);
+    if (typeof last === 'string') parts[parts.length - 1] = last + literal;
+    else parts.push(literal);
+  };
+  for (const [token] of text.matchAll(/\\[\\*?]|[\s\S]/g)) {
+    if (token === '*') parts.push(anyText);
+    else if (token === '?') parts.push(anyCharacter);
+    else push(token.length === 2 ? token.slice(1) : token);
+  }
+  return parts;
+}
+
+function surrounded(kind: string | undefined, pattern: Pattern): Pattern {
+  const before = kind === 'contains' || kind === 'endswith' ? [anyText] : [];
+  const after = kind === 'contains' || kind === 'startswith' ? [anyText] : [];
+  return [...before, ...pattern, ...after] as Pattern;
+}
+
+function literalOf(pattern: Pattern): string | undefined {
+  const [only] = pattern;
+  return pattern.length === 1 && typeof only === 'string' ? only : undefined;
+}
+
+function isScalar(value: unknown): value is string | number | boolean {
+  return ['string', 'number', 'boolean'].includes(typeof value);
+}
+
+/** `selection and not 1 of filter_*`: or, and, not, `1 of`, `all of`, parentheses, from the loosest to the tightest. */
+class ConditionText {
+  readonly #searches: ReadonlyMap<string, Condition>;
+  readonly #text: string;
+  readonly #words: string[];
+
+  constructor(text: string, searches: ReadonlyMap<string, Condition>) {
+    this.#text = text;
+    this.#searches = searches;
+    this.#words = text.match(/[()]|[^\s()]+/g) ?? [];
+  }
+
+  parse(): Condition {
+    const condition = this.#or();
+    if (this.#words.length > 0) throw this.#unexpected(this.#words[0]);
+    return condition;
+  }
+
+  #or(): Condition {
+    const parts = [this.#and()];
+    while (this.#take('or')) parts.push(this.#and());
+    return joined('or', parts);
+  }
+
+  #and(): Condition {
+    const parts = [this.#not()];
+    while (this.#take('and')) parts.push(this.#not());
+    return joined('and', parts);
+  }
+
+  #not(): Condition {
+    return this.#take('not') ? negated(this.#not()) : this.#single();
+  }
+
+  #single(): Condition {
+    const word = this.#words.shift();
+    if (word === '(') {
+      const inner = this.#or();
+      if (!this.#take(')')) throw this.#unexpected(this.#words[0]);
+      return inner;
+    }
+    if ((word === '1' || word === 'all') && this.#take('of')) {
+      const pattern = this.#words.shift() ?? '';
+      return joined(word === '1' ? 'or' : 'and', this.#namedBy(pattern));
+    }
+    const search = word === undefined ? undefined : this.#searches.get(word);
+    if (search === undefined) throw this.#unexpected(word);
+    return search;
+  }
+
+  #namedBy(pattern: string): Condition[] {
+    const names = [...this.#searches.keys()].filter((name) =>
+      pattern === 'them' ? !name.startsWith('_') : matchesName(pattern, name),
+    );
+    if (names.length === 0) throw this.#unexpected(pattern);
+    return names.flatMap((name) => this.#searches.get(name) ?? []);
+  }
+
+  #take(word: string): boolean {
+    if (this.#words[0]?.toLowerCase() !== word) return false;
+    this.#words.shift();
+    return true;
+  }
+
+  #unexpected(word: string | undefined): Error {
+    const names = [...this.#searches.keys()].join(', ');
+    return new Error(
+      `condition ${JSON.stringify(this.#text)}: expected and, or, not, 1 of, all of, parentheses, or one of ${names}, got ${word ?? 'its end'}`,
+    );
+  }
+}
+
+function matchesName(pattern: string, name: string): boolean {
+  const parts = pattern.split('*').map((part) => part.replaceAll(/[^\w]/g, '\\$&'));
+  return new RegExp(`^${parts.join('.*')}$`).test(name);
+}

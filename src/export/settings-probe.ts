@@ -1,0 +1,51 @@
+/**
+ * Decides whether a rejected record or a setting is at fault. A collector that does not accept the compression, the encoding or the
+ * headers of the agent answers 400 to every request, and then no record may become a dead letter.
+ *
+ * The rule: send an empty request with the same settings. If it is rejected with the same text, the records are not at fault.
+ */
+import type { Clock } from '../runtime/clock.ts';
+import { settingFault } from './collector-faults.ts';
+import type { ExportOutcome, MisconfiguredOutcome, UnavailableOutcome } from './export-outcome.ts';
+import type { OtlpOptions } from './options.ts';
+import type { OtlpClient } from './otlp-client.ts';
+
+export type Rejected = Extract<ExportOutcome, { status: 'rejected' }>;
+
+/** How long a passed probe covers rejections with the same text: a backend that rejects a thousand old records is probed once. */
+const passedForMs = 60_000;
+
+export class SettingsProbe {
+  readonly #client: OtlpClient;
+  readonly #options: OtlpOptions;
+  readonly #clock: Clock;
+  #passed: { readonly words: string; readonly atMs: number } | undefined;
+
+  constructor(client: OtlpClient, options: OtlpOptions, clock: Clock) {
+    this.#client = client;
+    this.#options = options;
+    this.#clock = clock;
+  }
+
+  /** The rejection if the record is at fault, or why that cannot be decided now. Rejects with the signal's reason. */
+  async judge(refusal: Rejected, signal: AbortSignal): Promise<Rejected | MisconfiguredOutcome | UnavailableOutcome> {
+    const words = wordsOf(refusal);
+    const nowMs = this.#clock.nowMs();
+    if (this.#passed?.words === words && Math.abs(nowMs - this.#passed.atMs) < passedForMs) return refusal;
+    const probe = await this.#client.send(emptyRequest(this.#options), signal);
+    if (probe.status === 'unavailable' || probe.status === 'misconfigured') return probe;
+    if (probe.status === 'rejected' && wordsOf(probe) === words) return settingFault(refusal, this.#options);
+    this.#passed = { words, atMs: nowMs };
+    return refusal;
+  }
+}
+
+/** No backend stores anything for it. */
+export function emptyRequest({ protocol }: OtlpOptions): Uint8Array {
+  return Buffer.from(protocol === 'http/json' ? '{"resourceLogs":[]}' : '');
+}
+
+/** Without numbers: counts and dates differ between otherwise equal texts. */
+function wordsOf({ reason }: Rejected): string {
+  return reason.replaceAll(/\d+/g, '0');
+}

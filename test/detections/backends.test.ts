@@ -1,0 +1,184 @@
+/**
+ * The contract of a query backend, and how each writes what it can. What a real server makes of it is in
+ * test/proof/servers/detections.test.ts.
+ */
+import { describe, expect, test } from 'vitest';
+import type { QueryBackend } from '../../src/detections/backends/backend.ts';
+import { elasticsearch } from '../../src/detections/backends/elasticsearch.ts';
+import { logqlString, loki } from '../../src/detections/backends/loki.ts';
+import { contextOf } from '../../src/detections/pack-context.ts';
+import { conditionOf } from '../../src/detections/rule-file.ts';
+import { loadMapping } from '../../src/mapping/index.ts';
+import { conditionCases, nastyValues, sigmaValue } from './conditions.ts';
+
+const mapping = loadMapping(['databricks-audit'], '.');
+const { attributeOf } = contextOf({ mapping, serviceName: 'databricks', delayMs: 0, level: 'low', allInOne: false });
+
+function queryOf(backend: QueryBackend, searches: Readonly<Record<string, unknown>>, condition = 'selection'): string {
+  return backend.query(conditionOf({ ...searches, condition }), attributeOf);
+}
+
+const one = (field: string, value: unknown) => ({ selection: { [field]: value } });
+
+describe.each([loki, elasticsearch])('$name', (backend) => {
+  test('names attributes as the mapping does, in its own spelling', () => {
+    const query = queryOf(backend, one('requestParams.script-SHA256', 'x'));
+    expect(query).toContain(
+      backend === loki ? 'databricks_request_params_script_SHA256' : 'databricks.request.params.script\\-SHA256',
+    );
+  });
+
+  test.each(
+    conditionCases.slice(
+      0,
+      conditionCases.findIndex(({ title }) => title.startsWith('"')),
+    ),
+  )('writes $title', ({ searches, condition }) => {
+    expect(queryOf(backend, searches, condition)).toMatchSnapshot();
+  });
+
+  test('refuses what it would silently miss, and says why', () => {
+    expect(() => queryOf(backend, one('requestParams.count|gt', 5))).toThrow(backend.name);
+  });
+
+  test('refuses a field that no attribute holds', () => {
+    expect(() => queryOf(backend, one('response.headers', 'a'))).toThrow('no attribute for the field response.headers');
+  });
+});
+
+describe('values with signs that mean something to a backend', () => {
+  test.each(nastyValues)('Loki takes %j for itself, alone and in a list', (value) => {
+    const alone = queryOf(loki, one('actionName', sigmaValue(value)));
+    expect(alone).toBe(`| databricks_audit_action_name=${logqlString(value)}`);
+    const listed = queryOf(loki, one('actionName', [sigmaValue(value), 'other']));
+    expect(matchesOf(listed, [value, `${value}x`, `x${value}`, 'other', 'others', 'axb'])).toEqual([value, 'other']);
+  });
+
+  test.each(nastyValues)('Elasticsearch takes %j for itself', (value) => {
+    const query = queryOf(elasticsearch, one('actionName', sigmaValue(value)));
+    const [, quoted = ''] = /^databricks\.audit\.action\.name:"(.*)"$/s.exec(query) ?? [];
+    expect(quoted.replaceAll(/\\(.)/gs, '$1')).toBe(value);
+    expect(/(?<!\\)(?:\\\\)*"/.test(quoted)).toBe(false);
+  });
+
+  test.each(nastyValues)('part of a text with %j in it is looked for in full', (value) => {
+    const pattern = sigmaValue(value);
+    expect(matchesOf(queryOf(loki, one('userAgent|contains', pattern)), [value, `<${value}>`, 'axb', 'ab'])).toEqual([
+      value,
+      `<${value}>`,
+    ]);
+    const lucene = queryOf(elasticsearch, one('userAgent|contains', pattern));
+    const [, term = ''] = /^user_agent\.original:\*(.*)\*$/s.exec(lucene) ?? [];
+    expect(term.replaceAll(/\\(.)/gs, '$1')).toBe(value);
+    expect(term).not.toMatch(/(?<!\\)[\s"()[\]{}:/^~!&|+]/);
+  });
+});
+
+describe('regular expressions on labels, which Loki does not always anchor by itself', () => {
+  test.each([
+    [
+      ['add', 'addUser'],
+      ['addPrincipalToGroup', 'addUserToAdminGroup', 'madd'],
+    ],
+    [
+      ['delete', 'deleteGroup'],
+      ['undelete', 'deleteGroups'],
+    ],
+    [
+      ['login', 'log'],
+      ['getCatalog', 'logout', 'logi'],
+    ],
+  ])('%j finds nothing that begins or ends alike', (values, others) => {
+    expect(matchesOf(queryOf(loki, one('actionName', values)), [...values, ...others])).toEqual(values);
+  });
+
+  test('a beginning is one, and a part may stand anywhere, over lines as well', () => {
+    expect(matchesOf(queryOf(loki, one('actionName|startswith', '10.')), ['10.1', '192.0.10.1', '1001'])).toEqual([
+      '10.1',
+    ]);
+    expect(matchesOf(queryOf(loki, one('userAgent|contains', 'b')), ['a\nb\nc'])).toEqual(['a\nb\nc']);
+  });
+
+  test('each expression is written with its anchors', () => {
+    const query = queryOf(
+      loki,
+      { selection: { 'actionName|startswith': 'a' }, other: { actionName: ['b', 'c'] } },
+      'selection and not other',
+    );
+    expect(query.match(/[=!]~`\^\(\?s:.*?\)\$`/g)).toHaveLength(2);
+  });
+});
+
+describe('what a backend would silently miss is refused by name', () => {
+  test.each([
+    [
+      elasticsearch,
+      'a regular expression on a parameter',
+      one('requestParams.key|re', '^a.*$'),
+      'databricks.request.params.key',
+    ],
+    [elasticsearch, 'a range on a parameter', one('requestParams.count|gte', 5), 'databricks.request.params.count'],
+    [elasticsearch, 'a range on a text', one('actionName|gte', 5), 'databricks.audit.action.name'],
+    [elasticsearch, 'a whole error message', one('response.errorMessage', 'no access'), 'databricks.error.message'],
+    [elasticsearch, 'words of an error message', one('response.errorMessage|contains', 'no access'), 'no access'],
+    [elasticsearch, 'part of a number', one('response.statusCode|startswith', '4'), 'http.response.status_code'],
+    [elasticsearch, 'a text where a number is', one('response.statusCode', 'OK'), 'http.response.status_code'],
+    [elasticsearch, 'part of an address', one('sourceIPAddress|startswith', '10.'), 'client.address'],
+    [elasticsearch, 'a network where no address is', one('userAgent|cidr', '10.0.0.0/8'), 'user_agent.original'],
+    [elasticsearch, 'an angle bracket in part of a text', one('userAgent|contains', '<script'), '<script'],
+    [elasticsearch, 'the existence of all parameters', one('requestParams|exists', true), 'databricks.request.params'],
+    [loki, 'the existence of all parameters', one('requestParams|exists', true), 'databricks.request.params'],
+    [loki, 'a comparison', one('response.statusCode|gte', 400), 'http_response_status_code'],
+    [
+      loki,
+      'words or something else',
+      { selection: ['COPY'], other: { actionName: 'a' }, condition: '' },
+      'and',
+      'selection or other',
+    ],
+  ])('$name: %s', (backend, _, searches, named, condition = 'selection') => {
+    const { condition: _unused, ...rest } = searches as Readonly<Record<string, unknown>>;
+    expect(() => queryOf(backend, rest, condition)).toThrow(named);
+  });
+
+  test('a comparison with a number that is an attribute works in Elasticsearch', () => {
+    expect(queryOf(elasticsearch, one('response.statusCode|gte', 400))).toBe('http.response.status_code:>=400');
+  });
+});
+
+describe('what is not in the subset of Sigma is refused by name', () => {
+  test.each([
+    ['an expression without anchors', one('actionName|re', 'login'), '^ and $'],
+    ['an expression with one anchor', one('actionName|re', '^login'), '^ and $'],
+    ['what Lucene does not know', one('actionName|re', '^\\d+$'), '\\d'],
+    ['a look-ahead', one('actionName|re', '^(?=a).*$'), '(?'],
+    ['another modifier', one('actionName|base64', 'a'), 'base64'],
+    ['a sub-modifier', one('actionName|re|i', '^a$'), 're'],
+    ['an empty text', one('actionName', ''), 'empty'],
+    ['all of one', one('actionName|contains|all', ['a']), 'all'],
+    ['exists of a text', one('actionName|exists', 'yes'), 'true or false'],
+    ['no network', one('sourceIPAddress|cidr', '10.0.0.1'), '10.0.0.1'],
+  ])('%s', (_, searches, named) => {
+    expect(() => conditionOf({ ...searches, condition: 'selection' })).toThrow(named);
+  });
+
+  test.each([
+    'selection or',
+    'selection selection',
+    '(selection',
+    'other',
+    '2 of selection',
+    '1 of other_*',
+    'count() > 5',
+  ])('the condition %j', (condition) => {
+    expect(() => conditionOf({ ...one('actionName', 'a'), condition })).toThrow(JSON.stringify(condition));
+  });
+});
+
+/** The values that the one label filter of a query holds for, as Prometheus' matchers try them. */
+function matchesOf(query: string, values: readonly string[]): string[] {
+  const [, literal = ''] = /[a-z_]+=~(.*)$/s.exec(query) ?? /[a-z_]+=(.*)$/s.exec(query) ?? [];
+  const text: string = literal.startsWith('`') ? literal.slice(1, -1) : JSON.parse(literal);
+  const expression = new RegExp(text, 's');
+  return values.filter((value) => expression.test(value));
+}

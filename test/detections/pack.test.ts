@@ -1,0 +1,356 @@
+/**
+ * The pack as a whole: its files, the command that writes them, and what a mapping, a filter and a delay change.
+ */
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { parse, parseAllDocuments } from 'yaml';
+import { z } from 'zod';
+import type { CommandContext } from '../../src/commands/command.ts';
+import { detections as writeDetections } from '../../src/commands/detections.ts';
+import { attributeOf } from '../../src/detections/fields.ts';
+import { readRules } from '../../src/detections/rule-directory.ts';
+import { parseRuleFile } from '../../src/detections/rule-file.ts';
+import { loadMapping } from '../../src/mapping/index.ts';
+import { runAgent } from '../support/agent-process.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const rules = readRules();
+const alertsByDefault = rules.filter(({ level }) => level !== 'informational');
+
+/** The command in this process, which is quicker; how it ends is told as cli.ts does. */
+async function detections(...words: readonly string[]) {
+  const { values } = parseArgs({ args: [...words], options: commandOptions });
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  const context = { environment: {}, stdout, stderr } as unknown as CommandContext;
+  const options = { level: 'low', delay: '20m', ...values, allInOne: values['all-in-one'] ?? false };
+  const outcome = await writeDetections(options, context).then(
+    (code) => ({ code, message: '' }),
+    (error: Error) => ({ code: 2, message: error.message }),
+  );
+  const [written, notes] = [stdout, stderr].map((stream) => String(stream.read() ?? ''));
+  return { code: outcome.code, stdout: written ?? '', stderr: `${notes}${outcome.message}` };
+}
+
+const option = { type: 'string' } as const;
+const commandOptions = {
+  format: option,
+  level: option,
+  delay: option,
+  filters: option,
+  mapping: option,
+  'all-in-one': { type: 'boolean' },
+} as const;
+
+describe('the command', () => {
+  test.each([
+    ['loki/databricks-audit.yaml', ['--format', 'loki']],
+    ['loki/databricks-audit-all-in-one.yaml', ['--format', 'loki', '--all-in-one']],
+    ['grafana/databricks-audit.yaml', ['--format', 'grafana']],
+    ['elastic/databricks-audit.ndjson', ['--format', 'kibana']],
+    ['sigma/databricks-audit.yml', ['--format', 'sigma']],
+    ['sigma/databricks-audit-pipeline.yml', ['--format', 'sigma-pipeline']],
+  ])('writes detections/%s to standard output, byte for byte', async (file, words) => {
+    const { code, stdout } = await runAgent(['detections', ...words], {});
+    expect(code).toBe(0);
+    expect(stdout).toBe(readFileSync(join(root, 'detections', file), 'utf8'));
+  });
+
+  test('writes levels from the one that was asked for', async () => {
+    const { stdout } = await detections('--format', 'loki', '--level', 'high');
+    const severities = new Set(stdout.match(/(?<=severity: )\w+/g));
+    expect([...severities].toSorted()).toEqual(['critical', 'high']);
+    const all = await detections('--format', 'loki', '--level', 'informational');
+    expect(all.stdout.match(/- alert: /g)).toHaveLength(rules.length);
+  });
+
+  test('moves the windows of thresholds by the delay, and makes those of single events long enough', async () => {
+    const { stdout } = await detections('--format', 'loki', '--delay', '90m');
+    expect(stdout).toContain('[1h] offset 90m)');
+    expect(stdout).toContain('[95m]');
+    expect(stdout).not.toContain('20m');
+    const kibana = await detections('--format', 'kibana', '--delay', '90m');
+    expect(kibana.stdout).toContain('"from":"now-150m","to":"now-90m"');
+    expect(kibana.stdout).toContain('"from":"now-95m","to":"now"');
+  });
+
+  test('names on standard error what a backend cannot hold', async () => {
+    const { code, stdout, stderr } = await detections('--format', 'kibana');
+    expect(code).toBe(0);
+    expect(stderr).toContain('Left out: Databricks Access Token With a Long Lifetime. Elasticsearch cannot');
+    expect(stdout).not.toContain('Long Lifetime');
+  });
+
+  test.each([
+    [['--format', 'splunk'], '--format: expected one of loki, grafana, kibana, sigma, sigma-pipeline, got "splunk"'],
+    [[], '--format: expected one of loki, grafana, kibana, sigma, sigma-pipeline, got nothing'],
+    [
+      ['--format', 'loki', '--level', 'severe'],
+      '--level: expected one of informational, low, medium, high, critical, got "severe"',
+    ],
+    [['--format', 'loki', '--delay', '20'], '--delay: expected whole minutes such as 20m, got "20"'],
+    [['--format', 'loki', '--filters', '/nowhere'], '/nowhere'],
+    [['--format', 'kibana', '--all-in-one'], '--all-in-one: expected --format loki with it, got kibana'],
+  ])('refuses %j', async (words, message) => {
+    const { code, stdout, stderr } = await detections(...words);
+    expect(code).toBe(2);
+    expect(stdout).toBe('');
+    expect(stderr).toContain(message);
+  });
+});
+
+test('a command line that is wrong ends with exit code 2, and nothing on standard output', async () => {
+  const { code, stdout, stderr } = await runAgent(['detections', '--format', 'splunk'], {});
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toContain('ERR_CONFIGURATION: --format: expected one of loki,');
+});
+
+describe('the mapping', () => {
+  test('of a user that renames an attribute changes the rules', async () => {
+    const layer = file(
+      'ours.yaml',
+      'attributes:\n  databricks.audit.action.name: null\n  ours.action: { from: actionName }\n',
+    );
+    const { code, stdout } = await detections('--format', 'loki', '--mapping', `databricks-audit,loki,${layer}`);
+    expect(code).toBe(0);
+    expect(stdout).toContain('| ours_action=~');
+    expect(stdout).not.toContain('databricks_audit_action_name');
+  });
+
+  test('that has lost an attribute is refused, with the name of every rule', async () => {
+    const layer = file('ours.yaml', 'attributes:\n  user_agent.original: null\n');
+    const { code, stdout, stderr } = await detections(
+      '--format',
+      'loki',
+      '--mapping',
+      `databricks-audit,loki,${layer}`,
+    );
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    for (const slug of ['access-from-denied-address', 'secret-scanner']) {
+      expect(stderr).toContain(`${slug}: the mapping has no attribute for the field userAgent`);
+    }
+  });
+
+  test('gives a service another name by OTEL_SERVICE_NAME', async () => {
+    const { stdout } = await runAgent(['detections', '--format', 'loki'], { OTEL_SERVICE_NAME: 'lakehouse' });
+    expect(stdout).toContain('{service_name=`lakehouse`}');
+    expect(stdout).not.toContain('service_name=`databricks`');
+  });
+
+  test.each([
+    ['actionName', 'databricks.audit.action.name'],
+    ['userIdentity.email', 'databricks.principal.name'],
+    ['sourceIPAddress', 'client.address'],
+    ['workspaceId', 'service.instance.id'],
+    ['response.statusCode', 'http.response.status_code'],
+    ['requestParams.user', 'databricks.request.params.user'],
+    ['requestParams.a.b', 'databricks.request.params.a.b'],
+    ['otel.databricks.request.truncated', 'databricks.request.truncated'],
+  ])('makes of %s the attribute %s, with every layer', (field, name) => {
+    for (const layers of [['databricks-audit'], ['databricks-audit', 'loki'], ['databricks-audit', 'elastic']]) {
+      expect(attributeOf(field, loadMapping(layers, '.'))?.name).toBe(name);
+    }
+  });
+});
+
+describe('filters', () => {
+  const filter = (condition: string, rule = 'databricks_deleted_in_bulk') =>
+    [
+      'title: Ours',
+      'logsource: { product: databricks, service: audit }',
+      `filter: { rules: [${rule}], selection: { userIdentity.email: terraform@example.com }, condition: ${condition} }`,
+    ].join('\n');
+
+  test.each(['selection', 'not selection'])('leave out what they select, written as %s', async (condition) => {
+    const directory = mkdtempSync(join(temporaryDirectory(), 'filters'));
+    writeFileSync(join(directory, 'mf_ours.yml'), filter(condition));
+    const { stdout } = await detections('--format', 'loki', '--filters', directory);
+    const lines = stdout.split('\n').filter((line) => line.includes('terraform@example.com'));
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain('and databricks_principal_name!=`terraform@example.com`');
+    const kibana = await detections('--format', 'kibana', '--filters', directory);
+    expect(kibana.stdout).toContain(String.raw`AND NOT databricks.principal.name:\"terraform@example.com\"`);
+    const sigma = await detections('--format', 'sigma', '--filters', directory);
+    expect(sigma.stdout.trimEnd().endsWith(filter(condition))).toBe(true);
+  });
+
+  test('for a rule that is not there are refused', async () => {
+    const directory = mkdtempSync(join(temporaryDirectory(), 'filters'));
+    writeFileSync(join(directory, 'mf_ours.yml'), filter('selection', 'databricks_deleted'));
+    const { code, stderr } = await detections('--format', 'loki', '--filters', directory);
+    expect(code).toBe(2);
+    expect(stderr).toContain('mf_ours.yml: filter.rules: expected the name or id of a rule, got databricks_deleted');
+  });
+
+  test('in examples/filters are taken', async () => {
+    const { code, stdout } = await detections('--format', 'loki', '--filters', join(root, 'examples/filters'));
+    expect(code).toBe(0);
+    expect(stdout).toContain('client_address!=ip(`192.0.2.0/24`)');
+  });
+});
+
+describe('a rule that cannot be read', () => {
+  const [{ source = '' } = {}] = rules.filter(({ slug }) => slug === 'token-created');
+
+  test.each([
+    ['an unknown key', source.replace('level:', 'levels: low\nlevel:'), 'levels'],
+    ['a level that there is not', source.replace('level: low', 'level: severe'), 'level'],
+    ['no list of steps', source.replace('triage:', 'notes:'), 'triage'],
+    ['another log source', source.replace('service: audit', 'service: other'), 'logsource.service'],
+    ['YAML that is none', source.replace('detection:', 'detection: ['), 'YAML'],
+    ['a condition that names nothing', source.replace('condition: selection', 'condition: selected'), 'selected'],
+  ])('says what is wrong: %s', (_, text, named) => {
+    expect(text).not.toBe(source);
+    expect(() => parseRuleFile('databricks_token_created.yml', text)).toThrow(named);
+  });
+});
+
+describe('the files of backends', () => {
+  const read = (path: string) => readFileSync(join(root, 'detections', path), 'utf8');
+  const text = z.string().min(1);
+  const texts = z.record(text, z.string());
+
+  test("of Loki's ruler have a rule for each that alerts by default, with what routing needs", () => {
+    const file = z
+      .strictObject({
+        groups: z.array(
+          z.strictObject({
+            name: text,
+            interval: z.string().regex(/^\d+[mh]$/),
+            rules: z.array(z.strictObject({ alert: text, expr: text, labels: texts, annotations: texts })),
+          }),
+        ),
+      })
+      .parse(parse(read('loki/databricks-audit.yaml')));
+    const all = file.groups.flatMap((group) => group.rules);
+    expect(all.map(({ alert }) => alert).toSorted()).toEqual(alertsByDefault.map(({ title }) => title).toSorted());
+    for (const { labels, annotations } of all) {
+      expect(Object.keys(labels)).toEqual(['severity', 'rule', 'tactic', 'technique']);
+      expect(Object.keys(annotations)).toEqual(['summary', 'description', 'runbook_url']);
+    }
+  });
+
+  test('all in one have one expression for each level, and no rule is lost', () => {
+    const file = read('loki/databricks-audit-all-in-one.yaml');
+    expect(file.match(/rule: all-of-level-/g)).toHaveLength(4);
+    for (const { title, finding } of alertsByDefault.filter((rule) => rule.finding.type === 'event')) {
+      expect(file, `${title} ${finding.type}`).toContain(title);
+    }
+  });
+
+  test('of Grafana have a query and a threshold for each rule', () => {
+    const rule = z.strictObject({
+      uid: z.string().max(40),
+      title: text,
+      condition: z.literal('above'),
+      data: z.tuple([
+        z.object({
+          refId: z.literal('found'),
+          datasourceUid: text,
+          model: z.object({ expr: text, queryType: z.literal('instant') }),
+        }),
+        z.object({
+          refId: z.literal('above'),
+          datasourceUid: z.literal('__expr__'),
+          model: z.object({ type: z.literal('threshold'), expression: z.literal('found') }),
+        }),
+      ]),
+      noDataState: z.literal('OK'),
+      execErrState: z.literal('Error'),
+      for: text,
+      labels: texts,
+      annotations: texts,
+    });
+    const group = z.strictObject({
+      orgId: z.literal(1),
+      name: text,
+      folder: text,
+      interval: text,
+      rules: z.array(rule),
+    });
+    const file = z
+      .strictObject({ apiVersion: z.literal(1), groups: z.array(group) })
+      .parse(parse(read('grafana/databricks-audit.yaml')));
+    const uids = file.groups.flatMap((one) => one.rules.map(({ uid }) => uid));
+    expect(new Set(uids).size).toBe(alertsByDefault.length);
+  });
+
+  test('of Kibana hold what its API takes, one object a line, each disabled', () => {
+    const technique = z.object({ id: text, name: text, reference: z.url() });
+    const base = {
+      rule_id: z.uuid(),
+      name: text,
+      description: text,
+      enabled: z.literal(false),
+      severity: z.enum(['low', 'medium', 'high', 'critical']),
+      risk_score: z.int().min(0).max(100),
+      interval: text,
+      from: z.string().regex(/^now-\d+[smhd]$/),
+      to: z.string().regex(/^now(-\d+[smhd])?$/),
+      language: z.literal('lucene'),
+      index: z.array(text).min(1),
+      query: text,
+      max_signals: z.int(),
+      tags: z.array(text),
+      threat: z
+        .array(
+          z.strictObject({
+            framework: z.literal('MITRE ATT&CK'),
+            tactic: technique,
+            technique: z.array(technique.extend({ subtechnique: z.array(technique).optional() })),
+          }),
+        )
+        .min(1),
+      false_positives: z.array(text),
+      note: text,
+      references: z.array(text),
+      investigation_fields: z.strictObject({ field_names: z.array(text).min(1) }),
+      author: z.array(text),
+      license: text,
+      version: z.int().min(1),
+    };
+    const schema = z.discriminatedUnion('type', [
+      z.strictObject({ ...base, type: z.literal('query') }),
+      z.strictObject({
+        ...base,
+        type: z.literal('threshold'),
+        threshold: z.strictObject({
+          field: z.array(text).min(1),
+          value: z.int().min(1),
+          cardinality: z.array(z.strictObject({ field: text, value: z.int().min(1) })),
+        }),
+      }),
+      z.strictObject({
+        ...base,
+        type: z.literal('new_terms'),
+        new_terms_fields: z.array(text).min(1).max(3),
+        history_window_start: text,
+      }),
+    ]);
+    const lines = read('elastic/databricks-audit.ndjson').trimEnd().split('\n');
+    const parsed = lines.map((line) => schema.parse(JSON.parse(line)));
+    expect(new Set(parsed.map(({ rule_id: id }) => id)).size).toBe(alertsByDefault.length - 1);
+    expect(new Set(parsed.map(({ type }) => type))).toEqual(new Set(['query', 'threshold', 'new_terms']));
+  });
+
+  test('of Sigma are the rules as they are, and the pipeline has a name for each field in them', () => {
+    const documents = parseAllDocuments(read('sigma/databricks-audit.yml'));
+    expect(documents.filter((document) => document.has('level'))).toHaveLength(alertsByDefault.length);
+    const { transformations } = parse(read('sigma/databricks-audit-pipeline.yml'));
+    expect(transformations[0].mapping).toMatchObject({
+      actionName: 'databricks.audit.action.name',
+      'requestParams.workspaceConfKeys': 'databricks.request.params.workspaceConfKeys',
+      'otel.databricks.request.truncated': 'databricks.request.truncated',
+    });
+  });
+});
+
+function file(name: string, content: string): string {
+  const path = join(temporaryDirectory(), name);
+  writeFileSync(path, content);
+  return path;
+}

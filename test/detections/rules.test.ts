@@ -1,0 +1,132 @@
+/**
+ * The rules themselves: they are right Sigma, their texts are complete, and each finds what its cases say.
+ */
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { describe, expect, test } from 'vitest';
+import { parse, parseAllDocuments } from 'yaml';
+import { tactics, techniques } from '../../src/detections/attack.ts';
+import { compilePack } from '../../src/detections/pack.ts';
+import { formatNames } from '../../src/detections/rule.ts';
+import { readRules } from '../../src/detections/rule-directory.ts';
+import { parseRuleFile } from '../../src/detections/rule-file.ts';
+import { loadMapping } from '../../src/mapping/index.ts';
+import { parseCases, readCases } from './cases.ts';
+import { mapLines, outcomeOf } from './matcher.ts';
+
+const root = new URL('../../', import.meta.url);
+const nowMs = Date.UTC(2026, 10, 30, 12);
+const delayMs = 20 * 60_000;
+const rules = readRules();
+const mappings = new Map(
+  [undefined, 'loki', 'elastic'].map((layer) => {
+    const layers = ['databricks-audit', ...(layer === undefined ? [] : [layer])];
+    return [layer, { layers, mapping: loadMapping(layers, '.') }] as const;
+  }),
+);
+
+test('there are rules of every level, and each has a file of cases', () => {
+  expect(rules.length).toBeGreaterThanOrEqual(50);
+  expect(new Set(rules.map(({ level }) => level)).size).toBe(5);
+  const files = (folder: string) => globSync('*.yml', { cwd: new URL(`detections/${folder}/`, root) }).toSorted();
+  expect(files('cases')).toEqual(files('rules'));
+});
+
+describe.each(rules)('$slug', (rule) => {
+  const cases = readCases(rule.slug, nowMs);
+
+  test('has cases that it finds, and look-alikes that it does not', () => {
+    expect(cases.some(({ finds }) => finds)).toBe(true);
+    expect(cases.some(({ finds }) => !finds)).toBe(true);
+  });
+
+  test.each(cases)('cases: $title (found: $finds)', ({ finds, lines }) => {
+    for (const { layers, mapping } of mappings.values()) {
+      const { alerting } = outcomeOf(rule, mapLines(lines, layers, nowMs), mapping, nowMs, delayMs);
+      expect(alerting.length > 0, layers.join()).toBe(finds);
+    }
+  });
+
+  const { finding } = rule;
+  if (finding.type === 'event_count' || finding.type === 'value_count') {
+    test('has a case just at its threshold, and one just below', () => {
+      const sizes = cases.map(({ finds, lines }) => `${lines.length} ${finds}`);
+      expect(sizes).toContain(`${finding.min} true`);
+      expect(sizes).toContain(`${finding.min - 1} false`);
+    });
+  }
+
+  test('is tagged with a tactic and a technique of ATT&CK that have names', () => {
+    expect(rule.tactics.map((tag) => tactics[tag])).not.toContain(undefined);
+    expect(rule.techniques.map((id) => techniques[id])).not.toContain(undefined);
+    expect([rule.tactics.length, rule.techniques.length]).not.toContain(0);
+  });
+
+  test('keeps the conventions of SigmaHQ for names and texts', () => {
+    const name = `databricks_${rule.slug.replaceAll('-', '_')}`;
+    expect(rule.name).toBe(name);
+    expect(`${name}.yml`.length).toBeLessThanOrEqual(70);
+    expect(rule.description).toMatch(/^Detects /);
+    expect(rule.title).toMatch(/^Databricks [A-Z]/);
+    expect(rule.triage.length).toBeGreaterThanOrEqual(3);
+    expect(rule.falsePositives.join()).not.toMatch(/none|pentest/i);
+  });
+
+  test('says of itself where its cases are', () => {
+    const [path = ''] = /(?<=regression_tests_path: ).*/.exec(rule.source) ?? [];
+    expect(existsSync(new URL(path, root)), path).toBe(true);
+  });
+});
+
+test('the example of docs/writing-detections.md is a rule that both backends can write, with cases that hold', () => {
+  const guide = readFileSync(new URL('docs/writing-detections.md', root), 'utf8');
+  const [ruleText = '', casesText = ''] = [...guide.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, block = '']) => block);
+  const rule = parseRuleFile('databricks_repository_made_public.yml', ruleText);
+  for (const { layers, mapping } of mappings.values()) {
+    const options = { mapping, serviceName: 'databricks', delayMs, level: 'low', allInOne: false } as const;
+    for (const format of formatNames) expect(compilePack(format, [rule], options).text).not.toBe('');
+    for (const { title, finds, lines } of parseCases(rule.slug, casesText, nowMs)) {
+      const { alerting } = outcomeOf(rule, mapLines(lines, layers, nowMs), mapping, nowMs, delayMs);
+      expect(alerting.length > 0, title).toBe(finds);
+    }
+  }
+});
+
+describe("the JSON schemas of Sigma's specification 2.1", () => {
+  // `format` is an annotation in this draft; ids are checked as UUIDs when rules are read.
+  const ajv = new Ajv2020({ strict: false, validateFormats: false });
+  const validator = (name: string) => {
+    const { $schema: _, ...schema } = JSON.parse(
+      readFileSync(new URL(`sigma-schema/sigma-${name}-schema.json`, import.meta.url), 'utf8'),
+    );
+    return ajv.compile(schema);
+  };
+  const validateRule = validator('detection-rule');
+  const validateCorrelation = validator('correlation-rules');
+  const validateFilter = validator('filters');
+
+  test.each(rules)('hold for $slug', ({ source }) => {
+    for (const document of parseAllDocuments(source)) {
+      const content: unknown = document.toJS();
+      const validate =
+        typeof content === 'object' && content !== null && 'correlation' in content
+          ? validateCorrelation
+          : validateRule;
+      expect(validate(content), JSON.stringify(validate.errors)).toBe(true);
+    }
+  });
+
+  test('hold for the examples of filters', () => {
+    const names = globSync('*.yml', { cwd: new URL('examples/filters/', root) });
+    expect(names.length).toBeGreaterThan(0);
+    for (const name of names) {
+      const content: unknown = parse(readFileSync(new URL(`examples/filters/${name}`, root), 'utf8'));
+      expect(validateFilter(content), JSON.stringify(validateFilter.errors)).toBe(true);
+    }
+  });
+
+  test('refuse a rule without a log source, and a level that there is not', () => {
+    expect(validateRule({ title: 'a', detection: { condition: 'b' } })).toBe(false);
+    expect(validateRule({ title: 'a', logsource: {}, detection: { condition: 'b' }, level: 'severe' })).toBe(false);
+  });
+});
