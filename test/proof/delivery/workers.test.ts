@@ -11,7 +11,6 @@ import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { createAgent } from '../../../src/agent/agent.ts';
 import { loadConfiguration } from '../../../src/config/index.ts';
-import { urlOf } from '../../support/agent-http.ts';
 import { type Environment, runAgent, startAgent } from '../../support/agent-process.ts';
 import {
   bodiesOf,
@@ -24,7 +23,6 @@ import {
 } from '../../support/deliveries.ts';
 import { auditLines, deliveryKey, deliveryScene, directoryPlace, smallBatches } from '../../support/delivery-place.ts';
 import { answers } from '../../support/otlp-receiver.ts';
-import { parsePrometheus, sumOf } from '../../support/prometheus-text.ts';
 
 const objectCount = 6;
 const keys = Array.from({ length: objectCount }, (_, index) => deliveryKey('1', `auditlogs_${index}.json`));
@@ -70,18 +68,11 @@ describe('two workers', () => {
   });
 
   it('log an outage once, and its end once', async () => {
-    const more = { DATABRICKS_AUDIT_MAX_IN_FLIGHT: '6', DATABRICKS_AUDIT_HTTP: '127.0.0.1:0' };
-    const { receiver, environment, lines } = await scene(more);
-    const end = Promise.withResolvers<void>();
-    receiver.answerWhen(() => true, answers.hold(end.promise, answers.accept()));
-    receiver.answerWhen(({ index }) => index < 12, answers.status(503));
+    const { receiver, environment, lines } = await scene({ DATABRICKS_AUDIT_MAX_IN_FLIGHT: '6' });
+    receiver.answerWhen(() => true, answers.status(503));
     const agent = startAgent(['run'], environment);
-    const url = await urlOf(agent);
-    const retryCount = async () =>
-      sumOf(parsePrometheus(await (await fetch(`${url}/metrics`)).text()), 'databricks_audit_retries_total');
-    // The main thread must know every failure before the first request is accepted: a later one would be a new outage.
-    await agent.until('all failures are known', async () => (await retryCount()) === 12);
-    end.resolve();
+    await receiver.requestCount(12);
+    receiver.acceptAgain();
     await agent.until('all lines arrived', () => receiver.accepted.length >= lines.length);
     expect((await agent.stop()).code).toBe(0);
     const logged = agent.log.map(({ msg }) => msg).filter((message) => message.startsWith('Collector'));
