@@ -4,6 +4,7 @@
  */
 import { type Agent, type AgentEvent, createAgent } from '../agent/agent.ts';
 import { loadConfiguration } from '../config/index.ts';
+import type { Fault } from '../contracts/observer.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
 import { countDeadLetters } from '../tools/replay.ts';
@@ -13,19 +14,25 @@ import { waitingText } from './replay.ts';
 
 /** Tracks the outcome of the last visit to each object. */
 class Visits {
-  readonly #failed = new Map<string, string>();
+  readonly #failed = new Map<string, FailedVisit>();
   settledCount = 0;
 
   ended({ objectId, status, fault }: AgentEvent & { kind: 'objectVisited' }): void {
     if (status === 'settled') this.settledCount++;
     // An object that was deleted in the meantime is not a failure; if it still exists, the next listing returns it.
-    if (fault !== undefined && fault.code !== 'ERR_OBJECT_GONE') this.#failed.set(objectId, fault.message);
-    else this.#failed.delete(objectId);
+    if (fault === undefined || fault.code === 'ERR_OBJECT_GONE') this.#failed.delete(objectId);
+    else
+      this.#failed.set(objectId, { problem: status === 'settled' ? 'not JSON Lines' : 'not read completely', fault });
   }
 
-  get failures(): readonly (readonly [object: string, reason: string])[] {
+  get failures(): readonly (readonly [object: string, visit: FailedVisit])[] {
     return [...this.#failed];
   }
+}
+
+interface FailedVisit {
+  readonly problem: string;
+  readonly fault: Fault;
 }
 
 export async function ship(sources: readonly string[], context: CommandContext): Promise<ExitCode> {
@@ -83,8 +90,8 @@ function summarise(
     lines.push(
       `  ${counted(lineCount, 'line')} could not be parsed and ${lineCount === 1 ? 'was' : 'were'} shipped as unparsed: ${reason}`,
     );
-  for (const [object, reason] of visits.failures.slice(0, 20))
-    lines.push(`  not read completely: ${printable(object)}: ${printable(reason, 1_000)}`);
+  for (const [object, { problem, fault }] of visits.failures.slice(0, 20))
+    lines.push(`  ${problem}: ${printable(object)}: ${printable(fault.message, 1_000)}`);
   if (!complete && !stopped && visits.failures.length === 0) lines.push('  some listings failed; see the log');
   if (visits.failures.length > 20) lines.push(`  ... and ${count(visits.failures.length - 20)} more`);
   return `${lines.join('\n')}\n`;

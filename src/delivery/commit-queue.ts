@@ -48,6 +48,12 @@ export class CommitQueue {
     this.#startCommit();
   }
 
+  /** Adds a change unless it is still pending, so that recurring changes do not add up while the disk cannot be written. */
+  addOnce(change: () => void): void {
+    if (this.#changes.includes(change)) return;
+    this.add(change);
+  }
+
   /** Adds a change that nobody waits for to the next commit, which starts after `laterCommitMs` at the latest. */
   addLater(change: () => void): void {
     this.#changes.push(change);

@@ -118,6 +118,14 @@ class SqliteState implements OpenState {
   readonly #unlock: () => void;
   readonly #options: StateOptions;
   readonly #claimed = new Set<ObjectId>();
+  #droppedBefore = '';
+  readonly #dropLineHashes = () => {
+    const before = this.#droppedBefore;
+    const beforeMs = Date.parse(`${before}T00:00:00Z`);
+    const claimed = JSON.stringify([...this.#claimed]);
+    this.#statements.dropLineHashes.run(before, claimed, beforeMs, claimed);
+    this.#statements.markDropped.run(before, claimed, beforeMs, claimed);
+  };
   #lastAnnouncementId: number;
 
   constructor(database: DatabaseSync, unlock: () => void, options: StateOptions) {
@@ -197,12 +205,8 @@ class SqliteState implements OpenState {
 
   /** Skips claimed objects, whose visits may still read the hashes; a later call drops them. */
   dropLineHashes(before: string): void {
-    this.#queue.add(() => {
-      const beforeMs = Date.parse(`${before}T00:00:00Z`);
-      const claimed = JSON.stringify([...this.#claimed]);
-      this.#statements.dropLineHashes.run(before, claimed, beforeMs, claimed);
-      this.#statements.markDropped.run(before, claimed, beforeMs, claimed);
-    });
+    this.#droppedBefore = before;
+    this.#queue.addOnce(this.#dropLineHashes);
   }
 
   async close(): Promise<void> {

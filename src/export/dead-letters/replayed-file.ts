@@ -22,8 +22,13 @@ export class ReplayedFile {
     try {
       const unlock = tryLockFile(lockPathOf(path));
       if (unlock === undefined) return undefined;
-      const identity = await identityOf(path);
-      return new ReplayedFile(path, unlock, identity, await readMarks(path, identity));
+      try {
+        const identity = await identityOf(path);
+        return new ReplayedFile(path, unlock, identity, await readMarks(path, identity));
+      } catch (error) {
+        unlock();
+        throw error;
+      }
     } catch (cause) {
       throw unreadable(path, cause);
     }

@@ -156,3 +156,10 @@ function openFiles(): readonly string[] {
     }
   });
 }
+
+it('is not locked any more if it could not be opened', async () => {
+  const path = join(temporaryDirectory(), 'dead-letters-2026-01-31-1.jsonl');
+  await expect(ReplayedFile.open(path)).rejects.toMatchObject({ code: 'ERR_DEAD_LETTER_READ' });
+  writeFileSync(path, '');
+  await (await opened(path)).close();
+});

@@ -10,10 +10,10 @@ it.each(['1', '2'])(
   async (workers) => {
     const place = directoryPlace();
     await place.deliver(deliveryKey('1'), [...auditLines(2), 'no JSON at all', '{"service_name":"x"}']);
-    await place.deliver(deliveryKey('2'), ['[', '{"a":1},', ']']);
+    await place.deliver(deliveryKey('2'), ['one', 'two', 'three']);
     const { environment, receiver } = await deliveryScene(place, { DATABRICKS_AUDIT_WORKERS: workers });
     const { code, stderr } = await runAgent(['ship'], environment);
-    expect(code).toBe(0);
+    expect(code).toBe(1);
     expect(receiver.accepted).toHaveLength(7);
     expect(stderr).toMatch(/^ {2}1 line could not be parsed and was shipped as unparsed: no timestamp$/m);
     expect(stderr).toMatch(/^ {2}\d lines could not be parsed and were shipped as unparsed: /m);

@@ -65,7 +65,9 @@ test('only what .dockerignore allows is copied from the checkout', () => {
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'));
   expect(allowed[0]).toBe('*');
-  expect(allowed.slice(1).map((line) => line.slice(1))).toEqual(image.copied.toSorted());
+  // A folder is allowed once, even if a part of it is copied earlier.
+  const copied = image.copied.filter((path) => !image.copied.some((folder) => path.startsWith(`${folder}/`)));
+  expect(allowed.slice(1).map((line) => line.slice(1))).toEqual(copied.toSorted());
 });
 
 test('it is labelled, does not run as root, and stores its state on a volume', () => {
