@@ -4,7 +4,6 @@
  */
 import { type Agent, type AgentEvent, createAgent } from '../agent/agent.ts';
 import { loadConfiguration } from '../config/index.ts';
-import type { Fault } from '../contracts/observer.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
 import { countDeadLetters } from '../tools/replay.ts';
@@ -20,9 +19,12 @@ class Visits {
   ended({ objectId, status, fault }: AgentEvent & { kind: 'objectVisited' }): void {
     if (status === 'settled') this.settledCount++;
     // An object that was deleted in the meantime is not a failure; if it still exists, the next listing returns it.
-    if (fault === undefined || fault.code === 'ERR_OBJECT_GONE') this.#failed.delete(objectId);
-    else
-      this.#failed.set(objectId, { problem: status === 'settled' ? 'not JSON Lines' : 'not read completely', fault });
+    if (fault === undefined || fault.code === 'ERR_OBJECT_GONE') {
+      this.#failed.delete(objectId);
+      return;
+    }
+    const problem = status === 'settled' ? 'not JSON Lines' : 'not read completely';
+    this.#failed.set(objectId, { problem, reason: fault.message });
   }
 
   get failures(): readonly (readonly [object: string, visit: FailedVisit])[] {
@@ -32,7 +34,7 @@ class Visits {
 
 interface FailedVisit {
   readonly problem: string;
-  readonly fault: Fault;
+  readonly reason: string;
 }
 
 export async function ship(sources: readonly string[], context: CommandContext): Promise<ExitCode> {
@@ -90,8 +92,8 @@ function summarise(
     lines.push(
       `  ${counted(lineCount, 'line')} could not be parsed and ${lineCount === 1 ? 'was' : 'were'} shipped as unparsed: ${reason}`,
     );
-  for (const [object, { problem, fault }] of visits.failures.slice(0, 20))
-    lines.push(`  ${problem}: ${printable(object)}: ${printable(fault.message, 1_000)}`);
+  for (const [object, { problem, reason }] of visits.failures.slice(0, 20))
+    lines.push(`  ${problem}: ${printable(object)}: ${printable(reason, 1_000)}`);
   if (!complete && !stopped && visits.failures.length === 0) lines.push('  some listings failed; see the log');
   if (visits.failures.length > 20) lines.push(`  ... and ${count(visits.failures.length - 20)} more`);
   return `${lines.join('\n')}\n`;
