@@ -127,6 +127,8 @@ async function listFolder(): Promise<Listing> {
   const ofFolder = answer;
   answer = (request, response) => {
     if (request.url?.includes('workspaceId') === true) return ofFolder(request, response);
+    // Whether the bucket contains a delivery at all.
+    if (request.url?.includes('delimiter') !== true) return void response.end(page(entry()));
     return void response.end(page('<CommonPrefixes><Prefix>workspaceId=1/</Prefix></CommonPrefixes>'));
   };
   return await list();
