@@ -92,8 +92,8 @@ type Place = (abandon: AbortSignal, create: Create) => Visitor;
 
 /** Where the object is visited: on the main thread, or in a worker whose changes the main thread writes. */
 const places: readonly (readonly [name: string, numRuns: number, place: Place])[] = [
-  ['on the main thread', 500, (abandon, create) => create(abandon)],
-  ['in a worker', 100, (abandon, create) => workerHere({ abandon }, (main) => create(main.abandon))],
+  ['on the main thread', 200, (abandon, create) => create(abandon)],
+  ['in a worker', 50, (abandon, create) => workerHere({ abandon }, (main) => create(main.abandon))],
 ];
 
 /** @returns the directory for the next process: the files as they were at the death of this one. */
