@@ -43,7 +43,10 @@ export function isDeliveryName(fileName: string): boolean {
   return /\.(json|jsonl|ndjson|gz|zst|zstd)$/i.test(fileName) && !isHiddenName(fileName);
 }
 
-/** Names that Spark, editors and synchronisation tools use internally: `_SUCCESS`, `_delta_log`, `.tmp`. In keys, `..` is a name like any other. */
+/**
+ * Names that Spark, editors and synchronisation tools use internally: `_SUCCESS`, `_delta_log`, `.tmp`. In keys, `..` is a name like
+ * any other.
+ */
 export function isHiddenName(name: string): boolean {
   return (name.startsWith('.') && name !== '.' && name !== '..') || name.startsWith('_');
 }
@@ -51,6 +54,18 @@ export function isHiddenName(name: string): boolean {
 /** True if any segment of the path is hidden, since everything in a hidden folder is hidden. */
 export function isHiddenPath(path: string): boolean {
   return path.split('/').some(isHiddenName);
+}
+
+/** True for the name of a folder that contains deliveries. */
+export function isLayoutName(name: string): boolean {
+  return readWorkspaceId(name) !== undefined || readDate(name) !== undefined;
+}
+
+/** @param segments of a path below the location: `workspaceId=<id>/date=<date>/<file>` or `date=<date>/<file>`. */
+export function isDeliveryPath(segments: readonly string[]): boolean {
+  const [first = '', second = ''] = segments;
+  const date = readWorkspaceId(first) === undefined ? first : second;
+  return readDate(date) !== undefined && isDeliveryName(segments.at(-1) ?? '') && !segments.some(isHiddenName);
 }
 
 function lastValue(segments: readonly string[], read: (segment: string) => string | undefined): string | undefined {

@@ -4,23 +4,10 @@
  */
 import { AgentError } from '../model/agent-error.ts';
 import { printable } from '../runtime/printable.ts';
-import { isDeliveryName, isHiddenName, readDate, readWorkspaceId } from './layout.ts';
 import type { NameSample } from './name-sample.ts';
 
 /** How many names are checked before a location counts as one without deliveries. */
 export const lookedAtMax = 10_000;
-
-/** True for the name of a folder that contains deliveries. */
-export function isLayoutName(name: string): boolean {
-  return readWorkspaceId(name) !== undefined || readDate(name) !== undefined;
-}
-
-/** @param segments of a path below the location: `workspaceId=<id>/date=<date>/<file>` or `date=<date>/<file>`. */
-export function isDeliveryPath(segments: readonly string[]): boolean {
-  const [first = '', second = ''] = segments;
-  const date = readWorkspaceId(first) === undefined ? first : second;
-  return readDate(date) !== undefined && isDeliveryName(segments.at(-1) ?? '') && !segments.some(isHiddenName);
-}
 
 /** @param found names in the location; none when it is empty. @param suggestion a location that has deliveries. */
 export function noDeliveries(where: string, found: NameSample, suggestion: string | undefined): AgentError {

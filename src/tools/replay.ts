@@ -46,7 +46,7 @@ export async function countDeadLetters(directory: string): Promise<number> {
 }
 
 export interface DeadLetterOverview {
-  /** The selected dead letters, in order of first appearance. */
+  /** The selected dead letters, by date, and within a date the most frequent first. */
   readonly groups: readonly DeadLetterGroup[];
   readonly selectedCount: number;
   readonly otherCount: number;

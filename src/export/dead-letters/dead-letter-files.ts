@@ -62,7 +62,7 @@ export async function listDeadLetterFiles(directory: string): Promise<readonly s
     const names = (await readdir(directory)).filter((name) => namePattern.test(name));
     return names.sort(byDateAndNumber).map((name) => join(directory, name));
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return [];
+    if (isMissing(cause)) return [];
     throw unreadable(directory, cause);
   }
 }
@@ -97,6 +97,11 @@ export async function* readLines(path: string, startBytes = 0): AsyncGenerator<F
     throw unreadable(path, cause);
   }
   if (rest.length > 0) yield { offsetBytes, endBytes: offsetBytes + rest.length, text: rest.toString(), isTorn: true };
+}
+
+/** True for the error of a file or directory that does not exist. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 /** The lock is held while the file is written or replayed. */

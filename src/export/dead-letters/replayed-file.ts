@@ -6,7 +6,7 @@
 import { type FileHandle, open, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { tryLockFile } from '../../runtime/file-lock.ts';
-import { type DeadLetterLine, lockPathOf, readDeadLetterLines, unreadable } from './dead-letter-files.ts';
+import { type DeadLetterLine, isMissing, lockPathOf, readDeadLetterLines, unreadable } from './dead-letter-files.ts';
 import { syncDirectory } from './dead-letters.ts';
 
 export class ReplayedFile {
@@ -113,7 +113,7 @@ async function identityOf(path: string): Promise<string> {
 
 async function readMarks(path: string, identity: string): Promise<Set<number>> {
   const text = await readFile(marksPathOf(path), 'utf8').catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
+    if (isMissing(error)) return '';
     throw error;
   });
   // A last mark without a newline may be the beginning of a longer number.

@@ -5,7 +5,7 @@
 import { stat } from 'node:fs/promises';
 import { isAgentError } from '../../model/agent-error.ts';
 import { type ResponseCode, responseCodeText } from '../../model/response-code.ts';
-import { listDeadLetterFiles, readLines, rejectionOf } from './dead-letter-files.ts';
+import { isMissing, listDeadLetterFiles, readLines, rejectionOf } from './dead-letter-files.ts';
 import { marksPathOf, readDoneOffsets } from './replayed-file.ts';
 
 /** Records in the files that were rejected for one reason. */
@@ -67,8 +67,7 @@ export class DeadLetterCount {
       if (file.endBytes < size) await addLines(file, path, marksBytes === 0 ? new Set() : await readDoneOffsets(path));
       return file;
     } catch (error) {
-      const cause = isAgentError(error) ? error.cause : error;
-      if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
+      if (isMissing(isAgentError(error) ? error.cause : error)) return undefined;
       throw error;
     }
   }

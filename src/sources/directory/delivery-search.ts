@@ -3,9 +3,9 @@
  */
 import { dirname, join } from 'node:path';
 import type { AgentError } from '../../model/agent-error.ts';
-import { isDeliveryName, isHiddenName } from '../layout.ts';
+import { isDeliveryName, isHiddenName, isLayoutName } from '../layout.ts';
 import { NameSample } from '../name-sample.ts';
-import { isLayoutName, lookedAtMax, noDeliveries } from '../no-deliveries.ts';
+import { lookedAtMax, noDeliveries } from '../no-deliveries.ts';
 import type { DeliveryFiles } from './delivery-files.ts';
 
 /** The fault of a directory without deliveries; undefined when it has some, of whatever date. */

@@ -2,9 +2,9 @@
  * Looks for deliveries in and around a location in which a listing found none.
  */
 import { isAgentError } from '../../model/agent-error.ts';
-import { isHiddenName } from '../layout.ts';
+import { isDeliveryPath, isHiddenName, isLayoutName } from '../layout.ts';
 import { NameSample } from '../name-sample.ts';
-import { isDeliveryPath, isLayoutName, lookedAtMax, noDeliveries } from '../no-deliveries.ts';
+import { lookedAtMax, noDeliveries } from '../no-deliveries.ts';
 import type { S3Api } from './client.ts';
 import type { S3Location } from './location.ts';
 
