@@ -82,7 +82,7 @@ export class Activity {
   /** Objects that could not be decoded to their end, until a new version can. */
   readonly damagedObjects = new Set<ObjectId>();
   readonly deadLetters = new Map<string, DeadLetterCount>();
-  /** As last counted, with 0 for reasons that were there before: OpenTelemetry's SDK repeats the last value of what is left out. */
+  /** As last counted, with 0 for reasons that are gone: OpenTelemetry's SDK repeats the last value of a series that is not observed. */
   waitingDeadLetters: readonly WaitingDeadLetters[] = [];
   /** What earlier processes delivered; undefined until it was read from the state. */
   deliveredBefore: { readonly since: string; accepted: number; deadLettered: number } | undefined;
@@ -179,7 +179,7 @@ export class Activity {
     }
   }
 
-  /** Not an event, because it happens at each scrape and is no sign of life. */
+  /** Not an event: it happens at each scrape, and is not a sign of life. */
   countedDeadLetters(counted: readonly WaitingDeadLetters[]): void {
     const isCounted = ({ response, reason }: WaitingDeadLetters) =>
       counted.some((each) => each.reason === reason && each.response.code === response.code);
