@@ -42,6 +42,11 @@ export interface ObjectContent extends AsyncIterable<Uint8Array> {
    * its bytes, or undefined for a line without one.
    */
   readonly identityOf?: ((line: Uint8Array) => string | undefined) | undefined;
+  /**
+   * For a source that cannot open exactly the listed version: the version that was read, once it was read to the end. It
+   * becomes the settled version, so a listing that shows anything else offers the object again.
+   */
+  readonly readVersion?: (() => ObjectVersion) | undefined;
 }
 
 /** One version of a delivered object, ready to be read. */
@@ -54,7 +59,7 @@ export interface DeliveredObject {
    */
   readonly growing: boolean;
   /**
-   * Opens exactly this version.
+   * Opens exactly this version; or, with `readVersion`, one that has at least its content.
    * Rejects, also while it is being read, with an AgentError: ERR_OBJECT_CHANGED or ERR_OBJECT_GONE if the listing is out of
    * date, or an ERR_SOURCE_ code if it cannot be read.
    */

@@ -4,8 +4,8 @@
  */
 import { Buffer, isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
+import { parseJson } from '../../runtime/exact-json.ts';
 import type { Address, ProgramImage } from '../program/program-image.ts';
-import { parseJson } from '../record/exact-json.ts';
 import { normalisedJsonIn } from '../record/line-parser.ts';
 
 /** What the kernel asks the redactor. */

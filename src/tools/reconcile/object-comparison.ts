@@ -146,7 +146,9 @@ class ComparisonPass {
   }
 
   #compare(line: DeliveredLine, content: ObjectContent): void {
-    const { digest, hasOwnIdentity, occurrence, isSettled, announcedAtMs } = this.#lines.identify(line, content);
+    const identity = this.#lines.identify(line, content);
+    if (identity === undefined) return;
+    const { digest, hasOwnIdentity, occurrence, isSettled, announcedAtMs } = identity;
     const verdict: Verdict = isSettled ? 'settled' : announcedAtMs !== undefined ? 'inFlight' : 'missing';
     this.#counts[verdict]++;
     const { origin, version } = this.#object;
