@@ -73,7 +73,7 @@ program
 program
   .command('ship')
   .description('ship everything that is there now, then exit')
-  .argument('[source...]', 's3://bucket/prefix or a directory (default: DATABRICKS_AUDIT_SOURCE)')
+  .argument('[source...]', 's3://bucket/prefix, a directory or another source (default: DATABRICKS_AUDIT_SOURCE)')
   .action((sources: string[]) => end(ship(sources, context), 'log'));
 program
   .command('preview')

@@ -54,7 +54,7 @@ function render({ createdOn, databaseBytes, announcedBatchCount, partitions }: D
   const openCount = partitions.reduce((sum, { openObjectCount }) => sum + openObjectCount, 0);
   return `${table}
 ${total((each) => each.acceptedCount)} lines accepted, ${total((each) => each.deadLetteredCount)} dead-lettered${unparsed}, ${counted(announcedBatchCount, 'batch', 'batches')} in flight or to be resent
-${counted(openCount, 'object')} not shipped to the end; objects that were never read are known to the bucket only (reconcile)
+${counted(openCount, 'object')} not shipped to the end; objects that were never read are known to the source only (reconcile)
 state since ${createdOn}, ${(databaseBytes / 1_048_576).toFixed(1)} MiB
 `;
 }

@@ -7,6 +7,7 @@ import { type OtlpOptions, resolveExportOptions } from '../export/options.ts';
 import { AgentError } from '../model/agent-error.ts';
 import { printable } from '../runtime/printable.ts';
 import { proxyProblems } from '../runtime/proxy.ts';
+import { pollIntervalDefault } from '../sources/options.ts';
 import { misspelledVariables } from './misspelled-variables.ts';
 import { variables } from './variables.ts';
 
@@ -69,7 +70,7 @@ export function loadConfiguration(environment: Environment, options: LoadOptions
   return {
     sources: values.DATABRICKS_AUDIT_SOURCE.map((source) => ({
       ...source,
-      pollIntervalMs: source.pollIntervalMs ?? values.DATABRICKS_AUDIT_POLL_INTERVAL,
+      pollIntervalMs: source.pollIntervalMs ?? values.DATABRICKS_AUDIT_POLL_INTERVAL ?? pollIntervalDefault(source),
       followLinks: values.DATABRICKS_AUDIT_FOLLOW_LINKS,
     })),
     stateDirectory: values.DATABRICKS_AUDIT_STATE,

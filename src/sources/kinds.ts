@@ -10,3 +10,9 @@ export type KindName = SourceLocation['kind'];
 export type LocationOf<Name extends KindName> = Extract<SourceLocation, { readonly kind: Name }>;
 
 export const kinds: { readonly [Name in KindName]: SourceKind<LocationOf<Name>> } = { s3, directory };
+
+export const kindNames = Object.keys(kinds) as readonly KindName[];
+
+export function isOfKind<Name extends KindName>(location: SourceLocation, kind: Name): location is LocationOf<Name> {
+  return location.kind === kind;
+}

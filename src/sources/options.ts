@@ -6,13 +6,16 @@ import { z } from 'zod';
 import { printable } from '../runtime/printable.ts';
 import { bad, duration, good, type Parsed, variable } from '../runtime/variable.ts';
 import { directoryAt } from './directory/index.ts';
-import { type KindName, kinds, type LocationOf, type SourceLocation } from './kinds.ts';
+import { isOfKind, type KindName, kindNames, kinds, type LocationOf, type SourceLocation } from './kinds.ts';
 import { parseS3Arn } from './s3/index.ts';
+import type { SourceKind } from './source-kind.ts';
 import { parseSourceParameters, pollIntervalMinMs } from './source-parameters.ts';
 
 const expectedLocation = `expected ${Object.values(kinds)
   .map(({ form }) => form)
   .join(', ')}`;
+
+const pollIntervalDefaultMs = 60_000;
 
 export const sourceOptions = {
   DATABRICKS_AUDIT_SOURCE: variable(parseSources)
@@ -32,10 +35,18 @@ export const sourceOptions = {
   })
     .transform((value) => value ?? false)
     .describe('Whether symbolic links out of a directory are followed; links within it always are. Default `false`.'),
-  DATABRICKS_AUDIT_POLL_INTERVAL: variable(duration(pollIntervalMinMs, '60s'))
-    .transform((value) => value ?? 60_000)
-    .describe('Interval between two listings of a source. Default `60s`.'),
+  DATABRICKS_AUDIT_POLL_INTERVAL: variable(duration(pollIntervalMinMs, '60s')).describe(
+    `Interval between two listings of a source that does not set its own (\`?poll=\`). ${pollIntervalDefaults()}`,
+  ),
 };
+
+/** In words. */
+function pollIntervalDefaults(): string {
+  const others = Object.values(kinds).flatMap(({ scheme, pollIntervalDefaultMs: defaultMs }) =>
+    defaultMs === undefined ? [] : [`; for \`${scheme}://\` \`${defaultMs / 60_000}m\``],
+  );
+  return `Default \`60s\`${others.join('')}.`;
+}
 
 /** Reports all problems in the list at once. */
 function parseSources(text: string): Parsed<readonly SourceLocation[]> {
@@ -53,17 +64,29 @@ function parseLocation(entry: string): Parsed<SourceLocation> {
   if (/^arn:/i.test(entry)) {
     const [arn = '', ...query] = entry.split('?');
     const parameters = parseSourceParameters(query.join('?'));
-    return 'problem' in parameters ? parameters : parseS3Arn(arn, parameters.value);
+    return 'problem' in parameters ? parameters : parseS3Arn(arn, parameters.value.common);
   }
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(entry)?.[1]?.toLowerCase();
   // A path is used unchanged, including question marks.
   if (scheme === undefined)
     return nearlyUrl.test(entry) ? bad(`${expectedLocation}${nearlyUrlHint(entry)}`) : good(directoryAt(entry));
-  const kind = Object.values(kinds).find((each) => each.scheme === scheme);
+  const kind = kindNames.map((name) => kinds[name]).find((each) => schemesOf(each).includes(scheme));
   if (kind === undefined) return bad(`${expectedLocation}${otherSchemeHint(scheme)}`);
   const [url = '', ...query] = entry.split('?');
-  const parameters = parseSourceParameters(query.join('?'));
-  return 'problem' in parameters ? parameters : kind.parse(url, parameters.value);
+  const parameters = parseSourceParameters(query.join('?'), kind.ownParameters);
+  return 'problem' in parameters ? parameters : kind.parse(url, parameters.value.common, parameters.value.own);
+}
+
+function schemesOf({
+  scheme,
+  otherSchemes = [],
+}: Pick<SourceKind<never>, 'scheme' | 'otherSchemes'>): readonly string[] {
+  return [scheme, ...otherSchemes];
+}
+
+/** Unless `?poll=` or the variable sets it. In milliseconds. */
+export function pollIntervalDefault({ kind }: SourceLocation): number {
+  return kinds[kind].pollIntervalDefaultMs ?? pollIntervalDefaultMs;
 }
 
 /** Env files of Docker keep the quotes around a value. */
@@ -105,8 +128,4 @@ function contains<Name extends KindName>(
   inner: SourceLocation,
 ): boolean {
   return isOfKind(inner, outer.kind) && kinds[outer.kind].contains(outer, inner);
-}
-
-function isOfKind<Name extends KindName>(location: SourceLocation, kind: Name): location is LocationOf<Name> {
-  return location.kind === kind;
 }

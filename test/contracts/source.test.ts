@@ -5,7 +5,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { loadConfiguration } from '../../src/config/index.ts';
+import { type Configuration, loadConfiguration } from '../../src/config/index.ts';
 import type { ListingRequest, Source } from '../../src/contracts/source.ts';
 import type { VisitOutcome } from '../../src/contracts/visit-outcome.ts';
 import { AgentError } from '../../src/model/agent-error.ts';
@@ -62,7 +62,7 @@ test('every kind of source is tested', () => {
   expect(Object.keys(places).sort()).toEqual(Object.keys(kinds).sort());
 });
 
-describe.each(Object.entries(kinds))('the %s source', (name, { scheme }) => {
+describe.each(Object.entries(kinds))('the %s source', (name, { scheme, pollIntervalDefaultMs = 60_000 }) => {
   const create = async () => {
     const place = await places[name as KindName]();
     return { ...place, source: sourceAt(place.url) };
@@ -144,13 +144,13 @@ describe.each(Object.entries(kinds))('the %s source', (name, { scheme }) => {
   });
 
   test('lists objects that another thread can open by the scheme of their id, in exactly that version', async () => {
-    const { source, put, remove } = await create();
+    const { url, source, put, remove } = await create();
     const path = 'workspaceId=7/date=2026-09-01/a b+c%20ü&#.json';
     await put(path, 'one\n');
     const [{ origin, version } = {}] = (await listAll(source)).objects;
     if (origin === undefined || version === undefined) throw new Error('nothing was listed');
     expect(new URL(origin.id).protocol).toBe(`${scheme}:`);
-    const opener = createObjectOpener({ stillAfterPolls: 0 });
+    const opener = createObjectOpener(configured(url), { stillAfterPolls: 0 });
     onTestFinished(() => opener.close());
     const listed = structuredClone({ origin, version });
     const opened = { ...listed, growing: false, open: (aborted: AbortSignal) => opener.open(listed, aborted) };
@@ -223,10 +223,15 @@ describe.each(Object.entries(kinds))('the %s source', (name, { scheme }) => {
     expect(sourceAt(`${url}?poll=5m&mapping=elastic`).name).toBe(url);
   });
 
-  test('is polled at the interval of its location, or else at the default interval', async () => {
+  test('is polled at the interval of its location, or of the configuration, or else at the default of its kind', async () => {
     const { url, source } = await create();
-    expect(source.pollIntervalMs).toBe(60_000);
-    expect(sourceAt(`${url}?poll=5m`).pollIntervalMs).toBe(300_000);
+    expect(source.pollIntervalMs).toBe(pollIntervalDefaultMs);
+    const intervals = (more: string) => {
+      const environment = { DATABRICKS_AUDIT_SOURCE: `${url}${more}`, DATABRICKS_AUDIT_POLL_INTERVAL: '7s' };
+      return loadConfiguration(environment).sources.map(({ pollIntervalMs }) => pollIntervalMs);
+    };
+    expect(intervals('')).toEqual([7_000]);
+    expect(intervals('?poll=11m')).toEqual([660_000]);
   });
 
   test('puts the mapping of its location into each origin', async () => {
@@ -306,9 +311,12 @@ const unexpected: ListingRequest['onFault'] = (fault) => {
   throw fault;
 };
 
+function configured(url: string): Configuration['sources'] {
+  return loadConfiguration({ DATABRICKS_AUDIT_SOURCE: url }).sources;
+}
+
 function sourceAt(url: string): Source {
-  const { sources } = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: url });
-  const [source, ...others] = createSources(sources, { stillAfterPolls: 0 });
+  const [source, ...others] = createSources(configured(url), { stillAfterPolls: 0 });
   if (source === undefined || others.length > 0) throw new Error(`${url} is not one source`);
   onTestFinished(() => source.close());
   return source;

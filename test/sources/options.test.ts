@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { SourceLocation } from '../../src/sources/index.ts';
 import { sourceOptions } from '../../src/sources/options.ts';
+import { parseSourceParameters } from '../../src/sources/source-parameters.ts';
 
 const accessPoint = 'arn:aws:s3:us-west-2:111122223333:accesspoint/audit';
 
@@ -177,3 +178,23 @@ function s3(bucket: string, prefix: string, name: string): SourceLocation {
 function directory(path: string, name: string): SourceLocation {
   return { kind: 'directory', path, name };
 }
+
+describe('parameters that only one kind of source takes', () => {
+  test('are passed to it by name', () => {
+    expect(parseSourceParameters('poll=5m&table=a.b&workspaces=1%2C2', ['table', 'workspaces', 'bucket'])).toEqual({
+      value: {
+        common: { pollIntervalMs: 300_000, mapping: undefined },
+        own: new Map([
+          ['table', 'a.b'],
+          ['workspaces', '1,2'],
+        ]),
+      },
+    });
+  });
+
+  test('are listed when another one is unknown', () => {
+    expect(parseSourceParameters('delay=1', ['table', 'bucket'])).toEqual({
+      problem: 'expected no parameters but bucket, mapping, poll, and table after the question mark, not delay',
+    });
+  });
+});

@@ -2,20 +2,16 @@
  * Reads bucket settings, for `check`. This needs permissions that shipping does not need, so what is denied is skipped.
  */
 import type { S3Client } from '@aws-sdk/client-s3';
+import type { CheckResult } from '../../contracts/check-result.ts';
 import type { Clock } from '../../runtime/clock.ts';
+import type { SourceInspection } from '../source-kind.ts';
 import { loadS3Client, s3Timeouts } from './client.ts';
 import type { S3Location } from './location.ts';
 
-export interface BucketFacts {
-  /** Undefined, like `lifecycle`, if the request was denied or failed. */
-  readonly versioning: 'enabled' | 'suspended' | 'off' | undefined;
-  /** Rules that remove or archive objects below the prefix, by the age at which they do. */
-  readonly lifecycle: readonly LifecycleRule[] | undefined;
-  /** How far the server's clock is ahead of ours, accurate to about a second. */
-  readonly clockAheadMs: number | undefined;
-}
+/** Undefined if the request was denied or failed. */
+type Versioning = 'enabled' | 'suspended' | 'off' | undefined;
 
-export interface LifecycleRule {
+interface LifecycleRule {
   readonly effect: 'removed' | 'archived';
   readonly afterDays: number;
 }
@@ -24,16 +20,20 @@ export interface LifecycleRule {
 const archives = ['GLACIER', 'DEEP_ARCHIVE'];
 
 /** Rejects only with the signal's reason. */
-export async function inspectBucket(location: S3Location, signal: AbortSignal, clock: Clock): Promise<BucketFacts> {
+export async function inspectBucket(
+  location: S3Location,
+  signal: AbortSignal,
+  clock: Clock,
+): Promise<SourceInspection> {
   const { GetBucketLifecycleConfigurationCommand, GetBucketVersioningCommand } = await import('@aws-sdk/client-s3');
   const client = await loadS3Client(s3Timeouts, { maxAttempts: 1 }).catch(() => undefined);
-  // Listing the bucket has failed for the same reason, and reports it.
-  if (client === undefined) return { versioning: undefined, lifecycle: undefined, clockAheadMs: undefined };
-  const serverDate = observeServerDate(client, clock);
   const { bucket: Bucket, prefix } = location;
+  // Listing the bucket has failed for the same reason, and reports it.
+  if (client === undefined) return inspectionOf(Bucket, undefined, undefined, undefined);
+  const serverDate = observeServerDate(client, clock);
   const options = { abortSignal: signal };
   try {
-    const versioning = await client
+    const versioning: Versioning = await client
       .send(new GetBucketVersioningCommand({ Bucket }), options)
       .then(({ Status }) => (Status === 'Enabled' ? 'enabled' : Status === 'Suspended' ? 'suspended' : 'off'))
       .catch(() => undefined);
@@ -42,10 +42,53 @@ export async function inspectBucket(location: S3Location, signal: AbortSignal, c
       .then(({ Rules = [] }) => rulesFor(prefix, Rules))
       .catch((error: unknown) => (nameOf(error) === 'NoSuchLifecycleConfiguration' ? [] : undefined));
     signal.throwIfAborted();
-    return { versioning, lifecycle, clockAheadMs: serverDate.aheadMs };
+    return inspectionOf(Bucket, versioning, lifecycle, serverDate.aheadMs);
   } finally {
     client.destroy();
   }
+}
+
+function inspectionOf(
+  bucket: string,
+  versioning: Versioning,
+  lifecycle: readonly LifecycleRule[] | undefined,
+  aheadMs: number | undefined,
+): SourceInspection {
+  return {
+    results: [checkVersioning(bucket, versioning), ...checkLifecycle(bucket, lifecycle)],
+    serverClock: aheadMs === undefined ? undefined : { server: 'S3', aheadMs },
+  };
+}
+
+function checkVersioning(bucket: string, versioning: Versioning): CheckResult {
+  if (versioning === undefined) {
+    return {
+      status: 'skipped',
+      message: `versioning of ${bucket}: not checked (requires s3:GetBucketVersioning)`,
+    };
+  }
+  if (versioning === 'enabled') return { status: 'ok', message: `versioning of ${bucket} is enabled` };
+  const hint = 'Shipping does not need it. With versioning, overwritten and deleted objects can be restored.';
+  return { status: 'skipped', message: `versioning of ${bucket} is ${versioning}`, hint };
+}
+
+/** Objects that are deleted earlier than this might not survive a long outage. */
+const retentionDaysMin = 30;
+
+/** @param lifecycle rules that remove or archive objects below the prefix, by the age at which they do. */
+function checkLifecycle(bucket: string, lifecycle: readonly LifecycleRule[] | undefined): readonly CheckResult[] {
+  if (lifecycle === undefined) {
+    const message = `lifecycle of ${bucket}: not checked (requires s3:GetLifecycleConfiguration)`;
+    return [{ status: 'skipped', message }];
+  }
+  const soon = lifecycle.filter(({ afterDays }) => afterDays < retentionDaysMin);
+  if (soon.length === 0)
+    return [{ status: 'ok', message: `lifecycle of ${bucket} keeps objects for at least ${retentionDaysMin} days` }];
+  return soon.map(({ effect, afterDays }) => ({
+    status: 'warning',
+    message: `lifecycle of ${bucket}: objects are ${effect} after ${afterDays} days`,
+    hint: 'Objects that are not shipped by then are lost. Keep them for longer than the longest outage you expect.',
+  }));
 }
 
 /** Reads the Date header of every response, including errors. */
