@@ -7,7 +7,7 @@ import { type OtlpOptions, resolveExportOptions } from '../export/options.ts';
 import { AgentError } from '../model/agent-error.ts';
 import { printable } from '../runtime/printable.ts';
 import { proxyProblems } from '../runtime/proxy.ts';
-import { pollIntervalDefault } from '../sources/options.ts';
+import { pollIntervalDefault, resolveSources } from '../sources/options.ts';
 import { misspelledVariables } from './misspelled-variables.ts';
 import { variables } from './variables.ts';
 
@@ -132,13 +132,14 @@ function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptio
     return [name, parsed.data] as const;
   });
   const values: Partial<Values> = Object.fromEntries(entries);
-  problems.push(...accessPointProblems(environment, values.DATABRICKS_AUDIT_SOURCE));
+  const resolved = resolveSources(values.DATABRICKS_AUDIT_SOURCE ?? [], environment);
+  problems.push(...resolved.problems, ...accessPointProblems(environment, values.DATABRICKS_AUDIT_SOURCE));
   if (problems.length > 0) {
     throw new AgentError('ERR_CONFIGURATION', problems.join('\n'), {
       hint: 'docs/configuration.md lists every variable with its default.',
     });
   }
-  return values as Values;
+  return { ...(values as Values), DATABRICKS_AUDIT_SOURCE: [...resolved.sources] };
 }
 
 /** A quoted path would be another path, and a quoted region another region. */

@@ -8,7 +8,7 @@ import { bad, duration, good, type Parsed, variable } from '../runtime/variable.
 import { directoryAt } from './directory/index.ts';
 import { isOfKind, type KindName, kindNames, kinds, type LocationOf, type SourceLocation } from './kinds.ts';
 import { parseS3Arn } from './s3/index.ts';
-import type { SourceKind } from './source-kind.ts';
+import type { Environment, SourceKind } from './source-kind.ts';
 import { parseSourceParameters, pollIntervalMinMs } from './source-parameters.ts';
 
 const expectedLocation = `expected ${Object.values(kinds)
@@ -110,6 +110,28 @@ function otherSchemeHint(scheme: string): string {
     return ` (for an S3-compatible server, use s3:// and set AWS_ENDPOINT_URL_S3 to its ${scheme}:// address)`;
   }
   return ` (${scheme}:// is not supported)`;
+}
+
+/**
+ * Completes the locations with what the variables of their services say.
+ * @returns the problems as well, each beginning with the name of a variable.
+ */
+export function resolveSources(
+  locations: readonly SourceLocation[],
+  environment: Environment,
+): { readonly sources: readonly SourceLocation[]; readonly problems: readonly string[] } {
+  const resolved = locations.map((location) => resolveSource(location, environment));
+  const sources = resolved.flatMap((each) => ('value' in each ? [each.value] : []));
+  const problems = resolved.flatMap((each) => ('problem' in each ? each.problem.split('\n') : []));
+  const overlaps = findOverlaps(sources).map((problem) => `DATABRICKS_AUDIT_SOURCE: ${problem}`);
+  return { sources, problems: [...new Set([...problems, ...overlaps])] };
+}
+
+function resolveSource<Name extends KindName>(
+  location: LocationOf<Name> & { readonly kind: Name },
+  environment: Environment,
+): Parsed<SourceLocation> {
+  return kinds[location.kind].resolve?.(location, environment) ?? good(location);
 }
 
 /** Two sources that list the same object would ship it twice. */

@@ -10,6 +10,9 @@ import type { DeliveryFiles } from './directory/delivery-files.ts';
 import type { S3Api } from './s3/client.ts';
 import type { OwnParameters, SourceParameters } from './source-parameters.ts';
 
+/** Environment variables. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
 export interface SourceKind<Location> {
   /** The form in `DATABRICKS_AUDIT_SOURCE`, for messages. */
   readonly form: string;
@@ -23,6 +26,11 @@ export interface SourceKind<Location> {
   readonly pollIntervalDefaultMs?: number | undefined;
   /** @param url the URL without parameters. @param own the values of `ownParameters` that are set. */
   parse(url: string, parameters: SourceParameters, own: OwnParameters): Parsed<Location>;
+  /**
+   * Completes a location with what the service's own variables say, such as the name of an account. A problem begins with the name of a
+   * variable; several are separated by line feeds.
+   */
+  resolve?(location: Location, environment: Environment): Parsed<Location>;
   /** True if the outer location also lists objects of the inner one, which would then be shipped twice. */
   contains(outer: Location, inner: Location): boolean;
   /** Does not contact anything before the first listing. */
