@@ -145,7 +145,11 @@ function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptio
 /** A quoted path would be another path, and a quoted region another region. */
 function quotedVariables(environment: Environment): readonly string[] {
   return Object.entries(environment)
-    .filter(([name]) => name in variables || /^(AWS_|(HTTPS?|NO)_PROXY$)/i.test(name))
+    .filter(
+      ([name]) =>
+        name in variables ||
+        /^(AWS_|DATABRICKS_(HOST|TOKEN|CLIENT|CONFIG|AUTH|WAREHOUSE)|(HTTPS?|NO)_PROXY$)/i.test(name),
+    )
     .filter(([, text = '']) => /^\s*(["']).*\1\s*$/s.test(text))
     .map(([name]) => name);
 }

@@ -61,6 +61,8 @@ export interface DeliveredObject {
    * is then incomplete. Always false for S3, where objects appear as a whole.
    */
   readonly growing: boolean;
+  /** When its newest content was due, if the time of the version is only that of the listing. */
+  readonly deliveredAtMs?: number | undefined;
   /**
    * Opens exactly this version; or, with `readVersion`, one that has at least its content.
    * Rejects, also while it is being read, with an AgentError: ERR_OBJECT_CHANGED or ERR_OBJECT_GONE if the listing is out of

@@ -4,12 +4,13 @@
 import { type DirectoryLocation, directory } from './directory/index.ts';
 import { type S3Location, s3 } from './s3/index.ts';
 import type { SourceKind } from './source-kind.ts';
+import { type TableLocation, table } from './table/index.ts';
 
-export type SourceLocation = S3Location | DirectoryLocation;
+export type SourceLocation = S3Location | DirectoryLocation | TableLocation;
 export type KindName = SourceLocation['kind'];
 export type LocationOf<Name extends KindName> = Extract<SourceLocation, { readonly kind: Name }>;
 
-export const kinds: { readonly [Name in KindName]: SourceKind<LocationOf<Name>> } = { s3, directory };
+export const kinds: { readonly [Name in KindName]: SourceKind<LocationOf<Name>> } = { s3, directory, table };
 
 export const kindNames = Object.keys(kinds) as readonly KindName[];
 

@@ -27,6 +27,7 @@ export const sourceOptions = {
     .describe(
       'Required. Where Databricks delivers, separated by commas: `s3://bucket/prefix` (the folder that contains ' +
         '`workspaceId=.../` or `date=.../`), the ARN of a bucket or of an access point with a prefix, a directory, or a `file://` URL (`%2C` for a comma, `%3F` for a question mark). ' +
+        '`databricks://<workspace host>/<warehouse id>` is [the system table](system-table.md). ' +
         'A URL may end with parameters for this source: `?poll=5m`, `?mapping=databricks-audit%2C./ours.yaml`.',
     ),
   DATABRICKS_AUDIT_FOLLOW_LINKS: variable((text) => {
