@@ -27,7 +27,7 @@ export const sourceOptions = {
     .describe(
       'Required. Where Databricks delivers, separated by commas: `s3://bucket/prefix` (the folder that contains ' +
         '`workspaceId=.../` or `date=.../`), the ARN of a bucket or of an access point with a prefix, a directory, or a `file://` URL (`%2C` for a comma, `%3F` for a question mark). ' +
-        '`databricks://<workspace host>/<warehouse id>` is [the system table](system-table.md). ' +
+        '`databricks://<workspace host>/<warehouse id>` is [the system table](system-table.md), with parameters of its own. ' +
         'A URL may end with parameters for this source: `?poll=5m`, `?mapping=databricks-audit%2C./ours.yaml`.',
     ),
   DATABRICKS_AUDIT_FOLLOW_LINKS: variable((text) => {
@@ -37,7 +37,7 @@ export const sourceOptions = {
     .transform((value) => value ?? false)
     .describe('Whether symbolic links out of a directory are followed; links within it always are. Default `false`.'),
   DATABRICKS_AUDIT_POLL_INTERVAL: variable(duration(pollIntervalMinMs, '60s')).describe(
-    `Interval between two listings of a source that does not set its own (\`?poll=\`). ${pollIntervalDefaults()}`,
+    `Interval between two listings of a source that does not set its own (\`?poll=\`). ${pollIntervalDefaults()} It does not apply to \`databricks://\`, which is listed once an hour.`,
   ),
 };
 

@@ -65,11 +65,15 @@ async function* objectsOf(
         skipped ??= fault;
       },
     };
-    for await (const listing of source.list(request)) {
-      for await (const page of listing.pages()) {
-        hasObjects = true;
-        for (const { object } of page) yield object;
+    try {
+      for await (const listing of source.list(request)) {
+        for await (const page of listing.pages()) {
+          hasObjects = true;
+          for (const { object } of page) yield object;
+        }
       }
+    } finally {
+      await source.close();
     }
     if (!hasObjects && skipped !== undefined) throw skipped;
   }

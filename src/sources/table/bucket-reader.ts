@@ -12,8 +12,8 @@ import { eventIdOf } from './row.ts';
 import type { Row, StatementApi } from './statement-api.ts';
 import { type Cursor, type PageRow, pageRowOf, pageStatement } from './statements.ts';
 
-/** At 1 KiB a row, 10 MB of the 25 MiB that a result may have. */
-const pageRowsDefault = 10_000;
+/** At 1 KiB a row, 5 MB of the 25 MiB that a result may have. Several buckets are read at the same time. */
+const pageRowsDefault = 5_000;
 /** For rows with the same time and id. */
 const pageRowsMax = 160_000;
 

@@ -37,10 +37,12 @@ export class Credentials {
 
   /** Rejects with ERR_SOURCE_CREDENTIALS, and as sending does. */
   async header(signal: AbortSignal): Promise<Header> {
-    const known = await this.#header?.catch(() => undefined);
+    const asked = this.#header;
+    const known = await asked?.catch(() => undefined);
     if (known !== undefined && known.renewAtMs > this.#clock.nowMs()) return known;
-    this.#header = this.#create(signal);
-    return await this.#header;
+    // Unless somebody else has asked for a new one in the meantime.
+    if (this.#header === asked) this.#header = this.#create(signal);
+    return (await this.#header) ?? (await this.header(signal));
   }
 
   /** The server has refused this header, so the next request gets a new one. */

@@ -30,7 +30,7 @@ export function listingStatement(table: Table, span: Span, bucketMs: number): St
   const where = [`(event_time IS NULL OR ${time.sql})`, workspaces.sql].join(' AND ');
   return {
     sql:
-      `SELECT unix_micros(event_time) - unix_micros(event_time) % ${bucketMs * 1000} AS bucket, count(*) AS row_count, ` +
+      `SELECT unix_micros(event_time) - unix_micros(event_time) % ${bucketMs * 1000} AS bucket_micros, count(*) AS row_count, ` +
       'bit_xor(xxhash64(event_id)) AS id_hashes, unix_millis(now()) AS listed_at ' +
       `FROM ${quoted(table.table)} WHERE ${where} GROUP BY 1 ORDER BY 1`,
     parameters: [...time.parameters, ...workspaces.parameters],
@@ -66,7 +66,7 @@ export function pageStatement(table: Table, bucket: Bucket, after: Cursor | unde
   const where = [time.sql, workspaces.sql, ...(cursor ? [cursor.sql] : [])].join(' AND ');
   return {
     sql:
-      `SELECT unix_micros(event_time) AS time, ${eventId} AS id, xxhash64(event_id) AS id_hash, to_json(struct(*)) AS row ` +
+      `SELECT unix_micros(event_time) AS event_micros, ${eventId} AS id, xxhash64(event_id) AS id_hash, to_json(struct(*)) AS row_json ` +
       `FROM ${quoted(table.table)} WHERE ${where} ORDER BY event_time, ${eventId} LIMIT ${rowsMax}`,
     parameters: [...time.parameters, ...workspaces.parameters, ...(cursor?.parameters ?? [])],
   };

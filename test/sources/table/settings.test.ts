@@ -1,7 +1,8 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadConfiguration } from '../../../src/config/index.ts';
+import { tableParameterNames } from '../../../src/sources/table/location.ts';
 import { readSettings } from '../../../src/sources/table/settings.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -172,5 +173,21 @@ describe("Databricks' own variables", () => {
     // Variables that say how to authenticate are enough: an unrelated profile must not add to them.
     expect(readSettings({ HOME, ...principal }).origin).toBeUndefined();
     expect(readSettings({ DATABRICKS_CONFIG_FILE: join(HOME, '.databrickscfg') }).warehouseId).toBe('w1');
+  });
+});
+
+describe('docs/system-table.md', () => {
+  const text = readFileSync(new URL('../../../docs/system-table.md', import.meta.url), 'utf8');
+
+  it('shows variables that are accepted', () => {
+    const exported = [...text.matchAll(/^export (\w+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value]);
+    expect(exported).toHaveLength(3);
+    expect(loadConfiguration(Object.fromEntries(exported)).sources).toMatchObject([{ kind: 'table' }]);
+  });
+
+  it('describes every parameter and variable', () => {
+    for (const name of [...tableParameterNames, 'poll', 'mapping']) expect(text).toContain(`| \`?${name}=\` |`);
+    const source = readFileSync(new URL('../../../src/sources/table/settings.ts', import.meta.url), 'utf8');
+    for (const [variable] of source.matchAll(/DATABRICKS_[A-Z_]+/g)) expect(text).toContain(`\`${variable}\``);
   });
 });

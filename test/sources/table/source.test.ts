@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import fc from 'fast-check';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { loadConfiguration } from '../../../src/config/index.ts';
 import type { Source } from '../../../src/contracts/source.ts';
 import type { DeliveredObject, ObjectContent } from '../../../src/model/object.ts';
@@ -13,6 +13,7 @@ import {
   type DatabricksWorkspace,
   startWorkspace,
 } from '../../support/databricks-workspace.ts';
+import { startForwardProxy } from '../../support/forward-proxy.ts';
 import { listAll, readText } from '../../support/listing.ts';
 
 let workspace: DatabricksWorkspace;
@@ -446,3 +447,23 @@ function impatientClock(sleepMs = 0, moves = false): Clock & { readonly sleepsMs
   };
   return clock;
 }
+
+test('a workspace is reached through the proxy of the environment, unless NO_PROXY names it', async () => {
+  await workspace.insert([auditRow(0)]);
+  const proxy = await startForwardProxy({ workspace: Number(new URL(workspace.origin).port) });
+  vi.stubEnv('HTTP_PROXY', proxy.url);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const list = async () => {
+    const locations = configuration('').sources.map((location) => ({ ...location, origin: 'http://workspace' }));
+    const databricks = { environment: workspace.environment, clock: impatientClock() };
+    const [created] = createSources(locations, { stillAfterPolls: 0, databricks });
+    if (created === undefined) throw new Error('expected a source');
+    return (await listAll(created)).objects;
+  };
+  expect(await list()).toHaveLength(1);
+  expect(new Set(proxy.requests)).toEqual(
+    new Set(['POST http://workspace/oidc/v1/token', 'POST http://workspace/api/2.0/sql/statements']),
+  );
+  vi.stubEnv('NO_PROXY', 'workspace');
+  await expect(list()).rejects.toMatchObject({ message: expect.stringMatching(/^workspace is not reachable/) });
+});
