@@ -69,7 +69,7 @@ export class BucketReader {
     for (;;) {
       const outcome = await this.#api.execute(pageStatement(this.#table, bucket, after, rowsMax), signal);
       if (outcome.status === 'tooLarge') {
-        if (rowsMax === 1) throw statementFailed(this.#name, 'a single row is larger than 25 MiB');
+        if (rowsMax === 1) throw statementFailed(this.#name, `a single row is too large: ${outcome.message}`);
         if (isEnlarged) throw tooManyAlike(this.#name, rowsMax);
         rowsMax = Math.ceil(rowsMax / 2);
         continue;
@@ -83,7 +83,10 @@ export class BucketReader {
         if (complete.length > 0) yield complete;
       }
       // While the collector was down for an hour, the server dropped the rest of the result: continue after the last row.
-      if (chunk === 'expired') continue;
+      if (chunk === 'expired') {
+        if (after === startedAfter) throw statementFailed(this.#name, 'the result was gone before a row could be read');
+        continue;
+      }
       if (page.rowCount < rowsMax) {
         if (page.held.length > 0) yield page.held;
         return;

@@ -85,9 +85,14 @@ export interface StatementFailure {
   readonly sqlState: string | undefined;
 }
 
-/** True if the result exceeds what the API returns inline: 25 MiB. */
+/**
+ * True if the result exceeds what the API returns inline: 25 MiB. Databricks does not document the text, so anything that sounds like it
+ * counts: smaller pages do no harm.
+ */
 export function isTooLarge({ message }: StatementFailure): boolean {
-  return /\binline\b.*\b(?:limit|size)\b|\b(?:limit|size)\b.*\binline\b|byte limit exceeded/is.test(message);
+  return (
+    /\b(?:exceed(?:ed|s)?|too large|limit)\b/i.test(message) && /\b(?:inline|results?|bytes?|size)\b/i.test(message)
+  );
 }
 
 export function describeFailure(name: TableName, failure: StatementFailure): AgentError {

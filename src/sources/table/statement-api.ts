@@ -15,6 +15,7 @@ import {
   noWarehouse,
   statementFailed,
   type TableName,
+  withoutSecrets,
 } from './errors.ts';
 import type { HttpAnswer, Send } from './http.ts';
 import type { Authentication } from './settings.ts';
@@ -37,7 +38,7 @@ export type Row = readonly (string | null)[];
 /** `tooLarge`: the result exceeds 25 MiB. */
 export type StatementOutcome =
   | { readonly status: 'succeeded'; readonly result: StatementResult }
-  | { readonly status: 'tooLarge' };
+  | { readonly status: 'tooLarge'; readonly message: string };
 
 export interface StatementResult {
   /** The next rows. `expired`: the server keeps results for an hour only. Rejects with ERR_SOURCE_READ if rows are missing. */
@@ -137,7 +138,7 @@ export class StatementApi {
   /** All rows of a small result. Rejects like `execute`. */
   async rows(statement: Statement, signal: AbortSignal): Promise<readonly Row[]> {
     const outcome = await this.execute(statement, signal);
-    if (outcome.status === 'tooLarge') throw statementFailed(this.#name, 'the result is larger than 25 MiB');
+    if (outcome.status === 'tooLarge') throw statementFailed(this.#name, outcome.message);
     const all: Row[] = [];
     for (;;) {
       const chunk = await outcome.result.next(signal);
@@ -165,7 +166,7 @@ export class StatementApi {
       message: error?.message ?? '',
       sqlState: sqlState ?? undefined,
     };
-    if (isTooLarge(failure)) return { status: 'tooLarge' };
+    if (isTooLarge(failure)) return { status: 'tooLarge', message: withoutSecrets(failure.message) };
     throw describeFailure(this.#name, failure);
   }
 

@@ -173,7 +173,7 @@ describe('the lines of a bucket', () => {
     workspace.settings.inlineLimitBytes = 100;
     await expect(contentOf(object).then(textOf)).rejects.toMatchObject({
       code: 'ERR_SOURCE_READ',
-      message: expect.stringContaining('a single row is larger than 25 MiB'),
+      message: expect.stringContaining('a single row is too large: Inline byte limit exceeded'),
     });
   });
 
@@ -184,6 +184,16 @@ describe('the lines of a bucket', () => {
     workspace.settings.answersPerResult = 2;
     expect(await eventIds(objects)).toEqual(auditRows(10).map(({ event_id }) => event_id));
     expect(workspace.statements.length).toBeGreaterThan(2);
+  });
+
+  test('are not waited for if the server drops every result at once', async () => {
+    await workspace.insert(auditRows(10));
+    const { objects } = await listAll(source());
+    Object.assign(workspace.settings, { chunkRows: 1, answersPerResult: 1 });
+    await expect(contentOf(objects[0]).then(textOf)).rejects.toMatchObject({
+      code: 'ERR_SOURCE_READ',
+      message: expect.stringContaining('the result was gone before a row could be read'),
+    });
   });
 
   test('include rows that came after the listing, and the version that was read is that of the next listing', async () => {
