@@ -125,6 +125,7 @@ export async function createAgent(
   const sources = [
     ...createSources(configuration.sources, {
       stillAfterPolls: mode === 'oneShot' ? 0 : stillAfterPolls,
+      clock,
       createS3: dependencies.createS3,
       files: dependencies.deliveryFiles,
     }),

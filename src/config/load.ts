@@ -148,7 +148,9 @@ function quotedVariables(environment: Environment): readonly string[] {
     .filter(
       ([name]) =>
         name in variables ||
-        /^(AWS_|DATABRICKS_(HOST|TOKEN|CLIENT|CONFIG|AUTH|WAREHOUSE)|(HTTPS?|NO)_PROXY$)/i.test(name),
+        /^(AWS_|AZURE_|DATABRICKS_(HOST|TOKEN|CLIENT|CONFIG|AUTH|WAREHOUSE)|GOOGLE_|STORAGE_EMULATOR_HOST$|(HTTPS?|NO)_PROXY$)/i.test(
+          name,
+        ),
     )
     .filter(([, text = '']) => /^\s*(["']).*\1\s*$/s.test(text))
     .map(([name]) => name);

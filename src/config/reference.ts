@@ -1,6 +1,7 @@
 /**
  * Generates docs/configuration.md from the schemas, so the two cannot diverge.
  */
+import { serviceVariables } from '../sources/options.ts';
 import { variables } from './variables.ts';
 
 const groups: readonly (readonly [string, RegExp])[] = [
@@ -15,7 +16,16 @@ export function renderConfigurationReference(): string {
       .map(([name, schema]) => `| \`${name}\` | ${schema.description ?? ''} |`);
     return `## ${title}\n\n| variable | meaning |\n|---|---|\n${rows.join('\n')}\n`;
   });
-  return `${introduction}\n${sections.join('\n')}\n${awsSection}\n${databricksSection}\n${proxySection}`;
+  return `${introduction}\n${sections.join('\n')}\n${awsSection}\n${serviceSections()}\n${proxySection}`;
+}
+
+function serviceSections(): string {
+  const sections = serviceVariables.map(({ title, introduction: text, variables: of }) => {
+    const names = (key: string) => key.replaceAll(/\w+/g, '`$&`');
+    const rows = Object.entries(of).map(([key, meaning]) => `| ${names(key)} | ${meaning} |`);
+    return `## ${title}\n\n${text}\n\n| variable | meaning |\n|---|---|\n${rows.join('\n')}\n`;
+  });
+  return sections.join('\n');
 }
 
 const introduction = `# Configuration
@@ -33,14 +43,6 @@ const awsSection = `## AWS
 The AWS SDK reads its own variables and configuration files: \`AWS_REGION\`, \`AWS_ROLE_ARN\` with
 \`AWS_WEB_IDENTITY_TOKEN_FILE\`, \`AWS_PROFILE\`, \`AWS_ACCESS_KEY_ID\` and so on. Set \`AWS_ENDPOINT_URL\` or
 \`AWS_ENDPOINT_URL_S3\` to use MinIO or another S3-compatible server; requests then use path-style addressing.
-`;
-
-const databricksSection = `## Databricks
-
-For \`databricks://\`, the agent reads the variables of Databricks' unified authentication: \`DATABRICKS_HOST\`,
-\`DATABRICKS_WAREHOUSE_ID\`, \`DATABRICKS_CLIENT_ID\` with \`DATABRICKS_CLIENT_SECRET\`, \`DATABRICKS_TOKEN\`,
-\`DATABRICKS_CONFIG_PROFILE\`, \`DATABRICKS_CONFIG_FILE\` and \`DATABRICKS_AUTH_TYPE\`. [The system table](system-table.md#settings)
-explains them.
 `;
 
 const proxySection = `## Proxies

@@ -7,8 +7,10 @@ import type { Clock } from '../runtime/clock.ts';
 import { isOfKind, type KindName, kindNames, kinds, type LocationOf, type SourceLocation } from './kinds.ts';
 import type { ObjectOpener, SourceDependencies, SourceInspection } from './source-kind.ts';
 
+export type { AzureLocation, BlobCredential } from './azure/index.ts';
 export type { DeliveryFile, DeliveryFiles, FileStats } from './directory/delivery-files.ts';
 export { type DirectoryLocation, directoryAt } from './directory/index.ts';
+export type { GcsLocation } from './gcs/index.ts';
 export type { SourceLocation } from './kinds.ts';
 export { readLayout } from './layout.ts';
 export type { S3Api } from './s3/client.ts';

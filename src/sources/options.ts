@@ -5,11 +5,14 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { printable } from '../runtime/printable.ts';
 import { bad, duration, good, type Parsed, variable } from '../runtime/variable.ts';
+import { azureVariables } from './azure/index.ts';
 import { directoryAt } from './directory/index.ts';
+import { gcsVariables } from './gcs/index.ts';
 import { isOfKind, type KindName, kindNames, kinds, type LocationOf, type SourceLocation } from './kinds.ts';
 import { parseS3Arn } from './s3/index.ts';
 import type { Environment, SourceKind } from './source-kind.ts';
 import { parseSourceParameters, pollIntervalMinMs } from './source-parameters.ts';
+import { databricksVariables } from './table/index.ts';
 
 const expectedLocation = `expected ${Object.values(kinds)
   .map(({ form }) => form)
@@ -26,7 +29,8 @@ export const sourceOptions = {
     })
     .describe(
       'Required. Where Databricks delivers, separated by commas: `s3://bucket/prefix` (the folder that contains ' +
-        '`workspaceId=.../` or `date=.../`), the ARN of a bucket or of an access point with a prefix, a directory, or a `file://` URL (`%2C` for a comma, `%3F` for a question mark). ' +
+        '`workspaceId=.../` or `date=.../`), the ARN of a bucket or of an access point with a prefix, `gs://bucket/prefix`, ' +
+        '`az://<account>.blob.core.windows.net` (all diagnostic logs of the storage account; see [Azure](azure.md) for containers and other forms), a directory, or a `file://` URL (`%2C` for a comma, `%3F` for a question mark). ' +
         '`databricks://<workspace host>/<warehouse id>` is [the system table](system-table.md), with parameters of its own. ' +
         'A URL may end with parameters for this source: `?poll=5m`, `?mapping=databricks-audit%2C./ours.yaml`.',
     ),
@@ -40,6 +44,30 @@ export const sourceOptions = {
     `Interval between two listings of a source that does not set its own (\`?poll=\`). ${pollIntervalDefaults()} It does not apply to \`databricks://\`, which is listed once an hour.`,
   ),
 };
+
+/** The variables of the services that hold sources, for the documentation. The services' own libraries read most of them. */
+export const serviceVariables: readonly {
+  readonly title: string;
+  readonly introduction: string;
+  readonly variables: Readonly<Record<string, string>>;
+}[] = [
+  {
+    title: 'Azure',
+    introduction:
+      'For [Azure Blob Storage](azure.md). The first of these that is set decides how the agent authenticates.',
+    variables: azureVariables,
+  },
+  {
+    title: 'Google Cloud',
+    introduction: 'For [Google Cloud Storage](google-cloud.md).',
+    variables: gcsVariables,
+  },
+  {
+    title: 'Databricks',
+    introduction: "For [the system table](system-table.md): the variables of Databricks' unified authentication.",
+    variables: databricksVariables,
+  },
+];
 
 /** In words. */
 function pollIntervalDefaults(): string {
@@ -105,10 +133,18 @@ function nearlyUrlHint(entry: string): string {
 const dbfsHint = ' (a dbfs: path exists only in Databricks; use the s3:// location of its bucket)';
 
 function otherSchemeHint(scheme: string): string {
+  if (/^wasbs?$|^abfs$/.test(scheme)) {
+    return ` (use abfss://<container>@<account>.dfs.core.windows.net/<prefix> instead of ${scheme}://)`;
+  }
+  if (scheme === 'adl') {
+    return ' (Azure Data Lake Storage Gen1 has ended; use abfss://<container>@<account>.dfs.core.windows.net/<prefix>)';
+  }
+  if (scheme === 'azure' || scheme === 'azblob') return ` (use az:// instead of ${scheme}://)`;
+  if (scheme === 'gcs') return ' (use gs:// instead of gcs://)';
   if (scheme === 's3a' || scheme === 's3n') return ` (use s3:// instead of ${scheme}://)`;
   if (scheme === 'dbfs') return dbfsHint;
-  if (scheme === 'http' || scheme === 'https') {
-    return ` (for an S3-compatible server, use s3:// and set AWS_ENDPOINT_URL_S3 to its ${scheme}:// address)`;
+  if (scheme === 'http') {
+    return ' (for an S3-compatible server, use s3:// and set AWS_ENDPOINT_URL_S3 to its http:// address)';
   }
   return ` (${scheme}:// is not supported)`;
 }

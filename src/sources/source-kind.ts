@@ -65,6 +65,8 @@ export interface SourceDependencies {
    * After this many listings without a change, a last line without a newline counts as complete; 0: it is always complete.
    */
   readonly stillAfterPolls: number;
+  /** Default: the system's. */
+  readonly clock?: Clock | undefined;
   /** Replace the real network and disk. */
   readonly createS3?: (() => S3Api) | undefined;
   readonly files?: DeliveryFiles | undefined;

@@ -59,6 +59,7 @@ export function parseSourceParameters(
 const listed = (names: readonly string[]) => new Intl.ListFormat('en', { style: 'long' }).format(names);
 
 function unsupportedHint(unknown: readonly string[]): string {
+  if (unknown.includes('sig')) return ' (a shared access signature belongs into AZURE_STORAGE_SAS_TOKEN)';
   if (unknown.some((name) => /payer|requester/i.test(name))) return ' (Requester Pays buckets are not supported)';
   return unknown.some((name) => /sse|customer/i.test(name)) ? ' (encryption with SSE-C is not supported)' : '';
 }

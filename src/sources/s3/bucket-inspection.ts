@@ -2,19 +2,11 @@
  * Reads bucket settings, for `check`. This needs permissions that shipping does not need, so what is denied is skipped.
  */
 import type { S3Client } from '@aws-sdk/client-s3';
-import type { CheckResult } from '../../contracts/check-result.ts';
 import type { Clock } from '../../runtime/clock.ts';
+import { checkLifecycle, checkVersioning, type LifecycleRule, type Versioning } from '../bucket-settings.ts';
 import type { SourceInspection } from '../source-kind.ts';
 import { loadS3Client, s3Timeouts } from './client.ts';
 import type { S3Location } from './location.ts';
-
-/** Undefined if the request was denied or failed. */
-type Versioning = 'enabled' | 'suspended' | 'off' | undefined;
-
-interface LifecycleRule {
-  readonly effect: 'removed' | 'archived';
-  readonly afterDays: number;
-}
 
 /** Storage classes whose objects have to be restored before they can be read. */
 const archives = ['GLACIER', 'DEEP_ARCHIVE'];
@@ -55,40 +47,12 @@ function inspectionOf(
   aheadMs: number | undefined,
 ): SourceInspection {
   return {
-    results: [checkVersioning(bucket, versioning), ...checkLifecycle(bucket, lifecycle)],
+    results: [
+      checkVersioning(bucket, versioning, 's3:GetBucketVersioning'),
+      ...checkLifecycle(bucket, lifecycle, 's3:GetLifecycleConfiguration'),
+    ],
     serverClock: aheadMs === undefined ? undefined : { server: 'S3', aheadMs },
   };
-}
-
-function checkVersioning(bucket: string, versioning: Versioning): CheckResult {
-  if (versioning === undefined) {
-    return {
-      status: 'skipped',
-      message: `versioning of ${bucket}: not checked (requires s3:GetBucketVersioning)`,
-    };
-  }
-  if (versioning === 'enabled') return { status: 'ok', message: `versioning of ${bucket} is enabled` };
-  const hint = 'Shipping does not need it. With versioning, overwritten and deleted objects can be restored.';
-  return { status: 'skipped', message: `versioning of ${bucket} is ${versioning}`, hint };
-}
-
-/** Objects that are deleted earlier than this might not survive a long outage. */
-const retentionDaysMin = 30;
-
-/** @param lifecycle rules that remove or archive objects below the prefix, by the age at which they do. */
-function checkLifecycle(bucket: string, lifecycle: readonly LifecycleRule[] | undefined): readonly CheckResult[] {
-  if (lifecycle === undefined) {
-    const message = `lifecycle of ${bucket}: not checked (requires s3:GetLifecycleConfiguration)`;
-    return [{ status: 'skipped', message }];
-  }
-  const soon = lifecycle.filter(({ afterDays }) => afterDays < retentionDaysMin);
-  if (soon.length === 0)
-    return [{ status: 'ok', message: `lifecycle of ${bucket} keeps objects for at least ${retentionDaysMin} days` }];
-  return soon.map(({ effect, afterDays }) => ({
-    status: 'warning',
-    message: `lifecycle of ${bucket}: objects are ${effect} after ${afterDays} days`,
-    hint: 'Objects that are not shipped by then are lost. Keep them for longer than the longest outage you expect.',
-  }));
 }
 
 /** Reads the Date header of every response, including errors. */

@@ -16,6 +16,7 @@ import { TableSource } from './source.ts';
 import { openWorkspace } from './workspace.ts';
 
 export type { TableLocation } from './location.ts';
+export { databricksVariables } from './settings.ts';
 
 export const table: SourceKind<TableLocation> = {
   form: tableForm,

@@ -25,6 +25,17 @@ export interface WorkspaceSettings {
   readonly problems: readonly string[];
 }
 
+/** What the agent reads of Databricks' own variables, for the documentation. */
+export const databricksVariables = {
+  DATABRICKS_HOST: 'URL of the workspace, for `databricks://` without a host. `http://` only on loopback.',
+  DATABRICKS_WAREHOUSE_ID: 'The SQL warehouse, for `databricks://` without one.',
+  'DATABRICKS_CLIENT_ID, DATABRICKS_CLIENT_SECRET': 'A service principal (OAuth machine to machine). Preferred.',
+  DATABRICKS_TOKEN: 'A personal access token, valid for `DATABRICKS_HOST` only.',
+  'DATABRICKS_CONFIG_PROFILE, DATABRICKS_CONFIG_FILE':
+    'A profile, by default of `~/.databrickscfg`, with the same settings. Variables take precedence.',
+  DATABRICKS_AUTH_TYPE: '`oauth-m2m` or `pat`, if both are configured.',
+};
+
 /** Key in a profile, by variable. */
 const profileKeys = {
   DATABRICKS_HOST: 'host',
