@@ -32,8 +32,6 @@ const pageSize = 1_000;
 /** A listing of 1,000 objects has about 400 kB. */
 const documentBytesMax = 32 * 1024 * 1024;
 
-const scope = 'https://www.googleapis.com/auth/devstorage.read_only';
-
 const entry = z.object({
   name: z.string().min(1),
   generation: z.string().regex(/^\d+$/),
@@ -161,18 +159,14 @@ function listQuery({ prefix, delimiter, startAfter }: ListRequest, pageToken: st
 function createAuthorisation(connections: Connections): () => Promise<Readonly<Record<string, string>>> {
   let client: Promise<AuthClient> | undefined;
   return async () => {
-    client ??= loadAuthClient(connections).catch((error: unknown) => {
-      client = undefined; // The next call tries again: the file may be readable by then.
-      throw error;
-    });
+    client ??= import('./sign-in.ts')
+      .then(({ signIn }) => signIn(connections))
+      .catch((error: unknown) => {
+        client = undefined; // The next call tries again: the file may be readable by then.
+        throw error;
+      });
     return Object.fromEntries(await (await client).getRequestHeaders());
   };
-}
-
-async function loadAuthClient(connections: Connections): Promise<AuthClient> {
-  const { GoogleAuth } = await import('google-auth-library');
-  const transporterOptions = { agent: (url: URL) => connections.agentFor(url) };
-  return await new GoogleAuth({ scopes: [scope], clientOptions: { transporterOptions } }).getClient();
 }
 
 function createDispatcher(url: URL): Dispatcher {
