@@ -36,6 +36,9 @@ export interface Attribute {
  */
 const attributePrefix = 'otel.';
 
+/** Conversions that say something about a field instead of giving its value; rules name such attributes with the prefix. */
+const derivedConversions: readonly string[] = ['principal_type', 'seconds_after_event'];
+
 interface Candidate {
   readonly attribute: Attribute;
   /** Smaller is better, from the first difference on. */
@@ -57,6 +60,7 @@ function namedAttribute(name: string, { attributes, resource }: MappingTables): 
 }
 
 function* candidatesOf(field: string, name: string, rule: AttributeRule, ofResource: boolean): Generator<Candidate> {
+  if (derivedConversions.includes(rule.as)) return;
   const segments = field.split('.');
   for (const path of rule.from ?? []) {
     const spellings = path.split('.').map((segment) => segment.split('|'));

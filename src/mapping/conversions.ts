@@ -18,6 +18,7 @@ const types = {
   uuid: 'string',
   principal_name: 'string',
   record_uid: 'string',
+  seconds_after_event: 'int',
 } as const;
 
 export type ConversionName = keyof typeof types;

@@ -34,6 +34,8 @@ export interface Mapping {
   readonly severity: readonly SeverityRule[];
   readonly limits: { readonly textBytes: number; readonly flag: string };
   readonly attributes: ReadonlyMap<string, readonly Rule[]>;
+  /** By the name of a map: keys that what else is in it cannot crowd out. */
+  readonly keep: ReadonlyMap<string, readonly string[]>;
   readonly redact: Readonly<Record<RedactionClass, Redaction>>;
 }
 
@@ -207,7 +209,9 @@ function mergeLayers(layers: readonly Layer[], mistakes: string[]): Mapping | un
   }
   const facts = mergeTargets(layers.map((layer) => layer.facts));
   const attributes = mergeTargets(layers.map((layer) => layer.attributes));
+  const keep = mergeKeep(layers);
   checkConditions(facts, severity ?? [], attributes, mistakes);
+  checkKeep(layers, mistakes);
   if (limits !== undefined) checkFlags(limits.flag, attributes, mistakes);
   if (version === undefined || scopeName === undefined || eventName === undefined || unparsed === undefined)
     return undefined;
@@ -225,6 +229,7 @@ function mergeLayers(layers: readonly Layer[], mistakes: string[]): Mapping | un
     severity,
     limits,
     attributes,
+    keep,
     redact: mergeRedaction(layers),
   };
 }
@@ -235,6 +240,15 @@ function mergeTargets<Value>(parts: readonly Readonly<Record<string, Value | nul
   for (const [target, value] of parts.flatMap((part) => Object.entries(part))) {
     if (value === null) merged.delete(target);
     else merged.set(target, value);
+  }
+  return merged;
+}
+
+/** Layers only ever add, as to redaction: a rule's parameter must not be lost because another layer names one too. */
+function mergeKeep(layers: readonly Layer[]): Map<string, readonly string[]> {
+  const merged = new Map<string, readonly string[]>();
+  for (const [target, keys] of layers.flatMap(({ keep }) => Object.entries(keep))) {
+    merged.set(target, [...new Set([...(merged.get(target) ?? []), ...keys])]);
   }
   return merged;
 }
@@ -269,6 +283,15 @@ function checkConditions(
   for (const [index, { when }] of severity.entries()) check(`severity.${index}`, when);
   for (const [target, rules] of attributes) {
     for (const { when } of rules) check(`attributes.${target}`, when);
+  }
+}
+
+/** Only a map has keys. A later layer may remove or replace the attribute, so any layer with such a map is enough. */
+function checkKeep(layers: readonly Layer[], mistakes: string[]): void {
+  const isMap = (target: string) =>
+    layers.some(({ attributes }) => attributes[target]?.some(({ as, value }) => as === 'map' && value === undefined));
+  for (const target of new Set(layers.flatMap(({ keep }) => Object.keys(keep)))) {
+    if (!isMap(target)) mistakes.push(`keep: expected the name of an attribute with \`as: map\`, got ${quote(target)}`);
   }
 }
 

@@ -138,9 +138,10 @@ export const layerSchema = z.strictObject(
     severity: z.array(severityRule, 'a list of severity rules').min(1, 'at least one rule').optional(),
     limits: z.strictObject({ textBytes: byteLimit, flag: text }, 'limits: textBytes, flag').optional(),
     attributes: z.record(text, rules.nullable(), 'rules by attribute name').default({}),
+    keep: z.record(text, textList, 'lists of keys by the name of a map').default({}),
     redact: z.partialRecord(z.enum(redactionClasses), redaction, `${redactionClasses.join(', ')}`).default({}),
   },
-  'a mapping: version, schemaUrl, scope, event, unparsed, timestamp, facts, resource, severity, limits, attributes, redact',
+  'a mapping: version, schemaUrl, scope, event, unparsed, timestamp, facts, resource, severity, limits, attributes, keep, redact',
 );
 
 export type Layer = z.infer<typeof layerSchema>;

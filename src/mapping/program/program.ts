@@ -111,6 +111,7 @@ interface RuleWords {
   readonly when?: Rule['when'];
   readonly flag?: string | undefined;
   readonly part?: readonly [number, number];
+  readonly kept?: Address;
 }
 
 class Compiler {
@@ -212,17 +213,40 @@ class Compiler {
     if (as === 'map') {
       const { leaves = 64, bytes = 32_768, depth = 8 } = limits ?? {};
       const depthWord = distinctNames === true ? depth + distinctNamesBit : depth;
-      return this.#rule({ ...common, does: toMap, bytesMax: bytes, part: [leaves, depthWord] });
+      return this.#rule({
+        ...common,
+        does: toMap,
+        bytesMax: bytes,
+        part: [leaves, depthWord],
+        kept: this.#keptKeys(key),
+      });
     }
     const bytesMax = conversionTypes[as] === 'string' ? (limits?.bytes ?? this.#mapping.limits.textBytes) : noLimit;
     return this.#rule({ ...common, does: numberOf(as), bytesMax });
   }
 
-  #rule({ does, from = 0, key = '', bytesMax = 0, next = 0, when, flag, part = [0, 0] }: RuleWords): number[] {
+  #rule({
+    does,
+    from = 0,
+    key = '',
+    bytesMax = 0,
+    next = 0,
+    when,
+    flag,
+    part = [0, 0],
+    kept = 0,
+  }: RuleWords): number[] {
     const name = key === '' ? { at: 0, sizeBytes: 0 } : this.#image.text(key);
     const encodedFlag = flag === undefined ? { at: 0, sizeBytes: 0 } : this.#image.encoded(encodeFlag(flag));
     const words = [does, from, name.at, name.sizeBytes, Math.min(bytesMax, noLimit), next, this.#conditions(when)];
-    return [...words, encodedFlag.at, encodedFlag.sizeBytes, ...part.map((word) => Math.min(word, noLimit)), 0];
+    return [...words, encodedFlag.at, encodedFlag.sizeBytes, ...part.map((word) => Math.min(word, noLimit)), kept];
+  }
+
+  #keptKeys(target: string): Address {
+    const keys = this.#mapping.keep.get(target) ?? [];
+    if (keys.length === 0) return 0;
+    const rows = keys.map((key) => this.#image.text(key)).flatMap(({ at, sizeBytes }) => [at, sizeBytes]);
+    return this.#image.words([...rows, 0]);
   }
 
   #conditions(when: Rule['when']): Address {

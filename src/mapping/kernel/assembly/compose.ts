@@ -1,6 +1,6 @@
 // Composes the log record by running the program of the mapping, which is the same for all records.
 
-import { convert, findUnixMs } from './conversions';
+import { convert, findUnixMs, setEventTime } from './conversions';
 import { areMet, findFacts } from './facts';
 import { resetIdentities } from './identities';
 import * as layout from './layout';
@@ -32,6 +32,8 @@ const ruleFlagSize: usize = 32;
 /** The encoded constant; for maps, the limits of leaves and depth. */
 const rulePart: usize = 36;
 const rulePartSize: usize = 40;
+/** The keys that a map keeps, 0 for none. */
+const ruleKept: usize = 44;
 const ruleSize: usize = 48;
 
 /** Bounds everything in a record but its attributes, its body and constants. */
@@ -72,6 +74,7 @@ export function composeRecord(body: usize, bodySize: usize): f64 {
   const timestamp = find(header(Header.TimestampSlots));
   const isTimed = timestamp !== 0 && findUnixMs(timestamp);
   const timeMs = isTimed ? integer : 0;
+  setEventTime(timeMs);
   const ends = isTimed ? header(Header.RecordEnds) : header(Header.RecordEnds) + sizeOfEnd;
   const reason = timestamp === 0 ? load<u32>(ends, endNoTimestamp) : load<u32>(ends, endTimestampRange);
   setReason(isTimed ? 0 : reason);
@@ -215,6 +218,7 @@ function writeMapOf(rule: usize, entry: usize): bool {
     leaves,
     load<u32>(rule, ruleBytesMax),
     load<u32>(rule, rulePartSize),
+    load<u32>(rule, ruleKept),
   );
   if (!isComplete) writeFlag(rule);
   return true;

@@ -33,15 +33,22 @@ export enum Conversion {
   Uuid,
   PrincipalName,
   Uid,
+  SecondsAfterEvent,
 }
 
 /** A longer string is not an id: Elasticsearch accepts 512 bytes, and two truncated ids could collide. */
 const uidLengthMax: usize = 128;
 /** The position of the line among identical lines of its object, from 1. */
 let occurrence: u32 = 1;
+/** The timestamp of the record in milliseconds, 0 without one. */
+let eventMs: i64 = 0;
 
 export function setOccurrence(number: u32): void {
   occurrence = number;
+}
+
+export function setEventTime(timeMs: i64): void {
+  eventMs = timeMs;
 }
 
 export function convert(conversion: Conversion, entry: usize): Found {
@@ -82,6 +89,8 @@ export function convert(conversion: Conversion, entry: usize): Found {
       return string(principalOf(entry) >= Principal.System);
     case Conversion.Uid:
       return string(findString(entry) && findUid());
+    case Conversion.SecondsAfterEvent:
+      return findSecondsAfterEvent(entry) ? Found.Integer : Found.Nothing;
     default:
       return Found.Nothing;
   }
@@ -113,6 +122,13 @@ export function findUnixMs(entry: usize): bool {
   const isOfText = kind === Kind.String || kind === Kind.EscapedString;
   if (isOfText && (end - start < 12 || end - start > 13 || !isDigit(load<u8>(start)))) return false;
   return integer >= 631_152_000_000 && integer <= 9_223_372_036_854;
+}
+
+/** Whole seconds from the event to a time in Unix milliseconds. Any later time is one: a token without an end may expire in the year 292278994. */
+function findSecondsAfterEvent(entry: usize): bool {
+  if (eventMs === 0 || !findInteger(entry) || integer <= eventMs) return false;
+  setFoundInteger((integer - eventMs) / 1000);
+  return true;
 }
 
 /** A container, serialised as JSON.stringify does. */
