@@ -8,7 +8,7 @@ export interface MappingTables {
   readonly eventName: string;
   readonly resource: ReadonlyMap<
     string,
-    { readonly from?: readonly string[] | undefined; readonly value?: string | undefined }
+    readonly { readonly from?: readonly string[] | undefined; readonly value?: string | undefined }[]
   >;
   readonly attributes: ReadonlyMap<string, readonly AttributeRule[]>;
 }
@@ -83,7 +83,9 @@ function* candidatesOf(field: string, name: string, rule: AttributeRule, ofResou
 function candidatesFor(field: string, { attributes, resource }: MappingTables): Candidate[] {
   return [
     ...[...attributes].flatMap(([name, rules]) => rules.flatMap((rule) => [...candidatesOf(field, name, rule, false)])),
-    ...[...resource].flatMap(([name, rule]) => [...candidatesOf(field, name, { ...rule, as: 'string' }, true)]),
+    ...[...resource].flatMap(([name, rules]) =>
+      rules.flatMap((rule) => [...candidatesOf(field, name, { ...rule, as: 'string' }, true)]),
+    ),
   ];
 }
 

@@ -27,10 +27,15 @@ export interface Mapping {
   readonly scopeName: string;
   readonly scopeAttributes: ReadonlyMap<string, string>;
   readonly eventName: string;
-  readonly unparsed: { readonly event: string; readonly severity: SeverityRule['value'] };
+  readonly unparsed: {
+    readonly event: string;
+    readonly severity: SeverityRule['value'];
+    /** Where an envelope has its list of records. */
+    readonly envelope?: string | undefined;
+  };
   readonly timestampPaths: readonly string[];
   readonly facts: ReadonlyMap<string, Fact>;
-  readonly resource: ReadonlyMap<string, ResourceRule>;
+  readonly resource: ReadonlyMap<string, readonly ResourceRule[]>;
   readonly severity: readonly SeverityRule[];
   readonly limits: { readonly textBytes: number; readonly flag: string };
   readonly attributes: ReadonlyMap<string, readonly Rule[]>;
@@ -144,10 +149,14 @@ function parseLayer(fileName: string, text: string, mistakes: string[]): Layer |
 
 /** An attribute has a list of rules; a file may write a single rule without the list. */
 function withRuleLists(content: unknown): unknown {
-  if (!isRecord(content) || !isRecord(content.attributes)) return content;
-  const entries = Object.entries(content.attributes);
-  const attributes = entries.map(([target, rule]) => [target, isRecord(rule) ? [rule] : rule]);
-  return { ...content, attributes: Object.fromEntries(attributes) };
+  if (!isRecord(content)) return content;
+  const lists = (['resource', 'attributes'] as const).flatMap((part) => {
+    const targets = content[part];
+    if (!isRecord(targets)) return [];
+    const entries = Object.entries(targets).map(([target, rule]) => [target, isRecord(rule) ? [rule] : rule]);
+    return [[part, Object.fromEntries(entries)]];
+  });
+  return { ...content, ...Object.fromEntries(lists) };
 }
 
 interface Mistake {

@@ -94,12 +94,20 @@ const rule = z
   .refine(({ from, value }) => (from === undefined) !== (value === undefined), 'either from or value');
 const rules = z.array(rule, ruleExpected).min(1, ruleExpected);
 
+const resourceRuleExpected = 'a rule (from, as, value, why) or a list of rules';
 const resourceRule = z
   .strictObject(
     { from: paths.optional(), as: textConversion.default('string'), value: text.optional(), why },
-    'a rule (from, as, value, why)',
+    resourceRuleExpected,
   )
   .refine(({ from, value }) => (from === undefined) !== (value === undefined), 'either from or value');
+const resourceRules = z
+  .array(resourceRule, resourceRuleExpected)
+  .min(1, resourceRuleExpected)
+  .refine(
+    (rules) => rules.length === 1 || rules.every(({ from }) => from !== undefined),
+    'one rule with a value, or rules with from',
+  );
 
 const severityName = z.enum(severityNames, `one of ${severityNames.join(', ')}`);
 const severityRule = z.strictObject({ value: severityName, when, why }, 'a severity rule: value, when');
@@ -118,7 +126,7 @@ const redaction = z.strictObject(
   'phrases, harmlessLastWords, fields',
 );
 
-const timestamp = z.strictObject({ from: paths, as: z.literal('unix_ms', 'unix_ms'), why }, 'a timestamp: from, as');
+const timestamp = z.strictObject({ from: paths, as: z.literal('time', 'time'), why }, 'a timestamp: from, as');
 const scope = z.strictObject(
   { name: text.optional(), attributes: z.record(text, text.nullable(), 'strings by attribute name').default({}) },
   'a scope: name, attributes',
@@ -131,10 +139,15 @@ export const layerSchema = z.strictObject(
     schemaUrl: text.optional(),
     scope: scope.optional(),
     event: text.optional(),
-    unparsed: z.strictObject({ event: text, severity: severityName }, 'unparsed: event, severity').optional(),
+    unparsed: z
+      .strictObject(
+        { event: text, severity: severityName, envelope: path.optional() },
+        'unparsed: event, severity, envelope',
+      )
+      .optional(),
     timestamp: timestamp.optional(),
     facts: z.record(text, fact, 'facts by name').default({}),
-    resource: z.record(text, resourceRule.nullable(), 'rules by attribute name').default({}),
+    resource: z.record(text, resourceRules.nullable(), 'rules by attribute name').default({}),
     severity: z.array(severityRule, 'a list of severity rules').min(1, 'at least one rule').optional(),
     limits: z.strictObject({ textBytes: byteLimit, flag: text }, 'limits: textBytes, flag').optional(),
     attributes: z.record(text, rules.nullable(), 'rules by attribute name').default({}),

@@ -22,6 +22,8 @@ export type UnparsedReason = keyof typeof unparsedReasons;
 const timestampReasons = {
   missing: 'no timestamp',
   outOfRange: 'timestamp is not in Unix milliseconds from 1990 to 2262',
+  notATime: 'timestamp is neither Unix milliseconds nor ISO 8601 with a zone from 1990 to 2262',
+  envelope: 'an envelope of several records',
 } as const;
 
 export interface Program {
@@ -48,7 +50,9 @@ export function compileProgram(mapping: Mapping, options: ProgramOptions, image:
   const { redactedServices, fixedResourceKeys, hashSeed } = options;
   const { paths, lineEntries } = compiler;
   const services = redactedServices ?? [];
-  const resourceRules = [...mapping.resource].filter(([key, { from }]) => from && !fixedResourceKeys.has(key));
+  const resourceRules = [...mapping.resource].filter(
+    ([key, rules]) => rules.some(({ from }) => from !== undefined) && !fixedResourceKeys.has(key),
+  );
   const attributes = [...mapping.attributes];
   const ofLines = attributes.filter(([, rules]) => rules.some(({ from }) => from?.some(isOfLine)));
   const types = principalTypes.flatMap((type) => {
@@ -66,6 +70,7 @@ export function compileProgram(mapping: Mapping, options: ProgramOptions, image:
     image.words(types),
     image.reserve(flatNameBuckets * wordBytes),
     compiler.slots(mapping.timestampPaths),
+    compiler.slots(envelopePaths(mapping)),
     compiler.severityRules(),
     compiler.resourceRules(resourceRules.map(([, rule]) => rule)),
     ...[compiler.attributeRules(attributes), compiler.attributeRules(ofLines)],
@@ -88,7 +93,7 @@ export function isOfLine(path: string): boolean {
 }
 
 const wordBytes = 4;
-const headerWords = 23;
+const headerWords = 24;
 const ruleWords = 12;
 const factWords = 8;
 const flatNameBuckets = 256;
@@ -160,23 +165,28 @@ class Compiler {
     return this.#image.words([...rules, this.#rule({ does: endOfRules, part: this.#severity('INFO') })].flat());
   }
 
-  resourceRules(rules: readonly ResourceRule[]): Address {
+  resourceRules(attributes: readonly (readonly ResourceRule[])[]): Address {
     const bytesMax = this.#mapping.limits.textBytes;
-    const words = rules.map(({ from = [], as }) =>
-      this.#rule({ does: numberOf(as), from: this.slots(from), bytesMax }),
+    return this.#ruleLists(attributes, ({ from = [], as }, next) =>
+      this.#rule({ does: numberOf(as), from: this.slots(from), bytesMax, next }),
     );
-    return this.#image.words([...words, this.#rule({ does: endOfRules })].flat());
   }
 
   attributeRules(attributes: readonly (readonly [string, readonly Rule[]])[]): Address {
+    const keyed = attributes.map(([key, rules]) => rules.map((rule) => ({ key, rule })));
+    return this.#ruleLists(keyed, ({ key, rule }, next) => this.#attributeRule(key, rule, next));
+  }
+
+  /** The lists of rules, one for each attribute, one after the other. @param words of a rule, given where the next list begins. */
+  #ruleLists<Each>(lists: readonly (readonly Each[])[], words: (rule: Each, next: Address) => number[]): Address {
     const ruleBytes = ruleWords * wordBytes;
-    const count = attributes.reduce((sum, [, rules]) => sum + rules.length, 0);
+    const count = lists.reduce((sum, rules) => sum + rules.length, 0);
     const at = this.#image.reserve((count + 1) * ruleBytes);
     let end = at;
-    for (const [key, rules] of attributes) {
+    for (const rules of lists) {
       const next = end + rules.length * ruleBytes;
       for (const rule of rules) {
-        this.#image.setWords(end, this.#attributeRule(key, rule, next));
+        this.#image.setWords(end, words(rule, next));
         end += ruleBytes;
       }
     }
@@ -198,7 +208,7 @@ class Compiler {
     const ends = [eventName, unparsed.event].flatMap((name) => {
       const part = this.#image.encoded(encodeEventName(name));
       const [severity, severityBytes] = this.#severity(unparsed.severity);
-      return [part.at, part.sizeBytes, severity, severityBytes, textEntry(name, this.#image), ...reasons, 0];
+      return [part.at, part.sizeBytes, severity, severityBytes, textEntry(name, this.#image), ...reasons];
     });
     return this.#image.words(ends);
   }
@@ -264,11 +274,17 @@ class Compiler {
 }
 
 /** All paths into records, each with whether its value becomes a map. */
-function pathsOf({ timestampPaths, facts, resource, attributes }: Mapping): (readonly [string, boolean])[] {
-  const rules = [...facts.values(), ...resource.values(), ...[...attributes.values()].flat()];
-  return [{ from: timestampPaths, as: 'unix_ms' }, ...rules].flatMap(({ from = [], as }) =>
+function pathsOf(mapping: Mapping): (readonly [string, boolean])[] {
+  const { timestampPaths, facts, resource, attributes } = mapping;
+  const rules = [...facts.values(), ...[...resource.values()].flat(), ...[...attributes.values()].flat()];
+  const own = [...timestampPaths, ...envelopePaths(mapping)];
+  return [{ from: own, as: 'time' }, ...rules].flatMap(({ from = [], as }) =>
     from.filter((path) => !isOfLine(path)).map((path) => [path, as === 'map'] as const),
   );
+}
+
+function envelopePaths({ unparsed: { envelope } }: Mapping): string[] {
+  return envelope === undefined ? [] : [envelope];
 }
 
 function numberOf(conversion: ConversionName): number {

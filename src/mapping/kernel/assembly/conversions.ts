@@ -3,6 +3,7 @@ import { jsonText } from './host';
 import { asAddress, asPort, findPrincipalType, Principal, principalOf } from './identities';
 import { copy } from './layout';
 import { endOf, endScratch, Kind, kindOf, scratchLeft, startOf, takeScratch } from './tape';
+import { findSecondsAfterEvent } from './times';
 import { isDigit } from './tokens';
 import {
   end,
@@ -40,15 +41,9 @@ export enum Conversion {
 const uidLengthMax: usize = 128;
 /** The position of the line among identical lines of its object, from 1. */
 let occurrence: u32 = 1;
-/** The timestamp of the record in milliseconds, 0 without one. */
-let eventMs: i64 = 0;
 
 export function setOccurrence(number: u32): void {
   occurrence = number;
-}
-
-export function setEventTime(timeMs: i64): void {
-  eventMs = timeMs;
 }
 
 export function convert(conversion: Conversion, entry: usize): Found {
@@ -113,22 +108,6 @@ function findHttpStatus(entry: usize): bool {
   if ((kind === Kind.String || kind === Kind.EscapedString) && (end - start !== 3 || !isDigit(load<u8>(start))))
     return false;
   return integer >= 100 && integer <= 599;
-}
-
-/** From 1990 to 2262, also as a string of 12 or 13 digits. Earlier values are seconds; later ones exceed OTLP's nanoseconds. */
-export function findUnixMs(entry: usize): bool {
-  const kind = kindOf(entry);
-  if (kind < Kind.Integer || !findInteger(entry)) return false;
-  const isOfText = kind === Kind.String || kind === Kind.EscapedString;
-  if (isOfText && (end - start < 12 || end - start > 13 || !isDigit(load<u8>(start)))) return false;
-  return integer >= 631_152_000_000 && integer <= 9_223_372_036_854;
-}
-
-/** Whole seconds from the event to a time in Unix milliseconds. Any later time is one: a token without an end may expire in the year 292278994. */
-function findSecondsAfterEvent(entry: usize): bool {
-  if (eventMs === 0 || !findInteger(entry) || integer <= eventMs) return false;
-  setFoundInteger((integer - eventMs) / 1000);
-  return true;
 }
 
 /** A container, serialised as JSON.stringify does. */
