@@ -24,7 +24,7 @@ export const lineFields = [
 export type LineField = (typeof lineFields)[number];
 
 export const severityNames = Object.keys(severities) as (keyof typeof severities)[];
-export const attributeConversionNames = [...conversionNames, 'map'] as const;
+export const attributeConversionNames = [...conversionNames, 'map', 'list'] as const;
 
 /** YAML can express lone surrogates (`"\\ud800"`), and different keys with them become equal in UTF-8. */
 const text = z
@@ -74,7 +74,7 @@ const limits = z.strictObject(
   'limits: leaves, bytes, depth',
 );
 
-const ruleExpected = 'a rule (from, as, value, when, limits, flag, distinctNames, why) or a list of rules';
+const ruleExpected = 'a rule (from, as, value, when, limits, flag, distinctNames, brief, why) or a list of rules';
 const rule = z
   .strictObject(
     {
@@ -86,6 +86,7 @@ const rule = z
       when,
       limits: limits.optional(),
       flag: text.optional(),
+      brief: text.optional(),
       distinctNames: z.boolean('true or false').optional(),
       why,
     },
@@ -94,10 +95,16 @@ const rule = z
   .refine(({ from, value }) => (from === undefined) !== (value === undefined), 'either from or value');
 const rules = z.array(rule, ruleExpected).min(1, ruleExpected);
 
-const resourceRuleExpected = 'a rule (from, as, value, why) or a list of rules';
+const resourceRuleExpected = 'a rule (from, as, value, brief, why) or a list of rules';
 const resourceRule = z
   .strictObject(
-    { from: paths.optional(), as: textConversion.default('string'), value: text.optional(), why },
+    {
+      from: paths.optional(),
+      as: textConversion.default('string'),
+      value: text.optional(),
+      brief: text.optional(),
+      why,
+    },
     resourceRuleExpected,
   )
   .refine(({ from, value }) => (from === undefined) !== (value === undefined), 'either from or value');

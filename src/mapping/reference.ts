@@ -114,7 +114,8 @@ function attributeRow(target: string, rule: Rule): string {
 
 function typeOf({ value, as }: Rule): string {
   if (value !== undefined) return typeof value === 'number' ? 'int' : typeof value === 'boolean' ? 'bool' : 'string';
-  return as === 'map' ? 'map' : conversionTypes[as] + (as === 'string' || as === 'integer' ? '' : ` (${as})`);
+  if (as === 'map' || as === 'list') return as;
+  return conversionTypes[as] + (as === 'string' || as === 'integer' ? '' : ` (${as})`);
 }
 
 function source(from: readonly string[] | undefined, value: unknown): string {

@@ -2,7 +2,7 @@
  * Tests everything that shipping needs, with one small request each, and explains how to fix what fails.
  */
 import { hash } from 'node:crypto';
-import { createMappers } from '../agent/mappers.ts';
+import { createMappers, type MapperFor } from '../agent/mappers.ts';
 import { encodingOf } from '../agent/wiring.ts';
 import type { Configuration } from '../config/index.ts';
 import type { Source } from '../contracts/source.ts';
@@ -13,6 +13,7 @@ import { type AgentError, type ErrorCode, isAgentError, messageOf } from '../mod
 import type { DeliveredObject } from '../model/object.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { type BucketFacts, createSources, inspectBucket } from '../sources/index.ts';
+import { checkRecords } from './check-records.ts';
 
 export interface CheckResult {
   /** `warning`: it works, but something is unusual. `skipped`: it was not checked, or makes no difference to shipping. */
@@ -32,8 +33,9 @@ export async function* runChecks(
   signal: AbortSignal,
   { sendRecord = false, clock = systemClock }: CheckOptions = {},
 ): AsyncIterable<CheckResult> {
+  let mapperFor: MapperFor | undefined;
   yield await attempt(() => {
-    createMappers(configuration);
+    mapperFor = createMappers(configuration);
     const own = configuration.sources.flatMap(({ mapping = [] }) => mapping);
     return `mapping ${[configuration.mapping.layers.join(', '), ...own].join('; ')} is complete`;
   });
@@ -42,6 +44,7 @@ export async function* runChecks(
     for (const source of createSources([location], { stillAfterPolls: 0 })) {
       try {
         yield* checkSource(source, signal);
+        yield* checkRecords(source, mapperFor, { signal, nowMs: clock.nowMs() });
       } finally {
         await source.close();
       }

@@ -99,7 +99,7 @@ const factWords = 8;
 const flatNameBuckets = 256;
 const noLimit = 0xffff_ffff;
 /** Instead of the number of a conversion. */
-const [toMap, toConstant, endOfRules] = [100, 101, 102];
+const [toMap, toConstant, endOfRules, toList] = [100, 101, 102, 103];
 /** Marks a map whose flattened names must be distinct. */
 const distinctNamesBit = 0x8000_0000;
 const asks = { present: 0, absent: 1, range: 2, list: 3 } as const;
@@ -220,8 +220,9 @@ class Compiler {
       return this.#rule({ does: toConstant, next, when, part: [constant.at, constant.sizeBytes] });
     }
     const common = { from: this.slots(from), key, next, when, flag };
+    const { leaves = 64, bytes = 32_768, depth = 8 } = limits ?? {};
+    if (as === 'list') return this.#rule({ ...common, does: toList, bytesMax: bytes, part: [0, depth] });
     if (as === 'map') {
-      const { leaves = 64, bytes = 32_768, depth = 8 } = limits ?? {};
       const depthWord = distinctNames === true ? depth + distinctNamesBit : depth;
       return this.#rule({
         ...common,

@@ -5,7 +5,7 @@ import { areMet, findFacts } from './facts';
 import { resetIdentities } from './identities';
 import * as layout from './layout';
 import { Answer, answer, copy, Header, header, isEqual, overflow } from './layout';
-import { writeMap } from './maps';
+import { writeList, writeMap } from './maps';
 import * as protobuf from './protobuf';
 import { find } from './slots';
 import { embeddedIn, endOf, Kind, kindOf, plainEnd, plainStart, startOf } from './tape';
@@ -19,6 +19,7 @@ const ruleDoes: usize = 0;
 const toMap: u32 = 100;
 const toConstant: u32 = 101;
 const endOfRules: u32 = 102;
+const toList: u32 = 103;
 const ruleFrom: usize = 4;
 const ruleKey: usize = 8;
 const ruleKeySize: usize = 12;
@@ -173,6 +174,7 @@ function writeFrom(rule: usize, does: u32): bool {
   const entry = find(load<u32>(rule, ruleFrom));
   if (entry === 0 || !areMet(load<u32>(rule, ruleConditions))) return false;
   if (does === toMap) return writeMapOf(rule, entry);
+  if (does === toList) return writeListOf(rule, entry);
   const found = convert(does, entry);
   if (found === Found.Nothing) return false;
   const key: usize = load<u32>(rule, ruleKey);
@@ -231,6 +233,16 @@ function writeMapOf(rule: usize, entry: usize): bool {
     load<u32>(rule, ruleKept),
   );
   if (!isComplete) writeFlag(rule);
+  return true;
+}
+
+/** Writes an array with everything in it, or, if that exceeds the limit, only the flag. */
+function writeListOf(rule: usize, entry: usize): bool {
+  if (kindOf(entry) !== Kind.Array) return false;
+  const key: usize = load<u32>(rule, ruleKey);
+  const keySize: usize = load<u32>(rule, ruleKeySize);
+  if (!hasSpaceFor(keySize + growthMax * (endOf(entry) - startOf(entry)) + load<u32>(rule, ruleFlagSize))) return true;
+  if (!writeList(key, keySize, entry, load<u32>(rule, ruleBytesMax), load<u32>(rule, rulePartSize))) writeFlag(rule);
   return true;
 }
 

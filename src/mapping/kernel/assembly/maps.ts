@@ -72,6 +72,20 @@ export function writeMap(
   return isComplete;
 }
 
+/**
+ * Writes the array without nulls and empty strings, with the same limits of bytes and depth as a map.
+ * @returns false if something was omitted: all of it, if it exceeds the limit of bytes.
+ */
+export function writeList(key: usize, keySize: usize, array: usize, bytes: usize, depth: u32): bool {
+  depthMax = depth;
+  areNamesDistinct = false;
+  keptKeys = 0;
+  isComplete = true;
+  if (sizeOf(array, depth) > bytes) return false;
+  writeContainer(protobuf.attributeTag, key, keySize, array, 1, true);
+  return isComplete;
+}
+
 /** Leaves to the other keys what the kept ones do not need. */
 function reserveKept(object: usize, leaves: u32, bytes: usize): void {
   keptLeavesLeft = leaves;
