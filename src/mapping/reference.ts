@@ -35,8 +35,8 @@ export function renderMappingReference(): string {
     '',
     '| Attribute | From | Notes |',
     '|---|---|---|',
-    ...[...mapping.resource].map(
-      ([target, { from, value, why }]) => `| ${code(target)} | ${source(from, value)} | ${why ?? ''} |`,
+    ...[...mapping.resource].flatMap(([target, rules]) =>
+      rules.map(({ from, value, why }) => `| ${code(target)} | ${source(from, value)} | ${why ?? ''} |`),
     ),
     '',
     `Scope ${code(mapping.scopeName)}, version ${code(mapping.version)} (of the mapping, not of the agent: a record that is sent`,
@@ -85,10 +85,10 @@ export function mappingRows(mapping: Mapping): MappingRow[] {
     when: plain(when),
   });
   return [
-    row('Timestamp', source(mapping.timestampPaths, undefined), 'time (unix_ms)'),
+    row('Timestamp', source(mapping.timestampPaths, undefined), 'time'),
     ...mapping.severity.map(({ value, when }) => row('Severity', `the value ${value}`, 'severity', condition(when))),
-    ...[...mapping.resource].map(([target, { from, value }]) =>
-      row(`resource ${target}`, source(from, value), 'string'),
+    ...[...mapping.resource].flatMap(([target, rules]) =>
+      rules.map(({ from, value }) => row(`resource ${target}`, source(from, value), 'string')),
     ),
     ...[...mapping.attributes].flatMap(([target, rules]) =>
       rules.map((rule) => row(target, source(rule.from, rule.value), typeOf(rule), condition(rule.when))),
@@ -100,7 +100,7 @@ function recordTable(mapping: Mapping): string[] {
   return [
     '| Field | From |',
     '|---|---|',
-    `| Timestamp | ${source(mapping.timestampPaths, undefined)}, Unix milliseconds from 1990 to 2262. Without one, the record is ${code(mapping.unparsed.event)} and Timestamp is unset |`,
+    `| Timestamp | ${source(mapping.timestampPaths, undefined)}, as Unix milliseconds or ISO 8601 with a zone, from 1990 to 2262; to the nanosecond, not rounded. Without one, the record is ${code(mapping.unparsed.event)} and Timestamp is unset |`,
     '| ObservedTimestamp | When the version of the object was written in which the line was first met |',
     `| EventName | ${code(mapping.eventName)}; ${code(mapping.unparsed.event)} for what cannot be parsed |`,
     '| Body | The line as delivered, a text; after redaction |',
@@ -116,7 +116,8 @@ function attributeRow(target: string, rule: Rule): string {
 
 function typeOf({ value, as }: Rule): string {
   if (value !== undefined) return typeof value === 'number' ? 'int' : typeof value === 'boolean' ? 'bool' : 'string';
-  return as === 'map' ? 'map' : conversionTypes[as] + (as === 'string' || as === 'integer' ? '' : ` (${as})`);
+  if (as === 'map' || as === 'list') return as;
+  return conversionTypes[as] + (as === 'string' || as === 'integer' ? '' : ` (${as})`);
 }
 
 function source(from: readonly string[] | undefined, value: unknown): string {
