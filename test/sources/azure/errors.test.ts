@@ -177,6 +177,12 @@ test('bytes are read as they are stored, whatever the metadata says', async () =
   expect(server.headers.every((headers) => headers['accept-encoding'] === undefined)).toBe(true);
 });
 
+test('a read names the version that was listed, so that Azure sends no other', async () => {
+  const [object] = (await listAll(sourceWith(keyEnvironment()))).objects;
+  expect(object && (await readText(object))).toBe('one\ntwo\n');
+  expect(server.headers.at(-1)?.['if-match']).toBe(`"${object?.version.etag}"`);
+});
+
 test('directories of a hierarchical namespace are no deliveries', async () => {
   server.store.put('logs', 'workspaceId=7', '', { isFolder: true });
   server.store.put('logs', 'workspaceId=7/date=2026-09-01', '', { isFolder: true });
