@@ -171,6 +171,12 @@ describe('a blob that cannot be read', () => {
   });
 });
 
+test('a body that is shorter than listed is not taken for the whole', async () => {
+  const [object] = (await listAll(sourceWith(keyEnvironment()))).objects;
+  server.fail({ match: /a\.json/, times: 1, failure: { endAfterBytes: 4 } });
+  await expect(object && readText(object)).rejects.toMatchObject({ code: 'ERR_SOURCE_READ' });
+});
+
 test('bytes are read as they are stored, whatever the metadata says', async () => {
   const [object] = (await listAll(sourceWith(keyEnvironment()))).objects;
   expect(object && (await readText(object))).toBe('one\ntwo\n');
