@@ -42,13 +42,14 @@ export function startMonitoring(
   configuration: Configuration,
   { logger, clock = systemClock }: MonitoringDependencies,
 ): Promise<Telemetry> {
-  const { telemetry, sources, stateDirectory, settings, logsExporter, otlp } = configuration;
+  const { telemetry, sources, queues, stateDirectory, settings, logsExporter, otlp } = configuration;
   const deadLetters = new DeadLetterCount(configuration.deadLetterDirectory);
   return startTelemetry(
     {
       ...telemetry,
       pollIntervalMs: Math.max(...sources.map((source) => source.pollIntervalMs)),
       sourceNames: sources.map(({ name }) => name),
+      notifiedSourceNames: sources.filter(({ kind }) => kind === 's3' && queues.length > 0).map(({ name }) => name),
       settings,
     },
     {

@@ -20,6 +20,8 @@ export interface Configuration {
     readonly pollIntervalMs: number;
     readonly followLinks: boolean;
   })[];
+  /** Queues of notifications about the S3 sources. */
+  readonly queues: Values['DATABRICKS_AUDIT_QUEUE'];
   readonly stateDirectory: string;
   readonly deadLetterDirectory: string;
   readonly mapping: {
@@ -69,9 +71,11 @@ export function loadConfiguration(environment: Environment, options: LoadOptions
   return {
     sources: values.DATABRICKS_AUDIT_SOURCE.map((source) => ({
       ...source,
-      pollIntervalMs: source.pollIntervalMs ?? values.DATABRICKS_AUDIT_POLL_INTERVAL,
+      pollIntervalMs:
+        source.pollIntervalMs ?? values.DATABRICKS_AUDIT_POLL_INTERVAL ?? defaultPollIntervalMs(source, values),
       followLinks: values.DATABRICKS_AUDIT_FOLLOW_LINKS,
     })),
+    queues: values.DATABRICKS_AUDIT_QUEUE,
     stateDirectory: values.DATABRICKS_AUDIT_STATE,
     deadLetterDirectory: values.DATABRICKS_AUDIT_DEAD_LETTERS ?? join(values.DATABRICKS_AUDIT_STATE, 'dead-letters'),
     mapping: {
@@ -112,6 +116,14 @@ export function loadConfiguration(environment: Environment, options: LoadOptions
   };
 }
 
+/** With notifications, listings only find what those have missed. */
+function defaultPollIntervalMs(
+  { kind }: Values['DATABRICKS_AUDIT_SOURCE'][number],
+  { DATABRICKS_AUDIT_QUEUE: queues }: Values,
+): number {
+  return kind === 's3' && queues.length > 0 ? 15 * 60_000 : 60_000;
+}
+
 function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptions): Values {
   const quoted = quotedVariables(environment);
   const problems = [
@@ -132,6 +144,7 @@ function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptio
   });
   const values: Partial<Values> = Object.fromEntries(entries);
   problems.push(...accessPointProblems(environment, values.DATABRICKS_AUDIT_SOURCE));
+  problems.push(...queueProblems(values));
   if (problems.length > 0) {
     throw new AgentError('ERR_CONFIGURATION', problems.join('\n'), {
       hint: 'docs/configuration.md lists every variable with its default.',
@@ -158,6 +171,16 @@ function accessPointProblems(
   if (endpoint === undefined || !hasAccessPoint) return [];
   return [
     `DATABRICKS_AUDIT_SOURCE: expected the alias of the access point instead of its ARN, because ${endpoint} is set`,
+  ];
+}
+
+function queueProblems({
+  DATABRICKS_AUDIT_QUEUE: queues = [],
+  DATABRICKS_AUDIT_SOURCE: sources,
+}: Partial<Values>): string[] {
+  if (queues.length === 0 || sources === undefined || sources.some(({ kind }) => kind === 's3')) return [];
+  return [
+    'DATABRICKS_AUDIT_QUEUE: expected an s3:// source in DATABRICKS_AUDIT_SOURCE, because only buckets send notifications',
   ];
 }
 

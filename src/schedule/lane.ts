@@ -1,7 +1,7 @@
 /**
  * A lane ships workspaces in parallel, within limits of its own.
  */
-import type { Observer } from '../contracts/observer.ts';
+import type { FoundBy, Observer } from '../contracts/observer.ts';
 import type { Source } from '../contracts/source.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -16,6 +16,8 @@ export interface Lane {
   readonly busy: Map<string, Promise<void>>;
   /** What was not listed or shipped to its end, and has to be tried again. */
   incompleteCount: number;
+  /** `catchUp` until everything that was there at the start was listed. */
+  foundBy: FoundBy;
   readonly faults: FaultLog;
   readonly waiting: WaitingObjects;
 }
@@ -44,6 +46,7 @@ export function createLane(
     objects: new Semaphore(Math.max(objectsAtOnce, forWorkers)),
     busy: new Map(),
     incompleteCount: 0,
+    foundBy: 'catchUp',
     faults: new FaultLog({ source: source.name, observe, clock, logger }, otherFaults),
     waiting,
   };

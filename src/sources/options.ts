@@ -7,7 +7,7 @@ import { printable } from '../runtime/printable.ts';
 import { bad, duration, good, type Parsed, variable } from '../runtime/variable.ts';
 import { directoryAt } from './directory/index.ts';
 import { type KindName, kinds, type LocationOf, type SourceLocation } from './kinds.ts';
-import { parseS3Arn } from './s3/index.ts';
+import { parseQueues, parseS3Arn } from './s3/index.ts';
 import { parseSourceParameters, pollIntervalMinMs } from './source-parameters.ts';
 
 const expectedLocation = `expected ${Object.values(kinds)
@@ -32,9 +32,15 @@ export const sourceOptions = {
   })
     .transform((value) => value ?? false)
     .describe('Whether symbolic links out of a directory are followed; links within it always are. Default `false`.'),
-  DATABRICKS_AUDIT_POLL_INTERVAL: variable(duration(pollIntervalMinMs, '60s'))
-    .transform((value) => value ?? 60_000)
-    .describe('Interval between two listings of a source. Default `60s`.'),
+  DATABRICKS_AUDIT_POLL_INTERVAL: variable(duration(pollIntervalMinMs, '60s')).describe(
+    'Interval between two listings of a source. Default `60s`; `15m` for a bucket with `DATABRICKS_AUDIT_QUEUE`.',
+  ),
+  DATABRICKS_AUDIT_QUEUE: variable(parseQueues)
+    .transform((value) => value ?? [])
+    .describe(
+      'URLs of SQS queues with notifications of the buckets, separated by commas, so that new objects are found in seconds: from S3 directly, ' +
+        'through SNS, or from EventBridge; see [notifications](notifications.md). Listings go on and find what notifications miss.',
+    ),
 };
 
 /** Reports all problems in the list at once. */

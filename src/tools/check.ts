@@ -12,7 +12,7 @@ import { createMapper, recordBatch } from '../mapping/index.ts';
 import { type AgentError, type ErrorCode, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
-import { type BucketFacts, createSources, inspectBucket } from '../sources/index.ts';
+import { type BucketFacts, createSources, inspectBucket, inspectQueue } from '../sources/index.ts';
 
 export interface CheckResult {
   /** `warning`: it works, but something is unusual. `skipped`: it was not checked, or makes no difference to shipping. */
@@ -48,6 +48,7 @@ export async function* runChecks(
     }
     if (location.kind === 's3') yield* checkBucket(await inspectBucket(location, signal, clock), location.bucket);
   }
+  for (const queue of configuration.queues) yield* await inspectQueue(queue, signal);
   if (configuration.logsExporter === 'console') yield { status: 'ok', message: 'records go to standard output' };
   else yield* checkCollector(configuration, signal, clock, sendRecord);
 }

@@ -1,13 +1,20 @@
 /**
- * The two S3 calls that the agent makes. The AWS SDK handles region, credentials, profiles, endpoint and retries, using its
+ * The S3 calls with which the agent reads. The AWS SDK handles region, credentials, profiles, endpoint and retries, using its
  * standard variables and files.
  */
 import type { Readable } from 'node:stream';
-import type { GetObjectCommandOutput, ListObjectsV2CommandOutput, S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
+import type {
+  GetObjectCommandOutput,
+  HeadObjectCommandOutput,
+  ListObjectsV2CommandOutput,
+  S3Client,
+  S3ClientConfig,
+} from '@aws-sdk/client-s3';
 import { isAgentError } from '../../model/agent-error.ts';
 import { createRequestHandler } from '../../runtime/aws/request-handler.ts';
 import { isSameTag, isWeak, RefusedVersions, readEntityTag } from './entity-tag.ts';
 import {
+  describeBadHead,
   describeBadListing,
   describeBrokenBody,
   describeDisagreement,
@@ -41,6 +48,11 @@ export interface S3ListedObject {
   readonly modifiedAtMs: number;
 }
 
+export interface S3HeadRequest {
+  readonly bucket: string;
+  readonly key: string;
+}
+
 export interface S3ReadRequest {
   readonly bucket: string;
   readonly key: string;
@@ -53,6 +65,8 @@ export interface S3ReadRequest {
 export interface S3Api {
   /** All pages of a listing, with up to 1,000 entries each; one request per page. */
   list(request: S3ListRequest, signal: AbortSignal): AsyncIterable<S3Page>;
+  /** The current version of one object, as a listing would show it; undefined if it does not exist. */
+  head(request: S3HeadRequest, signal: AbortSignal): Promise<S3ListedObject | undefined>;
   /** The bytes of exactly this version. May reject in the middle, but never ends early without an error. */
   read(request: S3ReadRequest, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
   close(): Promise<void>;
@@ -87,6 +101,7 @@ export function createS3Client(timeouts: S3Timeouts = s3Timeouts, overrides: S3C
   const refused = new RefusedVersions();
   return {
     list: (request, signal) => list(load, request, signal),
+    head: (request, signal) => head(load, request, signal),
     read: (request, signal) => read(load, request, refused, signal),
     async close() {
       const loaded = await sdk?.catch(() => undefined);
@@ -98,6 +113,7 @@ export function createS3Client(timeouts: S3Timeouts = s3Timeouts, overrides: S3C
 interface Sdk {
   readonly client: S3Client;
   listPage(request: S3ListRequest, token: string | undefined, signal: AbortSignal): Promise<ListObjectsV2CommandOutput>;
+  headObject(request: S3HeadRequest, signal: AbortSignal): Promise<HeadObjectCommandOutput>;
   getObject(request: S3ReadRequest, ifMatch: string | undefined, signal: AbortSignal): Promise<GetObjectCommandOutput>;
 }
 
@@ -131,7 +147,7 @@ export async function loadS3Client(timeouts: S3Timeouts, overrides: S3ClientConf
 
 async function loadSdk(timeouts: S3Timeouts, overrides: S3ClientConfig): Promise<Sdk> {
   const client = await loadS3Client(timeouts, overrides);
-  const { GetObjectCommand, ListObjectsV2Command } = await import('@aws-sdk/client-s3');
+  const { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command } = await import('@aws-sdk/client-s3');
   return {
     client,
     listPage: ({ bucket, prefix, delimiter, startAfter }, token, signal) =>
@@ -145,6 +161,8 @@ async function loadSdk(timeouts: S3Timeouts, overrides: S3ClientConfig): Promise
         }),
         { abortSignal: signal },
       ),
+    headObject: ({ bucket, key }, signal) =>
+      client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }), { abortSignal: signal }),
     getObject: ({ bucket, key }, ifMatch, signal) =>
       client.send(new GetObjectCommand({ Bucket: bucket, Key: key, IfMatch: ifMatch }), { abortSignal: signal }),
   };
@@ -181,7 +199,7 @@ function readPage(page: ListObjectsV2CommandOutput, call: S3Call): S3Page {
         key: Key,
         etag: readEntityTag(ETag),
         sizeBytes: Size,
-        modifiedAtMs: LastModified?.getTime() ?? Number.NaN,
+        modifiedAtMs: wholeSeconds(LastModified),
       };
       const { key, etag, sizeBytes, modifiedAtMs } = listed;
       const isWhole = key !== '' && etag !== '' && Number.isSafeInteger(sizeBytes) && Number.isFinite(modifiedAtMs);
@@ -190,6 +208,35 @@ function readPage(page: ListObjectsV2CommandOutput, call: S3Call): S3Page {
     }),
     folders: (page.CommonPrefixes ?? []).flatMap(({ Prefix }) => (Prefix ? [Prefix] : [])),
   };
+}
+
+/** Some servers list milliseconds, but no server has them in a header. The observed time must not depend on how an object was found. */
+function wholeSeconds(modifiedAt: Date | undefined): number {
+  return modifiedAt === undefined ? Number.NaN : Math.floor(modifiedAt.getTime() / 1000) * 1000;
+}
+
+async function head(
+  load: () => Promise<Sdk>,
+  { bucket, key }: S3HeadRequest,
+  signal: AbortSignal,
+): Promise<S3ListedObject | undefined> {
+  const call: S3Call = { action: 's3:GetObject', bucket, path: key };
+  try {
+    const answer = await attempt(call, signal, async () => (await load()).headObject({ bucket, key }, signal));
+    const { ETag = '', ContentLength = -1, LastModified } = answer;
+    const found = {
+      key,
+      etag: readEntityTag(ETag),
+      sizeBytes: ContentLength,
+      modifiedAtMs: wholeSeconds(LastModified),
+    };
+    const isWhole = found.etag !== '' && Number.isSafeInteger(ContentLength) && Number.isFinite(found.modifiedAtMs);
+    if (!isWhole || ContentLength < 0) throw describeBadHead(call);
+    return found;
+  } catch (error) {
+    if (isAgentError(error, 'ERR_OBJECT_GONE')) return undefined;
+    throw error;
+  }
 }
 
 async function read(

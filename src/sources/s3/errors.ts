@@ -67,6 +67,14 @@ export function describeBadListing(call: S3Call, what: string): AgentError {
   });
 }
 
+/** A successful answer to a HEAD request that does not describe a version. */
+export function describeBadHead(call: S3Call): AgentError {
+  const message = `Could not read s3://${call.bucket}/${printable(call.path)}: the answer to HEAD has no ETag, size or time`;
+  return new AgentError('ERR_SOURCE_READ', message, {
+    hint: 'Check AWS_ENDPOINT_URL_S3 and any proxy in between. Listings find the object all the same.',
+  });
+}
+
 /** The response is another version than requested: some S3-compatible servers ignore `If-Match`. */
 export function describeOtherVersion(call: S3Call): AgentError {
   return describeS3Error({ name: 'PreconditionFailed', $metadata: { httpStatusCode: 412 } }, call);

@@ -5,7 +5,6 @@
  */
 import type { Candidate, DateRange, ListingRequest, Source, WorkspaceListing } from '../../contracts/source.ts';
 import { AgentError, isAgentError } from '../../model/agent-error.ts';
-import type { DeliveredObject, ObjectId } from '../../model/object.ts';
 import { printable } from '../../runtime/printable.ts';
 import {
   dateSegment,
@@ -20,12 +19,9 @@ import {
 import { NameSample } from '../name-sample.ts';
 import type { S3Api, S3ListedObject } from './client.ts';
 import { DateOrder } from './date-order.ts';
+import { deliveredObject, fileNameOf } from './delivered-object.ts';
 import { DeliverySearch } from './delivery-search.ts';
 import type { S3Location } from './location.ts';
-
-/** Names from OpenTelemetry's semantic conventions (registry, AWS attributes). */
-export const bucketAttribute = 'aws.s3.bucket';
-export const keyAttribute = 'aws.s3.key';
 
 export class S3Source implements Source {
   readonly name: string;
@@ -138,22 +134,10 @@ export class S3Source implements Source {
     if (outside.count > 0) request.onFault(outsideOfLayout(`s3://${bucket}/${folder}`, outside));
   }
 
-  #candidate({ key, etag, sizeBytes, modifiedAtMs }: S3ListedObject): Candidate {
-    const { bucket, mapping } = this.#location;
+  #candidate(listed: S3ListedObject): Candidate {
     this.#hasDeliveries = true;
-    const object: DeliveredObject = {
-      origin: {
-        id: `s3://${bucket}/${key}` as ObjectId,
-        fileName: fileNameOf(key),
-        location: { [bucketAttribute]: bucket, [keyAttribute]: key },
-        ...readLayout(key),
-        mapping,
-      },
-      version: { etag, sizeBytes, modifiedAtMs },
-      growing: false,
-      open: (signal) => this.#s3.read({ bucket, key, etag, sizeBytes, modifiedAtMs }, signal),
-    };
-    return { object, settle: () => {} }; // The next listing offers it again, whatever the outcome.
+    // The next listing offers it again, whatever the outcome.
+    return { object: deliveredObject(this.#location, listed, this.#s3), settle: () => {} };
   }
 }
 
@@ -176,10 +160,6 @@ function isPast(date: string | undefined, { before }: DateRange): boolean {
 /** True for an empty object that consoles and tools create to represent a folder. */
 function isFolderMarker(key: string): boolean {
   return key.endsWith('/');
-}
-
-function fileNameOf(key: string): string {
-  return key.slice(key.lastIndexOf('/') + 1);
 }
 
 function firstSegment(path: string): string {

@@ -57,6 +57,7 @@ export function sdkApi(s3: ModelS3, world: World, life: Life): S3Api {
         yield page.value;
       }
     },
+    head: (request, signal) => busyWhile(() => api.head(request, signal)),
     read: (request, signal) => busyWhile(() => api.read(request, signal)),
     close: () => api.close(),
   };
