@@ -125,7 +125,7 @@ export async function createAgent(
   // A batch that is waiting for its next attempt need not be waited for: it stays announced, and the next process sends it.
   const retryClock = clockUntil(stopping.signal, clock);
   const failures = createFailureReporter({
-    deadLettersDirectory: configuration.deadLetterDirectory,
+    deadLetters: configuration.deadLetters,
     clock: retryClock,
     logger,
     observe,

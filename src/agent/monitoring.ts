@@ -3,7 +3,7 @@
  */
 import type { Configuration } from '../config/index.ts';
 import { readNewestPartitions, stateSizeBytes } from '../delivery/index.ts';
-import { DeadLetterCount, probeCollector } from '../export/index.ts';
+import { openDeadLetterStore, probeCollector } from '../export/index.ts';
 import { isAgentError } from '../model/agent-error.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
@@ -43,7 +43,7 @@ export function startMonitoring(
   { logger, clock = systemClock }: MonitoringDependencies,
 ): Promise<Telemetry> {
   const { telemetry, sources, queues, stateDirectory, settings, logsExporter, otlp } = configuration;
-  const deadLetters = new DeadLetterCount(configuration.deadLetterDirectory);
+  const deadLetters = openDeadLetterStore(configuration.deadLetters, clock);
   return startTelemetry(
     {
       ...telemetry,
@@ -56,7 +56,7 @@ export function startMonitoring(
       clock,
       logger,
       stateBytes: () => stateSizeBytes(stateDirectory),
-      waitingDeadLetters: () => deadLetters.read(),
+      waitingDeadLetters: () => deadLetters.count(),
       deliveredBefore: () => deliveredBefore(stateDirectory),
       askCollector:
         logsExporter === 'console'

@@ -3,7 +3,12 @@
  */
 import { join } from 'node:path';
 import type { z } from 'zod';
-import { type OtlpOptions, resolveExportOptions } from '../export/options.ts';
+import {
+  type DeadLetterLocation,
+  deadLetterDirectory,
+  type OtlpOptions,
+  resolveExportOptions,
+} from '../export/options.ts';
 import { AgentError } from '../model/agent-error.ts';
 import { printable } from '../runtime/printable.ts';
 import { proxyProblems } from '../runtime/proxy.ts';
@@ -23,7 +28,7 @@ export interface Configuration {
   /** Queues of notifications about the S3 sources. */
   readonly queues: Values['DATABRICKS_AUDIT_QUEUE'];
   readonly stateDirectory: string;
-  readonly deadLetterDirectory: string;
+  readonly deadLetters: DeadLetterLocation;
   readonly mapping: {
     readonly layers: Values['DATABRICKS_AUDIT_MAPPING'];
     readonly redact: Values['DATABRICKS_AUDIT_REDACT'];
@@ -77,7 +82,8 @@ export function loadConfiguration(environment: Environment, options: LoadOptions
     })),
     queues: values.DATABRICKS_AUDIT_QUEUE,
     stateDirectory: values.DATABRICKS_AUDIT_STATE,
-    deadLetterDirectory: values.DATABRICKS_AUDIT_DEAD_LETTERS ?? join(values.DATABRICKS_AUDIT_STATE, 'dead-letters'),
+    deadLetters:
+      values.DATABRICKS_AUDIT_DEAD_LETTERS ?? deadLetterDirectory(join(values.DATABRICKS_AUDIT_STATE, 'dead-letters')),
     mapping: {
       layers: values.DATABRICKS_AUDIT_MAPPING,
       redact: values.DATABRICKS_AUDIT_REDACT,
@@ -144,7 +150,7 @@ function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptio
   });
   const values: Partial<Values> = Object.fromEntries(entries);
   problems.push(...accessPointProblems(environment, values.DATABRICKS_AUDIT_SOURCE));
-  problems.push(...queueProblems(values));
+  problems.push(...queueProblems(values), ...deadLetterProblems(values));
   if (problems.length > 0) {
     throw new AgentError('ERR_CONFIGURATION', problems.join('\n'), {
       hint: 'docs/configuration.md lists every variable with its default.',
@@ -182,6 +188,32 @@ function queueProblems({
   return [
     'DATABRICKS_AUDIT_QUEUE: expected an s3:// source in DATABRICKS_AUDIT_SOURCE, because only buckets send notifications',
   ];
+}
+
+/** Nothing is ever written to a source; and a shared state outlives the disks of its replicas, so its dead letters must too. */
+function deadLetterProblems({
+  DATABRICKS_AUDIT_DEAD_LETTERS: deadLetters,
+  DATABRICKS_AUDIT_SOURCE: sources = [],
+  DATABRICKS_AUDIT_STATE: state = '',
+}: Partial<Values>): string[] {
+  if (deadLetters?.kind !== 's3') {
+    if (!isSharedState(state)) return [];
+    const expected =
+      'expected s3://bucket/prefix with a state that replicas share, because their disks do not outlive them';
+    return [
+      `DATABRICKS_AUDIT_DEAD_LETTERS: ${expected}, got ${deadLetters === undefined ? 'nothing' : JSON.stringify(deadLetters.name)}`,
+    ];
+  }
+  const isSource = sources.some((source) => source.kind === 's3' && source.bucket === deadLetters.bucket);
+  return isSource
+    ? [
+        `DATABRICKS_AUDIT_DEAD_LETTERS: expected another bucket than that of the source, in which the agent never writes, got ${JSON.stringify(deadLetters.name)}`,
+      ]
+    : [];
+}
+
+function isSharedState(state: string): boolean {
+  return /^(dynamodb|postgres|postgresql):\/\//i.test(state);
 }
 
 function settingsOf(environment: Environment): Configuration['settings'] {

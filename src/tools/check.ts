@@ -7,7 +7,7 @@ import { encodingOf } from '../agent/wiring.ts';
 import type { Configuration } from '../config/index.ts';
 import type { Source } from '../contracts/source.ts';
 import { probeState } from '../delivery/index.ts';
-import { probeCollector } from '../export/index.ts';
+import { inspectDeadLetters, probeCollector } from '../export/index.ts';
 import { createMapper, recordBatch } from '../mapping/index.ts';
 import { type AgentError, type ErrorCode, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
@@ -48,6 +48,7 @@ export async function* runChecks(
     }
     if (location.kind === 's3') yield* checkBucket(await inspectBucket(location, signal, clock), location.bucket);
   }
+  yield* await inspectDeadLetters(configuration.deadLetters, signal);
   for (const queue of configuration.queues) yield* await inspectQueue(queue, signal);
   if (configuration.logsExporter === 'console') yield { status: 'ok', message: 'records go to standard output' };
   else yield* checkCollector(configuration, signal, clock, sendRecord);

@@ -2,8 +2,8 @@
  * Reads bucket settings, for `check`. This needs permissions that shipping does not need, so what is denied is skipped.
  */
 import type { S3Client } from '@aws-sdk/client-s3';
+import { loadS3Client, s3Timeouts } from '../../runtime/aws/s3-client.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import { loadS3Client, s3Timeouts } from './client.ts';
 import type { S3Location } from './location.ts';
 
 export interface BucketFacts {

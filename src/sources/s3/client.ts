@@ -11,7 +11,7 @@ import type {
   S3ClientConfig,
 } from '@aws-sdk/client-s3';
 import { isAgentError } from '../../model/agent-error.ts';
-import { createRequestHandler } from '../../runtime/aws/request-handler.ts';
+import { loadS3Client, type S3Timeouts, s3Timeouts } from '../../runtime/aws/s3-client.ts';
 import { isSameTag, isWeak, RefusedVersions, readEntityTag } from './entity-tag.ts';
 import {
   describeBadHead,
@@ -72,22 +72,6 @@ export interface S3Api {
   close(): Promise<void>;
 }
 
-export interface S3Timeouts {
-  readonly connectionTimeoutMs: number;
-  /** Until the response starts. */
-  readonly answerTimeoutMs: number;
-  /**
-   * A connection without a byte for this long counts as dead. This also ends a body that is not being read because the collector
-   * is down; the object is then opened again later, which is better than not detecting a dead connection.
-   */
-  readonly idleTimeoutMs: number;
-}
-
-export const s3Timeouts: S3Timeouts = { connectionTimeoutMs: 10_000, answerTimeoutMs: 30_000, idleTimeoutMs: 120_000 };
-
-/** Opened on demand. Bodies that wait for the collector occupy a connection each, and listings must not wait for those. */
-const connectionsMax = 256;
-
 /** @param overrides of the SDK's settings; the simulation replaces the network. */
 export function createS3Client(timeouts: S3Timeouts = s3Timeouts, overrides: S3ClientConfig = {}): S3Api {
   let sdk: Promise<Sdk> | undefined;
@@ -115,34 +99,6 @@ interface Sdk {
   listPage(request: S3ListRequest, token: string | undefined, signal: AbortSignal): Promise<ListObjectsV2CommandOutput>;
   headObject(request: S3HeadRequest, signal: AbortSignal): Promise<HeadObjectCommandOutput>;
   getObject(request: S3ReadRequest, ifMatch: string | undefined, signal: AbortSignal): Promise<GetObjectCommandOutput>;
-}
-
-/** The SDK is loaded on the first call: it is large, and a directory source does not need it. */
-export async function loadS3Client(timeouts: S3Timeouts, overrides: S3ClientConfig): Promise<S3Client> {
-  const { S3Client } = await import('@aws-sdk/client-s3');
-  const client = new S3Client({
-    // WHEN_SUPPORTED buffers the whole body to verify it, and runs out of memory with multi-GB objects (aws-sdk-js-v3 issue 7657).
-    responseChecksumValidation: 'WHEN_REQUIRED',
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    followRegionRedirects: true,
-    useArnRegion: true,
-    requestHandler: createRequestHandler({ keepAlive: true, maxSockets: connectionsMax }, (agentOptions) => {
-      const requestHandler = {
-        connectionTimeout: timeouts.connectionTimeoutMs,
-        requestTimeout: timeouts.answerTimeoutMs,
-        throwOnRequestTimeout: true,
-        socketTimeout: timeouts.idleTimeoutMs,
-        httpAgent: agentOptions,
-        httpsAgent: agentOptions,
-      };
-      return new S3Client({ requestHandler }).config.requestHandler;
-    }),
-    ...overrides,
-  });
-  // Set by AWS_ENDPOINT_URL(_S3) or a profile: MinIO and the like have no host name per bucket.
-  const customEndpoint = await client.config.serviceConfiguredEndpoint?.();
-  client.config.forcePathStyle = customEndpoint !== undefined;
-  return client;
 }
 
 async function loadSdk(timeouts: S3Timeouts, overrides: S3ClientConfig): Promise<Sdk> {

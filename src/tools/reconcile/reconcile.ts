@@ -10,7 +10,7 @@ import type { DeliveryReader } from '../../contracts/delivery-reader.ts';
 import { completeListingCodes, type DateRange, type Source, type WorkspaceListing } from '../../contracts/source.ts';
 import { createDecoder } from '../../decoders/index.ts';
 import { openDeliveryReader } from '../../delivery/index.ts';
-import { listDeadLetterFiles, readDeadLetterLines } from '../../export/index.ts';
+import { type DeadLetterLocation, openDeadLetterStore } from '../../export/index.ts';
 import { AgentError, isAgentError } from '../../model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../../model/object.ts';
 import { otlpLogs, uidOf } from '../../model/otlp-json.ts';
@@ -124,7 +124,7 @@ class Reconciler {
   }
 
   async compareAll(): Promise<Reconciliation> {
-    if (this.#backend !== undefined) this.#deadLetterUids = await readUids(this.#configuration.deadLetterDirectory);
+    if (this.#backend !== undefined) this.#deadLetterUids = await readUids(this.#configuration.deadLetters);
     for await (const group of this.groups()) await this.#compareGroup(group);
     for (let pass = 1; pass <= extraPassesMax && this.#changing.size > 0; pass++) {
       const changed = new Set(this.#changing);
@@ -348,14 +348,19 @@ async function openReconciler(
   );
 }
 
-async function readUids(deadLetterDirectory: string): Promise<ReadonlySet<string>> {
+async function readUids(location: DeadLetterLocation): Promise<ReadonlySet<string>> {
   const uids = new Set<string>();
-  for (const path of await listDeadLetterFiles(deadLetterDirectory)) {
-    for await (const { deadLetter } of readDeadLetterLines(path)) {
-      if (deadLetter !== undefined) uids.add(uidOf(deadLetter.record) ?? '');
+  const store = openDeadLetterStore(location);
+  try {
+    for (const path of await store.list()) {
+      for await (const { deadLetter } of store.readLines(path)) {
+        if (deadLetter !== undefined) uids.add(uidOf(deadLetter.record) ?? '');
+      }
     }
+    return uids;
+  } finally {
+    await store.close();
   }
-  return uids;
 }
 
 function recordUid(jsonLine: string): string {

@@ -4,7 +4,8 @@
  */
 import { Readable } from 'node:stream';
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
-import { createS3Client, type S3Api, s3Timeouts } from '../../../src/sources/s3/client.ts';
+import { s3Timeouts } from '../../../src/runtime/aws/s3-client.ts';
+import { createS3Client, type S3Api } from '../../../src/sources/s3/client.ts';
 import type { ModelS3 } from './model-s3.ts';
 import type { Life, World } from './world.ts';
 
