@@ -32,7 +32,13 @@ variable "service_account" {
 }
 
 variable "notification_queue" {
-  description = "Whether S3 sends a message to a queue for each delivered object. The agent lists the bucket and needs no queue."
+  description = "Whether S3 sends a message to a queue for each delivered object, so that the agent finds it within seconds."
   type        = bool
   default     = false
+}
+
+variable "dead_letter_bucket" {
+  description = "Name of a bucket to create for records that the collector rejects. Null to keep them in the agent's state directory."
+  type        = string
+  default     = null
 }

@@ -29,6 +29,8 @@ export interface TelemetryOptions {
   readonly pollIntervalMs: number;
   /** As configured. */
   readonly sourceNames: readonly string[];
+  /** Those of which a queue has notifications. */
+  readonly notifiedSourceNames?: readonly string[] | undefined;
   /** For the live page, with secrets masked. */
   readonly settings: readonly Setting[];
 }
@@ -231,7 +233,8 @@ export class Telemetry {
 
   #newActivity(deliveredBefore: readonly DeliveredBefore[]): Activity {
     const { clock } = this.#dependencies;
-    return new Activity(this.#options.sourceNames, deliveredBefore, () => clock.nowMs());
+    const { sourceNames, notifiedSourceNames } = this.#options;
+    return new Activity(sourceNames, deliveredBefore, () => clock.nowMs(), notifiedSourceNames);
   }
 
   #sources() {

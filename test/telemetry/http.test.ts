@@ -228,6 +228,7 @@ async function serve(options: ServeOptions = {}) {
       metrics: { exporters, pushIntervalMs: 60_000, pushTimeoutMs: 30_000, resourceAttributes: {} },
       pollIntervalMs: 1000,
       sourceNames: [sourceName],
+      notifiedSourceNames: [sourceName],
       settings: [],
     },
     {
