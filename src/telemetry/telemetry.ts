@@ -170,12 +170,12 @@ export class Telemetry {
     try {
       activity.countedDeadLetters(await this.#dependencies.waitingDeadLetters());
     } catch (error) {
-      this.#log.write('warn', { err: error }, 'Could not count the dead letters on disk; shipping is not affected');
+      this.#log.write('warn', { err: error }, 'Could not count the dead letters; shipping is not affected');
     }
     const count = activity.waitingDeadLetterCount;
     if (count > this.#loggedDeadLetters) {
       const hint = replayHint;
-      this.#log.write('error', { records: count, hint }, 'Dead letters are on disk and not in the backend');
+      this.#log.write('error', { records: count, hint }, 'Dead letters are not in the backend');
     }
     this.#loggedDeadLetters = count;
   }

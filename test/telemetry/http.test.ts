@@ -40,7 +40,7 @@ describe('the HTTP server', () => {
       json: {
         complete: false,
         status: 'incomplete',
-        reason: '360 dead letters on disk and not in the backend',
+        reason: '360 dead letters not in the backend',
         checks: expect.arrayContaining([
           expect.objectContaining({
             name: 'dead letters',

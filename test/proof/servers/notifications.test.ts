@@ -67,7 +67,7 @@ describe('a bucket of moto with a queue', () => {
     await place.deliver(deliveryKey(), auditLines(3));
     await agent.until('it is refused', () => receiver.requests.length > 0, 60_000);
     expect((await agent.stop()).code).toBe(0);
-    expect(await visibleCount()).toBeGreaterThan(0);
+    await expect.poll(visibleCount).toBeGreaterThan(0);
     receiver.acceptAgain();
     const next = startBuiltAgent(['run'], environment);
     await next.until('the queue is empty', async () => (await messageCount()) === 0, 150_000);
