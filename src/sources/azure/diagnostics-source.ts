@@ -110,11 +110,11 @@ export class DiagnosticsSource implements Source {
   }
 
   #candidate({ container, workspace, blob, date, startMs }: DiagnosticLog, listing: number): Candidate {
-    const { blobs, clock, stillAfterPolls } = this.#parts;
+    const { blobs, clock } = this.#parts;
     const name = `${container}/${blob.key}`;
-    const isOpen = stillAfterPolls > 0 && clock.nowMs() < startMs + hourMs + lateMs;
-    // Asked first: it also remembers that the blob was seen.
-    const growing = blob.isAppended && (this.#stillness.isGrowing(name, blob.etag, listing) || isOpen);
+    const growing = blob.isAppended && this.#stillness.isGrowing(name, blob.etag, listing);
+    // Until then, a listing that finds it unchanged does not count.
+    const isOpen = clock.nowMs() < startMs + hourMs + lateMs;
     return {
       object: deliveredBlob(this.#location, container, blob, { workspaceId: workspace, date, growing }, blobs),
       settle: ({ status }) => {
