@@ -39,12 +39,12 @@ describe('loadConfiguration', () => {
     expect(load({}).sources).toEqual([]);
     expect(load({ DATABRICKS_AUDIT_SOURCE: '' }).sources).toEqual([]);
     expect(load(source).sources).toMatchObject([{ kind: 's3', bucket: 'audit' }]);
-    expect(() => load({ DATABRICKS_AUDIT_SOURCE: 'gs://bucket' })).toThrow(/^DATABRICKS_AUDIT_SOURCE: expected s3:/);
+    expect(() => load({ DATABRICKS_AUDIT_SOURCE: 'hdfs://bucket' })).toThrow(/^DATABRICKS_AUDIT_SOURCE: expected s3:/);
   });
 
   it('reports all problems at once: the variable, what was expected and its value', () => {
     const problems = problemsOf({
-      DATABRICKS_AUDIT_SOURCE: 'gs://bucket',
+      DATABRICKS_AUDIT_SOURCE: 'hdfs://bucket',
       DATABRICKS_AUDIT_POLL_INTERVAL: '60',
       DATABRICKS_AUDIT_START: '2026-02-30',
       DATABRICKS_AUDIT_BATCH_RECORDS: 'many',
@@ -52,7 +52,7 @@ describe('loadConfiguration', () => {
       OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
     });
     expect(problems).toEqual([
-      expect.stringMatching(/^DATABRICKS_AUDIT_SOURCE: expected s3:.*got "gs:\/\/bucket"$/),
+      expect.stringMatching(/^DATABRICKS_AUDIT_SOURCE: expected s3:.*got "hdfs:\/\/bucket"$/),
       'DATABRICKS_AUDIT_POLL_INTERVAL: expected a duration of at least 1s with a unit (ms, s, m, h, d), such as 60s, got "60"',
       'DATABRICKS_AUDIT_START: expected earliest, now, or a date such as 2026-01-31, got "2026-02-30"',
       'DATABRICKS_AUDIT_BATCH_RECORDS: expected a whole number from 1 to 100000, got "many"',
