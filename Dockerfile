@@ -1,5 +1,7 @@
 # syntax=docker/dockerfile:1
 
+# The base images are named by tag and not by digest: SECURITY.md says how to pin them.
+
 # What runs is JavaScript without anything native, so it is built once, on the machine's own platform.
 FROM --platform=$BUILDPLATFORM node:26-trixie-slim AS build
 WORKDIR /build

@@ -63,6 +63,7 @@ function show(snapshot) {
   setText(byId('version'), snapshot.version);
   showState(snapshot);
   showLines(snapshot.lines);
+  showDelivered(snapshot);
   showHistory(snapshot);
   showWorkspaces(snapshot);
   showSources(snapshot);
@@ -131,10 +132,21 @@ function showLines(lines) {
   }
 }
 
+/** The agent may still be summing it up. */
+function showDelivered({ delivered, startedAtMs, atMs }) {
+  showTime(byId('started'), startedAtMs, atMs);
+  byId('delivered').hidden = delivered === undefined;
+  if (delivered === undefined) return;
+  for (const total of document.querySelectorAll('[data-total]'))
+    setText(total, numbers.format(delivered[total.dataset.total]));
+  setText(byId('delivered-since'), delivered.since);
+}
+
 /** What an operator has to look at, the worst first: not deliverable, not readable, silent, waiting. */
 function severityOf({ deadLettered, silentSinceMs, waiting }) {
   if (waiting.fault !== undefined) return 4;
-  if (deadLettered > 0) return 3;
+  // Once all dead letters were replayed or discarded, they are no longer a problem.
+  if (deadLettered > 0 && lastShown.waitingDeadLetters.length > 0) return 3;
   if (silentSinceMs !== undefined) return 2;
   return waiting.objectCount > 0 ? 1 : 0;
 }
@@ -173,8 +185,11 @@ function selected(workspaces) {
   return workspaces.filter(isSelected).sort(compare);
 }
 
-function showHistory({ history }) {
+function showHistory({ history, startedAtMs }) {
   byId('history').hidden = history.length < 2;
+  // The history is in memory only, so it starts with the agent.
+  const since = `${new Date(startedAtMs).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+  setText(byId('history-since'), history.length < trendPoints ? `since the agent started, ${since}` : '');
   for (const figure of document.querySelectorAll('[data-trend]')) drawTrend(figure, history, figure.dataset.trend);
 }
 

@@ -53,7 +53,8 @@ const program = new Command('databricks-audit-otel')
     `
 Configured by environment variables; only DATABRICKS_AUDIT_SOURCE is required. docs/configuration.md lists them all.
 
-Exit codes: 0 success; 1 something was rejected, unreadable or missing, or a check failed; 2 invalid configuration or command line.`,
+Exit codes: 0 success; 1 something was rejected, unreadable or missing, or a check failed; 2 invalid configuration or command line;
+3 reconcile: every line is accounted for, but some are waiting as dead letters.`,
   );
 
 program
@@ -73,7 +74,7 @@ program
 program
   .command('ship')
   .description('ship everything that is there now, then exit')
-  .argument('[source...]', 's3://bucket/prefix or a directory (default: DATABRICKS_AUDIT_SOURCE)')
+  .argument('[source...]', 's3://bucket/prefix, a directory or another source (default: DATABRICKS_AUDIT_SOURCE)')
   .action((sources: string[]) => end(ship(sources, context), 'log'));
 program
   .command('preview')
@@ -95,9 +96,14 @@ program
   .action((options: { json?: boolean }) => end(status(options, context)));
 program
   .command('reconcile')
-  .description('compare the sources with what has been delivered, line by line; exits with 1 if anything is missing')
+  .description(
+    'compare the sources with what has been delivered, line by line; exits with 1 if anything is missing, and with 3 if dead letters are waiting',
+  )
   .option('--json', 'print JSON')
-  .option('--repair', 'ship missing lines; no agent may be running on the same state')
+  .option(
+    '--repair',
+    'ship missing lines and, with --against, send again what the backend is missing; no agent may be running on the same state',
+  )
   .option(
     '--against <backend>',
     'also compare with a backend: loki=<url> or elasticsearch=<url>[/<index>]; set its headers in DATABRICKS_AUDIT_AGAINST_HEADERS',

@@ -10,7 +10,14 @@ export { type Configuration, type Environment, type LoadOptions, loadConfigurati
 export type { NamedFile, OtlpCompression, OtlpOptions, OtlpProtocol } from './export/options.ts';
 export type { Backlog } from './schedule/backlog.ts';
 export type { Start } from './schedule/options.ts';
-export type { DirectoryLocation, S3Location, SourceLocation } from './sources/index.ts';
+export type {
+  AzureLocation,
+  BlobCredential,
+  DirectoryLocation,
+  GcsLocation,
+  S3Location,
+  SourceLocation,
+} from './sources/index.ts';
 export type { HttpAddress, MetricsExporter } from './telemetry/options.ts';
 
 // What the agent reports: events, counters, errors.

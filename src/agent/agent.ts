@@ -5,7 +5,7 @@ import type { Writable } from 'node:stream';
 import type { Configuration } from '../config/index.ts';
 import type { Decoder } from '../contracts/decoder.ts';
 import type { DeliveryState } from '../contracts/delivery-state.ts';
-import type { Exporter } from '../contracts/exporter.ts';
+import type { BatchEnd, Exporter } from '../contracts/exporter.ts';
 import type { Mapper } from '../contracts/mapper.ts';
 import type { AgentEvent, Observer } from '../contracts/observer.ts';
 import type { Source } from '../contracts/source.ts';
@@ -20,7 +20,9 @@ import {
 } from '../export/index.ts';
 import { recordBatch } from '../mapping/index.ts';
 import { AgentError } from '../model/agent-error.ts';
+import type { IdentifiedLine } from '../model/line.ts';
 import type { DeliveredObject } from '../model/object.ts';
+import { LineBatch } from '../pipeline/line-batch.ts';
 import { ObjectShipper, type Visitor } from '../pipeline/object-shipper.ts';
 import { ObjectVisitor } from '../pipeline/object-visitor.ts';
 import { type Clock, clockUntil, systemClock } from '../runtime/clock.ts';
@@ -33,7 +35,7 @@ import { startDate } from '../schedule/start-date.ts';
 import { createSources, type DeliveryFiles, type S3Api } from '../sources/index.ts';
 import { Counters } from '../telemetry/index.ts';
 import { createMappers } from './mappers.ts';
-import { createCollectorExporter, encodingOf, shippingParts } from './wiring.ts';
+import { createBatchMemory, createCollectorExporter, encodingOf, shippingParts } from './wiring.ts';
 import { WorkerPool } from './workers/index.ts';
 
 export type { AgentEvent, Observer } from '../contracts/observer.ts';
@@ -85,6 +87,11 @@ export interface Agent {
   shipOnce(stop: AbortSignal): Promise<boolean>;
   /** Ships the missing lines of an object even if its version is settled. Does not repeat lines that the state knows. */
   shipAgain(object: DeliveredObject, stop: AbortSignal): Promise<VisitOutcome>;
+  /**
+   * Sends settled lines of one object again, in one request. Resolves when each of them has been accepted or dead-lettered;
+   * the state does not change.
+   */
+  sendAgain(lines: readonly [IdentifiedLine, ...IdentifiedLine[]], stop: AbortSignal): Promise<BatchEnd>;
   /** Measures what is listed but not settled yet. */
   backlog(stop: AbortSignal): Promise<Backlog>;
   /** Writes the state and closes everything. Call it last, also after an error. */
@@ -125,6 +132,7 @@ export async function createAgent(
   const sources = [
     ...createSources(configuration.sources, {
       stillAfterPolls: mode === 'oneShot' ? 0 : stillAfterPolls,
+      clock,
       createS3: dependencies.createS3,
       files: dependencies.deliveryFiles,
     }),
@@ -186,6 +194,9 @@ export async function createAgent(
     onPoll: (lookbackStart) => state.dropLineHashes(lookbackStart),
     onCaughtUp: configuration.silenceAfterMs === 0 ? undefined : (atMs, stop) => silence.check(atMs, stop),
   });
+  const batchMemoryFor = createBatchMemory(configuration, mapperFor);
+  const toBatch = (lines: readonly [IdentifiedLine, ...IdentifiedLine[]]) =>
+    new LineBatch(lines, batchMemoryFor(lines[0].origin));
   const grace = { stopping, abandon, graceMs: dependencies.graceMs ?? graceMsDefault, clock };
   return {
     counters,
@@ -196,6 +207,7 @@ export async function createAgent(
         await state.reopen(object, stop);
         return await shipper.ship(object, stop);
       }),
+    sendAgain: (lines, stop) => withGrace(stop, grace, () => exporter.export(toBatch(lines), abandon.signal)),
     backlog: (stop) => measureBacklog(sources, state, { from: schedule.startDate, before: undefined }, stop),
     async close() {
       await silence.close();

@@ -2,7 +2,7 @@
  * Wires the monitoring of a running agent: metrics, health and the live page.
  */
 import type { Configuration } from '../config/index.ts';
-import { readNewestPartitions, stateSizeBytes } from '../delivery/index.ts';
+import { readDeliveredTotals, readNewestPartitions, stateSizeBytes } from '../delivery/index.ts';
 import { DeadLetterCount, probeCollector } from '../export/index.ts';
 import { isAgentError } from '../model/agent-error.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
@@ -57,6 +57,7 @@ export function startMonitoring(
       stateBytes: () => stateSizeBytes(stateDirectory),
       waitingDeadLetters: () => deadLetters.read(),
       deliveredBefore: () => deliveredBefore(stateDirectory),
+      deliveredTotals: (signal) => readDeliveredTotals(stateDirectory, signal).catch(ignoreDamage),
       askCollector:
         logsExporter === 'console'
           ? undefined
@@ -69,14 +70,13 @@ export function startMonitoring(
 }
 
 async function deliveredBefore(stateDirectory: string): Promise<readonly DeliveredBefore[]> {
-  try {
-    const partitions = await readNewestPartitions(stateDirectory, chartDatesMax);
-    return partitions.map(({ workspaceId, date, acceptedCount, deadLetteredCount }) => {
-      return { workspaceId, date, lineCount: acceptedCount + deadLetteredCount };
-    });
-  } catch (error) {
-    // The agent detects the same damage and handles it.
-    if (!isAgentError(error, 'ERR_STATE_DAMAGED')) throw error;
-    return [];
-  }
+  const partitions = (await readNewestPartitions(stateDirectory, chartDatesMax).catch(ignoreDamage)) ?? [];
+  return partitions.map(({ workspaceId, date, acceptedCount, deadLetteredCount }) => {
+    return { workspaceId, date, lineCount: acceptedCount + deadLetteredCount };
+  });
+}
+
+/** The agent detects the same damage and handles it. */
+function ignoreDamage(error: unknown): undefined {
+  if (!isAgentError(error, 'ERR_STATE_DAMAGED')) throw error;
 }

@@ -34,6 +34,16 @@ export function createCollectorExporter(
   return createOtlpExporter(options, { failures, clock, observe, transport });
 }
 
+/** One pool for each mapping. */
+export function createBatchMemory(configuration: Configuration, mapperFor: MapperFor): ShippingParts['batchMemoryFor'] {
+  const pools = new Map<string | undefined, BatchMemoryPool>();
+  return ({ mapping }) => {
+    const pool = pools.get(mapping) ?? new BatchMemoryPool(mapperFor(mapping), encodingOf(configuration));
+    pools.set(mapping, pool);
+    return pool;
+  };
+}
+
 type GivenParts = Pick<ShippingParts, 'exporter' | 'requestSlots' | 'abandon' | 'observe' | 'logger' | 'hashSecret'> & {
   readonly decoder?: Decoder | undefined;
 };
@@ -43,15 +53,10 @@ export function shippingParts(
   mapperFor: MapperFor,
   { decoder = createDecoder(), ...given }: GivenParts,
 ): ShippingParts {
-  const pools = new Map<string | undefined, BatchMemoryPool>();
   return {
     ...given,
     decoder,
-    batchMemoryFor({ mapping }) {
-      const pool = pools.get(mapping) ?? new BatchMemoryPool(mapperFor(mapping), encodingOf(configuration));
-      pools.set(mapping, pool);
-      return pool;
-    },
+    batchMemoryFor: createBatchMemory(configuration, mapperFor),
     batchLimits: configuration.batchLimits,
     unsettledBatchesMax: configuration.otlp.requestsInFlightMax,
   };

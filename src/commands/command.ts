@@ -22,6 +22,8 @@ export const exitCodes = {
   failure: 1,
   /** The command line, the configuration or a mapping file is invalid; nothing was read or sent. */
   misconfigured: 2,
+  /** `reconcile`: every line is accounted for, but some were not delivered: they are waiting as dead letters. */
+  undelivered: 3,
 } as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];

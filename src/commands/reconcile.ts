@@ -43,13 +43,17 @@ export async function reconcile(options: ReconcileCommandOptions, context: Comma
     const comparison: ReconcileOptions = {
       dates,
       against: options.against,
-      repair: agent && (async (object) => void (await agent.shipAgain(object, stop))),
+      repair: agent && {
+        shipMissing: async (object) => void (await agent.shipAgain(object, stop)),
+        sendAgain: (lines) => agent.sendAgain(lines, stop),
+      },
       onCompared: ({ version }, lines) => progress?.advance(version.sizeBytes, { objects: ++objects, lines }),
     };
     const found = await compare(configuration, comparison, stop);
     progress?.end();
     stdout.write(options.json ? jsonLine(found) : render(found));
-    return found.isWhole ? exitCodes.success : exitCodes.failure;
+    if (!found.isWhole) return exitCodes.failure;
+    return found.totals.undeliveredCount === 0 ? exitCodes.success : exitCodes.undelivered;
   } finally {
     progress?.end();
     await agent?.close();
@@ -98,10 +102,12 @@ function renderPartitions({ partitions, totals, backend }: Reconciliation): stri
   const headings = ['workspace', 'date', 'objects', 'lines', 'accepted', 'dead-lettered', 'in flight', 'missing'];
   /** Shown only if not zero. */
   const optionalColumns = [
+    ['not delivered', 'undeliveredCount'],
     ['waiting', 'waitingCount'],
     ['unverified', 'unverifiedCount'],
     ['removed', 'goneCount'],
     ['repaired', 'repairedCount'],
+    ['sent again', 'resentCount'],
   ] as const;
   const shown = optionalColumns.filter(([, name]) => totals[name] > 0);
   const cells = (row: Reconciliation['totals']) => [
@@ -124,7 +130,7 @@ function renderPartitions({ partitions, totals, backend }: Reconciliation): stri
 }
 
 function renderBackend(totals: Reconciliation['totals'], backend: NonNullable<Reconciliation['backend']>): string {
-  const { expectedInBackendCount = 0, missingInBackendCount = 0 } = totals;
+  const { expectedInBackendCount = 0, missingInBackendCount = 0, resentCount, resentDifferentlyCount } = totals;
   const lines = [
     `${backend.name}: ${count(expectedInBackendCount - missingInBackendCount)} of ${counted(expectedInBackendCount, 'accepted line')} found, ${count(missingInBackendCount)} missing, ${counted(backend.repeatedCount, 'duplicate')}`,
   ];
@@ -132,17 +138,43 @@ function renderBackend(totals: Reconciliation['totals'], backend: NonNullable<Re
   if (firstMissing !== undefined) {
     lines.push(`  first missing: uid ${printable(firstMissing.uid)} in ${printable(firstMissing.object, 1_000)}`);
   }
+  if (resentCount > 0) lines.push(`  sent again: ${counted(resentCount, 'line')}, byte for byte as the first time`);
+  if (resentDifferentlyCount > 0) {
+    lines.push(
+      `  except: ${counted(resentDifferentlyCount, 'line')} with the time of the current object as the observed time, because the state does not know the first one`,
+    );
+  }
+  if (resentCount > 0 && missingInBackendCount > 0) {
+    lines.push('  The backend does not show all of them yet. Run reconcile again in a few minutes.');
+  }
   return `${lines.join('\n')}\n`;
 }
 
-function verdict({ isWhole, totals }: Reconciliation): string {
-  const { objectCount, lineCount, missingCount, unverifiedCount, waitingCount, repairedCount } = totals;
+function verdict({ isWhole, totals, backend }: Reconciliation): string {
+  const { objectCount, lineCount, missingCount, unverifiedCount, missingInBackendCount = 0 } = totals;
   if (objectCount === 0) return 'Nothing was compared, so nothing is proved.';
-  const repaired = repairedCount === 0 ? '' : ` ${counted(repairedCount, 'line')} shipped by this repair.`;
-  const waiting = waitingCount === 0 ? '' : ` ${counted(waitingCount, 'recently delivered line')} not shipped yet.`;
-  if (isWhole) return `All ${counted(lineCount, 'line')} accounted for.${waiting}${repaired}`;
-  if (missingCount + unverifiedCount === 0) return `Not everything could be verified; see above.${waiting}${repaired}`;
-  return `${count(missingCount + unverifiedCount)} of ${counted(lineCount, 'line')} not accounted for.${waiting}${repaired}`;
+  const notes = notesOn(totals);
+  const lines = counted(lineCount, 'line');
+  if (isWhole && totals.undeliveredCount > 0) return `All ${lines} accounted for, but not all delivered.${notes}`;
+  if (isWhole) return `All ${lines} accounted for.${notes}`;
+  if (missingCount + unverifiedCount > 0) {
+    return `${count(missingCount + unverifiedCount)} of ${lines} not accounted for.${notes}`;
+  }
+  if (backend !== undefined && missingInBackendCount > 0) {
+    const repair = totals.resentCount > 0 ? '' : ' To send them again, stop the agent and add --repair.';
+    return `All ${lines} accounted for, but ${backend.name} does not have ${counted(missingInBackendCount, 'accepted line')}.${repair}${notes}`;
+  }
+  return `Not everything could be verified; see above.${notes}`;
+}
+
+function notesOn({ undeliveredCount, waitingCount, repairedCount }: Reconciliation['totals']): string {
+  const notes = [
+    undeliveredCount > 0 &&
+      `${counted(undeliveredCount, 'dead letter')} not delivered: fix the cause, then run databricks-audit-otel replay.`,
+    waitingCount > 0 && `${counted(waitingCount, 'recently delivered line')} not shipped yet.`,
+    repairedCount > 0 && `${counted(repairedCount, 'line')} shipped by this repair.`,
+  ];
+  return notes.flatMap((note) => (note === false ? [] : ` ${note}`)).join('');
 }
 
 function listed(named: readonly string[], all: number): string {

@@ -33,6 +33,7 @@ async function follow(
       const agent = await createAgent(configuration, { logger, stdout, observer: await monitoring.watch() });
       if (starts === 1) reportStart(configuration, logger);
       try {
+        await monitoring.takeOver();
         await agent.run(stop);
       } catch (error) {
         // Closing the agent moves a damaged state aside; the next agent creates a new one.

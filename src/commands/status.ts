@@ -47,14 +47,18 @@ function render({ createdOn, databaseBytes, announcedBatchCount, partitions }: D
     ]),
   );
   const total = (of: (partition: DeliverySummary['partitions'][number]) => number) =>
-    count(partitions.reduce((sum, partition) => sum + of(partition), 0));
-  const unparsed = partitions.some((each) => each.unparsedCount > 0)
-    ? `, ${total((each) => each.unparsedCount)} of them unparsed`
-    : '';
-  const openCount = partitions.reduce((sum, { openObjectCount }) => sum + openObjectCount, 0);
+    partitions.reduce((sum, partition) => sum + of(partition), 0);
+  const unparsedCount = total((each) => each.unparsedCount);
+  const unparsed = unparsedCount === 0 ? '' : `, ${count(unparsedCount)} of them unparsed`;
   return `${table}
-${total((each) => each.acceptedCount)} lines accepted, ${total((each) => each.deadLetteredCount)} dead-lettered${unparsed}, ${counted(announcedBatchCount, 'batch', 'batches')} in flight or to be resent
-${counted(openCount, 'object')} not shipped to the end; objects that were never read are known to the bucket only (reconcile)
+${counted(
+  total((each) => each.acceptedCount),
+  'line',
+)} accepted, ${count(total((each) => each.deadLetteredCount))} dead-lettered${unparsed}, ${counted(announcedBatchCount, 'batch', 'batches')} in flight or to be resent
+${counted(
+  total((each) => each.openObjectCount),
+  'object',
+)} not shipped completely; the state does not know objects that were never read, reconcile finds them
 state since ${createdOn}, ${(databaseBytes / 1_048_576).toFixed(1)} MiB
 `;
 }

@@ -7,6 +7,7 @@ import { type OtlpOptions, resolveExportOptions } from '../export/options.ts';
 import { AgentError } from '../model/agent-error.ts';
 import { printable } from '../runtime/printable.ts';
 import { proxyProblems } from '../runtime/proxy.ts';
+import { pollIntervalDefault, resolveSources } from '../sources/options.ts';
 import { misspelledVariables } from './misspelled-variables.ts';
 import { variables } from './variables.ts';
 
@@ -69,7 +70,7 @@ export function loadConfiguration(environment: Environment, options: LoadOptions
   return {
     sources: values.DATABRICKS_AUDIT_SOURCE.map((source) => ({
       ...source,
-      pollIntervalMs: source.pollIntervalMs ?? values.DATABRICKS_AUDIT_POLL_INTERVAL,
+      pollIntervalMs: source.pollIntervalMs ?? values.DATABRICKS_AUDIT_POLL_INTERVAL ?? pollIntervalDefault(source),
       followLinks: values.DATABRICKS_AUDIT_FOLLOW_LINKS,
     })),
     stateDirectory: values.DATABRICKS_AUDIT_STATE,
@@ -131,19 +132,22 @@ function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptio
     return [name, parsed.data] as const;
   });
   const values: Partial<Values> = Object.fromEntries(entries);
-  problems.push(...accessPointProblems(environment, values.DATABRICKS_AUDIT_SOURCE));
+  const resolved = resolveSources(values.DATABRICKS_AUDIT_SOURCE ?? [], environment);
+  problems.push(...resolved.problems, ...accessPointProblems(environment, values.DATABRICKS_AUDIT_SOURCE));
   if (problems.length > 0) {
     throw new AgentError('ERR_CONFIGURATION', problems.join('\n'), {
       hint: 'docs/configuration.md lists every variable with its default.',
     });
   }
-  return values as Values;
+  return { ...(values as Values), DATABRICKS_AUDIT_SOURCE: [...resolved.sources] };
 }
 
 /** A quoted path would be another path, and a quoted region another region. */
 function quotedVariables(environment: Environment): readonly string[] {
   return Object.entries(environment)
-    .filter(([name]) => name in variables || /^(AWS_|(HTTPS?|NO)_PROXY$)/i.test(name))
+    .filter(
+      ([name]) => name in variables || /^(AWS_|AZURE_|GOOGLE_|STORAGE_EMULATOR_HOST$|(HTTPS?|NO)_PROXY$)/i.test(name),
+    )
     .filter(([, text = '']) => /^\s*(["']).*\1\s*$/s.test(text))
     .map(([name]) => name);
 }

@@ -1,6 +1,7 @@
 /**
  * Generates docs/configuration.md from the schemas, so the two cannot diverge.
  */
+import { serviceVariables } from '../sources/options.ts';
 import { variables } from './variables.ts';
 
 const groups: readonly (readonly [string, RegExp])[] = [
@@ -15,7 +16,16 @@ export function renderConfigurationReference(): string {
       .map(([name, schema]) => `| \`${name}\` | ${schema.description ?? ''} |`);
     return `## ${title}\n\n| variable | meaning |\n|---|---|\n${rows.join('\n')}\n`;
   });
-  return `${introduction}\n${sections.join('\n')}\n${awsSection}\n${proxySection}`;
+  return `${introduction}\n${sections.join('\n')}\n${awsSection}\n${serviceSections()}\n${proxySection}`;
+}
+
+function serviceSections(): string {
+  const sections = serviceVariables.map(({ title, introduction: text, variables: of }) => {
+    const names = (key: string) => key.replaceAll(/\w+/g, '`$&`');
+    const rows = Object.entries(of).map(([key, meaning]) => `| ${names(key)} | ${meaning} |`);
+    return `## ${title}\n\n${text}\n\n| variable | meaning |\n|---|---|\n${rows.join('\n')}\n`;
+  });
+  return sections.join('\n');
 }
 
 const introduction = `# Configuration

@@ -40,6 +40,19 @@ export interface Announcement {
   readonly occurrences: Int32Array;
 }
 
+/** Consecutive lines of a batch that were sent with the same observed time. */
+export interface ObservedRun {
+  readonly observedAtMs: number;
+  readonly lineCount: number;
+}
+
+/** Settled lines that were sent with the same observed time. */
+export interface SettledLines {
+  readonly lineHashes: LineHashes;
+  /** Undefined for lines that were settled before schema version 5. */
+  readonly observedAtMs: number | undefined;
+}
+
 export type AnnouncementId = number & { readonly __brand: 'AnnouncementId' };
 
 /** The final outcome of one batch. Batches are settled in object order. */
@@ -49,6 +62,11 @@ export interface Settlement {
   /** The new settled position; undefined while a rewritten object is compared line by line. */
   readonly position: Position | undefined;
   readonly lineHashes: LineHashes;
+  /**
+   * The observed times of these lines, in order. The state keeps them as long as the line hashes, so that a line can be sent
+   * again byte for byte. Usually one run: several only if some of the lines were announced before a crash.
+   */
+  readonly observedRuns: readonly ObservedRun[];
   readonly acceptedCount: number;
   readonly deadLetteredCount: number;
   /** Lines that could not be parsed; they are in one of the other two counts as well. */

@@ -6,7 +6,7 @@ import type { DeliveredObject } from '../model/object.ts';
 import type { VisitOutcome } from './visit-outcome.ts';
 
 export interface Source {
-  /** As it was configured: `s3://bucket/prefix` or a directory. */
+  /** As it was configured, without parameters: `s3://bucket/prefix`, a directory. */
   readonly name: string;
   /** Time between two listings of the lookback window. */
   readonly pollIntervalMs: number;

@@ -1,3 +1,4 @@
+export { readDeliveredTotals } from './delivered-totals.ts';
 export {
   type DeliverySummary,
   type PartitionSummary,

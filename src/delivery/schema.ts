@@ -1,6 +1,7 @@
 /**
  * The tables of the state database, and the migrations between their versions.
- * Size: about 400 bytes per object, plus 8 bytes per settled line within the lookback window.
+ * Size: about 400 bytes per object, plus 8 bytes per settled line within the lookback window and
+ * some 30 bytes for each batch that they were settled in.
  */
 import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
@@ -102,6 +103,10 @@ const migrations: readonly ((database: DatabaseSync, createdOn: string) => void)
   // Lines that could not be parsed; they are in accepted_count or dead_lettered_count as well.
   (database) => {
     database.exec('ALTER TABLE object ADD COLUMN unparsed_count INTEGER NOT NULL DEFAULT 0');
+  },
+  // The observed time with which the lines were sent. NULL in older rows: theirs is unknown if the object was overwritten.
+  (database) => {
+    database.exec('ALTER TABLE line_hashes ADD COLUMN observed_at_ms INTEGER');
   },
 ];
 

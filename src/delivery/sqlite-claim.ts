@@ -2,6 +2,7 @@
  * A claim of one object in SQLite. The database belongs to one process, so a claim is never lost, and all claims share one
  * commit queue.
  */
+import assert from 'node:assert';
 import type {
   Announcement,
   AnnouncementId,
@@ -14,7 +15,7 @@ import type {
 import type { ObjectOrigin, ObjectVersion } from '../model/object.ts';
 import type { CommitQueue } from './commit-queue.ts';
 import { checksumOf } from './row-checksum.ts';
-import { announcementContent, announcementOwner, type StateRows, toBlob } from './state-rows.ts';
+import { announcementContent, ownerAt, type StateRows, toBlob } from './state-rows.ts';
 import type { Statements } from './statements.ts';
 import type { WorkspaceRows } from './workspace-rows.ts';
 
@@ -45,9 +46,9 @@ export class SqliteClaim implements Claim {
 
   async *settledLineHashes(): AsyncIterable<LineHashes> {
     const { queue, rows } = this.#parts;
-    const hashes = rows.settledLineHashes(this.#origin.id);
-    for (let next = queue.read(() => hashes.next()); !next.done; next = queue.read(() => hashes.next()))
-      yield next.value;
+    const lines = rows.settledLines(this.#origin.id);
+    for (let next = queue.read(() => lines.next()); !next.done; next = queue.read(() => lines.next()))
+      yield next.value.lineHashes;
   }
 
   announce(announcement: Announcement): AnnouncementId {
@@ -60,8 +61,7 @@ export class SqliteClaim implements Claim {
   }
 
   settle(settlement: Settlement): void {
-    const { announcementId, position, lineHashes, acceptedCount, deadLetteredCount, unparsedCount, newestEventMs } =
-      settlement;
+    const { announcementId, position, acceptedCount, deadLetteredCount, unparsedCount, newestEventMs } = settlement;
     const { id, workspaceId } = this.#origin;
     const { queue, statements, workspaces, nowMs } = this.#parts;
     queue.addLater(() => {
@@ -69,8 +69,7 @@ export class SqliteClaim implements Claim {
       if (announcementId !== undefined) statements.forgetAnnouncement.run(announcementId);
       if (position !== undefined) this.#movePosition(position);
       statements.count.run(acceptedCount, deadLetteredCount, unparsedCount ?? 0, id);
-      const hashes = toBlob(lineHashes);
-      statements.addLineHashes.run(hashes, checksumOf(id, hashes), id);
+      this.#insertLineHashes(settlement);
       if (newestEventMs !== undefined) workspaces.recordEvent(workspaceId, newestEventMs, nowMs());
     });
   }
@@ -110,11 +109,25 @@ export class SqliteClaim implements Claim {
     this.#parts.statements.insertObject.run(id, workspaceId ?? null, date ?? null);
   }
 
+  /** One row for each observed time. */
+  #insertLineHashes({ lineHashes, observedRuns }: Settlement): void {
+    const { id } = this.#origin;
+    let endLine = 0;
+    for (const { observedAtMs, lineCount } of observedRuns) {
+      const startLine = endLine;
+      endLine += lineCount;
+      const hashes = toBlob(lineHashes.subarray(2 * startLine, 2 * endLine));
+      const checksum = checksumOf(ownerAt(id, observedAtMs), hashes);
+      this.#parts.statements.addLineHashes.run(observedAtMs, hashes, checksum, id);
+    }
+    assert(2 * endLine === lineHashes.length, 'every settled line has an observed time');
+  }
+
   #insertAnnouncement(announcementId: AnnouncementId, announcement: Announcement): void {
     const { id } = this.#origin;
     const { observedAtMs } = announcement;
     const { lineHashes, occurrences } = announcementContent(announcement);
-    const checksum = checksumOf(announcementOwner(id, observedAtMs), Buffer.concat([lineHashes, occurrences]));
+    const checksum = checksumOf(ownerAt(id, observedAtMs), Buffer.concat([lineHashes, occurrences]));
     this.#parts.statements.announce.run(announcementId, id, observedAtMs, lineHashes, occurrences, checksum);
   }
 

@@ -28,7 +28,7 @@ export async function openDeliveryReader(directory: string): Promise<DeliveryRea
         inSnapshot(database, () => ({
           state: rows.find(id),
           announcements: rows.announcements(id),
-          settledLineHashes: [...rows.settledLineHashes(id)],
+          settledLines: [...rows.settledLines(id)],
           ...rows.counts(id),
         })),
       ),

@@ -4,7 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
-import type { Announcement, LineHashes, ObjectState } from '../contracts/delivery-state.ts';
+import type { Announcement, ObjectState, SettledLines } from '../contracts/delivery-state.ts';
 import type { ObjectId } from '../model/object.ts';
 import { metaText, readMeta } from './meta.ts';
 import { verified } from './row-checksum.ts';
@@ -42,8 +42,9 @@ export class StateRows {
     };
   }
 
-  *settledLineHashes(id: ObjectId): Generator<LineHashes> {
-    for (const { hashes, checksum } of this.#statements.lineHashes.all(id)) yield toHashes(id, hashes, checksum);
+  /** In the order in which they were settled. */
+  *settledLines(id: ObjectId): Generator<SettledLines> {
+    for (const row of this.#statements.lineHashes.all(id)) yield toSettledLines(id, row);
   }
 
   announcements(id: ObjectId): Announcement[] {
@@ -70,14 +71,17 @@ export class StateRows {
 /** Condition that selects the rows of one object in another table, by its URI. */
 export const ofObject = 'object_id = (SELECT object_id FROM object WHERE uri = ?)';
 
-export function announcementOwner(id: ObjectId, observedAtMs: number): string {
+/** The owner of a row that has an observed time, for its checksum. */
+export function ownerAt(id: ObjectId, observedAtMs: number): string {
   return `${id}\n${observedAtMs}`;
 }
 
 function prepareReading(database: DatabaseSync) {
   return {
     find: database.prepare('SELECT * FROM object WHERE uri = ?'),
-    lineHashes: database.prepare(`SELECT hashes, checksum FROM line_hashes WHERE ${ofObject}`),
+    lineHashes: database.prepare(
+      `SELECT observed_at_ms, hashes, checksum FROM line_hashes WHERE ${ofObject} ORDER BY line_hashes_id`,
+    ),
     announcements: database.prepare(
       `SELECT observed_at_ms, line_hashes, occurrences, checksum FROM announcement WHERE ${ofObject}`,
     ),
@@ -100,7 +104,7 @@ export function toBlob(words: Int32Array): Uint8Array {
 function toAnnouncement(id: ObjectId, row: Record<string, SQLOutputValue>): Announcement {
   const observedAtMs = Number(row.observed_at_ms);
   const [hashes, occurrences] = [bytesOf(row.line_hashes), bytesOf(row.occurrences)];
-  verified(announcementOwner(id, observedAtMs), Buffer.concat([hashes, occurrences]), row.checksum);
+  verified(ownerAt(id, observedAtMs), Buffer.concat([hashes, occurrences]), row.checksum);
   const lineHashes = toWords(hashes);
   const lineCount = lineHashes.length / 2;
   if (occurrences.length > 0) return { observedAtMs, lineHashes, occurrences: toWords(occurrences) };
@@ -116,11 +120,12 @@ function toWords(bytes: Uint8Array): Int32Array {
   return new Int32Array(bytes.slice().buffer);
 }
 
-/** Line hashes from a row, after verifying its checksum. */
-function toHashes(
-  owner: string,
-  content: SQLOutputValue | undefined,
-  checksum: SQLOutputValue | undefined,
-): LineHashes {
-  return toWords(verified(owner, content, checksum));
+function toSettledLines(
+  id: ObjectId,
+  { observed_at_ms, hashes, checksum }: Record<string, SQLOutputValue>,
+): SettledLines {
+  // Rows from before schema version 5 have no observed time.
+  const observedAtMs = typeof observed_at_ms === 'number' ? observed_at_ms : undefined;
+  const owner = observedAtMs === undefined ? id : ownerAt(id, observedAtMs);
+  return { lineHashes: toWords(verified(owner, hashes, checksum)), observedAtMs };
 }

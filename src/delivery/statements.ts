@@ -33,7 +33,8 @@ export function prepareStatements(database: DatabaseSync) {
          unparsed_count = unparsed_count + ? WHERE uri = ?`,
     ),
     addLineHashes: prepare(
-      'INSERT INTO line_hashes (object_id, hashes, checksum) SELECT object_id, ?, ? FROM object WHERE uri = ? AND has_line_hashes = 1',
+      `INSERT INTO line_hashes (object_id, observed_at_ms, hashes, checksum)
+       SELECT object_id, ?, ?, ? FROM object WHERE uri = ? AND has_line_hashes = 1`,
     ),
     finish: prepare(
       'UPDATE object SET settled_etag = ?, settled_size_bytes = ?, settled_modified_at_ms = ? WHERE uri = ?',

@@ -49,6 +49,7 @@ class LineMapper implements Mapper {
   /** The resource of the last record. */
   #resource: Resource | undefined;
   #observedAtMs: number | undefined;
+  #encoding: OtlpEncoding | undefined;
 
   constructor(mapping: Mapping, { redact, resourceAttributes, lateAfterMs }: MapperOptions) {
     const rules = redact.map((name) => mapping.redact[name]);
@@ -93,6 +94,10 @@ class LineMapper implements Mapper {
     if (line.observedAtMs !== this.#observedAtMs) {
       this.#observedAtMs = line.observedAtMs;
       kernel.setObservedTime(toObservedMs(line.observedAtMs));
+    }
+    if (request.encoding !== this.#encoding) {
+      this.#encoding = request.encoding;
+      kernel.setEncoding(request.encoding);
     }
     const timeMs = this.#map(line);
     if (kernel.hasNewResource) this.#resource = undefined;

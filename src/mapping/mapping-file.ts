@@ -34,6 +34,8 @@ export interface Mapping {
   readonly severity: readonly SeverityRule[];
   readonly limits: { readonly textBytes: number; readonly flag: string };
   readonly attributes: ReadonlyMap<string, readonly Rule[]>;
+  /** Attributes that a layer removed (`null`), so that the location of an object does not add them either. */
+  readonly removedAttributes: ReadonlySet<string>;
   readonly redact: Readonly<Record<RedactionClass, Redaction>>;
 }
 
@@ -225,6 +227,9 @@ function mergeLayers(layers: readonly Layer[], mistakes: string[]): Mapping | un
     severity,
     limits,
     attributes,
+    removedAttributes: new Set(
+      layers.flatMap((layer) => Object.keys(layer.attributes)).filter((target) => !attributes.has(target)),
+    ),
     redact: mergeRedaction(layers),
   };
 }

@@ -29,6 +29,8 @@ export function renderMappingReference(): string {
     ...[...mapping.attributes].flatMap(([target, rules]) => rules.map((rule) => attributeRow(target, rule))),
     `| ${code(mapping.limits.flag)} | (a text was cut at ${mapping.limits.textBytes} bytes) | bool | | |`,
     '',
+    'After these come the attributes with which a source says where the object is, unless the mapping has a rule for them or removes them (`null`).',
+    '',
     '## Resource and scope',
     '',
     '| Attribute | From | Notes |',

@@ -25,7 +25,10 @@ export interface ObjectOrigin {
   readonly id: ObjectId;
   /** Last segment of the key or path. */
   readonly fileName: string;
-  /** Attributes specific to the kind of source, such as `aws.s3.bucket` and `aws.s3.key`. */
+  /**
+   * Attributes of the kind of source that say where the object is, such as `aws.s3.bucket` and `aws.s3.key`. They become attributes of
+   * each record, unless the mapping writes or removes them.
+   */
   readonly location: Readonly<Record<string, string>>;
   /** From `workspaceId=<id>/` in the path; `0` is the account level. */
   readonly workspaceId: string | undefined;

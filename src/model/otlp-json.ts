@@ -1,5 +1,5 @@
 /**
- * The subset of OTLP/JSON that this agent writes (mapping/otlp/record-json.ts), for reading dead-letter files and for showing
+ * The subset of OTLP/JSON that this agent writes, for reading dead-letter files and for showing
  * records to people.
  */
 import { z } from 'zod';

@@ -2,7 +2,7 @@
  * Collects new lines of one object until a request is full.
  */
 import assert from 'node:assert';
-import type { Announcement, LineHashes } from '../contracts/delivery-state.ts';
+import type { Announcement, LineHashes, ObservedRun } from '../contracts/delivery-state.ts';
 import type { Batch } from '../contracts/exporter.ts';
 import type { EventTimes } from '../model/event-times.ts';
 import type { DeliveredLine } from '../model/line.ts';
@@ -27,6 +27,7 @@ export interface BuiltBatch extends Batch {
   /** Lines that could not be parsed, by reason; undefined when all could. */
   readonly unparsed: ReadonlyMap<string, number> | undefined;
   readonly lineHashes: LineHashes;
+  readonly observedRuns: readonly ObservedRun[];
   /** For the lines that were not announced before a crash; undefined if all of them were. */
   readonly announcement: Announcement | undefined;
   /** Call it once, when the batch is complete or abandoned. */
@@ -39,6 +40,7 @@ export class BatchBuilder {
   readonly #limits: BatchLimits;
   #memory: BatchMemory | undefined;
   readonly #lineHashes: number[] = [];
+  #observedRuns: { observedAtMs: number; lineCount: number }[] = [];
   readonly #unannouncedHashes: number[] = [];
   readonly #unannouncedOccurrences: number[] = [];
 
@@ -68,6 +70,9 @@ export class BatchBuilder {
     this.#memory.encoder.append(line);
     this.#memory.lines.add(line);
     this.#lineHashes.push(lineHash.high, lineHash.low);
+    const lastRun = this.#observedRuns.at(-1);
+    if (lastRun?.observedAtMs === observedAtMs) lastRun.lineCount++;
+    else this.#observedRuns.push({ observedAtMs, lineCount: 1 });
     if (announcedAtMs !== undefined) return;
     this.#unannouncedHashes.push(lineHash.high, lineHash.low);
     this.#unannouncedOccurrences.push(occurrence);
@@ -81,11 +86,12 @@ export class BatchBuilder {
       this.#object.origin,
       memory,
       this.#pool,
-      Int32Array.from(this.#lineHashes),
+      { lineHashes: Int32Array.from(this.#lineHashes), observedRuns: this.#observedRuns },
       this.#takeAnnouncement(),
     );
     this.#memory = undefined;
     this.#lineHashes.length = 0;
+    this.#observedRuns = [];
     return batch;
   }
 
@@ -108,6 +114,7 @@ class FinishedBatch implements BuiltBatch {
   readonly unparsed: ReadonlyMap<string, number> | undefined;
   readonly request: Uint8Array;
   readonly lineHashes: LineHashes;
+  readonly observedRuns: readonly ObservedRun[];
   readonly announcement: Announcement | undefined;
   readonly #origin: ObjectOrigin;
   readonly #memory: BatchMemory;
@@ -117,7 +124,7 @@ class FinishedBatch implements BuiltBatch {
     origin: ObjectOrigin,
     memory: BatchMemory,
     pool: BatchMemoryPool,
-    lineHashes: LineHashes,
+    { lineHashes, observedRuns }: Pick<BuiltBatch, 'lineHashes' | 'observedRuns'>,
     announcement: Announcement | undefined,
   ) {
     this.recordCount = memory.lines.count;
@@ -125,6 +132,7 @@ class FinishedBatch implements BuiltBatch {
     this.unparsed = memory.encoder.unparsed;
     this.request = memory.encoder.finish();
     this.lineHashes = lineHashes;
+    this.observedRuns = observedRuns;
     this.announcement = announcement;
     this.#origin = origin;
     this.#memory = memory;

@@ -315,6 +315,7 @@ export class ObjectReading {
       announcementId,
       position,
       lineHashes: batch.lineHashes,
+      observedRuns: batch.observedRuns,
       acceptedCount,
       deadLetteredCount,
       unparsedCount: batch.unparsed?.values().reduce((sum, count) => sum + count, 0),

@@ -29,10 +29,10 @@ interface FaultSeries {
 
 export class FaultLog {
   readonly #parts: FaultLogParts;
-  /** Faults that this one has logged are not logged again. */
+  /** What the other log has logged is not logged again. */
   readonly #other: FaultLog | undefined;
   readonly #series = new Map<ErrorCode, FaultSeries>();
-  /** How many times in a row a routine fault occurred, by the object that it concerns. */
+  /** How many times in a row an object had a routine fault. */
   readonly #routineCounts = new Map<string, number>();
   #listing = 0;
   #isLastListing = false;
@@ -51,12 +51,12 @@ export class FaultLog {
     };
   }
 
-  /** For the last listing: what is not read now will not be read, so no fault is routine any more. */
+  /** No listing follows, so what is not read now is never read: no fault is routine any more. */
   expectNoOtherListing(): void {
     this.#isLastListing = true;
   }
 
-  /** @returns the fault; undefined if it is routine and expected to be gone at the next listing. */
+  /** @returns the fault, or undefined if it is routine: the next listing is expected to resolve it. */
   report(reported: AgentError, message: string, fields: object = {}): AgentError | undefined {
     const { source, observe, logger } = this.#parts;
     const repeated = routine.has(reported.code) ? this.#repeated(reported, fields) : undefined;
@@ -77,12 +77,12 @@ export class FaultLog {
     return returned;
   }
 
-  /** The object that the fields name was read. */
+  /** Call it when the object in the fields was read: its routine faults start counting from zero. */
   forget(fields: object): void {
     this.#routineCounts.delete(JSON.stringify(fields));
   }
 
-  /** Once a routine fault has occurred several times in a row, returns it with a message and a hint that say so. */
+  /** A routine fault that has occurred several times in a row is not routine. Returns it with a message and a hint that say so. */
   #repeated(fault: AgentError, fields: object): AgentError | undefined {
     const subject = Object.keys(fields).length === 0 ? fault.message : JSON.stringify(fields);
     const count = (this.#routineCounts.get(subject) ?? 0) + 1;

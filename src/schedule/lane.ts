@@ -1,5 +1,6 @@
 /**
- * A lane ships workspaces in parallel, within limits of its own.
+ * A lane ships the workspaces of a source in parallel. Recent and older dates each have their own, so that a backfill does not
+ * hold up new deliveries.
  */
 import type { Observer } from '../contracts/observer.ts';
 import type { Source } from '../contracts/source.ts';
@@ -14,14 +15,14 @@ export interface Lane {
   readonly objects: Semaphore;
   /** Workspaces whose objects of an earlier listing are still being shipped. */
   readonly busy: Map<string, Promise<void>>;
-  /** What was not listed or shipped to its end, and has to be tried again. */
+  /** Listings and objects that failed and have to be tried again. */
   incompleteCount: number;
   readonly faults: FaultLog;
   readonly waiting: WaitingObjects;
 }
 
 export interface LaneParts {
-  /** Threads that the shipper ships with: each gets something to do. */
+  /** Worker threads of the shipper; the limits grow with them, so that none is idle. */
   readonly workers?: number | undefined;
   readonly observe: Observer;
   readonly clock: Clock;
@@ -30,7 +31,7 @@ export interface LaneParts {
 
 const workspacesAtOnce = 4;
 
-/** @param otherFaults of a lane that meets the same faults of the source itself. */
+/** @param otherFaults of the other lane: what it has logged is not logged again. */
 export function createLane(
   source: Source,
   objectsAtOnce: number,
@@ -38,7 +39,7 @@ export function createLane(
   waiting: WaitingObjects,
   otherFaults?: FaultLog,
 ): Lane {
-  const forWorkers = 2 * workers; // While a worker waits for the last requests of one object it has another.
+  const forWorkers = 2 * workers; // While a worker waits for the last requests of one object, it reads another.
   return {
     workspaces: new Semaphore(Math.max(workspacesAtOnce, forWorkers)),
     objects: new Semaphore(Math.max(objectsAtOnce, forWorkers)),

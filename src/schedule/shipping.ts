@@ -322,7 +322,7 @@ export class Shipping {
       if (signal.aborted) return;
       if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') return this.#fail(error);
       lane.incompleteCount++;
-      waiting.brokeOff();
+      waiting.listingFailed();
       lane.faults.report(error, 'Workspace could not be listed; continuing with the others', {
         workspace: workspaceId,
       });

@@ -1,12 +1,13 @@
 /**
- * Counts the objects that were listed and not shipped, by workspace: health and metrics must not say that everything was
- * shipped while there are any. Memory does not depend on their number: it holds the objects of the page that is being
- * shipped, and sums by date of those that could not be shipped.
+ * Counts the objects that were listed and not shipped, by workspace: while there are any, neither health nor metrics may say
+ * that everything was shipped. Memory does not depend on their number: it holds the objects of the page that is being shipped,
+ * and sums by date of those that could not be shipped.
  */
 import { type ObjectsWaiting, type Observer, toFault } from '../contracts/observer.ts';
 import type { AgentError } from '../model/agent-error.ts';
-import type { DeliveredObject, ObjectId } from '../model/object.ts';
+import type { DeliveredObject } from '../model/object.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { addOnDate, type ObjectSum, PendingObjects, type SumsByDate, sumOf } from './pending-objects.ts';
 
 export interface WaitingObjectsParts {
   readonly source: string;
@@ -15,7 +16,7 @@ export interface WaitingObjectsParts {
   readonly clock: Clock;
 }
 
-/** Those of one lane. */
+/** The waiting objects of one lane. */
 export class WaitingObjects {
   readonly #parts: WaitingObjectsParts;
   readonly #older: WaitingObjects | undefined;
@@ -28,8 +29,8 @@ export class WaitingObjects {
   }
 
   /**
-   * A walk over what a listing shows of the workspace begins.
-   * @param firstDate of the listing; undefined when it has none.
+   * Call it when shipping what a listing shows of the workspace begins. Call `end` on the result when that is done.
+   * @param firstDate of the listing; undefined if it has none.
    */
   begin(workspaceId: string | undefined, firstDate: string | undefined): WaitingInWorkspace {
     const workspace = this.#workspace(workspaceId);
@@ -60,96 +61,103 @@ export class WaitingObjects {
   }
 }
 
+/** What one listing has found so far, or what remained of an earlier one. */
+interface Findings {
+  /** Visited, but not shipped. */
+  readonly notShipped: SumsByDate;
+  /** The first fault that kept an object from being shipped. */
+  fault: AgentError | undefined;
+}
+
 export class WaitingInWorkspace {
   readonly #workspaceId: string | undefined;
   readonly #parts: WaitingObjectsParts;
-  /** Left by earlier walks: shown until this one has ended, or has found more. */
-  #before: SumsByDate = new Map();
-  /** Taken over during this walk, which may have passed their dates. */
+  /** Counts until this listing has ended or has found more. */
+  #previous = noFindings();
+  #current = noFindings();
+  /** Listed, not visited yet. */
+  readonly #pending = new PendingObjects();
+  /** Taken over during this listing, which may already have passed their dates. */
   #takenOver: SumsByDate = new Map();
-  /** Of this walk: not visited yet, and visited in vain. */
-  readonly #pending = new Map<ObjectId, DeliveredObject>();
-  #left: SumsByDate = new Map();
-  #faultBefore: AgentError | undefined;
-  #fault: AgentError | undefined;
   #faultSinceMs: number | undefined;
-  #isWhole = true;
-  #isTold = false;
+  #isListingComplete = true;
+  /** Zero is reported only to take back an earlier report. */
+  #hasReported = false;
 
   constructor(workspaceId: string | undefined, parts: WaitingObjectsParts) {
     this.#workspaceId = workspaceId;
     this.#parts = parts;
   }
 
-  /** @returns what earlier walks have left of dates before this one. */
+  /** @returns what earlier listings have left of dates before this one. */
   begin(firstDate: string | undefined): SumsByDate {
     const outdated: SumsByDate = new Map();
-    for (const [date, sum] of this.#before) {
+    const { notShipped } = this.#previous;
+    for (const [date, sum] of notShipped) {
       if (date === '' || firstDate === undefined || date >= firstDate) continue;
       outdated.set(date, sum);
-      this.#before.delete(date);
+      notShipped.delete(date);
     }
-    for (const [date, sum] of this.#takenOver) add(this.#before, date, sum);
+    for (const [date, sum] of this.#takenOver) addOnDate(notShipped, date, sum);
     this.#takenOver = new Map();
-    this.#isWhole = true;
+    this.#isListingComplete = true;
     return outdated;
   }
 
   takeOver(sums: SumsByDate): void {
-    for (const [date, sum] of sums) add(this.#takenOver, date, sum);
-    this.#tell();
+    for (const [date, sum] of sums) addOnDate(this.#takenOver, date, sum);
+    this.#report();
   }
 
   listed(objects: Iterable<DeliveredObject>): void {
-    for (const object of objects) this.#pending.set(object.origin.id, object);
-    this.#tell();
+    this.#pending.add(objects);
+    this.#report();
   }
 
-  /** It was shipped, or is gone. */
-  done({ origin: { id } }: DeliveredObject): void {
-    this.#pending.delete(id);
-    this.#tell();
+  /** The object was shipped, or no longer exists. */
+  done(object: DeliveredObject): void {
+    this.#pending.delete(object);
+    this.#report();
   }
 
-  /** @param fault undefined when nothing is wrong: the rest is not written yet, or another process ships it. */
-  notShipped({ origin: { id, date = '' }, version }: DeliveredObject, fault: AgentError | undefined): void {
-    this.#pending.delete(id);
-    add(this.#left, date, { objectCount: 1, sizeBytes: version.sizeBytes, oldestMs: version.modifiedAtMs });
-    this.#fault ??= fault;
+  /** @param fault undefined if nothing is wrong: the object is still being written, or another process ships it. */
+  notShipped(object: DeliveredObject, fault: AgentError | undefined): void {
+    const { origin, version } = object;
+    this.#pending.delete(object);
+    const sum = { objectCount: 1, sizeBytes: version.sizeBytes, oldestMs: version.modifiedAtMs };
+    addOnDate(this.#current.notShipped, origin.date ?? '', sum);
+    this.#current.fault ??= fault;
     if (fault !== undefined) this.#faultSinceMs ??= this.#parts.clock.nowMs();
-    this.#tell();
+    this.#report();
   }
 
-  /** The listing does not show everything, so what was left before may still be there. */
-  brokeOff(): void {
-    this.#isWhole = false;
+  /** The listing is incomplete, so objects that were waiting before may still be there. */
+  listingFailed(): void {
+    this.#isListingComplete = false;
   }
 
   end(): void {
-    for (const object of [...this.#pending.values()]) this.notShipped(object, undefined);
-    if (this.#isWhole || total(this.#left).objectCount > total(this.#before).objectCount) {
-      this.#before = this.#left;
-      this.#faultBefore = this.#fault;
-    }
-    if (this.#faultBefore === undefined) this.#faultSinceMs = undefined;
-    this.#left = new Map();
-    this.#fault = undefined;
-    this.#tell();
+    for (const object of this.#pending.values()) this.notShipped(object, undefined);
+    const hasMore = countOf(this.#current) > countOf(this.#previous);
+    if (this.#isListingComplete || hasMore) this.#previous = this.#current;
+    this.#current = noFindings();
+    if (this.#previous.fault === undefined) this.#faultSinceMs = undefined;
+    this.#report();
   }
 
   clear(): void {
-    this.#before = new Map();
-    this.#takenOver = new Map();
-    this.#tell();
+    this.#previous.notShipped.clear();
+    this.#takenOver.clear();
+    this.#report();
   }
 
-  #tell(): void {
+  #report(): void {
     const { source, dates, observe } = this.#parts;
-    const { objectCount, sizeBytes, oldestMs } = this.#total();
-    if (objectCount === 0 && !this.#isTold) return;
-    this.#isTold = objectCount > 0;
-    const error = this.#fault ?? this.#faultBefore;
-    const fault = objectCount === 0 ? undefined : error && toFault(error);
+    const { objectCount, sizeBytes, oldestMs } = this.#sum();
+    const hasWaiting = objectCount > 0;
+    if (!hasWaiting && !this.#hasReported) return;
+    this.#hasReported = hasWaiting;
+    const error = hasWaiting ? (this.#current.fault ?? this.#previous.fault) : undefined;
     observe({
       kind: 'objectsWaiting',
       source,
@@ -157,50 +165,26 @@ export class WaitingInWorkspace {
       workspaceId: this.#workspaceId,
       objectCount,
       sizeBytes,
-      oldestMs: objectCount === 0 ? undefined : oldestMs,
-      fault,
-      faultSinceMs: fault && this.#faultSinceMs,
+      oldestMs: hasWaiting ? oldestMs : undefined,
+      fault: error && toFault(error),
+      faultSinceMs: error && this.#faultSinceMs,
     });
   }
 
-  #total(): Sum {
-    const walk = total(this.#left);
-    for (const { version } of this.#pending.values()) {
-      walk.objectCount++;
-      walk.sizeBytes += version.sizeBytes;
-      walk.oldestMs = Math.min(walk.oldestMs, version.modifiedAtMs);
-    }
-    const before = total(this.#before);
-    const known = before.objectCount > walk.objectCount ? before : walk;
-    const takenOver = total(this.#takenOver);
-    return {
-      objectCount: known.objectCount + takenOver.objectCount,
-      sizeBytes: known.sizeBytes + takenOver.sizeBytes,
-      oldestMs: Math.min(before.oldestMs, walk.oldestMs, takenOver.oldestMs),
-    };
+  #sum(): ObjectSum {
+    const previous = sumOf(this.#previous.notShipped.values());
+    const current = sumOf([this.#pending.sum(), ...this.#current.notShipped.values()]);
+    // Most of them are the same objects, so their counts must not be added up.
+    const larger = previous.objectCount > current.objectCount ? previous : current;
+    const oldestMs = Math.min(previous.oldestMs, current.oldestMs);
+    return sumOf([{ ...larger, oldestMs }, ...this.#takenOver.values()]);
   }
 }
 
-interface Sum {
-  objectCount: number;
-  sizeBytes: number;
-  /** Infinity when there is none. */
-  oldestMs: number;
+function noFindings(): Findings {
+  return { notShipped: new Map(), fault: undefined };
 }
 
-/** Objects without a date are under the empty one. */
-export type SumsByDate = Map<string, Sum>;
-
-function add(sums: SumsByDate, date: string, { objectCount, sizeBytes, oldestMs }: Sum): void {
-  const sum = sums.get(date) ?? { objectCount: 0, sizeBytes: 0, oldestMs: Number.POSITIVE_INFINITY };
-  sum.objectCount += objectCount;
-  sum.sizeBytes += sizeBytes;
-  sum.oldestMs = Math.min(sum.oldestMs, oldestMs);
-  sums.set(date, sum);
-}
-
-function total(sums: SumsByDate): Sum {
-  const all: SumsByDate = new Map();
-  for (const sum of sums.values()) add(all, '', sum);
-  return all.get('') ?? { objectCount: 0, sizeBytes: 0, oldestMs: Number.POSITIVE_INFINITY };
+function countOf({ notShipped }: Findings): number {
+  return sumOf(notShipped.values()).objectCount;
 }

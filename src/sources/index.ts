@@ -3,17 +3,19 @@
  */
 import assert from 'node:assert';
 import type { Source } from '../contracts/source.ts';
-import { type KindName, kinds, type LocationOf, type SourceLocation } from './kinds.ts';
-import type { ObjectOpener, SourceDependencies } from './source-kind.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { isOfKind, type KindName, kindNames, kinds, type LocationOf, type SourceLocation } from './kinds.ts';
+import type { ObjectOpener, SourceDependencies, SourceInspection } from './source-kind.ts';
 
+export type { AzureLocation, BlobCredential } from './azure/index.ts';
 export type { DeliveryFile, DeliveryFiles, FileStats } from './directory/delivery-files.ts';
 export { type DirectoryLocation, directoryAt } from './directory/index.ts';
+export type { GcsLocation } from './gcs/index.ts';
 export type { SourceLocation } from './kinds.ts';
 export { readLayout } from './layout.ts';
-export { type BucketFacts, inspectBucket } from './s3/bucket-inspection.ts';
 export type { S3Api } from './s3/client.ts';
 export type { S3Location } from './s3/index.ts';
-export type { ObjectOpener, SourceDependencies } from './source-kind.ts';
+export type { ObjectOpener, SourceDependencies, SourceInspection } from './source-kind.ts';
 
 /** A location with its effective settings. */
 export type ConfiguredSource = SourceLocation & {
@@ -37,10 +39,28 @@ function createSource<Name extends KindName>(
   return kinds[location.kind].createSource(location, dependencies);
 }
 
-/** Opens objects of every kind; the scheme of the id selects the opener. */
-export function createObjectOpener(dependencies: SourceDependencies): ObjectOpener {
+/** Looks at the settings of the service that holds the source, for `check`. Rejects only with the signal's reason. */
+export async function inspectSource<Name extends KindName>(
+  location: LocationOf<Name> & { readonly kind: Name },
+  signal: AbortSignal,
+  clock: Clock,
+): Promise<SourceInspection> {
+  return (await kinds[location.kind].inspect?.(location, signal, clock)) ?? { results: [], serverClock: undefined };
+}
+
+/**
+ * Opens objects of every kind; the scheme of the id selects the opener.
+ * @param locations the configured sources.
+ */
+export function createObjectOpener(
+  locations: readonly SourceLocation[],
+  dependencies: SourceDependencies,
+): ObjectOpener {
   const openers = new Map(
-    Object.values(kinds).map((kind): [string, ObjectOpener] => [`${kind.scheme}:`, kind.createOpener(dependencies)]),
+    kindNames.map((name): [string, ObjectOpener] => [
+      `${kinds[name].scheme}:`,
+      createOpener(name, locations, dependencies),
+    ]),
   );
   return {
     open(object, signal) {
@@ -53,4 +73,15 @@ export function createObjectOpener(dependencies: SourceDependencies): ObjectOpen
       await Promise.all([...openers.values()].map((opener) => opener.close()));
     },
   };
+}
+
+function createOpener<Name extends KindName>(
+  name: Name,
+  locations: readonly SourceLocation[],
+  dependencies: SourceDependencies,
+): ObjectOpener {
+  return kinds[name].createOpener(
+    dependencies,
+    locations.filter((location) => isOfKind(location, name)),
+  );
 }

@@ -5,14 +5,19 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { printable } from '../runtime/printable.ts';
 import { bad, duration, good, type Parsed, variable } from '../runtime/variable.ts';
+import { azureVariables } from './azure/index.ts';
 import { directoryAt } from './directory/index.ts';
-import { type KindName, kinds, type LocationOf, type SourceLocation } from './kinds.ts';
+import { gcsVariables } from './gcs/index.ts';
+import { isOfKind, type KindName, kindNames, kinds, type LocationOf, type SourceLocation } from './kinds.ts';
 import { parseS3Arn } from './s3/index.ts';
+import type { Environment, SourceKind } from './source-kind.ts';
 import { parseSourceParameters, pollIntervalMinMs } from './source-parameters.ts';
 
 const expectedLocation = `expected ${Object.values(kinds)
   .map(({ form }) => form)
   .join(', ')}`;
+
+const pollIntervalDefaultMs = 60_000;
 
 export const sourceOptions = {
   DATABRICKS_AUDIT_SOURCE: variable(parseSources)
@@ -23,7 +28,8 @@ export const sourceOptions = {
     })
     .describe(
       'Required. Where Databricks delivers, separated by commas: `s3://bucket/prefix` (the folder that contains ' +
-        '`workspaceId=.../` or `date=.../`), the ARN of a bucket or of an access point with a prefix, a directory, or a `file://` URL (`%2C` for a comma, `%3F` for a question mark). ' +
+        '`workspaceId=.../` or `date=.../`), the ARN of a bucket or of an access point with a prefix, `gs://bucket/prefix`, ' +
+        '`az://<account>.blob.core.windows.net` (all diagnostic logs of the storage account; see [Azure](azure.md) for containers and other forms), a directory, or a `file://` URL (`%2C` for a comma, `%3F` for a question mark). ' +
         'A URL may end with parameters for this source: `?poll=5m`, `?mapping=databricks-audit%2C./ours.yaml`.',
     ),
   DATABRICKS_AUDIT_FOLLOW_LINKS: variable((text) => {
@@ -32,10 +38,37 @@ export const sourceOptions = {
   })
     .transform((value) => value ?? false)
     .describe('Whether symbolic links out of a directory are followed; links within it always are. Default `false`.'),
-  DATABRICKS_AUDIT_POLL_INTERVAL: variable(duration(pollIntervalMinMs, '60s'))
-    .transform((value) => value ?? 60_000)
-    .describe('Interval between two listings of a source. Default `60s`.'),
+  DATABRICKS_AUDIT_POLL_INTERVAL: variable(duration(pollIntervalMinMs, '60s')).describe(
+    `Interval between two listings of a source that does not set its own (\`?poll=\`). ${pollIntervalDefaults()}`,
+  ),
 };
+
+/** The variables of the services that hold sources, for the documentation. The services' own libraries read most of them. */
+export const serviceVariables: readonly {
+  readonly title: string;
+  readonly introduction: string;
+  readonly variables: Readonly<Record<string, string>>;
+}[] = [
+  {
+    title: 'Azure',
+    introduction:
+      'For [Azure Blob Storage](azure.md). The first of these that is set decides how the agent authenticates.',
+    variables: azureVariables,
+  },
+  {
+    title: 'Google Cloud',
+    introduction: 'For [Google Cloud Storage](google-cloud.md).',
+    variables: gcsVariables,
+  },
+];
+
+/** In words. */
+function pollIntervalDefaults(): string {
+  const others = Object.values(kinds).flatMap(({ scheme, pollIntervalDefaultMs: defaultMs }) =>
+    defaultMs === undefined ? [] : [`; for \`${scheme}://\` \`${defaultMs / 60_000}m\``],
+  );
+  return `Default \`60s\`${others.join('')}.`;
+}
 
 /** Reports all problems in the list at once. */
 function parseSources(text: string): Parsed<readonly SourceLocation[]> {
@@ -53,17 +86,29 @@ function parseLocation(entry: string): Parsed<SourceLocation> {
   if (/^arn:/i.test(entry)) {
     const [arn = '', ...query] = entry.split('?');
     const parameters = parseSourceParameters(query.join('?'));
-    return 'problem' in parameters ? parameters : parseS3Arn(arn, parameters.value);
+    return 'problem' in parameters ? parameters : parseS3Arn(arn, parameters.value.common);
   }
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(entry)?.[1]?.toLowerCase();
   // A path is used unchanged, including question marks.
   if (scheme === undefined)
     return nearlyUrl.test(entry) ? bad(`${expectedLocation}${nearlyUrlHint(entry)}`) : good(directoryAt(entry));
-  const kind = Object.values(kinds).find((each) => each.scheme === scheme);
+  const kind = kindNames.map((name) => kinds[name]).find((each) => schemesOf(each).includes(scheme));
   if (kind === undefined) return bad(`${expectedLocation}${otherSchemeHint(scheme)}`);
   const [url = '', ...query] = entry.split('?');
-  const parameters = parseSourceParameters(query.join('?'));
-  return 'problem' in parameters ? parameters : kind.parse(url, parameters.value);
+  const parameters = parseSourceParameters(query.join('?'), kind.ownParameters);
+  return 'problem' in parameters ? parameters : kind.parse(url, parameters.value.common, parameters.value.own);
+}
+
+function schemesOf({
+  scheme,
+  otherSchemes = [],
+}: Pick<SourceKind<never>, 'scheme' | 'otherSchemes'>): readonly string[] {
+  return [scheme, ...otherSchemes];
+}
+
+/** Unless `?poll=` or the variable sets it. In milliseconds. */
+export function pollIntervalDefault({ kind }: SourceLocation): number {
+  return kinds[kind].pollIntervalDefaultMs ?? pollIntervalDefaultMs;
 }
 
 /** Env files of Docker keep the quotes around a value. */
@@ -81,12 +126,42 @@ function nearlyUrlHint(entry: string): string {
 const dbfsHint = ' (a dbfs: path exists only in Databricks; use the s3:// location of its bucket)';
 
 function otherSchemeHint(scheme: string): string {
+  if (/^wasbs?$|^abfs$/.test(scheme)) {
+    return ` (use abfss://<container>@<account>.dfs.core.windows.net/<prefix> instead of ${scheme}://)`;
+  }
+  if (scheme === 'adl') {
+    return ' (Azure Data Lake Storage Gen1 has ended; use abfss://<container>@<account>.dfs.core.windows.net/<prefix>)';
+  }
+  if (scheme === 'azure' || scheme === 'azblob') return ` (use az:// instead of ${scheme}://)`;
+  if (scheme === 'gcs') return ' (use gs:// instead of gcs://)';
   if (scheme === 's3a' || scheme === 's3n') return ` (use s3:// instead of ${scheme}://)`;
   if (scheme === 'dbfs') return dbfsHint;
-  if (scheme === 'http' || scheme === 'https') {
-    return ` (for an S3-compatible server, use s3:// and set AWS_ENDPOINT_URL_S3 to its ${scheme}:// address)`;
+  if (scheme === 'http') {
+    return ' (for an S3-compatible server, use s3:// and set AWS_ENDPOINT_URL_S3 to its http:// address)';
   }
   return ` (${scheme}:// is not supported)`;
+}
+
+/**
+ * Completes the locations with what the variables of their services say.
+ * @returns the problems as well, each beginning with the name of a variable.
+ */
+export function resolveSources(
+  locations: readonly SourceLocation[],
+  environment: Environment,
+): { readonly sources: readonly SourceLocation[]; readonly problems: readonly string[] } {
+  const resolved = locations.map((location) => resolveSource(location, environment));
+  const sources = resolved.flatMap((each) => ('value' in each ? [each.value] : []));
+  const problems = resolved.flatMap((each) => ('problem' in each ? each.problem.split('\n') : []));
+  const overlaps = findOverlaps(sources).map((problem) => `DATABRICKS_AUDIT_SOURCE: ${problem}`);
+  return { sources, problems: [...new Set([...problems, ...overlaps])] };
+}
+
+function resolveSource<Name extends KindName>(
+  location: LocationOf<Name> & { readonly kind: Name },
+  environment: Environment,
+): Parsed<SourceLocation> {
+  return kinds[location.kind].resolve?.(location, environment) ?? good(location);
 }
 
 /** Two sources that list the same object would ship it twice. */
@@ -105,8 +180,4 @@ function contains<Name extends KindName>(
   inner: SourceLocation,
 ): boolean {
   return isOfKind(inner, outer.kind) && kinds[outer.kind].contains(outer, inner);
-}
-
-function isOfKind<Name extends KindName>(location: SourceLocation, kind: Name): location is LocationOf<Name> {
-  return location.kind === kind;
 }

@@ -16,6 +16,17 @@ export interface DeliveredBefore {
   readonly lineCount: number;
 }
 
+/** From the state: all lines that earlier processes settled. */
+export interface DeliveredTotals {
+  /** The UTC date, `yyyy-mm-dd`, on which the state was created. */
+  readonly createdOn: string;
+  readonly workspaces: readonly {
+    readonly workspaceId: string | undefined;
+    readonly acceptedCount: number;
+    readonly deadLetteredCount: number;
+  }[];
+}
+
 export interface SourceActivity {
   listedCount: number;
   unchangedCount: number;
@@ -71,8 +82,10 @@ export class Activity {
   /** Objects that could not be decoded to their end, until a new version can. */
   readonly damagedObjects = new Set<ObjectId>();
   readonly deadLetters = new Map<string, DeadLetterCount>();
-  /** As last counted, with 0 for reasons that were there before: OpenTelemetry's SDK repeats the last value of what is left out. */
+  /** As last counted, with 0 for reasons that are gone: OpenTelemetry's SDK repeats the last value of a series that is not observed. */
   waitingDeadLetters: readonly WaitingDeadLetters[] = [];
+  /** What earlier processes delivered; undefined until it was read from the state. */
+  deliveredBefore: { readonly since: string; accepted: number; deadLettered: number } | undefined;
   readonly batches = { accepted: 0, deadLettered: 0, mixed: 0 };
   readonly notices = { accepted: 0, deadLettered: 0 };
   readonly visits = { unchanged: 0, settled: 0, damaged: 0, growing: 0, released: 0, elsewhere: 0 };
@@ -154,7 +167,19 @@ export class Activity {
     }
   }
 
-  /** Not an event, because it happens at each scrape and is no sign of life. */
+  /** Adds what earlier processes delivered. The counters, which metrics are made from, still start at zero. */
+  countedDelivered({ createdOn, workspaces }: DeliveredTotals): void {
+    this.deliveredBefore = { since: createdOn, accepted: 0, deadLettered: 0 };
+    for (const { workspaceId, acceptedCount, deadLetteredCount } of workspaces) {
+      this.deliveredBefore.accepted += acceptedCount;
+      this.deliveredBefore.deadLettered += deadLetteredCount;
+      const { deliveredBefore } = this.#workspace(workspaceId);
+      deliveredBefore.accepted += acceptedCount;
+      deliveredBefore.deadLettered += deadLetteredCount;
+    }
+  }
+
+  /** Not an event: it happens at each scrape, and is not a sign of life. */
   countedDeadLetters(counted: readonly WaitingDeadLetters[]): void {
     const isCounted = ({ response, reason }: WaitingDeadLetters) =>
       counted.some((each) => each.reason === reason && each.response.code === response.code);

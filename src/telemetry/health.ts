@@ -13,7 +13,7 @@ export interface Health {
   readonly ok: boolean;
   /** Everything that was listed is in the collector: nothing waits, and nothing was rejected. Independent of `ok`. */
   readonly complete: boolean;
-  /** What the agent is doing. `incomplete`: nothing, although something was not delivered. */
+  /** What the agent is doing. `incomplete`: it is idle, although something was not delivered. */
   readonly status: 'shipping' | 'idle' | 'incomplete' | 'starting' | 'waiting' | 'stuck';
   /** One sentence. */
   readonly reason: string;
@@ -83,12 +83,12 @@ function isEmpty({ listingFault }: SourceActivity): boolean {
   return listingFault?.code === 'ERR_SOURCE_EMPTY';
 }
 
-/** They cannot be shipped before somebody has changed a permission or a credential. */
+/** Until somebody changes a permission or a credential, nothing can be shipped. */
 const deniedCodes: readonly string[] = ['ERR_SOURCE_ACCESS_DENIED', 'ERR_SOURCE_CREDENTIALS'];
 
 function checkObjects(activity: Activity, nowMs: number): HealthCheck {
   const { objectCount, fault, faultSinceMs = nowMs } = activity.waitingObjects;
-  if (objectCount === 0) return { name: 'objects', ok: true, message: 'none is waiting' };
+  if (objectCount === 0) return { name: 'objects', ok: true, message: 'nothing is waiting' };
   const message = objectsText(objectCount);
   if (fault === undefined) return { name: 'objects', ok: true, message };
   const failedForMs = nowMs - faultSinceMs;
@@ -163,7 +163,7 @@ function doing(activity: Activity): Pick<Health, 'complete' | 'status' | 'reason
   const isShipping = objectCount > 0 && fault === undefined;
   if (!complete) return { complete, status: isShipping ? 'shipping' : 'incomplete', reason: missing.join('; ') };
   if ([...activity.sources.values()].every(isEmpty)) {
-    return { complete, status: 'idle', reason: `Nothing was delivered yet; ${waitingForFirst}` };
+    return { complete, status: 'idle', reason: `Nothing has been delivered yet; ${waitingForFirst}` };
   }
   return { complete, status: 'idle', reason: 'Everything that was listed has been shipped' };
 }

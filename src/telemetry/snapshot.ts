@@ -52,6 +52,7 @@ export function takeSnapshot({
       deadLettered: counters.linesDeadLettered,
       inFlight: counters.linesInFlight,
     },
+    delivered: deliveredInTotal(activity),
     waiting: activity.waitingObjects,
     waits: [...activity.waits.values()].map(({ for: what, fault, sinceMs, failedAttempts, retryAtMs }) => ({
       for: what,
@@ -92,6 +93,17 @@ export function takeSnapshot({
   };
 }
 
+/** By all processes that used the state; undefined until the state was read. */
+function deliveredInTotal({ deliveredBefore, counters }: Activity) {
+  if (deliveredBefore === undefined) return undefined;
+  return {
+    /** The date on which the state was created. */
+    since: deliveredBefore.since,
+    accepted: deliveredBefore.accepted + counters.linesAccepted,
+    deadLettered: deliveredBefore.deadLettered + counters.linesDeadLettered,
+  };
+}
+
 /** Does not probe the collector: the page updates far too often for that. */
 function healthOf(activity: Activity, nowMs: number): Omit<Health, 'checks'> {
   const { ok, complete, status, reason } = readiness(activity, undefined, nowMs);
@@ -116,8 +128,8 @@ function describeWorkspace(id: string, workspace: WorkspaceActivity) {
     lastEventMs: workspace.lastEventMs,
     lagMs: workspace.lagMs,
     oldestUnsettledMs: workspace.oldestUnsettledMs,
-    accepted: workspace.acceptedCount,
-    deadLettered: workspace.deadLetteredCount,
+    accepted: workspace.deliveredBefore.accepted + workspace.acceptedCount,
+    deadLettered: workspace.deliveredBefore.deadLettered + workspace.deadLetteredCount,
     inFlight: workspace.inFlightCount,
     waiting: sumOfWaiting(workspace.waiting),
     silentSinceMs: workspace.silence?.lastEventMs,

@@ -1,5 +1,5 @@
 /**
- * Says in the log that the agent works: once a minute while it ships, once an hour otherwise.
+ * Logs a summary, so that the log shows that the agent is working: once a minute while it ships, once an hour otherwise.
  */
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -27,12 +27,12 @@ export class SummaryLog {
     while (!signal.aborted) {
       await this.#clock.sleep(shippingIntervalMs, signal).catch(() => {});
       if (signal.aborted) return;
-      this.#look(activity());
+      this.#summarise(activity());
       history.note(activity(), this.#clock.nowMs());
     }
   }
 
-  #look(activity: Activity): void {
+  #summarise(activity: Activity): void {
     const { linesAccepted, objectsShipped } = activity.counters;
     // A new agent in the same process counts from 0.
     const isNew = linesAccepted < this.#linesBefore || objectsShipped < this.#objectsBefore;

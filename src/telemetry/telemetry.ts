@@ -9,7 +9,7 @@ import type { Logger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
 import { readProcessFigures } from '../runtime/process-figures.ts';
 import { SampledLog } from '../runtime/sampled-log.ts';
-import { Activity, type DeliveredBefore, type WaitingDeadLetters } from './activity.ts';
+import { Activity, type DeliveredBefore, type DeliveredTotals, type WaitingDeadLetters } from './activity.ts';
 import { CollectorWatch } from './collector-watch.ts';
 import { type CollectorAnswer, liveness, readiness, replayHint } from './health.ts';
 import { History } from './history.ts';
@@ -39,6 +39,8 @@ export interface TelemetryDependencies {
   readonly stateBytes: () => number;
   /** Lines that earlier processes settled, from the state, for the charts. */
   readonly deliveredBefore: () => Promise<readonly DeliveredBefore[]>;
+  /** The totals at the time of the call, also if it takes a while to sum them up; undefined if they are unknown. */
+  readonly deliveredTotals: (signal: AbortSignal) => Promise<DeliveredTotals | undefined>;
   /** Counts the records in the dead-letter files. Cheap when nothing has changed. */
   readonly waitingDeadLetters: () => Promise<readonly WaitingDeadLetters[]>;
   /** Sends an empty request to the collector; undefined if records do not go to one. */
@@ -72,6 +74,8 @@ export class Telemetry {
   readonly #closing = new AbortController();
   #loggedDeadLetters = 0;
   #activity: Activity;
+  /** Events since `watch`, until `takeOver` is called. */
+  #earlyEvents: AgentEvent[] | undefined;
   #metrics: Metrics | undefined;
   #server: HttpServer | undefined;
 
@@ -106,17 +110,30 @@ export class Telemetry {
    * in flight will never complete. Keeps the faults: one of them is the reason for the new agent.
    */
   async watch(): Promise<Observer> {
-    const { faults, waitingDeadLetters } = this.#activity;
-    this.#activity = this.#newActivity(await this.#dependencies.deliveredBefore());
-    for (const [code, fault] of faults) this.#activity.faults.set(code, fault);
-    this.#activity.waitingDeadLetters = waitingDeadLetters;
+    this.#replaceActivity([]);
+    this.#earlyEvents = [];
     await this.#countDeadLetters();
     return (event: AgentEvent) => {
+      this.#earlyEvents?.push(event);
       this.#activity.observe(event);
       this.#metrics?.observe(event, this.#dependencies.clock.nowMs());
       // Other processes replay them, so each listing is an occasion to look.
       if (event.kind === 'deadLettered' || event.kind === 'listingEnded') void this.#countDeadLetters();
     };
+  }
+
+  /**
+   * Takes over what earlier processes have delivered. Call it when the agent has opened the state, because opening migrates the
+   * state of an earlier version, and before the agent ships.
+   */
+  async takeOver(): Promise<void> {
+    const { deliveredBefore, deliveredTotals } = this.#dependencies;
+    const totals = deliveredTotals(this.#closing.signal);
+    totals.catch(() => {}); // Handled below, once the activity is there.
+    this.#replaceActivity(await deliveredBefore());
+    for (const event of this.#earlyEvents ?? []) this.#activity.observe(event);
+    this.#earlyEvents = undefined;
+    void this.#countDelivered(totals);
   }
 
   async close(): Promise<void> {
@@ -125,6 +142,25 @@ export class Telemetry {
     if (this.#metrics === undefined) return;
     const lastPush = this.#metrics.close().catch((error: unknown) => this.#reportPushFailure(error));
     await waitForLastPush(lastPush, this.#dependencies.clock);
+  }
+
+  /** Keeps what was not observed from the agent. */
+  #replaceActivity(deliveredBefore: readonly DeliveredBefore[]): void {
+    const { faults, waitingDeadLetters } = this.#activity;
+    this.#activity = this.#newActivity(deliveredBefore);
+    for (const [code, fault] of faults) this.#activity.faults.set(code, fault);
+    this.#activity.waitingDeadLetters = waitingDeadLetters;
+  }
+
+  async #countDelivered(reading: Promise<DeliveredTotals | undefined>): Promise<void> {
+    const activity = this.#activity;
+    try {
+      const totals = await reading;
+      if (totals !== undefined) activity.countedDelivered(totals);
+    } catch (error) {
+      if (this.#closing.signal.aborted) return;
+      this.#log.write('warn', { err: error }, 'Could not sum up what was delivered before; shipping is not affected');
+    }
   }
 
   async #countDeadLetters(): Promise<void> {

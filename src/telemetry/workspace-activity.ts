@@ -44,6 +44,8 @@ export class WorkspaceActivity {
   alreadyShippedCount = 0;
   acceptedCount = 0;
   deadLetteredCount = 0;
+  /** By earlier processes. */
+  readonly deliveredBefore = { accepted: 0, deadLettered: 0 };
   /** In batches whose claim was taken over: another process sends them. */
   abandonedCount = 0;
   /** Events that were delivered late. */

@@ -5,6 +5,7 @@ import { hash } from 'node:crypto';
 import { createMappers } from '../agent/mappers.ts';
 import { encodingOf } from '../agent/wiring.ts';
 import type { Configuration } from '../config/index.ts';
+import type { CheckResult } from '../contracts/check-result.ts';
 import type { Source } from '../contracts/source.ts';
 import { probeState } from '../delivery/index.ts';
 import { probeCollector } from '../export/index.ts';
@@ -12,14 +13,9 @@ import { createMapper, recordBatch } from '../mapping/index.ts';
 import { type AgentError, type ErrorCode, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
-import { type BucketFacts, createSources, inspectBucket } from '../sources/index.ts';
+import { createSources, inspectSource } from '../sources/index.ts';
 
-export interface CheckResult {
-  /** `warning`: it works, but something is unusual. `skipped`: it was not checked, or makes no difference to shipping. */
-  readonly status: 'ok' | 'warning' | 'failed' | 'skipped';
-  readonly message: string;
-  readonly hint?: string | undefined;
-}
+export type { CheckResult } from '../contracts/check-result.ts';
 
 export interface CheckOptions {
   /** Sends a test record through the collector; it stays in the backend. */
@@ -46,7 +42,9 @@ export async function* runChecks(
         await source.close();
       }
     }
-    if (location.kind === 's3') yield* checkBucket(await inspectBucket(location, signal, clock), location.bucket);
+    const { results, serverClock } = await inspectSource(location, signal, clock);
+    if (serverClock !== undefined) yield* checkClock(serverClock.aheadMs, serverClock.server);
+    yield* results;
   }
   if (configuration.logsExporter === 'console') yield { status: 'ok', message: 'records go to standard output' };
   else yield* checkCollector(configuration, signal, clock, sendRecord);
@@ -94,41 +92,8 @@ function* checkClock(aheadMs: number | undefined, server: string): Iterable<Chec
   yield {
     status: 'warning',
     message: `the clock of this machine is ${seconds} s ${aheadMs > 0 ? 'behind' : 'ahead of'} that of ${server}`,
-    hint: 'Synchronise it (NTP). It decides which dates are listed and what counts as silence, and S3 rejects requests if it is off by 15 minutes.',
+    hint: 'Synchronise it (NTP). It decides which dates are listed and what counts as silence, and cloud storage rejects requests if it is off by 15 minutes.',
   };
-}
-
-/** Objects that are deleted earlier than this might not survive a long outage. */
-const retentionDaysMin = 30;
-
-function* checkBucket({ versioning, lifecycle, clockAheadMs }: BucketFacts, bucket: string): Iterable<CheckResult> {
-  yield* checkClock(clockAheadMs, 'S3');
-  if (versioning === undefined) {
-    yield {
-      status: 'skipped',
-      message: `versioning of ${bucket}: not checked (requires s3:GetBucketVersioning)`,
-    };
-  } else if (versioning === 'enabled') {
-    yield { status: 'ok', message: `versioning of ${bucket} is enabled` };
-  } else {
-    const hint = 'Shipping does not need it. With versioning, overwritten and deleted objects can be restored.';
-    yield { status: 'skipped', message: `versioning of ${bucket} is ${versioning}`, hint };
-  }
-  if (lifecycle === undefined) {
-    const message = `lifecycle of ${bucket}: not checked (requires s3:GetLifecycleConfiguration)`;
-    yield { status: 'skipped', message };
-    return;
-  }
-  const soon = lifecycle.filter(({ afterDays }) => afterDays < retentionDaysMin);
-  if (soon.length === 0)
-    yield { status: 'ok', message: `lifecycle of ${bucket} keeps objects for at least ${retentionDaysMin} days` };
-  for (const { effect, afterDays } of soon) {
-    yield {
-      status: 'warning',
-      message: `lifecycle of ${bucket}: objects are ${effect} after ${afterDays} days`,
-      hint: 'Objects that are not shipped by then are lost. Keep them for longer than the longest outage you expect.',
-    };
-  }
 }
 
 async function checkState({ stateDirectory }: Configuration): Promise<CheckResult> {

@@ -12,7 +12,7 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { bundle } from '../../scripts/bundle.ts';
 import { canMeasureProcesses } from './child.ts';
-import { measureCollector } from './collector.ts';
+import { measureMapping } from './mapping.ts';
 import { measureMemory } from './memory.ts';
 import { measureOverwrites } from './overwrite.ts';
 import { measureParts } from './parts.ts';
@@ -26,10 +26,10 @@ import { Workshop } from './workshop.ts';
 type Section = (workshop: Workshop) => readonly Table[] | Promise<readonly Table[]>;
 
 const sections: Readonly<Record<string, Section>> = {
-  parts: measureParts,
+  mapping: measureMapping,
   whole: measureWholeAgent,
+  parts: measureParts,
   workers: measureWorkers,
-  collector: measureCollector,
   overwrite: measureOverwrites,
   polls: measurePolls,
   memory: measureMemory,
@@ -80,7 +80,7 @@ if (values.json !== undefined) {
 function sectionOf(name: string): Section {
   const section = sections[name];
   if (section === undefined) throw new Error(`no section "${name}"; there are ${Object.keys(sections).join(', ')}`);
-  if (name !== 'parts' && !canMeasureProcesses)
-    throw new Error(`"${name}" needs Linux: only --only parts runs elsewhere`);
+  if (name !== 'parts' && name !== 'mapping' && !canMeasureProcesses)
+    throw new Error(`"${name}" needs Linux: only --only mapping and --only parts run elsewhere`);
   return section;
 }

@@ -9,50 +9,34 @@ import { stringify } from 'yaml';
 import { serverDirectory } from '../proof/servers/recipes.ts';
 import { costOf, end } from './child.ts';
 import { type CollectorJob, collectorConfiguration } from './collector-configuration.ts';
-import { type ContenderRun, compareWithJsonParse } from './compare.ts';
+import type { ContenderRun } from './compare.ts';
 import { type Receiver, startReceiver } from './receiver.ts';
-import type { Table } from './report.ts';
-import { manyObjects, type Workshop } from './workshop.ts';
+import type { Workshop } from './workshop.ts';
 
-type Run = readonly [name: string, objectCount: number, compression: CollectorJob['compression'], isDurable: boolean];
-
-const runs: readonly Run[] = [
-  ['one object, durable', 1, 'none', true],
-  ['3,000 objects, durable', manyObjects, 'none', true],
-  ['one object, durable, gzip', 1, 'gzip', true],
-  ['one object, durable, zstd', 1, 'zstd', true],
-  ['one object, in memory', 1, 'none', false],
-  ['one object, in memory, gzip', 1, 'gzip', false],
-  ['one object, in memory, zstd', 1, 'zstd', false],
-];
-
-/** @returns nothing when no Collector was built on this machine. */
-export async function measureCollector(workshop: Workshop): Promise<readonly Table[]> {
-  const { sizes } = workshop;
-  if (!existsSync(collectorProgram())) {
-    console.log(
-      '\nNo Collector to compare with: node test/proof/servers/recipes.ts collector builds it, in some minutes.',
-    );
-    return [];
-  }
-  const contenders = runs.map(([name, objectCount, compression, isDurable]) => ({
-    name,
-    run: () => runCollector(workshop, { objectCount, compression, isDurable }),
-  }));
-  const title = `OpenTelemetry Collector, ${sizes.lineCount.toLocaleString('en')} lines from the same files to the same receiver`;
-  return [{ name: 'collector', title, rows: await compareWithJsonParse(contenders, sizes) }];
+/** @returns whether there is a Collector on this machine. */
+export function isCollectorBuilt(): boolean {
+  return existsSync(collectorProgram());
 }
 
-type Job = Pick<CollectorJob, 'compression'> & { readonly objectCount: number; readonly isDurable: boolean };
+interface Job extends Pick<CollectorJob, 'compression' | 'delivery'> {
+  readonly objectCount: number | undefined;
+  readonly isDurable: boolean;
+}
 
-async function runCollector(workshop: Workshop, { objectCount, compression, isDurable }: Job): Promise<ContenderRun> {
-  const source = workshop.delivery(objectCount);
+export async function runCollector(
+  workshop: Workshop,
+  { delivery, objectCount, compression, isDurable }: Job,
+): Promise<ContenderRun> {
+  const source = workshop.delivery(delivery, objectCount);
   const receiver = await startReceiver();
   const storage = isDurable ? workshop.newDirectory() : undefined;
   const startedAtMs = performance.now();
-  const child = startCollector({ source, receiverUrl: receiver.url, compression, storage }, workshop.newDirectory());
+  const child = startCollector(
+    { source, delivery, receiverUrl: receiver.url, compression, storage },
+    workshop.newDirectory(),
+  );
   try {
-    const lineCount = await allReceived(workshop.sizes.lineCount, receiver, child);
+    const lineCount = await allReceived(workshop.lineCount(delivery), receiver, child);
     return { ...costOf(child), lineCount, wallSeconds: (performance.now() - startedAtMs) / 1000 };
   } finally {
     await end(child);

@@ -3,9 +3,9 @@
  * because a machine that is shared is not equally fast for long.
  */
 import type { Cost } from './child.ts';
-import { jsonParseLinesPerCpuSecond } from './json-parse.ts';
+import type { DeliveryName } from './deliveries.ts';
+import { JsonParse } from './json-parse.ts';
 import { type Figures, median, type Row } from './report.ts';
-import type { Sizes } from './workshop.ts';
 
 export interface Contender {
   readonly name: string;
@@ -21,14 +21,16 @@ export interface ContenderRun extends Cost {
 
 export async function compareWithJsonParse(
   contenders: readonly Contender[],
-  { rounds, lineCount }: Sizes,
+  delivery: DeliveryName,
+  rounds: number,
 ): Promise<Row[]> {
+  const jsonParse = new JsonParse(delivery);
   const results = contenders.map(({ name }) => ({ name, rounds: [] as Round[] }));
-  let parsedBefore = jsonParseLinesPerCpuSecond(lineCount);
+  let parsedBefore = jsonParse.linesPerCpuSecond();
   for (let round = 1; round <= rounds; round++) {
     for (const [index, contender] of contenders.entries()) {
       const run = await contender.run();
-      const parsedBehind = jsonParseLinesPerCpuSecond(lineCount);
+      const parsedBehind = jsonParse.linesPerCpuSecond();
       const result = resultOf(run, (parsedBefore + parsedBehind) / 2);
       parsedBefore = parsedBehind;
       results[index]?.rounds.push(result);

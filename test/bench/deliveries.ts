@@ -7,10 +7,19 @@ import { sampleRecords } from '../support/sample-lines.ts';
 export const deliveryNames = ['uniform', 'varied', 'verbose', 'nested'] as const;
 export type DeliveryName = (typeof deliveryNames)[number];
 
+/** Lines by their numbers in a delivery, which has no end. */
+export interface LineRange {
+  readonly first: number;
+  readonly count: number;
+}
+
 /** Lines of a delivery: of `uniform`, few shapes, users and addresses. */
-export function deliveryLines(name: DeliveryName, count: number, seed = 1): string[] {
-  if (name === 'uniform') return sampleRecords(count);
-  return Array.from({ length: count }, (_, index) => JSON.stringify(makers[name](Random.ofItem(seed, index), index)));
+export function deliveryLines(name: DeliveryName, { first, count }: LineRange, seed = 1): string[] {
+  if (name === 'uniform') return sampleRecords(count, first);
+  const make = makers[name];
+  return Array.from({ length: count }, (_, index) =>
+    JSON.stringify(make(Random.ofItem(seed, first + index), first + index)),
+  );
 }
 
 const makers = { varied: variedRecord, verbose: verboseRecord, nested: nestedRecord } as const;

@@ -2,20 +2,27 @@
  * The measure of all things here: how fast JSON.parse is at this moment, on the lines that everything else works on. Machines
  * differ and are shared; the ratio to this does so much less.
  */
-import { sampleRecords } from '../support/sample-lines.ts';
+import { type DeliveryName, deliveryLines } from './deliveries.ts';
 
-const linesAtOnce = 10_000;
+const sampleBytes = 16_000_000;
+const parsedBytesMin = 200_000_000;
 
-/** @returns lines of a delivery that JSON.parse does in a second of processor time. */
-export function jsonParseLinesPerCpuSecond(lineCount: number): number {
-  let cpuSeconds = 0;
-  for (let first = 0; first < lineCount; first += linesAtOnce) {
-    const texts = sampleRecords(Math.min(linesAtOnce, lineCount - first), first);
-    const startedAtSeconds = cpuSecondsNow();
-    for (const text of texts) JSON.parse(text);
-    cpuSeconds += cpuSecondsNow() - startedAtSeconds;
+export class JsonParse {
+  readonly #texts: readonly string[];
+  readonly #repeats: number;
+
+  constructor(name: DeliveryName) {
+    const lineBytes = deliveryLines(name, { first: 0, count: 100 }).join('\n').length / 100;
+    this.#texts = deliveryLines(name, { first: 0, count: Math.ceil(sampleBytes / lineBytes) });
+    this.#repeats = Math.ceil(parsedBytesMin / sampleBytes);
   }
-  return lineCount / cpuSeconds;
+
+  /** Parses lines of the delivery. @returns how many are parsed in a second of processor time. */
+  linesPerCpuSecond(): number {
+    const startedAtSeconds = cpuSecondsNow();
+    for (let repeat = 0; repeat < this.#repeats; repeat++) for (const text of this.#texts) JSON.parse(text);
+    return (this.#repeats * this.#texts.length) / (cpuSecondsNow() - startedAtSeconds);
+  }
 }
 
 /** Of this process with all of its threads. */

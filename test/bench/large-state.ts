@@ -50,6 +50,7 @@ async function settleObject(
       announcementId: undefined,
       position: end,
       lineHashes: new Int32Array(2 * linesPerObject),
+      observedRuns: [{ observedAtMs: version.modifiedAtMs, lineCount: linesPerObject }],
       acceptedCount: linesPerObject,
       deadLetteredCount: 0,
       newestEventMs: Date.parse(`${origin.date}T23:00:00Z`),

@@ -2,7 +2,7 @@
  * That memory does not grow with the object.
  */
 import { rmSync } from 'node:fs';
-import { sampleRecords } from '../support/sample-lines.ts';
+import { deliveryLines } from './deliveries.ts';
 import type { Row, Table } from './report.ts';
 import { ship } from './ship.ts';
 import { objectPath, type Workshop, writeObject } from './workshop.ts';
@@ -11,7 +11,7 @@ export async function measureMemory(workshop: Workshop): Promise<readonly Table[
   const rows: Row[] = [];
   for (const megabytes of workshop.sizes.objectMegabytes) {
     const source = workshop.newDirectory();
-    writeObject(objectPath(source, '0'), { first: 0, count: Math.round((megabytes * 1e6) / lineBytes()) });
+    writeObject(objectPath(source, '0'), 'varied', { first: 0, count: Math.round((megabytes * 1e6) / lineBytes()) });
     const { peakMiB } = await ship({ source, state: workshop.newDirectory() });
     rows.push({ name: `${megabytes.toLocaleString('en')} MB`, figures: { peakMiB } });
     rmSync(source, { recursive: true });
@@ -20,6 +20,6 @@ export async function measureMemory(workshop: Workshop): Promise<readonly Table[
 }
 
 function lineBytes(): number {
-  const texts = sampleRecords(1_000);
+  const texts = deliveryLines('varied', { first: 0, count: 1_000 });
   return texts.join('\n').length / texts.length;
 }

@@ -17,7 +17,7 @@ interface Polls {
 }
 
 export async function measurePolls(workshop: Workshop): Promise<readonly Table[]> {
-  const [source, state] = [workshop.delivery(manyObjects), workshop.newDirectory()];
+  const [source, state] = [workshop.delivery('varied', manyObjects), workshop.newDirectory()];
   await ship({ source, state });
   const { objectCount, listCpuSeconds, pollCpuSeconds, objectsShipped, bytesDecoded } = await poll(source, state);
   if (bytesDecoded > 0) throw new Error(`${bytesDecoded} bytes were read of objects that did not change`);

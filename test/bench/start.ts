@@ -21,7 +21,7 @@ export async function measureStarts(workshop: Workshop, large: string): Promise<
   const [empty, full]: [Start[], Start[]] = [[], []];
   for (let round = 0; round < rounds; round++) {
     // Of today, and another one each time, so that the first listing finds something to ship.
-    writeObject(objectPath(source, String(round), utcDate(systemClock.nowMs())), { first: round, count: 1 });
+    writeObject(objectPath(source, String(round), utcDate(systemClock.nowMs())), 'varied', { first: round, count: 1 });
     empty.push(await start(source, workshop.newDirectory()));
     full.push(await start(source, large));
   }

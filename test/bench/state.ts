@@ -27,8 +27,8 @@ export async function measureState(workshop: Workshop): Promise<readonly Table[]
 async function measureSizes(workshop: Workshop): Promise<readonly Row[]> {
   const { lineCount } = workshop.sizes;
   const [one, many] = [workshop.newDirectory(), workshop.newDirectory()];
-  await ship({ source: workshop.delivery(1), state: one });
-  await ship({ source: workshop.delivery(manyObjects), state: many });
+  await ship({ source: workshop.delivery('varied'), state: one });
+  await ship({ source: workshop.delivery('varied', manyObjects), state: many });
   const linesPerObject = Math.ceil(lineCount / manyObjects);
   const manyBytes = stateSizeBytes(many);
   return [

@@ -10,7 +10,7 @@ const workerCounts = [1, 2] as const;
 
 export async function measureWorkers(workshop: Workshop): Promise<readonly Table[]> {
   const { lineCount, rounds } = workshop.sizes;
-  const source = workshop.delivery(objectCount);
+  const source = workshop.delivery('varied', objectCount);
   const runs = new Map<number, ShipRun[]>(workerCounts.map((workers) => [workers, []]));
   for (let round = 0; round < rounds; round++) {
     for (const [workers, done] of runs) {

@@ -4,7 +4,7 @@
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { sampleRecords } from '../support/sample-lines.ts';
+import { type DeliveryName, deliveryLines, type LineRange } from './deliveries.ts';
 
 export interface Sizes {
   /** Of a delivery. */
@@ -24,7 +24,7 @@ const linesAtOnce = 10_000;
 export class Workshop {
   readonly sizes: Sizes;
   readonly #directory = mkdtempSync(join(tmpdir(), 'databricks-audit-bench-'));
-  readonly #deliveries = new Map<number, string>();
+  readonly #deliveries = new Map<string, string>();
   #directoryCount = 0;
 
   constructor(sizes: Sizes) {
@@ -38,16 +38,22 @@ export class Workshop {
     return directory;
   }
 
-  /** @returns the folder of a delivery of all lines in so many objects, which is written once. Not to be changed. */
-  delivery(objectCount: number): string {
-    const { lineCount } = this.sizes;
-    const known = this.#deliveries.get(objectCount);
+  /** How many lines of the delivery are shipped: fewer of the verbose ones, which are eight times as long. */
+  lineCount(name: DeliveryName): number {
+    return name === 'verbose' ? Math.ceil(this.sizes.lineCount / 8) : this.sizes.lineCount;
+  }
+
+  /** @returns the folder of the delivery in so many objects, which is written once. Not to be changed. */
+  delivery(name: DeliveryName, objectCount = 1): string {
+    const key = `${name} in ${objectCount}`;
+    const known = this.#deliveries.get(key);
     if (known !== undefined) return known;
-    const root = this.newDirectory();
+    const [root, lineCount] = [this.newDirectory(), this.lineCount(name)];
     const perObject = Math.ceil(lineCount / objectCount);
-    for (let first = 0; first < lineCount; first += perObject)
-      writeObject(objectPath(root, String(first)), { first, count: Math.min(perObject, lineCount - first) });
-    this.#deliveries.set(objectCount, root);
+    for (let first = 0; first < lineCount; first += perObject) {
+      writeObject(objectPath(root, String(first)), name, { first, count: Math.min(perObject, lineCount - first) });
+    }
+    this.#deliveries.set(key, root);
     return root;
   }
 
@@ -56,24 +62,20 @@ export class Workshop {
   }
 }
 
-/** Lines of a sequence that has no end, by their numbers in it. */
-export interface LineRange {
-  readonly first: number;
-  readonly count: number;
-}
-
 /** Where Databricks would write it. */
 export function objectPath(root: string, name: string, date = '2026-01-30'): string {
   return join(root, 'workspaceId=1234567890123456', `date=${date}`, `auditlogs_${name}.json`);
 }
 
-/** Writes the ranges one behind the other. */
-export function writeObject(path: string, ...ranges: readonly LineRange[]): void {
+/** Writes the ranges of a delivery one behind the other. */
+export function writeObject(path: string, name: DeliveryName, ...ranges: readonly LineRange[]): void {
   mkdirSync(dirname(path), { recursive: true });
   const file = openSync(path, 'w');
   for (const { first, count } of ranges) {
-    for (let done = 0; done < count; done += linesAtOnce)
-      writeSync(file, `${sampleRecords(Math.min(linesAtOnce, count - done), first + done).join('\n')}\n`);
+    for (let done = 0; done < count; done += linesAtOnce) {
+      const lines = deliveryLines(name, { first: first + done, count: Math.min(linesAtOnce, count - done) });
+      writeSync(file, `${lines.join('\n')}\n`);
+    }
   }
   closeSync(file);
 }

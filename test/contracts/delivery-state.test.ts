@@ -34,7 +34,16 @@ function announcement(
 /** Of one line. */
 function settlement(more: Partial<Settlement> = {}): Settlement {
   const lineHashes = Int32Array.of(1, -1);
-  return { announcementId: undefined, position, lineHashes, acceptedCount: 1, deadLetteredCount: 0, ...more };
+  const observedRuns = [{ observedAtMs: 5, lineCount: 1 }];
+  return {
+    announcementId: undefined,
+    position,
+    lineHashes,
+    observedRuns,
+    acceptedCount: 1,
+    deadLetteredCount: 0,
+    ...more,
+  };
 }
 
 /** A place where states live, while processes come and go. */

@@ -26,6 +26,7 @@ const settlement: Settlement = {
   announcementId: undefined,
   position,
   lineHashes: Int32Array.of(1, -1),
+  observedRuns: [{ observedAtMs: 5, lineCount: 1 }],
   acceptedCount: 1,
   deadLetteredCount: 0,
 };
@@ -106,8 +107,30 @@ describe('SqliteState', () => {
     expect((await dropBefore('2026-01-31'))?.state?.hasLineHashes).toBe(true); // The object has exactly this date.
     expect(await dropBefore('2026-02-01')).toMatchObject({
       state: { hasLineHashes: false, settled: position },
-      settledLineHashes: [],
+      settledLines: [],
     });
+    await state.close();
+  });
+
+  it('keeps the observed time of each settled line, in the order of settlement', async () => {
+    const directory = temporaryDirectory();
+    const state = await open(directory);
+    const lineHashes = Int32Array.of(1, -1, 2, -2, 3, -3);
+    const observedRuns = [
+      { observedAtMs: 7, lineCount: 2 },
+      { observedAtMs: 6, lineCount: 1 },
+    ];
+    await claiming(state, async (claim) => {
+      claim.settle({ ...settlement, lineHashes, observedRuns });
+      claim.settle(settlement);
+      await claim.flush(never);
+      expect(await hashesOf(claim)).toBe(4);
+    });
+    expect((await readAll(directory))?.settledLines).toEqual([
+      { observedAtMs: 7, lineHashes: Int32Array.of(1, -1, 2, -2) },
+      { observedAtMs: 6, lineHashes: Int32Array.of(3, -3) },
+      { observedAtMs: 5, lineHashes: Int32Array.of(1, -1) },
+    ]);
     await state.close();
   });
 
@@ -221,7 +244,8 @@ describe('SqliteState', () => {
     const directory = temporaryDirectory();
     const before = await open(directory);
     await claiming(before, async (claim) => {
-      for (let i = 0; i < 200; i++) claim.settle({ ...settlement, lineHashes: new Int32Array(1000) });
+      const lines = { lineHashes: new Int32Array(1000), observedRuns: [{ observedAtMs: 5, lineCount: 500 }] };
+      for (let i = 0; i < 200; i++) claim.settle({ ...settlement, ...lines });
       await claim.flush(never);
     });
     await before.close();
@@ -268,6 +292,7 @@ describe('SqliteState', () => {
 
   it.each([
     { what: 'line hash', damage: "UPDATE line_hashes SET hashes = x'0000000000000000'" },
+    { what: 'observed time of settled lines', damage: 'UPDATE line_hashes SET observed_at_ms = 7' },
     { what: 'time of an announcement', damage: 'UPDATE announcement SET observed_at_ms = 7' },
     { what: 'occurrence of an announced line', damage: "UPDATE announcement SET occurrences = x'02000000'" },
     { what: 'creation date', damage: "UPDATE meta SET value = x'31' WHERE name = 'created_on'" },
@@ -280,7 +305,7 @@ describe('SqliteState', () => {
       await claim.flush(never);
     });
     await state.close();
-    expect(await readAll(directory)).toMatchObject({ announcements: [announcement(6)], settledLineHashes: [{}] });
+    expect(await readAll(directory)).toMatchObject({ announcements: [announcement(6)], settledLines: [{}] });
     change(directory, damage);
     const damaged = expect.objectContaining({ code: 'ERR_STATE_DAMAGED' });
     await expect(readAll(directory)).rejects.toThrow(damaged);

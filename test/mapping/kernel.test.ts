@@ -61,6 +61,15 @@ describe('a line that overflows a buffer', () => {
     expect(mapper.toJsonLine(line)).not.toMatch(/\[1,|,1,/);
   });
 
+  it('with its JSON, in which a control character takes six bytes, is rendered completely', () => {
+    const text = lineText({ requestParams: { command: '\u0001'.repeat(130_000) }, actionName: 'behind' });
+    const mapper = createOne();
+    for (const content of [text, '\u0001'.repeat(lineBytesMax - 1)]) {
+      const { resourceLogs } = JSON.parse(mapper.toJsonLine(identifiedLine(content)));
+      expect(resourceLogs[0].scopeLogs[0].logRecords[0].body.stringValue).toBe(content);
+    }
+  });
+
   it('with a resource attribute is truncated to the limit of strings', () => {
     const request = decodeLogsRequest(encode(createOne(), [lineOf({ workspaceId: 'w'.repeat(900_000) })]));
     const [entry] = recordsOf(request);

@@ -49,6 +49,7 @@ async function scene() {
       announcementId: undefined,
       position: startOfObject,
       lineHashes: new Int32Array(0),
+      observedRuns: [],
       acceptedCount: 1,
       deadLetteredCount: 0,
       newestEventMs,

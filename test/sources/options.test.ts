@@ -2,7 +2,11 @@ import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { SourceLocation } from '../../src/sources/index.ts';
 import { sourceOptions } from '../../src/sources/options.ts';
+import { parseSourceParameters } from '../../src/sources/source-parameters.ts';
 
+const host = 'acme.blob.core.windows.net';
+const expectedLocation =
+  'expected s3://bucket/prefix, az://<account>.blob.core.windows.net/<container>/<prefix>, gs://bucket/prefix, a directory or a file:// URL';
 const accessPoint = 'arn:aws:s3:us-west-2:111122223333:accesspoint/audit';
 
 describe('DATABRICKS_AUDIT_SOURCE', () => {
@@ -18,6 +22,37 @@ describe('DATABRICKS_AUDIT_SOURCE', () => {
     [`${accessPoint}/a/b`, [s3(accessPoint, 'a/b/', `s3://${accessPoint}/a/b`)]],
     [`${accessPoint}/object/a/`, [s3(accessPoint, 'a/', `s3://${accessPoint}/a`)]],
     [`s3://${accessPoint}/a`, [s3(accessPoint, 'a/', `s3://${accessPoint}/a`)]],
+    ['gs://my-bucket/a/b/', [gcs('my-bucket', 'a/b/', 'gs://my-bucket/a/b')]],
+    ['gs://my_bucket.example.com', [gcs('my_bucket.example.com', '', 'gs://my_bucket.example.com')]],
+    [`az://${host}`, [azure(undefined, '', `az://${host}`)]],
+    [`az://${host}/`, [azure(undefined, '', `az://${host}`)]],
+    [`az://${host}/logs/a/b/`, [azure('logs', 'a/b/', `az://${host}/logs/a/b`)]],
+    [`https://${host}/logs/a%20b`, [azure('logs', 'a b/', `https://${host}/logs/a%20b`)]],
+    [
+      'https://acme.dfs.core.windows.net/insights-logs-jobs/resourceId%3D/SUBSCRIPTIONS',
+      [
+        azure(
+          'insights-logs-jobs',
+          'resourceId=/SUBSCRIPTIONS/',
+          'https://acme.dfs.core.windows.net/insights-logs-jobs/resourceId%3D/SUBSCRIPTIONS',
+        ),
+      ],
+    ],
+    ['abfss://logs@acme.dfs.core.windows.net/a', [azure('logs', 'a/', 'abfss://logs@acme.dfs.core.windows.net/a')]],
+    ['az://logs/a', [{ ...azure('logs', 'a/', 'az://logs/a'), account: undefined, endpoint: undefined }]],
+    [
+      'az://acme.blob.core.usgovcloudapi.net/logs',
+      [
+        {
+          ...azure('logs', '', 'az://acme.blob.core.usgovcloudapi.net/logs'),
+          endpoint: 'https://acme.blob.core.usgovcloudapi.net',
+        },
+      ],
+    ],
+    [
+      'az://acme.blob.core.windows.net/logs,az://acme.blob.core.windows.net',
+      [azure('logs', '', 'az://acme.blob.core.windows.net/logs'), azure(undefined, '', `az://${host}`)],
+    ],
     ['/var/logs', [directory('/var/logs', '/var/logs')]],
     ['./a:b', [directory(resolve('a:b'), './a:b')]],
     ['./logs/', [directory(resolve('logs'), './logs/')]],
@@ -33,10 +68,41 @@ describe('DATABRICKS_AUDIT_SOURCE', () => {
   });
 
   test.each([
-    [undefined, 'expected s3://bucket/prefix, a directory or a file:// URL'],
-    ['', 'expected s3://bucket/prefix, a directory or a file:// URL'],
+    [undefined, expectedLocation],
+    ['', expectedLocation],
     ['/a,,/b', 'between the commas'],
-    ['gs://bucket/a', '(gs:// is not supported)'],
+    ['hdfs://bucket/a', '(hdfs:// is not supported)'],
+    ['gcs://bucket/a', '(use gs:// instead of gcs://)'],
+    ['gs://My_Bucket/a', 'not "My_Bucket"'],
+    ['gs://bucket/workspaceId=*/', 'without wildcards'],
+    ['gs://bucket/a,gs://bucket/a/workspaceId=1', 'gs://bucket/a/workspaceId=1 is inside gs://bucket/a'],
+    [
+      'wasbs://logs@acme.blob.core.windows.net/a',
+      '(use abfss://<container>@<account>.dfs.core.windows.net/<prefix> instead of wasbs://)',
+    ],
+    ['abfs://logs@acme.dfs.core.windows.net/a', 'instead of abfs://'],
+    ['adl://acme.azuredatalakestore.net/a', 'Azure Data Lake Storage Gen1 has ended; use abfss://'],
+    ['azure://logs/a', '(use az:// instead of azure://)'],
+    ['az://', 'or az://<container>/<prefix>'],
+    ['az://acme.example.com/logs', 'expected the blob endpoint of a storage account'],
+    ['az://user:secret@acme.blob.core.windows.net/logs', 'not "***@acme.blob.core.windows.net"'],
+    ['az://acme.blob.core.windows.net/My_Logs', 'not "My_Logs"'],
+    ['az://acme.blob.core.windows.net/a--b', 'single hyphens'],
+    ['az://acme.blob.core.windows.net/logs/*', 'without wildcards'],
+    [
+      'az://acme.blob.core.windows.net/insights-logs-jobs/audit',
+      'expected a prefix of resourceId=/SUBSCRIPTIONS/<name>',
+    ],
+    ['abfss://acme.dfs.core.windows.net/logs', 'expected abfss://<container>@<account>.dfs.core.windows.net/<prefix>'],
+    [
+      'az://acme.blob.core.windows.net/logs?sv=1&sp=rl&sig=x',
+      'a shared access signature belongs into AZURE_STORAGE_SAS_TOKEN',
+    ],
+    ['az://acme.blob.core.windows.net,abfss://insights-logs-jobs@acme.dfs.core.windows.net', 'is inside az://acme'],
+    [
+      'az://acme.blob.core.windows.net/logs,https://acme.blob.core.windows.net/logs/date=2026-01-01',
+      'is inside az://acme',
+    ],
     ['s3a://bucket/a', '(use s3:// instead of s3a://)'],
     ['https://minio:9000/bucket', 'use s3:// and set AWS_ENDPOINT_URL_S3 to its https:// address'],
     ['s3://', 'expected a bucket name'],
@@ -77,7 +143,7 @@ describe('DATABRICKS_AUDIT_SOURCE', () => {
   });
 
   test('reports all problems in a list at once', () => {
-    expect(problemsOf('gs://a,s3://B,/c,/c/d')[0]?.split('; ')).toHaveLength(3);
+    expect(problemsOf('hdfs://a,s3://B,/c,/c/d')[0]?.split('; ')).toHaveLength(3);
   });
 
   test('reports an overlap once', () => {
@@ -87,6 +153,9 @@ describe('DATABRICKS_AUDIT_SOURCE', () => {
 
 describe.each([
   ['s3://', 's3://my-bucket/a', s3('my-bucket', 'a/', 's3://my-bucket/a')],
+  ['gs://', 'gs://my-bucket/a', gcs('my-bucket', 'a/', 'gs://my-bucket/a')],
+  ['az://', `az://${host}/logs/a`, azure('logs', 'a/', `az://${host}/logs/a`)],
+  ['https://', `https://${host}/logs/a`, azure('logs', 'a/', `https://${host}/logs/a`)],
   ['file://', 'file:///var/logs', directory('/var/logs', 'file:///var/logs')],
 ])('the parameters of an %s URL', (_, url, location) => {
   test.each([
@@ -121,13 +190,13 @@ describe.each([
   });
 
   test('are rejected with all their problems at once, together with those of other sources', () => {
-    const [problems = '', ...others] = problemsOf(`${url}?polls=1&poll=0s&mapping=,gs://other`);
+    const [problems = '', ...others] = problemsOf(`${url}?polls=1&poll=0s&mapping=,hdfs://other`);
     expect(others).toEqual([]);
     expect(problems.split('; ')).toEqual([
       expect.stringContaining('not polls'),
       expect.stringContaining('poll: expected a duration'),
       expect.stringContaining('mapping: expected names'),
-      expect.stringContaining('gs:// is not supported'),
+      expect.stringContaining('hdfs:// is not supported'),
     ]);
   });
 
@@ -174,6 +243,35 @@ function s3(bucket: string, prefix: string, name: string): SourceLocation {
   return { kind: 's3', bucket, prefix, name };
 }
 
+function gcs(bucket: string, prefix: string, name: string): SourceLocation {
+  return { kind: 'gcs', bucket, emulator: undefined, prefix, name };
+}
+
+function azure(container: string | undefined, prefix: string, name: string): SourceLocation {
+  const endpoint = `https://${host}`;
+  return { kind: 'azure', endpoint, account: 'acme', container, credential: undefined, prefix, name };
+}
+
 function directory(path: string, name: string): SourceLocation {
   return { kind: 'directory', path, name };
 }
+
+describe('parameters that only one kind of source takes', () => {
+  test('are passed to it by name', () => {
+    expect(parseSourceParameters('poll=5m&table=a.b&workspaces=1%2C2', ['table', 'workspaces', 'bucket'])).toEqual({
+      value: {
+        common: { pollIntervalMs: 300_000, mapping: undefined },
+        own: new Map([
+          ['table', 'a.b'],
+          ['workspaces', '1,2'],
+        ]),
+      },
+    });
+  });
+
+  test('are listed when another one is unknown', () => {
+    expect(parseSourceParameters('delay=1', ['table', 'bucket'])).toEqual({
+      problem: 'expected no parameters but bucket, mapping, poll, and table after the question mark, not delay',
+    });
+  });
+});

@@ -96,7 +96,8 @@ export async function s3Place(
   };
 }
 
-function contentOf(key: string, lines: readonly string[]): Buffer {
+/** The bytes of an object with these lines; compressed if the key ends in `.gz`. */
+export function contentOf(key: string, lines: readonly string[]): Buffer {
   const text = Buffer.from(lines.map((line) => `${line}\n`).join(''));
   return key.endsWith('.gz') ? gzipSync(text) : text;
 }

@@ -87,7 +87,7 @@ describe('readiness', () => {
     expect(ready()).toMatchObject({
       ok: true,
       status: 'idle',
-      reason: 'Nothing was delivered yet; waiting for the first delivery',
+      reason: 'Nothing has been delivered yet; waiting for the first delivery',
     });
   });
 

@@ -7,11 +7,11 @@ import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { loadConfiguration } from '../../src/config/index.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
-import type { WaitingDeadLetters } from '../../src/telemetry/activity.ts';
+import type { DeliveredTotals, WaitingDeadLetters } from '../../src/telemetry/activity.ts';
 import type { HttpAddress } from '../../src/telemetry/options.ts';
 import { startTelemetry } from '../../src/telemetry/telemetry.ts';
 import { type LogLine, rememberingLogger } from '../export/fixtures.ts';
-import { httpResponse, linesRead, listingEnded, sourceName, unavailable, waiting } from './events.ts';
+import { batchEnded, httpResponse, linesRead, listingEnded, sourceName, unavailable, waiting } from './events.ts';
 
 describe('the HTTP server', () => {
   it('reports health as 200 or 503, with the reason as JSON', async () => {
@@ -64,6 +64,28 @@ describe('the HTTP server', () => {
     waitingDeadLetters.length = 0;
     expect(await get('/readyz')).toMatchObject({ status: 200, json: { complete: true, status: 'idle' } });
     expect((await get('/metrics')).body).not.toMatch(new RegExp(`^${series}.*\\} [1-9]\\d*$`, 'm'));
+  });
+
+  it('shows what earlier processes delivered on the page, while metrics start at zero as Prometheus expects', async () => {
+    const workspaces = [
+      { workspaceId: '1', acceptedCount: 1_000, deadLetteredCount: 3 },
+      { workspaceId: '2', acceptedCount: 50, deadLetteredCount: 0 },
+    ];
+    const { get, observe, takeOver } = await serve({ deliveredTotals: { createdOn: '2026-01-31', workspaces } });
+    observe({ kind: 'workspaceKnown', workspaceId: '2', lastEventMs: 5 });
+    expect((await get('/status.json')).json).not.toHaveProperty('delivered');
+    await takeOver();
+    observe(linesRead(7));
+    observe(batchEnded(6, 1));
+    expect((await get('/status.json')).json).toMatchObject({
+      lines: { read: 7, accepted: 6, deadLettered: 1 },
+      delivered: { since: '2026-01-31', accepted: 1_056, deadLettered: 4 },
+      workspaces: [
+        { id: '1', accepted: 1_006, deadLettered: 4 },
+        { id: '2', accepted: 50, deadLettered: 0, lastEventMs: 5 },
+      ],
+    });
+    expect((await get('/metrics')).body).toMatch(/^databricks_audit_lines_accepted_total\{.*\} 6$/m);
   });
 
   it('probes the collector if nothing has been sent for a while', async () => {
@@ -191,6 +213,7 @@ interface ServeOptions {
   readonly httpHosts?: readonly string[];
   readonly exporters?: readonly 'prometheus'[];
   readonly waitingDeadLetters?: readonly WaitingDeadLetters[];
+  readonly deliveredTotals?: DeliveredTotals;
   readonly askCollector?: () => Promise<{ ok: boolean; message: string; hint: string }>;
 }
 
@@ -212,6 +235,7 @@ async function serve(options: ServeOptions = {}) {
       logger,
       stateBytes: () => 0,
       deliveredBefore: async () => [],
+      deliveredTotals: async () => options.deliveredTotals,
       waitingDeadLetters: async () => waitingDeadLetters,
       askCollector,
     },
@@ -223,6 +247,7 @@ async function serve(options: ServeOptions = {}) {
     log: logger.lines,
     waitingDeadLetters,
     observe: await telemetry.watch(),
+    takeOver: () => telemetry.takeOver(),
     get: (path: string, how: { method?: string; host?: string } = {}) => get(url, path, how),
   };
 }

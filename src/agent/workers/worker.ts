@@ -21,7 +21,7 @@ const exporter = createCollectorExporter(configuration, {
   clock: clockUntil(stopping, systemClock),
   observe,
 });
-const opener = createObjectOpener({ stillAfterPolls: 0 });
+const opener = createObjectOpener(configuration.sources, { stillAfterPolls: 0 });
 
 main.serve({
   visitor: new ObjectVisitor(

@@ -4,6 +4,7 @@
  */
 import { Buffer, isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
+import type { OtlpEncoding } from '../../contracts/mapper.ts';
 import type { Address, ProgramImage } from '../program/program-image.ts';
 import { parseJson } from '../record/exact-json.ts';
 import { normalisedJsonIn } from '../record/line-parser.ts';
@@ -23,6 +24,7 @@ interface KernelExports {
   readonly layOutBuffers: (at: Address, lineBytesMax: number) => Address;
   readonly resetBuffers: () => number;
   readonly setObservedTime: (timeMs: number) => void;
+  readonly setJson: (isJson: boolean) => void;
   readonly mapLine: (sizeBytes: number, occurrence: number) => number;
   readonly mapNormalised: (sizeBytes: number, bodyBytes: number, occurrence: number) => number;
   readonly mapUnparsed: (bodyBytes: number, reason: Address, occurrence: number) => number;
@@ -83,6 +85,11 @@ export class Kernel {
   /** For the records that follow. */
   setObservedTime(timeMs: number): void {
     this.#exports.setObservedTime(timeMs);
+  }
+
+  /** For the records that follow. */
+  setEncoding(encoding: OtlpEncoding): void {
+    this.#exports.setJson(encoding === 'json');
   }
 
   /**
@@ -195,6 +202,7 @@ export class Kernel {
         const value = Number(text(start, start + size));
         return Number.isFinite(value) ? this.bytes.write(String(value), to, 'latin1') : 0;
       },
+      numberText: (value = 0, to = 0) => this.bytes.write(String(value), to, 'latin1'),
       toDouble: (start = 0, size = 0) => Number(text(start, start + size)),
       isUtf8: (start = 0, size = 0) => (isUtf8(this.bytes.subarray(start, start + size)) ? 1 : 0),
     };

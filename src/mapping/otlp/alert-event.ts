@@ -4,7 +4,8 @@
 import type { AlertEvent } from '../../contracts/mapper.ts';
 import type { OtlpKeyValue } from '../../model/otlp-json.ts';
 import type { Mapping } from '../mapping-file.ts';
-import { encodeRecord, otlpValue, severities } from './protobuf.ts';
+import { encodeRecordAsJson } from './json.ts';
+import { otlpValue, severities } from './protobuf.ts';
 import { createRequest, type Envelope, type Resource } from './request.ts';
 
 export class AlertEventWriter {
@@ -21,7 +22,7 @@ export class AlertEventWriter {
   /** One line of OTLP/JSON. The same event gives the same text. */
   toJsonLine(event: AlertEvent): string {
     const request = createRequest('json', this.#envelope);
-    const record = encodeRecord({
+    const record = encodeRecordAsJson({
       timestampMs: event.timeMs,
       observedAtMs: event.timeMs,
       severity: severities[event.severity],

@@ -29,7 +29,7 @@ export const severities = {
   FATAL: { number: 21, text: 'FATAL' },
 } as const satisfies Record<string, Severity>;
 
-interface RecordFields {
+export interface RecordFields {
   /** Unix time in milliseconds; 0 leaves the field unset. */
   readonly timestampMs: number;
   readonly observedAtMs: number;
@@ -86,11 +86,12 @@ export function encodeTextAttributes(tag: number, attributes: TextAttributes): B
 
 /** A length-delimited field. */
 export function field(tag: number, content: readonly Uint8Array[]): Buffer {
-  return Buffer.concat([lengthHeader(tag, content), ...content]);
+  const sizeBytes = content.reduce((sum, { length }) => sum + length, 0);
+  return Buffer.concat([lengthHeader(tag, sizeBytes), ...content]);
 }
 
-export function lengthHeader(tag: number, content: readonly Uint8Array[]): Buffer {
-  return varintField(tag, BigInt(content.reduce((sizeBytes, part) => sizeBytes + part.length, 0)));
+export function lengthHeader(tag: number, sizeBytes: number): Buffer {
+  return varintField(tag, BigInt(sizeBytes));
 }
 
 /** Lone surrogates become U+FFFD. */

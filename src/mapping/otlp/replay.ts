@@ -4,6 +4,7 @@
 import { Buffer } from 'node:buffer';
 import type { OtlpEncoding } from '../../contracts/mapper.ts';
 import type { OtlpKeyValue, OtlpLogs } from '../../model/otlp-json.ts';
+import { encodeRecordAsJson } from './json.ts';
 import { encodeRecord } from './protobuf.ts';
 import { createRequest, type Request } from './request.ts';
 
@@ -11,6 +12,7 @@ type Scope = OtlpLogs['resourceLogs'][number]['scopeLogs'][number];
 
 /** One request with all records, in their order within each scope and resource. */
 export function encodeOtlpJson(records: readonly OtlpLogs[], encoding: OtlpEncoding): Uint8Array {
+  const encode = encoding === 'json' ? encodeRecordAsJson : encodeRecord;
   const requests = new Map<string, Request>();
   for (const { resourceLogs } of records) {
     for (const { resource, scopeLogs } of resourceLogs) {
@@ -21,7 +23,7 @@ export function encodeOtlpJson(records: readonly OtlpLogs[], encoding: OtlpEncod
         const request = requests.get(scopeIdentity) ?? requestFor(scope, encoding);
         requests.set(scopeIdentity, request);
         for (const record of scope.logRecords) {
-          const encoded = encodeRecord({
+          const encoded = encode({
             timestampMs: milliseconds(record.timeUnixNano),
             observedAtMs: milliseconds(record.observedTimeUnixNano),
             severity: { number: record.severityNumber, text: record.severityText },

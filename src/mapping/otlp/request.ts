@@ -1,11 +1,11 @@
 /**
- * Builds an ExportLogsServiceRequest from encoded records, grouped by resource. The kernel writes protobuf, and JSON is converted from it, so a
- * record has a single definition.
+ * Builds an ExportLogsServiceRequest from encoded records, grouped by resource.
  */
 import { Buffer } from 'node:buffer';
 import type { OtlpEncoding } from '../../contracts/mapper.ts';
+import type { OtlpKeyValue } from '../../model/otlp-json.ts';
+import { jsonAttributes } from './json.ts';
 import { encodeTextAttributes, field, lengthHeader, type TextAttributes, textField } from './protobuf.ts';
-import { recordJson } from './record-json.ts';
 
 /** The instrumentation scope of all records. */
 export interface Envelope {
@@ -20,17 +20,29 @@ export interface Resource {
 }
 
 export interface Request {
+  readonly encoding: OtlpEncoding;
   readonly recordCount: number;
   /** Close to the size of the request body so far. */
   readonly sizeBytes: number;
-  /** Copies an encoded record (see `encodeRecord`) from the bytes between start and end. */
+  /** Copies a record in the encoding of the request from the bytes between start and end. */
   add(resource: Resource, bytes: Buffer, start: number, end: number): void;
   /** The request body, valid until the next record is added. The request is empty afterwards. */
   finish(): Uint8Array;
 }
 
 export function createRequest(encoding: OtlpEncoding, envelope: Envelope): Request {
-  return encoding === 'protobuf' ? new ProtobufRequest(envelope) : new JsonRequest(envelope);
+  return new RecordRequest(encoding, encoding === 'protobuf' ? new ProtobufFrame(envelope) : new JsonFrame(envelope));
+}
+
+/** What an encoding writes around the records. */
+interface Frame {
+  /** Around the groups of records. */
+  readonly opening: Buffer;
+  readonly closing: Buffer;
+  /** Between two groups, and between two records. */
+  readonly separator: Buffer;
+  /** Around the records of one resource. */
+  around(resource: Resource, recordsBytes: number): { readonly before: Buffer; readonly after: Buffer };
 }
 
 const initialSizeBytes = 256 * 1024;
@@ -43,20 +55,18 @@ interface Run {
   readonly resource: Resource;
 }
 
-class ProtobufRequest implements Request {
+class RecordRequest implements Request {
+  readonly encoding: OtlpEncoding;
   recordCount = 0;
-  readonly #scope: Buffer;
-  /** Field schema_url = 3, of ResourceLogs and ScopeLogs alike; empty without one. */
-  readonly #schemaUrl: Buffer;
+  readonly #frame: Frame;
   #bytes = Buffer.allocUnsafeSlow(initialSizeBytes);
   #end = headRoomBytes;
   #runs: Run[] = [];
   #lastResource: Resource | undefined;
 
-  constructor({ scope, schemaUrl }: Envelope) {
-    const attributes = encodeTextAttributes(0x1a, scope.attributes);
-    this.#scope = field(0x0a, [textField(0x0a, scope.name), textField(0x12, scope.version), attributes]);
-    this.#schemaUrl = schemaUrl === undefined ? Buffer.alloc(0) : textField(0x1a, schemaUrl);
+  constructor(encoding: OtlpEncoding, frame: Frame) {
+    this.encoding = encoding;
+    this.#frame = frame;
   }
 
   get sizeBytes(): number {
@@ -64,14 +74,14 @@ class ProtobufRequest implements Request {
   }
 
   add(resource: Resource, bytes: Buffer, start: number, end: number): void {
-    const sizeBytes = end - start;
+    const { separator } = this.#frame;
+    const sizeBytes = separator.length + end - start;
     if (this.#end + sizeBytes > this.#bytes.length) this.#grow(sizeBytes);
     if (resource !== this.#lastResource) {
       this.#runs.push({ start: this.#end, resource });
       this.#lastResource = resource;
-    }
-    bytes.copy(this.#bytes, this.#end, start, end);
-    this.#end += sizeBytes;
+    } else if (separator.length > 0) this.#end += separator.copy(this.#bytes, this.#end);
+    this.#end += bytes.copy(this.#bytes, this.#end, start, end);
     this.recordCount++;
   }
 
@@ -88,32 +98,30 @@ class ProtobufRequest implements Request {
 
   /** Writes what precedes and follows the records around them, in place. */
   #framed(group: Group): Uint8Array {
-    const { before, after } = this.#resourceLogs(group);
-    const start = headRoomBytes - before.length;
+    const { opening, closing } = this.#frame;
+    const { before, after } = this.#around(group);
+    const start = headRoomBytes - before.length - opening.length;
     if (start < 0 || group.records.length > 1) return this.#joined([group]);
-    if (this.#end + after.length > this.#bytes.length) this.#grow(after.length);
-    before.copy(this.#bytes, start);
-    after.copy(this.#bytes, this.#end);
-    return this.#bytes.subarray(start, this.#end + after.length);
+    const tail = Buffer.concat([after, closing]);
+    if (this.#end + tail.length > this.#bytes.length) this.#grow(tail.length);
+    opening.copy(this.#bytes, start);
+    before.copy(this.#bytes, start + opening.length);
+    tail.copy(this.#bytes, this.#end);
+    return this.#bytes.subarray(start, this.#end + tail.length);
   }
 
   #joined(groups: readonly Group[]): Uint8Array {
-    return Buffer.concat(
-      groups.flatMap((group) => {
-        const { before, after } = this.#resourceLogs(group);
-        return [before, ...group.records, after];
-      }),
-    );
+    const { opening, closing, separator } = this.#frame;
+    const parts = groups.map((group) => {
+      const { before, after } = this.#around(group);
+      return [before, ...interleaved(group.records, separator), after];
+    });
+    return Buffer.concat([opening, ...interleaved(parts, [separator]).flat(), closing]);
   }
 
-  /** ExportLogsServiceRequest.resource_logs = 1 { resource = 1, scope_logs = 2 { scope, log_records, schema_url }, schema_url = 3 } */
-  #resourceLogs({ resource, records }: Group): { readonly before: Buffer; readonly after: Buffer } {
-    const scopeLogs = [this.#scope, ...records, this.#schemaUrl];
-    const encodedResource = field(0x0a, [encodeTextAttributes(0x0a, resource.attributes)]);
-    const scopeHeader = lengthHeader(0x12, scopeLogs);
-    const header = lengthHeader(0x0a, [encodedResource, scopeHeader, ...scopeLogs, this.#schemaUrl]);
-    const before = Buffer.concat([header, encodedResource, scopeHeader, this.#scope]);
-    return { before, after: Buffer.concat([this.#schemaUrl, this.#schemaUrl]) };
+  #around({ resource, records }: Group): ReturnType<Frame['around']> {
+    const sizeBytes = records.reduce((sum, { length }) => sum + length, 0);
+    return this.#frame.around(resource, sizeBytes);
   }
 
   #groups(): Group[] {
@@ -135,48 +143,62 @@ class ProtobufRequest implements Request {
 
 interface Group {
   readonly resource: Resource;
+  /** One or more records each, with separators between them. */
   readonly records: readonly Buffer[];
 }
 
-class JsonRequest implements Request {
-  recordCount = 0;
-  sizeBytes = 0;
-  readonly #scope: string;
-  /** `,"schemaUrl":"..."` or nothing. */
-  readonly #schemaUrl: string;
-  readonly #groups = new Map<string, { readonly resource: Resource; readonly records: string[] }>();
+function interleaved<Item>(items: readonly Item[], separator: Item): Item[] {
+  return items.flatMap((item, index) => (index === 0 ? [item] : [separator, item]));
+}
+
+const nothing = Buffer.alloc(0);
+
+/** ExportLogsServiceRequest.resource_logs = 1 { resource = 1, scope_logs = 2 { scope, log_records, schema_url }, schema_url = 3 } */
+class ProtobufFrame implements Frame {
+  readonly opening = nothing;
+  readonly closing = nothing;
+  readonly separator = nothing;
+  readonly #scope: Buffer;
+  /** Field schema_url = 3, of ResourceLogs and ScopeLogs alike; empty without one. */
+  readonly #schemaUrl: Buffer;
 
   constructor({ scope, schemaUrl }: Envelope) {
-    const { name, version, attributes } = scope;
-    this.#scope = JSON.stringify({ name, version, attributes: jsonAttributes(attributes) });
-    this.#schemaUrl = schemaUrl === undefined ? '' : `,"schemaUrl":${JSON.stringify(schemaUrl)}`;
+    const attributes = encodeTextAttributes(0x1a, scope.attributes);
+    this.#scope = field(0x0a, [textField(0x0a, scope.name), textField(0x12, scope.version), attributes]);
+    this.#schemaUrl = schemaUrl === undefined ? nothing : textField(0x1a, schemaUrl);
   }
 
-  add(resource: Resource, bytes: Buffer, start: number, end: number): void {
-    const group = this.#groups.get(resource.identity) ?? { resource, records: [] };
-    this.#groups.set(resource.identity, group);
-    const record = recordJson(bytes, start, end);
-    group.records.push(record);
-    this.recordCount++;
-    this.sizeBytes += Buffer.byteLength(record) + 1;
-  }
-
-  finish(): Uint8Array {
-    const resourceLogs = [...this.#groups.values()].map(({ resource, records }) => {
-      const scopeLogs = `{"scope":${this.#scope},"logRecords":[${records.join(',')}]${this.#schemaUrl}}`;
-      const attributes = JSON.stringify({ attributes: jsonAttributes(resource.attributes) });
-      return `{"resource":${attributes},"scopeLogs":[${scopeLogs}]${this.#schemaUrl}}`;
-    });
-    this.#groups.clear();
-    this.recordCount = 0;
-    this.sizeBytes = 0;
-    return Buffer.from(`{"resourceLogs":[${resourceLogs.join(',')}]}`);
+  around(resource: Resource, recordsBytes: number) {
+    const scopeBytes = this.#scope.length + recordsBytes + this.#schemaUrl.length;
+    const encodedResource = field(0x0a, [encodeTextAttributes(0x0a, resource.attributes)]);
+    const scopeHeader = lengthHeader(0x12, scopeBytes);
+    const resourceLogsBytes = encodedResource.length + scopeHeader.length + scopeBytes + this.#schemaUrl.length;
+    const header = lengthHeader(0x0a, resourceLogsBytes);
+    const before = Buffer.concat([header, encodedResource, scopeHeader, this.#scope]);
+    return { before, after: Buffer.concat([this.#schemaUrl, this.#schemaUrl]) };
   }
 }
 
-function jsonAttributes(attributes: TextAttributes): unknown[] {
-  return attributes.map(([key, value]) => ({
-    key: key.toWellFormed(),
-    value: { stringValue: value.toWellFormed() },
-  }));
+class JsonFrame implements Frame {
+  readonly opening = Buffer.from('{"resourceLogs":[');
+  readonly closing = Buffer.from(']}');
+  readonly separator = Buffer.from(',');
+  readonly #scope: string;
+  readonly #after: Buffer;
+
+  constructor({ scope: { name, version, attributes }, schemaUrl }: Envelope) {
+    this.#scope = JSON.stringify({ name, version, attributes: textAttributes(attributes) });
+    const schema = schemaUrl === undefined ? '' : `,"schemaUrl":${JSON.stringify(schemaUrl)}`;
+    this.#after = Buffer.from(`]${schema}}]${schema}}`);
+  }
+
+  around(resource: Resource) {
+    const attributes = JSON.stringify({ attributes: textAttributes(resource.attributes) });
+    const before = Buffer.from(`{"resource":${attributes},"scopeLogs":[{"scope":${this.#scope},"logRecords":[`);
+    return { before, after: this.#after };
+  }
+}
+
+function textAttributes(attributes: TextAttributes): OtlpKeyValue[] {
+  return jsonAttributes(attributes.map(([key, stringValue]) => ({ key, value: { stringValue } })));
 }

@@ -1,10 +1,13 @@
 /**
- * Properties of a line outside its record (`$digest`, `$bucket`), as entries like those of the tape, so that rules read them like any value.
+ * Properties of a line outside its record (`$digest`, `$bucket`), as entries like those of the tape, so that rules read them like any value,
+ * and the location of its object, as encoded attributes.
  */
 import type { IdentifiedLine } from '../../model/line.ts';
 import type { ObjectOrigin } from '../../model/object.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import type { Mapping } from '../mapping-file.ts';
 import { type LineField, lineFields } from '../mapping-schema.ts';
+import { encodeAttribute } from '../otlp/protobuf.ts';
 import type { Address, ProgramImage } from './program-image.ts';
 
 /** Kinds of entries (kernel/assembly/tape.ts). */
@@ -14,8 +17,15 @@ const entryBytes = 32;
 const wordBytes = 4;
 /** More than the length of an S3 key or a path. Longer strings are truncated. */
 const textBytesMax = 16_384;
+/** Attributes that do not fit are left out. */
+const locationBytesMax = 32_768;
+/** Location attributes that only rules of the mapping copy, as `$bucket` and `$key`. */
+const fieldAttributes = ['aws.s3.bucket', 'aws.s3.key'];
 
 export class LineEntries {
+  /** Where the encoded attributes are, and the words that hold their size: one in each list of rules. */
+  readonly location: { readonly at: Address; readonly sizesAt: Address[] };
+  readonly #isMapped: (attribute: string) => boolean;
   readonly #slots: Address;
   readonly #entries: Address;
   readonly #texts: Address;
@@ -24,7 +34,10 @@ export class LineEntries {
   #origin: ObjectOrigin | undefined;
   #wasCut = false;
 
-  constructor(image: ProgramImage) {
+  constructor(mapping: Mapping, image: ProgramImage) {
+    this.location = { at: image.reserve(locationBytesMax), sizesAt: [] };
+    const mapped = attributesOf(mapping);
+    this.#isMapped = (name) => mapped.has(name);
     this.#slots = image.reserve(lineFields.length * wordBytes);
     this.#entries = image.reserve(lineFields.length * entryBytes);
     this.#texts = image.reserve(lineFields.length * textBytesMax);
@@ -42,7 +55,8 @@ export class LineEntries {
     this.#digestLength = digest.length;
     if (origin !== this.#origin) {
       this.#origin = origin;
-      for (const [field, text] of locationOf(origin)) this.#setText(field, text, kernel);
+      for (const [field, text] of fieldsOf(origin)) this.#setText(field, text, kernel);
+      this.#setLocation(origin.location, kernel);
     }
     const isCut = sizeBytes > bytes.length;
     if (!isCut && !this.#wasCut) return;
@@ -60,12 +74,31 @@ export class LineEntries {
     for (const [index, word] of words.entries()) bytes.writeUInt32LE(word, entry + index * wordBytes);
   }
 
+  #setLocation(location: ObjectOrigin['location'], { bytes }: Kernel): void {
+    const { at, sizesAt } = this.location;
+    let sizeBytes = 0;
+    for (const [name, value] of Object.entries(location)) {
+      if (name === '' || value === '' || this.#isMapped(name)) continue;
+      const encoded = encodeAttribute(name.toWellFormed(), { stringValue: value.toWellFormed() });
+      if (sizeBytes + encoded.length > locationBytesMax) continue;
+      bytes.set(encoded, at + sizeBytes);
+      sizeBytes += encoded.length;
+    }
+    for (const sizeAt of sizesAt) bytes.writeUInt32LE(sizeBytes, sizeAt);
+  }
+
   #textAt(field: LineField): Address {
     return this.#texts + lineFields.indexOf(field) * textBytesMax;
   }
 }
 
-function locationOf({ location, fileName, workspaceId, date }: ObjectOrigin): [LineField, string | undefined][] {
+/** Attributes that the mapping writes or removes, which the location must not repeat or bring back. */
+function attributesOf({ attributes, removedAttributes, limits }: Mapping): ReadonlySet<string> {
+  const flags = [...attributes.values()].flat().flatMap(({ flag }) => flag ?? []);
+  return new Set([...fieldAttributes, ...attributes.keys(), ...removedAttributes, ...flags, limits.flag]);
+}
+
+function fieldsOf({ location, fileName, workspaceId, date }: ObjectOrigin): [LineField, string | undefined][] {
   const { 'aws.s3.bucket': bucket, 'aws.s3.key': key } = location;
   return Object.entries({ bucket, key, fileName, workspaceId, date }) as [LineField, string | undefined][];
 }

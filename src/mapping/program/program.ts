@@ -90,6 +90,8 @@ export function isOfLine(path: string): boolean {
 const wordBytes = 4;
 const headerWords = 23;
 const ruleWords = 12;
+/** Of a rule: the size of the encoded constant. */
+const partSizeWord = 10;
 const factWords = 8;
 const flatNameBuckets = 256;
 const noLimit = 0xffff_ffff;
@@ -125,7 +127,7 @@ class Compiler {
   constructor(mapping: Mapping, image: ProgramImage) {
     this.#mapping = mapping;
     this.#image = image;
-    this.lineEntries = new LineEntries(image);
+    this.lineEntries = new LineEntries(mapping, image);
     this.paths = new Paths(pathsOf(mapping), image);
     const facts = [...mapping.facts];
     this.#factIndexes = new Map(facts.map(([name], index) => [name, index]));
@@ -170,7 +172,7 @@ class Compiler {
   attributeRules(attributes: readonly (readonly [string, readonly Rule[]])[]): Address {
     const ruleBytes = ruleWords * wordBytes;
     const count = attributes.reduce((sum, [, rules]) => sum + rules.length, 0);
-    const at = this.#image.reserve((count + 1) * ruleBytes);
+    const at = this.#image.reserve((count + 2) * ruleBytes);
     let end = at;
     for (const [key, rules] of attributes) {
       const next = end + rules.length * ruleBytes;
@@ -179,7 +181,12 @@ class Compiler {
         end += ruleBytes;
       }
     }
-    this.#image.setWords(end, this.#rule({ does: endOfRules }));
+    // The location is a constant until the next object.
+    const locationEnd = end + ruleBytes;
+    const part = [this.lineEntries.location.at, 0] as const;
+    this.#image.setWords(end, this.#rule({ does: toConstant, next: locationEnd, part }));
+    this.lineEntries.location.sizesAt.push(end + partSizeWord * wordBytes);
+    this.#image.setWords(locationEnd, this.#rule({ does: endOfRules }));
     return at;
   }
 

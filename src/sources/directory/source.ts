@@ -10,11 +10,11 @@ import type { DeliveredObject } from '../../model/object.ts';
 import { printable } from '../../runtime/printable.ts';
 import { isDeliveryName, isHiddenName, isInRange, readDate, readLayout, readWorkspaceId } from '../layout.ts';
 import { NameSample } from '../name-sample.ts';
+import { Stillness } from '../stillness.ts';
 import { type DeliveryFiles, type FileStats, realFiles } from './delivery-files.ts';
 import { searchDeliveries } from './delivery-search.ts';
 import { describeFileError, describeLinkError, describeRootError } from './errors.ts';
 import { fileOrigin, fileVersion, openFileVersion } from './file-object.ts';
-import { FileStillness } from './file-stillness.ts';
 import type { DirectoryLocation } from './location.ts';
 
 export class DirectorySource implements Source {
@@ -22,7 +22,7 @@ export class DirectorySource implements Source {
   readonly pollIntervalMs: number;
   readonly #path: string;
   readonly #mapping: string | undefined;
-  readonly #stillness: FileStillness;
+  readonly #stillness: Stillness;
   readonly #files: DeliveryFiles;
   readonly #followLinks: boolean;
   #listingCount = 0;
@@ -39,7 +39,7 @@ export class DirectorySource implements Source {
     this.pollIntervalMs = location.pollIntervalMs;
     this.#path = location.path;
     this.#mapping = location.mapping;
-    this.#stillness = new FileStillness(stillAfterPolls);
+    this.#stillness = new Stillness(stillAfterPolls);
     this.#files = files;
     this.#followLinks = location.followLinks ?? false;
   }
@@ -145,7 +145,7 @@ const namesHint = 'Files are read when their names end in .json, .jsonl, .ndjson
 interface WalkContext {
   readonly request: ListingRequest;
   readonly files: DeliveryFiles;
-  readonly stillness: FileStillness;
+  readonly stillness: Stillness;
   readonly listing: number;
   readonly mapping: string | undefined;
   /** As configured: messages name paths below it. */

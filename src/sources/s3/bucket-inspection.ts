@@ -3,37 +3,29 @@
  */
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { Clock } from '../../runtime/clock.ts';
+import { checkLifecycle, checkVersioning, type LifecycleRule, type Versioning } from '../bucket-settings.ts';
+import type { SourceInspection } from '../source-kind.ts';
 import { loadS3Client, s3Timeouts } from './client.ts';
 import type { S3Location } from './location.ts';
-
-export interface BucketFacts {
-  /** Undefined, like `lifecycle`, if the request was denied or failed. */
-  readonly versioning: 'enabled' | 'suspended' | 'off' | undefined;
-  /** Rules that remove or archive objects below the prefix, by the age at which they do. */
-  readonly lifecycle: readonly LifecycleRule[] | undefined;
-  /** How far the server's clock is ahead of ours, accurate to about a second. */
-  readonly clockAheadMs: number | undefined;
-}
-
-export interface LifecycleRule {
-  readonly effect: 'removed' | 'archived';
-  readonly afterDays: number;
-}
 
 /** Storage classes whose objects have to be restored before they can be read. */
 const archives = ['GLACIER', 'DEEP_ARCHIVE'];
 
 /** Rejects only with the signal's reason. */
-export async function inspectBucket(location: S3Location, signal: AbortSignal, clock: Clock): Promise<BucketFacts> {
+export async function inspectBucket(
+  location: S3Location,
+  signal: AbortSignal,
+  clock: Clock,
+): Promise<SourceInspection> {
   const { GetBucketLifecycleConfigurationCommand, GetBucketVersioningCommand } = await import('@aws-sdk/client-s3');
   const client = await loadS3Client(s3Timeouts, { maxAttempts: 1 }).catch(() => undefined);
-  // Listing the bucket has failed for the same reason, and reports it.
-  if (client === undefined) return { versioning: undefined, lifecycle: undefined, clockAheadMs: undefined };
-  const serverDate = observeServerDate(client, clock);
   const { bucket: Bucket, prefix } = location;
+  // Listing the bucket has failed for the same reason, and reports it.
+  if (client === undefined) return inspectionOf(Bucket, undefined, undefined, undefined);
+  const serverDate = observeServerDate(client, clock);
   const options = { abortSignal: signal };
   try {
-    const versioning = await client
+    const versioning: Versioning = await client
       .send(new GetBucketVersioningCommand({ Bucket }), options)
       .then(({ Status }) => (Status === 'Enabled' ? 'enabled' : Status === 'Suspended' ? 'suspended' : 'off'))
       .catch(() => undefined);
@@ -42,10 +34,25 @@ export async function inspectBucket(location: S3Location, signal: AbortSignal, c
       .then(({ Rules = [] }) => rulesFor(prefix, Rules))
       .catch((error: unknown) => (nameOf(error) === 'NoSuchLifecycleConfiguration' ? [] : undefined));
     signal.throwIfAborted();
-    return { versioning, lifecycle, clockAheadMs: serverDate.aheadMs };
+    return inspectionOf(Bucket, versioning, lifecycle, serverDate.aheadMs);
   } finally {
     client.destroy();
   }
+}
+
+function inspectionOf(
+  bucket: string,
+  versioning: Versioning,
+  lifecycle: readonly LifecycleRule[] | undefined,
+  aheadMs: number | undefined,
+): SourceInspection {
+  return {
+    results: [
+      checkVersioning(bucket, versioning, 's3:GetBucketVersioning'),
+      ...checkLifecycle(bucket, lifecycle, 's3:GetLifecycleConfiguration'),
+    ],
+    serverClock: aheadMs === undefined ? undefined : { server: 'S3', aheadMs },
+  };
 }
 
 /** Reads the Date header of every response, including errors. */

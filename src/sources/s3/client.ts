@@ -5,6 +5,7 @@
 import type { Readable } from 'node:stream';
 import type { GetObjectCommandOutput, ListObjectsV2CommandOutput, S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
 import { isAgentError } from '../../model/agent-error.ts';
+import type { ListedObject, ListedPage, ListRequest } from '../object-store.ts';
 import { isSameTag, isWeak, RefusedVersions, readEntityTag } from './entity-tag.ts';
 import {
   describeBadListing,
@@ -18,35 +19,17 @@ import {
 } from './errors.ts';
 import { createRequestHandler } from './request-handler.ts';
 
-export interface S3ListRequest {
+export interface S3ListRequest extends ListRequest {
   readonly bucket: string;
-  readonly prefix: string;
-  /** With `/`, keys are grouped into the folders directly below the prefix. */
-  readonly delimiter?: '/' | undefined;
-  /** Only keys after this one. */
-  readonly startAfter?: string | undefined;
 }
 
-export interface S3Page {
-  readonly objects: readonly S3ListedObject[];
-  /** Prefixes, each with a trailing `/`. */
-  readonly folders: readonly string[];
-}
+export type S3Page = ListedPage;
 
-export interface S3ListedObject {
-  readonly key: string;
-  /** Without quotes; a weak tag begins with `W/`. */
-  readonly etag: string;
-  readonly sizeBytes: number;
-  readonly modifiedAtMs: number;
-}
+/** `etag` is without quotes; a weak tag begins with `W/`. */
+export type S3ListedObject = ListedObject;
 
-export interface S3ReadRequest {
+export interface S3ReadRequest extends S3ListedObject {
   readonly bucket: string;
-  readonly key: string;
-  readonly etag: string;
-  readonly sizeBytes: number;
-  readonly modifiedAtMs: number;
 }
 
 /** Every call rejects with an AgentError, or with the signal's reason if it aborts. */

@@ -2,10 +2,11 @@
  * Deliveries in an S3 bucket.
  */
 import type { SourceKind } from '../source-kind.ts';
+import { inspectBucket } from './bucket-inspection.ts';
 import { createS3Client } from './client.ts';
 import { containsS3Location, parseS3Location, type S3Location } from './location.ts';
 import { createS3Opener } from './opener.ts';
-import { S3Source } from './source.ts';
+import { createS3Source } from './source.ts';
 
 export { parseS3Arn, type S3Location } from './location.ts';
 
@@ -14,6 +15,7 @@ export const s3: SourceKind<S3Location> = {
   scheme: 's3',
   parse: parseS3Location,
   contains: containsS3Location,
-  createSource: (location, { createS3 = createS3Client }) => new S3Source(location, createS3()),
+  createSource: (location, { createS3 = createS3Client }) => createS3Source(location, createS3()),
   createOpener: ({ createS3 = createS3Client }) => createS3Opener(createS3()),
+  inspect: inspectBucket,
 };

@@ -4,16 +4,13 @@
 import { printable } from '../../runtime/printable.ts';
 import { bad, good, type Parsed } from '../../runtime/variable.ts';
 import { readDate, readWorkspaceId } from '../layout.ts';
+import type { StoreLocation } from '../object-store.ts';
 import type { SourceParameters } from '../source-parameters.ts';
 
-export interface S3Location extends SourceParameters {
+export interface S3Location extends StoreLocation {
   readonly kind: 's3';
   /** A name, or the ARN of an access point. */
   readonly bucket: string;
-  /** Empty, or ends with `/`: a prefix consists of whole segments. */
-  readonly prefix: string;
-  /** `s3://bucket/prefix`, for messages. */
-  readonly name: string;
 }
 
 const accessPoint = /^(arn:aws[a-z-]*:s3:[a-z0-9-]+:\d{12}:accesspoint[/:][a-z0-9-]{3,50})(?:\/+(.*))?$/;

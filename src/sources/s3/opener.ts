@@ -3,7 +3,7 @@
  */
 import type { ObjectOpener } from '../source-kind.ts';
 import type { S3Api } from './client.ts';
-import { bucketAttribute, keyAttribute } from './source.ts';
+import { bucketAttribute, keyAttribute } from './delivered-object.ts';
 
 export function createS3Opener(s3: S3Api): ObjectOpener {
   return {

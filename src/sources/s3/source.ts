@@ -1,207 +1,24 @@
 /**
- * Lists an S3 bucket. The number of requests per poll depends on the workspaces and dates in the range, and not on the age of the
- * bucket: one listing of the folders below the prefix, then one per workspace, starting at the first date, because keys are
- * sorted. `date=` sorts before `workspaceId=`, so a start key skips old folders of the legacy layout too.
+ * Deliveries in an S3 bucket, listed like any object store.
  */
-import type { Candidate, DateRange, ListingRequest, Source, WorkspaceListing } from '../../contracts/source.ts';
-import { AgentError, isAgentError } from '../../model/agent-error.ts';
-import type { DeliveredObject, ObjectId } from '../../model/object.ts';
-import { printable } from '../../runtime/printable.ts';
-import {
-  dateSegment,
-  isDeliveryName,
-  isHiddenName,
-  isHiddenPath,
-  isInRange,
-  readDate,
-  readLayout,
-  readWorkspaceId,
-} from '../layout.ts';
-import { NameSample } from '../name-sample.ts';
-import type { S3Api, S3ListedObject } from './client.ts';
-import { DateOrder } from './date-order.ts';
-import { DeliverySearch } from './delivery-search.ts';
+import type { Source } from '../../contracts/source.ts';
+import type { ObjectStore } from '../object-store.ts';
+import { ObjectStoreSource } from '../object-store-source.ts';
+import type { S3Api } from './client.ts';
+import { deliveredObject } from './delivered-object.ts';
 import type { S3Location } from './location.ts';
 
-/** Names from OpenTelemetry's semantic conventions (registry, AWS attributes). */
-export const bucketAttribute = 'aws.s3.bucket';
-export const keyAttribute = 'aws.s3.key';
-
-export class S3Source implements Source {
-  readonly name: string;
-  readonly pollIntervalMs: number;
-  readonly #location: S3Location;
-  readonly #s3: S3Api;
-  readonly #search: DeliverySearch;
-  /** If true, a listing cannot start or stop at a key. */
-  #isUnordered = false;
-  /** Set at the first delivery. Objects may be removed afterwards, which is not a fault. */
-  #hasDeliveries = false;
-
-  constructor(location: S3Location & { readonly pollIntervalMs: number }, s3: S3Api) {
-    this.name = location.name;
-    this.pollIntervalMs = location.pollIntervalMs;
-    this.#location = location;
-    this.#s3 = s3;
-    this.#search = new DeliverySearch(location, s3);
-  }
-
-  /** Each `workspaceId=` folder is a separate listing; all legacy `date=` folders together are one more. */
-  async *list(request: ListingRequest): AsyncGenerator<WorkspaceListing, void, undefined> {
-    const { bucket, prefix } = this.#location;
-    const isUnordered = this.#isUnordered;
-    const startAfter = isUnordered ? undefined : startOf(prefix, request.dates);
-    if (isUnordered) request.onFault(outOfOrder(this.name));
-    const order = new DateOrder();
-    const outside = new NameSample();
-    let hasLayout = false;
-    let hasLegacyDates = false;
-    for await (const page of this.#s3.list({ bucket, prefix, delimiter: '/', startAfter }, request.signal)) {
-      order.follow(page.folders.map((name) => placeOf(name.slice(prefix.length, -1))));
-      if (!order.isKept && !isUnordered) {
-        this.#isUnordered = true;
-        yield* this.list(request);
-        return;
-      }
-      for (const folder of page.folders) {
-        const name = folder.slice(prefix.length, -1);
-        const workspaceId = readWorkspaceId(name);
-        const date = readDate(name);
-        hasLayout ||= workspaceId !== undefined || date !== undefined;
-        if (workspaceId !== undefined) yield { workspaceId, pages: () => this.#pages(folder, folder, request) };
-        else if (date !== undefined) hasLegacyDates ||= isInRange(date, request.dates);
-        else if (!isHiddenName(name)) outside.add(`${name}/`);
-      }
-      for (const { key } of page.objects) {
-        if (!isFolderMarker(key) && !isHiddenName(fileNameOf(key))) outside.add(fileNameOf(key));
-      }
-    }
-    if (hasLegacyDates) {
-      const { workspaceId } = readLayout(prefix);
-      yield { workspaceId, pages: () => this.#pages(prefix, `${prefix}${dateSegment}`, request) };
-    }
-    if (hasLayout && outside.count > 0) request.onFault(outsideOfLayout(this.name, outside));
-    if (this.#hasDeliveries) return;
-    // What is listed may be older than asked for, not be read yet, or be no delivery.
-    const fault = await this.#search.faultOf(request.signal).catch((error: unknown) => {
-      // A policy may allow the listings of workspaces only.
-      if (hasLayout && isAgentError(error)) return undefined;
-      throw error;
-    });
-    if (fault === undefined) this.#hasDeliveries = true;
-    else request.onFault(fault);
-  }
-
-  async close(): Promise<void> {
-    await this.#s3.close();
-  }
-
-  /**
-   * @param folder contains the `date=` folders.
-   * @param prefix the part of the folder to list.
-   */
-  async *#pages(
-    folder: string,
-    prefix: string,
-    request: ListingRequest,
-  ): AsyncGenerator<readonly Candidate[], void, undefined> {
-    const { bucket } = this.#location;
-    const isUnordered = this.#isUnordered;
-    const startAfter = isUnordered ? undefined : startOf(folder, request.dates);
-    const order = new DateOrder();
-    const outside = new NameSample();
-    for await (const page of this.#s3.list({ bucket, prefix, startAfter }, request.signal)) {
-      order.follow(page.objects.map(({ key }) => placeOf(firstSegment(key.slice(folder.length)))));
-      if (!order.isKept && !isUnordered) {
-        this.#isUnordered = true;
-        request.onFault(outOfOrder(this.name));
-        yield* this.#pages(folder, prefix, request);
-        return;
-      }
-      const candidates: Candidate[] = [];
-      let isPastRange = false;
-      for (const listed of page.objects) {
-        const date = readDate(firstSegment(listed.key.slice(folder.length)));
-        if (isUnordered) {
-          if (!isInRange(date, request.dates)) continue;
-        } else {
-          isPastRange = isPast(date, request.dates);
-          if (isPastRange) break;
-        }
-        if (isFolderMarker(listed.key) || isHiddenPath(listed.key.slice(folder.length))) continue;
-        if (date !== undefined && isDeliveryName(fileNameOf(listed.key))) candidates.push(this.#candidate(listed));
-        else outside.add(listed.key);
-      }
-      if (candidates.length > 0) yield candidates;
-      if (isPastRange) break;
-    }
-    if (outside.count > 0) request.onFault(outsideOfLayout(`s3://${bucket}/${folder}`, outside));
-  }
-
-  #candidate({ key, etag, sizeBytes, modifiedAtMs }: S3ListedObject): Candidate {
-    const { bucket, mapping } = this.#location;
-    this.#hasDeliveries = true;
-    const object: DeliveredObject = {
-      origin: {
-        id: `s3://${bucket}/${key}` as ObjectId,
-        fileName: fileNameOf(key),
-        location: { [bucketAttribute]: bucket, [keyAttribute]: key },
-        ...readLayout(key),
-        mapping,
-      },
-      version: { etag, sizeBytes, modifiedAtMs },
-      growing: false,
-      open: (signal) => this.#s3.read({ bucket, key, etag, sizeBytes, modifiedAtMs }, signal),
-    };
-    return { object, settle: () => {} }; // The next listing offers it again, whatever the outcome.
-  }
-}
-
-/** Keys after this one have the first date or a later one. This also skips other folders that sort before `date=`. */
-function startOf(folder: string, { from }: DateRange): string | undefined {
-  return from === undefined ? undefined : `${folder}${dateSegment}${from}`;
-}
-
-/** What a listing has to return in order: dates, and workspaces after them. Empty for everything else. */
-function placeOf(segment: string): string {
-  if (readWorkspaceId(segment) !== undefined) return 'workspaceId=';
-  return readDate(segment) === undefined ? '' : segment;
-}
-
-/** True for a key after the range; so are all keys that follow. */
-function isPast(date: string | undefined, { before }: DateRange): boolean {
-  return date !== undefined && before !== undefined && date >= before;
-}
-
-/** True for an empty object that consoles and tools create to represent a folder. */
-function isFolderMarker(key: string): boolean {
-  return key.endsWith('/');
-}
-
-function fileNameOf(key: string): string {
-  return key.slice(key.lastIndexOf('/') + 1);
-}
-
-function firstSegment(path: string): string {
-  return path.split('/', 1)[0] ?? '';
-}
-
-function outsideOfLayout(where: string, outside: NameSample): AgentError {
-  return new AgentError(
-    'ERR_SOURCE_LAYOUT',
-    `Skipped objects outside the delivery layout: ${outside} in ${printable(where)}`,
-    {
-      hint: 'Deliveries are in workspaceId=<id>/date=<yyyy-mm-dd>/ or date=<yyyy-mm-dd>/ and end in .json, .jsonl, .ndjson, .gz or .zst.',
-    },
-  );
-}
-
-function outOfOrder(where: string): AgentError {
-  return new AgentError(
-    'ERR_SOURCE_LAYOUT',
-    `${where} lists dates out of order, so every listing reads all of its dates`,
-    {
-      hint: 'Nothing is skipped. If a poll takes too long, raise DATABRICKS_AUDIT_POLL_INTERVAL or remove old objects.',
-    },
-  );
+export function createS3Source(location: S3Location & { readonly pollIntervalMs: number }, s3: S3Api): Source {
+  const { bucket } = location;
+  const store: ObjectStore = {
+    list: (request, signal) => s3.list({ bucket, ...request }, signal),
+    read: (listed, signal) => s3.read({ bucket, ...listed }, signal),
+    close: () => s3.close(),
+  };
+  return new ObjectStoreSource(location, {
+    store,
+    urlOf: (folder) => (folder === '' ? `s3://${bucket}` : `s3://${bucket}/${folder}`),
+    // The next listing offers it again, whatever the outcome.
+    candidate: (listed) => ({ object: deliveredObject(location, listed, s3), settle: () => {} }),
+  });
 }

@@ -9,6 +9,7 @@ import type { DeliveredLine, IdentifiedLine } from '../../model/line.ts';
 import type { DeliveredObject, ObjectContent } from '../../model/object.ts';
 import { LineHasher } from '../../pipeline/line-hash.ts';
 import { LineIdentifier } from '../../pipeline/line-identity.ts';
+import { type ObservedTimes, observedTimesOf } from '../../pipeline/observed-times.ts';
 import { PrefixDigest, startOfObject } from '../../pipeline/prefix-digest.ts';
 
 export interface ObjectComparison {
@@ -29,6 +30,8 @@ export interface ObjectComparison {
   /** Settled lines by outcome, including those of other versions. */
   readonly acceptedCount: number;
   readonly deadLetteredCount: number;
+  /** Dead-lettered lines that are still waiting in a dead-letter file: accounted for, but not delivered. */
+  readonly undeliveredCount: number;
   readonly firstMissing: MissingLine | undefined;
   /** Set if the object cannot be decoded completely; the lines before the damage were compared. */
   readonly damage: AgentError | undefined;
@@ -40,11 +43,24 @@ export interface MissingLine {
   readonly line: IdentifiedLine;
 }
 
+/** A settled line as it was sent. */
+export interface SettledLine {
+  readonly line: IdentifiedLine;
+  /**
+   * False if the state does not know the observed time with which the line was sent, because the line was settled before
+   * schema version 5 or its hash was dropped. The line then has the time of this version of the object, which is a later
+   * one if the object was overwritten since.
+   */
+  readonly isAsSent: boolean;
+}
+
 export interface ComparisonParts {
   readonly state: DeliveryReader;
   readonly decoder: Decoder;
   /** Called with settled lines as they are read; their bytes are valid until it resolves. */
-  readonly onSettled?: ((lines: readonly IdentifiedLine[]) => Promise<void>) | undefined;
+  readonly onSettled?: ((lines: readonly SettledLine[]) => Promise<void>) | undefined;
+  /** Whether the record of a settled line is waiting in a dead-letter file; by default none is. */
+  readonly isWaitingDeadLetter?: ((line: IdentifiedLine) => boolean) | undefined;
   /** The object is read again, up to this many times, if an agent is shipping it at the same time. 3 by default. */
   readonly passesMax?: number | undefined;
 }
@@ -85,14 +101,15 @@ class ComparisonPass {
   readonly #known: Pick<ObjectState, 'settled' | 'hasLineHashes'>;
   readonly #parts: ComparisonParts;
   readonly #lines: LineIdentifier;
+  readonly #observedTimes: ObservedTimes;
   readonly #digest = new PrefixDigest();
-  readonly #counts = { settled: 0, inFlight: 0, missing: 0 };
+  readonly #counts = { settled: 0, inFlight: 0, missing: 0, undelivered: 0 };
   /** True once the bytes before the settled position are known to be those that were settled. */
   #prefixMatches: boolean;
   /** The first byte after the settled position. */
   #byteAfterSettled: number | undefined;
   #firstMissing: MissingLine | undefined;
-  #settled: IdentifiedLine[] = [];
+  #settled: SettledLine[] = [];
 
   constructor(object: DeliveredObject, record: ObjectRecord, parts: ComparisonParts) {
     this.#object = object;
@@ -100,14 +117,16 @@ class ComparisonPass {
     this.#known = record.state ?? { settled: startOfObject, hasLineHashes: true };
     this.#parts = parts;
     const { announcements } = record;
-    this.#lines = new LineIdentifier(new LineHasher(parts.state.hashSecret), { ...this.#known, announcements });
+    const hasher = new LineHasher(parts.state.hashSecret);
+    this.#lines = new LineIdentifier(hasher, { ...this.#known, announcements });
+    this.#observedTimes = observedTimesOf(record.settledLines, hasher);
     this.#prefixMatches = this.#known.settled.offsetBytes === 0;
   }
 
   async run(signal: AbortSignal): Promise<ObjectComparison> {
     let damage: AgentError | undefined;
     try {
-      await this.#lines.loadSettled(this.#record.settledLineHashes);
+      await this.#lines.loadSettled(this.#record.settledLines.map(({ lineHashes }) => lineHashes));
       await this.#read(signal);
     } catch (error) {
       if (!isAgentError(error, 'ERR_OBJECT_DAMAGED', 'ERR_OBJECT_FORMAT')) throw error;
@@ -146,25 +165,35 @@ class ComparisonPass {
   }
 
   #compare(line: DeliveredLine, content: ObjectContent): void {
-    const { digest, hasOwnIdentity, occurrence, isSettled, announcedAtMs } = this.#lines.identify(line, content);
-    const verdict: Verdict = isSettled ? 'settled' : announcedAtMs !== undefined ? 'inFlight' : 'missing';
+    const { digest, hasOwnIdentity, lineHash, occurrence, ...found } = this.#lines.identify(line, content);
+    const verdict: Verdict = found.isSettled ? 'settled' : found.announcedAtMs !== undefined ? 'inFlight' : 'missing';
     this.#counts[verdict]++;
     const { origin, version } = this.#object;
+    const sentAtMs = verdict === 'settled' ? this.#observedTimes.of(lineHash, occurrence) : undefined;
+    const observedAtMs = sentAtMs ?? version.modifiedAtMs;
     const { bytes, sizeBytes } = line;
-    const observedAtMs = version.modifiedAtMs;
     const identified = { bytes, sizeBytes, origin, digest, hasOwnIdentity, occurrence, observedAtMs };
-    if (verdict === 'settled' && this.#parts.onSettled !== undefined) this.#settled.push(identified);
+    if (verdict === 'settled') this.#takeSettled({ line: identified, isAsSent: sentAtMs !== undefined });
     if (verdict === 'missing') {
       const { lineCount: lineNumber } = this.#lines;
       this.#firstMissing ??= { lineNumber, line: { ...identified, bytes: Uint8Array.from(bytes) } };
     }
   }
 
+  #takeSettled(settled: SettledLine): void {
+    const { onSettled, isWaitingDeadLetter } = this.#parts;
+    if (onSettled !== undefined) this.#settled.push(settled);
+    // Files of dead letters also hold accepted records, of requests that were rejected in part.
+    const isPossible = this.#counts.undelivered < this.#record.deadLetteredCount;
+    if (isPossible && isWaitingDeadLetter?.(settled.line)) this.#counts.undelivered++;
+  }
+
   #result(damage: AgentError | undefined): ObjectComparison {
     const { acceptedCount, deadLetteredCount } = this.#record;
     const { lineCount } = this.#lines;
     const { settled: settledCount, inFlight: inFlightCount, missing: missingCount } = this.#counts;
-    const counts = { lineCount, acceptedCount, deadLetteredCount, damage };
+    const { undelivered: undeliveredCount } = this.#counts;
+    const counts = { lineCount, acceptedCount, deadLetteredCount, undeliveredCount, damage };
     if (!this.#known.hasLineHashes && !(this.#prefixMatches && this.#endsWhereSettled())) {
       const unverifiedCount = lineCount;
       const none = { settledCount: 0, inFlightCount: 0, missingCount: 0, goneCount: 0, firstMissing: undefined };

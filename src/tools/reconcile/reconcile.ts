@@ -7,37 +7,40 @@ import { createBackend } from '../../backends/index.ts';
 import type { Configuration } from '../../config/index.ts';
 import type { Backend } from '../../contracts/backend.ts';
 import type { DeliveryReader } from '../../contracts/delivery-reader.ts';
-import { completeListingCodes, type DateRange, type Source, type WorkspaceListing } from '../../contracts/source.ts';
+import type { DateRange, Source } from '../../contracts/source.ts';
 import { createDecoder } from '../../decoders/index.ts';
 import { openDeliveryReader } from '../../delivery/index.ts';
 import { listDeadLetterFiles, readDeadLetterLines } from '../../export/index.ts';
 import { AgentError, isAgentError } from '../../model/agent-error.ts';
+import type { IdentifiedLine } from '../../model/line.ts';
 import type { DeliveredObject, ObjectId } from '../../model/object.ts';
 import { otlpLogs, uidOf } from '../../model/otlp-json.ts';
 import { type Clock, systemClock } from '../../runtime/clock.ts';
 import { Semaphore } from '../../runtime/semaphore.ts';
-import { isDue, startDate } from '../../schedule/start-date.ts';
+import { startDate } from '../../schedule/start-date.ts';
 import { createSources } from '../../sources/index.ts';
-import { compareWithBackend } from './backend-comparison.ts';
+import { BackendAudit } from './backend-audit.ts';
 import { compareObject, type ObjectComparison } from './object-comparison.ts';
-import {
-  addTo,
-  type NamedLine,
-  noLines,
-  type ObjectDifference,
-  type Partition,
-  type Reconciliation,
-} from './reconciliation.ts';
+import { type ObjectGroup, objectGroups } from './object-groups.ts';
+import { addTo, noLines, type ObjectDifference, type Partition, type Reconciliation } from './reconciliation.ts';
+import type { SendAgain } from './resending.ts';
 
 export interface ReconcileOptions {
   readonly dates: DateRange;
   /** `loki=<url>` or `elasticsearch=<url>`: also compares with the records in this backend. */
   readonly against?: string | undefined;
-  /** Ships the missing lines of an object, which is then compared again. */
-  readonly repair?: ((object: DeliveredObject) => Promise<void>) | undefined;
+  /** Repairs what is missing; by default, differences are only reported. */
+  readonly repair?: Repair | undefined;
   /** Called after each object, with the number of lines read so far. */
   readonly onCompared?: ((object: DeliveredObject, lineCount: number) => void) | undefined;
   readonly clock?: Clock | undefined;
+}
+
+export interface Repair {
+  /** Ships the lines of an object that the state does not know. The object is then compared again. */
+  readonly shipMissing: (object: DeliveredObject) => Promise<void>;
+  /** Sends accepted lines again that the backend does not have. */
+  readonly sendAgain: SendAgain;
 }
 
 const objectsAtOnce = 4;
@@ -80,15 +83,6 @@ export async function reconcileBytes(
   }
 }
 
-/** Objects of one workspace and date, up to `objectsPerGroupMax`. */
-interface Group {
-  readonly workspaceId: string | undefined;
-  readonly date: string | undefined;
-  readonly objects: DeliveredObject[];
-}
-
-const objectsPerGroupMax = 1_000;
-
 class Reconciler {
   readonly #configuration: Configuration;
   readonly #options: ReconcileOptions;
@@ -99,7 +93,8 @@ class Reconciler {
   readonly #decoder = createDecoder();
   readonly #clock: Clock;
   readonly #backend: Backend | undefined;
-  #deadLetterUids: ReadonlySet<string> = new Set();
+  readonly #audit: BackendAudit | undefined;
+  #deadLetterUids: Promise<ReadonlySet<string>> | undefined;
 
   readonly #partitions = new Map<string, MutablePartition>();
   readonly #differences: ObjectDifference[] = [];
@@ -107,8 +102,6 @@ class Reconciler {
   #lineCount = 0;
   readonly #unreadable = new Map<string, string>();
   readonly #changing = new Set<ObjectId>();
-  #repeatedInBackendCount = 0;
-  #firstMissingInBackend: NamedLine | undefined;
 
   constructor(configuration: Configuration, state: DeliveryReader, options: ReconcileOptions, signal: AbortSignal) {
     this.#configuration = configuration;
@@ -121,17 +114,42 @@ class Reconciler {
     this.#mapperFor = createMappers(configuration);
     this.#state = state;
     this.#sources = createSources(configuration.sources, { stillAfterPolls: 0 });
+    this.#audit = this.#backend && this.#auditOf(this.#backend);
   }
 
   async compareAll(): Promise<Reconciliation> {
-    if (this.#backend !== undefined) this.#deadLetterUids = await readUids(this.#configuration.deadLetterDirectory);
     for await (const group of this.groups()) await this.#compareGroup(group);
     for (let pass = 1; pass <= extraPassesMax && this.#changing.size > 0; pass++) {
       const changed = new Set(this.#changing);
       this.#changing.clear();
       for await (const group of this.groups(changed)) await this.#compareGroup(group);
     }
+    await this.#repairBackend();
     return this.#result();
+  }
+
+  #auditOf(backend: Backend): BackendAudit {
+    return new BackendAudit({
+      backend,
+      mapperFor: this.#mapperFor,
+      state: this.#state,
+      decoder: this.#decoder,
+      clock: this.#clock,
+      readDeadLetterUids: () => readUids(this.#configuration.deadLetterDirectory),
+      addCounts: (group, counts) => addTo(this.#partition(group), counts),
+      onUnreadable: (group, error) => {
+        if (isAgentError(error, 'ERR_BACKEND_READ')) throw error;
+        this.#recordUnreadable(`${group.workspaceId ?? ''} ${group.date ?? ''}`.trim(), error);
+      },
+    });
+  }
+
+  async #repairBackend(): Promise<void> {
+    const { repair } = this.#options;
+    if (repair === undefined) return;
+    const hasShipped = this.#partitions.values().some(({ repairedCount }) => repairedCount > 0);
+    const resending = { sendAgain: repair.sendAgain, limits: this.#configuration.batchLimits, hasShipped };
+    await this.#audit?.repair((only) => this.groups(only), resending, this.#signal);
   }
 
   async close(): Promise<void> {
@@ -140,54 +158,17 @@ class Reconciler {
   }
 
   /** @param only restricts the groups to these objects. */
-  async *groups(only?: ReadonlySet<ObjectId>): AsyncGenerator<Group, void, undefined> {
-    for (const source of this.#sources) {
-      const onFault = (fault: AgentError) => {
-        if (!completeListingCodes.has(fault.code)) this.#unreadable.set(source.name, fault.message);
-      };
-      const request = { dates: this.#dates(), signal: this.#signal, onFault };
-      try {
-        for await (const workspace of source.list(request)) yield* this.#groupsOf(workspace, only);
-      } catch (error) {
-        this.#recordUnreadable(source.name, error);
-      }
-    }
+  groups(only?: ReadonlySet<ObjectId>): AsyncGenerator<ObjectGroup, void, undefined> {
+    const listing = {
+      dates: this.#options.dates,
+      startDate: startDate(this.#configuration.start, this.#state),
+      onUnreadable: (name: string, error: unknown) => this.#recordUnreadable(name, error),
+      signal: this.#signal,
+    };
+    return objectGroups(this.#sources, listing, only);
   }
 
-  async *#groupsOf(
-    workspace: WorkspaceListing,
-    only: ReadonlySet<ObjectId> | undefined,
-  ): AsyncGenerator<Group, void, undefined> {
-    const { workspaceId } = workspace;
-    let group: Group | undefined;
-    try {
-      for await (const object of objectsOf(workspace)) {
-        const { date } = object.origin;
-        if (!isDue(object, this.#startDate()) || only?.has(object.origin.id) === false) continue;
-        if (group !== undefined && (group.date !== date || group.objects.length >= objectsPerGroupMax)) {
-          yield group;
-          group = undefined;
-        }
-        group ??= { workspaceId, date, objects: [] };
-        group.objects.push(object);
-      }
-    } catch (error) {
-      this.#recordUnreadable(`workspace ${workspaceId ?? ''}`, error);
-    }
-    if (group !== undefined) yield group;
-  }
-
-  #startDate(): string | undefined {
-    return startDate(this.#configuration.start, this.#state);
-  }
-
-  #dates(): DateRange {
-    const { from, before } = this.#options.dates;
-    const first = this.#startDate();
-    return { from: from === undefined || (first !== undefined && first > from) ? first : from, before };
-  }
-
-  async #compareGroup(group: Group): Promise<void> {
+  async #compareGroup(group: ObjectGroup): Promise<void> {
     const slots = new Semaphore(objectsAtOnce);
     const compared = await Promise.all(
       group.objects.map(async (object) => {
@@ -200,18 +181,18 @@ class Reconciler {
         }
       }),
     );
-    if (this.#backend !== undefined) await this.#askBackend(this.#backend, group, compared.flat());
+    await this.#audit?.compare({ ...group, objects: compared.flat() }, this.#signal);
   }
 
   /** Returns true if the object could be read. */
-  async #compare(object: DeliveredObject, group: Group): Promise<boolean> {
+  async #compare(object: DeliveredObject, group: ObjectGroup): Promise<boolean> {
     try {
       const comparison = await this.#compareOnce(object);
       const openCount = comparison.missingCount + comparison.unverifiedCount;
       if (openCount === 0 || this.#options.repair === undefined) {
         this.#add(object, group, comparison, 0);
       } else {
-        await this.#options.repair(object);
+        await this.#options.repair.shipMissing(object);
         const repaired = await this.#compareOnce(object);
         this.#add(object, group, repaired, openCount - repaired.missingCount - repaired.unverifiedCount);
       }
@@ -223,11 +204,18 @@ class Reconciler {
     }
   }
 
-  #compareOnce(object: DeliveredObject): Promise<ObjectComparison> {
-    return compareObject(object, { state: this.#state, decoder: this.#decoder }, this.#signal);
+  async #compareOnce(object: DeliveredObject): Promise<ObjectComparison> {
+    const parts = { state: this.#state, decoder: this.#decoder };
+    // With a backend, the audit finds out which lines were not delivered.
+    if (this.#backend !== undefined) return await compareObject(object, parts, this.#signal);
+    this.#deadLetterUids ??= readUids(this.#configuration.deadLetterDirectory);
+    const uids = await this.#deadLetterUids;
+    const mapper = this.#mapperFor(object.origin.mapping);
+    const isWaitingDeadLetter = (line: IdentifiedLine) => uids.has(recordUid(mapper.toJsonLine(line)));
+    return await compareObject(object, { ...parts, isWaitingDeadLetter }, this.#signal);
   }
 
-  #add(object: DeliveredObject, group: Group, comparison: ObjectComparison, repairedCount: number): void {
+  #add(object: DeliveredObject, group: ObjectGroup, comparison: ObjectComparison, repairedCount: number): void {
     const { damage, firstMissing, settledCount: _, ...counts } = comparison;
     this.#lineCount += counts.lineCount;
     if (damage !== undefined) this.#recordUnreadable(object.origin.id, damage);
@@ -264,31 +252,13 @@ class Reconciler {
     return version.modifiedAtMs > this.#clock.nowMs() - graceMs;
   }
 
-  async #askBackend(backend: Backend, group: Group, objects: readonly DeliveredObject[]): Promise<void> {
-    const isDeadLettered = (uid: string) => this.#deadLetterUids.has(uid);
-    const parts = { backend, mapperFor: this.#mapperFor, state: this.#state, decoder: this.#decoder, isDeadLettered };
-    try {
-      const finding = await compareWithBackend(objects, parts, this.#signal);
-      addTo(this.#partition(group), {
-        expectedInBackendCount: finding.expectedCount,
-        missingInBackendCount: finding.missingCount,
-      });
-      this.#repeatedInBackendCount += finding.repeatedCount;
-      const first = finding.firstMissing;
-      if (first !== undefined) this.#firstMissingInBackend ??= { object: first.object.origin.id, uid: first.uid };
-    } catch (error) {
-      if (!isAgentError(error) || error.code === 'ERR_BACKEND_READ') throw error;
-      this.#recordUnreadable(`${group.workspaceId ?? ''} ${group.date ?? ''}`.trim(), error);
-    }
-  }
-
   #recordUnreadable(name: string, error: unknown): void {
     this.#signal.throwIfAborted();
     if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') throw error;
     this.#unreadable.set(name, error.message);
   }
 
-  #partition({ workspaceId, date }: Group): MutablePartition {
+  #partition({ workspaceId, date }: ObjectGroup): MutablePartition {
     const key = JSON.stringify([workspaceId, date]);
     const known = this.#partitions.get(key);
     if (known !== undefined) return known;
@@ -303,8 +273,8 @@ class Reconciler {
     const { missingCount, unverifiedCount, missingInBackendCount = 0 } = totals;
     const backend = this.#backend && {
       name: this.#backend.name,
-      repeatedCount: this.#repeatedInBackendCount,
-      firstMissing: this.#firstMissingInBackend,
+      repeatedCount: this.#audit?.repeatedCount ?? 0,
+      firstMissing: this.#audit?.firstMissing,
     };
     return {
       isWhole:
@@ -326,10 +296,6 @@ type MutablePartition = { -readonly [Name in keyof Partition]: Partition[Name] }
 
 /** Objects delivered within this time do not count as missing. */
 const graceMsMin = 5 * 60_000;
-
-async function* objectsOf({ pages }: WorkspaceListing): AsyncGenerator<DeliveredObject, void, undefined> {
-  for await (const page of pages()) for (const { object } of page) yield object;
-}
 
 async function openReconciler(
   configuration: Configuration,

@@ -10,6 +10,8 @@ export interface LineCounts {
   /** Settled lines of these objects, including lines that they no longer contain. */
   acceptedCount: number;
   deadLetteredCount: number;
+  /** Dead-lettered lines that are still waiting in a dead-letter file: accounted for, but not delivered. */
+  undeliveredCount: number;
   inFlightCount: number;
   /** Not settled yet, in objects that were delivered recently. */
   waitingCount: number;
@@ -20,6 +22,10 @@ export interface LineCounts {
   goneCount: number;
   /** Shipped by this reconciliation. */
   repairedCount: number;
+  /** Sent again by this reconciliation, because the backend did not have them. */
+  resentCount: number;
+  /** Those of them whose observed time may differ from that of the first sending. */
+  resentDifferentlyCount: number;
   /** Accepted according to the state, so expected in the backend. Undefined without a backend. */
   expectedInBackendCount?: number;
   missingInBackendCount?: number;
@@ -66,12 +72,15 @@ export function noLines(): LineCounts {
     lineCount: 0,
     acceptedCount: 0,
     deadLetteredCount: 0,
+    undeliveredCount: 0,
     inFlightCount: 0,
     waitingCount: 0,
     missingCount: 0,
     unverifiedCount: 0,
     goneCount: 0,
     repairedCount: 0,
+    resentCount: 0,
+    resentDifferentlyCount: 0,
   };
 }
 

@@ -122,7 +122,8 @@ describe('a visit in a worker', () => {
     const { ship } = shippingIn(
       workerHere({ ...services, failures: { ...services.failures, deadLetters } }, (main) => ({
         async visit(_, claim) {
-          const ended = { announcementId: undefined, position, lineHashes: new Int32Array(2), acceptedCount: 1 };
+          const lines = { lineHashes: new Int32Array(2), observedRuns: [{ observedAtMs: 5, lineCount: 1 }] };
+          const ended = { announcementId: undefined, position, ...lines, acceptedCount: 1 };
           const write = main.failures.deadLetters.write([], { protocol: 'http', code: 400, reason: 'no' }, never);
           await write.finally(() => claim.settle({ ...ended, deadLetteredCount: 0 }));
           return done;

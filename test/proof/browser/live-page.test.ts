@@ -67,6 +67,28 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
     expect(await page.content()).not.toContain('s3cr3t');
   });
 
+  it('keeps its totals across a restart, and says since when the rest counts', async () => {
+    const { agent, page, receiver, place, environment } = await scene();
+    const isPoison = ({ body }: { readonly body: string | undefined }) => body?.includes('request-3"') === true;
+    receiver.answerWhen(({ records }) => records.some(isPoison), answers.refuseRecords(isPoison, 'not wanted'));
+    await place.deliver(deliveryKey('1'), auditLines(10));
+    await place.deliver(deliveryKey('2'), auditLines(5, 50));
+    await agent.until('all is settled', () => receiver.accepted.length === 14);
+    await shows(page, '[data-status=incomplete]');
+    await agent.stop();
+
+    const next = startAgent(['run'], environment);
+    await page.goto(await urlOf(next));
+    await page.getByText('14 accepted and 1 dead-lettered since').waitFor();
+    expect(await figures(page)).toMatchObject({ accepted: 0, deadLettered: 0 });
+    expect(await cellsOf(page, '1')).toMatchObject({ Accepted: '9', 'Dead-lettered': '1' });
+    // The one with the dead letter is still the worst.
+    expect(await page.locator('#workspaces th').allInnerTexts()).toEqual(['1', '2']);
+    await place.deliver(deliveryKey('2'), auditLines(7, 50));
+    await page.getByText('16 accepted and 1 dead-lettered since').waitFor();
+    expect(await figures(page)).toMatchObject({ accepted: 2, deadLettered: 0 });
+  });
+
   it('shows an outage with its cause, and the recovery', async () => {
     const { page, receiver, place } = await scene();
     await shows(page, '[data-status=idle]');
@@ -211,7 +233,7 @@ async function scene(options: BrowserContextOptions = {}, more: Environment = {}
   const receiver = await startOtlpReceiver();
   onTestFinished(() => receiver.close());
   const place = directoryPlace();
-  const agent = startAgent(['run'], {
+  const environment = {
     DATABRICKS_AUDIT_SOURCE: place.source,
     DATABRICKS_AUDIT_STATE: temporaryDirectory(),
     DATABRICKS_AUDIT_HTTP: '127.0.0.1:0',
@@ -219,14 +241,15 @@ async function scene(options: BrowserContextOptions = {}, more: Environment = {}
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
     OTEL_EXPORTER_OTLP_HEADERS: 'authorization=s3cr3t',
     ...more,
-  });
+  };
+  const agent = startAgent(['run'], environment);
   const url = await urlOf(agent);
   const context = await browser.newContext(options);
   onTestFinished(() => context.close());
   const page = await context.newPage();
   page.setDefaultTimeout(waitMs);
   await page.goto(url);
-  return { agent, page, url, receiver, place };
+  return { agent, page, url, receiver, place, environment };
 }
 
 function shows(page: Page, selector: string): Promise<void> {

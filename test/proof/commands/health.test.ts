@@ -1,14 +1,17 @@
 /**
  * Health of the real process, as probes and people see it.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { urlOf } from '../../support/agent-http.ts';
 import { startAgent } from '../../support/agent-process.ts';
 import { auditLines, deliveryKey, directoryPlace } from '../../support/delivery-place.ts';
 import { answers, startOtlpReceiver } from '../../support/otlp-receiver.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+const statesUrl = new URL('../../delivery/states/', import.meta.url);
 
 describe('readyz', () => {
   it('distinguishes an idle agent from one that could not ship', async () => {
@@ -77,7 +80,7 @@ it('responses that are never read do not block shipping', async () => {
   expect((await ask(url, 'livez')).status).toBe(200);
 });
 
-it('after a restart, the charts show what was delivered before, and the page masks secrets', async () => {
+it('after a restart, totals and charts show what was delivered before, and the page masks secrets', async () => {
   const { receiver, environment, place } = await scene();
   await place.deliver(deliveryKey('7'), auditLines(5));
   const secret = { ...environment, OTEL_EXPORTER_OTLP_HEADERS: 'authorization=s3cr3t' };
@@ -94,7 +97,11 @@ it('after a restart, the charts show what was delivered before, and the page mas
   // The server responds before the agent has opened its state.
   await expect
     .poll(() => shown(secondUrl))
-    .toMatchObject({ lines: { accepted: 0 }, workspaces: [{ id: '7', accepted: 0, lastEventMs, dates }] });
+    .toMatchObject({
+      lines: { accepted: 0 },
+      delivered: { accepted: 5 },
+      workspaces: [{ id: '7', accepted: 5, lastEventMs, dates }],
+    });
   expect(JSON.stringify(await shown(secondUrl))).not.toContain('s3cr3t');
   expect(receiver.requests[0]?.headers.authorization).toBe('s3cr3t');
 });
@@ -123,3 +130,27 @@ async function scene() {
   };
   return { receiver, place, environment };
 }
+
+it.each(readdirSync(statesUrl))('`run` continues with the state of an earlier version (%s)', async (file) => {
+  const stateDirectory = temporaryDirectory();
+  const database = new DatabaseSync(join(stateDirectory, 'delivery.db'));
+  database.exec(readFileSync(new URL(file, statesUrl), 'utf8'));
+  database.close();
+  const receiver = await startOtlpReceiver();
+  onTestFinished(() => receiver.close());
+  const place = directoryPlace();
+  await place.deliver(deliveryKey(), auditLines(3));
+  const agent = startAgent(['run'], {
+    DATABRICKS_AUDIT_SOURCE: place.source,
+    DATABRICKS_AUDIT_STATE: stateDirectory,
+    DATABRICKS_AUDIT_HTTP: '127.0.0.1:0',
+    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+  });
+  const url = await urlOf(agent);
+  await agent.until('it ships', () => receiver.accepted.length === 3);
+  await agent.until('it has summed up what was delivered', async () => {
+    const status = (await (await fetch(`${url}/status.json`)).json()) as { delivered?: { accepted: number } };
+    return status.delivered !== undefined && status.delivered.accepted > 3;
+  });
+  expect(await agent.stop()).toMatchObject({ code: 0 });
+});

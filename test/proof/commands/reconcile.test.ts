@@ -3,11 +3,10 @@
  */
 import { utimesSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { expect, it, onTestFinished } from 'vitest';
-import { checksumOf } from '../../../src/delivery/row-checksum.ts';
 import { type Environment, runAgent, startAgent } from '../../support/agent-process.ts';
 import { startElasticsearchServer, startLokiServer } from '../../support/backend-servers.ts';
+import { changeState } from '../../support/change-state.ts';
 import { expectNothingLost, repeatedUids } from '../../support/deliveries.ts';
 import { auditLines, deliveryKey, deliveryScene, directoryPlace, s3Place } from '../../support/delivery-place.ts';
 import { answers } from '../../support/otlp-receiver.ts';
@@ -28,16 +27,6 @@ async function shippedScene() {
 async function reconcileJson(environment: Environment, ...more: string[]) {
   const { code, stdout, stderr } = await runAgent(['reconcile', '--json', ...more], environment);
   return { code, stderr, found: stdout === '' ? undefined : JSON.parse(stdout) };
-}
-
-/** Changes the state without the agent's knowledge, with valid checksums. */
-function tamper(stateDirectory: string, sql: string): void {
-  const database = new DatabaseSync(join(stateDirectory, 'delivery.db'));
-  database.function('checksum', (owner, content) => checksumOf(String(owner), content as Uint8Array));
-  database.exec(sql);
-  const uri = '(SELECT uri FROM object WHERE object_id = line_hashes.object_id)';
-  database.exec(`UPDATE line_hashes SET checksum = checksum(${uri}, hashes)`);
-  database.close();
 }
 
 it('accounts for every line of every workspace and date, and exits with 0', async () => {
@@ -86,7 +75,7 @@ it.each([
   ['does not know an object', `DELETE FROM line_hashes WHERE ${tampered}; DELETE FROM object WHERE ${tampered}`, 5],
 ])('finds and repairs what the agent would never read again: the state %s', async (_what, sql, missingCount) => {
   const { environment, receiver, stateDirectory } = await shippedScene();
-  tamper(stateDirectory, sql);
+  changeState(stateDirectory, sql);
   const { code, found } = await reconcileJson(environment);
   expect(code).toBe(1);
   expect(found.totals.missingCount).toBe(missingCount);
@@ -100,7 +89,7 @@ it.each([
 
 it('verifies objects older than the lookback window by digest, and reports if that is not possible', async () => {
   const { environment, place, stateDirectory } = await shippedScene();
-  tamper(stateDirectory, 'UPDATE object SET has_line_hashes = 0; DELETE FROM line_hashes');
+  changeState(stateDirectory, 'UPDATE object SET has_line_hashes = 0; DELETE FROM line_hashes');
   expect((await reconcileJson(environment)).code).toBe(0);
   await place.deliver(deliveryKey('1'), auditLines(6));
   expect((await reconcileJson(environment)).found.totals).toMatchObject({ missingCount: 1, unverifiedCount: 0 });
@@ -123,7 +112,7 @@ it('counts settled lines that are no longer in the object, but not as a differen
   expect(found.totals).toMatchObject({ goneCount: 3, missingCount: 0 });
 });
 
-it('counts dead letters as accounted for, and lines in flight not as a difference', async () => {
+it('counts dead letters as accounted for but not delivered, and lines in flight not as a difference', async () => {
   const { environment, receiver, place } = await shippedScene();
   const poison = auditLines(1, 300, { actionName: 'poison' });
   receiver.answerWhen(({ records }) => records.some(({ body }) => body?.includes('poison')), answers.status(400, 'no'));
@@ -132,17 +121,57 @@ it('counts dead letters as accounted for, and lines in flight not as a differenc
   await place.deliver(deliveryKey('4', 'auditlogs_5.json'), auditLines(2, 400));
   const agent = startAgent(['run'], environment);
   await agent.until('the last one is in flight', () => receiver.requests.at(-1)?.records.length === 2);
-  await agent.until('the dead letter is settled', async () => (await reconcileJson(environment)).code === 0);
+  await agent.until('the dead letter is settled', async () => (await reconcileJson(environment)).code === 3);
   const { found } = await reconcileJson(environment);
   expect(found.totals).toMatchObject({
     lineCount: 14,
     acceptedCount: 11,
     deadLetteredCount: 1,
+    undeliveredCount: 1,
     inFlightCount: 2,
     missingCount: 0,
   });
   const repair = await runAgent(['reconcile', '--repair'], environment);
   expect(repair).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/^ERR_STATE_LOCKED: /m) });
+});
+
+it('tells what is accounted for from what is delivered, until the dead letters are replayed', async () => {
+  const { environment, receiver, place } = await shippedScene();
+  receiver.answerWhen(({ records }) => records.some(({ body }) => body?.includes('poison')), answers.status(400, 'no'));
+  await place.deliver(deliveryKey('3', 'auditlogs_4.json'), auditLines(2, 300, { actionName: 'poison' }));
+  expect((await runAgent(['ship'], environment)).code).toBe(1);
+  const loki = await startLokiServer(() => receiver.accepted);
+  const against = ['--against', `loki=${loki.url}`];
+  for (const options of [[], against]) {
+    const { code, stdout } = await runAgent(['reconcile', ...options], environment);
+    expect(code).toBe(3);
+    expect(stdout).toMatch(/missing {2}not delivered/);
+    expect(stdout).toContain(
+      'All 13 lines accounted for, but not all delivered. 2 dead letters not delivered: fix the cause, then run databricks-audit-otel replay.',
+    );
+  }
+  receiver.acceptAgain();
+  expect((await runAgent(['replay'], environment)).code).toBe(0);
+  for (const options of [[], against]) expect((await runAgent(['reconcile', ...options], environment)).code).toBe(0);
+});
+
+it('sends again what the backend lost, and says so', async () => {
+  const { environment, receiver } = await shippedScene();
+  const lost = new Set(receiver.accepted.slice(0, 4));
+  const loki = await startLokiServer(() => receiver.accepted.filter((record) => !lost.has(record)));
+  const against = ['--against', `loki=${loki.url}`];
+  const before = await runAgent(['reconcile', ...against], environment);
+  expect(before.code).toBe(1);
+  expect(before.stdout).toContain(
+    `All 11 lines accounted for, but Loki at ${loki.url} does not have 4 accepted lines. To send them again, stop the agent and add --repair.`,
+  );
+  const repair = await runAgent(['reconcile', ...against, '--repair'], environment);
+  expect(repair.code).toBe(0);
+  expect(repair.stdout).toContain('11 of 11 accepted lines found, 0 missing, 0 duplicates');
+  expect(repair.stdout).toContain('sent again: 4 lines, byte for byte as the first time');
+  const hashes = (records: Iterable<{ bytesHash: string }>) => [...records].map(({ bytesHash }) => bytesHash).sort();
+  expect(hashes(receiver.accepted.slice(11))).toEqual(hashes(lost));
+  expect((await runAgent(['reconcile', ...against], environment)).code).toBe(0);
 });
 
 it('counts recently delivered lines as waiting', async () => {
@@ -196,7 +225,7 @@ it('finds every accepted line in Loki, page by page, and names the first missing
     { ...environment, DATABRICKS_AUDIT_AGAINST_HEADERS: 'x-scope-orgid=audit' },
     ...against,
   );
-  expect(whole).toMatchObject({ code: 0, found: { totals: { expectedInBackendCount: 13, missingInBackendCount: 0 } } });
+  expect(whole).toMatchObject({ code: 3, found: { totals: { expectedInBackendCount: 13, missingInBackendCount: 0 } } });
   expect(loki.requests[0]?.headers).toMatchObject({ 'x-scope-orgid': 'audit' });
 
   const lost = records[3];

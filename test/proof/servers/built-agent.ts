@@ -9,8 +9,13 @@ const built = { script: fileURLToPath(new URL('../../../dist/cli.js', import.met
 
 export const sampleDelivery = fileURLToPath(new URL('../../../examples/sample-delivery/delivered', import.meta.url));
 
-export function runBuiltAgent(commandLine: readonly string[], environment: Environment): Promise<Exit> {
-  return runAgent(commandLine, environment, built);
+/** @param preload a module to preload. */
+export function runBuiltAgent(
+  commandLine: readonly string[],
+  environment: Environment,
+  preload?: string,
+): Promise<Exit> {
+  return runAgent(commandLine, environment, { ...built, preload });
 }
 
 export function startBuiltAgent(commandLine: readonly string[], environment: Environment): AgentProcess {

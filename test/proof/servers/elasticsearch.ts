@@ -15,7 +15,7 @@ export interface ElasticDocument {
 
 export interface Elasticsearch extends ServerProcess {
   readonly url: string;
-  request(method: 'GET' | 'POST' | 'PUT', path: string, body?: object): Promise<unknown>;
+  request(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: object): Promise<unknown>;
   /** All documents of the data stream that match a query, up to 10,000. */
   search(query: object): Promise<ElasticDocument[]>;
 }

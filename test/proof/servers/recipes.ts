@@ -34,6 +34,8 @@ export const serverNames = [
   'tools',
   'pysigma',
   'alertmanager',
+  'azurite',
+  'fake-gcs',
 ] as const;
 export type ServerName = (typeof serverNames)[number];
 

@@ -11,10 +11,10 @@ import { AgentError } from '../../../src/model/agent-error.ts';
 import type { DeliveredObject } from '../../../src/model/object.ts';
 import { type DeliveryFiles, type FileStats, realFiles } from '../../../src/sources/directory/delivery-files.ts';
 import { describeFileError } from '../../../src/sources/directory/errors.ts';
-import { FileStillness } from '../../../src/sources/directory/file-stillness.ts';
 import { directoryAt } from '../../../src/sources/directory/location.ts';
 import { createFileOpener } from '../../../src/sources/directory/opener.ts';
 import { DirectorySource } from '../../../src/sources/directory/source.ts';
+import { Stillness } from '../../../src/sources/stillness.ts';
 import { listAll, readText } from '../../support/listing.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -402,7 +402,7 @@ describe('a file that may still be written', () => {
   });
 
   test('is forgotten once it is no longer found incomplete', () => {
-    const stillness = new FileStillness(2);
+    const stillness = new Stillness(2);
     stillness.isGrowing('/a', 'v1', 1);
     stillness.foundIncomplete('/a', 'v1', 1);
     stillness.isGrowing('/a', 'v1', 2);
@@ -412,7 +412,7 @@ describe('a file that may still be written', () => {
   });
 
   test('takes bounded memory, and each of many files gets its turn', () => {
-    const stillness = new FileStillness(2, { rememberedMax: 10 });
+    const stillness = new Stillness(2, { rememberedMax: 10 });
     const waiting = new Set(Array.from({ length: 95 }, (_, index) => `/${index}`));
     let listing = 0;
     while (waiting.size > 0 && listing < 1_000) {
@@ -430,7 +430,7 @@ describe('a file that may still be written', () => {
   });
 
   test('makes room for others when it is removed', () => {
-    const stillness = new FileStillness(2, { rememberedMax: 1 });
+    const stillness = new Stillness(2, { rememberedMax: 1 });
     stillness.isGrowing('/removed', 'v1', 1);
     stillness.foundIncomplete('/removed', 'v1', 1);
     const seen: boolean[] = [];

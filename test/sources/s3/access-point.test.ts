@@ -30,7 +30,7 @@ test('an access point is asked at its own address, whatever the region, and its 
   const [object] = objects;
   if (object === undefined) throw new Error('no object');
   expect(await readText(object)).toBe('one\n');
-  const opener = createObjectOpener(dependencies);
+  const opener = createObjectOpener(sources, dependencies);
   const bytes = await Readable.from(await opener.open(object, new AbortController().signal)).toArray();
   expect(Buffer.concat(bytes).toString()).toBe('one\n');
   await opener.close();

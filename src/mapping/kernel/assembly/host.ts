@@ -21,6 +21,9 @@ export declare function jsonText(start: usize, size: usize, to: usize, capacity:
 /** Formats a number with a fraction or exponent as JavaScript does. @returns the size, 0 if a double cannot represent it. */
 export declare function numberString(start: usize, size: usize, to: usize): usize;
 
+/** Formats a number as JSON, in at most 32 bytes. @returns the size. */
+export declare function numberText(value: f64, to: usize): usize;
+
 export declare function toDouble(start: usize, size: usize): f64;
 
 export declare function isUtf8(start: usize, size: usize): bool;

@@ -1,8 +1,9 @@
-// Maps the bytes of a line to its log record: scan (record.ts), then compose (compose.ts).
+// Maps the bytes of a line to its log record: scan (record.ts), compose (compose.ts), and render as JSON if asked to (json.ts).
 import { composeRecord, composeUnparsed, resetResource } from './compose';
 import { setOccurrence } from './conversions';
+import { renderJson } from './json';
 import { resetKeys } from './keys';
-import { bodyAt, clearOverflow, hasOverflowed, lineAt } from './layout';
+import { Answer, answered, bodyAt, clearOverflow, hasOverflowed, lineAt } from './layout';
 import { readLine, readNormalisedLine, readNothing } from './record';
 
 export { setObservedTime } from './compose';
@@ -12,6 +13,13 @@ export { answersAt, layOutBuffers, programAt } from './layout';
 const needsParsing: f64 = -1;
 /** Returned instead of a timestamp: a buffer is too small for the record. */
 const overflowed: f64 = -2;
+
+let writesJson: bool = false;
+
+/** Whether the records that follow are OTLP/JSON instead of protobuf. */
+export function setJson(isJson: bool): void {
+  writesJson = isJson;
+}
 
 /** Call after `layOutBuffers`, once the memory is large enough. False if the keys of the mapping do not fit. */
 export function resetBuffers(): bool {
@@ -49,5 +57,6 @@ function start(occurrence: u32): void {
 }
 
 function finish(timeMs: f64): f64 {
+  if (writesJson && !hasOverflowed()) renderJson(answered(Answer.RecordStart), answered(Answer.RecordEnd));
   return hasOverflowed() ? overflowed : timeMs;
 }

@@ -45,13 +45,17 @@ export enum Header {
   EventNameSlot,
 }
 
-/** Nothing is stored below this address, so that 0 can mean "none". */
-export const answersAt: usize = 4096;
+/** Only constants are stored below this address, so that 0 can mean "none". */
+export const answersAt: usize = 8192;
 /** The program begins with its header. */
 export const programAt: usize = answersAt + 64;
 
 export function answer(word: Answer, value: usize): void {
   store<u32>(answersAt + ((<usize>word) << 2), <u32>value);
+}
+
+export function answered(word: Answer): usize {
+  return load<u32>(answersAt + ((<usize>word) << 2));
 }
 
 export function header(word: Header): usize {
@@ -84,6 +88,9 @@ export let identitiesAt: usize = 0;
 export let identityMax: usize = 0;
 export let recordAt: usize = 0;
 export let recordLimit: usize = 0;
+/** The record as OTLP/JSON. */
+export let jsonAt: usize = 0;
+export let jsonLimit: usize = 0;
 
 export const keyRowSize: usize = 48;
 export const pendingSize: usize = 16;
@@ -113,6 +120,8 @@ export function layOutBuffers(at: usize, lineBytesMax: usize): usize {
   identitiesAt = buffer(2 * (identityMax + padding));
   recordAt = buffer(8 * lineBytesMax);
   recordLimit = recordAt + 8 * lineBytesMax;
+  jsonAt = buffer(8 * lineBytesMax);
+  jsonLimit = jsonAt + 8 * lineBytesMax;
   answer(Answer.LineAt, lineAt);
   answer(Answer.BodyAt, bodyAt);
   answer(Answer.LineMax, lineBytesMax);

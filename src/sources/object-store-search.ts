@@ -1,35 +1,39 @@
 /**
  * Looks for deliveries in and around a location in which a listing found none.
  */
-import { isAgentError } from '../../model/agent-error.ts';
-import { isDeliveryPath, isHiddenName, isLayoutName } from '../layout.ts';
-import { NameSample } from '../name-sample.ts';
-import { lookedAtMax, noDeliveries } from '../no-deliveries.ts';
-import type { S3Api } from './client.ts';
-import type { S3Location } from './location.ts';
+import { isAgentError } from '../model/agent-error.ts';
+import { isDeliveryPath, isHiddenName, isLayoutName } from './layout.ts';
+import { NameSample } from './name-sample.ts';
+import { lookedAtMax, noDeliveries } from './no-deliveries.ts';
+import type { ObjectStore, StoreLocation } from './object-store.ts';
+
+interface SearchParts {
+  readonly store: Pick<ObjectStore, 'list'>;
+  urlOf(folder: string): string;
+}
 
 export class DeliverySearch {
-  readonly #location: S3Location;
-  readonly #s3: S3Api;
+  readonly #location: StoreLocation;
+  readonly #parts: SearchParts;
   #around: Promise<string | undefined> | undefined;
 
-  constructor(location: S3Location, s3: S3Api) {
+  constructor(location: StoreLocation, parts: SearchParts) {
     this.#location = location;
-    this.#s3 = s3;
+    this.#parts = parts;
   }
 
   /** The fault of a location without deliveries; undefined when it has some, of whatever date. */
   async faultOf(signal: AbortSignal): Promise<ReturnType<typeof noDeliveries> | undefined> {
-    const { bucket, prefix, name } = this.#location;
+    const { prefix, name } = this.#location;
     const found = new Map<string, true>();
     let below: string | undefined;
     let keyCount = 0;
-    for await (const { objects } of this.#s3.list({ bucket, prefix }, signal)) {
+    for await (const { objects } of this.#parts.store.list({ prefix }, signal)) {
       for (const { key } of objects) {
         const segments = key.slice(prefix.length).split('/');
         if (isDeliveryPath(segments)) return undefined;
         const layoutAt = segments.findIndex(isLayoutName);
-        if (layoutAt > 0) below ??= locationOf(bucket, `${prefix}${segments.slice(0, layoutAt).join('/')}`);
+        if (layoutAt > 0) below ??= this.#at(`${prefix}${segments.slice(0, layoutAt).join('/')}`);
         if (isContent(segments)) found.set(segments[0] ?? '', true);
       }
       keyCount += objects.length;
@@ -70,14 +74,14 @@ export class DeliverySearch {
   }
 
   async #foldersIn(prefix: string, signal: AbortSignal): Promise<readonly string[]> {
-    for await (const { folders } of this.#s3.list({ bucket: this.#location.bucket, prefix, delimiter: '/' }, signal)) {
+    for await (const { folders } of this.#parts.store.list({ prefix, delimiter: '/' }, signal)) {
       return folders;
     }
     return [];
   }
 
   #at(prefix: string): string {
-    return locationOf(this.#location.bucket, prefix);
+    return this.#parts.urlOf(prefix.replace(/\/+$/, ''));
   }
 }
 
@@ -86,10 +90,6 @@ const siblingsMax = 10;
 
 function hasLayout(prefix: string, folders: readonly string[]): boolean {
   return folders.some((folder) => isLayoutName(folder.slice(prefix.length, -1)));
-}
-
-function locationOf(bucket: string, prefix: string): string {
-  return ['s3:/', bucket, ...prefix.split('/').filter((segment) => segment !== '')].join('/');
 }
 
 /** Not what consoles and tools leave: markers of folders of the layout, and names that are hidden. */

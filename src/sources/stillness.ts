@@ -1,5 +1,5 @@
 /**
- * Decides whether a file may still be being written. It counts as still once the same version was read, with an incomplete end,
+ * Decides whether a file or an append blob may still be being written. It counts as still once the same version was read, with an incomplete end,
  * in a given number of listings. Remembers only files that were read recently; settled files are not read again.
  */
 
@@ -13,7 +13,7 @@ interface Remembered {
 
 const rememberedMax = 100_000;
 
-export class FileStillness {
+export class Stillness {
   readonly #stillAfterPolls: number;
   readonly #rememberedMax: number;
   /** In the order in which the files were last seen. */
@@ -30,25 +30,25 @@ export class FileStillness {
   }
 
   /** True if the version, seen in this listing, may still grow. */
-  isGrowing(path: string, etag: string, listing: number): boolean {
+  isGrowing(name: string, etag: string, listing: number): boolean {
     if (this.#stillAfterPolls === 0) return false;
-    const file = this.#files.get(path);
+    const file = this.#files.get(name);
     if (file === undefined) return true;
-    this.#files.delete(path);
+    this.#files.delete(name);
     // It was not read after it was last seen, so it is settled or unreadable.
     if (file.lastReadIn < file.lastSeenIn && file.lastSeenIn < listing) return true;
     file.lastSeenIn = listing;
-    this.#files.set(path, file);
+    this.#files.set(name, file);
     return file.etag !== etag || file.readCount < this.#stillAfterPolls;
   }
 
   /** Records that the version was read and that its end is incomplete. */
-  foundIncomplete(path: string, etag: string, listing: number): void {
+  foundIncomplete(name: string, etag: string, listing: number): void {
     if (this.#stillAfterPolls === 0) return;
-    const file = this.#files.get(path);
+    const file = this.#files.get(name);
     if (file === undefined) {
       if (this.#hasRoom(listing)) {
-        this.#files.set(path, { etag, readCount: 1, lastSeenIn: listing, lastReadIn: listing });
+        this.#files.set(name, { etag, readCount: 1, lastSeenIn: listing, lastReadIn: listing });
       }
       return;
     }

@@ -1,0 +1,61 @@
+/**
+ * Reads bucket settings, for `check`. This needs permissions that shipping does not need, so what is denied is skipped.
+ */
+import { z } from 'zod';
+import type { Clock } from '../../runtime/clock.ts';
+import { checkLifecycle, checkVersioning } from '../bucket-settings.ts';
+import type { SourceInspection } from '../source-kind.ts';
+import { createGcsClient } from './client.ts';
+import type { GcsLocation } from './location.ts';
+
+const bucketSettings = z.object({
+  versioning: z.object({ enabled: z.boolean().default(false) }).optional(),
+  lifecycle: z
+    .object({
+      rule: z
+        .array(
+          z.object({
+            action: z.object({ type: z.string() }),
+            condition: z.object({ age: z.number().optional(), matchesPrefix: z.array(z.string()).optional() }),
+          }),
+        )
+        .default([]),
+    })
+    .optional(),
+});
+
+const permission = 'storage.buckets.get';
+
+/** Rejects only with the signal's reason. */
+export async function inspectBucket(
+  location: GcsLocation,
+  signal: AbortSignal,
+  clock: Clock,
+): Promise<SourceInspection> {
+  const { bucket, prefix } = location;
+  const client = createGcsClient(location, clock);
+  try {
+    const answer = await client.settings(signal);
+    const settings = bucketSettings.safeParse(answer?.json).data;
+    const rules = settings?.lifecycle?.rule ?? [];
+    const removed = rules.flatMap(({ action, condition: { age, matchesPrefix = [''] } }) => {
+      const isOurs = matchesPrefix.some((ruled) => ruled.startsWith(prefix) || prefix.startsWith(ruled));
+      return action.type === 'Delete' && age !== undefined && isOurs
+        ? [{ effect: 'removed', afterDays: age } as const]
+        : [];
+    });
+    const versioning = settings?.versioning?.enabled === true ? 'enabled' : 'off';
+    const dateMs = Date.parse(answer?.date ?? '');
+    return {
+      results: [
+        checkVersioning(bucket, settings && versioning, permission),
+        ...checkLifecycle(bucket, settings && removed, permission),
+      ],
+      serverClock: Number.isNaN(dateMs)
+        ? undefined
+        : { server: 'Google Cloud Storage', aheadMs: dateMs + 500 - clock.nowMs() },
+    };
+  } finally {
+    await client.close();
+  }
+}

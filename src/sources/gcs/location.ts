@@ -1,0 +1,66 @@
+/**
+ * `gs://bucket/prefix`: the folder that contains `workspaceId=<id>/` or `date=<yyyy-mm-dd>/`.
+ */
+import { printable } from '../../runtime/printable.ts';
+import { bad, good, type Parsed } from '../../runtime/variable.ts';
+import { readDate, readWorkspaceId } from '../layout.ts';
+import type { StoreLocation } from '../object-store.ts';
+import type { Environment } from '../source-kind.ts';
+import type { SourceParameters } from '../source-parameters.ts';
+
+export interface GcsLocation extends StoreLocation {
+  readonly kind: 'gcs';
+  readonly bucket: string;
+  /** The URL of an emulator, which needs no credentials; undefined for Google. */
+  readonly emulator: string | undefined;
+}
+
+/** By variable: its meaning, for the documentation. */
+export const gcsVariables = {
+  GOOGLE_APPLICATION_CREDENTIALS:
+    'A file with credentials: a key of a service account, or the configuration of a workload identity federation. Without it, the service account of the machine or of the workload (GKE) is used, or what `gcloud auth application-default login` stored.',
+  STORAGE_EMULATOR_HOST: 'The URL of an emulator, such as `http://127.0.0.1:4443`. Nothing authenticates there.',
+} as const;
+
+export function parseGcsLocation(url: string, parameters: SourceParameters): Parsed<GcsLocation> {
+  const [, bucket = '', path = ''] = /^gs:\/\/([^/]*)\/*(.*)$/i.exec(url) ?? [];
+  if (!isBucketName(bucket)) {
+    return bad(
+      `expected a bucket name of lower-case letters, digits, hyphens, underscores and dots in gs://bucket/prefix, not "${printable(bucket.replace(/^.*@/s, '***@'), 100)}"`,
+    );
+  }
+  if (path.includes('*'))
+    return bad('expected gs://bucket/prefix without wildcards (all workspaces below it are found)');
+  const folder = path.replace(/\/+$/, '');
+  return good({
+    kind: 'gcs',
+    bucket,
+    emulator: undefined,
+    prefix: folder === '' ? '' : `${folder}/`,
+    name: `gs://${bucket}${folder === '' ? '' : `/${folder}`}`,
+    ...parameters,
+  });
+}
+
+export function resolveGcsLocation(location: GcsLocation, environment: Environment): Parsed<GcsLocation> {
+  const text = environment.STORAGE_EMULATOR_HOST?.trim() ?? '';
+  if (text === '') return good(location);
+  // Google's libraries take a host without a scheme as well.
+  const url = URL.parse(text.includes('://') ? text : `http://${text}`);
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    return bad('STORAGE_EMULATOR_HOST: expected the URL of an emulator such as http://127.0.0.1:4443');
+  }
+  return good({ ...location, emulator: url.origin });
+}
+
+export function containsGcsLocation(outer: GcsLocation, inner: GcsLocation): boolean {
+  if (outer.bucket !== inner.bucket || !inner.prefix.startsWith(outer.prefix)) return false;
+  // A listing descends only into workspace and date folders, so any other folder can be a separate source.
+  const [segment = ''] = inner.prefix.slice(outer.prefix.length).split('/');
+  return segment === '' || readWorkspaceId(segment) !== undefined || readDate(segment) !== undefined;
+}
+
+/** https://cloud.google.com/storage/docs/buckets#naming */
+function isBucketName(text: string): boolean {
+  return /^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/.test(text) && !text.includes('..');
+}

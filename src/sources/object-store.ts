@@ -1,0 +1,48 @@
+/**
+ * What S3, Azure Blob Storage and Google Cloud Storage have in common: objects under keys, which are listed in the order of the keys. A
+ * kind of source implements this for its service, and shares the source that reads the delivery layout.
+ */
+import type { SourceParameters } from './source-parameters.ts';
+
+/** One bucket or container. Every call rejects with an AgentError, or with the signal's reason if it aborts. */
+export interface ObjectStore<Listed extends ListedObject = ListedObject> {
+  /** All pages of a listing; one request per page. */
+  list(request: ListRequest, signal: AbortSignal): AsyncIterable<ListedPage<Listed>>;
+  /** The bytes of exactly this version. May reject in the middle, but never ends early without an error. */
+  read(listed: ListedObject, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  close(): Promise<void>;
+}
+
+export interface ListRequest {
+  readonly prefix: string;
+  /** With `/`, keys are grouped into the folders directly below the prefix. */
+  readonly delimiter?: '/' | undefined;
+  /** Only keys after this one; whether the key itself is listed differs by service. */
+  readonly startAfter?: string | undefined;
+}
+
+export interface ListedPage<Listed extends ListedObject = ListedObject> {
+  readonly objects: readonly Listed[];
+  /** Prefixes, each with a trailing `/`. */
+  readonly folders: readonly string[];
+}
+
+export interface ListedObject {
+  readonly key: string;
+  /** Identifies the version; see `ObjectVersion`. */
+  readonly etag: string;
+  readonly sizeBytes: number;
+  readonly modifiedAtMs: number;
+}
+
+/** A folder of an object store, as configured. */
+export interface StoreLocation extends SourceParameters {
+  /** Empty, or ends with `/`: a prefix consists of whole segments. */
+  readonly prefix: string;
+  /** Such as `s3://bucket/prefix`, for messages. */
+  readonly name: string;
+}
+
+export function fileNameOf(key: string): string {
+  return key.slice(key.lastIndexOf('/') + 1);
+}
