@@ -54,7 +54,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .Values.state (not (hasPrefix "s3://" .Values.deadLetters)) -}}
 {{- $problems = append $problems "deadLetters: a shared state has no volume to keep rejected records on. Set it to s3://bucket/prefix." -}}
 {{- end -}}
-{{- range $name := list "DATABRICKS_AUDIT_SOURCE" "DATABRICKS_AUDIT_STATE" "DATABRICKS_AUDIT_DEAD_LETTERS" "DATABRICKS_AUDIT_MAPPING" "DATABRICKS_AUDIT_START" "DATABRICKS_AUDIT_HTTP" "OTEL_EXPORTER_OTLP_ENDPOINT" "OTEL_EXPORTER_OTLP_COMPRESSION" -}}
+{{- range $name := list "DATABRICKS_AUDIT_SOURCE" "DATABRICKS_AUDIT_STATE" "DATABRICKS_AUDIT_DEAD_LETTERS" "DATABRICKS_AUDIT_MAPPING" "DATABRICKS_AUDIT_START" "OTEL_EXPORTER_OTLP_ENDPOINT" "OTEL_EXPORTER_OTLP_COMPRESSION" -}}
 {{- if hasKey $.Values.env $name -}}
 {{- $problems = append $problems (printf "env.%s: the chart sets this variable from a value of its own." $name) -}}
 {{- end -}}
