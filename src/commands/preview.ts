@@ -1,5 +1,5 @@
 /**
- * `preview`: shows how the lines of a file are mapped, without sending anything. Human-readable on a terminal, OTLP/JSON lines when
+ * `preview`: shows how the lines of a file or a source are mapped, without sending anything. Human-readable on a terminal, OTLP/JSON lines when
  * piped.
  */
 import { Readable } from 'node:stream';
@@ -11,10 +11,12 @@ import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
 import { renderRecord } from './render-record.ts';
 
 export async function preview(path: string, { environment, stdin, stdout, stop }: CommandContext): Promise<ExitCode> {
-  const configuration = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...environment });
-  const input = path === '-' ? stdin : path;
+  const isUrl = /^[a-z][a-z0-9+.-]+:\/\//i.test(path);
+  const source = isUrl ? { DATABRICKS_AUDIT_SOURCE: path } : {};
+  const configuration = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...environment, ...source });
+  const input = isUrl ? undefined : path === '-' ? stdin : path;
   const render = stdout.isTTY ? renderRecord : (line: string) => `${printableJson(line)}\n`;
-  const records = Readable.from(previewLines(configuration.mapping, input, stop)).map(render);
+  const records = Readable.from(previewLines(configuration, input, stop)).map(render);
   await pipeline(records, stdout, { end: false, signal: stop }).catch(ignoreClosedPipe);
   return exitCodes.success;
 }

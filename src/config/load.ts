@@ -146,7 +146,11 @@ function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptio
 function quotedVariables(environment: Environment): readonly string[] {
   return Object.entries(environment)
     .filter(
-      ([name]) => name in variables || /^(AWS_|AZURE_|GOOGLE_|STORAGE_EMULATOR_HOST$|(HTTPS?|NO)_PROXY$)/i.test(name),
+      ([name]) =>
+        name in variables ||
+        /^(AWS_|AZURE_|DATABRICKS_(HOST|TOKEN|CLIENT|CONFIG|AUTH|WAREHOUSE)|GOOGLE_|STORAGE_EMULATOR_HOST$|(HTTPS?|NO)_PROXY$)/i.test(
+          name,
+        ),
     )
     .filter(([, text = '']) => /^\s*(["']).*\1\s*$/s.test(text))
     .map(([name]) => name);

@@ -45,6 +45,11 @@ export interface ObjectContent extends AsyncIterable<Uint8Array> {
    * its bytes, or undefined for a line without one.
    */
   readonly identityOf?: ((line: Uint8Array) => string | undefined) | undefined;
+  /**
+   * For a source that cannot open exactly the listed version: the version that was read, once it was read to the end. It
+   * becomes the settled version, so a listing that shows anything else offers the object again.
+   */
+  readonly readVersion?: (() => ObjectVersion) | undefined;
 }
 
 /** One version of a delivered object, ready to be read. */
@@ -56,8 +61,10 @@ export interface DeliveredObject {
    * is then incomplete. Always false for S3, where objects appear as a whole.
    */
   readonly growing: boolean;
+  /** When its newest content was due, if the time of the version is only that of the listing. */
+  readonly deliveredAtMs?: number | undefined;
   /**
-   * Opens exactly this version.
+   * Opens exactly this version; or, with `readVersion`, one that has at least its content.
    * Rejects, also while it is being read, with an AgentError: ERR_OBJECT_CHANGED or ERR_OBJECT_GONE if the listing is out of
    * date, or an ERR_SOURCE_ code if it cannot be read.
    */

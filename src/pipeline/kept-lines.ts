@@ -48,8 +48,10 @@ export class KeptLines {
       );
       const bytes = this.#bytes.subarray(startBytes, endBytes);
       startBytes = endBytes;
-      const digest = this.#digests.get(index) ?? hash('sha256', bytes);
-      return { bytes, sizeBytes, origin, digest, occurrence, observedAtMs };
+      const kept = this.#digests.get(index);
+      const digest = kept ?? hash('sha256', bytes);
+      const hasOwnIdentity = kept !== undefined && sizeBytes === bytes.length;
+      return { bytes, sizeBytes, origin, digest, hasOwnIdentity, occurrence, observedAtMs };
     });
   }
 

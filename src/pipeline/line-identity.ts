@@ -1,6 +1,9 @@
 /**
  * Decides for each line of an object whether it is new, and which occurrence of its bytes it is. Shipping and reconciling
  * both use this, so they cannot disagree.
+ *
+ * Lines that are equal byte for byte are separate lines, as often as the object contains them. If the source provides an
+ * identity, a line is an event: a second line with the same identity is the same event again, and does not count.
  */
 import { hash } from 'node:crypto';
 import type { Announcement, LineHashes, ObjectState } from '../contracts/delivery-state.ts';
@@ -42,7 +45,7 @@ export class LineIdentifier {
     this.#announced = new AnnouncedLines(hasher, known.announcements);
   }
 
-  /** Lines identified so far, including those passed over by `skipSettled`. */
+  /** Lines identified so far, including those passed over by `skipSettled`. Repeats of an identity do not count. */
   get lineCount(): number {
     return this.#lineCount;
   }
@@ -67,8 +70,9 @@ export class LineIdentifier {
    * here. After a crash, it may have announcements of lines that were settled later: those are no longer in flight.
    */
   passSettled(line: DeliveredLine, content: ObjectContent): void {
-    const { lineHash } = this.#hashOf(line, content);
-    if (!this.#known.hasLineHashes) this.#table.addSettled(Int32Array.of(lineHash.high, lineHash.low));
+    const { lineHash, hasOwnIdentity } = this.#hashOf(line, content);
+    const isRepeat = hasOwnIdentity && this.#table.has(lineHash);
+    if (!this.#known.hasLineHashes && !isRepeat) this.#table.addSettled(Int32Array.of(lineHash.high, lineHash.low));
     if (!this.#announced.isEmpty) this.#announced.take(lineHash, this.#table.count(lineHash).seenCount);
   }
 
@@ -79,12 +83,13 @@ export class LineIdentifier {
   }
 
   /**
-   * Identifies the next line of the object.
+   * Identifies the next line of the object. Returns undefined for a line whose identity the object contained before.
    * @throws AgentError ERR_OBJECT_TOO_LARGE
    */
-  identify(line: DeliveredLine, content: ObjectContent): LineIdentity {
+  identify(line: DeliveredLine, content: ObjectContent): LineIdentity | undefined {
     const { digest, hasOwnIdentity, lineHash } = this.#hashOf(line, content);
     const { settledCount, seenCount: occurrence } = this.#table.count(lineHash);
+    if (hasOwnIdentity && occurrence > 1) return undefined;
     this.#lineCount++;
     return {
       digest,

@@ -65,6 +65,12 @@ export class LineTable {
     return segment.countsAt(slot);
   }
 
+  /** True if the line was settled by earlier visits, or seen by this one. */
+  has({ high, low }: LineHash): boolean {
+    const segment = this.#segmentOf(high);
+    return !segment.isFree(segment.find(high, low));
+  }
+
   #segmentOf(high: number): Segment {
     const index = high >>> (32 - segmentBits);
     const segment = this.#segments[index] ?? new Segment();

@@ -119,7 +119,7 @@ export class ObjectReading {
     } catch (error) {
       if (!isAgentError(error, 'ERR_OBJECT_DAMAGED', 'ERR_OBJECT_FORMAT')) throw error;
       if (this.#object.growing) return await this.#pause();
-      await this.#end(this.#lineEnd());
+      await this.#end(this.#lineEnd(), content);
       return { status: 'damaged', error };
     } finally {
       await Promise.allSettled([chunks.return?.(), ...this.#inFlight]);
@@ -185,6 +185,7 @@ export class ObjectReading {
 
   #add(line: DeliveredLine, content: ObjectContent): void {
     const identity = this.#lines.identify(line, content);
+    if (identity === undefined) return;
     this.#readCount++;
     if (identity.isSettled) this.#alreadyShippedCount++;
     else this.#batch.add(line, identity);
@@ -197,12 +198,12 @@ export class ObjectReading {
       if (this.#object.growing) return await this.#pause();
       this.#add(lastLine, content);
     }
-    return await this.#settled();
+    return await this.#settled(content);
   }
 
-  async #settled(): Promise<VisitOutcome> {
+  async #settled(content: ObjectContent): Promise<VisitOutcome> {
     this.#digest.update(this.#held);
-    await this.#end(this.#digest.mark(this.#lines.lineCount));
+    await this.#end(this.#digest.mark(this.#lines.lineCount), content);
     const error = this.#formatFault ?? this.#unparsedFault();
     return error === undefined ? { status: 'settled' } : { status: 'settled', error };
   }
@@ -229,11 +230,12 @@ export class ObjectReading {
   }
 
   /** Ships the rest and finishes the version, so that it is not visited again. */
-  async #end(at: PositionMark): Promise<void> {
+  async #end(at: PositionMark, { readVersion }: ObjectContent): Promise<void> {
     const position = at.position();
     await this.#dispatch({ position: () => position });
     await this.#allSent();
-    this.#claim.finish(this.#object.version, position, this.#lines.missingAnnouncements());
+    const version = readVersion?.() ?? this.#object.version;
+    this.#claim.finish(version, position, this.#lines.missingAnnouncements());
     reached('object finished', this.#object.origin.id);
   }
 

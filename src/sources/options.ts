@@ -12,6 +12,7 @@ import { isOfKind, type KindName, kindNames, kinds, type LocationOf, type Source
 import { parseS3Arn } from './s3/index.ts';
 import type { Environment, SourceKind } from './source-kind.ts';
 import { parseSourceParameters, pollIntervalMinMs } from './source-parameters.ts';
+import { databricksVariables } from './table/index.ts';
 
 const expectedLocation = `expected ${Object.values(kinds)
   .map(({ form }) => form)
@@ -30,6 +31,7 @@ export const sourceOptions = {
       'Required. Where Databricks delivers, separated by commas: `s3://bucket/prefix` (the folder that contains ' +
         '`workspaceId=.../` or `date=.../`), the ARN of a bucket or of an access point with a prefix, `gs://bucket/prefix`, ' +
         '`az://<account>.blob.core.windows.net` (all diagnostic logs of the storage account; see [Azure](azure.md) for containers and other forms), a directory, or a `file://` URL (`%2C` for a comma, `%3F` for a question mark). ' +
+        '`databricks://<workspace host>/<warehouse id>` is [the system table](system-table.md), with parameters of its own. ' +
         'A URL may end with parameters for this source: `?poll=5m`, `?mapping=databricks-audit%2C./ours.yaml`.',
     ),
   DATABRICKS_AUDIT_FOLLOW_LINKS: variable((text) => {
@@ -39,7 +41,7 @@ export const sourceOptions = {
     .transform((value) => value ?? false)
     .describe('Whether symbolic links out of a directory are followed; links within it always are. Default `false`.'),
   DATABRICKS_AUDIT_POLL_INTERVAL: variable(duration(pollIntervalMinMs, '60s')).describe(
-    `Interval between two listings of a source that does not set its own (\`?poll=\`). ${pollIntervalDefaults()}`,
+    `Interval between two listings of a source that does not set its own (\`?poll=\`). ${pollIntervalDefaults()} It does not apply to \`databricks://\`, which is listed once an hour.`,
   ),
 };
 
@@ -59,6 +61,11 @@ export const serviceVariables: readonly {
     title: 'Google Cloud',
     introduction: 'For [Google Cloud Storage](google-cloud.md).',
     variables: gcsVariables,
+  },
+  {
+    title: 'Databricks',
+    introduction: "For [the system table](system-table.md): the variables of Databricks' unified authentication.",
+    variables: databricksVariables,
   },
 ];
 

@@ -70,4 +70,12 @@ export interface SourceDependencies {
   /** Replace the real network and disk. */
   readonly createS3?: (() => S3Api) | undefined;
   readonly files?: DeliveryFiles | undefined;
+  readonly databricks?: WorkspaceDependencies | undefined;
+}
+
+/** Replace the real environment, clock and page size of a table. */
+export interface WorkspaceDependencies {
+  readonly environment?: Environment | undefined;
+  readonly clock?: Clock | undefined;
+  readonly pageRows?: number | undefined;
 }

@@ -1,10 +1,10 @@
 /**
- * Maps the lines of a file to records, without state or collector.
+ * Maps the lines of a file or a source to records, without state or collector.
  */
 import type { Readable } from 'node:stream';
+import { createMappers } from '../agent/mappers.ts';
 import type { Configuration } from '../config/index.ts';
 import { createDecoder } from '../decoders/index.ts';
-import { createMapper } from '../mapping/index.ts';
 import type { AgentError } from '../model/agent-error.ts';
 import type { DeliveredLine } from '../model/line.ts';
 import type { DeliveredObject, ObjectId } from '../model/object.ts';
@@ -12,43 +12,49 @@ import { identityOf } from '../pipeline/line-identity.ts';
 import { createSources, directoryAt } from '../sources/index.ts';
 
 /**
- * @param input the path of a file or directory, or a stream such as standard input.
+ * @param input the path of a file or directory, a stream such as standard input, or undefined for the sources of the configuration.
  * @returns one line of OTLP/JSON per line of input.
  */
 export async function* previewLines(
-  mapping: Configuration['mapping'],
-  input: string | Readable,
+  configuration: Configuration,
+  input: string | Readable | undefined,
   signal: AbortSignal,
 ): AsyncIterable<string> {
-  const mapper = createMapper(mapping);
+  const mapperFor = createMappers(configuration);
   const decoder = createDecoder();
-  for await (const { origin, version, open } of objectsOf(input, signal)) {
+  for await (const { origin, version, open } of objectsOf(configuration, input, signal)) {
     const splitter = decoder.createLineSplitter(0);
     const occurrences = new Map<string, number>();
     const content = await open(signal);
+    const mapper = mapperFor(origin.mapping);
     const map = (line: DeliveredLine) => {
       const { digest, hasOwnIdentity } = identityOf(line, content);
       const occurrence = (occurrences.get(digest) ?? 0) + 1;
       occurrences.set(digest, occurrence);
+      if (hasOwnIdentity && occurrence > 1) return [];
       const { bytes, sizeBytes } = line;
       const observedAtMs = version.modifiedAtMs;
-      return mapper.toJsonLine({ bytes, sizeBytes, origin, digest, hasOwnIdentity, occurrence, observedAtMs });
+      return [mapper.toJsonLine({ bytes, sizeBytes, origin, digest, hasOwnIdentity, occurrence, observedAtMs })];
     };
     for await (const chunk of decoder.decompress(content)) {
-      for (const line of splitter.push(chunk)) yield map(line);
+      for (const line of splitter.push(chunk)) yield* map(line);
     }
     const lastLine = splitter.end();
-    if (lastLine !== undefined) yield map(lastLine);
+    if (lastLine !== undefined) yield* map(lastLine);
   }
 }
 
-async function* objectsOf(input: string | Readable, signal: AbortSignal): AsyncIterable<DeliveredObject> {
-  if (typeof input !== 'string') {
+async function* objectsOf(
+  { sources }: Configuration,
+  input: string | Readable | undefined,
+  signal: AbortSignal,
+): AsyncIterable<DeliveredObject> {
+  if (input !== undefined && typeof input !== 'string') {
     yield streamObject(input);
     return;
   }
-  const location = { ...directoryAt(input), pollIntervalMs: 0 };
-  for (const source of createSources([location], { stillAfterPolls: 0 })) {
+  const locations = input === undefined ? sources : [{ ...directoryAt(input), pollIntervalMs: 0 }];
+  for (const source of createSources(locations, { stillAfterPolls: 0 })) {
     let hasObjects = false;
     let skipped: AgentError | undefined;
     const request = {
@@ -59,11 +65,15 @@ async function* objectsOf(input: string | Readable, signal: AbortSignal): AsyncI
         skipped ??= fault;
       },
     };
-    for await (const listing of source.list(request)) {
-      for await (const page of listing.pages()) {
-        hasObjects = true;
-        for (const { object } of page) yield object;
+    try {
+      for await (const listing of source.list(request)) {
+        for await (const page of listing.pages()) {
+          hasObjects = true;
+          for (const { object } of page) yield object;
+        }
       }
+    } finally {
+      await source.close();
     }
     if (!hasObjects && skipped !== undefined) throw skipped;
   }

@@ -36,8 +36,10 @@ async function withAgent(
   clock: Clock | undefined,
   work: (agent: Agent) => Promise<void>,
 ): Promise<void> {
-  // The AWS SDK reads process.env.
-  for (const [name, value] of Object.entries(environment)) if (name.startsWith('AWS_')) vi.stubEnv(name, value);
+  // The AWS SDK reads process.env, and so does the source of the system table for Databricks' own variables.
+  for (const [name, value] of Object.entries(environment)) {
+    if (/^(AWS_|DATABRICKS_(?!AUDIT_))/.test(name)) vi.stubEnv(name, value);
+  }
   const dependencies = { logger: silentLogger, stdout: new PassThrough(), clock };
   // As in agent-process.ts: test events have fixed dates, so every workspace would count as silent.
   const configuration = loadConfiguration({ DATABRICKS_AUDIT_SILENCE_AFTER: '0', ...environment });

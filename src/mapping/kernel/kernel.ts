@@ -5,8 +5,8 @@
 import { Buffer, isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import type { OtlpEncoding } from '../../contracts/mapper.ts';
+import { parseJson } from '../../runtime/exact-json.ts';
 import type { Address, ProgramImage } from '../program/program-image.ts';
-import { parseJson } from '../record/exact-json.ts';
 import { normalisedJsonIn } from '../record/line-parser.ts';
 
 /** What the kernel asks the redactor. */

@@ -12,7 +12,7 @@ import {
   parseJson,
   parseJsonObject,
   toObject,
-} from './exact-json.ts';
+} from '../../runtime/exact-json.ts';
 import type { Redactor } from './redaction.ts';
 
 export interface NormalisedLine {

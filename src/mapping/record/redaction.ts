@@ -8,7 +8,7 @@ import {
   type JsonValue,
   parseOrNothing,
   startsLikeJson,
-} from './exact-json.ts';
+} from '../../runtime/exact-json.ts';
 import { endOfMaskedValue, escapesBefore, skipBlanks, unescapedKey, withPlainQuotes } from './quoted-text.ts';
 import type { SensitiveKeys } from './sensitive-keys.ts';
 

@@ -165,7 +165,9 @@ class ComparisonPass {
   }
 
   #compare(line: DeliveredLine, content: ObjectContent): void {
-    const { digest, hasOwnIdentity, lineHash, occurrence, ...found } = this.#lines.identify(line, content);
+    const identity = this.#lines.identify(line, content);
+    if (identity === undefined) return;
+    const { digest, hasOwnIdentity, lineHash, occurrence, ...found } = identity;
     const verdict: Verdict = found.isSettled ? 'settled' : found.announcedAtMs !== undefined ? 'inFlight' : 'missing';
     this.#counts[verdict]++;
     const { origin, version } = this.#object;

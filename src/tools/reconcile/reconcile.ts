@@ -244,12 +244,12 @@ class Reconciler {
   }
 
   /** A running agent ships such an object after its next listing. */
-  #wasJustDelivered({ version }: DeliveredObject): boolean {
+  #wasJustDelivered({ version, deliveredAtMs = version.modifiedAtMs }: DeliveredObject): boolean {
     const graceMs = Math.max(
       graceMsMin,
       2 * Math.max(...this.#configuration.sources.map(({ pollIntervalMs }) => pollIntervalMs)),
     );
-    return version.modifiedAtMs > this.#clock.nowMs() - graceMs;
+    return deliveredAtMs > this.#clock.nowMs() - graceMs;
   }
 
   #recordUnreadable(name: string, error: unknown): void {

@@ -1,0 +1,39 @@
+/**
+ * Audit events in the system table `system.access.audit` of a workspace.
+ */
+import type { SourceDependencies, SourceKind } from '../source-kind.ts';
+import { inspectTable } from './inspection.ts';
+import {
+  containsTable,
+  parseTableLocation,
+  resolveTable,
+  type TableLocation,
+  tableForm,
+  tableParameterNames,
+} from './location.ts';
+import { createTableOpener } from './opener.ts';
+import { TableSource } from './source.ts';
+import { openWorkspace } from './workspace.ts';
+
+export type { TableLocation } from './location.ts';
+export { databricksVariables } from './settings.ts';
+
+export const table: SourceKind<TableLocation> = {
+  form: tableForm,
+  scheme: 'databricks',
+  ownParameters: tableParameterNames,
+  parse: parseTableLocation,
+  resolve: resolveTable,
+  contains: containsTable,
+  createSource: (location, { databricks = {} }) => new TableSource(location, openWorkspace(location, databricks)),
+  createOpener: ({ databricks = {} }: SourceDependencies, locations) =>
+    createTableOpener(locations, (location) => openWorkspace(location, databricks)),
+  async inspect(location, signal, clock) {
+    const workspace = openWorkspace(location, { clock });
+    try {
+      return await inspectTable(location, workspace, signal, clock);
+    } finally {
+      await workspace.close();
+    }
+  },
+};
