@@ -8,7 +8,7 @@ export interface MappingTables {
   readonly eventName: string;
   readonly resource: ReadonlyMap<
     string,
-    { readonly from?: readonly string[] | undefined; readonly value?: string | undefined }
+    readonly { readonly from?: readonly string[] | undefined; readonly value?: string | undefined }[]
   >;
   readonly attributes: ReadonlyMap<string, readonly AttributeRule[]>;
 }
@@ -36,6 +36,9 @@ export interface Attribute {
  */
 const attributePrefix = 'otel.';
 
+/** Conversions that say something about a field instead of giving its value; rules name such attributes with the prefix. */
+const derivedConversions: readonly string[] = ['principal_type', 'seconds_after_event'];
+
 interface Candidate {
   readonly attribute: Attribute;
   /** Smaller is better, from the first difference on. */
@@ -57,6 +60,7 @@ function namedAttribute(name: string, { attributes, resource }: MappingTables): 
 }
 
 function* candidatesOf(field: string, name: string, rule: AttributeRule, ofResource: boolean): Generator<Candidate> {
+  if (derivedConversions.includes(rule.as)) return;
   const segments = field.split('.');
   for (const path of rule.from ?? []) {
     const spellings = path.split('.').map((segment) => segment.split('|'));
@@ -79,7 +83,9 @@ function* candidatesOf(field: string, name: string, rule: AttributeRule, ofResou
 function candidatesFor(field: string, { attributes, resource }: MappingTables): Candidate[] {
   return [
     ...[...attributes].flatMap(([name, rules]) => rules.flatMap((rule) => [...candidatesOf(field, name, rule, false)])),
-    ...[...resource].flatMap(([name, rule]) => [...candidatesOf(field, name, { ...rule, as: 'string' }, true)]),
+    ...[...resource].flatMap(([name, rules]) =>
+      rules.flatMap((rule) => [...candidatesOf(field, name, { ...rule, as: 'string' }, true)]),
+    ),
   ];
 }
 

@@ -144,7 +144,8 @@ function limitations(rules: readonly DetectionRule[]): string[] {
     '- Thresholds miss records that are delivered later than `--delay`. Rules on single events look back at least an hour.',
     '- After a crash, a record may be sent twice. Loki may count both until its next flush, so a threshold may be reached early.',
     '- A refused sign-in without an identity counts for the attempted user, who was not authenticated.',
-    '- Up to 64 parameters and 32 KB of a request become attributes, and rules inspect those. *Databricks Request Parameters Cut* reports records that had more.',
+    '- Up to 64 parameters and 32 KB of a request become attributes. The ones that rules inspect come first, so that padding does not hide them. *Databricks Request',
+    '  Parameters Cut* reports records that had more.',
     `- These rules search the whole record instead: ${inBody.join(', ')}.`,
     '- `DATABRICKS_AUDIT_REDACT=secrets,commands` hides statements from them. The default hides nothing that a rule inspects.',
     '- A stopped delivery is silent. Alert on the metric `databricks_audit_silent` as well ([runbook](runbook.md#databricksauditworkspacesilent)).',
@@ -234,8 +235,6 @@ function threshold(finding: Finding): string {
       return `${finding.min} values of \`${finding.field}\` per ${groups(finding.groupBy)} in ${finding.timespan.text}`;
     case 'new_terms':
       return `${groups(finding.fields)} not seen in ${finding.history.text}`;
-    case 'lifetime':
-      return `\`${finding.field}\` more than ${finding.moreThan.text} after the event`;
   }
 }
 

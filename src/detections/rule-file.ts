@@ -53,7 +53,6 @@ const ruleSchema = z.strictObject({
   ...search,
   license: text.optional(),
   new_terms: z.strictObject({ fields: texts.max(3), history: timespan }).optional(),
-  lifetime: z.strictObject({ field: text, more_than: timespan }).optional(),
 });
 /** In front of a correlation, which says the rest. */
 const countedRuleSchema = z.strictObject({
@@ -152,11 +151,8 @@ export function conditionOf({ condition, ...searches }: { readonly condition: st
   return parseDetection({ searches, condition });
 }
 
-function findingOf({ new_terms: newTerms, lifetime }: z.infer<typeof ruleSchema>): Finding {
-  if (newTerms !== undefined && lifetime !== undefined) throw new Error('expected new_terms or lifetime, got both');
-  if (newTerms !== undefined) return { type: 'new_terms', ...newTerms };
-  if (lifetime !== undefined) return { type: 'lifetime', field: lifetime.field, moreThan: lifetime.more_than };
-  return { type: 'event' };
+function findingOf({ new_terms: newTerms }: z.infer<typeof ruleSchema>): Finding {
+  return newTerms === undefined ? { type: 'event' } : { type: 'new_terms', ...newTerms };
 }
 
 /** @throws Error with every mistake, one a line. */

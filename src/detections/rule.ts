@@ -64,9 +64,7 @@ export type Finding =
       readonly min: number;
     }
   /** Values of these fields together that did not occur in the history. Not of Sigma. */
-  | { readonly type: 'new_terms'; readonly fields: readonly string[]; readonly history: Timespan }
-  /** A time in the record that is so long after the event. Not of Sigma. */
-  | { readonly type: 'lifetime'; readonly field: string; readonly moreThan: Timespan };
+  | { readonly type: 'new_terms'; readonly fields: readonly string[]; readonly history: Timespan };
 
 export interface Timespan {
   /** As Sigma, Loki and Kibana write it: `90m`, `1h`, `14d`. */

@@ -18,11 +18,12 @@ const types = {
   uuid: 'string',
   principal_name: 'string',
   record_uid: 'string',
+  seconds_after_event: 'int',
 } as const;
 
 export type ConversionName = keyof typeof types;
 
-/** Conversions to a single value. The only other one is `map`. */
+/** Conversions to a single value. The others are `map` and `list`. */
 export const conversionNames = Object.keys(types) as readonly ConversionName[];
 export const conversionTypes: Readonly<Record<ConversionName, 'string' | 'int' | 'bool'>> = types;
 

@@ -55,7 +55,7 @@ function readersOf(mapping: Mapping): Reader[] {
   };
   add('Timestamp', mapping.timestampPaths);
   for (const [target, rules] of mapping.attributes) for (const { from, as } of rules) add(target, from, as);
-  for (const [target, { from }] of mapping.resource) add(`resource ${target}`, from);
+  for (const [target, rules] of mapping.resource) for (const { from } of rules) add(`resource ${target}`, from);
   for (const [name, { from }] of mapping.facts) add(`condition ${name}`, from);
   return readers;
 }

@@ -27,15 +27,22 @@ export interface Mapping {
   readonly scopeName: string;
   readonly scopeAttributes: ReadonlyMap<string, string>;
   readonly eventName: string;
-  readonly unparsed: { readonly event: string; readonly severity: SeverityRule['value'] };
+  readonly unparsed: {
+    readonly event: string;
+    readonly severity: SeverityRule['value'];
+    /** Where an envelope has its list of records. */
+    readonly envelope?: string | undefined;
+  };
   readonly timestampPaths: readonly string[];
   readonly facts: ReadonlyMap<string, Fact>;
-  readonly resource: ReadonlyMap<string, ResourceRule>;
+  readonly resource: ReadonlyMap<string, readonly ResourceRule[]>;
   readonly severity: readonly SeverityRule[];
   readonly limits: { readonly textBytes: number; readonly flag: string };
   readonly attributes: ReadonlyMap<string, readonly Rule[]>;
   /** Attributes that a layer removed (`null`), so that the location of an object does not add them either. */
   readonly removedAttributes: ReadonlySet<string>;
+  /** By the name of a map: keys that what else is in it cannot crowd out. */
+  readonly keep: ReadonlyMap<string, readonly string[]>;
   readonly redact: Readonly<Record<RedactionClass, Redaction>>;
 }
 
@@ -144,10 +151,14 @@ function parseLayer(fileName: string, text: string, mistakes: string[]): Layer |
 
 /** An attribute has a list of rules; a file may write a single rule without the list. */
 function withRuleLists(content: unknown): unknown {
-  if (!isRecord(content) || !isRecord(content.attributes)) return content;
-  const entries = Object.entries(content.attributes);
-  const attributes = entries.map(([target, rule]) => [target, isRecord(rule) ? [rule] : rule]);
-  return { ...content, attributes: Object.fromEntries(attributes) };
+  if (!isRecord(content)) return content;
+  const lists = (['resource', 'attributes'] as const).flatMap((part) => {
+    const targets = content[part];
+    if (!isRecord(targets)) return [];
+    const entries = Object.entries(targets).map(([target, rule]) => [target, isRecord(rule) ? [rule] : rule]);
+    return [[part, Object.fromEntries(entries)]];
+  });
+  return { ...content, ...Object.fromEntries(lists) };
 }
 
 interface Mistake {
@@ -209,7 +220,9 @@ function mergeLayers(layers: readonly Layer[], mistakes: string[]): Mapping | un
   }
   const facts = mergeTargets(layers.map((layer) => layer.facts));
   const attributes = mergeTargets(layers.map((layer) => layer.attributes));
+  const keep = mergeKeep(layers);
   checkConditions(facts, severity ?? [], attributes, mistakes);
+  checkKeep(layers, mistakes);
   if (limits !== undefined) checkFlags(limits.flag, attributes, mistakes);
   if (version === undefined || scopeName === undefined || eventName === undefined || unparsed === undefined)
     return undefined;
@@ -230,6 +243,7 @@ function mergeLayers(layers: readonly Layer[], mistakes: string[]): Mapping | un
     removedAttributes: new Set(
       layers.flatMap((layer) => Object.keys(layer.attributes)).filter((target) => !attributes.has(target)),
     ),
+    keep,
     redact: mergeRedaction(layers),
   };
 }
@@ -240,6 +254,15 @@ function mergeTargets<Value>(parts: readonly Readonly<Record<string, Value | nul
   for (const [target, value] of parts.flatMap((part) => Object.entries(part))) {
     if (value === null) merged.delete(target);
     else merged.set(target, value);
+  }
+  return merged;
+}
+
+/** Layers only ever add, as to redaction: a rule's parameter must not be lost because another layer names one too. */
+function mergeKeep(layers: readonly Layer[]): Map<string, readonly string[]> {
+  const merged = new Map<string, readonly string[]>();
+  for (const [target, keys] of layers.flatMap(({ keep }) => Object.entries(keep))) {
+    merged.set(target, [...new Set([...(merged.get(target) ?? []), ...keys])]);
   }
   return merged;
 }
@@ -274,6 +297,15 @@ function checkConditions(
   for (const [index, { when }] of severity.entries()) check(`severity.${index}`, when);
   for (const [target, rules] of attributes) {
     for (const { when } of rules) check(`attributes.${target}`, when);
+  }
+}
+
+/** Only a map has keys. A later layer may remove or replace the attribute, so any layer with such a map is enough. */
+function checkKeep(layers: readonly Layer[], mistakes: string[]): void {
+  const isMap = (target: string) =>
+    layers.some(({ attributes }) => attributes[target]?.some(({ as, value }) => as === 'map' && value === undefined));
+  for (const target of new Set(layers.flatMap(({ keep }) => Object.keys(keep)))) {
+    if (!isMap(target)) mistakes.push(`keep: expected the name of an attribute with \`as: map\`, got ${quote(target)}`);
   }
 }
 

@@ -24,7 +24,7 @@ export const lineFields = [
 export type LineField = (typeof lineFields)[number];
 
 export const severityNames = Object.keys(severities) as (keyof typeof severities)[];
-export const attributeConversionNames = [...conversionNames, 'map'] as const;
+export const attributeConversionNames = [...conversionNames, 'map', 'list'] as const;
 
 /** YAML can express lone surrogates (`"\\ud800"`), and different keys with them become equal in UTF-8. */
 const text = z
@@ -74,7 +74,7 @@ const limits = z.strictObject(
   'limits: leaves, bytes, depth',
 );
 
-const ruleExpected = 'a rule (from, as, value, when, limits, flag, distinctNames, why) or a list of rules';
+const ruleExpected = 'a rule (from, as, value, when, limits, flag, distinctNames, brief, why) or a list of rules';
 const rule = z
   .strictObject(
     {
@@ -86,6 +86,7 @@ const rule = z
       when,
       limits: limits.optional(),
       flag: text.optional(),
+      brief: text.optional(),
       distinctNames: z.boolean('true or false').optional(),
       why,
     },
@@ -94,12 +95,26 @@ const rule = z
   .refine(({ from, value }) => (from === undefined) !== (value === undefined), 'either from or value');
 const rules = z.array(rule, ruleExpected).min(1, ruleExpected);
 
+const resourceRuleExpected = 'a rule (from, as, value, brief, why) or a list of rules';
 const resourceRule = z
   .strictObject(
-    { from: paths.optional(), as: textConversion.default('string'), value: text.optional(), why },
-    'a rule (from, as, value, why)',
+    {
+      from: paths.optional(),
+      as: textConversion.default('string'),
+      value: text.optional(),
+      brief: text.optional(),
+      why,
+    },
+    resourceRuleExpected,
   )
   .refine(({ from, value }) => (from === undefined) !== (value === undefined), 'either from or value');
+const resourceRules = z
+  .array(resourceRule, resourceRuleExpected)
+  .min(1, resourceRuleExpected)
+  .refine(
+    (rules) => rules.length === 1 || rules.every(({ from }) => from !== undefined),
+    'one rule with a value, or rules with from',
+  );
 
 const severityName = z.enum(severityNames, `one of ${severityNames.join(', ')}`);
 const severityRule = z.strictObject({ value: severityName, when, why }, 'a severity rule: value, when');
@@ -118,7 +133,7 @@ const redaction = z.strictObject(
   'phrases, harmlessLastWords, fields',
 );
 
-const timestamp = z.strictObject({ from: paths, as: z.literal('unix_ms', 'unix_ms'), why }, 'a timestamp: from, as');
+const timestamp = z.strictObject({ from: paths, as: z.literal('time', 'time'), why }, 'a timestamp: from, as');
 const scope = z.strictObject(
   { name: text.optional(), attributes: z.record(text, text.nullable(), 'strings by attribute name').default({}) },
   'a scope: name, attributes',
@@ -131,16 +146,22 @@ export const layerSchema = z.strictObject(
     schemaUrl: text.optional(),
     scope: scope.optional(),
     event: text.optional(),
-    unparsed: z.strictObject({ event: text, severity: severityName }, 'unparsed: event, severity').optional(),
+    unparsed: z
+      .strictObject(
+        { event: text, severity: severityName, envelope: path.optional() },
+        'unparsed: event, severity, envelope',
+      )
+      .optional(),
     timestamp: timestamp.optional(),
     facts: z.record(text, fact, 'facts by name').default({}),
-    resource: z.record(text, resourceRule.nullable(), 'rules by attribute name').default({}),
+    resource: z.record(text, resourceRules.nullable(), 'rules by attribute name').default({}),
     severity: z.array(severityRule, 'a list of severity rules').min(1, 'at least one rule').optional(),
     limits: z.strictObject({ textBytes: byteLimit, flag: text }, 'limits: textBytes, flag').optional(),
     attributes: z.record(text, rules.nullable(), 'rules by attribute name').default({}),
+    keep: z.record(text, textList, 'lists of keys by the name of a map').default({}),
     redact: z.partialRecord(z.enum(redactionClasses), redaction, `${redactionClasses.join(', ')}`).default({}),
   },
-  'a mapping: version, schemaUrl, scope, event, unparsed, timestamp, facts, resource, severity, limits, attributes, redact',
+  'a mapping: version, schemaUrl, scope, event, unparsed, timestamp, facts, resource, severity, limits, attributes, keep, redact',
 );
 
 export type Layer = z.infer<typeof layerSchema>;

@@ -13,8 +13,12 @@ export function renderMappingReference(): string {
     '',
     '<!-- Generated from mappings/databricks-audit.yaml by `npm run docs`. -->',
     '',
-    'How a record of a Databricks audit log becomes an OpenTelemetry log record. Nulls and empty texts are omitted',
-    'everywhere. A field that is not listed stays in the body, which is the line as delivered.',
+    'How a record of a Databricks audit log becomes an OpenTelemetry log record, whatever the shape in which Databricks writes it',
+    '([which there are](input.md#records)). Nulls and empty texts are omitted everywhere. A path continues inside of a string that contains JSON,',
+    'as Azure writes objects. A field that is not listed stays in the body, which is the line as delivered.',
+    '',
+    'The names under `databricks.*` are also [a registry of semantic conventions](../mappings/registry/databricks.yaml), in the format of OpenTelemetry and',
+    'its tool weaver, for others to refer to. So are those under `immuta.*` of [the mapping for Immuta](immuta.md).',
     '',
     '## Record',
     '',
@@ -24,19 +28,17 @@ export function renderMappingReference(): string {
     '',
     'The first row of an attribute that gives something is taken.',
     '',
-    '| Attribute | From | Type | When | Notes |',
-    '|---|---|---|---|---|',
-    ...[...mapping.attributes].flatMap(([target, rules]) => rules.map((rule) => attributeRow(target, rule))),
-    `| ${code(mapping.limits.flag)} | (a text was cut at ${mapping.limits.textBytes} bytes) | bool | | |`,
+    ...attributeTable([...mapping.attributes]),
+    `| ${code(mapping.limits.flag)} | (a text was cut at ${mapping.limits.textBytes} bytes) | | | bool | | |`,
     '',
     'After these come the attributes with which a source says where the object is, unless the mapping has a rule for them or removes them (`null`).',
     '',
     '## Resource and scope',
     '',
-    '| Attribute | From | Notes |',
-    '|---|---|---|',
-    ...[...mapping.resource].map(
-      ([target, { from, value, why }]) => `| ${code(target)} | ${source(from, value)} | ${why ?? ''} |`,
+    `| Attribute | ${Object.keys(shapes).join(' | ')} | Notes |`,
+    '|---|---|---|---|---|',
+    ...[...mapping.resource].flatMap(([target, rules]) =>
+      rules.map((rule) => `| ${code(target)} | ${sources(rule).join(' | ')} | ${notesOf(rule).join(' ')} |`),
     ),
     '',
     `Scope ${code(mapping.scopeName)}, version ${code(mapping.version)} (of the mapping, not of the agent: a record that is sent`,
@@ -85,10 +87,10 @@ export function mappingRows(mapping: Mapping): MappingRow[] {
     when: plain(when),
   });
   return [
-    row('Timestamp', source(mapping.timestampPaths, undefined), 'time (unix_ms)'),
+    row('Timestamp', source(mapping.timestampPaths, undefined), 'time'),
     ...mapping.severity.map(({ value, when }) => row('Severity', `the value ${value}`, 'severity', condition(when))),
-    ...[...mapping.resource].map(([target, { from, value }]) =>
-      row(`resource ${target}`, source(from, value), 'string'),
+    ...[...mapping.resource].flatMap(([target, rules]) =>
+      rules.map(({ from, value }) => row(`resource ${target}`, source(from, value), 'string')),
     ),
     ...[...mapping.attributes].flatMap(([target, rules]) =>
       rules.map((rule) => row(target, source(rule.from, rule.value), typeOf(rule), condition(rule.when))),
@@ -96,27 +98,77 @@ export function mappingRows(mapping: Mapping): MappingRow[] {
   ];
 }
 
+/** Of the shapes in which Databricks writes records: how a key is spelled, and what only this shape has at the top of the record. */
+const shapes = {
+  'Log delivery (AWS, Google Cloud)': {
+    pick: (spellings: readonly string[]) => spellings[0],
+    own: ['timestamp', 'orgId', 'shardName', 'MAX_LOG_MESSAGE_LENGTH'],
+  },
+  'Table `system.access.audit`': { pick: (spellings: readonly string[]) => spellings.at(-1), own: ['event_time'] },
+  'Azure diagnostic log': {
+    pick: (spellings: readonly string[]) => spellings[0],
+    own: ['properties', 'identity', 'resourceId', 'operationName', 'operationVersion', 'category', 'time'],
+  },
+} as const;
+
+type Shape = (typeof shapes)[keyof typeof shapes];
+
+/** Where each shape has the value. A key with one spelling is the same in the first two; Azure has everything in keys of its own. */
+function sources({ from, value }: Pick<Rule, 'from' | 'value'>): string[] {
+  if (from === undefined) return Object.keys(shapes).map(() => source(undefined, value));
+  return Object.values(shapes).map((shape) => {
+    const paths = from.flatMap((path) => spelled(path, shape) ?? []);
+    return paths.length === 0 ? '' : source(paths, undefined);
+  });
+}
+
+/** The path as the shape spells it; undefined if it does not have it. */
+function spelled(path: string, shape: Shape): string | undefined {
+  if (path.startsWith('$')) return path;
+  const segments = path.split('.').map((segment) => segment.split('|'));
+  const [first = ''] = segments[0] ?? [];
+  const owner = Object.values(shapes).find(({ own }) => (own as readonly string[]).includes(first));
+  const isHere = owner === undefined ? shape !== shapes['Azure diagnostic log'] : owner === shape;
+  return isHere ? segments.map((segment) => shape.pick(segment)).join('.') : undefined;
+}
+
 function recordTable(mapping: Mapping): string[] {
+  const times = sources({ from: [...mapping.timestampPaths] });
+  const from = Object.keys(shapes).map((shape, index) => `${times[index]} (${shape})`);
   return [
     '| Field | From |',
     '|---|---|',
-    `| Timestamp | ${source(mapping.timestampPaths, undefined)}, Unix milliseconds from 1990 to 2262. Without one, the record is ${code(mapping.unparsed.event)} and Timestamp is unset |`,
+    `| Timestamp | ${from.join(', ')}, as Unix milliseconds or ISO 8601 with a zone, from 1990 to 2262; to the nanosecond, not rounded. Without one, the record is ${code(mapping.unparsed.event)} and Timestamp is unset |`,
     '| ObservedTimestamp | When the version of the object was written in which the line was first met |',
     `| EventName | ${code(mapping.eventName)}; ${code(mapping.unparsed.event)} for what cannot be parsed |`,
     '| Body | The line as delivered, a text; after redaction |',
   ];
 }
 
+function attributeTable(attributes: readonly (readonly [string, readonly Rule[]])[]): string[] {
+  return [
+    `| Attribute | ${Object.keys(shapes).join(' | ')} | Type | When | Notes |`,
+    '|---|---|---|---|---|---|---|',
+    ...attributes.flatMap(([target, rules]) => rules.map((rule) => attributeRow(target, rule))),
+  ];
+}
+
+function notesOf({ brief, why }: Pick<Rule, 'brief' | 'why'>): string[] {
+  return [brief, why].flatMap((note) => note?.trim() ?? []);
+}
+
 function attributeRow(target: string, rule: Rule): string {
   const limits = Object.entries(rule.limits ?? {}).map(([name, limit]) => `at most ${limit} ${name}`);
   const flag = rule.flag === undefined ? [] : [`beyond that ${code(rule.flag)} is true`];
-  const notes = [rule.why?.trim(), [...limits, ...flag].join(', ')].filter((note) => note !== undefined && note !== '');
-  return `| ${code(target)} | ${source(rule.from, rule.value)} | ${typeOf(rule)} | ${condition(rule.when)} | ${notes.join(' ')} |`;
+  const bounds = [...limits, ...flag].join(', ');
+  const notes = [...notesOf(rule), ...(bounds === '' ? [] : [`${bounds[0]?.toUpperCase()}${bounds.slice(1)}.`])];
+  return `| ${code(target)} | ${sources(rule).join(' | ')} | ${typeOf(rule)} | ${condition(rule.when)} | ${notes.join(' ')} |`;
 }
 
 function typeOf({ value, as }: Rule): string {
   if (value !== undefined) return typeof value === 'number' ? 'int' : typeof value === 'boolean' ? 'bool' : 'string';
-  return as === 'map' ? 'map' : conversionTypes[as] + (as === 'string' || as === 'integer' ? '' : ` (${as})`);
+  if (as === 'map' || as === 'list') return as;
+  return conversionTypes[as] + (as === 'string' || as === 'integer' ? '' : ` (${as})`);
 }
 
 function source(from: readonly string[] | undefined, value: unknown): string {
@@ -159,9 +211,7 @@ function layerSection(name: string, base: Mapping): string[] {
     '',
     `${code(`DATABRICKS_AUDIT_MAPPING=databricks-audit,${name}`)} adds or changes:`,
     '',
-    '| Attribute | From | Type | When | Notes |',
-    '|---|---|---|---|---|',
-    ...attributes.flatMap(([target, rules]) => rules.map((rule) => attributeRow(target, rule))),
+    ...attributeTable(attributes),
     '',
     ...(scopeText === '' ? [] : [`Attributes of the scope: ${scopeText}.`, '']),
   ];
@@ -186,10 +236,11 @@ const formatSection = [
   '```',
   '',
   'A rule has either `value` or `from`: a path or a list of paths, of which the first with a value counts. `.` goes into an',
-  'object, `|` separates spellings of one key, and a path that begins with `$` is known of the line and not in the record.',
+  'object, also inside of a string that contains JSON, `|` separates spellings of one key, and a path that begins with `$` is known of the line and not in the record.',
   '`as` converts; a value that is not of that kind gives nothing. `when` compares facts, which are named values of the record',
   '(`facts`), with `present`, `absent`, a range (`400..599`) or a list. A list of rules is tried in order. In a map,',
-  '`distinctNames: true` puts a number behind names that are the same once everything but letters and digits is `_`.',
+  '`distinctNames: true` puts a number behind names that are the same once everything but letters and digits is `_`. `keep` names keys of a map that come first',
+  'within its limits. `brief` says in a sentence what an attribute is, `why` what else to know.',
   '',
   '### Write one',
   '',
@@ -211,7 +262,7 @@ const formatSection = [
   'An `options.json` beside them may choose `layers` and `redact` for its case. Lines of a pair count as lines of an S3 object of workspace',
   '1234567890123456, so that the records do not depend on where the folder lies.',
   '',
-  `Conversions: ${Object.keys(conversionTypes).map(code).join(', ')}, ${code('map')}.`,
+  `Conversions: ${Object.keys(conversionTypes).map(code).join(', ')}, ${code('map')}, ${code('list')}.`,
   '',
 ];
 

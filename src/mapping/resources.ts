@@ -43,8 +43,8 @@ export class Resources {
       at = start + found.readUInt32LE(at);
       values.set(key, found.toString('utf8', start, at));
     }
-    const fromRecords = [...this.#mapping.resource].flatMap(([key, { value }]) => {
-      const text = value ?? values.get(key) ?? '';
+    const fromRecords = [...this.#mapping.resource].flatMap(([key, rules]) => {
+      const text = rules[0]?.value ?? values.get(key) ?? '';
       return text === '' || Object.hasOwn(this.#fixed, key) ? [] : [[key, text] as const];
     });
     const fixed = Object.entries(this.#fixed).filter(([key, value]) => key !== '' && value !== '');

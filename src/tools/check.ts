@@ -2,7 +2,7 @@
  * Tests everything that shipping needs, with one small request each, and explains how to fix what fails.
  */
 import { hash } from 'node:crypto';
-import { createMappers } from '../agent/mappers.ts';
+import { createMappers, type MapperFor } from '../agent/mappers.ts';
 import { encodingOf } from '../agent/wiring.ts';
 import type { Configuration } from '../config/index.ts';
 import type { CheckResult } from '../contracts/check-result.ts';
@@ -14,6 +14,7 @@ import { type AgentError, type ErrorCode, isAgentError, messageOf } from '../mod
 import type { DeliveredObject } from '../model/object.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { createSources, inspectSource } from '../sources/index.ts';
+import { checkRecords } from './check-records.ts';
 
 export type { CheckResult } from '../contracts/check-result.ts';
 
@@ -28,8 +29,9 @@ export async function* runChecks(
   signal: AbortSignal,
   { sendRecord = false, clock = systemClock }: CheckOptions = {},
 ): AsyncIterable<CheckResult> {
+  let mapperFor: MapperFor | undefined;
   yield await attempt(() => {
-    createMappers(configuration);
+    mapperFor = createMappers(configuration);
     const own = configuration.sources.flatMap(({ mapping = [] }) => mapping);
     return `mapping ${[configuration.mapping.layers.join(', '), ...own].join('; ')} is complete`;
   });
@@ -38,6 +40,7 @@ export async function* runChecks(
     for (const source of createSources([location], { stillAfterPolls: 0 })) {
       try {
         yield* checkSource(source, signal);
+        yield* checkRecords(source, mapperFor, { signal, nowMs: clock.nowMs() });
       } finally {
         await source.close();
       }

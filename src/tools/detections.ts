@@ -39,7 +39,7 @@ const defaultLayers: Readonly<Record<FormatName, readonly string[]>> = {
 /** @throws AgentError ERR_CONFIGURATION with every rule that cannot be written, or ERR_MAPPING_FILE */
 export function writeDetections(request: DetectionsRequest): CompiledPack {
   const mapping = loadMapping(request.layers ?? defaultLayers[request.format], '.');
-  const serviceName = request.serviceName ?? mapping.resource.get('service.name')?.value ?? 'databricks';
+  const serviceName = request.serviceName ?? mapping.resource.get('service.name')?.[0]?.value ?? 'databricks';
   try {
     const filters = request.filterDirectory === undefined ? [] : readFilters(request.filterDirectory);
     const rules = applyFilters(readRules(), filters);

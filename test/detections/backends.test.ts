@@ -128,7 +128,8 @@ describe('what a backend would silently miss is refused by name', () => {
     [elasticsearch, 'an angle bracket in part of a text', one('userAgent|contains', '<script'), '<script'],
     [elasticsearch, 'the existence of all parameters', one('requestParams|exists', true), 'databricks.request.params'],
     [loki, 'the existence of all parameters', one('requestParams|exists', true), 'databricks.request.params'],
-    [loki, 'a comparison', one('response.statusCode|gte', 400), 'http_response_status_code'],
+    [loki, 'a range on a parameter', one('requestParams.count|gte', 5), 'databricks_request_params_count'],
+    [loki, 'a range on a text', one('actionName|gte', 5), 'databricks_audit_action_name'],
     [
       loki,
       'words or something else',
@@ -141,8 +142,26 @@ describe('what a backend would silently miss is refused by name', () => {
     expect(() => queryOf(backend, rest, condition)).toThrow(named);
   });
 
-  test('a comparison with a number that is an attribute works in Elasticsearch', () => {
+  test('a comparison with a number that is an attribute works in both', () => {
     expect(queryOf(elasticsearch, one('response.statusCode|gte', 400))).toBe('http.response.status_code:>=400');
+    expect(queryOf(loki, one('response.statusCode|gte', 400))).toBe('| http_response_status_code>=400 | __error__=``');
+  });
+
+  test.each([
+    ['gt', '<='],
+    ['gte', '<'],
+    ['lt', '>='],
+    ['lte', '>'],
+  ])('Loki negates %s so that it holds for a record without the number', (operator, opposite) => {
+    const query = queryOf(loki, one(`response.statusCode|${operator}`, 400), 'not selection');
+    expect(query).toBe(
+      `| (http_response_status_code=\`\` or http_response_status_code${opposite}400) | __error__=\`\``,
+    );
+  });
+
+  test('a time in the record and the number made of it are different attributes', () => {
+    expect(attributeOf('requestParams.tokenExpirationTime').name).toBe('databricks.request.params.tokenExpirationTime');
+    expect(attributeOf('otel.databricks.token.lifetime_seconds').name).toBe('databricks.token.lifetime_seconds');
   });
 });
 

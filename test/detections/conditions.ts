@@ -46,6 +46,8 @@ export const conditionCases: readonly ConditionCase[] = [
   { title: 'one value', ...selection('actionName', 'login') },
   { title: 'several that begin alike', ...selection('actionName', ['login', 'log']) },
   { title: 'a number', ...selection('response.statusCode', 403) },
+  { title: 'a comparison', ...selection('response.statusCode|gte', 400) },
+  { title: 'not a comparison', ...selection('response.statusCode|gte', 400, 'not selection') },
   { title: 'part of a text', ...selection('userAgent|contains', 'curl/') },
   { title: 'two parts', ...selection('userAgent|contains|all', ['curl', 'x64']) },
   { title: 'the beginning', ...selection('actionName|startswith', ['delete', '10.']) },

@@ -4,7 +4,7 @@
  */
 import { BlockList } from 'node:net';
 import type { Mapper } from '../../src/contracts/mapper.ts';
-import type { Condition, Pattern } from '../../src/detections/condition.ts';
+import type { Comparison, Condition, Pattern } from '../../src/detections/condition.ts';
 import { attributeOf, type MappingTables } from '../../src/detections/fields.ts';
 import type { DetectionRule } from '../../src/detections/rule.ts';
 import { windowOf } from '../../src/detections/windows.ts';
@@ -97,9 +97,18 @@ export function fits(condition: Condition, record: MappedRecord, mapping: Mappin
         condition.networks.some((network) => isIn(value, network)),
       );
     case 'compares':
-      throw new Error('no rule of the pack compares numbers');
+      return valuesOf(condition.field, record, mapping).some((value) =>
+        holds[condition.operator](Number(value), condition.bound),
+      );
   }
 }
+
+const holds: Readonly<Record<Comparison, (value: number, bound: number) => boolean>> = {
+  gt: (value, bound) => value > bound,
+  gte: (value, bound) => value >= bound,
+  lt: (value, bound) => value < bound,
+  lte: (value, bound) => value <= bound,
+};
 
 function isIn(address: string, network: string): boolean {
   const list = new BlockList();
@@ -159,11 +168,6 @@ function alertingOf(
   switch (finding.type) {
     case 'event':
       return recent;
-    case 'lifetime':
-      return recent.filter((record) => {
-        const expiresMs = Number(valuesOf(finding.field, record, mapping)[0]);
-        return expiresMs - record.timeMs > finding.moreThan.ms;
-      });
     case 'new_terms': {
       const key = keyOf(finding.fields);
       const known = new Set(between(sinceMs - finding.history.ms, sinceMs).map(key));

@@ -12,6 +12,7 @@ import { z } from 'zod';
 import type { CommandContext } from '../../src/commands/command.ts';
 import { detections as writeDetections } from '../../src/commands/detections.ts';
 import { attributeOf } from '../../src/detections/fields.ts';
+import { compilePack } from '../../src/detections/pack.ts';
 import { readRules } from '../../src/detections/rule-directory.ts';
 import { parseRuleFile } from '../../src/detections/rule-file.ts';
 import { loadMapping } from '../../src/mapping/index.ts';
@@ -78,11 +79,20 @@ describe('the command', () => {
     expect(kibana.stdout).toContain('"from":"now-95m","to":"now"');
   });
 
-  test('names on standard error what a backend cannot hold', async () => {
+  test('has every rule of the level for Kibana, and says nothing on standard error', async () => {
     const { code, stdout, stderr } = await detections('--format', 'kibana');
-    expect(code).toBe(0);
-    expect(stderr).toContain('Left out: Databricks Access Token With a Long Lifetime. Elasticsearch cannot');
-    expect(stdout).not.toContain('Long Lifetime');
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout.trim().split('\n')).toHaveLength(rules.filter(({ level }) => level !== 'informational').length);
+  });
+
+  test('leaves out a rule that says it is not for a format, with its reason', () => {
+    const mapping = loadMapping(['databricks-audit'], '.');
+    const options = { mapping, serviceName: 'databricks', delayMs: 0, level: 'low', allInOne: false } as const;
+    const chosen = rules.slice(0, 2).map((rule, index) => (index === 0 ? { ...rule, notOn: { kibana: 'No.' } } : rule));
+    const { text: kibana, leftOut } = compilePack('kibana', chosen, options);
+    expect(leftOut).toEqual([{ rule: chosen[0], reason: 'No.' }]);
+    expect(kibana.trim().split('\n')).toHaveLength(1);
+    expect(compilePack('loki', chosen, options).leftOut).toEqual([]);
   });
 
   test.each([
@@ -333,7 +343,7 @@ describe('the files of backends', () => {
     ]);
     const lines = read('elastic/databricks-audit.ndjson').trimEnd().split('\n');
     const parsed = lines.map((line) => schema.parse(JSON.parse(line)));
-    expect(new Set(parsed.map(({ rule_id: id }) => id)).size).toBe(alertsByDefault.length - 1);
+    expect(new Set(parsed.map(({ rule_id: id }) => id)).size).toBe(alertsByDefault.length);
     expect(new Set(parsed.map(({ type }) => type))).toEqual(new Set(['query', 'threshold', 'new_terms']));
   });
 

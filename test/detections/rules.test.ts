@@ -47,6 +47,19 @@ describe.each(rules)('$slug', (rule) => {
     }
   });
 
+  test('finds its cases however many and long parameters are put around theirs', () => {
+    const found = cases.filter(({ finds }) => finds);
+    for (const [{ title, lines }, padding] of found.flatMap((each) =>
+      paddings.map((padding) => [each, padding] as const),
+    )) {
+      const paddedLines = lines.map((line) => padded(line, padding));
+      for (const { layers, mapping } of mappings.values()) {
+        const { alerting } = outcomeOf(rule, mapLines(paddedLines, layers, nowMs), mapping, nowMs, delayMs);
+        expect(alerting.length > 0, `${layers.join()}: ${title}`).toBe(true);
+      }
+    }
+  });
+
   const { finding } = rule;
   if (finding.type === 'event_count' || finding.type === 'value_count') {
     test('has a case just at its threshold, and one just below', () => {
@@ -77,6 +90,21 @@ describe.each(rules)('$slug', (rule) => {
     expect(existsSync(new URL(path, root)), path).toBe(true);
   });
 });
+
+/** Parameters that use up the limits of the map: 64 leaves, or 32 KiB down to the last bytes. */
+const paddings = [
+  Array.from({ length: 70 }, () => 'x'),
+  [20_000, 10_000, 5_000, 2_000, 1_000, 500, 200, 100, 50, 20, 10, 5, 2].map((length) => 'x'.repeat(length)),
+];
+
+/** With the padding in front of and behind the parameters of the record. */
+function padded(line: string, padding: readonly string[]): string {
+  if (!line.startsWith('{"')) return line;
+  const parameters = (name: string) => Object.fromEntries(padding.map((text, index) => [`${name}${index}`, text]));
+  const record: { readonly requestParams?: object } = JSON.parse(line);
+  const requestParams = { ...parameters('a'), ...record.requestParams, ...parameters('z') };
+  return JSON.stringify({ ...record, requestParams });
+}
 
 test('the example of docs/writing-detections.md is a rule that both backends can write, with cases that hold', () => {
   const guide = readFileSync(new URL('docs/writing-detections.md', root), 'utf8');

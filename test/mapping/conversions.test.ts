@@ -19,6 +19,8 @@ const uuidPattern = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 const emailPattern = /^[^\s@]+@[^\s@]+$/;
 const numberPattern = /^-?\d{1,19}$/;
 
+const eventMs = 1_759_795_200_000n;
+
 const textOf = (value: Value) => (typeof value === 'object' ? undefined : String(value));
 const integerOf = (value: Value) => {
   // 1e22 is a whole number and no integer of 64 bits.
@@ -65,6 +67,10 @@ const definitions: Readonly<Record<(typeof conversionNames)[number], (value: Val
   email_address: (value) => principalIf(['user'], value),
   uuid: (value) => principalIf(['service_principal'], value),
   principal_name: (value) => principalIf(['system', 'unknown'], value),
+  seconds_after_event: (value) => {
+    const timeMs = integerOf(value);
+    return timeMs !== undefined && timeMs > eventMs ? (timeMs - eventMs) / 1000n : undefined;
+  },
   record_uid: (value) => {
     const text = textOf(value);
     return text !== undefined && text.length <= 128 ? text : undefined;
@@ -114,12 +120,14 @@ const text = fc.oneof(
     '9223372036854775808',
   ),
   fc.integer().map(String),
+  fc.bigInt({ min: eventMs - 5_000n, max: eventMs + 5_000n }).map(String),
   fc.bigInt({ min: -(2n ** 66n), max: 2n ** 66n }).map(String),
 );
 const value: fc.Arbitrary<Value> = fc.oneof(
   { weight: 6, arbitrary: text },
   fc.integer(),
   fc.integer({ min: 90, max: 610 }),
+  fc.integer({ min: Number(eventMs) - 5_000, max: Number(eventMs) + 5_000 }),
   fc.double({ noNaN: true, noDefaultInfinity: true }),
   fc.boolean(),
   fc.bigInt({ min: 2n ** 53n, max: 2n ** 63n - 1n }),
@@ -141,7 +149,7 @@ it('converts every value as the definition of each conversion does', () => {
   const mapper = createMapper({ layers: ['databricks-audit', file], redact: [], resourceAttributes: {} });
   fc.assert(
     fc.property(value, fc.boolean(), (each, isEscaped) => {
-      const line = identifiedLine(`{"timestamp":1759795200000,"value":${jsonOf(each, isEscaped)}}`);
+      const line = identifiedLine(`{"timestamp":${eventMs},"value":${jsonOf(each, isEscaped)}}`);
       const encoder = mapper.createEncoder('protobuf');
       encoder.append(line);
       const [entry] = recordsOf(decodeLogsRequest(encoder.finish()));

@@ -105,7 +105,8 @@ attributes:
 limits: { textBytes: 0, flag: x }
 redact: { passwords: {} }
 `);
-    const keysOfRule = 'a key of a rule (from, as, value, when, limits, flag, distinctNames, why) or a list of rules';
+    const keysOfRule =
+      'a key of a rule (from, as, value, when, limits, flag, distinctNames, brief, why) or a list of rules';
     expect(message.split('\n')).toEqual([
       'The mapping has 11 mistakes:',
       expect.stringMatching(
@@ -151,7 +152,7 @@ redact: { passwords: {} }
     writeFileSync(join(workingDirectory, 'ours.yaml'), 'verion: 1\n');
     const message = messageOf(['databricks-audit', 'elastik', './missing.yaml', 'ours.yaml']);
     expect(message).toContain(
-      'expected one of the built-in mappings databricks-audit, elastic, loki, or a path with a / or a ., got "elastik"',
+      'expected one of the built-in mappings databricks-audit, elastic, immuta-audit, loki, or a path with a / or a ., got "elastik"',
     );
     expect(message).toContain('"./missing.yaml": expected a readable file');
     expect(message).toContain('verion');

@@ -6,6 +6,8 @@ import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { onTestFinished } from 'vitest';
 import type { Environment } from './agent-process.ts';
+import type { AzureServer } from './object-servers/azure-server.ts';
+import type { GcsServer } from './object-servers/gcs-server.ts';
 import { type OtlpReceiver, type OtlpReceiverOptions, startOtlpReceiver } from './otlp-receiver.ts';
 import type { S3Server } from './s3-server.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
@@ -93,6 +95,22 @@ export async function s3Place(
     async deliver(key, lines) {
       await server.put(bucket, key, contentOf(key, lines));
     },
+  };
+}
+
+let containerCount = 0;
+
+/** A bucket or container of an object server. */
+export function objectStorePlace(
+  { store, environment }: Pick<AzureServer | GcsServer, 'store' | 'environment'>,
+  scheme: 'az' | 'gs',
+): DeliveryPlace {
+  const container = `audit-delivery-${++containerCount}`;
+  store.create(container);
+  return {
+    source: `${scheme}://${container}`,
+    environment,
+    deliver: async (key, lines) => store.put(container, key, contentOf(key, lines)),
   };
 }
 

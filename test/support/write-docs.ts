@@ -9,9 +9,11 @@ import { renderDetectionsReference } from '../../src/detections/reference.ts';
 import { readRules } from '../../src/detections/rule-directory.ts';
 import { loadMapping } from '../../src/mapping/index.ts';
 import { renderMappingReference } from '../../src/mapping/reference.ts';
+import { renderRegistry } from '../../src/mapping/registry.ts';
 import { renderMetricsReference } from '../../src/telemetry/reference.ts';
 import { type FormatName, writeDetections } from '../../src/tools/detections.ts';
 import { renderErrorsPage } from './errors-page.ts';
+import { registryExamples } from './registry-examples.ts';
 
 /** Renderers by path from the root of the repository. */
 export const generatedDocuments = {
@@ -26,6 +28,8 @@ export const generatedDocuments = {
   'detections/elastic/databricks-audit.ndjson': detections('kibana'),
   'detections/sigma/databricks-audit.yml': detections('sigma'),
   'detections/sigma/databricks-audit-pipeline.yml': detections('sigma-pipeline'),
+  'mappings/registry/databricks.yaml': registry('databricks', 'Databricks'),
+  'mappings/registry/immuta.yaml': registry('immuta', 'Immuta'),
   'examples/loki/grafana/dashboards/databricks-detections.json': { render: renderDashboard, says: 'the rules say' },
 };
 
@@ -35,6 +39,13 @@ function detections(format: FormatName, allInOne = false) {
   return {
     render: () => writeDetections({ ...request, level: 'low', delayMs: 20 * 60_000 }).text,
     says: 'the rules say',
+  };
+}
+
+function registry(name: string, displayName: string) {
+  return {
+    render: () => renderRegistry(loadMapping([`${name}-audit`], '.'), { name, displayName }, registryExamples()),
+    says: 'the mapping file says',
   };
 }
 

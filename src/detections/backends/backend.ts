@@ -16,6 +16,14 @@ export interface QueryBackend {
   query(condition: Condition, attributeOf: (field: string) => Attribute): string;
 }
 
+/** Conversions of the mapping that give numbers. */
+const numericConversions: readonly string[] = ['integer', 'http_status', 'ip_port', 'seconds_after_event'];
+
+/** Whether the attribute is a number in every record that has it. */
+export function isNumeric({ as, insideMap }: Attribute): boolean {
+  return !insideMap && numericConversions.includes(as);
+}
+
 /** Something that a backend would accept and silently get wrong. */
 export class Refusal extends Error {}
 

@@ -10,7 +10,7 @@
 import type { Condition, FieldTest } from '../condition.ts';
 import { anyCharacter, anyText } from '../condition.ts';
 import type { Attribute } from '../fields.ts';
-import { type QueryBackend, Refusal, writePattern } from './backend.ts';
+import { isNumeric, type QueryBackend, Refusal, writePattern } from './backend.ts';
 
 type AttributeOf = (field: string) => Attribute;
 
@@ -23,8 +23,6 @@ export const elasticsearch: QueryBackend = {
 /** Of the template: analysed texts, which hold lower-case words and not the text. */
 const analysedAttributes = ['databricks.error.message'];
 const bodyField = 'body.text';
-/** Conversions that give numbers. */
-const numericConversions = ['integer', 'http_status', 'ip_port'];
 
 function write(condition: Condition, attributeOf: AttributeOf, around: 'and' | 'or' | undefined): string {
   switch (condition.type) {
@@ -57,11 +55,11 @@ function writeTest(test: FieldTest, attribute: Attribute): string {
         throw new Refusal(
           `Elasticsearch holds the words of ${attribute.name} and not its text, so it cannot be compared as a whole`,
         );
-      if (numericConversions.includes(attribute.as) && test.values.some((value) => !/^-?\d+$/.test(value)))
+      if (isNumeric(attribute) && test.values.some((value) => !/^-?\d+$/.test(value)))
         throw new Refusal(`Elasticsearch holds ${attribute.name} as a number, which ${test.values.join(', ')} is not`);
       return anyOf(field, test.values.map(phrase));
     case 'matches':
-      if (numericConversions.includes(attribute.as) || attribute.as === 'ip_address')
+      if (isNumeric(attribute) || attribute.as === 'ip_address')
         throw new Refusal(`Elasticsearch finds nothing by part of ${attribute.name}, which is no text`);
       return anyOf(
         field,
@@ -91,8 +89,7 @@ function writeTest(test: FieldTest, attribute: Attribute): string {
     case 'compares':
       if (attribute.insideMap)
         throw new Refusal(`Elasticsearch finds nothing by a range on the flattened field ${attribute.name}`);
-      if (!numericConversions.includes(attribute.as))
-        throw new Refusal(`Elasticsearch compares ${attribute.name} as a text`);
+      if (!isNumeric(attribute)) throw new Refusal(`Elasticsearch compares ${attribute.name} as a text`);
       return `${field}:${{ gt: '>', gte: '>=', lt: '<', lte: '<=' }[test.operator]}${test.bound}`;
     case 'exists':
       if (attribute.as === 'map')

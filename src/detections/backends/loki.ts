@@ -6,11 +6,12 @@
  *   github.com/grafana/loki/issues/23892). With `^(?:...)$` written out it is. `.` is no line break without `s`.
  * - There is no `not`, so it is pushed down to the tests. `label!=` holds for a record without the label, as Sigma wants;
  *   `!= ip()` does not.
- * - A comparison with a number is an error of the whole query once a single record holds a text there.
+ * - A comparison with a number is an error of the whole query once a single record holds a text there, unless a stage after it
+ *   drops the lines with an error. It is false for a record without the label, also when negated.
  */
-import type { Condition, FieldTest, Pattern } from '../condition.ts';
+import { type Condition, contains, type FieldTest, type Pattern } from '../condition.ts';
 import type { Attribute } from '../fields.ts';
-import { type QueryBackend, Refusal, writePattern } from './backend.ts';
+import { isNumeric, type QueryBackend, Refusal, writePattern } from './backend.ts';
 
 type AttributeOf = (field: string) => Attribute;
 
@@ -22,7 +23,8 @@ export const loki: QueryBackend & { query(condition: Condition, attributeOf: Att
     // A line filter is a stage of its own and comes before the labels are looked at.
     const lineFilters = parts.flatMap((part) => (part.type === 'keywords' ? [lineFilter(part.texts)] : []));
     const tests = parts.filter(({ type }) => type !== 'keywords').map((part) => write(part, attributeOf, 'and'));
-    return [...lineFilters, ...(tests.length === 0 ? [] : [`| ${tests.join(' and ')}`])].join(' ');
+    const stages = contains(condition, 'compares') ? ['| __error__=``'] : [];
+    return [...lineFilters, ...(tests.length === 0 ? [] : [`| ${tests.join(' and ')}`]), ...stages].join(' ');
   },
 };
 
@@ -86,12 +88,17 @@ function writeTest(test: FieldTest, attribute: Attribute, negative: boolean): st
       const tests = test.networks.map((network) => `${label}${negative ? '!=' : '='}ip(${logqlString(network)})`);
       return negative ? `(${label}=\`\` or ${tests.join(' and ')})` : inParentheses(tests);
     }
-    case 'compares':
-      throw new Refusal(
-        `Loki fails the whole query when ${label} is not a number in one record; list the values instead`,
-      );
+    case 'compares': {
+      if (!isNumeric(attribute))
+        throw new Refusal(`Loki drops every record in which ${label} is not a number; list the values instead`);
+      const [operator, opposite] = comparisons[test.operator];
+      return negative ? `(${label}=\`\` or ${label}${opposite}${test.bound})` : `${label}${operator}${test.bound}`;
+    }
   }
 }
+
+/** Each with its opposite. */
+const comparisons = { gt: ['>', '<='], gte: ['>=', '<'], lt: ['<', '>='], lte: ['<=', '>'] } as const;
 
 function inParentheses(tests: readonly string[]): string {
   return tests.length === 1 ? tests.join('') : `(${tests.join(' or ')})`;

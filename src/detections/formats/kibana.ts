@@ -4,7 +4,6 @@
  */
 import { alertAttributes, runbookUrl } from '../alert.ts';
 import { tactics, techniques, techniqueUrl } from '../attack.ts';
-import { Refusal } from '../backends/backend.ts';
 import { elasticsearch } from '../backends/elasticsearch.ts';
 import type { PackContext } from '../pack-context.ts';
 import { type DetectionRule, type Finding, type Level, timespanOf } from '../rule.ts';
@@ -71,8 +70,6 @@ function typed(finding: Finding, context: PackContext, sinceMs: number) {
         new_terms_fields: finding.fields.map(name),
         history_window_start: `now-${timespanOf(finding.history.ms + sinceMs).text}`,
       };
-    case 'lifetime':
-      throw new Refusal(`Elasticsearch cannot compare ${name(finding.field)} with the time of the event`);
   }
 }
 

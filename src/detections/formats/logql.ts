@@ -5,7 +5,7 @@
 import { alertAttributes } from '../alert.ts';
 import { labelName, logqlString, loki } from '../backends/loki.ts';
 import type { Condition } from '../condition.ts';
-import { type Attribute, attributeOf, type MappingTables } from '../fields.ts';
+import { attributeOf, type MappingTables } from '../fields.ts';
 import type { PackContext } from '../pack-context.ts';
 import type { DetectionRule, Finding } from '../rule.ts';
 import { type Window, windowOf } from '../windows.ts';
@@ -33,8 +33,6 @@ export function logqlExpression(rule: DetectionRule, context: PackContext): stri
       const before: Window = { ...window, range: finding.history, offset: window.range };
       return `sum by (${unique([...terms, ...labels])}) (${counted(known, window)}) unless on (${terms.join(', ')}) sum by (${terms.join(', ')}) (${counted(known, before)})`;
     }
-    case 'lifetime':
-      return `sum by (${labels.join(', ')}) (${counted(`${selection} ${lifetimeStage(finding, context.attributeOf)}`, window)}) > 0`;
   }
 }
 
@@ -75,18 +73,6 @@ function counted(selection: string, { range, offset }: Window): string {
 /** A record without a value belongs to no group, as in Elasticsearch. */
 function presence(labels: readonly string[]): string {
   return `| ${labels.map((name) => `${name}!=\`\``).join(' and ')}`;
-}
-
-const msPerHour = 3_600_000;
-
-/** LogQL has no arithmetic on labels, but templates have. What is no number counts as 0. */
-function lifetimeStage(
-  { field, moreThan }: Extract<Finding, { readonly type: 'lifetime' }>,
-  attributeOf: (field: string) => Attribute,
-): string {
-  const label = labelName(attributeOf(field));
-  const hours = `{{ div (sub (int .${label}) (int (unixEpochMillis __timestamp__))) ${msPerHour} }}`;
-  return `| label_format lifetime_hours=\`${hours}\` | lifetime_hours > ${moreThan.ms / msPerHour} | __error__=\`\``;
 }
 
 /** For an annotation: who, from where, in which workspace; or what was counted by, when an alert has nothing else. */

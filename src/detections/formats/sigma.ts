@@ -55,7 +55,5 @@ function fieldsOfFinding(finding: Finding): readonly string[] {
       return [...finding.groupBy, finding.field];
     case 'new_terms':
       return finding.fields;
-    case 'lifetime':
-      return [finding.field];
   }
 }

@@ -4,6 +4,7 @@
 import type { AlertEvent } from '../../contracts/mapper.ts';
 import type { OtlpKeyValue } from '../../model/otlp-json.ts';
 import type { Mapping } from '../mapping-file.ts';
+import type { ResourceRule } from '../mapping-schema.ts';
 import { encodeRecordAsJson } from './json.ts';
 import { otlpValue, severities } from './protobuf.ts';
 import { createRequest, type Envelope, type Resource } from './request.ts';
@@ -22,9 +23,10 @@ export class AlertEventWriter {
   /** One line of OTLP/JSON. The same event gives the same text. */
   toJsonLine(event: AlertEvent): string {
     const request = createRequest('json', this.#envelope);
+    const timeNs = BigInt(event.timeMs) * 1_000_000n;
     const record = encodeRecordAsJson({
-      timestampMs: event.timeMs,
-      observedAtMs: event.timeMs,
+      timestampNs: timeNs,
+      observedAtNs: timeNs,
       severity: severities[event.severity],
       eventName: event.eventName,
       body: event.body,
@@ -36,9 +38,9 @@ export class AlertEventWriter {
 
   #resourceOf({ workspaceId }: AlertEvent): Resource {
     const attributes = new Map<string, string>();
-    for (const [key, { value, from }] of this.#mapping.resource) {
+    for (const [key, rules] of this.#mapping.resource) {
+      const value = rules[0]?.value ?? (workspaceId === undefined ? undefined : workspaceValue(rules, workspaceId));
       if (value !== undefined) attributes.set(key, value);
-      else if (workspaceId !== undefined && from?.includes('$workspaceId')) attributes.set(key, workspaceId);
     }
     // A separate Loki stream: in that of the workspace, an alert event would make late events look too old.
     attributes.set('service.instance.id', `${workspaceId ?? ''}:notices`);
@@ -57,4 +59,10 @@ export class AlertEventWriter {
     }
     return [...attributes].map(([key, value]) => ({ key, value: otlpValue(value) }));
   }
+}
+
+/** What the rules make of the workspace in the path, which they may take only if it is a number. */
+function workspaceValue(rules: readonly ResourceRule[], workspaceId: string): string | undefined {
+  const rule = rules.find(({ from }) => from?.includes('$workspaceId'));
+  return rule === undefined || (rule.as === 'integer' && !/^\d+$/.test(workspaceId)) ? undefined : workspaceId;
 }

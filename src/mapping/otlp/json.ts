@@ -7,16 +7,16 @@ import type { OtlpKeyValue, OtlpValue } from '../../model/otlp-json.ts';
 import type { RecordFields } from './protobuf.ts';
 
 export function encodeRecordAsJson({
-  timestampMs,
-  observedAtMs,
+  timestampNs,
+  observedAtNs,
   severity,
   body,
   attributes,
   eventName,
 }: RecordFields): Buffer {
   const record = {
-    timeUnixNano: timestampMs === 0 ? undefined : nanoseconds(timestampMs),
-    observedTimeUnixNano: nanoseconds(observedAtMs),
+    timeUnixNano: timestampNs === 0n ? undefined : String(timestampNs),
+    observedTimeUnixNano: String(observedAtNs),
     severityNumber: severity.number,
     severityText: severity.text.toWellFormed(),
     body: { stringValue: body.toWellFormed() },
@@ -45,8 +45,4 @@ function jsonValue({ stringValue, intValue, arrayValue, kvlistValue, ...other }:
   if (arrayValue === undefined) return other;
   const values = (arrayValue.values ?? []).map(jsonValue).filter((value) => value !== undefined);
   return values.length === 0 ? undefined : { arrayValue: { values } };
-}
-
-function nanoseconds(timeMs: number): string {
-  return `${BigInt(timeMs) * 1_000_000n}`;
 }

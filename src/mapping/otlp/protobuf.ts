@@ -30,9 +30,9 @@ export const severities = {
 } as const satisfies Record<string, Severity>;
 
 export interface RecordFields {
-  /** Unix time in milliseconds; 0 leaves the field unset. */
-  readonly timestampMs: number;
-  readonly observedAtMs: number;
+  /** Unix time in nanoseconds; 0 leaves the field unset. */
+  readonly timestampNs: bigint;
+  readonly observedAtNs: bigint;
   readonly severity: Severity;
   readonly eventName: string;
   readonly body: string;
@@ -41,13 +41,13 @@ export interface RecordFields {
 
 /** ScopeLogs.log_records = 2, with its tag. */
 export function encodeRecord(record: RecordFields): Buffer {
-  const { timestampMs, body, attributes, observedAtMs } = record;
+  const { timestampNs, body, attributes, observedAtNs } = record;
   return field(0x12, [
-    ...(timestampMs === 0 ? [] : [nanosecondsField(0x09, timestampMs)]),
+    ...(timestampNs === 0n ? [] : [fixed64Field(0x09, timestampNs)]),
     encodeSeverity(record.severity),
     field(0x2a, [textField(0x0a, body)]),
     ...attributes.map(({ key, value }) => encodeAttribute(key, value)),
-    nanosecondsField(0x59, observedAtMs),
+    fixed64Field(0x59, observedAtNs),
     encodeEventName(record.eventName),
   ]);
 }
@@ -138,9 +138,9 @@ function doubleField(tag: number, value: number): Buffer {
   return bytes;
 }
 
-function nanosecondsField(tag: number, timeMs: number): Buffer {
+function fixed64Field(tag: number, value: bigint): Buffer {
   const bytes = Buffer.alloc(9);
   bytes[0] = tag;
-  bytes.writeBigUInt64LE(BigInt(timeMs) * 1_000_000n, 1);
+  bytes.writeBigUInt64LE(value, 1);
   return bytes;
 }

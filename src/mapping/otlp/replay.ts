@@ -24,8 +24,8 @@ export function encodeOtlpJson(records: readonly OtlpLogs[], encoding: OtlpEncod
         requests.set(scopeIdentity, request);
         for (const record of scope.logRecords) {
           const encoded = encode({
-            timestampMs: milliseconds(record.timeUnixNano),
-            observedAtMs: milliseconds(record.observedTimeUnixNano),
+            timestampNs: BigInt(record.timeUnixNano ?? '0'),
+            observedAtNs: BigInt(record.observedTimeUnixNano ?? '0'),
             severity: { number: record.severityNumber, text: record.severityText },
             eventName: record.eventName,
             body: record.body.stringValue,
@@ -48,11 +48,6 @@ function requestFor({ scope, schemaUrl }: Scope, encoding: OtlpEncoding): Reques
 /** The agent gives resources and scopes no other values. */
 function textsOf(attributes: readonly OtlpKeyValue[]): (readonly [string, string])[] {
   return attributes.map(({ key, value }) => [key, value.stringValue ?? ''] as const);
-}
-
-/** The agent's times are whole milliseconds. */
-function milliseconds(nanoseconds: string | undefined): number {
-  return Number(BigInt(nanoseconds ?? '0') / 1_000_000n);
 }
 
 /** Protobuf messages are joined by concatenation; JSON needs its brackets. */

@@ -22,6 +22,8 @@ export type UnparsedReason = keyof typeof unparsedReasons;
 const timestampReasons = {
   missing: 'no timestamp',
   outOfRange: 'timestamp is not in Unix milliseconds from 1990 to 2262',
+  notATime: 'timestamp is neither Unix milliseconds nor ISO 8601 with a zone from 1990 to 2262',
+  envelope: 'an envelope of several records',
 } as const;
 
 export interface Program {
@@ -48,7 +50,9 @@ export function compileProgram(mapping: Mapping, options: ProgramOptions, image:
   const { redactedServices, fixedResourceKeys, hashSeed } = options;
   const { paths, lineEntries } = compiler;
   const services = redactedServices ?? [];
-  const resourceRules = [...mapping.resource].filter(([key, { from }]) => from && !fixedResourceKeys.has(key));
+  const resourceRules = [...mapping.resource].filter(
+    ([key, rules]) => rules.some(({ from }) => from !== undefined) && !fixedResourceKeys.has(key),
+  );
   const attributes = [...mapping.attributes];
   const ofLines = attributes.filter(([, rules]) => rules.some(({ from }) => from?.some(isOfLine)));
   const types = principalTypes.flatMap((type) => {
@@ -66,6 +70,7 @@ export function compileProgram(mapping: Mapping, options: ProgramOptions, image:
     image.words(types),
     image.reserve(flatNameBuckets * wordBytes),
     compiler.slots(mapping.timestampPaths),
+    compiler.slots(envelopePaths(mapping)),
     compiler.severityRules(),
     compiler.resourceRules(resourceRules.map(([, rule]) => rule)),
     ...[compiler.attributeRules(attributes), compiler.attributeRules(ofLines)],
@@ -88,7 +93,7 @@ export function isOfLine(path: string): boolean {
 }
 
 const wordBytes = 4;
-const headerWords = 23;
+const headerWords = 24;
 const ruleWords = 12;
 /** Of a rule: the size of the encoded constant. */
 const partSizeWord = 10;
@@ -96,7 +101,7 @@ const factWords = 8;
 const flatNameBuckets = 256;
 const noLimit = 0xffff_ffff;
 /** Instead of the number of a conversion. */
-const [toMap, toConstant, endOfRules] = [100, 101, 102];
+const [toMap, toConstant, endOfRules, toList] = [100, 101, 102, 103];
 /** Marks a map whose flattened names must be distinct. */
 const distinctNamesBit = 0x8000_0000;
 const asks = { present: 0, absent: 1, range: 2, list: 3 } as const;
@@ -113,6 +118,7 @@ interface RuleWords {
   readonly when?: Rule['when'];
   readonly flag?: string | undefined;
   readonly part?: readonly [number, number];
+  readonly kept?: Address;
 }
 
 class Compiler {
@@ -161,32 +167,47 @@ class Compiler {
     return this.#image.words([...rules, this.#rule({ does: endOfRules, part: this.#severity('INFO') })].flat());
   }
 
-  resourceRules(rules: readonly ResourceRule[]): Address {
+  resourceRules(attributes: readonly (readonly ResourceRule[])[]): Address {
     const bytesMax = this.#mapping.limits.textBytes;
-    const words = rules.map(({ from = [], as }) =>
-      this.#rule({ does: numberOf(as), from: this.slots(from), bytesMax }),
+    return this.#ruleLists(attributes, ({ from = [], as }, next) =>
+      this.#rule({ does: numberOf(as), from: this.slots(from), bytesMax, next }),
     );
-    return this.#image.words([...words, this.#rule({ does: endOfRules })].flat());
   }
 
   attributeRules(attributes: readonly (readonly [string, readonly Rule[]])[]): Address {
+    const keyed = attributes.map(([key, rules]) => rules.map((rule) => ({ key, rule })));
+    return this.#ruleLists(keyed, ({ key, rule }, next) => this.#attributeRule(key, rule, next), true);
+  }
+
+  /**
+   * The lists of rules, one for each attribute, one after the other.
+   * @param words of a rule, given where the next list begins.
+   * @param withLocation whether the attributes of the object's location follow.
+   */
+  #ruleLists<Each>(
+    lists: readonly (readonly Each[])[],
+    words: (rule: Each, next: Address) => number[],
+    withLocation = false,
+  ): Address {
     const ruleBytes = ruleWords * wordBytes;
-    const count = attributes.reduce((sum, [, rules]) => sum + rules.length, 0);
-    const at = this.#image.reserve((count + 2) * ruleBytes);
+    const count = lists.reduce((sum, rules) => sum + rules.length, 0);
+    const at = this.#image.reserve((count + (withLocation ? 2 : 1)) * ruleBytes);
     let end = at;
-    for (const [key, rules] of attributes) {
+    for (const rules of lists) {
       const next = end + rules.length * ruleBytes;
       for (const rule of rules) {
-        this.#image.setWords(end, this.#attributeRule(key, rule, next));
+        this.#image.setWords(end, words(rule, next));
         end += ruleBytes;
       }
     }
-    // The location is a constant until the next object.
-    const locationEnd = end + ruleBytes;
-    const part = [this.lineEntries.location.at, 0] as const;
-    this.#image.setWords(end, this.#rule({ does: toConstant, next: locationEnd, part }));
-    this.lineEntries.location.sizesAt.push(end + partSizeWord * wordBytes);
-    this.#image.setWords(locationEnd, this.#rule({ does: endOfRules }));
+    if (withLocation) {
+      // The location is a constant until the next object.
+      const { location } = this.lineEntries;
+      this.#image.setWords(end, this.#rule({ does: toConstant, next: end + ruleBytes, part: [location.at, 0] }));
+      location.sizesAt.push(end + partSizeWord * wordBytes);
+      end += ruleBytes;
+    }
+    this.#image.setWords(end, this.#rule({ does: endOfRules }));
     return at;
   }
 
@@ -204,7 +225,7 @@ class Compiler {
     const ends = [eventName, unparsed.event].flatMap((name) => {
       const part = this.#image.encoded(encodeEventName(name));
       const [severity, severityBytes] = this.#severity(unparsed.severity);
-      return [part.at, part.sizeBytes, severity, severityBytes, textEntry(name, this.#image), ...reasons, 0];
+      return [part.at, part.sizeBytes, severity, severityBytes, textEntry(name, this.#image), ...reasons];
     });
     return this.#image.words(ends);
   }
@@ -216,20 +237,44 @@ class Compiler {
       return this.#rule({ does: toConstant, next, when, part: [constant.at, constant.sizeBytes] });
     }
     const common = { from: this.slots(from), key, next, when, flag };
+    const { leaves = 64, bytes = 32_768, depth = 8 } = limits ?? {};
+    if (as === 'list') return this.#rule({ ...common, does: toList, bytesMax: bytes, part: [0, depth] });
     if (as === 'map') {
-      const { leaves = 64, bytes = 32_768, depth = 8 } = limits ?? {};
       const depthWord = distinctNames === true ? depth + distinctNamesBit : depth;
-      return this.#rule({ ...common, does: toMap, bytesMax: bytes, part: [leaves, depthWord] });
+      return this.#rule({
+        ...common,
+        does: toMap,
+        bytesMax: bytes,
+        part: [leaves, depthWord],
+        kept: this.#keptKeys(key),
+      });
     }
     const bytesMax = conversionTypes[as] === 'string' ? (limits?.bytes ?? this.#mapping.limits.textBytes) : noLimit;
     return this.#rule({ ...common, does: numberOf(as), bytesMax });
   }
 
-  #rule({ does, from = 0, key = '', bytesMax = 0, next = 0, when, flag, part = [0, 0] }: RuleWords): number[] {
+  #rule({
+    does,
+    from = 0,
+    key = '',
+    bytesMax = 0,
+    next = 0,
+    when,
+    flag,
+    part = [0, 0],
+    kept = 0,
+  }: RuleWords): number[] {
     const name = key === '' ? { at: 0, sizeBytes: 0 } : this.#image.text(key);
     const encodedFlag = flag === undefined ? { at: 0, sizeBytes: 0 } : this.#image.encoded(encodeFlag(flag));
     const words = [does, from, name.at, name.sizeBytes, Math.min(bytesMax, noLimit), next, this.#conditions(when)];
-    return [...words, encodedFlag.at, encodedFlag.sizeBytes, ...part.map((word) => Math.min(word, noLimit)), 0];
+    return [...words, encodedFlag.at, encodedFlag.sizeBytes, ...part.map((word) => Math.min(word, noLimit)), kept];
+  }
+
+  #keptKeys(target: string): Address {
+    const keys = this.#mapping.keep.get(target) ?? [];
+    if (keys.length === 0) return 0;
+    const rows = keys.map((key) => this.#image.text(key)).flatMap(({ at, sizeBytes }) => [at, sizeBytes]);
+    return this.#image.words([...rows, 0]);
   }
 
   #conditions(when: Rule['when']): Address {
@@ -247,11 +292,17 @@ class Compiler {
 }
 
 /** All paths into records, each with whether its value becomes a map. */
-function pathsOf({ timestampPaths, facts, resource, attributes }: Mapping): (readonly [string, boolean])[] {
-  const rules = [...facts.values(), ...resource.values(), ...[...attributes.values()].flat()];
-  return [{ from: timestampPaths, as: 'unix_ms' }, ...rules].flatMap(({ from = [], as }) =>
+function pathsOf(mapping: Mapping): (readonly [string, boolean])[] {
+  const { timestampPaths, facts, resource, attributes } = mapping;
+  const rules = [...facts.values(), ...[...resource.values()].flat(), ...[...attributes.values()].flat()];
+  const own = [...timestampPaths, ...envelopePaths(mapping)];
+  return [{ from: own, as: 'time' }, ...rules].flatMap(({ from = [], as }) =>
     from.filter((path) => !isOfLine(path)).map((path) => [path, as === 'map'] as const),
   );
+}
+
+function envelopePaths({ unparsed: { envelope } }: Mapping): string[] {
+  return envelope === undefined ? [] : [envelope];
 }
 
 function numberOf(conversion: ConversionName): number {

@@ -88,27 +88,33 @@ export class DiagnosticsSource implements Source {
   /** The blobs of a folder in the range of dates, oldest first. */
   async *#logs(
     { container, prefix, workspace }: WorkspaceFolder,
-    { dates, signal }: ListingRequest,
+    { dates, signal, onFault }: ListingRequest,
     outside: NameSample,
   ): AsyncGenerator<readonly DiagnosticLog[], void, undefined> {
     const request = { prefix, startAfter: startOf(prefix, dates) };
-    for await (const { objects } of this.#parts.blobs.list(container, request, signal)) {
-      const logs: DiagnosticLog[] = [];
-      for (const blob of objects) {
-        const hour = readHour(blob.key.slice(prefix.length));
-        if (hour === undefined) outside.add(`${container}/${blob.key}`);
-        else if (isInRange(hour.date, dates)) logs.push({ ...hour, container, workspace, blob });
+    try {
+      for await (const { objects } of this.#parts.blobs.list(container, request, signal)) {
+        const logs: DiagnosticLog[] = [];
+        for (const blob of objects) {
+          const hour = readHour(blob.key.slice(prefix.length));
+          if (hour === undefined) outside.add(`${container}/${blob.key}`);
+          else if (isInRange(hour.date, dates)) logs.push({ ...hour, container, workspace, blob });
+        }
+        if (logs.length > 0) yield logs;
       }
-      if (logs.length > 0) yield logs;
+    } catch (error) {
+      // This does not pass by itself, and the other categories need not wait for it.
+      if (!isAgentError(error, 'ERR_SOURCE_ACCESS_DENIED', 'ERR_SOURCE_NOT_FOUND')) throw error;
+      onFault(error);
     }
   }
 
   #candidate({ container, workspace, blob, date, startMs }: DiagnosticLog, listing: number): Candidate {
-    const { blobs, clock, stillAfterPolls } = this.#parts;
+    const { blobs, clock } = this.#parts;
     const name = `${container}/${blob.key}`;
-    const isOpen = stillAfterPolls > 0 && clock.nowMs() < startMs + hourMs + lateMs;
-    // Asked first: it also remembers that the blob was seen.
-    const growing = blob.isAppended && (this.#stillness.isGrowing(name, blob.etag, listing) || isOpen);
+    const growing = blob.isAppended && this.#stillness.isGrowing(name, blob.etag, listing);
+    // Until then, a listing that finds it unchanged does not count.
+    const isOpen = clock.nowMs() < startMs + hourMs + lateMs;
     return {
       object: deliveredBlob(this.#location, container, blob, { workspaceId: workspace, date, growing }, blobs),
       settle: ({ status }) => {
@@ -171,16 +177,5 @@ function outsideOfLayout(where: string, outside: NameSample): AgentError {
     {
       hint: 'Azure Monitor writes y=<yyyy>/m=<mm>/d=<dd>/h=<hh>/m=00/PT1H.json below the folder of a workspace.',
     },
-  );
-}
-
-/** True for errors that concern one container: the others are listed all the same. */
-export function isOfOneContainer(error: unknown): error is AgentError {
-  return isAgentError(
-    error,
-    'ERR_SOURCE_ACCESS_DENIED',
-    'ERR_SOURCE_NOT_FOUND',
-    'ERR_SOURCE_READ',
-    'ERR_SOURCE_THROTTLED',
   );
 }

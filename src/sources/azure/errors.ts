@@ -285,6 +285,10 @@ function describeDenied(
   if (status !== 403) return undefined;
   const code = 'ERR_SOURCE_ACCESS_DENIED';
   const reason = `access denied (${serviceCode})`;
+  const orNamed =
+    action === 'list containers'
+      ? ' With a role on single containers only, name each of them in DATABRICKS_AUDIT_SOURCE.'
+      : '';
   const where =
     container === undefined
       ? `the storage account ${account}`
@@ -299,7 +303,7 @@ function describeDenied(
     const hint = `Allow the network of the agent in the firewall of the storage account ${account}, or use its private endpoint. If the network is allowed, assign the role Storage Blob Data Reader on ${where}.`;
     return { code, reason, hint };
   }
-  const hint = `Assign the role Storage Blob Data Reader on ${where} to the identity of the agent. Roles such as Owner and Contributor do not include it, and a new assignment takes some minutes.`;
+  const hint = `Assign the role Storage Blob Data Reader on ${where} to the identity of the agent. Roles such as Owner and Contributor do not include it, and a new assignment takes some minutes.${orNamed}`;
   return { code, reason, hint };
 }
 

@@ -6,7 +6,7 @@ import { Buffer } from 'node:buffer';
 import type { AgentError } from '../../model/agent-error.ts';
 import type { ObjectContent, ObjectId, ObjectVersion } from '../../model/object.ts';
 import { type Bucket, bucketHasLess, bucketVersion, rowCountOf } from './bucket.ts';
-import { statementFailed, type TableName } from './errors.ts';
+import { statementFailed, type TableAddress } from './errors.ts';
 import type { TableLocation } from './location.ts';
 import { eventIdOf } from './row.ts';
 import type { Row, StatementApi } from './statement-api.ts';
@@ -26,18 +26,18 @@ export interface BucketToRead {
 
 export class BucketReader {
   readonly #api: StatementApi;
-  readonly #name: TableName;
+  readonly #address: TableAddress;
   readonly #table: Pick<TableLocation, 'table' | 'workspaces'>;
   readonly #pageRows: number;
 
   constructor(
     api: StatementApi,
-    name: TableName,
+    address: TableAddress,
     table: Pick<TableLocation, 'table' | 'workspaces'>,
     pageRows: number = pageRowsDefault,
   ) {
     this.#api = api;
-    this.#name = name;
+    this.#address = address;
     this.#table = table;
     this.#pageRows = pageRows;
   }
@@ -69,8 +69,8 @@ export class BucketReader {
     for (;;) {
       const outcome = await this.#api.execute(pageStatement(this.#table, bucket, after, rowsMax), signal);
       if (outcome.status === 'tooLarge') {
-        if (rowsMax === 1) throw statementFailed(this.#name, `a single row is too large: ${outcome.message}`);
-        if (isEnlarged) throw tooManyAlike(this.#name, rowsMax);
+        if (rowsMax === 1) throw statementFailed(this.#address, `a single row is too large: ${outcome.message}`);
+        if (isEnlarged) throw tooManyAlike(this.#address, rowsMax);
         rowsMax = Math.ceil(rowsMax / 2);
         continue;
       }
@@ -84,7 +84,8 @@ export class BucketReader {
       }
       // While the collector was down for an hour, the server dropped the rest of the result: continue after the last row.
       if (chunk === 'expired') {
-        if (after === startedAfter) throw statementFailed(this.#name, 'the result was gone before a row could be read');
+        if (after === startedAfter)
+          throw statementFailed(this.#address, 'the result was gone before a row could be read');
         continue;
       }
       if (page.rowCount < rowsMax) {
@@ -93,7 +94,7 @@ export class BucketReader {
       }
       // More rows like the last ones may follow, so those are read again. If the page has no others, only a larger one helps.
       isEnlarged = after === startedAfter;
-      if (isEnlarged && rowsMax >= pageRowsMax) throw tooManyAlike(this.#name, rowsMax);
+      if (isEnlarged && rowsMax >= pageRowsMax) throw tooManyAlike(this.#address, rowsMax);
       if (isEnlarged) rowsMax *= 2;
     }
   }
@@ -103,7 +104,7 @@ export class BucketReader {
       return rows.map(pageRowOf);
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
-      throw statementFailed(this.#name, 'a row is not what the statement selects');
+      throw statementFailed(this.#address, 'a row is not what the statement selects');
     }
   }
 }
@@ -132,6 +133,6 @@ function cursorOf(row: PageRow | undefined): Cursor | undefined {
   return row && { eventTimeMicros: row.eventTimeMicros, eventId: row.eventId ?? '' };
 }
 
-function tooManyAlike(name: TableName, count: number): AgentError {
-  return statementFailed(name, `more rows than a page of ${count} holds have the same time and event_id`);
+function tooManyAlike(address: TableAddress, count: number): AgentError {
+  return statementFailed(address, `more rows than a page of ${count} holds have the same time and event_id`);
 }

@@ -4,8 +4,8 @@
 import { AgentError, messageOf } from '../../model/agent-error.ts';
 import { printable } from '../../runtime/printable.ts';
 
-/** What is read, and where. */
-export interface TableName {
+/** What is read, and where: for requests and for messages. */
+export interface TableAddress {
   /** Of the workspace. */
   readonly origin: string;
   readonly warehouseId: string;
@@ -26,7 +26,7 @@ export function unreachable(url: URL, reason: unknown): AgentError {
   // The message of fetch's own error is only "fetch failed".
   const cause = reason instanceof Error && reason.cause !== undefined ? reason.cause : reason;
   const single = cause instanceof AggregateError && cause.errors.length > 0 ? cause.errors[0] : cause;
-  const { code } = Object(single) as { readonly code?: unknown };
+  const code = single instanceof Error && 'code' in single ? single.code : undefined;
   const detail = typeof code === 'string' ? code : withoutSecrets(messageOf(single));
   const isCertificate = /CERT|SIGNATURE|SSL|TLS/.test(detail);
   return new AgentError(
@@ -55,21 +55,21 @@ export function credentialsRefused(origin: string, reason: string): AgentError {
   });
 }
 
-export function accessDenied(name: TableName, reason: string): AgentError {
+export function accessDenied(address: TableAddress, reason: string): AgentError {
   return new AgentError(
     'ERR_SOURCE_ACCESS_DENIED',
-    `Could not read ${name.table} at ${name.origin}: ${withoutSecrets(reason)}`,
+    `Could not read ${address.table} at ${address.origin}: ${withoutSecrets(reason)}`,
     {
-      hint: `Grant the service principal USE CATALOG on ${catalogOf(name)}, USE SCHEMA on ${schemaOf(name)}, SELECT on ${name.table}, and CAN USE on the SQL warehouse ${name.warehouseId}.`,
+      hint: `Grant the service principal USE CATALOG on ${catalogOf(address)}, USE SCHEMA on ${schemaOf(address)}, SELECT on ${address.table}, and CAN USE on the SQL warehouse ${address.warehouseId}.`,
     },
   );
 }
 
-export function noWarehouse(name: TableName, reason: string): AgentError {
+export function noWarehouse(address: TableAddress, reason: string): AgentError {
   const said = reason === '' ? '' : ` (${withoutSecrets(reason)})`;
   return new AgentError(
     'ERR_SOURCE_NOT_FOUND',
-    `There is no SQL warehouse ${name.warehouseId} at ${name.origin}${said}`,
+    `There is no SQL warehouse ${address.warehouseId} at ${address.origin}${said}`,
     {
       hint: 'Set the id in DATABRICKS_AUDIT_SOURCE or DATABRICKS_WAREHOUSE_ID: the last part of the "HTTP path" in the connection details of the warehouse.',
     },
@@ -95,16 +95,16 @@ export function isTooLarge({ message }: StatementFailure): boolean {
   );
 }
 
-export function describeFailure(name: TableName, failure: StatementFailure): AgentError {
+export function describeFailure(address: TableAddress, failure: StatementFailure): AgentError {
   const { errorCode, message, sqlState = /SQLSTATE: (\w{5})/.exec(message)?.[1] } = failure;
   const is = (pattern: RegExp, ...states: readonly string[]) =>
     pattern.test(message) || states.includes(sqlState ?? '');
   if (is(/INSUFFICIENT_PERMISSIONS|PERMISSION_DENIED|UNAUTHORIZED_ACCESS|does not have/i, '42501'))
-    return accessDenied(name, message);
+    return accessDenied(address, message);
   if (is(/(?:TABLE_OR_VIEW|SCHEMA|CATALOG)_NOT_FOUND|NO_SUCH_CATALOG/i, '42P01', '42704')) {
     return new AgentError(
       'ERR_SOURCE_NOT_FOUND',
-      `There is no table ${name.table} at ${name.origin}: ${withoutSecrets(message)}`,
+      `There is no table ${address.table} at ${address.origin}: ${withoutSecrets(message)}`,
       {
         hint:
           'An account admin enables the schema system.access (docs/system-table.md). Without USE SCHEMA, a table is not found either. ' +
@@ -115,7 +115,7 @@ export function describeFailure(name: TableName, failure: StatementFailure): Age
   if (is(/UNRESOLVED_COLUMN|COLUMN_NOT_FOUND|FIELD_NOT_FOUND/i, '42703') || is(/DATATYPE_MISMATCH/, '42K09')) {
     return new AgentError(
       'ERR_SOURCE_NO_DELIVERIES',
-      `${name.table} is not a table of audit events: ${withoutSecrets(message)}`,
+      `${address.table} is not a table of audit events: ${withoutSecrets(message)}`,
       {
         hint: 'Set ?table= to system.access.audit, or to a view that selects all of its columns.',
       },
@@ -127,16 +127,16 @@ export function describeFailure(name: TableName, failure: StatementFailure): Age
     );
   return new AgentError(
     isBusy ? 'ERR_SOURCE_THROTTLED' : 'ERR_SOURCE_READ',
-    `Could not read ${name.table} at ${name.origin}: the statement failed with ${printable(errorCode, 100)}: ${withoutSecrets(message)}`,
+    `Could not read ${address.table} at ${address.origin}: the statement failed with ${printable(errorCode, 100)}: ${withoutSecrets(message)}`,
     {
-      hint: `The agent tries again. If this persists, look at the query history of the SQL warehouse ${name.warehouseId}.`,
+      hint: `The agent tries again. If this persists, look at the query history of the SQL warehouse ${address.warehouseId}.`,
     },
   );
 }
 
-export function statementFailed(name: TableName, what: string): AgentError {
-  return new AgentError('ERR_SOURCE_READ', `Could not read ${name.table} at ${name.origin}: ${what}`, {
-    hint: `The agent tries again. If this persists, look at the query history of the SQL warehouse ${name.warehouseId}.`,
+export function statementFailed(address: TableAddress, what: string): AgentError {
+  return new AgentError('ERR_SOURCE_READ', `Could not read ${address.table} at ${address.origin}: ${what}`, {
+    hint: `The agent tries again. If this persists, look at the query history of the SQL warehouse ${address.warehouseId}.`,
   });
 }
 
@@ -151,10 +151,10 @@ export function withoutSecrets(text: string): string {
   );
 }
 
-function catalogOf({ table }: TableName): string {
+function catalogOf({ table }: TableAddress): string {
   return table.split('.', 1)[0] ?? '';
 }
 
-function schemaOf({ table }: TableName): string {
+function schemaOf({ table }: TableAddress): string {
   return table.split('.').slice(0, 2).join('.');
 }

@@ -16,7 +16,7 @@ const dayMs = 86_400_000;
 /** Rejects only with the signal's reason. */
 export async function inspectTable(
   location: TableLocation,
-  { api, name }: Workspace,
+  { api, address }: Workspace,
   signal: AbortSignal,
   clock: Clock,
 ): Promise<SourceInspection> {
@@ -27,12 +27,14 @@ export async function inspectTable(
     async () => {
       const type = await api.logIn(signal);
       return ok(
-        type === 'pat' ? `a token for ${name.origin} is set` : `logged in to ${name.origin} as a service principal`,
+        type === 'pat'
+          ? `a token for ${address.origin} is set`
+          : `logged in to ${address.origin} as a service principal`,
       );
     },
     async () => {
       await api.rows({ sql: 'SELECT 1', parameters: [] }, signal);
-      return ok(`SQL warehouse ${name.warehouseId} executes statements`);
+      return ok(`SQL warehouse ${address.warehouseId} executes statements`);
     },
     async () => {
       const date = utcDate(clock.nowMs(), 1);
@@ -42,10 +44,10 @@ export async function inspectTable(
       const days = (await api.rows(statement, signal)).map(listedBucketOf);
       const [day] = days;
       if (day !== undefined) {
-        serverClock = { server: name.origin, aheadMs: day.listedAtMs - (askedAtMs + clock.nowMs()) / 2 };
+        serverClock = { server: address.origin, aheadMs: day.listedAtMs - (askedAtMs + clock.nowMs()) / 2 };
       }
       const rowCount = days.reduce((sum, each) => sum + each.rowCount, 0);
-      const message = `${name.table} has ${counted(rowCount, 'row')} of yesterday, ${date}`;
+      const message = `${address.table} has ${counted(rowCount, 'row')} of yesterday, ${date}`;
       return rowCount > 0 ? ok(message) : { status: 'warning', message, hint: quietHint };
     },
   ];

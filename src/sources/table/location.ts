@@ -47,7 +47,8 @@ export function parseTableLocation(
       `expected ${tableForm} without a user or token, which belong into DATABRICKS_CLIENT_SECRET or DATABRICKS_TOKEN`,
     );
   }
-  if (authority !== '' && !isHost(authority)) {
+  const origin = isHost(authority) ? URL.parse(`https://${authority}`)?.origin : undefined;
+  if (authority !== '' && origin === undefined) {
     return bad(`expected the host of a workspace in ${tableForm}, not "${printable(authority, 100)}"`);
   }
   // The "HTTP path" of a warehouse in Databricks' pages ends with its id.
@@ -62,7 +63,7 @@ export function parseTableLocation(
   if ('problem' in ownParameters) return ownParameters;
   return good({
     kind: 'table',
-    origin: authority === '' ? undefined : `https://${authority.toLowerCase()}`,
+    origin,
     warehouseId: warehouseId === '' ? undefined : warehouseId,
     name: `databricks://${authority}${warehouseId === '' ? '' : `/${warehouseId}`}`,
     ...ownParameters.value,

@@ -6,7 +6,7 @@ import type { Candidate, DateRange, ListingRequest, Source, WorkspaceListing } f
 import { AgentError } from '../../model/agent-error.ts';
 import type { DeliveredObject } from '../../model/object.ts';
 import { bucketOf, bucketOrigin, bucketVersion } from './bucket.ts';
-import { statementFailed, type TableName } from './errors.ts';
+import { statementFailed, type TableAddress } from './errors.ts';
 import type { TableLocation } from './location.ts';
 import type { Row } from './statement-api.ts';
 import { anyRowStatement, type ListedBucket, listedBucketOf, listingStatement } from './statements.ts';
@@ -23,7 +23,7 @@ export class TableSource implements Source {
   #hasRows = false;
 
   constructor(location: TableLocation & { readonly pollIntervalMs: number }, workspace: Workspace) {
-    this.name = `databricks://${workspace.host}/${workspace.name.warehouseId}`;
+    this.name = `databricks://${workspace.host}/${workspace.address.warehouseId}`;
     this.pollIntervalMs = location.pollIntervalMs;
     this.#location = location;
     this.#workspace = workspace;
@@ -32,7 +32,7 @@ export class TableSource implements Source {
   async *list(request: ListingRequest): AsyncGenerator<WorkspaceListing, void, undefined> {
     const { bucketMs, workspaces } = this.#location;
     const statement = listingStatement(this.#location, spanOf(request.dates), bucketMs);
-    const listed = parseListing(await this.#workspace.api.rows(statement, request.signal), this.#workspace.name);
+    const listed = parseListing(await this.#workspace.api.rows(statement, request.signal), this.#workspace.address);
     const buckets = listed.filter(({ startMs }) => startMs !== undefined);
     const withoutTime = listed.find(({ startMs }) => startMs === undefined);
     if (withoutTime !== undefined) request.onFault(rowsWithoutTime(this.#location, withoutTime.rowCount));
@@ -40,7 +40,7 @@ export class TableSource implements Source {
     if (!this.#hasRows) {
       const any = await this.#workspace.api.rows(anyRowStatement(this.#location), request.signal);
       this.#hasRows = any.length > 0;
-      if (!this.#hasRows) request.onFault(noRows(this.#location, this.#workspace.name.origin));
+      if (!this.#hasRows) request.onFault(noRows(this.#location, this.#workspace.address.origin));
     }
     if (buckets.length === 0) return;
     const pages = () => this.#pages(buckets);
@@ -75,12 +75,12 @@ export class TableSource implements Source {
 }
 
 /** Throws ERR_SOURCE_READ. */
-function parseListing(rows: readonly Row[], name: TableName): readonly ListedBucket[] {
+function parseListing(rows: readonly Row[], address: TableAddress): readonly ListedBucket[] {
   try {
     return rows.map(listedBucketOf);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    throw statementFailed(name, 'a row is not what the statement selects');
+    throw statementFailed(address, 'a row is not what the statement selects');
   }
 }
 

@@ -14,7 +14,7 @@ import {
   isTooLarge,
   noWarehouse,
   statementFailed,
-  type TableName,
+  type TableAddress,
   withoutSecrets,
 } from './errors.ts';
 import type { HttpAnswer, Send } from './http.ts';
@@ -78,17 +78,17 @@ const errorSchema = z
   .catch({ error_code: '', message: '' });
 
 export class StatementApi {
-  readonly #name: TableName;
+  readonly #address: TableAddress;
   readonly #send: Send;
   readonly #credentials: Credentials;
   readonly #clock: Clock;
 
-  /** @param name of what is read, for messages; it contains the warehouse to use. */
+  /** @param address of what is read, for messages; it contains the warehouse to use. */
   constructor(
-    name: TableName,
+    address: TableAddress,
     parts: { readonly send: Send; readonly credentials: Credentials; readonly clock: Clock },
   ) {
-    this.#name = name;
+    this.#address = address;
     this.#send = parts.send;
     this.#credentials = parts.credentials;
     this.#clock = parts.clock;
@@ -100,7 +100,7 @@ export class StatementApi {
     const request = {
       statement: sql,
       parameters,
-      warehouse_id: this.#name.warehouseId,
+      warehouse_id: this.#address.warehouseId,
       wait_timeout: `${waitTimeoutS}s`,
       on_wait_timeout: 'CONTINUE',
       disposition: 'INLINE',
@@ -121,7 +121,7 @@ export class StatementApi {
         if (this.#clock.nowMs() > deadlineMs) {
           const { state } = answer.status;
           throw statementFailed(
-            this.#name,
+            this.#address,
             `the statement was still ${state} after ${statementTimeoutMs / 60_000} minutes`,
           );
         }
@@ -138,12 +138,12 @@ export class StatementApi {
   /** All rows of a small result. Rejects like `execute`. */
   async rows(statement: Statement, signal: AbortSignal): Promise<readonly Row[]> {
     const outcome = await this.execute(statement, signal);
-    if (outcome.status === 'tooLarge') throw statementFailed(this.#name, outcome.message);
+    if (outcome.status === 'tooLarge') throw statementFailed(this.#address, outcome.message);
     const all: Row[] = [];
     for (;;) {
       const chunk = await outcome.result.next(signal);
       if (chunk === 'end') return all;
-      if (chunk === 'expired') throw statementFailed(this.#name, 'the result is gone');
+      if (chunk === 'expired') throw statementFailed(this.#address, 'the result is gone');
       all.push(...chunk.rows);
     }
   }
@@ -156,18 +156,18 @@ export class StatementApi {
   #outcomeOf({ statement_id: id, status, manifest, result }: StatementAnswer): StatementOutcome {
     const { state, error, sql_state: sqlState } = status;
     if (state === 'SUCCEEDED') {
-      if (manifest?.truncated === true) throw statementFailed(this.#name, 'the result is truncated');
+      if (manifest?.truncated === true) throw statementFailed(this.#address, 'the result is truncated');
       return { status: 'succeeded', result: this.#resultOf(id, manifest?.total_row_count, result) };
     }
     if (state !== 'FAILED')
-      throw statementFailed(this.#name, `the statement ended as ${state}: somebody has cancelled or closed it`);
+      throw statementFailed(this.#address, `the statement ended as ${state}: somebody has cancelled or closed it`);
     const failure = {
       errorCode: error?.error_code ?? '',
       message: error?.message ?? '',
       sqlState: sqlState ?? undefined,
     };
     if (isTooLarge(failure)) return { status: 'tooLarge', message: withoutSecrets(failure.message) };
-    throw describeFailure(this.#name, failure);
+    throw describeFailure(this.#address, failure);
   }
 
   #resultOf(id: string, totalCount: number | undefined, first: Chunk | undefined): StatementResult {
@@ -188,7 +188,7 @@ export class StatementApi {
         } = chunk ?? {};
         if (offset !== readCount || count !== rows.length) {
           throw statementFailed(
-            this.#name,
+            this.#address,
             `rows are missing from the result (${rows.length} at ${readCount}, expected ${count} at ${offset})`,
           );
         }
@@ -197,7 +197,7 @@ export class StatementApi {
         nextIndex = next ?? undefined;
         if (rows.length > 0) return { rows };
         if (nextIndex !== undefined || readCount !== (totalCount ?? readCount)) {
-          throw statementFailed(this.#name, `the result ended after ${readCount} of ${totalCount} rows`);
+          throw statementFailed(this.#address, `the result ended after ${readCount} of ${totalCount} rows`);
         }
         return 'end';
       },
@@ -216,7 +216,7 @@ export class StatementApi {
   async #statement(method: 'GET' | 'POST', path: string, signal: AbortSignal, body?: object): Promise<StatementAnswer> {
     const answer = await this.#request(method, path, signal, body);
     if (method === 'GET' && answer.status === 404)
-      throw statementFailed(this.#name, 'the workspace has forgotten the statement');
+      throw statementFailed(this.#address, 'the workspace has forgotten the statement');
     if (answer.status >= 400) throw this.#refusalOf(answer);
     return this.#parse(statementSchema, answer, path);
   }
@@ -225,7 +225,7 @@ export class StatementApi {
     const parsed = schema.safeParse(body);
     if (parsed.success) return parsed.data;
     const [issue] = parsed.error.issues;
-    throw invalidAnswer(new URL(path, this.#name.origin), `${issue?.path.join('.')}: ${issue?.message}`);
+    throw invalidAnswer(new URL(path, this.#address.origin), `${issue?.path.join('.')}: ${issue?.message}`);
   }
 
   /** An expired token is renewed once. */
@@ -235,7 +235,7 @@ export class StatementApi {
       const answer = await this.#send(
         {
           method,
-          url: new URL(path, this.#name.origin),
+          url: new URL(path, this.#address.origin),
           headers: { authorization, 'content-type': 'application/json' },
           ...(body && { body: JSON.stringify(body) }),
         },
@@ -244,16 +244,16 @@ export class StatementApi {
       if (answer.status !== 401) return answer;
       await this.#credentials.refused(authorization);
       if (attempt === 2)
-        throw credentialsRefused(this.#name.origin, errorSchema.parse(answer.body).message || 'HTTP 401');
+        throw credentialsRefused(this.#address.origin, errorSchema.parse(answer.body).message || 'HTTP 401');
     }
   }
 
   #refusalOf({ status, body }: HttpAnswer): Error {
     const { error_code: errorCode, message } = errorSchema.parse(body);
-    if (status === 403) return accessDenied(this.#name, message || 'HTTP 403');
+    if (status === 403) return accessDenied(this.#address, message || 'HTTP 403');
     const isAboutWarehouse = status === 404 || (status === 400 && /warehouse|endpoint/i.test(message));
-    if (isAboutWarehouse) return noWarehouse(this.#name, message);
-    return describeFailure(this.#name, { errorCode: errorCode || `HTTP ${status}`, message, sqlState: undefined });
+    if (isAboutWarehouse) return noWarehouse(this.#address, message);
+    return describeFailure(this.#address, { errorCode: errorCode || `HTTP ${status}`, message, sqlState: undefined });
   }
 }
 

@@ -6,7 +6,7 @@ import { systemClock } from '../../runtime/clock.ts';
 import type { WorkspaceDependencies } from '../source-kind.ts';
 import { BucketReader } from './bucket-reader.ts';
 import { Credentials } from './credentials.ts';
-import type { TableName } from './errors.ts';
+import type { TableAddress } from './errors.ts';
 import { HttpClient } from './http.ts';
 import type { TableLocation } from './location.ts';
 import { readSettings } from './settings.ts';
@@ -15,7 +15,7 @@ import { StatementApi } from './statement-api.ts';
 export interface Workspace {
   /** Host, and port if it has one. */
   readonly host: string;
-  readonly name: TableName;
+  readonly address: TableAddress;
   readonly api: StatementApi;
   readonly reader: BucketReader;
   /** Aborts requests in flight. */
@@ -29,16 +29,16 @@ export function openWorkspace(
 ): Workspace {
   const { origin, warehouseId, table } = location;
   assert(origin !== undefined && warehouseId !== undefined, 'the location is resolved');
-  const name = { origin, warehouseId, table };
+  const address = { origin, warehouseId, table };
   const http = new HttpClient(clock);
   const { send } = http;
-  const credentials = new Credentials(name.origin, () => readSettings(environment).authentication, send, clock);
-  const api = new StatementApi(name, { send, credentials, clock });
+  const credentials = new Credentials(address.origin, () => readSettings(environment).authentication, send, clock);
+  const api = new StatementApi(address, { send, credentials, clock });
   return {
-    host: new URL(name.origin).host,
-    name,
+    host: new URL(address.origin).host,
+    address,
     api,
-    reader: new BucketReader(api, name, location, pageRows),
+    reader: new BucketReader(api, address, location, pageRows),
     close: () => http.close(),
   };
 }

@@ -13,20 +13,27 @@ import {
   deliveryKey,
   deliveryScene,
   directoryPlace,
+  objectStorePlace,
   s3Place,
 } from '../../support/delivery-place.ts';
+import { type AzureServer, startAzureServer } from '../../support/object-servers/azure-server.ts';
+import { type GcsServer, startGcsServer } from '../../support/object-servers/gcs-server.ts';
 import type { OtlpReceiver } from '../../support/otlp-receiver.ts';
 import { type S3Server, startS3Server } from '../../support/s3-server.ts';
 
 let s3: S3Server;
+let azure: AzureServer;
+let gcs: GcsServer;
 beforeAll(async () => {
-  s3 = await startS3Server();
+  [s3, azure, gcs] = await Promise.all([startS3Server(), startAzureServer(), startGcsServer()]);
 });
-afterAll(() => s3.stop());
+afterAll(() => Promise.all([s3, azure, gcs].map((server) => server.stop())));
 
 describe.each([
   { name: 'a directory', placeOf: async () => directoryPlace() },
   { name: 'a bucket', placeOf: () => s3Place(s3) },
+  { name: 'a container of Azure', placeOf: async () => objectStorePlace(azure, 'az') },
+  { name: 'a bucket of Google', placeOf: async () => objectStorePlace(gcs, 'gs') },
 ])('the long-running agent on $name', ({ placeOf }) => {
   it.each([
     ['plain', 'auditlogs_1.json'],

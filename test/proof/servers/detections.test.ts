@@ -168,9 +168,7 @@ test('Elasticsearch finds by every rule of Kibana what the cases say', async () 
   const { elasticsearch, delivery } = await elasticsearchWithAllCases();
   const expected = expectedOutcomes(delivery, elasticLayers);
   const { context } = packFor(elasticLayers);
-  const held = rules.filter(({ notOn }) => notOn.kibana === undefined);
-  expect(held.length).toBe(rules.length - 1);
-  for (const rule of held) {
+  for (const rule of rules) {
     const { fitting, alerting } = outcomeOfRule(expected, rule);
     const written = kibanaRule(rule, context);
     const found = await elasticsearch.search(queryString(written.query));
@@ -250,7 +248,7 @@ test('pySigma, which reads the rules by itself, finds the same records in Elasti
   const opinion = await secondOpinion();
   // It looks for keywords in every field, and passes `^` and `$` on, which Lucene takes for signs of the text.
   const beyondIt = rules.filter(({ condition }) => contains(condition, 'keywords') || contains(condition, 'regexp'));
-  expect(beyondIt.length).toBeLessThan(4);
+  expect(beyondIt.length).toBeLessThan(5);
   for (const rule of rules.filter((one) => !beyondIt.includes(one))) {
     const queries = opinion[rule.name]?.lucene ?? [];
     const found = await Promise.all(queries.map((query) => elasticsearch.search(queryString(query))));

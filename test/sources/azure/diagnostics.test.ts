@@ -9,6 +9,7 @@ import { diagnosticLogName } from '../../support/azure-logs.ts';
 import { listAll, readText } from '../../support/listing.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { type AzureServer, startAzureServer } from '../../support/object-servers/azure-server.ts';
+import { patientClock } from '../../support/patient-clock.ts';
 
 let server: AzureServer;
 beforeAll(async () => {
@@ -101,7 +102,7 @@ describe('the logs of a storage account', () => {
     expect((await listAll(source)).objects).toHaveLength(2);
     put('insights-logs-jobs', diagnosticLogName({ workspace: 'NEW' }));
     let listingCount = 0;
-    for (let found = 0; found < 3; listingCount++) found = (await listAll(source)).objects.length;
+    for (let found = 0; found < 3 && listingCount < 20; listingCount++) found = (await listAll(source)).objects.length;
     expect(listingCount).toBeLessThanOrEqual(12);
   });
 
@@ -120,6 +121,30 @@ describe('the logs of a storage account', () => {
     const { objects, faults } = await listAll(sourceAt(account));
     expect(objects.map(({ origin }) => containerOf(origin.id))).toEqual(['insights-logs-accounts']);
     expect(faults).toMatchObject([{ code: 'ERR_SOURCE_ACCESS_DENIED' }]);
+  });
+
+  test('of the other categories are listed when one may no longer be', async () => {
+    put('insights-logs-accounts', diagnosticLogName());
+    put('insights-logs-jobs', diagnosticLogName());
+    const source = sourceAt(account);
+    await listAll(source);
+    server.fail({ match: /insights-logs-jobs/, failure: denied });
+    const { objects, faults } = await listAll(source);
+    expect(objects.map(({ origin }) => containerOf(origin.id))).toEqual(['insights-logs-accounts']);
+    expect(faults).toMatchObject([{ code: 'ERR_SOURCE_ACCESS_DENIED' }]);
+  });
+
+  test('are not listed in part while Azure is throttling: order is kept, and the next listing has all', async () => {
+    put('insights-logs-accounts', diagnosticLogName());
+    put('insights-logs-jobs', diagnosticLogName());
+    const source = sourceWith(account, { stillAfterPolls: 0, clock: patientClock() });
+    await listAll(source);
+    server.fail({ match: /insights-logs-jobs/, failure: { status: 503, code: 'ServerBusy' } });
+    const { objects, faults } = await listAll(source);
+    expect(objects).toEqual([]);
+    expect(faults).toMatchObject([{ code: 'ERR_SOURCE_THROTTLED' }]);
+    server.heal();
+    expect((await listAll(source)).objects).toHaveLength(2);
   });
 
   test('other than those of Azure Monitor are reported', async () => {

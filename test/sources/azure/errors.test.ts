@@ -171,10 +171,22 @@ describe('a blob that cannot be read', () => {
   });
 });
 
+test('a body that is shorter than listed is not taken for the whole', async () => {
+  const [object] = (await listAll(sourceWith(keyEnvironment()))).objects;
+  server.fail({ match: /a\.json/, times: 1, failure: { endAfterBytes: 4 } });
+  await expect(object && readText(object)).rejects.toMatchObject({ code: 'ERR_SOURCE_READ' });
+});
+
 test('bytes are read as they are stored, whatever the metadata says', async () => {
   const [object] = (await listAll(sourceWith(keyEnvironment()))).objects;
   expect(object && (await readText(object))).toBe('one\ntwo\n');
   expect(server.headers.every((headers) => headers['accept-encoding'] === undefined)).toBe(true);
+});
+
+test('a read names the version that was listed, so that Azure sends no other', async () => {
+  const [object] = (await listAll(sourceWith(keyEnvironment()))).objects;
+  expect(object && (await readText(object))).toBe('one\ntwo\n');
+  expect(server.headers.at(-1)?.['if-match']).toBe(`"${object?.version.etag}"`);
 });
 
 test('directories of a hierarchical namespace are no deliveries', async () => {

@@ -134,6 +134,12 @@ test('a body that breaks off is reported with what arrived', async () => {
   expect(object && (await readText(object))).toBe('one\ntwo\n');
 });
 
+test('a body that is shorter than listed is not taken for the whole', async () => {
+  const [object] = (await listAll(source())).objects;
+  server.fail({ match: /alt=media/, times: 1, failure: { endAfterBytes: 4 } });
+  await expect(object && readText(object)).rejects.toMatchObject({ code: 'ERR_SOURCE_READ' });
+});
+
 test('a server that is not there is reported', async () => {
   const error = await errorOf(source({ STORAGE_EMULATOR_HOST: 'http://127.0.0.1:1' }));
   expect(error).toMatchObject({ code: 'ERR_SOURCE_READ', message: expect.stringContaining('ECONNREFUSED') });

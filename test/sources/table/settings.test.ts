@@ -27,6 +27,7 @@ function problemsOf(environment: Readonly<Record<string, string>>): string {
 describe('the location of a table', () => {
   it.each([
     ['databricks://dbc-a1b2.cloud.databricks.com/abc123', 'dbc-a1b2.cloud.databricks.com', 'abc123'],
+    ['databricks://dbc-a1b2.cloud.databricks.com:443/abc123', 'dbc-a1b2.cloud.databricks.com', 'abc123'],
     ['databricks://DBC-a1b2.cloud.databricks.com/abc123/', 'dbc-a1b2.cloud.databricks.com', 'abc123'],
     ['databricks://adb-1.2.azuredatabricks.net/sql/1.0/warehouses/abc123', 'adb-1.2.azuredatabricks.net', 'abc123'],
   ])('%s has a host and a warehouse', (url, expectedHost, warehouseId) => {
@@ -64,6 +65,7 @@ describe('the location of a table', () => {
     ['databricks://https://dbc-a1b2.cloud.databricks.com/abc', 'without https://'],
     ['databricks://token:dapi123@dbc-a1b2.cloud.databricks.com/abc', 'without a user or token'],
     ['databricks://dbc_a1b2!/abc', 'the host of a workspace'],
+    ['databricks://dbc-a1b2.cloud.databricks.com:99999/abc', 'the host of a workspace'],
     ['databricks://dbc-a1b2.cloud.databricks.com/a/b', 'the id of a SQL warehouse'],
     ['databricks:///abc', 'or databricks:// alone'],
     ['databricks://dbc-a1b2.cloud.databricks.com/abc?bucket=7m', 'bucket: expected 1h, or minutes that divide an hour'],

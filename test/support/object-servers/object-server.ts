@@ -32,8 +32,8 @@ export interface Failure {
 export interface Fault {
   readonly match: RegExp;
   readonly times?: number;
-  /** A status and code, or the connection breaks after so many bytes of the body. */
-  readonly failure: Failure | { readonly cutAfterBytes: number };
+  /** A status and code; or the connection breaks after so many bytes of the body; or the body has so many bytes only. */
+  readonly failure: Failure | { readonly cutAfterBytes: number } | { readonly endAfterBytes: number };
 }
 
 /** What a protocol does with a request. */
@@ -119,11 +119,7 @@ export async function startObjectServer(
     const hit = faults.find(({ fault, left }) => left > 0 && fault.match.test(line));
     if (hit !== undefined) hit.left--;
     const failure = hit?.fault.failure;
-    const answer = answerOf(
-      response,
-      describeFailure,
-      failure !== undefined && 'cutAfterBytes' in failure ? failure.cutAfterBytes : undefined,
-    );
+    const answer = answerOf(response, describeFailure, failure);
     if (failure !== undefined && 'status' in failure) answer.fail(failure);
     else protocol(request, url, answer, store);
   });
@@ -148,14 +144,15 @@ export async function startObjectServer(
 function answerOf(
   response: ServerResponse,
   describe: (failure: Failure) => string,
-  cutAfterBytes: number | undefined,
+  fault: Fault['failure'] | undefined,
 ): Answer {
   return {
     send(status, headers, body = '') {
-      const bytes = Buffer.from(body);
+      const whole = Buffer.from(body);
+      const bytes = fault !== undefined && 'endAfterBytes' in fault ? whole.subarray(0, fault.endAfterBytes) : whole;
       response.writeHead(status, { ...headers, 'content-length': String(bytes.length) });
-      if (cutAfterBytes === undefined) response.end(bytes);
-      else response.write(bytes.subarray(0, cutAfterBytes), () => response.socket?.destroy());
+      if (fault === undefined || !('cutAfterBytes' in fault)) response.end(bytes);
+      else response.write(bytes.subarray(0, fault.cutAfterBytes), () => response.socket?.destroy());
     },
     fail(failure) {
       const body = describe(failure);

@@ -1,14 +1,15 @@
 // Composes the log record by running the program of the mapping, which is the same for all records.
 
-import { convert, findUnixMs } from './conversions';
+import { convert } from './conversions';
 import { areMet, findFacts } from './facts';
 import { resetIdentities } from './identities';
 import * as layout from './layout';
 import { Answer, answer, copy, Header, header, isEqual, overflow } from './layout';
-import { writeMap } from './maps';
+import { writeList, writeMap } from './maps';
 import * as protobuf from './protobuf';
 import { find } from './slots';
 import { embeddedIn, endOf, Kind, kindOf, plainEnd, plainStart, startOf } from './tape';
+import { findTime, isNumber, setEventTime } from './times';
 import { skipBlanks } from './tokens';
 import { end, Found, findStringOf, integer, start } from './values';
 
@@ -18,6 +19,7 @@ const ruleDoes: usize = 0;
 const toMap: u32 = 100;
 const toConstant: u32 = 101;
 const endOfRules: u32 = 102;
+const toList: u32 = 103;
 const ruleFrom: usize = 4;
 const ruleKey: usize = 8;
 const ruleKeySize: usize = 12;
@@ -32,6 +34,8 @@ const ruleFlagSize: usize = 32;
 /** The encoded constant; for maps, the limits of leaves and depth. */
 const rulePart: usize = 36;
 const rulePartSize: usize = 40;
+/** The keys that a map keeps, 0 for none. */
+const ruleKept: usize = 44;
 const ruleSize: usize = 48;
 
 /** Bounds everything in a record but its attributes, its body and constants. */
@@ -56,7 +60,7 @@ export function resetResource(): void {
   identityEnd = 0;
 }
 
-// What `Header.RecordEnds` locates, for parsed and, 32 bytes later, for unparsed records: the encoded end of the record, the encoded severity
+// What `Header.RecordEnds` locates, for parsed and, after them, for unparsed records: the encoded end of the record, the encoded severity
 // (parsed records have rules instead), the entry of the event name, and the entries of the reasons for an unusable timestamp.
 const endPart: usize = 0;
 const endPartSize: usize = 4;
@@ -65,18 +69,28 @@ const endSeveritySize: usize = 12;
 const endEventName: usize = 16;
 const endNoTimestamp: usize = 20;
 const endTimestampRange: usize = 24;
-const sizeOfEnd: usize = 32;
+const endTimestampText: usize = 28;
+const endEnvelope: usize = 32;
+const sizeOfEnd: usize = 36;
 
 /** @returns the timestamp in milliseconds; 0 for a record without one, which counts as unparsed. */
 export function composeRecord(body: usize, bodySize: usize): f64 {
   const timestamp = find(header(Header.TimestampSlots));
-  const isTimed = timestamp !== 0 && findUnixMs(timestamp);
-  const timeMs = isTimed ? integer : 0;
+  const isTimed = timestamp !== 0 && findTime(timestamp);
+  const timeNs = isTimed ? integer : 0;
+  const timeMs = timeNs / 1_000_000;
+  setEventTime(timeMs);
   const ends = isTimed ? header(Header.RecordEnds) : header(Header.RecordEnds) + sizeOfEnd;
-  const reason = timestamp === 0 ? load<u32>(ends, endNoTimestamp) : load<u32>(ends, endTimestampRange);
-  setReason(isTimed ? 0 : reason);
-  compose(timeMs, ends, header(Header.RecordRules), body, bodySize);
+  setReason(isTimed ? 0 : load<u32>(ends + reasonWithoutTime(timestamp)));
+  compose(timeNs, ends, header(Header.RecordRules), body, bodySize);
   return <f64>timeMs;
+}
+
+/** @param timestamp an entry that holds no time, 0 without one. */
+function reasonWithoutTime(timestamp: usize): usize {
+  if (timestamp !== 0) return isNumber(timestamp) ? endTimestampRange : endTimestampText;
+  const records = find(header(Header.EnvelopeSlots));
+  return records !== 0 && kindOf(records) === Kind.Array ? endEnvelope : endNoTimestamp;
 }
 
 /** For a line that is not a record. */
@@ -91,7 +105,7 @@ function setReason(reason: usize): void {
   answer(Answer.UnparsedReason, reason);
 }
 
-function compose(timeMs: i64, ends: usize, rules: usize, body: usize, bodySize: usize): void {
+function compose(timeNs: i64, ends: usize, rules: usize, body: usize, bodySize: usize): void {
   store<u32>(header(Header.EventNameSlot), load<u32>(ends, endEventName));
   resetIdentities();
   findFacts();
@@ -101,11 +115,11 @@ function compose(timeMs: i64, ends: usize, rules: usize, body: usize, bodySize: 
   protobuf.setOut(content);
   wasTruncated = false;
   if (!hasSpaceFor(bodySize)) return;
-  if (timeMs !== 0) {
+  if (timeNs !== 0) {
     protobuf.writeByte(0x09);
-    protobuf.writeFixed64(<u64>timeMs * 1_000_000);
+    protobuf.writeFixed64(<u64>timeNs);
   }
-  if (timeMs !== 0) writeSeverity();
+  if (timeNs !== 0) writeSeverity();
   else protobuf.writeBytes(load<u32>(ends, endSeverity), load<u32>(ends, endSeveritySize));
   protobuf.writeByte(0x2a);
   protobuf.writeVarint(1 + protobuf.varintSize(bodySize) + bodySize);
@@ -160,6 +174,7 @@ function writeFrom(rule: usize, does: u32): bool {
   const entry = find(load<u32>(rule, ruleFrom));
   if (entry === 0 || !areMet(load<u32>(rule, ruleConditions))) return false;
   if (does === toMap) return writeMapOf(rule, entry);
+  if (does === toList) return writeListOf(rule, entry);
   const found = convert(does, entry);
   if (found === Found.Nothing) return false;
   const key: usize = load<u32>(rule, ruleKey);
@@ -215,8 +230,19 @@ function writeMapOf(rule: usize, entry: usize): bool {
     leaves,
     load<u32>(rule, ruleBytesMax),
     load<u32>(rule, rulePartSize),
+    load<u32>(rule, ruleKept),
   );
   if (!isComplete) writeFlag(rule);
+  return true;
+}
+
+/** Writes an array with everything in it, or, if that exceeds the limit, only the flag. */
+function writeListOf(rule: usize, entry: usize): bool {
+  if (kindOf(entry) !== Kind.Array) return false;
+  const key: usize = load<u32>(rule, ruleKey);
+  const keySize: usize = load<u32>(rule, ruleKeySize);
+  if (!hasSpaceFor(keySize + growthMax * (endOf(entry) - startOf(entry)) + load<u32>(rule, ruleFlagSize))) return true;
+  if (!writeList(key, keySize, entry, load<u32>(rule, ruleBytesMax), load<u32>(rule, rulePartSize))) writeFlag(rule);
   return true;
 }
 
@@ -237,12 +263,17 @@ function findResource(): void {
   identity =
     identity === layout.identitiesAt ? layout.identitiesAt + layout.identityMax + layout.padding : layout.identitiesAt;
   let at = identity;
-  for (let rule = header(Header.ResourceRules); load<u32>(rule, ruleDoes) !== endOfRules; rule += ruleSize) {
-    const entry = find(load<u32>(rule, ruleFrom));
+  let rule = header(Header.ResourceRules);
+  while (load<u32>(rule, ruleDoes) !== endOfRules) {
+    const next: usize = load<u32>(rule, ruleNext);
     let size: usize = 0;
-    if (entry !== 0 && findStringOf(convert(load<u32>(rule, ruleDoes), entry))) {
-      size = truncatedSize(load<u32>(rule, ruleBytesMax));
+    for (; size === 0 && rule < next; rule += ruleSize) {
+      const entry = find(load<u32>(rule, ruleFrom));
+      if (entry !== 0 && findStringOf(convert(load<u32>(rule, ruleDoes), entry))) {
+        size = truncatedSize(load<u32>(rule, ruleBytesMax));
+      }
     }
+    rule = next;
     if (at + 4 + size > identity + layout.identityMax) {
       overflow();
       return;

@@ -3,6 +3,7 @@ import { jsonText } from './host';
 import { asAddress, asPort, findPrincipalType, Principal, principalOf } from './identities';
 import { copy } from './layout';
 import { endOf, endScratch, Kind, kindOf, scratchLeft, startOf, takeScratch } from './tape';
+import { findSecondsAfterEvent } from './times';
 import { isDigit } from './tokens';
 import {
   end,
@@ -33,6 +34,7 @@ export enum Conversion {
   Uuid,
   PrincipalName,
   Uid,
+  SecondsAfterEvent,
 }
 
 /** A longer string is not an id: Elasticsearch accepts 512 bytes, and two truncated ids could collide. */
@@ -82,6 +84,8 @@ export function convert(conversion: Conversion, entry: usize): Found {
       return string(principalOf(entry) >= Principal.System);
     case Conversion.Uid:
       return string(findString(entry) && findUid());
+    case Conversion.SecondsAfterEvent:
+      return findSecondsAfterEvent(entry) ? Found.Integer : Found.Nothing;
     default:
       return Found.Nothing;
   }
@@ -104,15 +108,6 @@ function findHttpStatus(entry: usize): bool {
   if ((kind === Kind.String || kind === Kind.EscapedString) && (end - start !== 3 || !isDigit(load<u8>(start))))
     return false;
   return integer >= 100 && integer <= 599;
-}
-
-/** From 1990 to 2262, also as a string of 12 or 13 digits. Earlier values are seconds; later ones exceed OTLP's nanoseconds. */
-export function findUnixMs(entry: usize): bool {
-  const kind = kindOf(entry);
-  if (kind < Kind.Integer || !findInteger(entry)) return false;
-  const isOfText = kind === Kind.String || kind === Kind.EscapedString;
-  if (isOfText && (end - start < 12 || end - start > 13 || !isDigit(load<u8>(start)))) return false;
-  return integer >= 631_152_000_000 && integer <= 9_223_372_036_854;
 }
 
 /** A container, serialised as JSON.stringify does. */

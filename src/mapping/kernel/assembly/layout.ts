@@ -34,6 +34,7 @@ export enum Header {
   PrincipalTypes,
   NameBuckets,
   TimestampSlots,
+  EnvelopeSlots,
   SeverityRules,
   ResourceRules,
   RecordRules,

@@ -9,6 +9,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { auditLines, deliveryKey } from '../../../support/delivery-place.ts';
+import { startAzureServer } from '../../../support/object-servers/azure-server.ts';
+import { startGcsServer } from '../../../support/object-servers/gcs-server.ts';
 import { startOtlpReceiver } from '../../../support/otlp-receiver.ts';
 import { startS3Server } from '../../../support/s3-server.ts';
 import { sampleDelivery } from '../built-agent.ts';
@@ -100,6 +103,42 @@ describe.skipIf(!isRoot)('in its own root', () => {
     expect(receiver.accepted).toHaveLength(15);
     expect(await run(['ship', '/delivered'], environment)).toMatchObject({ code: 0 });
     expect(receiver.accepted).toHaveLength(15);
+  });
+
+  test.each(['azure', 'gcs'] as const)('it ships from %s, whose library is in a file of its own', async (name) => {
+    const receiver = await startOtlpReceiver();
+    const server = name === 'azure' ? await startAzureServer() : await startGcsServer();
+    onTestFinished(() => Promise.all([receiver.close(), server.stop()]).then(() => undefined));
+    server.store.put('logs', deliveryKey(), auditLines(3).join('\n'));
+    const environment = {
+      ...server.environment,
+      DATABRICKS_AUDIT_SOURCE: name === 'azure' ? 'az://logs' : 'gs://logs',
+      DATABRICKS_AUDIT_STATE: `/state/${name}`,
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+    };
+    expect(await run(['ship'], environment)).toMatchObject({ code: 0 });
+    expect(receiver.accepted).toHaveLength(3);
+  });
+
+  // The libraries that sign in are loaded only without an emulator. What they say shows that they were.
+  test.each([
+    [
+      'az://acme.blob.core.windows.net/logs',
+      { AZURE_TOKEN_CREDENTIALS: 'EnvironmentCredential' },
+      'no Azure credentials could be loaded',
+    ],
+    [
+      'gs://logs',
+      { GOOGLE_APPLICATION_CREDENTIALS: '/none.json' },
+      'the file with the Google credentials could not be read',
+    ],
+  ])('it signs in for %s', async (source, environment, told) => {
+    const checked = await run(['check'], {
+      ...environment,
+      DATABRICKS_AUDIT_SOURCE: source,
+      OTEL_LOGS_EXPORTER: 'console',
+    });
+    expect([checked.code, checked.stdout]).toEqual([1, expect.stringContaining(told)]);
   });
 
   test('it lists a bucket, and the test prints how fast, and its memory in excess of Node.js alone', async () => {
