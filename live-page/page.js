@@ -319,12 +319,13 @@ function showSources({ sources, atMs }) {
     ({ name }) => name,
     makeSource,
     (row, source) => {
-      const [name, polled, listed, unchanged, fault] = row.children;
+      const [name, polled, listed, unchanged, found, fault] = row.children;
       setText(name, source.name);
       name.title = source.name;
       showTime(polled.firstChild, source.completelyPolledAtMs, atMs, 'not yet');
       setCount(listed, source.listed);
       setCount(unchanged, source.unchanged);
+      setText(found.firstChild, foundBy(source));
       const { lastFault } = source;
       setText(
         fault.firstChild,
@@ -338,12 +339,21 @@ function showSources({ sources, atMs }) {
   );
 }
 
+/** Without a queue of notifications, listings find everything. */
+function foundBy({ found, notified }) {
+  const { notification, listing, catchUp } = found;
+  if (notified === undefined) return `listing ${numbers.format(listing + catchUp)}`;
+  const counts = [`notification ${numbers.format(notification)}`, `listing only ${numbers.format(listing)}`];
+  return [...counts, `at the start ${numbers.format(catchUp)}`].join(', ');
+}
+
 function makeSource() {
   return element('tr', { role: 'row' }, [
     element('th', { role: 'rowheader', scope: 'row' }),
     cell('Last complete poll', '', [element('time')]),
     cell('Listed', 'number', [element('span')]),
     cell('Unchanged', 'number', [element('span')]),
+    cell('New, found by', 'text', [element('span')]),
     cell('Last fault', 'text', [element('span')]),
   ]);
 }

@@ -1,5 +1,5 @@
-# An optional queue that receives a message for each delivered object, for example to raise an alarm when nothing arrives. The
-# agent does not need it.
+# An optional queue that receives a message for each delivered object, so that the agent finds it within seconds instead of at the next
+# listing: DATABRICKS_AUDIT_QUEUE is the output notification_queue_url. docs/notifications.md has the details.
 #
 # A bucket has a single notification configuration: this one replaces any that exists.
 
@@ -7,8 +7,8 @@ resource "aws_sqs_queue" "deliveries" {
   count = var.notification_queue ? 1 : 0
 
   name                      = "databricks-audit-deliveries"
-  message_retention_seconds = 1209600 # 14 days, the maximum of SQS.
-  sqs_managed_sse_enabled   = true
+  message_retention_seconds = 345600 # Listings find what is dropped after four days.
+  sqs_managed_sse_enabled   = true   # S3 may not use alias/aws/sqs.
 }
 
 data "aws_caller_identity" "current" {}
@@ -58,6 +58,29 @@ resource "aws_s3_bucket_notification" "deliveries" {
   }
 
   depends_on = [aws_sqs_queue_policy.deliveries]
+}
+
+data "aws_iam_policy_document" "follow_notifications" {
+  count = var.notification_queue ? 1 : 0
+
+  statement {
+    sid = "Follow"
+    actions = [
+      "sqs:ReceiveMessage",
+      "sqs:DeleteMessage",
+      "sqs:ChangeMessageVisibility",
+      "sqs:GetQueueAttributes", # Only for `check`.
+    ]
+    resources = [aws_sqs_queue.deliveries[0].arn]
+  }
+}
+
+resource "aws_iam_role_policy" "follow_notifications" {
+  count = var.notification_queue ? 1 : 0
+
+  name   = "follow-notifications"
+  role   = aws_iam_role.agent.id
+  policy = data.aws_iam_policy_document.follow_notifications[0].json
 }
 
 output "notification_queue_url" {

@@ -44,7 +44,7 @@ variable "service_account" {
 }
 
 variable "notification_queue" {
-  description = "Whether S3 sends a message to a queue for each delivered object. The agent lists the bucket and needs no queue."
+  description = "Whether S3 sends a message to a queue for each delivered object, so that the agent finds it within seconds."
   type        = bool
   default     = false
 }
@@ -57,6 +57,12 @@ variable "shared_state" {
 
 variable "state_kms_key_arn" {
   description = "The key that encrypts the table of the shared state, if it is your own."
+  type        = string
+  default     = null
+}
+
+variable "dead_letter_bucket" {
+  description = "Name of a bucket to create for records that the collector rejects. Null to keep them in the agent's state directory."
   type        = string
   default     = null
 }

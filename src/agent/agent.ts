@@ -7,6 +7,7 @@ import type { Decoder } from '../contracts/decoder.ts';
 import type { DeliveryState } from '../contracts/delivery-state.ts';
 import type { BatchEnd, Exporter } from '../contracts/exporter.ts';
 import type { Mapper } from '../contracts/mapper.ts';
+import type { NotificationQueue } from '../contracts/notifications.ts';
 import type { AgentEvent, Observer } from '../contracts/observer.ts';
 import type { Source } from '../contracts/source.ts';
 import type { VisitOutcome } from '../contracts/visit-outcome.ts';
@@ -32,7 +33,14 @@ import { type Backlog, measureBacklog } from '../schedule/backlog.ts';
 import { Shipping } from '../schedule/shipping.ts';
 import { SilenceWatch } from '../schedule/silence-watch.ts';
 import { startDate } from '../schedule/start-date.ts';
-import { createSources, type DeliveryFiles, type S3Api } from '../sources/index.ts';
+import {
+  createNotificationQueues,
+  createSources,
+  type DeliveryFiles,
+  type QueueLocation,
+  type S3Api,
+  type SqsApi,
+} from '../sources/index.ts';
 import { Counters } from '../telemetry/index.ts';
 import { createMappers } from './mappers.ts';
 import { createBatchMemory, createCollectorExporter, encodingOf, shippingParts } from './wiring.ts';
@@ -66,6 +74,8 @@ export interface AgentDependencies {
    * @internal
    */
   readonly createS3?: (() => S3Api) | undefined;
+  /** @internal */
+  readonly createSqs?: ((queue: QueueLocation) => SqsApi) | undefined;
   /** @internal */
   readonly deliveryFiles?: DeliveryFiles | undefined;
   /** @internal */
@@ -122,7 +132,7 @@ export async function createAgent(
   // A batch that is waiting for its next attempt need not be waited for: it stays announced, and the next process sends it.
   const retryClock = clockUntil(stopping.signal, clock);
   const failures = createFailureReporter({
-    deadLettersDirectory: configuration.deadLetterDirectory,
+    deadLetters: configuration.deadLetters,
     clock: retryClock,
     logger,
     observe,
@@ -138,6 +148,14 @@ export async function createAgent(
     }),
     ...(dependencies.sources ?? []),
   ];
+  // A single pass lists everything.
+  const queues = createNotificationQueues(mode === 'oneShot' ? [] : configuration.queues, configuration.sources, {
+    observe,
+    clock,
+    logger,
+    createS3: dependencies.createS3,
+    createSqs: dependencies.createSqs,
+  });
   const state = await openState({
     directory: configuration.stateDirectory,
     clock,
@@ -183,6 +201,7 @@ export async function createAgent(
   };
   const shipping = new Shipping({
     sources,
+    queues,
     shipper,
     state,
     workers: configuration.workers,
@@ -211,7 +230,7 @@ export async function createAgent(
     backlog: (stop) => measureBacklog(sources, state, { from: schedule.startDate, before: undefined }, stop),
     async close() {
       await silence.close();
-      await closeAll(workers, exporter, sources, state);
+      await closeAll(workers, exporter, [...sources, ...queues], state);
     },
   };
 }
@@ -280,11 +299,11 @@ async function withGrace<Result>(
 async function closeAll(
   workers: WorkerPool | undefined,
   exporter: Exporter,
-  sources: readonly Source[],
+  inputs: readonly (Source | NotificationQueue)[],
   state: DeliveryState,
 ): Promise<void> {
   // First the workers: they may still have dead letters and changes to the state.
   await workers?.close();
-  await Promise.allSettled([exporter.close(), ...sources.map((source) => source.close())]);
+  await Promise.allSettled([exporter.close(), ...inputs.map((input) => input.close())]);
   await state.close();
 }

@@ -3,7 +3,7 @@
  */
 import type { Configuration } from '../config/index.ts';
 import { readDeliveredTotals, readNewestPartitions, stateSizeBytes } from '../delivery/index.ts';
-import { DeadLetterCount, probeCollector } from '../export/index.ts';
+import { openDeadLetterStore, probeCollector } from '../export/index.ts';
 import { isAgentError } from '../model/agent-error.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
@@ -42,20 +42,21 @@ export function startMonitoring(
   configuration: Configuration,
   { logger, clock = systemClock }: MonitoringDependencies,
 ): Promise<Telemetry> {
-  const { telemetry, sources, stateDirectory, settings, logsExporter, otlp } = configuration;
-  const deadLetters = new DeadLetterCount(configuration.deadLetterDirectory);
+  const { telemetry, sources, queues, stateDirectory, settings, logsExporter, otlp } = configuration;
+  const deadLetters = openDeadLetterStore(configuration.deadLetters, clock);
   return startTelemetry(
     {
       ...telemetry,
       pollIntervalMs: Math.max(...sources.map((source) => source.pollIntervalMs)),
       sourceNames: sources.map(({ name }) => name),
+      notifiedSourceNames: sources.filter(({ kind }) => kind === 's3' && queues.length > 0).map(({ name }) => name),
       settings,
     },
     {
       clock,
       logger,
       stateBytes: () => stateSizeBytes(stateDirectory),
-      waitingDeadLetters: () => deadLetters.read(),
+      waitingDeadLetters: () => deadLetters.count(),
       deliveredBefore: () => deliveredBefore(stateDirectory),
       deliveredTotals: (signal) => readDeliveredTotals(stateDirectory, signal).catch(ignoreDamage),
       askCollector:

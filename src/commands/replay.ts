@@ -39,14 +39,15 @@ export async function replay(options: ReplayCommandOptions, context: CommandCont
   const { environment, stdout, stderr, stop } = context;
   const configuration = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...environment });
   const selection = readSelection(options);
-  if (!existsSync(configuration.stateDirectory) && !existsSync(configuration.deadLetterDirectory)) {
+  const { deadLetters } = configuration;
+  if (deadLetters.kind === 'directory' && ![configuration.stateDirectory, deadLetters.path].some(existsSync)) {
     stderr.write(
       `No state in ${printable(configuration.stateDirectory)}, and no dead letters: check DATABRICKS_AUDIT_STATE.\n`,
     );
     return exitCodes.failure;
   }
   if (options.dryRun) {
-    const overview = await readDeadLetters(configuration.deadLetterDirectory, selection);
+    const overview = await readDeadLetters(deadLetters, selection);
     stdout.write(options.json ? jsonLine(overview) : renderOverview(overview));
     return exitCodes.success;
   }
@@ -89,7 +90,7 @@ function renderOverview({ groups, selectedCount, otherCount, unreadableCount }: 
 /** For the commands that leave dead letters behind, or find some. */
 export function waitingText(waitingCount: number): string {
   const are = waitingCount === 1 ? 'is' : 'are';
-  return `${counted(waitingCount, 'dead letter')} ${are} on disk and not in the backend. Fix the cause, then run: databricks-audit-otel replay`;
+  return `${counted(waitingCount, 'dead letter')} ${are} not in the backend. Fix the cause, then run: databricks-audit-otel replay`;
 }
 
 function renderResult(result: ReplayResult): string {

@@ -70,7 +70,7 @@ export async function ship(sources: readonly string[], context: CommandContext):
   }
   const elapsedMs = performance.now() - startedAtMs;
   stderr.write(summarise(agent, visits, complete, elapsedMs, stop.aborted));
-  const waitingCount = await countDeadLetters(configuration.deadLetterDirectory);
+  const waitingCount = await countDeadLetters(configuration.deadLetters);
   if (waitingCount > 0) stderr.write(`  ${waitingText(waitingCount)}\n`);
   complete &&= visits.failures.length === 0 && agent.counters.linesDeadLettered === 0;
   return complete ? exitCodes.success : exitCodes.failure;

@@ -17,14 +17,14 @@ export async function status(
   { environment, stdout, stderr }: CommandContext,
   clock: Clock = systemClock,
 ): Promise<ExitCode> {
-  const { stateDirectory, deadLetterDirectory } = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...environment });
+  const { stateDirectory, deadLetters: location } = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...environment });
   const summary = await readDeliverySummary(stateDirectory);
   if (summary === undefined) {
     stderr.write(`No state in ${stateDirectory}: nothing has been shipped with it yet.\n`);
     return exitCodes.failure;
   }
   const nowMs = clock.nowMs();
-  const deadLetters = (await readDeadLetters(deadLetterDirectory)).groups;
+  const deadLetters = (await readDeadLetters(location)).groups;
   stdout.write(
     options.json
       ? jsonLine({ ...summary, workspaces: withAges(summary, nowMs), deadLetters })

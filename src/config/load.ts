@@ -3,11 +3,16 @@
  */
 import { join } from 'node:path';
 import type { z } from 'zod';
-import { type OtlpOptions, resolveExportOptions } from '../export/options.ts';
+import {
+  type DeadLetterLocation,
+  deadLetterDirectory,
+  type OtlpOptions,
+  resolveExportOptions,
+} from '../export/options.ts';
 import { AgentError } from '../model/agent-error.ts';
 import { printable } from '../runtime/printable.ts';
 import { proxyProblems } from '../runtime/proxy.ts';
-import { pollIntervalDefault, resolveSources } from '../sources/options.ts';
+import { pollIntervalDefault, pollIntervalWithQueueMs, resolveSources } from '../sources/options.ts';
 import { misspelledVariables } from './misspelled-variables.ts';
 import { variables } from './variables.ts';
 
@@ -21,8 +26,10 @@ export interface Configuration {
     readonly pollIntervalMs: number;
     readonly followLinks: boolean;
   })[];
+  /** Queues of notifications about the S3 sources. */
+  readonly queues: Values['DATABRICKS_AUDIT_QUEUE'];
   readonly stateDirectory: string;
-  readonly deadLetterDirectory: string;
+  readonly deadLetters: DeadLetterLocation;
   readonly mapping: {
     readonly layers: Values['DATABRICKS_AUDIT_MAPPING'];
     readonly redact: Values['DATABRICKS_AUDIT_REDACT'];
@@ -70,11 +77,14 @@ export function loadConfiguration(environment: Environment, options: LoadOptions
   return {
     sources: values.DATABRICKS_AUDIT_SOURCE.map((source) => ({
       ...source,
-      pollIntervalMs: source.pollIntervalMs ?? values.DATABRICKS_AUDIT_POLL_INTERVAL ?? pollIntervalDefault(source),
+      pollIntervalMs:
+        source.pollIntervalMs ?? values.DATABRICKS_AUDIT_POLL_INTERVAL ?? defaultPollIntervalMs(source, values),
       followLinks: values.DATABRICKS_AUDIT_FOLLOW_LINKS,
     })),
+    queues: values.DATABRICKS_AUDIT_QUEUE,
     stateDirectory: values.DATABRICKS_AUDIT_STATE,
-    deadLetterDirectory: values.DATABRICKS_AUDIT_DEAD_LETTERS ?? join(values.DATABRICKS_AUDIT_STATE, 'dead-letters'),
+    deadLetters:
+      values.DATABRICKS_AUDIT_DEAD_LETTERS ?? deadLetterDirectory(join(values.DATABRICKS_AUDIT_STATE, 'dead-letters')),
     mapping: {
       layers: values.DATABRICKS_AUDIT_MAPPING,
       redact: values.DATABRICKS_AUDIT_REDACT,
@@ -113,6 +123,14 @@ export function loadConfiguration(environment: Environment, options: LoadOptions
   };
 }
 
+/** With notifications, listings only find what those have missed. */
+function defaultPollIntervalMs(
+  source: Values['DATABRICKS_AUDIT_SOURCE'][number],
+  { DATABRICKS_AUDIT_QUEUE: queues }: Values,
+): number {
+  return source.kind === 's3' && queues.length > 0 ? pollIntervalWithQueueMs : pollIntervalDefault(source);
+}
+
 function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptions): Values {
   const quoted = quotedVariables(environment);
   const problems = [
@@ -134,6 +152,7 @@ function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptio
   const values: Partial<Values> = Object.fromEntries(entries);
   const resolved = resolveSources(values.DATABRICKS_AUDIT_SOURCE ?? [], environment);
   problems.push(...resolved.problems, ...accessPointProblems(environment, values.DATABRICKS_AUDIT_SOURCE));
+  problems.push(...queueProblems(values), ...deadLetterProblems(values));
   if (problems.length > 0) {
     throw new AgentError('ERR_CONFIGURATION', problems.join('\n'), {
       hint: 'docs/configuration.md lists every variable with its default.',
@@ -167,6 +186,42 @@ function accessPointProblems(
   return [
     `DATABRICKS_AUDIT_SOURCE: expected the alias of the access point instead of its ARN, because ${endpoint} is set`,
   ];
+}
+
+function queueProblems({
+  DATABRICKS_AUDIT_QUEUE: queues = [],
+  DATABRICKS_AUDIT_SOURCE: sources,
+}: Partial<Values>): string[] {
+  if (queues.length === 0 || sources === undefined || sources.some(({ kind }) => kind === 's3')) return [];
+  return [
+    'DATABRICKS_AUDIT_QUEUE: expected an s3:// source in DATABRICKS_AUDIT_SOURCE, because only buckets send notifications',
+  ];
+}
+
+/** Nothing is ever written to a source; and a shared state outlives the disks of its replicas, so its dead letters must too. */
+function deadLetterProblems({
+  DATABRICKS_AUDIT_DEAD_LETTERS: deadLetters,
+  DATABRICKS_AUDIT_SOURCE: sources = [],
+  DATABRICKS_AUDIT_STATE: state = '',
+}: Partial<Values>): string[] {
+  if (deadLetters?.kind !== 's3') {
+    if (!isSharedState(state)) return [];
+    const expected =
+      'expected s3://bucket/prefix with a state that replicas share, because their disks do not outlive them';
+    return [
+      `DATABRICKS_AUDIT_DEAD_LETTERS: ${expected}, got ${deadLetters === undefined ? 'nothing' : JSON.stringify(deadLetters.name)}`,
+    ];
+  }
+  const isSource = sources.some((source) => source.kind === 's3' && source.bucket === deadLetters.bucket);
+  return isSource
+    ? [
+        `DATABRICKS_AUDIT_DEAD_LETTERS: expected another bucket than that of the source, in which the agent never writes, got ${JSON.stringify(deadLetters.name)}`,
+      ]
+    : [];
+}
+
+function isSharedState(state: string): boolean {
+  return /^(dynamodb|postgres|postgresql):\/\//i.test(state);
 }
 
 function settingsOf(environment: Environment): Configuration['settings'] {

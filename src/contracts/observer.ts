@@ -8,6 +8,7 @@ import type { AgentError, ErrorCode } from '../model/agent-error.ts';
 import type { EventTimes } from '../model/event-times.ts';
 import type { ObjectId } from '../model/object.ts';
 import type { ResponseCode } from '../model/response-code.ts';
+import type { NotificationOutcome } from './notifications.ts';
 import type { VisitOutcome } from './visit-outcome.ts';
 
 export type Observer = (event: AgentEvent) => void;
@@ -23,6 +24,7 @@ export type AgentEvent =
   | Resumed
   | ObjectsListed
   | ListingEnded
+  | NotificationEnded
   | ObjectVisited
   | ObjectsWaiting
   | FaultMet
@@ -147,9 +149,26 @@ export interface ListingEnded {
   readonly fault: Fault | undefined;
 }
 
+/** A message of a notification queue was deleted, or goes back to the queue. */
+export interface NotificationEnded {
+  readonly kind: 'notificationEnded';
+  readonly outcome: NotificationOutcome;
+  /** The source of the object that the message names; undefined if it names none of ours. */
+  readonly source: string | undefined;
+  /** From the event to the look at the object; undefined if there was none, or if the message has no time. */
+  readonly lagMs: number | undefined;
+}
+
+/**
+ * What offered an object. `catchUp`: the first listing of recent dates after a start, and the first one of older dates, which find what
+ * notifications could not be received for.
+ */
+export type FoundBy = 'notification' | 'listing' | 'catchUp';
+
 export interface ObjectVisited {
   readonly kind: 'objectVisited';
   readonly source: string;
+  readonly foundBy: FoundBy;
   readonly objectId: ObjectId;
   readonly workspaceId: string | undefined;
   readonly status: VisitOutcome['status'];

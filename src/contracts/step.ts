@@ -8,6 +8,7 @@ import { channel } from 'node:diagnostics_channel';
 export const steps = [
   'damaged file moved aside',
   'schema written',
+  'message received',
   'object listed',
   'object opened',
   'prefix verified',
@@ -28,6 +29,7 @@ export const steps = [
   'batch settled',
   'object finished',
   'object settled',
+  'message deleted',
 ] as const;
 
 export type Step = (typeof steps)[number];

@@ -6,7 +6,10 @@ import type { Observer } from '../contracts/observer.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { SampledLog } from '../runtime/sampled-log.ts';
-import { type DeadLetterFiles, DeadLetters } from './dead-letters/dead-letters.ts';
+import type { DeadLetterFiles } from './dead-letters/dead-letter-file-writer.ts';
+import { createDeadLetterWriter } from './dead-letters/dead-letter-store.ts';
+import { DeadLetters } from './dead-letters/dead-letters.ts';
+import type { DeadLetterLocation } from './dead-letters/location.ts';
 import { OutageWatch } from './outage-watch.ts';
 
 export interface FailureReporter {
@@ -16,7 +19,7 @@ export interface FailureReporter {
 }
 
 export interface FailureReporterOptions {
-  readonly deadLettersDirectory: string;
+  readonly deadLetters: DeadLetterLocation;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observe: Observer;
@@ -24,12 +27,13 @@ export interface FailureReporterOptions {
   readonly deadLetterFiles?: DeadLetterFiles | undefined;
 }
 
-/** Does not open a file before the first dead letter. */
+/** Does not open a file or contact a bucket before the first dead letter. */
 export function createFailureReporter(options: FailureReporterOptions): FailureReporter {
-  const { deadLettersDirectory, clock, logger, observe, deadLetterFiles } = options;
+  const { clock, logger, observe, deadLetterFiles } = options;
+  const writer = createDeadLetterWriter(options.deadLetters, clock, deadLetterFiles);
   return {
     outages: new OutageWatch(clock, logger, observe),
-    deadLetters: new DeadLetters({ directory: deadLettersDirectory, files: deadLetterFiles }, clock, logger, observe),
+    deadLetters: new DeadLetters(writer, clock, logger, observe),
     log: new SampledLog(clock, logger),
   };
 }

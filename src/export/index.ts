@@ -14,15 +14,13 @@ import { SettingsProbe } from './settings-probe.ts';
 export type { OtlpResponse } from './collector-faults.ts';
 export { type CollectorProbe, probeCollector } from './collector-probe.ts';
 export { createConsoleExporter } from './console-exporter.ts';
-export {
-  type DeadLetter,
-  type DeadLetterLine,
-  listDeadLetterFiles,
-  readDeadLetterLines,
-} from './dead-letters/dead-letter-files.ts';
-export type { DeadLetterFile, DeadLetterFiles, DeadLetterReason } from './dead-letters/dead-letters.ts';
-export { ReplayedFile } from './dead-letters/replayed-file.ts';
-export { DeadLetterCount, type WaitingDeadLetters } from './dead-letters/waiting-dead-letters.ts';
+export type { DeadLetterFile, DeadLetterFiles } from './dead-letters/dead-letter-file-writer.ts';
+export type { DeadLetter, DeadLetterLine } from './dead-letters/dead-letter-files.ts';
+export { type DeadLetterStore, openDeadLetterStore, type ReplayedLetters } from './dead-letters/dead-letter-store.ts';
+export type { DeadLetterReason } from './dead-letters/dead-letters.ts';
+export { inspectDeadLetters } from './dead-letters/inspection.ts';
+export type { DeadLetterLocation } from './dead-letters/location.ts';
+export type { WaitingDeadLetters } from './dead-letters/waiting-dead-letters.ts';
 export { createFailureReporter, type FailureReporter, type FailureReporterOptions } from './failure-reporter.ts';
 export type { HttpTransport } from './http-transport.ts';
 export type { OtlpExporter } from './otlp-exporter.ts';

@@ -4,6 +4,9 @@
  */
 import type { z } from 'zod';
 import { bad, good, type Parsed, variable, wholeNumber } from '../runtime/variable.ts';
+import { parseDeadLetterLocation } from './dead-letters/location.ts';
+
+export { type DeadLetterLocation, deadLetterDirectory } from './dead-letters/location.ts';
 
 export type OtlpProtocol = 'http/protobuf' | 'http/json';
 const compressions = ['none', 'gzip', 'zstd'] as const;
@@ -113,8 +116,8 @@ export const exportOptions = {
   OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE: file.describe('The same for logs; takes precedence.'),
   OTEL_EXPORTER_OTLP_CLIENT_KEY: file.describe('PEM file of the private key of the client certificate.'),
   OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY: file.describe('The same for logs; takes precedence.'),
-  DATABRICKS_AUDIT_DEAD_LETTERS: file.describe(
-    'Directory for dead-letter files, which hold the records that the collector permanently rejected. Default `<state>/dead-letters`.',
+  DATABRICKS_AUDIT_DEAD_LETTERS: variable(parseDeadLetterLocation).describe(
+    'Directory, or `s3://bucket/prefix`, for the records that the collector permanently rejected; see [dead letters](operations.md#dead-letters-in-a-bucket). A state that replicas share requires a bucket. Default `<state>/dead-letters`.',
   ),
   DATABRICKS_AUDIT_AGAINST_HEADERS: headers.describe(
     'Headers for the backend of `reconcile --against`, in the same format as `OTEL_EXPORTER_OTLP_HEADERS`.',

@@ -2,7 +2,7 @@
  * A lane ships the workspaces of a source in parallel. Recent and older dates each have their own, so that a backfill does not
  * hold up new deliveries.
  */
-import type { Observer } from '../contracts/observer.ts';
+import type { FoundBy, Observer } from '../contracts/observer.ts';
 import type { Source } from '../contracts/source.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -17,6 +17,8 @@ export interface Lane {
   readonly busy: Map<string, Promise<void>>;
   /** Listings and objects that failed and have to be tried again. */
   incompleteCount: number;
+  /** `catchUp` until everything that was there at the start was listed. */
+  foundBy: FoundBy;
   readonly faults: FaultLog;
   readonly waiting: WaitingObjects;
 }
@@ -45,6 +47,7 @@ export function createLane(
     objects: new Semaphore(Math.max(objectsAtOnce, forWorkers)),
     busy: new Map(),
     incompleteCount: 0,
+    foundBy: 'catchUp',
     faults: new FaultLog({ source: source.name, observe, clock, logger }, otherFaults),
     waiting,
   };

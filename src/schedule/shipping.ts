@@ -2,8 +2,10 @@
  * Lists the sources and ships the candidates that they offer, in the order explained in
  * docs/decisions/0003-order-of-shipping.md: within each workspace, the dates of the lookback window, oldest first; in
  * parallel, with separate limits, older dates (a backfill, then the sweeps), so that years of history never delay today.
+ * Queues of notifications offer candidates between the polls (notified-visits.ts).
  */
 import type { DeliveryState } from '../contracts/delivery-state.ts';
+import type { NotificationQueue } from '../contracts/notifications.ts';
 import { type Observer, toFault } from '../contracts/observer.ts';
 import {
   type Candidate,
@@ -12,17 +14,15 @@ import {
   type Source,
   type WorkspaceListing,
 } from '../contracts/source.ts';
-import { reached } from '../contracts/step.ts';
-import type { VisitOutcome } from '../contracts/visit-outcome.ts';
 import { type AgentError, isAgentError } from '../model/agent-error.ts';
-import type { DeliveredObject } from '../model/object.ts';
 import type { ObjectShipper } from '../pipeline/object-shipper.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { measureBacklog } from './backlog.ts';
-import type { FaultLog } from './fault-log.ts';
 import { createLane, type Lane } from './lane.ts';
 import { Leadership } from './leadership.ts';
+import { NotifiedVisits } from './notified-visits.ts';
+import { ObjectVisits } from './object-visits.ts';
 import { isDue } from './start-date.ts';
 import { type WaitingInWorkspace, WaitingObjects } from './waiting-objects.ts';
 
@@ -42,6 +42,8 @@ export interface ShippingContext {
   /** Worker threads of the shipper; enough objects are visited in parallel to keep all of them busy. */
   readonly workers?: number | undefined;
   readonly schedule: Schedule;
+  /** Followed next to the listings, by `follow` only. */
+  readonly queues?: readonly NotificationQueue[] | undefined;
   readonly observe: Observer;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -62,17 +64,28 @@ export class Shipping {
   /** For each source, the start time of the last listing whose objects are all settled. */
   readonly #caughtUpAtMs = new Map<Source, number>();
   #caughtUpCalls: Promise<unknown> = Promise.resolve();
+  readonly #visits: ObjectVisits;
+  /** The lanes of recent dates, by source name. */
+  readonly #recentLanes = new Map<string, Lane>();
   #fail: (error: unknown) => void = () => {};
 
   constructor(context: ShippingContext) {
     this.#context = context;
+    this.#visits = new ObjectVisits({ ...context, fail: (error) => this.#fail(error) });
     this.#sweepLeadership = new Leadership(context.state, 'sweep');
   }
 
   /** Ships continuously. Rejects with the signal's reason when it aborts, and with ERR_STATE_DAMAGED. */
   async follow(signal: AbortSignal): Promise<void> {
     try {
-      await this.#untilFailure(signal, (source, stopping) => this.#followSource(source, stopping));
+      const firstWalks = this.#context.sources.map(() => Promise.withResolvers<void>());
+      await this.#untilFailure(signal, [
+        ...this.#context.sources.map(
+          (source, index) => (stopping: AbortSignal) =>
+            this.#followSource(source, stopping, () => firstWalks[index]?.resolve()),
+        ),
+        ...this.#notifiedVisits(Promise.all(firstWalks.map(({ promise }) => promise))),
+      ]);
     } finally {
       await this.#sweepLeadership.release();
     }
@@ -84,7 +97,7 @@ export class Shipping {
    */
   async shipOnce(signal: AbortSignal): Promise<boolean> {
     const attemptsMax = 3;
-    const complete = await this.#untilFailure(signal, async (source, stopping) => {
+    const ship = async (source: Source, stopping: AbortSignal) => {
       const waiting = new WaitingObjects({ ...this.#context, source: source.name, dates: 'recent' });
       const lane = createLane(source, recentObjectsAtOnce, this.#context, waiting);
       for (let attempt = 1; attempt <= attemptsMax; attempt++) {
@@ -93,14 +106,18 @@ export class Shipping {
         if (await this.#walk(source, this.#allDates(), lane, stopping)) return true;
       }
       return false;
-    });
+    };
+    const complete = await this.#untilFailure(
+      signal,
+      this.#context.sources.map((source) => (stopping) => ship(source, stopping)),
+    );
     return complete.every(Boolean);
   }
 
-  /** Works on all sources in parallel. A fatal error anywhere stops all of them. */
+  /** Does all work in parallel. A fatal error anywhere stops all of it. */
   async #untilFailure<Result>(
     signal: AbortSignal,
-    work: (source: Source, stopping: AbortSignal) => Promise<Result>,
+    work: readonly ((stopping: AbortSignal) => Promise<Result>)[],
   ): Promise<Result[]> {
     const failure = new AbortController();
     const stopping = AbortSignal.any([signal, failure.signal]);
@@ -109,19 +126,44 @@ export class Shipping {
       failure.abort(error);
       this.#context.onFailure?.(error);
     };
-    const working = this.#context.sources.map((source) => work(source, stopping));
+    const working = work.map((each) => each(stopping));
     for (const each of working) each.catch(this.#fail);
     const results = await Promise.allSettled(working);
     stopping.throwIfAborted();
     return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   }
 
-  async #followSource(source: Source, signal: AbortSignal): Promise<void> {
+  /** Hints and listings take the same way from here on: object-visits.ts. */
+  #notifiedVisits(firstWalks: Promise<unknown>): readonly ((stopping: AbortSignal) => Promise<void>)[] {
+    const { queues = [], schedule } = this.#context;
+    return queues.map((queue) => (stopping) => {
+      const visits = new NotifiedVisits({
+        ...this.#context,
+        queue,
+        visits: this.#visits,
+        startDate: schedule.startDate,
+        recentLane: (source) => this.#recentLanes.get(source),
+        recentWalks: async () => {
+          await firstWalks;
+          for (const { busy } of this.#recentLanes.values()) await Promise.all(busy.values());
+        },
+      });
+      return visits.follow(stopping);
+    });
+  }
+
+  /** @param onFirstWalk called when the first walk of the look-back has ended. */
+  async #followSource(source: Source, signal: AbortSignal, onFirstWalk: () => void): Promise<void> {
     const parts = { ...this.#context, source: source.name };
     const waitingOlder = new WaitingObjects({ ...parts, dates: 'older' });
     const waiting = new WaitingObjects({ ...parts, dates: 'recent' }, waitingOlder);
     const recent = createLane(source, recentObjectsAtOnce, this.#context, waiting);
+    this.#recentLanes.set(source.name, recent);
     await this.#poll(source, recent, signal);
+    void Promise.all(recent.busy.values()).then(() => {
+      recent.foundBy = 'listing';
+      onFirstWalk();
+    });
     const sweeping = this.#sweep(source, recent, waitingOlder, signal).catch(this.#fail);
     for (;;) {
       await this.#context.clock.sleep(source.pollIntervalMs, signal).catch(() => {});
@@ -170,6 +212,7 @@ export class Shipping {
         if (sweepCount++ === 0) await this.#reportBackfill(source, signal);
         const dates = { from: schedule.startDate, before: this.#lookbackStart() };
         isComplete = await this.#walk(source, dates, older, signal);
+        if (isComplete) older.foundBy = 'listing';
         if (isComplete && schedule.sweepIntervalMs === 0) return;
       }
       await clock.sleep(isComplete ? schedule.sweepIntervalMs : 10 * source.pollIntervalMs, signal);
@@ -280,8 +323,10 @@ export class Shipping {
       }
       const freeSlot = await lane.objects.acquire(signal).catch(() => undefined);
       if (freeSlot === undefined) break;
-      const visit = this.#visit(source, candidate, lane, waiting, signal)
+      const visit = this.#visits
+        .visit(candidate, { source: source.name, foundBy: lane.foundBy, faults: lane.faults, waiting }, signal)
         .then((outcome) => {
+          if (outcome?.status === 'released' || outcome?.status === 'elsewhere') lane.incompleteCount++;
           isHeldElsewhere ||= outcome?.status === 'elsewhere';
         })
         .finally(() => {
@@ -326,63 +371,6 @@ export class Shipping {
       lane.faults.report(error, 'Workspace could not be listed; continuing with the others', {
         workspace: workspaceId,
       });
-    }
-  }
-
-  /** Returns undefined after a fatal error. */
-  async #visit(
-    source: Source,
-    { object, settle }: Candidate,
-    lane: Lane,
-    waiting: WaitingInWorkspace,
-    signal: AbortSignal,
-  ): Promise<VisitOutcome | undefined> {
-    const { id, workspaceId } = object.origin;
-    reached('object listed', id);
-    try {
-      const outcome = await this.#context.shipper.ship(object, signal);
-      if (outcome.status === 'released' || outcome.status === 'elsewhere') lane.incompleteCount++;
-      this.#report(object, outcome, lane.faults, waiting);
-      this.#context.observe({
-        kind: 'objectVisited',
-        source: source.name,
-        objectId: id,
-        workspaceId,
-        status: outcome.status,
-        sizeBytes: object.version.sizeBytes,
-        fault: 'error' in outcome ? toFault(outcome.error) : undefined,
-      });
-      settle(outcome);
-      return outcome;
-    } catch (error) {
-      this.#fail(error);
-      return undefined;
-    }
-  }
-
-  #report(object: DeliveredObject, outcome: VisitOutcome, faults: FaultLog, waiting: WaitingInWorkspace): void {
-    const fields = { object: object.origin.id };
-    if (outcome.status !== 'released') faults.forget(fields);
-    switch (outcome.status) {
-      case 'released': {
-        const message = 'Object could not be read completely; retrying at the next listing';
-        const fault = faults.report(outcome.error, message, fields);
-        if (fault === undefined && outcome.error.code === 'ERR_OBJECT_GONE') waiting.done(object);
-        else waiting.notShipped(object, fault);
-        break;
-      }
-      case 'damaged':
-        waiting.done(object);
-        faults.report(outcome.error, 'Object is damaged; what could be decoded was shipped', fields);
-        break;
-      case 'elsewhere':
-        waiting.notShipped(object, undefined);
-        break;
-      default:
-        if (outcome.status === 'growing') waiting.notShipped(object, undefined);
-        else waiting.done(object);
-        if ('error' in outcome) faults.report(outcome.error, 'Object is not one JSON object per line', fields);
-        this.#context.logger.debug({ ...fields, status: outcome.status }, 'Object visited');
     }
   }
 

@@ -2,9 +2,14 @@
  * Finds and opens delivered objects.
  */
 import assert from 'node:assert';
+import type { NotificationQueue } from '../contracts/notifications.ts';
+import type { Observer } from '../contracts/observer.ts';
 import type { Source } from '../contracts/source.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { Logger } from '../runtime/logger.ts';
 import { isOfKind, type KindName, kindNames, kinds, type LocationOf, type SourceLocation } from './kinds.ts';
+import type { S3Api } from './s3/client.ts';
+import { createSqsQueue, type QueueLocation, type SqsApi } from './s3/index.ts';
 import type { ObjectOpener, SourceDependencies, SourceInspection } from './source-kind.ts';
 
 export type { AzureLocation, BlobCredential } from './azure/index.ts';
@@ -14,7 +19,7 @@ export type { GcsLocation } from './gcs/index.ts';
 export type { SourceLocation } from './kinds.ts';
 export { readLayout } from './layout.ts';
 export type { S3Api } from './s3/client.ts';
-export type { S3Location } from './s3/index.ts';
+export { inspectQueue, type QueueFinding, type QueueLocation, type S3Location, type SqsApi } from './s3/index.ts';
 export type { ObjectOpener, SourceDependencies, SourceInspection } from './source-kind.ts';
 
 /** A location with its effective settings. */
@@ -30,6 +35,25 @@ export function createSources(
   dependencies: SourceDependencies,
 ): readonly Source[] {
   return locations.map((location) => createSource(location, dependencies));
+}
+
+export interface QueueDependencies {
+  readonly observe: Observer;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Replace the real network. */
+  readonly createS3?: (() => S3Api) | undefined;
+  readonly createSqs?: ((queue: QueueLocation) => SqsApi) | undefined;
+}
+
+/** Each queue may have notifications of each bucket. Does not contact anything before the first message is received. */
+export function createNotificationQueues(
+  queues: readonly QueueLocation[],
+  locations: readonly SourceLocation[],
+  dependencies: QueueDependencies,
+): readonly NotificationQueue[] {
+  const s3Locations = locations.filter((location) => location.kind === 's3');
+  return queues.map((queue) => createSqsQueue(queue, s3Locations, dependencies));
 }
 
 function createSource<Name extends KindName>(

@@ -63,9 +63,14 @@ export function isLayoutName(name: string): boolean {
 
 /** @param segments of a path below the location: `workspaceId=<id>/date=<date>/<file>` or `date=<date>/<file>`. */
 export function isDeliveryPath(segments: readonly string[]): boolean {
-  const [first = '', second = ''] = segments;
-  const date = readWorkspaceId(first) === undefined ? first : second;
-  return readDate(date) !== undefined && isDeliveryName(segments.at(-1) ?? '') && !segments.some(isHiddenName);
+  return (
+    dateOfDelivery(segments) !== undefined && isDeliveryName(segments.at(-1) ?? '') && !segments.some(isHiddenName)
+  );
+}
+
+/** @param segments as for `isDeliveryPath`. */
+export function dateOfDelivery([first = '', second = '']: readonly string[]): string | undefined {
+  return readDate(readWorkspaceId(first) === undefined ? first : second);
 }
 
 function lastValue(segments: readonly string[], read: (segment: string) => string | undefined): string | undefined {

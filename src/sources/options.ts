@@ -9,7 +9,7 @@ import { azureVariables } from './azure/index.ts';
 import { directoryAt } from './directory/index.ts';
 import { gcsVariables } from './gcs/index.ts';
 import { isOfKind, type KindName, kindNames, kinds, type LocationOf, type SourceLocation } from './kinds.ts';
-import { parseS3Arn } from './s3/index.ts';
+import { parseQueues, parseS3Arn } from './s3/index.ts';
 import type { Environment, SourceKind } from './source-kind.ts';
 import { parseSourceParameters, pollIntervalMinMs } from './source-parameters.ts';
 import { databricksVariables } from './table/index.ts';
@@ -19,6 +19,8 @@ const expectedLocation = `expected ${Object.values(kinds)
   .join(', ')}`;
 
 const pollIntervalDefaultMs = 60_000;
+/** Of buckets with notifications: listings only find what notifications miss. */
+export const pollIntervalWithQueueMs = 15 * 60_000;
 
 export const sourceOptions = {
   DATABRICKS_AUDIT_SOURCE: variable(parseSources)
@@ -41,8 +43,14 @@ export const sourceOptions = {
     .transform((value) => value ?? false)
     .describe('Whether symbolic links out of a directory are followed; links within it always are. Default `false`.'),
   DATABRICKS_AUDIT_POLL_INTERVAL: variable(duration(pollIntervalMinMs, '60s')).describe(
-    `Interval between two listings of a source that does not set its own (\`?poll=\`). ${pollIntervalDefaults()} It does not apply to \`databricks://\`, which is listed once an hour.`,
+    `Interval between two listings of a source that does not set its own (\`?poll=\`). ${pollIntervalDefaults()} It does not apply to \`databricks://\`, which is listed once an hour; with \`DATABRICKS_AUDIT_QUEUE\`, the default for buckets is \`15m\`.`,
   ),
+  DATABRICKS_AUDIT_QUEUE: variable(parseQueues)
+    .transform((value) => value ?? [])
+    .describe(
+      'URLs of SQS queues with notifications of the buckets, separated by commas, so that new objects are found in seconds: from S3 directly, ' +
+        'through SNS, or from EventBridge; see [notifications](notifications.md). Listings go on and find what notifications miss.',
+    ),
 };
 
 /** The variables of the services that hold sources, for the documentation. The services' own libraries read most of them. */

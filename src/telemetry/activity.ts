@@ -2,11 +2,12 @@
  * In-memory view of what the agent has done and is doing, built from its events. Metrics, health and the live page all read it, so
  * they always agree. Every collection in it is bounded.
  */
-import type { AgentEvent, Fault, Waiting, WaitsFor } from '../contracts/observer.ts';
+import type { AgentEvent, Fault, FoundBy, Waiting, WaitsFor } from '../contracts/observer.ts';
 import { completeListingCodes } from '../contracts/source.ts';
 import type { ObjectId } from '../model/object.ts';
 import { type ResponseCode, responseCodeText } from '../model/response-code.ts';
 import { Counters } from './counters.ts';
+import { NotificationCounts } from './notification-counts.ts';
 import { sumOfWaiting, type WaitingSum, WorkspaceActivity } from './workspace-activity.ts';
 
 /** From the state: the lines of one workspace and date that earlier processes settled. */
@@ -30,6 +31,8 @@ export interface DeliveredTotals {
 export interface SourceActivity {
   listedCount: number;
   unchangedCount: number;
+  /** Objects with something new, by what found them. */
+  readonly found: Record<FoundBy, number>;
   /** When the last listing of recent dates ended. */
   polledAtMs: number | undefined;
   /** When the last listing of recent dates ended without a fault. */
@@ -87,6 +90,7 @@ export class Activity {
   /** What earlier processes delivered; undefined until it was read from the state. */
   deliveredBefore: { readonly since: string; accepted: number; deadLettered: number } | undefined;
   readonly batches = { accepted: 0, deadLettered: 0, mixed: 0 };
+  readonly notifications: NotificationCounts;
   readonly notices = { accepted: 0, deadLettered: 0 };
   readonly visits = { unchanged: 0, settled: 0, damaged: 0, growing: 0, released: 0, elsewhere: 0 };
   sentBytes = 0;
@@ -95,8 +99,15 @@ export class Activity {
   collectorAnsweredAtMs: number | undefined;
   readonly #nowMs: () => number;
 
-  constructor(sourceNames: readonly string[], deliveredBefore: readonly DeliveredBefore[], nowMs: () => number) {
+  /** @param notifiedSources names of the sources of which a queue has notifications. */
+  constructor(
+    sourceNames: readonly string[],
+    deliveredBefore: readonly DeliveredBefore[],
+    nowMs: () => number,
+    notifiedSources: readonly string[] = [],
+  ) {
     this.#nowMs = nowMs;
+    this.notifications = new NotificationCounts(notifiedSources);
     this.lastSignOfLifeMs = nowMs();
     this.sources = new Map(sourceNames.map((name) => [name, newSource()]));
     // Newest first, so that workspaces that no longer deliver do not use up the limit.
@@ -148,9 +159,13 @@ export class Activity {
       case 'objectVisited':
         this.visits[event.status]++;
         this.#noteDamage(event);
+        this.#noteFound(event);
         break;
       case 'objectsListed':
         this.#noteListed(event);
+        break;
+      case 'notificationEnded':
+        this.notifications.observe(event);
         break;
       case 'listingEnded':
         this.#noteListing(event);
@@ -217,6 +232,11 @@ export class Activity {
     if (status === 'damaged' && this.damagedObjects.size < damagedObjectsMax) this.damagedObjects.add(objectId);
   }
 
+  #noteFound({ source: name, foundBy, status }: AgentEvent & { kind: 'objectVisited' }): void {
+    const source = this.sources.get(name);
+    if (source !== undefined && (status === 'settled' || status === 'damaged')) source.found[foundBy]++;
+  }
+
   /** Keyed by error code, so bounded. */
   #countFault(fault: Fault, atMs: number): void {
     const count = (this.faults.get(fault.code)?.count ?? 0) + 1;
@@ -265,6 +285,7 @@ function newSource(): SourceActivity {
   return {
     listedCount: 0,
     unchangedCount: 0,
+    found: { notification: 0, listing: 0, catchUp: 0 },
     polledAtMs: undefined,
     completelyPolledAtMs: undefined,
     listingFault: undefined,

@@ -114,7 +114,7 @@ function checkDeadLetters(activity: Activity): HealthCheck {
 }
 
 function deadLettersText(count: number): string {
-  return `${counted(count, 'dead letter')} on disk and not in the backend`;
+  return `${counted(count, 'dead letter')} not in the backend`;
 }
 
 function isComplete(activity: Activity): boolean {

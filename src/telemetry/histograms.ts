@@ -44,6 +44,16 @@ export const histograms: readonly Histogram[] = [
         : undefined,
   },
   {
+    name: 'databricks.audit.notification.lag',
+    type: 'histogram',
+    unit: 's',
+    attributes: [],
+    meaning: 'Time from the event that a notification reports to the look at its object.',
+    boundaries: lagBoundariesS,
+    record: (event) =>
+      event.kind === 'notificationEnded' && event.lagMs !== undefined ? [event.lagMs / 1000] : undefined,
+  },
+  {
     name: 'http.client.request.duration',
     type: 'histogram',
     unit: 's',

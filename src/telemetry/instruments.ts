@@ -181,6 +181,35 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     read: ({ activity }) => ofSources(activity, ({ unchangedCount }) => unchangedCount),
   },
   {
+    name: 'databricks.audit.objects.found',
+    type: 'counter',
+    unit: '{object}',
+    attributes: [sourceName, 'databricks.audit.found_by'],
+    meaning:
+      'Objects with something new, by what found them: `notification`, `listing` (only), or `catch_up` (the first listings after a start, before notifications are received).',
+    read: ({ activity }) =>
+      [...activity.sources].flatMap(([name, { found }]) =>
+        [
+          ['notification', found.notification] as const,
+          ['listing', found.listing] as const,
+          ['catch_up', found.catchUp] as const,
+        ].map(([by, count]): Reading => [count, { [sourceName]: name, 'databricks.audit.found_by': by }]),
+      ),
+  },
+  {
+    name: 'databricks.audit.notifications',
+    type: 'counter',
+    unit: '{message}',
+    attributes: ['databricks.audit.outcome', sourceName],
+    meaning:
+      'Messages of the queues by how they ended. About an object of a source: `settled`, `unchanged`, `damaged`, `gone`, or to come again as `released` (not read completely) or `elsewhere` (visited at that moment). Without a source: `outside`, `removal`, `other`, `test`, `subscription`, `unknown`. Absent without a queue.',
+    read: ({ activity: { notifications } }) =>
+      notifications.all.map(({ source, outcome, count }) => [
+        count,
+        { 'databricks.audit.outcome': outcome, ...(source === undefined ? {} : { [sourceName]: source }) },
+      ]),
+  },
+  {
     name: 'databricks.audit.objects.visited',
     type: 'counter',
     unit: '{object}',

@@ -61,7 +61,11 @@ export function takeSnapshot({
       failedAttempts,
       retryAtMs,
     })),
-    sources: [...activity.sources].map(([name, source]) => describeSource(name, source)),
+    sources: [...activity.sources].map(([name, source]) => ({
+      ...describeSource(name, source),
+      // Undefined without a queue of notifications.
+      notified: activity.notifications.receivedFor(name),
+    })),
     workspaces: [...activity.workspaces]
       .sort(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }))
       .map(([id, workspace]) => describeWorkspace(id, workspace)),
@@ -119,6 +123,7 @@ function describeSource(name: string, source: SourceActivity) {
     lastFault: source.lastFault,
     listed: source.listedCount,
     unchanged: source.unchangedCount,
+    found: source.found,
   };
 }
 

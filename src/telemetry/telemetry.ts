@@ -29,6 +29,8 @@ export interface TelemetryOptions {
   readonly pollIntervalMs: number;
   /** As configured. */
   readonly sourceNames: readonly string[];
+  /** Those of which a queue has notifications. */
+  readonly notifiedSourceNames?: readonly string[] | undefined;
   /** For the live page, with secrets masked. */
   readonly settings: readonly Setting[];
 }
@@ -168,12 +170,12 @@ export class Telemetry {
     try {
       activity.countedDeadLetters(await this.#dependencies.waitingDeadLetters());
     } catch (error) {
-      this.#log.write('warn', { err: error }, 'Could not count the dead letters on disk; shipping is not affected');
+      this.#log.write('warn', { err: error }, 'Could not count the dead letters; shipping is not affected');
     }
     const count = activity.waitingDeadLetterCount;
     if (count > this.#loggedDeadLetters) {
       const hint = replayHint;
-      this.#log.write('error', { records: count, hint }, 'Dead letters are on disk and not in the backend');
+      this.#log.write('error', { records: count, hint }, 'Dead letters are not in the backend');
     }
     this.#loggedDeadLetters = count;
   }
@@ -231,7 +233,8 @@ export class Telemetry {
 
   #newActivity(deliveredBefore: readonly DeliveredBefore[]): Activity {
     const { clock } = this.#dependencies;
-    return new Activity(this.#options.sourceNames, deliveredBefore, () => clock.nowMs());
+    const { sourceNames, notifiedSourceNames } = this.#options;
+    return new Activity(sourceNames, deliveredBefore, () => clock.nowMs(), notifiedSourceNames);
   }
 
   #sources() {

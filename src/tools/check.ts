@@ -8,12 +8,12 @@ import type { Configuration } from '../config/index.ts';
 import type { CheckResult } from '../contracts/check-result.ts';
 import type { Source } from '../contracts/source.ts';
 import { probeState } from '../delivery/index.ts';
-import { probeCollector } from '../export/index.ts';
+import { inspectDeadLetters, probeCollector } from '../export/index.ts';
 import { createMapper, recordBatch } from '../mapping/index.ts';
 import { type AgentError, type ErrorCode, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
-import { createSources, inspectSource } from '../sources/index.ts';
+import { createSources, inspectQueue, inspectSource } from '../sources/index.ts';
 import { checkRecords } from './check-records.ts';
 
 export type { CheckResult } from '../contracts/check-result.ts';
@@ -49,6 +49,8 @@ export async function* runChecks(
     if (serverClock !== undefined) yield* checkClock(serverClock.aheadMs, serverClock.server);
     yield* results;
   }
+  yield* await inspectDeadLetters(configuration.deadLetters, signal);
+  for (const queue of configuration.queues) yield* await inspectQueue(queue, signal);
   if (configuration.logsExporter === 'console') yield { status: 'ok', message: 'records go to standard output' };
   else yield* checkCollector(configuration, signal, clock, sendRecord);
 }

@@ -1,6 +1,6 @@
 /**
  * Sends dead letters again, like all records: retried without limit, and split if rejected. Dead letters that are accepted are
- * removed from their file; those that are rejected again move to a new file, with the new reason.
+ * removed; those that are rejected again are written anew, with the new reason.
  */
 import type { Writable } from 'node:stream';
 import { createCollectorExporter, encodingOf } from '../agent/wiring.ts';
@@ -11,11 +11,10 @@ import {
   createConsoleExporter,
   createFailureReporter,
   type DeadLetter,
-  DeadLetterCount,
   type DeadLetterLine,
-  listDeadLetterFiles,
-  ReplayedFile,
-  readDeadLetterLines,
+  type DeadLetterLocation,
+  openDeadLetterStore,
+  type ReplayedLetters,
 } from '../export/index.ts';
 import { recordBatch } from '../mapping/index.ts';
 import { type ResponseCode, responseCodeText } from '../model/response-code.ts';
@@ -39,10 +38,14 @@ export interface DeadLetterGroup {
   count: number;
 }
 
-/** Records in the files, including one that is being written. Rejects with ERR_DEAD_LETTER_READ. */
-export async function countDeadLetters(directory: string): Promise<number> {
-  const groups = await new DeadLetterCount(directory).read();
-  return groups.reduce((sum, { count }) => sum + count, 0);
+/** All records, including those in a file that is being written. Rejects with ERR_DEAD_LETTER_READ. */
+export async function countDeadLetters(location: DeadLetterLocation): Promise<number> {
+  const store = openDeadLetterStore(location);
+  try {
+    return (await store.count()).reduce((sum, { count }) => sum + count, 0);
+  } finally {
+    await store.close();
+  }
 }
 
 export interface DeadLetterOverview {
@@ -63,7 +66,7 @@ export interface ReplayResult {
   /** Not selected, and kept as they are. */
   otherCount: number;
   unreadableCount: number;
-  /** Files that an agent is writing, or that another replay has open. */
+  /** Files and objects that an agent is writing, or that another replay has. */
   readonly filesInUse: string[];
 }
 
@@ -77,20 +80,25 @@ export interface ReplayDependencies {
 
 /** Summarises the dead-letter files, including those being written. Rejects with ERR_DEAD_LETTER_READ. */
 export async function readDeadLetters(
-  directory: string,
+  location: DeadLetterLocation,
   selection: DeadLetterSelection = {},
 ): Promise<DeadLetterOverview> {
   const groups = new Map<string, DeadLetterGroup>();
   const counts = { selectedCount: 0, otherCount: 0, unreadableCount: 0 };
-  for (const path of await listDeadLetterFiles(directory)) {
-    for await (const { deadLetter, isTorn } of readDeadLetterLines(path)) {
-      if (deadLetter === undefined) counts.unreadableCount += isTorn ? 0 : 1;
-      else if (!isSelected(deadLetter, selection)) counts.otherCount++;
-      else {
-        counts.selectedCount++;
-        addToGroup(groups, deadLetter);
+  const store = openDeadLetterStore(location);
+  try {
+    for (const path of await store.list()) {
+      for await (const { deadLetter, isTorn } of store.readLines(path)) {
+        if (deadLetter === undefined) counts.unreadableCount += isTorn ? 0 : 1;
+        else if (!isSelected(deadLetter, selection)) counts.otherCount++;
+        else {
+          counts.selectedCount++;
+          addToGroup(groups, deadLetter);
+        }
       }
     }
+  } finally {
+    await store.close();
   }
   return { groups: [...groups.values()].toSorted(byDateAndCount), ...counts };
 }
@@ -116,28 +124,34 @@ export async function replay(
     filesInUse: [],
   };
   const exporter = createReplayExporter(configuration, dependencies);
+  const store = openDeadLetterStore(configuration.deadLetters);
   try {
-    // Records that are rejected again go to new files, which are not in this list.
-    for (const path of await listDeadLetterFiles(configuration.deadLetterDirectory)) {
-      const file = await ReplayedFile.open(path);
-      if (file === undefined) {
+    // Records that are rejected again are written anew, and are not in this list.
+    for (const path of await store.list()) {
+      const letters = await store.openForReplay(path);
+      if (letters === undefined) {
         result.filesInUse.push(path);
         continue;
       }
+      const stopping = letters.lost === undefined ? signal : AbortSignal.any([signal, letters.lost]);
       try {
-        for await (const lines of batchesOf(file, configuration, selection, result)) {
-          const { acceptedCount, deadLetteredCount } = await exporter.export(batchOf(lines, configuration), signal);
-          await file.markDone(lines);
+        for await (const lines of batchesOf(letters, configuration, selection, result)) {
+          const { acceptedCount, deadLetteredCount } = await exporter.export(batchOf(lines, configuration), stopping);
+          await letters.markDone(lines);
           result.acceptedCount += acceptedCount;
           result.refusedCount += deadLetteredCount;
           dependencies.onProgress?.(result);
         }
+      } catch (error) {
+        if (letters.lost?.aborted !== true || signal.aborted) throw error;
+        result.filesInUse.push(path);
       } finally {
-        await file.close();
+        await letters.close();
       }
     }
     return result;
   } finally {
+    await store.close();
     await exporter.close();
   }
 }
@@ -165,14 +179,14 @@ function addToGroup(groups: Map<string, DeadLetterGroup>, deadLetter: DeadLetter
 
 /** The selected dead letters of a file, grouped into requests. */
 async function* batchesOf(
-  file: ReplayedFile,
+  letters: ReplayedLetters,
   { batchLimits }: Configuration,
   selection: DeadLetterSelection,
   result: ReplayResult,
 ): AsyncGenerator<DeadLetterLine[], void, undefined> {
   let batch: DeadLetterLine[] = [];
   let sizeBytes = 0;
-  for await (const line of file.lines()) {
+  for await (const line of letters.lines()) {
     if (line.deadLetter === undefined) result.unreadableCount += line.isTorn ? 0 : 1;
     else if (!isSelected(line.deadLetter, selection)) result.otherCount++;
     else {
@@ -191,8 +205,8 @@ async function* batchesOf(
 function createReplayExporter(configuration: Configuration, { logger, stdout }: ReplayDependencies): Exporter {
   if (configuration.logsExporter === 'console') return createConsoleExporter(stdout);
   const [clock, observe] = [systemClock, unobserved];
-  const { deadLetterDirectory: deadLettersDirectory } = configuration;
-  const failures = createFailureReporter({ deadLettersDirectory, clock, logger, observe });
+  const { deadLetters } = configuration;
+  const failures = createFailureReporter({ deadLetters, clock, logger, observe });
   return createCollectorExporter(configuration, { failures, clock, observe });
 }
 

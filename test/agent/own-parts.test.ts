@@ -54,10 +54,10 @@ test('an object of its own may name the layers of its mapping', async () => {
   expect(named).toContain(onlyWithLoki);
 });
 
-test('of the location of its own object, only the attributes of S3 are in records', async () => {
+test('the location of its own object is in records', async () => {
   const location = { 'url.full': 'own://place/a.json', 'aws.s3.bucket': 'mirror', 'aws.s3.key': 'a.json' };
   const [record] = await ship({}, sourceOf([ownObject({ location })]));
-  expect(record?.filter((name) => name in location)).toEqual(['aws.s3.bucket', 'aws.s3.key']);
+  expect(record?.filter((name) => name in location)).toEqual(['aws.s3.bucket', 'aws.s3.key', 'url.full']);
 });
 
 function create(environment: Environment, dependencies: AgentDependencies) {

@@ -21,7 +21,8 @@ describe('loadConfiguration', () => {
     expect(loadConfiguration(source)).toMatchObject({
       sources: [{ kind: 's3', bucket: 'audit', prefix: 'logs/', pollIntervalMs: 60_000 }],
       stateDirectory: './state',
-      deadLetterDirectory: 'state/dead-letters',
+      queues: [],
+      deadLetters: { kind: 'directory', path: 'state/dead-letters' },
       mapping: { layers: ['databricks-audit'], redact: ['secrets'], resourceAttributes: {} },
       start: 'earliest',
       lookbackDays: 7,
@@ -34,17 +35,81 @@ describe('loadConfiguration', () => {
     });
   });
 
+  it('takes URLs of queues, and lists buckets with one every 15 minutes', () => {
+    const url = 'https://sqs.eu-central-1.amazonaws.com/123456789012/deliveries';
+    const two = { DATABRICKS_AUDIT_SOURCE: 's3://audit/logs,/deliveries', DATABRICKS_AUDIT_QUEUE: url };
+    expect(loadConfiguration(two)).toMatchObject({
+      queues: [{ url, region: 'eu-central-1' }],
+      sources: [{ pollIntervalMs: 900_000 }, { pollIntervalMs: 60_000 }],
+    });
+    const own = { ...two, DATABRICKS_AUDIT_POLL_INTERVAL: '5m' };
+    expect(loadConfiguration(own).sources.map(({ pollIntervalMs }) => pollIntervalMs)).toEqual([300_000, 300_000]);
+  });
+
+  it.each([
+    ['https://sqs.eu-west-1.amazonaws.com/1/a', 'eu-west-1'],
+    ['https://sqs-fips.us-gov-west-1.amazonaws.com/1/a', 'us-gov-west-1'],
+    ['https://sqs.cn-north-1.amazonaws.com.cn/1/a', 'cn-north-1'],
+    ['https://vpce-0a-1b.sqs.us-east-2.vpce.amazonaws.com/1/a', 'us-east-2'],
+    ['https://sqs.us-west-2.api.aws/1/a', 'us-west-2'],
+    ['https://eu-west-1.queue.amazonaws.com/1/a', 'eu-west-1'],
+    ['https://queue.amazonaws.com/1/a', 'us-east-1'],
+    ['http://localhost:4566/000000000000/a', undefined],
+  ])('knows the region of %s', (url, region) => {
+    expect(loadConfiguration({ ...source, DATABRICKS_AUDIT_QUEUE: url }).queues).toEqual([{ url, region }]);
+  });
+
+  it.each([
+    ['arn:aws:sqs:eu-west-1:123456789012:deliveries', 'https://sqs.eu-west-1.amazonaws.com/123456789012/deliveries'],
+    ['deliveries', 'expected the URL of an SQS queue'],
+    ['https://sqs.eu-west-1.amazonaws.com/deliveries', 'with account and name in its path'],
+    ['https://sqs.eu-west-1.amazonaws.com/1/a?X-Amz=1', 'nothing after them'],
+    ['https://sqs.eu-west-1.amazonaws.com/1/a,https://sqs.eu-west-1.amazonaws.com/1/a', 'expected each queue once'],
+    ['https://key:secret@sqs.eu-west-1.amazonaws.com/1/a', 'without user name and password'],
+  ])('says what is wrong with the queue %s', (queue, expected) => {
+    const problems = problemsOf({ ...source, DATABRICKS_AUDIT_QUEUE: queue });
+    expect(problems.join()).toContain(expected);
+    expect(problems.join()).not.toContain('secret');
+  });
+
+  it('requires a bucket for a queue', () => {
+    const queue = 'https://sqs.eu-west-1.amazonaws.com/1/a';
+    expect(problemsOf({ DATABRICKS_AUDIT_SOURCE: '/deliveries', DATABRICKS_AUDIT_QUEUE: queue })).toEqual([
+      expect.stringContaining('DATABRICKS_AUDIT_QUEUE: expected an s3:// source'),
+    ]);
+  });
+
+  it('keeps dead letters in another bucket than that of the source, which a shared state requires', () => {
+    const letters = (text: string) => ({ ...source, DATABRICKS_AUDIT_DEAD_LETTERS: text });
+    expect(loadConfiguration(letters('s3://letters/a/b/')).deadLetters).toEqual({
+      kind: 's3',
+      bucket: 'letters',
+      prefix: 'a/b/',
+      name: 's3://letters/a/b',
+    });
+    expect(problemsOf(letters('s3://audit/letters')).join()).toContain(
+      'expected another bucket than that of the source',
+    );
+    expect(problemsOf(letters('gs://letters')).join()).toContain('expected a directory, or s3://bucket/prefix');
+    const shared = { ...source, DATABRICKS_AUDIT_STATE: 'dynamodb://deliveries' };
+    expect(problemsOf(shared)).toEqual([expect.stringContaining('got nothing')]);
+    expect(problemsOf({ ...shared, DATABRICKS_AUDIT_DEAD_LETTERS: '/letters' })).toEqual([
+      expect.stringContaining('"/letters"'),
+    ]);
+    expect(() => loadConfiguration({ ...shared, DATABRICKS_AUDIT_DEAD_LETTERS: 's3://letters' })).not.toThrow();
+  });
+
   it('requires no source of a program that has its own, and still parses those that are set', () => {
     const load = (environment: Environment) => loadConfiguration(environment, { hasOwnSources: true });
     expect(load({}).sources).toEqual([]);
     expect(load({ DATABRICKS_AUDIT_SOURCE: '' }).sources).toEqual([]);
     expect(load(source).sources).toMatchObject([{ kind: 's3', bucket: 'audit' }]);
-    expect(() => load({ DATABRICKS_AUDIT_SOURCE: 'gs://bucket' })).toThrow(/^DATABRICKS_AUDIT_SOURCE: expected s3:/);
+    expect(() => load({ DATABRICKS_AUDIT_SOURCE: 'hdfs://bucket' })).toThrow(/^DATABRICKS_AUDIT_SOURCE: expected s3:/);
   });
 
   it('reports all problems at once: the variable, what was expected and its value', () => {
     const problems = problemsOf({
-      DATABRICKS_AUDIT_SOURCE: 'gs://bucket',
+      DATABRICKS_AUDIT_SOURCE: 'hdfs://bucket',
       DATABRICKS_AUDIT_POLL_INTERVAL: '60',
       DATABRICKS_AUDIT_START: '2026-02-30',
       DATABRICKS_AUDIT_BATCH_RECORDS: 'many',
@@ -52,7 +117,7 @@ describe('loadConfiguration', () => {
       OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
     });
     expect(problems).toEqual([
-      expect.stringMatching(/^DATABRICKS_AUDIT_SOURCE: expected s3:.*got "gs:\/\/bucket"$/),
+      expect.stringMatching(/^DATABRICKS_AUDIT_SOURCE: expected s3:.*got "hdfs:\/\/bucket"$/),
       'DATABRICKS_AUDIT_POLL_INTERVAL: expected a duration of at least 1s with a unit (ms, s, m, h, d), such as 60s, got "60"',
       'DATABRICKS_AUDIT_START: expected earliest, now, or a date such as 2026-01-31, got "2026-02-30"',
       'DATABRICKS_AUDIT_BATCH_RECORDS: expected a whole number from 1 to 100000, got "many"',

@@ -2,6 +2,7 @@ import { chmodSync, lstatSync, mkdirSync, readdirSync, statSync, symlinkSync, wr
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { openDeliveryState } from '../../src/delivery/index.ts';
+import { DeadLetterFileWriter } from '../../src/export/dead-letters/dead-letter-file-writer.ts';
 import { DeadLetters } from '../../src/export/dead-letters/dead-letters.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
@@ -15,7 +16,11 @@ it('creates directories that only the owner can enter, and files that only the o
   const parent = join(temporaryDirectory(), 'data');
   const directory = join(parent, 'state');
   const state = await open(directory);
-  const letters = new DeadLetters({ directory: join(directory, 'dead-letters') }, systemClock, silentLogger);
+  const letters = new DeadLetters(
+    new DeadLetterFileWriter({ directory: join(directory, 'dead-letters') }, systemClock),
+    systemClock,
+    silentLogger,
+  );
   await letters.write(['{}'], { protocol: 'http', code: 400, reason: 'no' }, new AbortController().signal);
   expect([parent, directory, join(directory, 'dead-letters')].map(modeOf)).toEqual(['700', '700', '700']);
   const files = modesBelow(directory);

@@ -82,7 +82,12 @@ describe.each(panels)('panel "$title"', ({ targets }) => {
 
 const promtool = spawnSync('promtool', ['--version']);
 
-test.skipIf(promtool.error !== undefined)('promtool accepts the rules', () => {
-  const { stdout, stderr, status } = spawnSync('promtool', ['check', 'rules', rulesPath], { encoding: 'utf8' });
+const historiesPath = fileURLToPath(new URL('alerts.promtool.yaml', import.meta.url));
+
+test.skipIf(promtool.error !== undefined).each([
+  ['accepts the rules', ['check', 'rules', rulesPath]],
+  ['sees them fire when they should, and only then', ['test', 'rules', historiesPath]],
+])('promtool %s', (_, options) => {
+  const { stdout, stderr, status } = spawnSync('promtool', options, { encoding: 'utf8' });
   expect({ status, output: stdout + stderr }).toMatchObject({ status: 0 });
 });

@@ -6,6 +6,7 @@ import type { Batch } from '../../src/contracts/exporter.ts';
 import type { AgentEvent } from '../../src/contracts/observer.ts';
 import { createFailureReporter, createOtlpExporter, type OtlpExporter } from '../../src/export/index.ts';
 import type { OtlpOptions } from '../../src/export/options.ts';
+import { deadLetterDirectory } from '../../src/export/options.ts';
 import { recordBatch } from '../../src/mapping/index.ts';
 import type { IdentifiedLine } from '../../src/model/line.ts';
 import { type Answer, answers, type OtlpReceiver, startOtlpReceiver } from '../support/otlp-receiver.ts';
@@ -48,7 +49,7 @@ function setUp(options: OtlpOptions): Setup {
   const logger = rememberingLogger();
   const events: AgentEvent[] = [];
   const observe = (event: AgentEvent) => events.push(event);
-  const failures = createFailureReporter({ deadLettersDirectory: directory, clock, logger, observe });
+  const failures = createFailureReporter({ deadLetters: deadLetterDirectory(directory), clock, logger, observe });
   const exporter = createOtlpExporter(options, { failures, clock, observe });
   onTestFinished(() => exporter.close());
   return { exporter, clock, events, log: logger.lines, deadLetters: () => readDeadLetters(directory) };

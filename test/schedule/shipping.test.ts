@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { LedTask } from '../../src/contracts/delivery-state.ts';
+import type { NotificationQueue, NotifiedCandidate, ReceiveRequest } from '../../src/contracts/notifications.ts';
 import type { Candidate, ListingRequest, Source } from '../../src/contracts/source.ts';
 import type { VisitOutcome } from '../../src/contracts/visit-outcome.ts';
 import { AgentError } from '../../src/model/agent-error.ts';
@@ -74,6 +75,39 @@ function objectAt(workspaceId: string, date: string, fileName: string): Delivere
   return { ...object, origin: { ...object.origin, id, workspaceId, date, fileName } };
 }
 
+/** Hands out what the test sends. */
+class Queue implements NotificationQueue {
+  readonly name = 'queue';
+  readonly requests: ReceiveRequest[] = [];
+  readonly outcomes: VisitOutcome['status'][] = [];
+  failure: AgentError | undefined;
+  #waiting: NotifiedCandidate[] = [];
+  #wake = () => {};
+
+  send(...keys: readonly (readonly [string, string, string])[]): void {
+    for (const key of keys) {
+      const settle = ({ status }: VisitOutcome) => void this.outcomes.push(status);
+      this.#waiting.push({ source: 's3://audit', object: objectAt(...key), settle });
+    }
+    this.#wake();
+  }
+
+  async receive(request: ReceiveRequest): Promise<readonly NotifiedCandidate[]> {
+    this.requests.push(request);
+    if (this.failure !== undefined) throw this.failure;
+    const { signal, countMax } = request;
+    if (this.#waiting.length === 0) {
+      await new Promise<void>((resolve, reject) => {
+        this.#wake = resolve;
+        signal.addEventListener('abort', () => reject(signal.reason));
+      });
+    }
+    return this.#waiting.splice(0, countMax);
+  }
+
+  async close() {}
+}
+
 /** Ships nothing: records its visits, and ends them when the test says so. Is the state as well. */
 class Shipper {
   readonly visited: string[] = [];
@@ -114,7 +148,7 @@ class Shipper {
   }
 }
 
-function setUp(bucket: Bucket, changes: Partial<Schedule> = {}, workers?: number) {
+function setUp(bucket: Bucket, changes: Partial<Schedule> = {}, workers?: number, queues: NotificationQueue[] = []) {
   const clock = new ManualClock('2026-03-10T12:00:00Z');
   const shipper = new Shipper();
   const logged: { message: string; fields: Record<string, unknown> }[] = [];
@@ -126,6 +160,7 @@ function setUp(bucket: Bucket, changes: Partial<Schedule> = {}, workers?: number
     shipper,
     state: shipper,
     workers,
+    queues,
     schedule: { ...schedule, ...changes },
     observe: (event) => {
       counters.observe(event);
@@ -451,5 +486,96 @@ describe('what waits', () => {
     shipper.end = changed;
     await clock.advance(minute);
     expect(activity.waitingObjects.fault).toBeUndefined();
+  });
+});
+
+describe('a queue of notifications', () => {
+  const today = '2026-03-10';
+
+  it('is not read before the first walk of recent dates has ended, nor while a later one is under way', async () => {
+    const queue = new Queue();
+    const { shipper, clock, follow } = setUp(new Bucket(`1/${today}/a`), {}, 1, [queue]);
+    shipper.hold = () => true;
+    await follow();
+    expect(queue.requests).toHaveLength(0);
+    shipper.release(`1/${today}/a`);
+    await settled();
+    expect(queue.requests).toMatchObject([{ countMax: 6, dates: { from: undefined, before: undefined } }]);
+    shipper.settledIds.clear();
+    await clock.advance(minute);
+    queue.send(['1', today, 'b']);
+    await settled();
+    expect(shipper.visited.at(-1)).toBe(`1/${today}/b`);
+    shipper.release(`1/${today}/b`);
+    await settled();
+    expect(queue.requests, 'the walk still ships a').toHaveLength(1);
+    shipper.release(`1/${today}/a`);
+    await settled();
+    expect(queue.requests).toHaveLength(2);
+  });
+
+  it('is asked for as many messages as there are places', async () => {
+    const queue = new Queue();
+    const { shipper, follow } = setUp(new Bucket(), { startDate: '2026-01-01' }, 1, [queue]);
+    shipper.hold = () => true;
+    await follow();
+    queue.send(['1', today, 'a'], ['2', today, 'b'], ['3', today, 'c'], ['4', today, 'd']);
+    await settled();
+    expect(queue.requests.map(({ countMax }) => countMax)).toEqual([6, 2]);
+    expect(queue.requests[0]?.dates.from).toBe('2026-01-01');
+    queue.send(['5', today, 'e'], ['6', today, 'f']);
+    await settled();
+    expect(queue.requests).toHaveLength(2);
+    shipper.release(`1/${today}/a`);
+    await settled();
+    expect(queue.requests.map(({ countMax }) => countMax)).toEqual([6, 2, 1]);
+    expect(queue.outcomes).toEqual(['settled']);
+  });
+
+  it('gets a message back whose object is being visited, and a listing waits for the visit of a notification', async () => {
+    const queue = new Queue();
+    const bucket = new Bucket();
+    const { shipper, clock, activity, follow } = setUp(bucket, {}, 1, [queue]);
+    shipper.hold = (id) => id.endsWith('a');
+    await follow();
+    queue.send(['1', today, 'a']);
+    await settled();
+    queue.send(['1', today, 'a']);
+    await settled();
+    expect(queue.outcomes).toEqual(['elsewhere']);
+    bucket.keys.add(`1/${today}/a`);
+    await clock.advance(minute);
+    expect(shipper.visited).toEqual([`1/${today}/a`]);
+    shipper.hold = undefined;
+    shipper.end = () => ({ status: 'unchanged' });
+    shipper.release(`1/${today}/a`);
+    await settled();
+    expect(shipper.visited).toHaveLength(2);
+    expect(bucket.outcomes.get(`1/${today}/a`)).toEqual(['unchanged']);
+    expect(activity.sources.get('s3://audit')?.found).toMatchObject({ notification: 0, listing: 0 });
+  });
+
+  it('that fails is asked again, later each time, and stops nothing', async () => {
+    const queue = new Queue();
+    queue.failure = new AgentError('ERR_QUEUE_READ', 'denied');
+    const bucket = new Bucket();
+    const { shipper, clock, logged, follow } = setUp(bucket, {}, 1, [queue]);
+    await follow();
+    expect(queue.requests).toHaveLength(1);
+    await clock.advance(1_000);
+    expect(queue.requests).toHaveLength(2);
+    await clock.advance(1_000);
+    expect(queue.requests).toHaveLength(2);
+    await clock.advance(1_000);
+    expect(queue.requests).toHaveLength(3);
+    bucket.keys.add(`1/${today}/a`);
+    await clock.advance(minute);
+    expect(shipper.visited).toEqual([`1/${today}/a`]);
+    expect(logged.filter(({ message }) => message.startsWith('No notifications'))).toHaveLength(1);
+    queue.failure = undefined;
+    await clock.advance(minute);
+    queue.send(['2', today, 'b']);
+    await settled();
+    expect(shipper.visited.at(-1)).toBe(`2/${today}/b`);
   });
 });

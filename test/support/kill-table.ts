@@ -27,6 +27,8 @@ export interface KillPointFacts {
   readonly histories: readonly History[];
   /** The collector rejects the middle line of each batch. */
   readonly refusing?: boolean;
+  /** A notification finds the object: the point is reached only by `run` with a queue. */
+  readonly queue?: boolean;
   /** Maximum number of lines that may arrive twice. A batch has three lines, and one request is in flight at a time. */
   readonly sentAgainMax: number;
   readonly lettersAgainMax?: number;
@@ -57,6 +59,13 @@ const facts: Readonly<Record<KillPoint, KillPointFacts>> = {
     histories: ['none'],
     sentAgainMax: 0,
     why: 'the transaction did not happen; the schema is written again',
+  },
+  'message received': {
+    passings: [2], // The first is a test event, which shows that the first walk has ended.
+    histories: ['extended', 'rewritten'],
+    queue: true,
+    sentAgainMax: 0,
+    why: 'listed and shipped; the message comes again and finds the version settled',
   },
   'object listed': { ...once, sentAgainMax: 0, why: 'listed again' },
   'object opened': { ...once, sentAgainMax: 0, why: 'opened again' },
@@ -140,6 +149,13 @@ const facts: Readonly<Record<KillPoint, KillPointFacts>> = {
     why: 'the last batch is sent again, because its settlement was lost',
   },
   'object settled': { ...once, sentAgainMax: 0, why: 'not opened again until it changes' },
+  'message deleted': {
+    passings: [2],
+    histories: ['extended', 'rewritten'],
+    queue: true,
+    sentAgainMax: 0,
+    why: 'nothing is left to do: a message is deleted after its version is settled',
+  },
 };
 
 /** In execution order. */

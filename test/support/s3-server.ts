@@ -12,6 +12,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { buildApp } from 'fauxqs';
+import { Semaphore } from '../../src/runtime/semaphore.ts';
 
 export type S3Operation = 'ListObjectsV2' | 'GetObject' | 'HeadObject' | 'PutObject' | 'DeleteObject' | 'Other';
 
@@ -87,6 +88,7 @@ export async function startS3Server(): Promise<S3Server> {
   await upstream.ready();
   const requests: S3RequestSeen[] = [];
   let faults: Fault[] = [];
+  const conditionalWrites = new Semaphore(1);
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const seen = describeRequest(request);
@@ -102,6 +104,28 @@ export async function startS3Server(): Promise<S3Server> {
       return;
     }
 
+    const release = isConditional(request) ? await conditionalWrites.acquire(new AbortController().signal) : undefined;
+    try {
+      await forward(request, response, seen, body, hits);
+    } finally {
+      release?.();
+    }
+  }
+
+  async function forward(
+    request: IncomingMessage,
+    response: ServerResponse,
+    seen: Omit<S3RequestSeen, 'status'>,
+    body: Buffer,
+    hits: readonly Fault[],
+  ): Promise<void> {
+    const refused = await refusedCondition(request);
+    if (refused !== undefined) {
+      requests.push({ ...seen, status: refused.status });
+      response.writeHead(refused.status, { 'content-type': 'application/xml' });
+      response.end(errorXml(refused));
+      return;
+    }
     const { statusCode, headers, rawPayload } = await upstream.inject({
       method: toInjectMethod(request.method),
       url: request.url ?? '/',
@@ -118,6 +142,17 @@ export async function startS3Server(): Promise<S3Server> {
     response.write(rawPayload.subarray(0, bodyFault.afterBytes), () => {
       if (bodyFault.ending === 'cut') response.destroy();
     });
+  }
+
+  /** fauxqs ignores conditions of writes. */
+  async function refusedCondition({ method, url = '/', headers }: IncomingMessage): Promise<S3Failure | undefined> {
+    if (!isConditional({ method, headers })) return undefined;
+    const ifMatch = headers['if-match'];
+    const { statusCode, headers: found } = await upstream.inject({ method: 'HEAD', url: url.split('?')[0] ?? url });
+    const etag = statusCode === 200 ? String(found.etag) : undefined;
+    if (ifMatch !== undefined && etag === undefined) return { status: 404, code: 'NoSuchKey' };
+    const holds = ifMatch === undefined ? etag === undefined : ifMatch === etag;
+    return holds ? undefined : { status: 412, code: 'PreconditionFailed' };
   }
 
   function takeFaults(seen: Omit<S3RequestSeen, 'status'>): readonly Fault[] {
@@ -170,6 +205,10 @@ export async function startS3Server(): Promise<S3Server> {
       await upstream.close();
     },
   };
+}
+
+function isConditional({ method, headers }: Pick<IncomingMessage, 'method' | 'headers'>): boolean {
+  return method === 'PUT' && (headers['if-none-match'] !== undefined || headers['if-match'] !== undefined);
 }
 
 function describeRequest(request: IncomingMessage): Omit<S3RequestSeen, 'status'> {

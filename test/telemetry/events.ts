@@ -73,6 +73,7 @@ export function objectVisited(status: (AgentEvent & { kind: 'objectVisited' })['
   return {
     kind: 'objectVisited',
     source: sourceName,
+    foundBy: 'listing',
     objectId,
     workspaceId: '1',
     status,

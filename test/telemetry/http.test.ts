@@ -40,7 +40,7 @@ describe('the HTTP server', () => {
       json: {
         complete: false,
         status: 'incomplete',
-        reason: '360 dead letters on disk and not in the backend',
+        reason: '360 dead letters not in the backend',
         checks: expect.arrayContaining([
           expect.objectContaining({
             name: 'dead letters',
@@ -228,6 +228,7 @@ async function serve(options: ServeOptions = {}) {
       metrics: { exporters, pushIntervalMs: 60_000, pushTimeoutMs: 30_000, resourceAttributes: {} },
       pollIntervalMs: 1000,
       sourceNames: [sourceName],
+      notifiedSourceNames: [sourceName],
       settings: [],
     },
     {

@@ -122,6 +122,29 @@ describe('the metrics', () => {
     expect(sumOf(samples, 'databricks_audit_objects_visited_total', elsewhere)).toBe(1);
   });
 
+  it('count what found the objects with something new, and how messages ended', async () => {
+    const { observe, scrape } = await setUp();
+    const before = await scrape();
+    const found = (by: string) => ({ databricks_audit_found_by: by });
+    // From 0 on, or Prometheus sees no increase.
+    expect(sumOf(before, 'databricks_audit_objects_found_total', found('listing'))).toBe(0);
+    expect(before.filter(({ name }) => name === 'databricks_audit_notifications_total')).toHaveLength(12);
+    observe(
+      objectVisited('settled'),
+      objectVisited('unchanged'),
+      { ...objectVisited('damaged'), foundBy: 'notification' } as AgentEvent,
+      { kind: 'notificationEnded', outcome: 'unchanged', source: sourceName, lagMs: 1_500 },
+      { kind: 'notificationEnded', outcome: 'test', source: undefined, lagMs: undefined },
+    );
+    const samples = await scrape();
+    expect(sumOf(samples, 'databricks_audit_objects_found_total', found('listing'))).toBe(1);
+    expect(sumOf(samples, 'databricks_audit_objects_found_total', found('notification'))).toBe(1);
+    const ofSource = { databricks_audit_source: sourceName };
+    expect(sumOf(samples, 'databricks_audit_notifications_total', ofSource)).toBe(1);
+    expect(sumOf(samples, 'databricks_audit_notifications_total')).toBe(2);
+    expect(sumOf(samples, 'databricks_audit_notification_lag_seconds_sum')).toBe(1.5);
+  });
+
   it('have exactly the attributes listed in the table of instruments, and so in the documentation', async () => {
     const { observe, scrape, current } = await setUp();
     observe(
@@ -210,7 +233,7 @@ async function setUp(): Promise<{
   startNewAgent: () => void;
   current: () => Activity;
 }> {
-  const newActivity = () => new Activity([sourceName], [], () => startMs);
+  const newActivity = () => new Activity([sourceName], [], () => startMs, [sourceName]);
   let activity = newActivity();
   const process = { uptimeS: 10, residentBytes: 100_000_000, userCpuS: 2, systemCpuS: 1 };
   const metrics = await createMetrics(

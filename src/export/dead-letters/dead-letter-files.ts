@@ -67,6 +67,19 @@ export async function listDeadLetterFiles(directory: string): Promise<readonly s
   }
 }
 
+/** @param text of a complete file. */
+export function parseDeadLetterLines(text: string): readonly DeadLetterLine[] {
+  let offsetBytes = 0;
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const startBytes = offsetBytes;
+      offsetBytes += Buffer.byteLength(line) + 1;
+      return { offsetBytes: startBytes, text: line, isTorn: false, deadLetter: parseDeadLetter(line) };
+    });
+}
+
 /** Rejects with ERR_DEAD_LETTER_READ. */
 export async function* readDeadLetterLines(path: string): AsyncGenerator<DeadLetterLine, void, undefined> {
   for await (const { offsetBytes, text, isTorn } of readLines(path)) {
@@ -148,12 +161,13 @@ function parseDeadLetter(text: string): DeadLetter | undefined {
 const noteMark = ',"deadLetter":{';
 
 export function unreadable(path: string, cause: unknown): AgentError {
+  const hint = cause instanceof Error && 'hint' in cause && typeof cause.hint === 'string' ? cause.hint : undefined;
   return new AgentError(
     'ERR_DEAD_LETTER_READ',
     `Could not read or rewrite dead letters in ${path}: ${messageOf(cause)}`,
     {
       cause,
-      hint: 'Run the command as a user with read and write access, and check DATABRICKS_AUDIT_DEAD_LETTERS.',
+      hint: hint ?? 'Run the command as a user with read and write access, and check DATABRICKS_AUDIT_DEAD_LETTERS.',
     },
   );
 }

@@ -6,8 +6,8 @@
 import { type FileHandle, open, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { tryLockFile } from '../../runtime/file-lock.ts';
+import { syncDirectory } from './dead-letter-file-writer.ts';
 import { type DeadLetterLine, isMissing, lockPathOf, readDeadLetterLines, unreadable } from './dead-letter-files.ts';
-import { syncDirectory } from './dead-letters.ts';
 
 export class ReplayedFile {
   readonly path: string;

@@ -16,15 +16,18 @@ export interface WaitingDeadLetters {
   readonly count: number;
 }
 
+/** By status and reason. */
+export type DeadLetterGroups = Map<string, { response: ResponseCode; reason: string; count: number }>;
+
 interface CountedFile {
   /** While it is the same, the file can only have been appended to. */
   readonly identity: string;
   /** The end of the last complete line. */
   endBytes: number;
-  readonly groups: Map<string, { response: ResponseCode; reason: string; count: number }>;
+  readonly groups: DeadLetterGroups;
 }
 
-const reasonsPerFileMax = 50;
+export const reasonsPerFileMax = 50;
 
 export class DeadLetterCount {
   readonly #directory: string;
@@ -82,8 +85,8 @@ async function addLines(file: CountedFile, path: string, done: ReadonlySet<numbe
   }
 }
 
-function addTo(
-  groups: CountedFile['groups'],
+export function addTo(
+  groups: DeadLetterGroups,
   { response, reason, count }: WaitingDeadLetters,
   groupsMax: number,
 ): void {
@@ -97,8 +100,8 @@ function addTo(
 
 const reasonsMax = 20;
 
-function sumOf(files: Iterable<CountedFile>): readonly WaitingDeadLetters[] {
-  const sums: CountedFile['groups'] = new Map();
+export function sumOf(files: Iterable<Pick<CountedFile, 'groups'>>): readonly WaitingDeadLetters[] {
+  const sums: DeadLetterGroups = new Map();
   for (const { groups } of files) for (const group of groups.values()) addTo(sums, group, reasonsMax);
   return [...sums.values()].sort((one, other) => other.count - one.count);
 }

@@ -5,7 +5,7 @@
 import { AgentError, type ErrorCode, messageOf } from '../../model/agent-error.ts';
 import { printable } from '../../runtime/printable.ts';
 import { type Retry, readRetryAfterMs } from '../retries.ts';
-import type { BlobCredential } from './settings.ts';
+import type { BlobCredential } from './location.ts';
 
 /** The call that failed. */
 export interface BlobCall {

@@ -21,8 +21,8 @@ import {
 import { createBlobOpener } from './opener.ts';
 import { resolveAzureLocation } from './settings.ts';
 
-export type { AzureLocation } from './location.ts';
-export { azureVariables, type BlobCredential } from './settings.ts';
+export type { AzureLocation, BlobCredential } from './location.ts';
+export { azureVariables } from './settings.ts';
 
 export const azure: SourceKind<AzureLocation> = {
   form: azureForm,

@@ -4,8 +4,7 @@
 import type { CheckResult } from '../../contracts/check-result.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { SourceInspection } from '../source-kind.ts';
-import type { ResolvedAzureLocation } from './location.ts';
-import type { BlobCredential } from './settings.ts';
+import type { BlobCredential, ResolvedAzureLocation } from './location.ts';
 
 /** In this time, somebody should have noticed. */
 const expiryWarningMs = 14 * 86_400_000;

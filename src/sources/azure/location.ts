@@ -6,7 +6,14 @@ import { bad, good, type Parsed } from '../../runtime/variable.ts';
 import { readDate, readWorkspaceId } from '../layout.ts';
 import type { StoreLocation } from '../object-store.ts';
 import type { SourceParameters } from '../source-parameters.ts';
-import type { BlobCredential } from './settings.ts';
+
+/** May contain secrets. */
+export type BlobCredential =
+  | { readonly type: 'sharedKey'; readonly key: string }
+  /** A shared access signature, without a question mark. */
+  | { readonly type: 'sas'; readonly token: string }
+  /** Microsoft Entra ID. */
+  | { readonly type: 'identity' };
 
 export interface AzureLocation extends StoreLocation {
   readonly kind: 'azure';

@@ -3,15 +3,7 @@
  */
 import { bad, good, type Parsed } from '../../runtime/variable.ts';
 import type { Environment } from '../source-kind.ts';
-import type { AzureLocation, ResolvedAzureLocation } from './location.ts';
-
-/** May contain secrets. */
-export type BlobCredential =
-  | { readonly type: 'sharedKey'; readonly key: string }
-  /** A shared access signature, without a question mark. */
-  | { readonly type: 'sas'; readonly token: string }
-  /** Microsoft Entra ID. */
-  | { readonly type: 'identity' };
+import type { AzureLocation, BlobCredential, ResolvedAzureLocation } from './location.ts';
 
 /** By variable: its meaning, for the documentation. */
 export const azureVariables = {

@@ -2,10 +2,10 @@
  * Reads bucket settings, for `check`. This needs permissions that shipping does not need, so what is denied is skipped.
  */
 import type { S3Client } from '@aws-sdk/client-s3';
+import { loadS3Client, s3Timeouts } from '../../runtime/aws/s3-client.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { checkLifecycle, checkVersioning, type LifecycleRule, type Versioning } from '../bucket-settings.ts';
 import type { SourceInspection } from '../source-kind.ts';
-import { loadS3Client, s3Timeouts } from './client.ts';
 import type { S3Location } from './location.ts';
 
 /** Storage classes whose objects have to be restored before they can be read. */

@@ -1,13 +1,21 @@
 /**
- * The two S3 calls that the agent makes. The AWS SDK handles region, credentials, profiles, endpoint and retries, using its
+ * The S3 calls with which the agent reads. The AWS SDK handles region, credentials, profiles, endpoint and retries, using its
  * standard variables and files.
  */
 import type { Readable } from 'node:stream';
-import type { GetObjectCommandOutput, ListObjectsV2CommandOutput, S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
+import type {
+  GetObjectCommandOutput,
+  HeadObjectCommandOutput,
+  ListObjectsV2CommandOutput,
+  S3Client,
+  S3ClientConfig,
+} from '@aws-sdk/client-s3';
 import { isAgentError } from '../../model/agent-error.ts';
+import { loadS3Client, type S3Timeouts, s3Timeouts } from '../../runtime/aws/s3-client.ts';
 import type { ListedObject, ListedPage, ListRequest } from '../object-store.ts';
 import { isSameTag, isWeak, RefusedVersions, readEntityTag } from './entity-tag.ts';
 import {
+  describeBadHead,
   describeBadListing,
   describeBrokenBody,
   describeDisagreement,
@@ -17,7 +25,6 @@ import {
   describeS3Error,
   type S3Call,
 } from './errors.ts';
-import { createRequestHandler } from './request-handler.ts';
 
 export interface S3ListRequest extends ListRequest {
   readonly bucket: string;
@@ -28,6 +35,11 @@ export type S3Page = ListedPage;
 /** `etag` is without quotes; a weak tag begins with `W/`. */
 export type S3ListedObject = ListedObject;
 
+export interface S3HeadRequest {
+  readonly bucket: string;
+  readonly key: string;
+}
+
 export interface S3ReadRequest extends S3ListedObject {
   readonly bucket: string;
 }
@@ -36,26 +48,12 @@ export interface S3ReadRequest extends S3ListedObject {
 export interface S3Api {
   /** All pages of a listing, with up to 1,000 entries each; one request per page. */
   list(request: S3ListRequest, signal: AbortSignal): AsyncIterable<S3Page>;
+  /** The current version of one object, as a listing would show it; undefined if it does not exist. */
+  head(request: S3HeadRequest, signal: AbortSignal): Promise<S3ListedObject | undefined>;
   /** The bytes of exactly this version. May reject in the middle, but never ends early without an error. */
   read(request: S3ReadRequest, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
   close(): Promise<void>;
 }
-
-export interface S3Timeouts {
-  readonly connectionTimeoutMs: number;
-  /** Until the response starts. */
-  readonly answerTimeoutMs: number;
-  /**
-   * A connection without a byte for this long counts as dead. This also ends a body that is not being read because the collector
-   * is down; the object is then opened again later, which is better than not detecting a dead connection.
-   */
-  readonly idleTimeoutMs: number;
-}
-
-export const s3Timeouts: S3Timeouts = { connectionTimeoutMs: 10_000, answerTimeoutMs: 30_000, idleTimeoutMs: 120_000 };
-
-/** Opened on demand. Bodies that wait for the collector occupy a connection each, and listings must not wait for those. */
-const connectionsMax = 256;
 
 /** @param overrides of the SDK's settings; the simulation replaces the network. */
 export function createS3Client(timeouts: S3Timeouts = s3Timeouts, overrides: S3ClientConfig = {}): S3Api {
@@ -70,6 +68,7 @@ export function createS3Client(timeouts: S3Timeouts = s3Timeouts, overrides: S3C
   const refused = new RefusedVersions();
   return {
     list: (request, signal) => list(load, request, signal),
+    head: (request, signal) => head(load, request, signal),
     read: (request, signal) => read(load, request, refused, signal),
     async close() {
       const loaded = await sdk?.catch(() => undefined);
@@ -81,40 +80,13 @@ export function createS3Client(timeouts: S3Timeouts = s3Timeouts, overrides: S3C
 interface Sdk {
   readonly client: S3Client;
   listPage(request: S3ListRequest, token: string | undefined, signal: AbortSignal): Promise<ListObjectsV2CommandOutput>;
+  headObject(request: S3HeadRequest, signal: AbortSignal): Promise<HeadObjectCommandOutput>;
   getObject(request: S3ReadRequest, ifMatch: string | undefined, signal: AbortSignal): Promise<GetObjectCommandOutput>;
-}
-
-/** The SDK is loaded on the first call: it is large, and a directory source does not need it. */
-export async function loadS3Client(timeouts: S3Timeouts, overrides: S3ClientConfig): Promise<S3Client> {
-  const { S3Client } = await import('@aws-sdk/client-s3');
-  const client = new S3Client({
-    // WHEN_SUPPORTED buffers the whole body to verify it, and runs out of memory with multi-GB objects (aws-sdk-js-v3 issue 7657).
-    responseChecksumValidation: 'WHEN_REQUIRED',
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    followRegionRedirects: true,
-    useArnRegion: true,
-    requestHandler: createRequestHandler({ keepAlive: true, maxSockets: connectionsMax }, (agentOptions) => {
-      const requestHandler = {
-        connectionTimeout: timeouts.connectionTimeoutMs,
-        requestTimeout: timeouts.answerTimeoutMs,
-        throwOnRequestTimeout: true,
-        socketTimeout: timeouts.idleTimeoutMs,
-        httpAgent: agentOptions,
-        httpsAgent: agentOptions,
-      };
-      return new S3Client({ requestHandler }).config.requestHandler;
-    }),
-    ...overrides,
-  });
-  // Set by AWS_ENDPOINT_URL(_S3) or a profile: MinIO and the like have no host name per bucket.
-  const customEndpoint = await client.config.serviceConfiguredEndpoint?.();
-  client.config.forcePathStyle = customEndpoint !== undefined;
-  return client;
 }
 
 async function loadSdk(timeouts: S3Timeouts, overrides: S3ClientConfig): Promise<Sdk> {
   const client = await loadS3Client(timeouts, overrides);
-  const { GetObjectCommand, ListObjectsV2Command } = await import('@aws-sdk/client-s3');
+  const { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command } = await import('@aws-sdk/client-s3');
   return {
     client,
     listPage: ({ bucket, prefix, delimiter, startAfter }, token, signal) =>
@@ -128,6 +100,8 @@ async function loadSdk(timeouts: S3Timeouts, overrides: S3ClientConfig): Promise
         }),
         { abortSignal: signal },
       ),
+    headObject: ({ bucket, key }, signal) =>
+      client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }), { abortSignal: signal }),
     getObject: ({ bucket, key }, ifMatch, signal) =>
       client.send(new GetObjectCommand({ Bucket: bucket, Key: key, IfMatch: ifMatch }), { abortSignal: signal }),
   };
@@ -164,7 +138,7 @@ function readPage(page: ListObjectsV2CommandOutput, call: S3Call): S3Page {
         key: Key,
         etag: readEntityTag(ETag),
         sizeBytes: Size,
-        modifiedAtMs: LastModified?.getTime() ?? Number.NaN,
+        modifiedAtMs: wholeSeconds(LastModified),
       };
       const { key, etag, sizeBytes, modifiedAtMs } = listed;
       const isWhole = key !== '' && etag !== '' && Number.isSafeInteger(sizeBytes) && Number.isFinite(modifiedAtMs);
@@ -173,6 +147,35 @@ function readPage(page: ListObjectsV2CommandOutput, call: S3Call): S3Page {
     }),
     folders: (page.CommonPrefixes ?? []).flatMap(({ Prefix }) => (Prefix ? [Prefix] : [])),
   };
+}
+
+/** Some servers list milliseconds, but no server has them in a header. The observed time must not depend on how an object was found. */
+function wholeSeconds(modifiedAt: Date | undefined): number {
+  return modifiedAt === undefined ? Number.NaN : Math.floor(modifiedAt.getTime() / 1000) * 1000;
+}
+
+async function head(
+  load: () => Promise<Sdk>,
+  { bucket, key }: S3HeadRequest,
+  signal: AbortSignal,
+): Promise<S3ListedObject | undefined> {
+  const call: S3Call = { action: 's3:GetObject', bucket, path: key };
+  try {
+    const answer = await attempt(call, signal, async () => (await load()).headObject({ bucket, key }, signal));
+    const { ETag = '', ContentLength = -1, LastModified } = answer;
+    const found = {
+      key,
+      etag: readEntityTag(ETag),
+      sizeBytes: ContentLength,
+      modifiedAtMs: wholeSeconds(LastModified),
+    };
+    const isWhole = found.etag !== '' && Number.isSafeInteger(ContentLength) && Number.isFinite(found.modifiedAtMs);
+    if (!isWhole || ContentLength < 0) throw describeBadHead(call);
+    return found;
+  } catch (error) {
+    if (isAgentError(error, 'ERR_OBJECT_GONE')) return undefined;
+    throw error;
+  }
 }
 
 async function read(

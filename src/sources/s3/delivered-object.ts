@@ -1,5 +1,5 @@
 /**
- * An S3 object as a delivered object.
+ * An object of a bucket as the agent knows it, whether a listing or a notification found it.
  */
 import type { DeliveredObject, ObjectId } from '../../model/object.ts';
 import { readLayout } from '../layout.ts';

@@ -10,7 +10,7 @@ import type { DeliveryReader } from '../../contracts/delivery-reader.ts';
 import type { DateRange, Source } from '../../contracts/source.ts';
 import { createDecoder } from '../../decoders/index.ts';
 import { openDeliveryReader } from '../../delivery/index.ts';
-import { listDeadLetterFiles, readDeadLetterLines } from '../../export/index.ts';
+import { type DeadLetterLocation, openDeadLetterStore } from '../../export/index.ts';
 import { AgentError, isAgentError } from '../../model/agent-error.ts';
 import type { IdentifiedLine } from '../../model/line.ts';
 import type { DeliveredObject, ObjectId } from '../../model/object.ts';
@@ -135,7 +135,7 @@ class Reconciler {
       state: this.#state,
       decoder: this.#decoder,
       clock: this.#clock,
-      readDeadLetterUids: () => readUids(this.#configuration.deadLetterDirectory),
+      readDeadLetterUids: () => readUids(this.#configuration.deadLetters),
       addCounts: (group, counts) => addTo(this.#partition(group), counts),
       onUnreadable: (group, error) => {
         if (isAgentError(error, 'ERR_BACKEND_READ')) throw error;
@@ -208,7 +208,7 @@ class Reconciler {
     const parts = { state: this.#state, decoder: this.#decoder };
     // With a backend, the audit finds out which lines were not delivered.
     if (this.#backend !== undefined) return await compareObject(object, parts, this.#signal);
-    this.#deadLetterUids ??= readUids(this.#configuration.deadLetterDirectory);
+    this.#deadLetterUids ??= readUids(this.#configuration.deadLetters);
     const uids = await this.#deadLetterUids;
     const mapper = this.#mapperFor(object.origin.mapping);
     const isWaitingDeadLetter = (line: IdentifiedLine) => uids.has(recordUid(mapper.toJsonLine(line)));
@@ -314,14 +314,19 @@ async function openReconciler(
   );
 }
 
-async function readUids(deadLetterDirectory: string): Promise<ReadonlySet<string>> {
+async function readUids(location: DeadLetterLocation): Promise<ReadonlySet<string>> {
   const uids = new Set<string>();
-  for (const path of await listDeadLetterFiles(deadLetterDirectory)) {
-    for await (const { deadLetter } of readDeadLetterLines(path)) {
-      if (deadLetter !== undefined) uids.add(uidOf(deadLetter.record) ?? '');
+  const store = openDeadLetterStore(location);
+  try {
+    for (const path of await store.list()) {
+      for await (const { deadLetter } of store.readLines(path)) {
+        if (deadLetter !== undefined) uids.add(uidOf(deadLetter.record) ?? '');
+      }
     }
+    return uids;
+  } finally {
+    await store.close();
   }
-  return uids;
 }
 
 function recordUid(jsonLine: string): string {

@@ -5,6 +5,7 @@ import { type Thread, WorkerPool } from '../../../src/agent/workers/worker-pool.
 import { loadConfiguration } from '../../../src/config/index.ts';
 import { unobserved } from '../../../src/contracts/observer.ts';
 import { createFailureReporter } from '../../../src/export/index.ts';
+import { deadLetterDirectory } from '../../../src/export/options.ts';
 import type { DeliveredObject, ObjectId } from '../../../src/model/object.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import { silentLogger } from '../../../src/runtime/logger.ts';
@@ -40,7 +41,11 @@ function setUp(workers: number) {
   const threads: FakeThread[] = [];
   const state = openMemoryState();
   const watching = { observe: unobserved, logger: silentLogger };
-  const failures = createFailureReporter({ deadLettersDirectory: directory, clock: systemClock, ...watching });
+  const failures = createFailureReporter({
+    deadLetters: deadLetterDirectory(directory),
+    clock: systemClock,
+    ...watching,
+  });
   const pool = new WorkerPool(
     loadConfiguration({ DATABRICKS_AUDIT_SOURCE: directory, DATABRICKS_AUDIT_WORKERS: String(workers) }),
     { hashSecret: state.hashSecret, failures, stopping: never, abandon: never, ...watching },

@@ -1,11 +1,13 @@
 /**
  * The communication between main thread and worker, except for the claim, which test/contracts/delivery-state.test.ts covers.
  */
+
 import { describe, expect, it } from 'vitest';
 import type { MainProxy } from '../../../src/agent/workers/main-proxy.ts';
 import type { AgentEvent } from '../../../src/contracts/observer.ts';
 import type { VisitOutcome } from '../../../src/contracts/visit-outcome.ts';
 import { createFailureReporter } from '../../../src/export/index.ts';
+import { deadLetterDirectory } from '../../../src/export/options.ts';
 import { AgentError } from '../../../src/model/agent-error.ts';
 import type { DeliveredObject } from '../../../src/model/object.ts';
 import type { Visitor } from '../../../src/pipeline/object-shipper.ts';
@@ -29,7 +31,7 @@ function setUp() {
   const observe = (event: AgentEvent) => void events.push(event);
   const [stopping, abandon] = [new AbortController(), new AbortController()];
   const letters = temporaryDirectory();
-  const failures = createFailureReporter({ deadLettersDirectory: letters, clock, logger, observe });
+  const failures = createFailureReporter({ deadLetters: deadLetterDirectory(letters), clock, logger, observe });
   const store = new MemoryStore();
   const state = openMemoryState({ store });
   const services = { failures, stopping: stopping.signal, abandon: abandon.signal, observe, logger };

@@ -1,12 +1,14 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { DeadLetterFileWriter } from '../../../src/export/dead-letters/dead-letter-file-writer.ts';
 import {
   type DeadLetterLine,
   listDeadLetterFiles,
   readDeadLetterLines,
 } from '../../../src/export/dead-letters/dead-letter-files.ts';
 import { DeadLetters } from '../../../src/export/dead-letters/dead-letters.ts';
+import { deadLetterDirectory } from '../../../src/export/options.ts';
 import { readDeadLetters } from '../../../src/tools/replay.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { http, leapingClock, lines, never, rememberingLogger, toJsonLine } from '../fixtures.ts';
@@ -17,7 +19,11 @@ const reason = 'HTTP 400: line too long';
 describe('a line of a dead-letter file', () => {
   it('is read with the response code and protocol with which it was written', async () => {
     const directory = temporaryDirectory();
-    const deadLetters = new DeadLetters({ directory }, leapingClock(), rememberingLogger());
+    const deadLetters = new DeadLetters(
+      new DeadLetterFileWriter({ directory }, leapingClock()),
+      leapingClock(),
+      rememberingLogger(),
+    );
     await deadLetters.write([record], { ...http(400), reason }, never);
     await deadLetters.write([record], { protocol: 'grpc', code: 3, reason: 'line too long' }, never);
     await deadLetters.close();
@@ -61,7 +67,11 @@ describe('a line of a dead-letter file', () => {
       [undefined, false],
       [record, false],
     ]);
-    expect(await readDeadLetters(directory)).toMatchObject({ selectedCount: 1, otherCount: 0, unreadableCount: 1 });
+    expect(await readDeadLetters(deadLetterDirectory(directory))).toMatchObject({
+      selectedCount: 1,
+      otherCount: 0,
+      unreadableCount: 1,
+    });
   });
 });
 

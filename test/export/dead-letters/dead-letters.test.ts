@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { DeadLetterFileWriter } from '../../../src/export/dead-letters/dead-letter-file-writer.ts';
 import { DeadLetters } from '../../../src/export/dead-letters/dead-letters.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { http, leapingClock, lines, never, receiver, rememberingLogger, toJsonLine } from '../fixtures.ts';
@@ -13,7 +14,7 @@ function setUp(directory: string, fileBytesMax?: number) {
   const clock = leapingClock();
   const logger = rememberingLogger();
   const options = fileBytesMax === undefined ? { directory } : { directory, fileBytesMax };
-  const deadLetters = new DeadLetters(options, clock, logger);
+  const deadLetters = new DeadLetters(new DeadLetterFileWriter(options, clock), clock, logger);
   onTestFinished(() => deadLetters.close());
   return { deadLetters, clock, log: logger.lines };
 }
@@ -113,6 +114,7 @@ test('a disk that fills up in the middle of a line leaves only complete lines', 
   writeFileSync(
     join(directory, 'fill.mjs'),
     `
+    import { DeadLetterFileWriter } from ${JSON.stringify(new URL('../../../src/export/dead-letters/dead-letter-file-writer.ts', import.meta.url))};
     import { DeadLetters } from ${JSON.stringify(new URL('../../../src/export/dead-letters/dead-letters.ts', import.meta.url))};
     const stop = new AbortController();
     const clock = {
@@ -121,7 +123,7 @@ test('a disk that fills up in the middle of a line leaves only complete lines', 
       async sleep() { stop.abort(); stop.signal.throwIfAborted(); },
     };
     const logger = { error: (fields) => console.log(fields.err.message) };
-    const letters = new DeadLetters({ directory: ${JSON.stringify(letters)} }, clock, logger);
+    const letters = new DeadLetters(new DeadLetterFileWriter({ directory: ${JSON.stringify(letters)} }, clock), clock, logger);
     const line = JSON.stringify({ resourceLogs: ['x'.repeat(3000)] });
     while (!stop.signal.aborted) {
       await letters.write([line], { protocol: 'http', code: 400, reason: 'no' }, stop.signal).catch(() => {});

@@ -4,6 +4,7 @@ import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, readl
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
+import { DeadLetterFileWriter } from '../../../src/export/dead-letters/dead-letter-file-writer.ts';
 import type { DeadLetterLine } from '../../../src/export/dead-letters/dead-letter-files.ts';
 import { DeadLetters } from '../../../src/export/dead-letters/dead-letters.ts';
 import { ReplayedFile } from '../../../src/export/dead-letters/replayed-file.ts';
@@ -17,7 +18,7 @@ const record = (uid: string) =>
   `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"attributes":[{"key":"log.record.uid","value":{"stringValue":"${uid}"}}]}]}]}]}`;
 
 async function writeDeadLetters(directory: string, uids: readonly string[]): Promise<string> {
-  const deadLetters = new DeadLetters({ directory }, systemClock, silentLogger);
+  const deadLetters = new DeadLetters(new DeadLetterFileWriter({ directory }, systemClock), systemClock, silentLogger);
   await deadLetters.write(uids.map(record), { ...http(400), reason: ',"deadLetter":{ é' }, signal);
   await deadLetters.close();
   return join(directory, readdirSync(directory).find((name) => name.endsWith('.jsonl')) ?? '');
@@ -113,13 +114,13 @@ it('drops an incomplete last line left by a crash, and keeps lines that it does 
 
 it('skips a file while it is being written, and the writer never uses a name that is in use', async () => {
   const directory = temporaryDirectory();
-  const first = new DeadLetters({ directory }, systemClock, silentLogger);
+  const first = new DeadLetters(new DeadLetterFileWriter({ directory }, systemClock), systemClock, silentLogger);
   await first.write([record('a')], { ...http(400), reason: '' }, signal);
   const [name = ''] = readdirSync(directory).filter((each) => each.endsWith('.jsonl'));
   expect(await ReplayedFile.open(join(directory, name))).toBeUndefined();
   await first.close();
   const file = await opened(join(directory, name));
-  const second = new DeadLetters({ directory }, systemClock, silentLogger);
+  const second = new DeadLetters(new DeadLetterFileWriter({ directory }, systemClock), systemClock, silentLogger);
   await second.write([record('b')], { ...http(400), reason: '' }, signal);
   await file.markDone(await linesOf(file));
   await file.close();

@@ -1,6 +1,7 @@
 import { appendFileSync, closeSync, openSync, readdirSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { DeadLetterFileWriter } from '../../../src/export/dead-letters/dead-letter-file-writer.ts';
 import type { DeadLetterLine } from '../../../src/export/dead-letters/dead-letter-files.ts';
 import { DeadLetters } from '../../../src/export/dead-letters/dead-letters.ts';
 import { ReplayedFile } from '../../../src/export/dead-letters/replayed-file.ts';
@@ -15,7 +16,7 @@ const record = '{"resourceLogs":[]}';
 
 function setUp() {
   const directory = temporaryDirectory();
-  const deadLetters = new DeadLetters({ directory }, systemClock, silentLogger);
+  const deadLetters = new DeadLetters(new DeadLetterFileWriter({ directory }, systemClock), systemClock, silentLogger);
   onTestFinished(() => deadLetters.close());
   const reject = (reason: string, count = 1, status = 400) =>
     deadLetters.write(

@@ -76,7 +76,7 @@ describe('a configuration with mistakes', () => {
     const { environment, receiver } = await scene();
     const { code, stdout, stderr, log } = await runAgent(['run'], {
       ...environment,
-      DATABRICKS_AUDIT_SOURCE: 'gs://bucket',
+      DATABRICKS_AUDIT_SOURCE: 'hdfs://bucket',
       DATABRICKS_AUDIT_POLL_INTERVAL: '5',
       DATABRICKS_AUDIT_START: 'yesterday',
       DATABRICKS_AUDIT_BATCH_RECORDS: '0',

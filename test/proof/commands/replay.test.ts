@@ -100,7 +100,7 @@ it('selects by reason, status and day, keeps the others, and keeps what is rejec
 it('stays visible after a restart, until a replay beside the agent has sent everything', async () => {
   const { environment, receiver } = await refusedScene({ DATABRICKS_AUDIT_POLL_INTERVAL: '1s' });
   const shipped = await runAgent(['ship'], environment);
-  expect(shipped.stderr).toContain('4 dead letters are on disk and not in the backend');
+  expect(shipped.stderr).toContain('4 dead letters are not in the backend');
   expect((await runAgent(['status'], environment)).stdout).toContain('then run: databricks-audit-otel replay');
   const agent = startAgent(['run'], { ...environment, DATABRICKS_AUDIT_HTTP: '127.0.0.1:0' });
   const url = await urlOf(agent);
@@ -111,7 +111,7 @@ it('stays visible after a restart, until a replay beside the agent has sent ever
   const health = async () => await (await fetch(`${url}/readyz`)).json();
   expect(await waiting()).toBe(4);
   expect(await health()).toMatchObject({ complete: false });
-  expect(await agent.logged('Dead letters are on disk and not in the backend')).toMatchObject({ records: 4 });
+  expect(await agent.logged('Dead letters are not in the backend')).toMatchObject({ records: 4 });
   receiver.acceptAgain();
   expect((await runAgent(['replay'], environment)).stdout).toMatch(/^4 dead letters resent: 4 accepted/);
   expect(await waiting()).toBe(0);

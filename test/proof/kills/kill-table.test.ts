@@ -40,8 +40,10 @@ import {
   type OnDisk,
   writeTable,
 } from '../../support/kill-table.ts';
+import { s3Event, testEvent } from '../../support/notifications.ts';
 import { answers } from '../../support/otlp-receiver.ts';
 import { type S3Server, startS3Server } from '../../support/s3-server.ts';
+import { startQueue } from '../../support/sqs-queue.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const { KILL_TABLE } = process.env;
@@ -167,9 +169,14 @@ function rows(): Row[] {
       ),
     ),
   );
-  if (wholeProduct) return all;
+  // Only buckets send notifications, and the main thread follows the queue.
+  const possible = all.filter(
+    ({ facts, placeName, workers }) => !facts.queue || (placeName === 'bucket' && workers === 1),
+  );
+  if (wholeProduct) return possible;
   const order = killPoints.map(([point]) => point);
-  return all.filter(({ point, passing, facts, history, encoding, placeName, workers }) => {
+  return possible.filter(({ point, passing, facts, history, encoding, placeName, workers }) => {
+    if (facts.queue) return encoding === 'plain';
     const isFirstHistory = history === facts.histories[0];
     if (workers === 2) {
       const isMiddleBatch = passing === facts.passings[Math.floor(facts.passings.length / 2)];
@@ -199,6 +206,7 @@ async function prepare(
     await place.deliver(key, shippedBefore);
     await shipHere(environment);
   }
+  if (facts.queue === true) return;
   await place.deliver(key, contents[history]);
   if (history === 'damaged') {
     await shipHere(environment);
@@ -218,12 +226,28 @@ async function kill({ environment: given, ...scene }: DeliveryScene, row: Row): 
   const environment = { ...given, DATABRICKS_AUDIT_WORKERS: String(row.workers) };
   if (isMoment(row.point)) {
     await killAtMoment({ ...scene, environment }, row.point, row.passing);
+  } else if (row.facts.queue === true) {
+    await killFollowing({ ...scene, environment }, row);
   } else {
     const at = { KILL_AT_STEP: row.point, KILL_AT_PASSING: String(row.passing) };
     const { code, stderr } = await startAgent(['ship'], { ...environment, ...at }, { preload: killAtStep }).exit;
     expect(code, `"${row.point}" was reached and the process killed there\n${stderr}`).toBeNull();
   }
   return { accepted: [...receiver.accepted], requests: [...receiver.requests] };
+}
+
+/** The object is overwritten after the first walk, and a notification finds it. */
+async function killFollowing({ place, environment }: DeliveryScene, row: Row): Promise<void> {
+  const queue = await startQueue(s3);
+  await queue.send(testEvent);
+  const at = { KILL_AT_STEP: row.point, KILL_AT_PASSING: String(row.passing) };
+  const agent = startAgent(['run'], { ...environment, ...queue.environment, ...at }, { preload: killAtStep });
+  await expect.poll(() => queue.count()).toBe(0);
+  const key = deliveryKey('1', names[row.encoding]);
+  await place.deliver(key, contents[row.history]);
+  await queue.send(s3Event({ bucket: place.source.slice('s3://'.length), key }));
+  const { code, stderr } = await agent.exit;
+  expect(code, `"${row.point}" was reached and the process killed there\n${stderr}`).toBeNull();
 }
 
 function isMoment(point: KillPoint): point is Moment {

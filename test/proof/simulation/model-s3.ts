@@ -2,7 +2,14 @@
  * S3 as the agent calls it, on the model bucket: responses take time, listings may be stale, bodies may be truncated.
  */
 
-import type { S3Api, S3ListRequest, S3Page, S3ReadRequest } from '../../../src/sources/s3/client.ts';
+import type {
+  S3Api,
+  S3HeadRequest,
+  S3ListedObject,
+  S3ListRequest,
+  S3Page,
+  S3ReadRequest,
+} from '../../../src/sources/s3/client.ts';
 import { describeBrokenBody, describeS3Error, type S3Call } from '../../../src/sources/s3/errors.ts';
 import type { Faults } from './faults.ts';
 import type { ModelBucket, Version } from './model-bucket.ts';
@@ -87,6 +94,7 @@ export class ModelS3 {
   api(life: Life): S3Api {
     return {
       list: (request, signal) => this.#list(request, life, signal),
+      head: (request, signal) => this.#head(request, life, signal),
       read: (request, signal) => this.#read(request, life, signal),
       close: async () => {},
     };
@@ -102,6 +110,14 @@ export class ModelS3 {
       yield page;
       from = page.next;
     }
+  }
+
+  async #head({ bucket, key }: S3HeadRequest, life: Life, signal: AbortSignal): Promise<S3ListedObject | undefined> {
+    await this.#world.call(life, 'open', this.#world.latencyMs('open'), signal);
+    this.#throwFault(this.fault(), { action: 's3:GetObject', bucket, path: key });
+    const found = this.find(key, '');
+    if ('status' in found) return undefined;
+    return { key, etag: found.etag, sizeBytes: found.body.length, modifiedAtMs: found.modifiedAtMs };
   }
 
   async #read(

@@ -173,21 +173,30 @@ export class Oracle implements CollectorListener {
   }
 
   /** Every line of the version is stored or a dead letter, as often as it occurs, and nothing arrived twice. */
-  expectDelivered({ key, lines }: Version, when: string): void {
-    for (const [line, copies] of Map.groupBy(
+  expectDelivered(version: Version, when: string): void {
+    for (const { line, missingCount, copyCount } of this.#missing(version)) {
+      this.#problem(`lost ${when}: ${missingCount} of ${copyCount} times ${brief(line)} in ${version.key}`);
+    }
+  }
+
+  /** True if every line of the version is stored or a dead letter by now. */
+  isDelivered(version: Version): boolean {
+    return this.#missing(version).length === 0;
+  }
+
+  #missing({ key, lines }: Version) {
+    const copiesByLine = Map.groupBy(
       lines.filter((text) => text !== ''),
       (text) => text,
-    )) {
+    );
+    return [...copiesByLine].flatMap(([line, { length: copyCount }]) => {
       const delivered = [...(this.#uidsByLine.get(`${key} ${line}`) ?? [])].filter((uid) => {
         const occurrence = this.#occurrences.get(`${key} ${uid}`);
         return occurrence?.stored || occurrence?.deadLettered;
       });
-      if (delivered.length < copies.length) {
-        this.#problem(
-          `lost ${when}: ${copies.length - delivered.length} of ${copies.length} times ${brief(line)} in ${key}`,
-        );
-      }
-    }
+      const missingCount = copyCount - delivered.length;
+      return missingCount > 0 ? [{ line, missingCount, copyCount }] : [];
+    });
   }
 
   /** No uid or observed time was invented. */

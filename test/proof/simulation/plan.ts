@@ -29,6 +29,8 @@ export interface Settings {
   readonly refusal: 'atomic' | 'storesTheRest';
   /** The AWS SDK and its HTTP messages, or the calls of `S3Api` (ten times as fast); or no bucket at all and a directory. */
   readonly bucket: 'sdk' | 'calls' | 'files';
+  /** A queue has notifications of the bucket. */
+  readonly queue?: boolean | undefined;
 }
 
 /**
@@ -87,7 +89,7 @@ export type Death = {
 );
 
 /** Calls that leave the process. */
-export type CallKind = 'sleep' | 'list' | 'open' | 'read' | 'arrive' | 'answer' | 'letters' | 'commit';
+export type CallKind = 'queue' | 'sleep' | 'list' | 'open' | 'read' | 'arrive' | 'answer' | 'letters' | 'commit';
 
 export const startMs = Date.UTC(2026, 0, 31, 6);
 const minuteMs = 60_000;
@@ -114,6 +116,7 @@ export function planOf(seed: number): Plan {
     etags: chance.pick(['content', 'unique']),
     refusal: chance.pick(['atomic', 'storesTheRest']),
     bucket: chance.happens(0.02) ? 'sdk' : chance.pick(['calls', 'calls', 'files']),
+    queue: new Chance(`queue ${seed}`).happens(0.5),
   };
   const steps = new Story(chance, durationMs, pollIntervalMs, settings.bucket === 'files').steps();
   return { seed, settings, steps: steps.toSorted((left, right) => left.atMs - right.atMs) };

@@ -4,11 +4,13 @@
  */
 import { Readable } from 'node:stream';
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
-import { createS3Client, type S3Api, s3Timeouts } from '../../../src/sources/s3/client.ts';
+import { s3Timeouts } from '../../../src/runtime/aws/s3-client.ts';
+import { createS3Client, type S3Api } from '../../../src/sources/s3/client.ts';
 import type { ModelS3 } from './model-s3.ts';
 import type { Life, World } from './world.ts';
 
 interface Request {
+  readonly method: string;
   readonly path: string;
   readonly query?: Readonly<Record<string, unknown>>;
   readonly headers: Readonly<Record<string, string>>;
@@ -57,6 +59,7 @@ export function sdkApi(s3: ModelS3, world: World, life: Life): S3Api {
         yield page.value;
       }
     },
+    head: (request, signal) => busyWhile(() => api.head(request, signal)),
     read: (request, signal) => busyWhile(() => api.read(request, signal)),
     close: () => api.close(),
   };
@@ -82,17 +85,28 @@ function listing(s3: ModelS3, { query = {} }: Request): Response {
   );
 }
 
-function object(s3: ModelS3, { path, headers }: Request, life: Life, signal: AbortSignal): Response {
+function object(s3: ModelS3, { method, path, headers }: Request, life: Life, signal: AbortSignal): Response {
   const fault = s3.fault();
-  if (fault !== undefined) return failure(fault);
+  if (fault !== undefined) return method === 'HEAD' ? withoutBody(fault.status) : failure(fault);
   const etag = (headers['if-match'] ?? '').replaceAll('"', '');
   const found = s3.find(decodeURIComponent(path.slice(1)), etag);
-  if ('status' in found) return failure(found);
+  if ('status' in found) return method === 'HEAD' ? withoutBody(found.status) : failure(found);
+  if (method === 'HEAD') {
+    return withoutBody(200, {
+      'content-length': `${found.body.length}`,
+      etag: `"${found.etag}"`,
+      'last-modified': new Date(found.modifiedAtMs).toUTCString(),
+    });
+  }
   return {
     statusCode: 200,
     headers: { 'content-length': `${found.body.length}`, etag: `"${found.etag}"` },
     body: Readable.from(s3.body(found, life, signal), { objectMode: false }),
   };
+}
+
+function withoutBody(statusCode: number, headers: Readonly<Record<string, string>> = {}): Response {
+  return { statusCode, headers, body: Readable.from([]) };
 }
 
 function failure({ name, status }: { readonly name: string; readonly status: number }): Response {

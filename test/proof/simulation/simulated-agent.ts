@@ -19,6 +19,7 @@ import type { ModelBucket } from './model-bucket.ts';
 import { type ModelCollector, requestTimeoutMs } from './model-collector.ts';
 import type { ModelDisk } from './model-disk.ts';
 import { type ModelFiles, rootPath } from './model-files.ts';
+import type { ModelQueue } from './model-queue.ts';
 import type { ModelS3 } from './model-s3.ts';
 import type { Oracle } from './oracle.ts';
 import type { Plan, Settings } from './plan.ts';
@@ -35,6 +36,8 @@ export interface Models {
   readonly faults: Faults;
   readonly bucket: ModelBucket;
   readonly s3: ModelS3;
+  /** Undefined if there are no notifications. */
+  readonly queue: ModelQueue | undefined;
   readonly files: ModelFiles;
   readonly collector: ModelCollector;
   readonly letters: ModelDisk;
@@ -53,16 +56,16 @@ export interface SimulatedAgentOptions {
   readonly onSentAgain: (key: string) => void;
 }
 
-const bucketName = 'audit-bucket';
+export const bucketName = 'audit-bucket';
 
 /** Compiled once: it has no state, and thousands of processes start here. */
 const mapper: Mapper = createMapper({ layers: ['databricks-audit'], redact: ['secrets'], resourceAttributes: {} });
 
 /** Rejects as `createAgent` does. */
 export async function createSimulatedAgent(models: Models, life: Life, options: SimulatedAgentOptions): Promise<Agent> {
-  const { plan, root, world, faults, s3, files, collector, letters, state } = models;
+  const { plan, root, world, faults, s3, queue, files, collector, letters, state } = models;
   return await createAgent(
-    configurationOf(plan.settings, state.directory(life.number), join(root, 'letters')),
+    configurationOf(plan.settings, state.directory(life.number), join(root, 'letters'), queue !== undefined),
     {
       logger: loggerOf(life, world, options.onSentAgain),
       stdout: process.stdout,
@@ -72,6 +75,7 @@ export async function createSimulatedAgent(models: Models, life: Life, options: 
         if (event.kind === 'batchAbandoned') options.onAbandoned();
       },
       createS3: () => (plan.settings.bucket === 'sdk' ? sdkApi(s3, world, life) : s3.api(life)),
+      createSqs: queue && (() => queue.api(life)),
       deliveryFiles: files.of(life),
       transport: collector.of(life),
       deadLetterFiles: letters.of(life),
@@ -84,10 +88,16 @@ export async function createSimulatedAgent(models: Models, life: Life, options: 
   );
 }
 
-function configurationOf(settings: Settings, stateDirectory: string, letters: string): Configuration {
+function configurationOf(
+  settings: Settings,
+  stateDirectory: string,
+  letters: string,
+  hasQueue: boolean,
+): Configuration {
   const seconds = (milliseconds: number) => `${milliseconds / 1000}s`;
   return loadConfiguration({
     DATABRICKS_AUDIT_SOURCE: settings.bucket === 'files' ? rootPath : `s3://${bucketName}/audit`,
+    DATABRICKS_AUDIT_QUEUE: hasQueue ? 'https://sqs.eu-west-1.amazonaws.com/123456789012/deliveries' : '',
     DATABRICKS_AUDIT_STATE: stateDirectory,
     DATABRICKS_AUDIT_DEAD_LETTERS: letters,
     DATABRICKS_AUDIT_POLL_INTERVAL: seconds(settings.pollIntervalMs),

@@ -14,10 +14,11 @@ import { ModelBucket } from './model-bucket.ts';
 import { ModelCollector } from './model-collector.ts';
 import { ModelDisk } from './model-disk.ts';
 import { ModelFiles } from './model-files.ts';
+import { ModelQueue } from './model-queue.ts';
 import { ModelS3 } from './model-s3.ts';
 import { Oracle } from './oracle.ts';
 import { type Delivery, type Plan, startMs } from './plan.ts';
-import type { Models } from './simulated-agent.ts';
+import { bucketName, type Models } from './simulated-agent.ts';
 import { SimulatedState } from './simulated-state.ts';
 import { World } from './world.ts';
 
@@ -39,8 +40,8 @@ export interface Outcome {
 export type StateKind = 'sqlite' | 'contested';
 
 const minuteMs = 60_000;
-/** Six objects of recent dates and three of older ones are read in parallel. */
-const openBodiesMax = 9;
+/** Six objects of recent dates, six of notifications and three of older ones are read in parallel. */
+const openBodiesMax = 15;
 
 /** @param state `contested`: other replicas take claims away. */
 export async function simulate(
@@ -78,7 +79,33 @@ class Simulation {
       stateKind === 'contested'
         ? new ContestedState(world, Math.max(lastStepMsOf(plan), faults.endMs), oracle)
         : undefined;
-    this.#models = { plan, root, world, faults, bucket, s3, files, collector, letters, state, contested, oracle };
+    const queue =
+      plan.settings.queue && plan.settings.bucket !== 'files'
+        ? new ModelQueue({
+            world,
+            bucket,
+            letters,
+            oracle,
+            bucketName,
+            waitMs: Math.max(20_000, plan.settings.pollIntervalMs / 4),
+            untilMs: Math.max(lastStepMsOf(plan), faults.endMs),
+          })
+        : undefined;
+    this.#models = {
+      plan,
+      root,
+      world,
+      faults,
+      bucket,
+      s3,
+      queue,
+      files,
+      collector,
+      letters,
+      state,
+      contested,
+      oracle,
+    };
     this.#lives = new Lives(this.#models, (key) => this.#sentAgain(key));
   }
 
@@ -98,6 +125,7 @@ class Simulation {
     lives.disarm();
     await this.#runUntil(lives.startsAgainMs);
     await this.#runUntil(world.nowMs + this.#quietMs('older'));
+    this.#models.queue?.expectEmpty();
     this.#judge();
     await this.#expectNothingLeft();
     return {
@@ -117,12 +145,13 @@ class Simulation {
   }
 
   #deliver(step: Delivery): void {
-    const { world, bucket } = this.#models;
+    const { world, bucket, queue } = this.#models;
     const { key, change } = step;
     this.#expectDelivered(key);
     bucket.deliver(step, world.nowMs);
     if (change !== 'extend' && change !== 'same') this.#rewritten.add(key);
     world.note(`${key}: ${change}`);
+    queue?.changed(key, change === 'delete' ? 'ObjectRemoved:Delete' : 'ObjectCreated:Put');
     if (change !== 'extend' || step.torn === undefined) return;
     // A half-written line that counted as complete is a different line once it is complete.
     this.#rewritten.add(key);

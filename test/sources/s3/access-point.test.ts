@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream';
 import { expect, test, vi } from 'vitest';
 import { loadConfiguration } from '../../../src/config/index.ts';
+import { s3Timeouts } from '../../../src/runtime/aws/s3-client.ts';
 import { createObjectOpener, createSources } from '../../../src/sources/index.ts';
-import { createS3Client, s3Timeouts } from '../../../src/sources/s3/client.ts';
+import { createS3Client } from '../../../src/sources/s3/client.ts';
 import { listAll, readText } from '../../support/listing.ts';
 
 const arn = 'arn:aws:s3:us-west-2:111122223333:accesspoint/audit';

@@ -5,8 +5,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test
 import { loadConfiguration } from '../../../src/config/index.ts';
 import type { Source } from '../../../src/contracts/source.ts';
 import type { DeliveredObject, ObjectOrigin } from '../../../src/model/object.ts';
+import { s3Timeouts } from '../../../src/runtime/aws/s3-client.ts';
 import { createSources } from '../../../src/sources/index.ts';
-import { createS3Client, s3Timeouts } from '../../../src/sources/s3/client.ts';
+import { createS3Client } from '../../../src/sources/s3/client.ts';
 import { listAll, readText } from '../../support/listing.ts';
 import { type S3Server, startS3Server } from '../../support/s3-server.ts';
 

@@ -59,6 +59,27 @@ describe('the Terraform files', () => {
   });
 });
 
+test('the policies for the queue and for dead letters contain what the agent needs', async () => {
+  const actionsOf = async (file: string, name: string) => {
+    const { data } = z
+      .object({ data: z.object({ aws_iam_policy_document: z.record(z.string(), policyDocument) }) })
+      .parse(await parseTerraform(file));
+    return data.aws_iam_policy_document[name]?.flatMap(({ statement: each }) => each.flatMap(({ actions }) => actions));
+  };
+  expect(await actionsOf('notifications.tf', 'follow_notifications')).toEqual([
+    'sqs:ReceiveMessage',
+    'sqs:DeleteMessage',
+    'sqs:ChangeMessageVisibility',
+    'sqs:GetQueueAttributes',
+  ]);
+  expect(await actionsOf('dead-letters.tf', 'keep_dead_letters')).toEqual([
+    's3:ListBucket',
+    's3:PutObject',
+    's3:GetObject',
+    's3:DeleteObject',
+  ]);
+});
+
 describe('with permissions enforced', () => {
   test('the agent works with exactly the policy of the example', async () => {
     const { environment, receiver } = await scene(await policyStatements());

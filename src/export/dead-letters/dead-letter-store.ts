@@ -1,0 +1,134 @@
+/**
+ * The dead letters that exist, in a directory or a bucket: listed, read, counted, and opened for a replay.
+ */
+import { type Clock, systemClock } from '../../runtime/clock.ts';
+import { BucketClient, BucketFailure, type BucketObject } from './bucket-client.ts';
+import { BucketCount } from './bucket-count.ts';
+import { DeadLetterBucketWriter, isLetterKey } from './bucket-letters.ts';
+import { type DeadLetterFiles, DeadLetterFileWriter } from './dead-letter-file-writer.ts';
+import {
+  type DeadLetterLine,
+  listDeadLetterFiles,
+  parseDeadLetterLines,
+  readDeadLetterLines,
+  unreadable,
+} from './dead-letter-files.ts';
+import type { DeadLetterWriter } from './dead-letters.ts';
+import type { DeadLetterBucket, DeadLetterLocation } from './location.ts';
+import { ReplayedFile } from './replayed-file.ts';
+import { ReplayedObject } from './replayed-object.ts';
+import { DeadLetterCount, type WaitingDeadLetters } from './waiting-dead-letters.ts';
+
+/** A file or object that is being replayed. No other replay has it until it is closed. */
+export interface ReplayedLetters {
+  readonly path: string;
+  /** Aborts when another replay has taken over; never for a file. */
+  readonly lost?: AbortSignal | undefined;
+  /** The lines that are not done. */
+  lines(): AsyncIterable<DeadLetterLine>;
+  /** These were accepted, or rejected again and written anew. Durable when it resolves. */
+  markDone(lines: readonly DeadLetterLine[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Every call rejects with ERR_DEAD_LETTER_READ. */
+export interface DeadLetterStore {
+  /** Paths or URLs, oldest first. Empty if the place does not exist yet. */
+  list(): Promise<readonly string[]>;
+  readLines(path: string): AsyncIterable<DeadLetterLine>;
+  /** Resolves to undefined while an agent is writing there, or another replay has it. */
+  openForReplay(path: string): Promise<ReplayedLetters | undefined>;
+  /** Cheap when nothing has changed. */
+  count(): Promise<readonly WaitingDeadLetters[]>;
+  close(): Promise<void>;
+}
+
+/** Does not contact anything before the first call. */
+export function openDeadLetterStore(location: DeadLetterLocation, clock: Clock = systemClock): DeadLetterStore {
+  if (location.kind === 's3') return new BucketStore(location, clock);
+  const count = new DeadLetterCount(location.path);
+  return {
+    list: () => listDeadLetterFiles(location.path),
+    readLines: readDeadLetterLines,
+    openForReplay: (path) => ReplayedFile.open(path),
+    count: () => count.read(),
+    close: async () => {},
+  };
+}
+
+/** @param files replace the real file system. */
+export function createDeadLetterWriter(
+  location: DeadLetterLocation,
+  clock: Clock,
+  files?: DeadLetterFiles,
+): DeadLetterWriter {
+  if (location.kind === 's3') return new DeadLetterBucketWriter(location);
+  return new DeadLetterFileWriter({ directory: location.path, files }, clock);
+}
+
+class BucketStore implements DeadLetterStore {
+  readonly #location: DeadLetterBucket;
+  readonly #client: BucketClient;
+  readonly #count: BucketCount;
+  readonly #clock: Clock;
+
+  constructor(location: DeadLetterBucket, clock: Clock) {
+    this.#location = location;
+    this.#clock = clock;
+    this.#client = new BucketClient(location);
+    this.#count = new BucketCount(location, this.#client, clock);
+  }
+
+  async list(): Promise<readonly string[]> {
+    return await readable(this.#location.name, async () => {
+      const found: BucketObject[] = [];
+      for await (const object of this.#client.list()) found.push(object);
+      return found
+        .filter(({ key }) => isLetterKey(this.#location, key))
+        .toSorted((one, other) => one.modifiedAtMs - other.modifiedAtMs)
+        .map(({ key }) => this.#urlOf(key));
+    });
+  }
+
+  async *readLines(path: string): AsyncGenerator<DeadLetterLine, void, undefined> {
+    const content = await readable(path, () => this.#client.get(this.#keyOf(path)));
+    yield* parseDeadLetterLines(content?.text ?? '');
+  }
+
+  async openForReplay(path: string): Promise<ReplayedLetters | undefined> {
+    const parts = { client: this.#client, clock: this.#clock };
+    const opened = await readable(path, () => ReplayedObject.open(path, this.#keyOf(path), parts));
+    if (opened === undefined) return undefined;
+    return {
+      path,
+      lost: opened.lost,
+      lines: () => opened.lines(),
+      markDone: (lines) => readable(path, () => opened.markDone(lines)),
+      close: () => readable(path, () => opened.close()),
+    };
+  }
+
+  async count(): Promise<readonly WaitingDeadLetters[]> {
+    return await readable(this.#location.name, () => this.#count.read());
+  }
+
+  async close(): Promise<void> {
+    await this.#client.close();
+  }
+
+  #urlOf(key: string): string {
+    return `s3://${this.#location.bucket}/${key}`;
+  }
+
+  #keyOf(url: string): string {
+    return url.slice(this.#urlOf('').length);
+  }
+}
+
+async function readable<Result>(path: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof BucketFailure ? unreadable(path, error) : error;
+  }
+}

@@ -1,0 +1,39 @@
+/**
+ * `DATABRICKS_AUDIT_DEAD_LETTERS`: a directory, or a folder of a bucket.
+ */
+import { bad, good, type Parsed } from '../../runtime/variable.ts';
+
+export type DeadLetterLocation = DeadLetterDirectory | DeadLetterBucket;
+
+export interface DeadLetterDirectory {
+  readonly kind: 'directory';
+  readonly path: string;
+  /** As configured, for messages. */
+  readonly name: string;
+}
+
+export interface DeadLetterBucket {
+  readonly kind: 's3';
+  readonly bucket: string;
+  /** Empty, or ends with `/`. */
+  readonly prefix: string;
+  /** `s3://bucket/prefix`, for messages. */
+  readonly name: string;
+}
+
+export function parseDeadLetterLocation(text: string): Parsed<DeadLetterLocation> {
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return good(deadLetterDirectory(text));
+  const [, bucket = '', path = ''] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/+([^?#]*))?$/.exec(text) ?? [];
+  if (bucket === '') return bad('expected a directory, or s3://bucket/prefix without parameters');
+  const folder = path.replace(/\/+$/, '');
+  return good({
+    kind: 's3',
+    bucket,
+    prefix: folder === '' ? '' : `${folder}/`,
+    name: `s3://${bucket}${folder === '' ? '' : `/${folder}`}`,
+  });
+}
+
+export function deadLetterDirectory(path: string): DeadLetterDirectory {
+  return { kind: 'directory', path, name: path };
+}

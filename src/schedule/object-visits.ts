@@ -1,0 +1,106 @@
+/**
+ * Visits the objects that listings and notifications offer, and reports what came of it. One visit to an object at a time: a listing waits
+ * for the visit that a notification has caused, and a notification comes again.
+ */
+import { type FoundBy, type Observer, toFault } from '../contracts/observer.ts';
+import type { Candidate } from '../contracts/source.ts';
+import { reached } from '../contracts/step.ts';
+import type { VisitOutcome } from '../contracts/visit-outcome.ts';
+import type { DeliveredObject, ObjectId } from '../model/object.ts';
+import type { ObjectShipper } from '../pipeline/object-shipper.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { FaultLog } from './fault-log.ts';
+import type { WaitingInWorkspace } from './waiting-objects.ts';
+
+export interface ObjectVisitsParts {
+  readonly shipper: Pick<ObjectShipper, 'ship'>;
+  readonly observe: Observer;
+  readonly logger: Logger;
+  /** Called with an error that ends shipping. */
+  readonly fail: (error: unknown) => void;
+}
+
+/** Where a candidate comes from, and where to report its faults. */
+export interface VisitReport {
+  readonly source: string;
+  readonly foundBy: FoundBy;
+  readonly faults: FaultLog;
+  /** Undefined for a notification, which is not listed. */
+  readonly waiting?: WaitingInWorkspace | undefined;
+}
+
+export class ObjectVisits {
+  readonly #parts: ObjectVisitsParts;
+  readonly #underWay = new Map<ObjectId, Promise<unknown>>();
+
+  constructor(parts: ObjectVisitsParts) {
+    this.#parts = parts;
+  }
+
+  /** Settles the candidate. Resolves to undefined after a fatal error. */
+  async visit(candidate: Candidate, report: VisitReport, signal: AbortSignal): Promise<VisitOutcome | undefined> {
+    const { object, settle } = candidate;
+    const { id, workspaceId } = object.origin;
+    reached('object listed', id);
+    try {
+      const outcome = await this.#ship(object, report.foundBy, signal);
+      this.#report(object, outcome, report);
+      this.#parts.observe({
+        kind: 'objectVisited',
+        source: report.source,
+        foundBy: report.foundBy,
+        objectId: id,
+        workspaceId,
+        status: outcome.status,
+        sizeBytes: object.version.sizeBytes,
+        fault: 'error' in outcome ? toFault(outcome.error) : undefined,
+      });
+      settle(outcome);
+      return outcome;
+    } catch (error) {
+      this.#parts.fail(error);
+      return undefined;
+    }
+  }
+
+  async #ship(object: DeliveredObject, foundBy: FoundBy, signal: AbortSignal): Promise<VisitOutcome> {
+    const { id } = object.origin;
+    for (let other = this.#underWay.get(id); other !== undefined; other = this.#underWay.get(id)) {
+      // The look at the object may be older than the notification, so the notification needs another visit.
+      if (foundBy === 'notification') return { status: 'elsewhere' };
+      await other;
+    }
+    const shipping = this.#parts.shipper.ship(object, signal);
+    const ended = shipping
+      .catch(() => {}) // Whoever ships it reports it.
+      .finally(() => this.#underWay.delete(id));
+    this.#underWay.set(id, ended);
+    return await shipping.finally(() => ended);
+  }
+
+  #report(object: DeliveredObject, outcome: VisitOutcome, { faults, waiting }: VisitReport): void {
+    const fields = { object: object.origin.id };
+    if (outcome.status !== 'released') faults.forget(fields);
+    switch (outcome.status) {
+      case 'released': {
+        const message = 'Object could not be read completely; retrying at the next listing';
+        const fault = faults.report(outcome.error, message, fields);
+        if (fault === undefined && outcome.error.code === 'ERR_OBJECT_GONE') waiting?.done(object);
+        else waiting?.notShipped(object, fault);
+        break;
+      }
+      case 'damaged':
+        waiting?.done(object);
+        faults.report(outcome.error, 'Object is damaged; what could be decoded was shipped', fields);
+        break;
+      case 'elsewhere':
+        waiting?.notShipped(object, undefined);
+        break;
+      default:
+        if (outcome.status === 'growing') waiting?.notShipped(object, undefined);
+        else waiting?.done(object);
+        if ('error' in outcome) faults.report(outcome.error, 'Object is not one JSON object per line', fields);
+        this.#parts.logger.debug({ ...fields, status: outcome.status }, 'Object visited');
+    }
+  }
+}
