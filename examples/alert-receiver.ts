@@ -43,7 +43,9 @@ function linesOf(body: unknown): string[] {
 }
 
 function lineOf({ status = 'firing', labels = {}, annotations = {} }: Alert): string {
-  return printable(`${status} ${labels.severity ?? '-'} ${labels.rule ?? '-'} ${annotations.summary ?? ''}`);
+  return printable(
+    `${status} ${labels.severity ?? '-'} ${labels.rule ?? labels.alertname ?? '-'} ${annotations.summary ?? ''}`,
+  );
 }
 
 /** Audit logs contain names that attackers chose; their control characters must not reach the terminal. */

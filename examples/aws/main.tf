@@ -15,7 +15,7 @@ data "aws_partition" "current" {}
 
 locals {
   bucket_arn  = "arn:${data.aws_partition.current.partition}:s3:::${var.bucket}"
-  oidc_issuer = element(split("oidc-provider/", var.oidc_provider_arn), 1)
+  oidc_issuer = var.oidc_provider_arn == null ? "" : element(split("oidc-provider/", var.oidc_provider_arn), 1)
 }
 
 data "aws_iam_policy_document" "read_deliveries" {
@@ -48,26 +48,43 @@ data "aws_iam_policy_document" "read_deliveries" {
   }
 }
 
-# Only the agent's pods can assume the role (IAM roles for service accounts).
 data "aws_iam_policy_document" "trust" {
-  statement {
-    actions = ["sts:AssumeRoleWithWebIdentity"]
+  # Only the agent's pods can assume the role (IAM roles for service accounts).
+  dynamic "statement" {
+    for_each = var.oidc_provider_arn == null ? [] : [var.oidc_provider_arn]
 
-    principals {
-      type        = "Federated"
-      identifiers = [var.oidc_provider_arn]
+    content {
+      actions = ["sts:AssumeRoleWithWebIdentity"]
+
+      principals {
+        type        = "Federated"
+        identifiers = [statement.value]
+      }
+
+      condition {
+        test     = "StringEquals"
+        variable = "${local.oidc_issuer}:sub"
+        values   = ["system:serviceaccount:${var.service_account}"]
+      }
+
+      condition {
+        test     = "StringEquals"
+        variable = "${local.oidc_issuer}:aud"
+        values   = ["sts.amazonaws.com"]
+      }
     }
+  }
 
-    condition {
-      test     = "StringEquals"
-      variable = "${local.oidc_issuer}:sub"
-      values   = ["system:serviceaccount:${var.service_account}"]
-    }
+  dynamic "statement" {
+    for_each = var.trusted_service == null ? [] : [var.trusted_service]
 
-    condition {
-      test     = "StringEquals"
-      variable = "${local.oidc_issuer}:aud"
-      values   = ["sts.amazonaws.com"]
+    content {
+      actions = ["sts:AssumeRole", "sts:TagSession"] # EKS Pod Identity tags its sessions.
+
+      principals {
+        type        = "Service"
+        identifiers = [statement.value]
+      }
     }
   }
 }
@@ -85,6 +102,10 @@ resource "aws_iam_role_policy" "read_deliveries" {
 }
 
 output "role_arn" {
-  description = "For the annotation eks.amazonaws.com/role-arn of the service account."
+  description = "For the annotation eks.amazonaws.com/role-arn of the service account, an association of EKS Pod Identity, or a task."
   value       = aws_iam_role.agent.arn
+}
+
+output "role_name" {
+  value = aws_iam_role.agent.name
 }

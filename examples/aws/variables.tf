@@ -21,8 +21,20 @@ variable "kms_key_arn" {
 }
 
 variable "oidc_provider_arn" {
-  description = "The OIDC identity provider of the EKS cluster, arn:aws:iam::...:oidc-provider/oidc.eks...."
+  description = "The OIDC identity provider of the EKS cluster, arn:aws:iam::...:oidc-provider/oidc.eks.... Not needed with trusted_service."
   type        = string
+  default     = null
+}
+
+variable "trusted_service" {
+  description = "Who may use the role instead: pods.eks.amazonaws.com (EKS Pod Identity), ecs-tasks.amazonaws.com or ec2.amazonaws.com."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = (var.trusted_service == null) != (var.oidc_provider_arn == null)
+    error_message = "Set either oidc_provider_arn or trusted_service."
+  }
 }
 
 variable "service_account" {
@@ -35,6 +47,18 @@ variable "notification_queue" {
   description = "Whether S3 sends a message to a queue for each delivered object, so that the agent finds it within seconds."
   type        = bool
   default     = false
+}
+
+variable "shared_state" {
+  description = "Whether to create a DynamoDB table for a state that several replicas share."
+  type        = bool
+  default     = false
+}
+
+variable "state_kms_key_arn" {
+  description = "The key that encrypts the table of the shared state, if it is your own."
+  type        = string
+  default     = null
 }
 
 variable "dead_letter_bucket" {

@@ -64,5 +64,5 @@ omit the attribute. The first 200 workspaces get their own series; all others sh
 ## Alerts
 
 [examples/prometheus/alerts.yaml](../examples/prometheus/alerts.yaml) contains alerting rules for Prometheus; the
-[runbook](runbook.md) has a section for each.
+[runbook](runbook.md) has a section for each. [Alerting in five minutes](alerting.md) loads and routes them, with a dashboard.
 `;

@@ -17,7 +17,11 @@ const files = globSync(
 /** In TypeScript the operators stand in code that puts a query together. */
 const compiler = 'src/detections/backends/loki.ts';
 /** PromQL and the matchers of Alertmanager, which are always anchored. */
-const otherLanguages = ['examples/prometheus/alerts.yaml', 'examples/loki/alertmanager.yaml'];
+const otherLanguages = [
+  'examples/prometheus/alerts.yaml',
+  'examples/prometheus/dashboard.json',
+  'examples/loki/alertmanager.yaml',
+];
 
 test('every regular expression on a label in the repository has its anchors', () => {
   const expressions = files

@@ -1,5 +1,5 @@
 /**
- * Everything that the alert rules and the runbook refer to must exist.
+ * Everything that the alert rules, the runbook and the dashboard refer to must exist.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -23,14 +23,25 @@ const labels = [...observedInstruments, ...histograms].flatMap(({ attributes }) 
   attributes.map((attribute) => attribute.replaceAll('.', '_')),
 );
 
+/** What Prometheus adds to every series. */
+const ofTarget = ['job', 'instance'];
+
+/** The metrics and labels of a query that no instrument has, and how many metrics it has. */
+function unknownNames(expr: string) {
+  const names = expr.match(/\b(?:databricks|process|http|error|cpu)_\w+/g) ?? [];
+  const selected = [...expr.matchAll(/(\w+)(?:=~?|!=)"[^"]*"/g)].map(([, label = '']) => label);
+  const metrics = names.filter((name) => prometheusSeries().includes(name));
+  const known = [...labels, ...ofTarget];
+  return {
+    metricCount: metrics.length,
+    unknown: [...names, ...selected].filter((name) => !metrics.includes(name) && !known.includes(name)),
+  };
+}
+
 describe.each(rules)('$alert', ({ alert, expr, annotations }) => {
   it('refers to metrics, labels and codes that exist', () => {
-    const metrics = expr.match(/\b(?:databricks_audit|process|http_client)_\w+(?=[\s[){]|$)/g) ?? [];
-    const selected = [...expr.matchAll(/(\w+)(?:=~?|!=)"([^"]*)"/g)];
-    const named = new Set([...labels, ...selected.map(([, label = '']) => label)]);
-    expect(metrics.filter((name) => !named.has(name)).length).toBeGreaterThan(0);
-    expect(metrics.filter((name) => !prometheusSeries().includes(name) && !labels.includes(name))).toEqual([]);
-    expect(selected.filter(([, label = '']) => !labels.includes(label))).toEqual([]);
+    expect(unknownNames(expr)).toEqual({ metricCount: expect.any(Number), unknown: [] });
+    expect(unknownNames(expr).metricCount).toBeGreaterThan(0);
     const codes: readonly string[] = expr.match(/\bERR_\w+/g) ?? [];
     expect(codes.filter((code) => !errorCodes.some((known) => known === code))).toEqual([]);
   });
@@ -50,6 +61,23 @@ test('the runbook has no section for an unknown alert, and a row for every code'
   for (const [, code = '', anchor] of codes) expect(anchor).toBe(code.toLowerCase());
   const alerts = runbook.match(/\bDatabricksAudit\w+/g) ?? [];
   expect(alerts.filter((name) => !sections.includes(name))).toEqual([]);
+});
+
+const panels = z
+  .object({
+    panels: z.array(
+      z.object({ title: z.string(), targets: z.array(z.object({ expr: z.string(), legendFormat: z.string() })) }),
+    ),
+  })
+  .parse(JSON.parse(readFileSync(new URL('../../examples/prometheus/dashboard.json', import.meta.url), 'utf8'))).panels;
+
+describe.each(panels)('panel "$title"', ({ targets }) => {
+  test.each(targets)('refers to metrics and labels that exist: $expr', ({ expr, legendFormat }) => {
+    expect(unknownNames(expr)).toEqual({ metricCount: expect.any(Number), unknown: [] });
+    expect(unknownNames(expr).metricCount).toBeGreaterThan(0);
+    const shown = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label = '']) => label);
+    expect(shown.filter((label) => ![...labels, ...ofTarget].includes(label))).toEqual([]);
+  });
 });
 
 const promtool = spawnSync('promtool', ['--version']);

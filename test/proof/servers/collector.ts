@@ -8,8 +8,9 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { serverDirectory } from './recipes.ts';
 import { freePort, type ServerProcess, startServer } from './server-process.ts';
 
-/** Its response to a GET. */
+/** Its responses to a GET, without and with authentication. */
 const methodNotAllowed = 405;
+const unauthorized = 401;
 
 export interface CollectorParts {
   /** `collector-elastic` is older, and has the Elasticsearch exporter. */
@@ -17,6 +18,8 @@ export interface CollectorParts {
   /** By name in the configuration, like the others. */
   readonly exporters: Readonly<Record<string, unknown>>;
   readonly extensions?: Readonly<Record<string, unknown>>;
+  /** What its receiver asks of requests, and its path for logs. */
+  readonly receiver?: { readonly auth?: { readonly authenticator: string }; readonly logs_url_path?: string };
 }
 
 export interface Collector extends ServerProcess {
@@ -30,12 +33,13 @@ export async function startCollector({
   program = 'collector',
   exporters,
   extensions = {},
+  receiver = {},
 }: CollectorParts): Promise<Collector> {
   const configFile = join(temporaryDirectory(), 'collector.yaml');
   const [port, metricsPort] = [await freePort(), await freePort()];
   const prometheus = { host: '127.0.0.1', port: metricsPort };
   const configuration = {
-    receivers: { otlp: { protocols: { http: { endpoint: `127.0.0.1:${port}` } } } },
+    receivers: { otlp: { protocols: { http: { endpoint: `127.0.0.1:${port}`, ...receiver } } } },
     exporters,
     extensions,
     service: {
@@ -50,8 +54,8 @@ export async function startCollector({
     command: join(serverDirectory(program), 'otelcol'),
     arguments: ['--config', configFile],
     // Its receiver starts after all exporters and their queues; its metrics are available before.
-    readyUrl: `http://127.0.0.1:${port}/v1/logs`,
-    readyStatus: methodNotAllowed,
+    readyUrl: `http://127.0.0.1:${port}${receiver.logs_url_path ?? '/v1/logs'}`,
+    readyStatus: receiver.auth === undefined ? methodNotAllowed : unauthorized,
   });
   return Object.assign(server, {
     url: `http://127.0.0.1:${port}`,

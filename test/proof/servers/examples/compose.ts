@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import type { Environment } from '../../../support/agent-process.ts';
@@ -28,6 +28,7 @@ const service = z.object({
   command: z.array(z.string()).nullish(),
   environment: environment.default({}),
   entrypoint: z.array(z.string()).nullish(),
+  network_mode: z.string().optional(),
   ports: z.array(z.object({ host_ip: z.string(), published: z.string() })).default([]),
   volumes: z.array(z.object({ type: z.string(), source: z.string(), target: z.string() })).default([]),
 });
@@ -61,6 +62,23 @@ export function loadComposeWith(
     writeFileSync(join(directory, file), filled);
   }
   return runCompose(directory, files);
+}
+
+/** Files on top of each other, of which the last may be from another folder, with variables of the shell. */
+export function loadComposeFiles(
+  directory: string,
+  files: readonly string[],
+  shell: Readonly<Record<string, string>>,
+): z.infer<typeof model> {
+  const copies = files.map((file, index) => {
+    // The loader here does not know variables.
+    const text = readFileSync(resolve(directory, file), 'utf8');
+    const filled = text.replaceAll(/\$\{(\w+)(?::[-?](.*?))?\}/g, (_, name: string, or = '') => shell[name] ?? or);
+    const copy = join(directory, `${index}.yaml`);
+    writeFileSync(copy, filled);
+    return copy;
+  });
+  return runCompose(directory, copies);
 }
 
 function runCompose(directory: string, files: readonly string[]): z.infer<typeof model> {
@@ -109,30 +127,65 @@ export function rewritten(file: string, replacements: Readonly<Record<string, st
   return copy;
 }
 
+export interface CollectorExtras {
+  readonly settings?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  /** The variable from which the file takes the address, if it has none of its own. */
+  readonly addressVariable?: string;
+}
+
+export interface ExampleCollector extends ServerProcess {
+  readonly url: string;
+  sentCount(): Promise<number>;
+}
+
 /**
  * @param file its configuration, which accepts OTLP at 0.0.0.0:4318.
- * @param more additional settings, for differences of the version that is available here.
+ * @param more settings on top, for differences of the version that is available here, and its environment.
  */
 export async function startExampleCollector(
   program: 'collector' | 'collector-elastic',
   file: string,
   replacements: Readonly<Record<string, string>>,
-  more: readonly string[] = [],
-): Promise<ServerProcess & { readonly url: string; sentCount(): Promise<number> }> {
+  { settings: more = [], environment = {}, addressVariable }: CollectorExtras = {},
+): Promise<ExampleCollector> {
   const [port, metricsPort] = [await freePort(), await freePort()];
-  const configuration = rewritten(file, { '0.0.0.0:4318': `127.0.0.1:${port}`, ...replacements });
+  const address = `127.0.0.1:${port}`;
+  const configuration = rewritten(file, {
+    ...(addressVariable === undefined ? { '0.0.0.0:4318': address } : {}),
+    ...replacements,
+  });
   const reader = `{pull: {exporter: {prometheus: {host: 127.0.0.1, port: ${metricsPort}}}}}`;
   const settings = [`yaml:service::telemetry::metrics::readers: [${reader}]`, ...more];
   const metricsUrl = `http://127.0.0.1:${metricsPort}/metrics`;
   const server = await startServer({
     command: join(serverDirectory(program), 'otelcol'),
     arguments: ['--config', configuration, ...settings.flatMap((setting) => ['--config', setting])],
+    environment: { ...environment, ...(addressVariable === undefined ? {} : { [addressVariable]: address }) },
     readyUrl: metricsUrl,
   });
   return Object.assign(server, {
     url: `http://127.0.0.1:${port}`,
     sentCount: () => readMetric(metricsUrl, 'otelcol_exporter_sent_log_records'),
   });
+}
+
+/**
+ * The Collector with an Elasticsearch exporter that is available as Go modules is older than the one in the examples. It needs
+ * three settings that are defaults now, and has no queue on disk.
+ */
+export const ofOlderVersion = [
+  'yaml:exporters::elasticsearch::mapping::mode: otel',
+  'yaml:exporters::elasticsearch::logs_dynamic_index::enabled: true',
+  'yaml:exporters::elasticsearch::batcher: {enabled: true, flush_timeout: 1s}',
+];
+
+/** A copy for `collector-elastic`. */
+export function withoutQueueOnDisk(file: string): string {
+  const text = readFileSync(file, 'utf8');
+  const [block = ''] = /^extensions:\n( .*\n)+/m.exec(text) ?? [];
+  const [named = ''] = /^ {2}extensions: \[.*\]\n/m.exec(text) ?? [];
+  return rewritten(file, { [block]: '', [named]: '', '      storage: file_storage\n': '' });
 }
 
 /** Throws the Collector's validation errors for the file. */

@@ -25,10 +25,11 @@ import {
   loadCompose,
   loadComposeWith,
   mountedFile,
-  rewritten,
+  ofOlderVersion,
   type Service,
   startExampleCollector,
   validateCollector,
+  withoutQueueOnDisk,
 } from './compose.ts';
 import { commandsOf, runCommand } from './guide.ts';
 
@@ -37,18 +38,13 @@ const { agent, collector, elasticsearch, kibana } = services;
 const template = services['index-template'];
 if (!agent || !collector || !elasticsearch || !kibana || !template) throw new Error('a service is missing');
 
-const ofOlderVersion = [
-  'yaml:exporters::elasticsearch::mapping::mode: otel',
-  'yaml:exporters::elasticsearch::logs_dynamic_index::enabled: true',
-  'yaml:exporters::elasticsearch::batcher: {enabled: true, flush_timeout: 1s}',
-];
 const answer = z.object({
   hits: z.object({ total: z.object({ value: z.number() }), hits: z.array(z.unknown()) }),
   aggregations: z.record(z.string(), z.object({ buckets: z.array(z.unknown()) })).optional(),
 });
 
 test('each Collector accepts the parts of its file that it supports', () => {
-  validateCollector('collector-elastic', withoutQueueOnDisk());
+  validateCollector('collector-elastic', withoutQueueOnDisk(configurationOf(collector as Service)));
   const { extensions, exporters, service } = parse(readFileSync(configurationOf(collector), 'utf8'));
   expect(exporters.elasticsearch.sending_queue).toMatchObject({ enabled: true, storage: 'file_storage' });
   expect(service.extensions).toEqual(['file_storage']);
@@ -89,8 +85,8 @@ test('the sample delivery arrives once, and each query returns something', async
   const { url } = await startElasticsearch();
   await putIndexTemplate(url);
   const backend = { 'http://elasticsearch:9200': url };
-  const file = withoutQueueOnDisk();
-  const running = await startExampleCollector('collector-elastic', file, backend, ofOlderVersion);
+  const file = withoutQueueOnDisk(configurationOf(collector as Service));
+  const running = await startExampleCollector('collector-elastic', file, backend, { settings: ofOlderVersion });
   const environment = environmentOf(agent);
   expect(mountedFile(agent, environment.DATABRICKS_AUDIT_SOURCE ?? '')).toBe(sampleDelivery);
   expect(environment.OTEL_EXPORTER_OTLP_ENDPOINT).toBe('http://collector:4318');
@@ -147,7 +143,11 @@ describe('with the detection pack', () => {
     ]);
     const words = settings.flatMap((setting) => ['--config', setting]);
     const program = join(serverDirectory('collector-elastic'), 'otelcol');
-    execFileSync(program, ['validate', '--config', withoutQueueOnDisk(), ...words], { stdio: 'pipe' });
+    execFileSync(
+      program,
+      ['validate', '--config', withoutQueueOnDisk(configurationOf(collector as Service)), ...words],
+      { stdio: 'pipe' },
+    );
   });
 
   test('the script gives Kibana a connector to the alert receiver, the pack, actions, and switches the rules on', async () => {
@@ -202,12 +202,6 @@ describe('with the detection pack', () => {
     });
   });
 });
-
-function withoutQueueOnDisk(): string {
-  const file = configurationOf(collector as Service);
-  const [block = ''] = /^extensions:\n( .*\n)+/m.exec(readFileSync(file, 'utf8')) ?? [];
-  return rewritten(file, { [block]: '', '  extensions: [file_storage]\n': '', '      storage: file_storage\n': '' });
-}
 
 /** Executes the command of the compose service, whose last two words are the file and the URL. */
 async function putIndexTemplate(url: string): Promise<void> {

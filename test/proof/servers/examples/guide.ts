@@ -26,7 +26,8 @@ export function runCommand(command: string, folder: string, from: string, to: st
   return execFileSync('bash', ['-c', command.replaceAll(from, to)], { cwd, encoding: 'utf8', stdio: 'pipe' });
 }
 
-function blocksOf(guide: string, language: string): string[] {
+/** The blocks in a language, such as `yaml`. */
+export function blocksOf(guide: string, language: string): string[] {
   const text = readFileSync(new URL(`docs/${guide}.md`, root), 'utf8');
   return [...text.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].map(([, block = '']) => block);
 }

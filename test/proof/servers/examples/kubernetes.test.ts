@@ -1,150 +1,195 @@
 /**
- * examples/kubernetes, rendered by kustomize: it is valid for Kubernetes and allowed in a namespace with restricted pod security. Its
- * two containers, run as processes with the environment and the files of the pod, ship a delivery.
+ * examples/kubernetes, copied as the guide says and rendered by kustomize: the overlays are valid for Kubernetes, and their
+ * containers, run as processes with the environment and the files of the pod, ship a delivery.
  */
-import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { parseAllDocuments } from 'yaml';
-import { z } from 'zod';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { variables } from '../../../../src/config/variables.ts';
 import { startOtlpReceiver } from '../../../support/otlp-receiver.ts';
 import { temporaryDirectory } from '../../../support/temporary-directory.ts';
 import { runBuiltAgent, sampleDelivery } from '../built-agent.ts';
-import { serverDirectory } from '../recipes.ts';
-import { freePort, startServer } from '../server-process.ts';
-import { exampleDirectory } from './compose.ts';
+import { exampleDirectory, startExampleCollector } from './compose.ts';
+import { type Container, kustomize, type Resources, validateResources } from './kubernetes-tools.ts';
 
-const kubernetesVersions = ['1.33', '1.37'];
+const copy = mkdtempSync(join(tmpdir(), 'databricks-audit-otel-'));
+afterAll(() => rmSync(copy, { recursive: true }));
+cpSync(exampleDirectory('kubernetes'), copy, { recursive: true });
 
-const container = z.object({
-  name: z.string(),
-  restartPolicy: z.string().optional(),
-  env: z.array(z.object({ name: z.string(), value: z.string() })).default([]),
-  envFrom: z.array(z.object({ configMapRef: z.object({ name: z.string() }) })).default([]),
-  securityContext: z.unknown(),
-  livenessProbe: z.object({ httpGet: z.object({ path: z.string(), port: z.union([z.string(), z.number()]) }) }),
-  volumeMounts: z.array(z.object({ name: z.string(), mountPath: z.string() })),
-});
-const deployment = z.object({
-  spec: z.object({
-    replicas: z.literal(1),
-    strategy: z.object({ type: z.literal('Recreate') }),
-    template: z.object({
-      spec: z.object({
-        serviceAccountName: z.string(),
-        securityContext: z.unknown(),
-        initContainers: z.tuple([container]),
-        containers: z.tuple([container]),
-        volumes: z.array(z.object({ name: z.string(), configMap: z.object({ name: z.string() }).optional() })),
-      }),
-    }),
-  }),
-});
-const configMap = z.object({ metadata: z.object({ name: z.string() }), data: z.record(z.string(), z.string()) });
-type Container = z.infer<typeof container>;
+const overlay = (name: string) => kustomize(join(copy, 'overlays', name));
+const overlays = ['production', 'replicas', 'sidecar'];
+const restricted = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  capabilities: { drop: ['ALL'] },
+};
 
-const rendered = Object.fromEntries(['base', 'overlays/production'].map((folder) => [folder, render(folder)]));
+describe.each(overlays)('the overlay %s', (name) => {
+  const agentName = name === 'sidecar' ? 'databricks-audit-otel' : 'agent';
 
-describe.each(Object.entries(rendered))('%s', (_, yaml) => {
-  const resources = parseAllDocuments(yaml).map((document) => document.toJS());
-  const find = (kind: string) => resources.filter((resource) => resource.kind === kind);
-  const pod = deployment.parse(find('Deployment')[0]).spec.template.spec;
-  const configMaps = find('ConfigMap').map((resource) => configMap.parse(resource));
-
-  test.each(kubernetesVersions)('is valid for Kubernetes %s, without unknown fields', (version) => {
-    const file = join(temporaryDirectory(), 'rendered.yaml');
-    writeFileSync(file, yaml);
-    const python = join(serverDirectory('tools'), 'venv/bin/python');
-    execFileSync(python, ['-m', 'kubernetes_validate', '--strict', '--quiet', '-k', version, file], { stdio: 'pipe' });
+  test('is valid for Kubernetes, without unknown fields', () => {
+    validateResources(overlay(name));
   });
 
   test('conforms to the restricted pod security that its namespace enforces', () => {
-    expect(find('Namespace')[0].metadata.labels).toMatchObject({ 'pod-security.kubernetes.io/enforce': 'restricted' });
+    const resources = overlay(name);
+    const pod = resources.workload().spec.template.spec;
+    expect(resources.container(agentName).securityContext).toMatchObject(restricted);
+    if (name === 'sidecar') return; // The rest of the pod is the user's.
+    expect(resources.find('Namespace')[0].metadata.labels).toMatchObject({
+      'pod-security.kubernetes.io/enforce': 'restricted',
+    });
     expect(pod.securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
-    for (const { securityContext } of [...pod.initContainers, ...pod.containers]) {
-      expect(securityContext).toEqual({
-        allowPrivilegeEscalation: false,
-        readOnlyRootFilesystem: true,
-        capabilities: { drop: ['ALL'] },
-      });
-    }
+    for (const each of [...pod.initContainers, ...pod.containers]) expect(each.securityContext).toEqual(restricted);
   });
 
-  test('has a role for the service account of the pod, and a policy for its network', () => {
-    const [account] = find('ServiceAccount');
-    expect(account.metadata.name).toBe(pod.serviceAccountName);
+  test('has a role for the service account of the pod', () => {
+    const resources = overlay(name);
+    const [account] = resources.find('ServiceAccount');
+    expect(account.metadata.name).toBe(resources.workload().spec.template.spec.serviceAccountName);
     expect(account.metadata.annotations['eks.amazonaws.com/role-arn']).toMatch(/^arn:aws:iam::\d{12}:role\//);
-    expect(`${account.metadata.namespace}:${account.metadata.name}`).toBe('databricks-audit:databricks-audit-otel');
-    expect(find('NetworkPolicy')[0].spec.policyTypes).toEqual(['Ingress', 'Egress']);
   });
 
-  test('sets only variables that the agent knows', () => {
-    const ours = Object.keys(environmentOf(pod.containers[0])).filter((name) => !name.startsWith('AWS_'));
-    expect(ours.filter((name) => !(name in variables))).toEqual([]);
+  test('sets only variables that the agent knows, and the image', () => {
+    const resources = overlay(name);
+    const agent = resources.container(agentName);
+    const ours = Object.keys(resources.environmentOf(agent)).filter((each) => !each.startsWith('AWS_'));
+    expect(ours.filter((each) => !(each in variables))).toEqual([]);
+    expect(ours).toEqual(expect.arrayContaining(['DATABRICKS_AUDIT_SOURCE', 'OTEL_EXPORTER_OTLP_ENDPOINT']));
+    expect(resources.environmentOf(agent).DATABRICKS_AUDIT_SOURCE).toBe('s3://example-audit-logs/databricks');
+    expect(agent.image).toBe('registry.example.com/databricks-audit-otel:0.1.0');
   });
+});
 
-  test('ships a delivery through its Collector', async () => {
-    const backend = await startOtlpReceiver();
-    onTestFinished(() => backend.close());
-    const [agent] = pod.containers;
-    const [collector] = pod.initContainers;
+test('the service account that Terraform trusts by default is that of the base', () => {
+  const [account] = overlay('production').find('ServiceAccount');
+  const terraform = readFileSync(join(exampleDirectory('aws'), 'variables.tf'), 'utf8');
+  expect(terraform).toContain(`"${account.metadata.namespace}:${account.metadata.name}"`);
+});
+
+test('with a volume there is one agent, and a new pod waits for the old one to end', () => {
+  const { replicas, strategy } = overlay('production').workload().spec;
+  expect({ replicas, strategy }).toEqual({ replicas: 1, strategy: { type: 'Recreate' } });
+  const resources = overlay('production');
+  const agent = resources.container('agent');
+  const { DATABRICKS_AUDIT_STATE: state } = resources.environmentOf(agent);
+  expect(agent.volumeMounts.map(({ mountPath }) => mountPath)).toContain(state);
+  const [claim] = resources.find('PersistentVolumeClaim');
+  expect(claim.spec).toMatchObject({ storageClassName: 'gp3', resources: { requests: { storage: '50Gi' } } });
+});
+
+test('with a shared state there are two agents without a volume, spread out, and one may be down', () => {
+  const resources = overlay('replicas');
+  const { replicas, strategy, selector, template } = resources.workload().spec;
+  expect(replicas).toBe(2);
+  expect(strategy).toEqual({ type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 1 } });
+  expect(template.spec.volumes).toEqual([]);
+  expect(template.spec.terminationGracePeriodSeconds).toBe(30);
+  expect(template.spec.topologySpreadConstraints).toMatchObject(
+    ['topology.kubernetes.io/zone', 'kubernetes.io/hostname'].map((topologyKey) => ({
+      topologyKey,
+      labelSelector: selector,
+    })),
+  );
+  expect(resources.find('PodDisruptionBudget')[0].spec).toMatchObject({ minAvailable: 1, selector });
+  const environment = resources.environmentOf(resources.container('agent'));
+  expect(environment.DATABRICKS_AUDIT_STATE).toMatch(/^dynamodb:\/\//);
+  expect(environment.DATABRICKS_AUDIT_DEAD_LETTERS).toMatch(/^s3:\/\//);
+});
+
+test('the network policy permits what hands out credentials, and the ports of the Collector', () => {
+  const [{ spec }] = overlay('replicas').find('NetworkPolicy');
+  const peers = spec.egress.flatMap(({ to = [] }) => to).flatMap(({ ipBlock }: { ipBlock?: object }) => ipBlock ?? []);
+  expect(peers).toEqual(expect.arrayContaining([{ cidr: '169.254.170.23/32' }, { cidr: '169.254.169.254/32' }]));
+  expect(spec.egress.at(-1).ports).toContainEqual({ port: 4317, endPort: 4318, protocol: 'TCP' });
+});
+
+test('the sidecar keeps the pod that was there, and adds the agent with a volume of its own', () => {
+  const before = kustomizeOnly(['../overlays/sidecar/collector.yaml']);
+  const after = overlay('sidecar');
+  const names = (of: Resources) => of.workload().spec.template.spec.containers.map((each) => each.name);
+  expect(names(before)).toEqual(['collector']);
+  expect(names(after).toSorted()).toEqual(['collector', 'databricks-audit-otel']);
+  expect(after.container('collector')).toEqual(before.container('collector'));
+  const agent = after.container('databricks-audit-otel');
+  const claims = after.workload().spec.volumeClaimTemplates.map(({ metadata }) => metadata.name);
+  expect(claims).toEqual(['queue', agent.volumeMounts[0]?.name]);
+  const { DATABRICKS_AUDIT_STATE: state = '' } = after.environmentOf(agent);
+  expect(state.startsWith(`${agent.volumeMounts[0]?.mountPath}/`)).toBe(true);
+});
+
+test('the component for the Prometheus Operator selects the agents', () => {
+  const resources = kustomizeOnly(['../base'], ['../components/volume', '../components/pod-monitor']);
+  validateResources(resources);
+  const { selector, podMetricsEndpoints } = resources.find('PodMonitor')[0].spec;
+  expect(selector).toEqual(resources.workload().spec.selector);
+  expect(podMetricsEndpoints[0].port).toBe('http');
+});
+
+describe('ships a delivery', () => {
+  test('through the Collector of its pod', async () => {
+    const resources = overlay('production');
+    const collector = resources.container('collector');
     expect(collector.restartPolicy).toBe('Always');
-    const port = await startCollector(collector, backend.url);
-    const environment = environmentOf(agent);
-    expect(environment.OTEL_EXPORTER_OTLP_ENDPOINT).toBe('http://127.0.0.1:4318');
-    expect(agent.volumeMounts.map(({ mountPath }) => mountPath)).toContain(environment.DATABRICKS_AUDIT_STATE);
-    const shipped = await runBuiltAgent(['ship'], {
-      ...environment,
-      DATABRICKS_AUDIT_SOURCE: sampleDelivery,
-      DATABRICKS_AUDIT_START: 'earliest',
-      DATABRICKS_AUDIT_STATE: temporaryDirectory(),
-      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
-    });
-    expect(shipped, shipped.stderr).toMatchObject({ code: 0 });
-    await expect.poll(() => backend.accepted.length, { timeout: 60_000 }).toBe(15);
+    const delivered = await shipThrough(resources, collector, resources.container('agent'));
+    expect(delivered).toBe(15);
   });
 
-  /** @returns the port on which it accepts OTLP. */
-  async function startCollector(of: Container, backendUrl: string): Promise<number> {
-    const { name } = pod.volumes.find((volume) => volume.name === 'collector-configuration')?.configMap ?? {};
-    const text = configMaps.find((map) => map.metadata.name === name)?.data['collector.yaml'] ?? '';
-    const [port, healthPort, metricsPort] = [await freePort(), await freePort(), await freePort()];
-    const file = join(temporaryDirectory(), 'collector.yaml');
-    const rewritten = text
-      .replace('127.0.0.1:4318', `127.0.0.1:${port}`)
-      .replace('0.0.0.0:13133', `127.0.0.1:${healthPort}`)
-      .replace('/var/lib/otelcol', temporaryDirectory());
-    writeFileSync(file, rewritten);
-    expect(of.livenessProbe.httpGet).toEqual({ path: '/', port: 13133 });
-    const reader = `{pull: {exporter: {prometheus: {host: 127.0.0.1, port: ${metricsPort}}}}}`;
-    await startServer({
-      command: join(serverDirectory('collector'), 'otelcol'),
-      arguments: ['--config', file, '--config', `yaml:service::telemetry::metrics::readers: [${reader}]`],
-      environment: { ...environmentOf(of), LOKI_URL: backendUrl },
-      readyUrl: `http://127.0.0.1:${healthPort}/`,
-    });
-    return port;
-  }
-
-  function environmentOf({ env, envFrom }: Container): Record<string, string> {
-    const names = envFrom.map(({ configMapRef }) => configMapRef.name);
-    const maps = configMaps.filter(({ metadata }) => names.includes(metadata.name));
-    expect(maps).toHaveLength(names.length);
-    const own = Object.fromEntries(env.map(({ name, value }) => [name, value]));
-    return Object.assign({}, ...maps.map(({ data }) => data), own);
-  }
+  test('through the Collector that was in the pod before', async () => {
+    const resources = overlay('sidecar');
+    const delivered = await shipThrough(
+      resources,
+      resources.container('collector'),
+      resources.container('databricks-audit-otel'),
+    );
+    expect(delivered).toBe(15);
+  });
 });
 
-test('the overlay changes source, role, image and volume', () => {
-  expect(rendered['overlays/production']).toContain('DATABRICKS_AUDIT_SOURCE: s3://example-audit-logs/databricks');
-  expect(rendered['overlays/production']).toContain('arn:aws:iam::444455556666:role/databricks-audit-otel');
-  expect(rendered['overlays/production']).toContain('image: registry.example.com/databricks-audit-otel:0.1.0');
-  expect(rendered['overlays/production']).toContain('storage: 50Gi');
-});
+/** Runs both containers as processes. @returns the number of records that arrived at the backend. */
+async function shipThrough(resources: Resources, collector: Container, agent: Container): Promise<number> {
+  const backend = await startOtlpReceiver();
+  onTestFinished(() => backend.close());
+  const { volumes } = resources.workload().spec.template.spec;
+  const mount = collector.volumeMounts.find(({ mountPath }) => mountPath === '/etc/otelcol');
+  const map = volumes.find(({ name }) => name === mount?.name)?.configMap?.name ?? '';
+  expect(collector.args).toEqual(['--config=/etc/otelcol/collector.yaml']);
+  const text = resources.configMapOf(map)['collector.yaml'] ?? '';
+  const file = join(temporaryDirectory(), 'collector.yaml');
+  writeFileSync(
+    file,
+    text
+      .replace(/\b(127\.0\.0\.1|0\.0\.0\.0):4318/, '0.0.0.0:4318')
+      .replace('0.0.0.0:13133', '127.0.0.1:0')
+      .replace('endpoint: http://loki-gateway.loki.svc/otlp', `endpoint: ${backend.url}`)
+      .replace('/var/lib/otelcol', temporaryDirectory()),
+  );
+  const environment = { ...resources.environmentOf(collector), LOKI_URL: backend.url };
+  const running = await startExampleCollector('collector', file, {}, { environment });
+  const ofAgent = resources.environmentOf(agent);
+  expect(ofAgent.OTEL_EXPORTER_OTLP_ENDPOINT).toBe('http://127.0.0.1:4318');
+  const shipped = await runBuiltAgent(['ship'], {
+    ...ofAgent,
+    DATABRICKS_AUDIT_SOURCE: sampleDelivery,
+    DATABRICKS_AUDIT_START: 'earliest',
+    DATABRICKS_AUDIT_STATE: temporaryDirectory(),
+    OTEL_EXPORTER_OTLP_ENDPOINT: running.url,
+  });
+  expect(shipped, shipped.stderr).toMatchObject({ code: 0 });
+  await expect.poll(() => backend.accepted.length, { timeout: 60_000 }).toBe(15);
+  return backend.accepted.length;
+}
 
-function render(folder: string): string {
-  const kustomize = join(serverDirectory('tools'), 'bin/kustomize');
-  return execFileSync(kustomize, ['build', folder], { cwd: exampleDirectory('kubernetes'), encoding: 'utf8' });
+/** Renders these resources and components alone, as paths from a folder beside `overlays`. */
+function kustomizeOnly(resources: readonly string[], components: readonly string[] = []): Resources {
+  const folder = mkdtempSync(join(copy, 'test-'));
+  // kustomize does not load files from outside its folder, so files are copied.
+  const local = resources.map((path) => {
+    if (!path.endsWith('.yaml')) return path;
+    cpSync(join(folder, path), join(folder, 'resource.yaml'));
+    return 'resource.yaml';
+  });
+  writeFileSync(join(folder, 'kustomization.yaml'), JSON.stringify({ resources: local, components }));
+  return kustomize(folder);
 }

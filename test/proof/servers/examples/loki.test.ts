@@ -2,7 +2,6 @@
  * examples/loki from its own files: the agent, the Collector and Loki as the compose file configures them, and each panel of the
  * dashboard against that Loki.
  */
-import { execFileSync } from 'node:child_process';
 import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -12,6 +11,7 @@ import { temporaryDirectory } from '../../../support/temporary-directory.ts';
 import { runBuiltAgent, sampleDelivery } from '../built-agent.ts';
 import { serverDirectory } from '../recipes.ts';
 import { freePort, startServer } from '../server-process.ts';
+import { startAlertReceiver, startExampleAlertmanager } from './alertmanager.ts';
 import {
   configurationOf,
   environmentOf,
@@ -161,8 +161,10 @@ test('each panel of the dashboard of detections can be asked, and the values of 
 });
 
 test("the guide's event raises an alert, which Alertmanager routes to the pager", async () => {
-  const receiver = await startAlertReceiver();
-  const alertmanagerUrl = await startExampleAlertmanager(receiver.url);
+  const { alertmanager, 'alert-receiver': alertReceiver } = services;
+  if (!alertmanager || !alertReceiver) throw new Error('unreachable');
+  const receiver = await startAlertReceiver(alertReceiver);
+  const alertmanagerUrl = await startExampleAlertmanager(alertmanager, receiver.url);
   const url = await startExampleLoki(alertmanagerUrl);
   const [send = ''] = commandsOf('getting-started-loki').filter((command) => command.startsWith('sed '));
   runCommand(send, 'examples/loki', 'http://localhost:3100', url);
@@ -181,43 +183,6 @@ function suspiciousEvent(principal: string, time: string): string {
   return readFileSync(file, 'utf8')
     .replace('NOW', `${Date.parse(time)}000000`)
     .replace('somebody@example.com', principal);
-}
-
-/** examples/alert-receiver.ts as the compose file runs it. */
-async function startAlertReceiver() {
-  const receiver = services['alert-receiver'];
-  if (receiver === undefined) throw new Error('unreachable');
-  const [program, script = ''] = receiver.command ?? [];
-  expect(program).toBe('node');
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
-  const server = await startServer({
-    command: process.execPath,
-    arguments: [mountedFile(receiver, script), String(port)],
-    readyUrl: url,
-  });
-  return { url, output: () => server.output };
-}
-
-async function startExampleAlertmanager(receiverUrl: string): Promise<string> {
-  const { alertmanager } = services;
-  if (alertmanager === undefined) throw new Error('unreachable');
-  const port = await freePort();
-  const configuration = rewritten(configurationOf(alertmanager), { 'http://alert-receiver:8080': receiverUrl });
-  const directory = serverDirectory('alertmanager');
-  execFileSync(join(directory, 'amtool'), ['check-config', configuration], { stdio: 'pipe' });
-  const url = `http://127.0.0.1:${port}`;
-  await startServer({
-    command: join(directory, 'alertmanager'),
-    arguments: [
-      `--config.file=${configuration}`,
-      `--storage.path=${temporaryDirectory()}`,
-      `--web.listen-address=127.0.0.1:${port}`,
-      '--cluster.listen-address=',
-    ],
-    readyUrl: `${url}/-/ready`,
-  });
-  return url;
 }
 
 /** With the pack that the compose file mounts, evaluated every five seconds instead of every five minutes. */

@@ -1,0 +1,254 @@
+/**
+ * The Helm chart: linted, rendered and validated for each kind of values, which are in its folder `ci`. What a pod gets as its
+ * environment makes the built agent ship.
+ */
+import { execFileSync } from 'node:child_process';
+import { globSync, lstatSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { variables } from '../../../../src/config/variables.ts';
+import { startOtlpReceiver } from '../../../support/otlp-receiver.ts';
+import { temporaryDirectory } from '../../../support/temporary-directory.ts';
+import { runBuiltAgent, sampleDelivery } from '../built-agent.ts';
+import { exampleDirectory } from './compose.ts';
+import { chartDirectory, helm, helmTemplate, type Resources, validateResources } from './kubernetes-tools.ts';
+
+const kindsOfValues = globSync('ci/*.yaml', { cwd: chartDirectory }).map((file) => basename(file, '.yaml'));
+const isShared = (name: string) => name.startsWith('replicas-');
+const valuesFile = (name: string) => join(chartDirectory, 'ci', `${name}.yaml`);
+const render = (name: string, ...more: readonly string[]) => helmTemplate(['--values', valuesFile(name), ...more]);
+const agentOf = (resources: Resources) => resources.container('agent');
+
+describe.each(kindsOfValues)('with the values %s', (name) => {
+  const rendered = () => render(name);
+
+  test('Helm has nothing to complain about', () => {
+    const printed = helm(['lint', '--strict', '--values', valuesFile(name), chartDirectory]);
+    expect(printed).toContain('0 chart(s) failed');
+  });
+
+  test('the resources are valid for Kubernetes and the Prometheus Operator, without unknown fields', () => {
+    validateResources(rendered());
+  });
+
+  test('the pod conforms to restricted pod security', () => {
+    const { securityContext, initContainers, containers } = rendered().workload().spec.template.spec;
+    expect(securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
+    for (const each of [...initContainers, ...containers]) {
+      expect(each.securityContext).toMatchObject({ allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } });
+    }
+  });
+
+  test('the agent gets only variables that it knows, each once', () => {
+    const names = agentOf(rendered()).env.map((each) => each.name);
+    expect(names.filter((each, index) => names.indexOf(each) !== index)).toEqual([]);
+    expect(names.filter((each) => !(each in variables) && !each.startsWith('AWS_'))).toEqual([]);
+  });
+
+  test(`its state is ${isShared(name) ? 'shared, and it has no volume' : 'on a volume that one pod holds'}`, () => {
+    const resources = rendered();
+    const { replicas, strategy, template } = resources.workload().spec;
+    const { volumes } = template.spec;
+    const { DATABRICKS_AUDIT_STATE: state = '' } = resources.environmentOf(agentOf(resources));
+    if (isShared(name)) {
+      expect(strategy).toEqual({ type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 1 } });
+      expect(replicas).toBeGreaterThan(1);
+      expect(volumes).toEqual([]);
+      expect(resources.find('PersistentVolumeClaim')).toEqual([]);
+    } else {
+      expect(strategy).toEqual({ type: 'Recreate' });
+      expect(replicas).toBe(1);
+      const mount = agentOf(resources).volumeMounts.find((each) => state.startsWith(`${each.mountPath}/`));
+      expect(volumes.find((volume) => volume.name === mount?.name)?.persistentVolumeClaim).toBeDefined();
+    }
+  });
+
+  test('what selects the pods selects them all', () => {
+    const resources = rendered();
+    const { selector, template } = resources.workload().spec;
+    const selectors = [
+      selector.matchLabels,
+      ...['PodDisruptionBudget', 'PodMonitor'].flatMap((kind) =>
+        resources.find(kind).map(({ spec }) => spec.selector.matchLabels),
+      ),
+      ...resources.find('NetworkPolicy').map(({ spec }) => spec.podSelector.matchLabels),
+      ...resources.find('Service').map(({ spec }) => spec.selector),
+      ...template.spec.topologySpreadConstraints.map(
+        (each) => (each as { labelSelector: { matchLabels: object } }).labelSelector.matchLabels,
+      ),
+    ];
+    for (const each of selectors) expect(template.metadata.labels).toMatchObject(each);
+  });
+
+  test('requests in flight have time to end', () => {
+    expect(rendered().workload().spec.template.spec.terminationGracePeriodSeconds).toBeGreaterThanOrEqual(30);
+  });
+});
+
+test('the kinds of values cover every value, so that each is rendered', () => {
+  const covered = new Set(kindsOfValues.flatMap((name) => pathsOf(parse(readFileSync(valuesFile(name), 'utf8')))));
+  const all = pathsOf(parse(readFileSync(join(chartDirectory, 'values.yaml'), 'utf8')));
+  const usual = [
+    ...['resources', 'podSecurityContext', 'persistence.annotations', 'topologySpreadConstraints'],
+    ...['podDisruptionBudget', 'metrics.podMonitor.interval', 'metrics.grafanaDashboard.labels'],
+  ];
+  const isUsual = (path: string) => usual.some((each) => path === each || path.startsWith(`${each}.`));
+  expect(all.filter((path) => !isUsual(path) && ![...covered].some((each) => each.startsWith(path)))).toEqual([]);
+});
+
+test('several replicas have a disruption budget, and are spread over zones and nodes', () => {
+  const resources = render('replicas-dynamodb');
+  expect(resources.find('PodDisruptionBudget')[0].spec).toMatchObject({
+    minAvailable: 1,
+    unhealthyPodEvictionPolicy: 'AlwaysAllow',
+  });
+  expect(resources.workload().spec.template.spec.topologySpreadConstraints).toMatchObject([
+    { topologyKey: 'topology.kubernetes.io/zone' },
+    { topologyKey: 'kubernetes.io/hostname' },
+  ]);
+  expect(render('volume').find('PodDisruptionBudget')).toEqual([]);
+});
+
+test('the secret of the user becomes the environment', () => {
+  expect(agentOf(render('replicas-postgres')).envFrom).toEqual([{ secretRef: { name: 'databricks-audit-otel' } }]);
+});
+
+test('the role of the service account is set for each cloud', () => {
+  const account = (name: string) => render(name).find('ServiceAccount')[0];
+  expect(account('volume').metadata.annotations['eks.amazonaws.com/role-arn']).toMatch(/^arn:aws:iam::/);
+  expect(account('everything').metadata).toMatchObject({
+    name: 'audit',
+    annotations: { 'azure.workload.identity/client-id': expect.any(String) },
+  });
+  const azure = render('everything').workload().spec.template;
+  expect(azure.metadata.labels['azure.workload.identity/use']).toBe('true');
+  expect(azure.spec.serviceAccountName).toBe('audit');
+  expect(account('existing-claim')).toBeUndefined();
+  expect(render('existing-claim').workload().spec.template.spec.serviceAccountName).toBe('databricks-audit');
+});
+
+describe('the network policy', () => {
+  const egressOf = (name: string, ...more: readonly string[]) =>
+    render(name, ...more).find('NetworkPolicy')[0].spec.egress;
+  const ports = (name: string, ...more: readonly string[]) =>
+    egressOf(name, ...more).flatMap((rule: { ports: { port: number }[] }) => rule.ports.map(({ port }) => port));
+
+  test('permits DNS, HTTPS, and where instances and pods get their credentials', () => {
+    expect(ports('replicas-dynamodb')).toEqual([53, 53, 443, 4318, 80, 988]);
+    const peers = egressOf('replicas-dynamodb').flatMap(({ to = [] }: { to?: { ipBlock: { cidr: string } }[] }) =>
+      to.map(({ ipBlock }) => ipBlock.cidr),
+    );
+    expect(peers).toEqual(expect.arrayContaining(['169.254.170.23/32', 'fd00:ec2::23/128', '169.254.169.254/32']));
+  });
+
+  test.each([
+    ['http://collector', 80],
+    ['https://otlp.example.com/otlp', 443],
+    ['http://collector.example.com:14318/base', 14318],
+    ['http://[fd00::1]:4318', 4318],
+    ['https://[fd00::1]', 443],
+  ])('permits the port of the endpoint %s', (endpoint, port) => {
+    expect(ports('replicas-dynamodb', '--set-string', `otlp.endpoint=${endpoint}`)[3]).toBe(port);
+  });
+
+  test.each([
+    ['postgres://audit@db.example.com:6432/audit', 6432],
+    ['postgresql://db.example.com/audit', 5432],
+  ])('permits the port of the state %s', (state, port) => {
+    expect(ports('replicas-postgres', '--set-string', `state=${state}`)).toContain(port);
+  });
+
+  test('restricts the collector, and permits more, as the values say', () => {
+    const egress = egressOf('everything');
+    expect(egress[2].to).toHaveLength(1);
+    expect(egress.at(-1).ports).toEqual([{ port: 3128, protocol: 'TCP' }]);
+  });
+});
+
+describe('values that cannot work are refused with a reason', () => {
+  const working = { source: 's3://bucket', otlp: { endpoint: 'http://collector:4318' } };
+  test.each([
+    ['no source', { ...working, source: '' }, 'source: where does Databricks deliver?'],
+    ['no collector', { source: 's3://bucket' }, 'otlp.endpoint: where is the collector?'],
+    ['replicas on a volume', { ...working, replicas: 2 }, 'replicas: only one agent can use the state on a volume'],
+    ['a shared state without dead letters', { ...working, state: 'dynamodb://table' }, 'deadLetters: a shared state'],
+    [
+      'a variable that the chart sets',
+      { ...working, env: { DATABRICKS_AUDIT_SOURCE: 'x' } },
+      'env.DATABRICKS_AUDIT_SOURCE',
+    ],
+    ['a password in the state', { ...working, state: 'postgres://u:p@h/d', deadLetters: 's3://b' }, '/state'],
+    ['an unknown state', { ...working, state: 'redis://host' }, '/state'],
+    ['a misspelled value', { ...working, replica: 2 }, "'replica' not allowed"],
+    ['an endpoint without a scheme', { ...working, otlp: { endpoint: 'collector:4318' } }, '/otlp/endpoint'],
+    ['a date of another form', { ...working, start: '01.02.2026' }, '/start'],
+    ['an unknown compression', { ...working, otlp: { ...working.otlp, compression: 'br' } }, '/otlp/compression'],
+  ])('%s', (_, values, reason) => {
+    const file = join(temporaryDirectory(), 'values.yaml');
+    writeFileSync(file, stringify(values));
+    expect(() => helmTemplate(['--values', file])).toThrow(reason);
+  });
+
+  test('all at once', () => {
+    expect(() => helmTemplate(['--set', 'replicas=2'])).toThrow(/source: .*\n.*otlp\.endpoint: .*\n.*replicas: /);
+  });
+});
+
+test('the alerts and the dashboard are those of the examples', () => {
+  const resources = render('everything');
+  const alerts = readFileSync(join(exampleDirectory('prometheus'), 'alerts.yaml'), 'utf8');
+  expect(resources.find('PrometheusRule')[0].spec).toEqual(parse(alerts));
+  const dashboard = readFileSync(join(exampleDirectory('prometheus'), 'dashboard.json'), 'utf8');
+  const [configMap] = resources.find('ConfigMap');
+  expect(JSON.parse(configMap.data['databricks-audit-otel.json'])).toEqual(JSON.parse(dashboard));
+  expect(configMap.metadata.labels.grafana_dashboard).toBe('1');
+  for (const file of ['alerts.yaml', 'dashboard.json']) {
+    expect(lstatSync(join(chartDirectory, 'files', file)).isSymbolicLink(), file).toBe(true);
+  }
+});
+
+test.each([
+  ['replicas:', 'kubeconform'],
+  ['podMetricsEndpoints:', 'monitors'],
+  ['groups:', 'monitors'],
+])('an unknown field is found: %s misspelled', (field, finder) => {
+  const resources = render('everything');
+  const yaml = resources.yaml.replace(`  ${field}`, `  x${field}`);
+  expect(yaml).not.toBe(resources.yaml);
+  expect(() => validateResources({ yaml })).toThrow(finder);
+});
+
+test('the packed chart contains what its links lead to, and renders the same', () => {
+  const directory = temporaryDirectory();
+  helm(['package', chartDirectory, '--destination', directory]);
+  const [archive = ''] = globSync('*.tgz', { cwd: directory });
+  const files = execFileSync('tar', ['tzf', join(directory, archive)], { encoding: 'utf8' });
+  expect(files).toContain('databricks-audit-otel/files/alerts.yaml');
+  expect(files).not.toContain('/ci/');
+  const packed = helmTemplate(['--values', valuesFile('everything')], join(directory, archive));
+  expect(packed.yaml).toBe(render('everything').yaml);
+});
+
+test('the agent ships with what its pod gives it', async () => {
+  const receiver = await startOtlpReceiver();
+  onTestFinished(() => receiver.close());
+  const resources = render('volume');
+  const shipped = await runBuiltAgent(['ship'], {
+    ...resources.environmentOf(agentOf(resources)),
+    DATABRICKS_AUDIT_SOURCE: sampleDelivery,
+    DATABRICKS_AUDIT_START: 'earliest',
+    DATABRICKS_AUDIT_STATE: temporaryDirectory(),
+    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+  });
+  expect(shipped, shipped.stderr).toMatchObject({ code: 0 });
+  expect(receiver.accepted).toHaveLength(15);
+});
+
+/** `a.b` for { a: { b: 1 } }; arrays and empty objects are values. */
+function pathsOf(values: unknown, prefix = ''): readonly string[] {
+  if (typeof values !== 'object' || values === null || Array.isArray(values)) return [prefix];
+  const entries = Object.entries(values);
+  if (entries.length === 0) return [prefix];
+  return entries.flatMap(([key, value]) => pathsOf(value, prefix === '' ? key : `${prefix}.${key}`));
+}
