@@ -1,0 +1,27 @@
+/**
+ * Where the delivery state is: `DATABRICKS_AUDIT_STATE`.
+ */
+
+export type StateLocation = DirectoryLocation | SharedLocation;
+
+/** SQLite, for one process. */
+export interface DirectoryLocation {
+  readonly kind: 'directory';
+  readonly path: string;
+}
+
+/** A store that several replicas share. */
+export type SharedLocation = DynamoDbLocation | PostgresLocation;
+
+/** `dynamodb://<table>`: region, endpoint and credentials come from the environment, as for S3. */
+export interface DynamoDbLocation {
+  readonly kind: 'dynamodb';
+  readonly table: string;
+}
+
+/** `postgres://` or `postgresql://`. */
+export interface PostgresLocation {
+  readonly kind: 'postgres';
+  /** As configured; may contain a password. */
+  readonly url: string;
+}
