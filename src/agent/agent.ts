@@ -33,7 +33,7 @@ import { startDate } from '../schedule/start-date.ts';
 import { createSources, type DeliveryFiles, type S3Api } from '../sources/index.ts';
 import { Counters } from '../telemetry/index.ts';
 import { createMappers } from './mappers.ts';
-import { type OpenStore, openConfiguredState, type StateDependencies } from './state.ts';
+import { openConfiguredState, type SharingDependencies, type StateDependencies } from './state.ts';
 import { createCollectorExporter, encodingOf, shippingParts } from './wiring.ts';
 import { WorkerPool } from './workers/index.ts';
 
@@ -74,9 +74,7 @@ export interface AgentDependencies {
   /** @internal */
   readonly openDatabase?: OpenDatabase | undefined;
   /** @internal */
-  readonly openStore?: OpenStore | undefined;
-  /** @internal */
-  readonly newId?: (() => string) | undefined;
+  readonly sharing?: SharingDependencies | undefined;
 }
 
 export interface Agent {
@@ -211,11 +209,11 @@ export async function createAgent(
 
 async function openState(
   configuration: Configuration,
-  { openState: open, openDatabase, openStore, newId }: AgentDependencies,
-  parts: Omit<StateDependencies, 'openDatabase' | 'openStore' | 'newId'>,
+  { openState: open, openDatabase, sharing }: AgentDependencies,
+  parts: Omit<StateDependencies, 'openDatabase' | 'sharing'>,
 ): Promise<OpenState> {
   const { state } = configuration;
-  if (open === undefined) return await openConfiguredState(configuration, { ...parts, openDatabase, openStore, newId });
+  if (open === undefined) return await openConfiguredState(configuration, { ...parts, openDatabase, sharing });
   return await open({ directory: state.kind === 'directory' ? state.path : '.', ...parts, openDatabase });
 }
 

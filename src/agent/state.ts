@@ -16,7 +16,12 @@ import { type Logger, silentLogger } from '../runtime/logger.ts';
 import { packageVersion } from '../runtime/package-version.ts';
 import { openSharedReader, openSharedState, openStore, type SharedStore } from '../sharing/index.ts';
 
-export type OpenStore = (location: SharedLocation) => Promise<SharedStore>;
+/** For tests and simulations of a shared state. */
+export interface SharingDependencies {
+  readonly openStore: (location: SharedLocation) => Promise<SharedStore>;
+  readonly newId?: (() => string) | undefined;
+  readonly lookIntervalMs?: number | undefined;
+}
 
 export interface StateDependencies {
   /** Names of all sources. */
@@ -27,24 +32,23 @@ export interface StateDependencies {
   /** Aborts when the agent is stopping. */
   readonly stopping: AbortSignal;
   readonly openDatabase?: OpenDatabase | undefined;
-  readonly openStore?: OpenStore | undefined;
-  /** Makes ids of writes and processes; random by default. */
-  readonly newId?: (() => string) | undefined;
+  readonly sharing?: SharingDependencies | undefined;
 }
 
 /** Rejects with one of the ERR_STATE_ codes. */
 export async function openConfiguredState(
   configuration: Configuration,
-  { sources, clock, logger, observe, stopping, newId, ...dependencies }: StateDependencies,
+  { openDatabase, sharing = { openStore }, ...parts }: StateDependencies,
 ): Promise<OpenState> {
   const { state, lookbackDays } = configuration;
   if (state.kind === 'directory') {
-    const { openDatabase } = dependencies;
+    const { clock, logger, observe } = parts;
     return await openDeliveryState({ directory: state.path, clock, logger, observe, openDatabase });
   }
-  const store = await (dependencies.openStore ?? openStore)(state);
+  const { openStore: open, ...options } = sharing;
+  const store = await open(state);
   const replica = { host: hostname(), version: packageVersion, fingerprint: fingerprintOf(configuration) };
-  return await openSharedState({ store, sources, lookbackDays, replica, clock, logger, observe, stopping, newId });
+  return await openSharedState({ ...parts, ...options, store, lookbackDays, replica });
 }
 
 /** Resolves to undefined if there is no state yet. Rejects with one of the ERR_STATE_ codes. */

@@ -20,7 +20,8 @@ import type { ObjectShipper } from '../pipeline/object-shipper.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { measureBacklog } from './backlog.ts';
-import type { FaultLog } from './fault-log.ts';
+import { Elsewhere } from './elsewhere.ts';
+import { endVisit } from './end-visit.ts';
 import { createLane, type Lane } from './lane.ts';
 import { Leadership } from './leadership.ts';
 import { isDue } from './start-date.ts';
@@ -258,8 +259,8 @@ export class Shipping {
   }
 
   /**
-   * Ships the objects of one date in parallel. The next date starts when all of them are done, so that dates are shipped in
-   * order; if one of them is held elsewhere, later dates are left to the next listing.
+   * Ships the objects of one date in parallel. The next date starts when all of them are done, here or elsewhere, so that dates
+   * are shipped in order; what another process still holds at the next poll is left to that, and so are later dates.
    */
   async #shipWorkspace(
     source: Source,
@@ -268,31 +269,52 @@ export class Shipping {
     waiting: WaitingInWorkspace,
     signal: AbortSignal,
   ): Promise<void> {
-    const release = await lane.workspaces.acquire(signal);
+    let release = await lane.workspaces.acquire(signal);
     const visits = new Set<Promise<void>>();
-    let date: string | undefined;
-    let isHeldElsewhere = false;
-    for await (const candidate of this.#unsettled(source, workspace, lane, waiting, signal)) {
-      if (candidate.object.origin.date !== date) {
-        await Promise.all(visits);
-        if (isHeldElsewhere) break;
-        date = candidate.object.origin.date;
-      }
+    const elsewhere = new Elsewhere(this.#context, source.pollIntervalMs);
+    const end = (candidate: Candidate, outcome: VisitOutcome) =>
+      endVisit({ ...this.#context, source: source.name, lane, waiting }, candidate, outcome);
+    const visit = (candidate: Candidate) => this.#visit(candidate, end, signal);
+    const inSlot = async <Result>(work: () => Promise<Result>): Promise<Result | undefined> => {
       const freeSlot = await lane.objects.acquire(signal).catch(() => undefined);
-      if (freeSlot === undefined) break;
-      const visit = this.#visit(source, candidate, lane, waiting, signal)
-        .then((outcome) => {
-          isHeldElsewhere ||= outcome?.status === 'elsewhere';
-        })
-        .finally(() => {
-          freeSlot();
-          visits.delete(visit);
-        });
-      visits.add(visit);
+      return freeSlot && (await work().finally(freeSlot));
+    };
+    /** @returns true if nothing of the dates so far is left. */
+    const endOfDate = async (): Promise<boolean> => {
+      await Promise.all(visits);
+      if (elsewhere.isEmpty) return true;
+      release(); // Other workspaces go on in the meantime.
+      release = () => {};
+      const left = await elsewhere.settle((candidate) => inSlot(() => visit(candidate)), signal).catch(this.#fail);
+      release = await lane.workspaces.acquire(signal);
+      for (const candidate of left?.settled ?? []) end(candidate, { status: 'unchanged' });
+      for (const candidate of left?.held ?? []) end(candidate, { status: 'elsewhere' });
+      return left?.held.length === 0;
+    };
+    try {
+      let date: string | undefined;
+      for await (const candidate of this.#unsettled(source, workspace, lane, waiting, signal)) {
+        if (candidate.object.origin.date !== date) {
+          if (!(await endOfDate())) break;
+          date = candidate.object.origin.date;
+        }
+        const freeSlot = await lane.objects.acquire(signal).catch(() => undefined);
+        if (freeSlot === undefined) break;
+        const visiting = visit(candidate)
+          .then((outcome) => {
+            if (outcome?.status === 'elsewhere') elsewhere.add(candidate);
+          })
+          .finally(() => {
+            freeSlot();
+            visits.delete(visiting);
+          });
+        visits.add(visiting);
+      }
+      await endOfDate();
+    } finally {
+      waiting.end();
+      release();
     }
-    await Promise.all(visits);
-    waiting.end();
-    release();
   }
 
   /** The candidates of a workspace that have to be visited. */
@@ -329,60 +351,20 @@ export class Shipping {
     }
   }
 
-  /** Returns undefined after a fatal error. */
+  /** Returns undefined after a fatal error. An object that is held elsewhere is not done: it may be visited again. */
   async #visit(
-    source: Source,
-    { object, settle }: Candidate,
-    lane: Lane,
-    waiting: WaitingInWorkspace,
+    candidate: Candidate,
+    end: (candidate: Candidate, outcome: VisitOutcome) => void,
     signal: AbortSignal,
   ): Promise<VisitOutcome | undefined> {
-    const { id, workspaceId } = object.origin;
-    reached('object listed', id);
+    reached('object listed', candidate.object.origin.id);
     try {
-      const outcome = await this.#context.shipper.ship(object, signal);
-      if (outcome.status === 'released' || outcome.status === 'elsewhere') lane.incompleteCount++;
-      this.#report(object, outcome, lane.faults, waiting);
-      this.#context.observe({
-        kind: 'objectVisited',
-        source: source.name,
-        objectId: id,
-        workspaceId,
-        status: outcome.status,
-        sizeBytes: object.version.sizeBytes,
-        fault: 'error' in outcome ? toFault(outcome.error) : undefined,
-      });
-      settle(outcome);
+      const outcome = await this.#context.shipper.ship(candidate.object, signal);
+      if (outcome.status !== 'elsewhere') end(candidate, outcome);
       return outcome;
     } catch (error) {
       this.#fail(error);
       return undefined;
-    }
-  }
-
-  #report(object: DeliveredObject, outcome: VisitOutcome, faults: FaultLog, waiting: WaitingInWorkspace): void {
-    const fields = { object: object.origin.id };
-    if (outcome.status !== 'released') faults.forget(fields);
-    switch (outcome.status) {
-      case 'released': {
-        const message = 'Object could not be read completely; retrying at the next listing';
-        const fault = faults.report(outcome.error, message, fields);
-        if (fault === undefined && outcome.error.code === 'ERR_OBJECT_GONE') waiting.done(object);
-        else waiting.notShipped(object, fault);
-        break;
-      }
-      case 'damaged':
-        waiting.done(object);
-        faults.report(outcome.error, 'Object is damaged; what could be decoded was shipped', fields);
-        break;
-      case 'elsewhere':
-        waiting.notShipped(object, undefined);
-        break;
-      default:
-        if (outcome.status === 'growing') waiting.notShipped(object, undefined);
-        else waiting.done(object);
-        if ('error' in outcome) faults.report(outcome.error, 'Object is not one JSON object per line', fields);
-        this.#context.logger.debug({ ...fields, status: outcome.status }, 'Object visited');
     }
   }
 

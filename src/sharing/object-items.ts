@@ -21,28 +21,29 @@ export interface ObjectItems {
 /** Consistent. Read it after the claim, so that nobody adds to it. */
 export async function readItems(
   store: PatientStore,
-  register: Pick<ObjectRegister, 'id' | 'visits' | 'merged'>,
+  register: Pick<ObjectRegister, 'id' | 'visits' | 'merged' | 'hasLineHashes'>,
   signal: AbortSignal,
 ): Promise<ObjectItems> {
-  const { id, visits, merged } = register;
+  const { id, visits, merged, hasLineHashes } = register;
   const partition = partitionOf(id);
   const names = visits.map(namesOf);
-  const settledNames = names.flatMap(({ settled }) => settled);
-  if (merged !== undefined)
+  const settledNames = hasLineHashes ? names.flatMap(({ settled }) => settled) : [];
+  if (merged !== undefined && hasLineHashes)
     for (let number = 0; number < merged.count; number++) settledNames.push(sortKeyOf('merged', merged, number));
   const announcedNames = names.flatMap(({ announced }) => announced);
   const found = new Map<string, BatchItem>();
   const read = async (range: { readonly from: string; readonly before: string }) => {
     for (const item of await store.batchItems(partition, range, signal)) found.set(item.key.sort, item);
   };
-  if (visits.length > 0) await read(itemsSince(Math.min(...visits.map(({ epoch }) => epoch))));
-  if (merged !== undefined) await read(mergedItems(merged));
+  if (settledNames.length + announcedNames.length > 0 && visits.length > 0)
+    await read(itemsSince(Math.min(...visits.map(({ epoch }) => epoch))));
+  if (merged !== undefined && hasLineHashes) await read(mergedItems(merged));
   const itemsOf = (wanted: readonly string[]) => wanted.flatMap((name) => found.get(name) ?? []);
   const settled = itemsOf(settledNames);
   return {
     settled: settled.map((item) => fromItem(item).lineHashes),
     announced: itemsOf(announcedNames).map(fromItem),
-    isComplete: settled.length === settledNames.length,
+    isComplete: hasLineHashes && settled.length === settledNames.length,
   };
 }
 
@@ -53,11 +54,10 @@ export async function readItems(
 export async function mergeItems(
   store: PatientStore,
   register: ObjectRegister,
-  { settled, isComplete }: ObjectItems,
+  { settled }: ObjectItems,
   { token, expiresAtMs }: { readonly token: string; readonly expiresAtMs: number },
   signal: AbortSignal,
 ): Promise<ObjectRegister> {
-  if (!isComplete) return register;
   const { id, epoch } = register;
   const merged = { epoch, token };
   const contents = toContents(settledLines(concatenated(settled)));
@@ -68,6 +68,18 @@ export async function mergeItems(
   return {
     ...register,
     merged: { ...merged, count: contents.length },
+    visits: register.visits
+      .filter(({ settledCount, admittedCount }) => settledCount < admittedCount)
+      .map((visit) => ({ ...visit, mergedCount: visit.settledCount, extraCount: 0 })),
+  };
+}
+
+/** The register without settled lines: from now on, only the position tells what is settled. */
+export function withoutLineHashes(register: ObjectRegister): ObjectRegister {
+  return {
+    ...register,
+    hasLineHashes: false,
+    merged: undefined,
     visits: register.visits
       .filter(({ settledCount, admittedCount }) => settledCount < admittedCount)
       .map((visit) => ({ ...visit, mergedCount: visit.settledCount, extraCount: 0 })),

@@ -47,6 +47,11 @@ export interface ObjectRegister {
   settled: Position;
   /** The next visit compares every line, if there are line hashes. */
   isReopened: boolean;
+  /**
+   * False from the moment at which a visit had to do without the hashes of settled lines. What it settles is then only known by
+   * position, so the hashes that are still there must not count for anybody, whose clock may say something else.
+   */
+  hasLineHashes: boolean;
   visits: VisitItems[];
   merged: MergedItems | undefined;
   acceptedCount: number;
@@ -73,6 +78,7 @@ const objectSchema = z.object({
   settledVersion: versionSchema.optional(),
   settled: positionSchema,
   isReopened: z.boolean(),
+  hasLineHashes: z.boolean(),
   /** Epoch, token, merged, settled, admitted, extra. */
   visits: z.array(z.tuple([z.number(), z.string(), z.number(), z.number(), z.number(), z.number()])),
   merged: z.object({ epoch: z.number(), token: z.string(), count: z.number() }).optional(),
@@ -107,6 +113,7 @@ export function newObjectRegister({ id, workspaceId, date }: Pick<ObjectOrigin, 
     settledVersion: undefined,
     settled: startOfObject,
     isReopened: false,
+    hasLineHashes: true,
     visits: [],
     merged: undefined,
     acceptedCount: 0,

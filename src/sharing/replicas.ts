@@ -41,6 +41,7 @@ export interface ReplicasParts {
   readonly observe: Observer;
   readonly newId: () => string;
   readonly info: ReplicaInfo;
+  readonly lookIntervalMs: number;
   readonly claimCount: () => number;
   /** Called with ERR_REPLICA_REMOVED. */
   readonly onRemoved: (error: AgentError) => void;
@@ -48,9 +49,8 @@ export interface ReplicasParts {
   readonly onLook: () => Promise<void>;
 }
 
-export const lookIntervalMs = 10_000;
-export const looksUntilDead = 3;
-export const leaseMs = lookIntervalMs * looksUntilDead;
+export const lookIntervalMsDefault = 10_000;
+const looksUntilDead = 3;
 /** A counter that was the same for an hour is removed. */
 const looksUntilRemoved = 360;
 const partition = 'replicas';
@@ -106,7 +106,7 @@ export class Replicas {
   /** False if others may take this process for dead, because it was stopped or the store was away for longer than the lease. */
   get isRenewed(): boolean {
     const sinceMs = this.#parts.clock.nowMs() - this.#raisedAtMs;
-    return sinceMs >= 0 && sinceMs < leaseMs;
+    return sinceMs >= 0 && sinceMs < looksUntilDead * this.#parts.lookIntervalMs;
   }
 
   /** Creates the counter, looks at the others, and does both again from now on. */
@@ -143,7 +143,7 @@ export class Replicas {
 
   async #watch(): Promise<void> {
     const { signal } = this.#closing;
-    const { clock } = this.#parts;
+    const { clock, lookIntervalMs } = this.#parts;
     while (!signal.aborted) {
       await clock.sleep(lookIntervalMs, signal).catch(() => {});
       if (signal.aborted) return;
@@ -196,7 +196,7 @@ export class Replicas {
       host,
       version,
       claimCount,
-      unchangedMs: unchangedLooks * lookIntervalMs,
+      unchangedMs: unchangedLooks * this.#parts.lookIntervalMs,
       isAlive: unchangedLooks < looksUntilDead,
     }));
     observe({

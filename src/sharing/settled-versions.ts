@@ -1,64 +1,74 @@
 /**
- * Remembers which versions of which objects are settled, so that a poll asks the store only about what has changed. Such an answer
- * never becomes wrong in a way that loses a line: every line of the version was settled.
+ * Remembers the settled version of each object, so that a poll asks the store only about what has changed.
  *
- * Eight bytes for each, in an open hash table that is at most half full: 16 MB for a million.
+ * An answer may be out of date, if another replica settled a newer version that this one never listed. That loses nothing: every
+ * line of the remembered version was settled, and the replica that settled the newer one visits the object if the older one
+ * comes back.
+ *
+ * Sixteen bytes for each object, in an open hash table that is at most half full: 32 MB for a million.
  */
 import { createHmac } from 'node:crypto';
 import type { DeliveredObject } from '../model/object.ts';
 
 /** When it is full, it starts over. */
-const entriesMax = 4_194_304;
+const objectsMaxDefault = 2_097_152;
+const firstLength = 1024;
 
 export class SettledVersions {
   readonly #secret: Uint8Array;
-  readonly #entriesMax: number;
-  #slots = new BigUint64Array(1024);
+  readonly #objectsMax: number;
+  /** Hashes of ids, 0 where a slot is free, and of the versions: 0 if the version is not known any more. */
+  #ids = new BigUint64Array(firstLength);
+  #versions = new BigUint64Array(firstLength);
   #count = 0;
 
   /** @param secret keys the hashes, so that nobody can craft an object that seems to be settled. */
-  constructor(secret: Uint8Array, limit = entriesMax) {
+  constructor(secret: Uint8Array, objectsMax = objectsMaxDefault) {
     this.#secret = secret;
-    this.#entriesMax = limit;
+    this.#objectsMax = objectsMax;
   }
 
-  has(object: DeliveredObject): boolean {
-    const hash = this.#hashOf(object);
-    return this.#slots[this.#slotOf(this.#slots, hash)] === hash;
+  /** Forgets what it knows of the object if this is another version. */
+  has({ origin, version }: DeliveredObject): boolean {
+    const slot = this.#slotOf(this.#hashOf(origin.id));
+    const isKnown = this.#versions[slot] === this.#hashOf(version.etag);
+    if (!isKnown) this.#versions[slot] = 0n;
+    return isKnown;
   }
 
-  add(object: DeliveredObject): void {
-    if (2 * (this.#count + 1) > this.#slots.length) this.#grow();
-    this.#insert(this.#slots, this.#hashOf(object));
+  add({ origin, version }: DeliveredObject): void {
+    if (2 * (this.#count + 1) > this.#ids.length) this.#grow();
+    this.#set(this.#hashOf(origin.id), this.#hashOf(version.etag));
   }
 
   #grow(): void {
-    const before = this.#slots;
-    const isFull = this.#count >= this.#entriesMax;
-    this.#slots = new BigUint64Array(isFull ? 1024 : 2 * before.length);
+    const [ids, versions] = [this.#ids, this.#versions];
+    const isFull = this.#count >= this.#objectsMax;
+    const length = isFull ? firstLength : 2 * ids.length;
+    this.#ids = new BigUint64Array(length);
+    this.#versions = new BigUint64Array(length);
     this.#count = 0;
     if (isFull) return;
-    for (const hash of before) if (hash !== 0n) this.#insert(this.#slots, hash);
+    for (const [slot, id] of ids.entries()) if (id !== 0n) this.#set(id, versions[slot] ?? 0n);
   }
 
-  #insert(slots: BigUint64Array, hash: bigint): void {
-    const slot = this.#slotOf(slots, hash);
-    if (slots[slot] === hash) return;
-    slots[slot] = hash;
-    this.#count++;
+  #set(id: bigint, version: bigint): void {
+    const slot = this.#slotOf(id);
+    if (this.#ids[slot] === 0n) this.#count++;
+    this.#ids[slot] = id;
+    this.#versions[slot] = version;
   }
 
-  /** Where the hash is, or would be. The length is a power of two. */
-  #slotOf(slots: BigUint64Array, hash: bigint): number {
-    const mask = slots.length - 1;
-    let slot = Number(hash & 0x7fff_ffffn) & mask;
-    while (slots[slot] !== 0n && slots[slot] !== hash) slot = (slot + 1) & mask;
+  /** Where the object is, or would be. The length is a power of two. */
+  #slotOf(id: bigint): number {
+    const mask = this.#ids.length - 1;
+    let slot = Number(id & 0x7fff_ffffn) & mask;
+    while (this.#ids[slot] !== 0n && this.#ids[slot] !== id) slot = (slot + 1) & mask;
     return slot;
   }
 
-  /** Never 0, which marks a free slot. */
-  #hashOf({ origin, version }: DeliveredObject): bigint {
-    const digest = createHmac('sha256', this.#secret).update(`${origin.id}\0${version.etag}`).digest();
-    return digest.readBigUInt64LE() || 1n;
+  /** Never 0. */
+  #hashOf(text: string): bigint {
+    return createHmac('sha256', this.#secret).update(text).digest().readBigUInt64LE() || 1n;
   }
 }

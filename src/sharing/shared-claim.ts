@@ -147,7 +147,9 @@ export class SharedClaim implements Claim {
     draft.isReopened = false;
     draft.takeoverCount = 0;
     for (const visit of draft.visits) visit.admittedCount = visit.settledCount;
-    draft.visits = draft.visits.filter((visit) => visit.settledCount > visit.mergedCount || visit.extraCount > 0);
+    draft.visits = draft.visits.filter(
+      (visit) => draft.hasLineHashes && (visit.settledCount > visit.mergedCount || visit.extraCount > 0),
+    );
     // Items keep their numbers, so whatever follows is counted anew.
     this.#items = undefined;
     this.#open.length = 0;

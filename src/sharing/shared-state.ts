@@ -15,7 +15,7 @@ import type { Logger } from '../runtime/logger.ts';
 import { CrashingObjects } from './crashing-objects.ts';
 import { Leads } from './leads.ts';
 import { type Meta, openMeta } from './meta.ts';
-import { mergeItems, readItems } from './object-items.ts';
+import { mergeItems, readItems, withoutLineHashes } from './object-items.ts';
 import {
   isPristine,
   newObjectRegister,
@@ -27,7 +27,7 @@ import {
 } from './object-register.ts';
 import { PatientStore } from './patient-store.ts';
 import { registerFormat } from './register-format.ts';
-import { type ReplicaInfo, Replicas } from './replicas.ts';
+import { lookIntervalMsDefault, type ReplicaInfo, Replicas } from './replicas.ts';
 import { SettledVersions } from './settled-versions.ts';
 import { SharedClaim } from './shared-claim.ts';
 import type { Register, SharedStore } from './store.ts';
@@ -46,8 +46,10 @@ export interface SharedStateOptions {
   readonly observe?: Observer | undefined;
   /** Aborts when the agent is stopping: reads need not be waited for any more. */
   readonly stopping: AbortSignal;
-  /** @internal */
+  /** Makes ids of processes and writes; random by default. */
   readonly newId?: (() => string) | undefined;
+  /** How often processes raise their counters and look at those of others. */
+  readonly lookIntervalMs?: number | undefined;
 }
 
 /** Until an agent gives up when the store is not available at startup. */
@@ -109,6 +111,7 @@ class SharedState implements OpenState {
       observe,
       newId,
       info: replica,
+      lookIntervalMs: options.lookIntervalMs ?? lookIntervalMsDefault,
       claimCount: () => this.#claims.size,
       onRemoved: (error) => {
         this.#failure = error;
@@ -247,7 +250,9 @@ class SharedState implements OpenState {
     const items = await readItems(this.#store, register, signal);
     const hasLineHashes = items.isComplete && !this.#isDropped(object, register);
     let current = { register, revision };
-    if (register.visits.length > visitsMax) {
+    if (!hasLineHashes) {
+      current = { register: withoutLineHashes(register), revision };
+    } else if (register.visits.length > visitsMax) {
       const merged = await mergeItems(
         this.#store,
         register,

@@ -12,6 +12,7 @@ import type { Mapper } from '../../../src/contracts/mapper.ts';
 import { createDecoder } from '../../../src/decoders/index.ts';
 import { createMapper } from '../../../src/mapping/index.ts';
 import { isAgentError } from '../../../src/model/agent-error.ts';
+import type { SharingDependencies } from '../../../src/agent/state.ts';
 import type { Logger } from '../../../src/runtime/logger.ts';
 import type { ContestedState } from './contested-state.ts';
 import type { Faults } from './faults.ts';
@@ -81,6 +82,42 @@ export async function createSimulatedAgent(models: Models, life: Life, options: 
       mapper,
     },
     options.mode,
+  );
+}
+
+export interface SimulatedReplicaOptions {
+  readonly mode: 'longRunning' | 'oneShot';
+  /** How far its clock is ahead of the time. */
+  readonly aheadMs: number;
+  readonly onSentAgain: (key: string) => void;
+  readonly sharing: SharingDependencies;
+}
+
+/** One of several agents that share a state. Rejects as `createAgent` does. */
+export async function createSimulatedReplica(
+  models: Pick<Models, 'plan' | 'world' | 'faults' | 's3' | 'collector' | 'letters'>,
+  life: Life,
+  { mode, aheadMs, onSentAgain, sharing }: SimulatedReplicaOptions,
+): Promise<Agent> {
+  const { plan, world, faults, s3, collector, letters } = models;
+  return await createAgent(
+    configurationOf(plan.settings, 'dynamodb://simulated-table', `/letters/${life.number}`),
+    {
+      logger: loggerOf(life, world, onSentAgain),
+      stdout: process.stdout,
+      clock: world.clockOf(life, () => aheadMs + faults.clockAheadMs),
+      observer: (event) => {
+        if (life.alive && event.kind === 'objectVisited')
+          world.note(`process ${life.number}: ${event.objectId} visited: ${event.status}`);
+      },
+      createS3: () => (plan.settings.bucket === 'sdk' ? sdkApi(s3, world, life) : s3.api(life)),
+      transport: collector.of(life),
+      deadLetterFiles: letters.of(life),
+      decoder: watchedDecoder(life),
+      mapper,
+      sharing,
+    },
+    mode,
   );
 }
 

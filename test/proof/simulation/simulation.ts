@@ -17,6 +17,7 @@ import { ModelFiles } from './model-files.ts';
 import { ModelS3 } from './model-s3.ts';
 import { Oracle } from './oracle.ts';
 import { type Delivery, type Plan, startMs } from './plan.ts';
+import { simulateReplicas } from './replica-simulation.ts';
 import type { Models } from './simulated-agent.ts';
 import { SimulatedState } from './simulated-state.ts';
 import { World } from './world.ts';
@@ -34,6 +35,8 @@ export interface Outcome {
   readonly lineCount: number;
   /** Lines that were sent again after they were done. */
   readonly repeatCount: number;
+  /** Objects with announced lines that another process claimed. */
+  readonly takeoverCount?: number | undefined;
 }
 
 export type StateKind = 'sqlite' | 'contested';
@@ -48,6 +51,8 @@ export async function simulate(
   log?: (line: string) => void,
   state: StateKind = 'sqlite',
 ): Promise<Outcome> {
+  const { replicas } = plan.settings;
+  if (replicas !== undefined) return await simulateReplicas(plan, replicas, log);
   const memory = '/dev/shm';
   const root = mkdtempSync(join(existsSync(memory) ? memory : tmpdir(), 'databricks-audit-simulation-'));
   try {
