@@ -44,10 +44,7 @@ export class Elsewhere {
    * Resolves when none is held any more, the time is over or the signal aborts. Rejects with an error that is fatal.
    * @param visit ends in `elsewhere` if the object is still held; it reports any other outcome itself.
    */
-  async settle(
-    visit: (candidate: Candidate) => Promise<VisitOutcome | undefined>,
-    signal: AbortSignal,
-  ): Promise<Left> {
+  async settle(visit: (candidate: Candidate) => Promise<VisitOutcome | undefined>, signal: AbortSignal): Promise<Left> {
     const { state, clock } = this.#parts;
     const settled: Candidate[] = [];
     let waitedMs = 0;

@@ -47,18 +47,21 @@ export class Leads {
     }
   }
 
+  async releaseAll(): Promise<void> {
+    await Promise.all([...this.#held.keys()].map((task) => this.#release(task)));
+  }
+
   #toLead(task: LedTask, lost: AbortController): Lead {
-    return {
-      lost: lost.signal,
-      release: async () => {
-        if (!this.#held.delete(task)) return;
-        const release = (found: Register | undefined) =>
-          ownerOf(task, found) === this.#replicas.id ? toText(undefined) : undefined;
-        // If it cannot be written, others lead when this process is gone.
-        const writing = this.#store.update(keyOf(task), release, new AbortController().signal).catch(() => {});
-        await this.#store.untilWaiting(writing);
-      },
-    };
+    return { lost: lost.signal, release: () => this.#release(task) };
+  }
+
+  async #release(task: LedTask): Promise<void> {
+    if (!this.#held.delete(task)) return;
+    const release = (found: Register | undefined) =>
+      ownerOf(task, found) === this.#replicas.id ? toText(undefined) : undefined;
+    // If it cannot be written, others lead when this process is gone.
+    const writing = this.#store.update(keyOf(task), release, new AbortController().signal).catch(() => {});
+    await this.#store.untilWaiting(writing);
   }
 }
 

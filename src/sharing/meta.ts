@@ -37,7 +37,7 @@ export async function openMeta(
   nowMs: number,
   signal: AbortSignal,
 ): Promise<Meta> {
-  const fresh = { hashSecret: randomBytes(hashSecretBytes), createdOn: utcDate(nowMs) };
+  const fresh = { hashSecret: Uint8Array.from(randomBytes(hashSecretBytes)), createdOn: utcDate(nowMs) };
   let meta: Meta = { ...fresh, sources };
   await store.update(
     metaKey,

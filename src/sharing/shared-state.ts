@@ -208,6 +208,7 @@ class SharedState implements OpenState {
   async close(): Promise<void> {
     this.#closing.abort(new Error('the state is being closed'));
     await Promise.all([...this.#claims.values()].map((claim) => typeof claim !== 'string' && claim.release()));
+    await this.#leads.releaseAll();
     await this.#replicas.leave(new AbortController().signal);
     await this.#options.store.close();
   }

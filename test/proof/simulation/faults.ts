@@ -16,7 +16,9 @@ export class Faults {
 
   constructor(world: World, plan: Plan) {
     this.#world = world;
-    this.#faults = plan.steps.flatMap((step) => (step.kind === 'deliver' || step.kind === 'death' || step.kind === 'stop' ? [] : [step]));
+    this.#faults = plan.steps.flatMap((step) =>
+      step.kind === 'deliver' || step.kind === 'death' || step.kind === 'stop' ? [] : [step],
+    );
   }
 
   /** When the last fault ends. */

@@ -40,6 +40,11 @@ export class HostileItems extends StoredItems {
     return this.#history.get(`${key.partition}\0${key.sort}`)?.findLast((entry) => entry.atMs <= atMs)?.register;
   }
 
+  /** When the register was last written or removed. */
+  lastChangeMs(key: ItemKey): number {
+    return this.#history.get(`${key.partition}\0${key.sort}`)?.at(-1)?.atMs ?? 0;
+  }
+
   /** The items of a partition in sort order, as they are now. */
   batchItemsOf(partition: string): readonly BatchItem[] {
     return [...this.batchItems.values()].filter(({ key }) => key.partition === partition);

@@ -74,7 +74,9 @@ export class ReplicaLives {
   deathAt(kind: CallKind, of: Life | undefined): ReturnType<World['onCallEnd']> {
     const life = this.#life;
     if (life === undefined || of !== life || !life.alive) return undefined;
-    const due = this.#deaths.filter(({ death }) => death.at === 'any' || death.at === kind).find((armed) => armed.skip-- === 0);
+    const due = this.#deaths
+      .filter(({ death }) => death.at === 'any' || death.at === kind)
+      .find((armed) => armed.skip-- === 0);
     if (due === undefined) return undefined;
     this.#deaths = this.#deaths.filter((armed) => armed !== due);
     return { microtasks: due.death.microtasks, kill: () => life.alive && this.#kill(due.death) };

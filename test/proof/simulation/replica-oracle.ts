@@ -5,14 +5,15 @@
  * 2. Was every line that came again in a batch that was admitted, and not settled, when its object was claimed anew, and is it the
  *    same byte for byte?
  * 3. Was any line sent in a batch that was not admitted at that time?
+ * 4. Was an object taken only from a process that had given no sign of life for the lease, or had left?
  *
  * For that it reads what is written to the store. It knows the form of registers and batch items, and nothing else of the agent.
  */
 import { hash } from 'node:crypto';
+import { LineHasher } from '../../../src/pipeline/line-hash.ts';
 import { fromItem, namesOf, sortKeyOf } from '../../../src/sharing/batch-items.ts';
 import { isObjectKey, type ObjectRegister, parseObjectRegister } from '../../../src/sharing/object-register.ts';
 import type { BatchItem, RegisterEntry } from '../../../src/sharing/store.ts';
-import { LineHasher } from '../../../src/pipeline/line-hash.ts';
 import type { ReceivedRecord } from '../../support/otlp-receiver.ts';
 import type { HostileItems } from './hostile-store.ts';
 import type { ModelBucket } from './model-bucket.ts';
@@ -23,6 +24,8 @@ import { nameOf, Oracle, type OracleLimits } from './oracle.ts';
 interface Epoch {
   readonly number: number;
   readonly life: number;
+  /** Undefined once it is released. */
+  owner: string | undefined;
   /** What this claim may send: admitted by itself, or announced by those before it. By line hash and occurrence. */
   readonly mayBeSent: Set<string>;
   /** How often each line was settled when the claim was granted. */
@@ -36,6 +39,8 @@ interface Epoch {
 export class ReplicaOracle extends Oracle {
   readonly #bucket: ModelBucket;
   readonly #lifeOf: (owner: string) => number;
+  readonly #nowMs: () => number;
+  readonly #leaseMs: number;
   readonly #epochs = new Map<string, Epoch>();
   readonly #epochsByLife = new Map<string, Epoch>();
   readonly #epochsByRequest = new Map<number, Map<string, Epoch | undefined>>();
@@ -48,10 +53,13 @@ export class ReplicaOracle extends Oracle {
     nowMs: () => number,
     isForgotten: (key: string) => boolean,
     lifeOf: (owner: string) => number,
+    leaseMs: number,
   ) {
     super(bucket, limits, nowMs, isForgotten);
     this.#bucket = bucket;
     this.#lifeOf = lifeOf;
+    this.#nowMs = nowMs;
+    this.#leaseMs = leaseMs;
   }
 
   useSecret(secret: Uint8Array): void {
@@ -66,7 +74,11 @@ export class ReplicaOracle extends Oracle {
     const key = keyOf(register.id);
     const found = new Map(items.batchItemsOf(entry.key.partition).map((item) => [item.key.sort, item]));
     let epoch = this.#epochs.get(key);
-    if (epoch === undefined || register.epoch > epoch.number) epoch = this.#begin(key, register, found, epoch);
+    if (epoch === undefined || register.epoch > epoch.number) {
+      this.#expectOwnerIsDead(key, register, epoch, items);
+      epoch = this.#begin(key, register, found, epoch);
+    }
+    epoch.owner = register.owner;
     this.#expectAdmittedItemsThere(key, register, found, epoch);
   }
 
@@ -98,7 +110,10 @@ export class ReplicaOracle extends Oracle {
     if (acceptedCount < request.records.length) return;
     for (const record of request.records) {
       const { key } = this.occurrenceOf(record);
-      this.#epochsByRequest.get(request.number)?.get(key)?.ended.add(record.uid ?? '');
+      this.#epochsByRequest
+        .get(request.number)
+        ?.get(key)
+        ?.ended.add(record.uid ?? '');
     }
   }
 
@@ -141,7 +156,12 @@ export class ReplicaOracle extends Oracle {
     const epoch: Epoch = {
       number: register.epoch,
       life: this.#lifeOf(register.owner ?? ''),
-      mayBeSent: new Set(announced.flatMap((name) => linesIn(found.get(name)).map(({ name: line, occurrence }) => `${line} ${occurrence}`))),
+      owner: register.owner,
+      mayBeSent: new Set(
+        announced.flatMap((name) =>
+          linesIn(found.get(name)).map(({ name: line, occurrence }) => `${line} ${occurrence}`),
+        ),
+      ),
       settledBefore: settledIn(register, found),
       seenItems: new Set(announced),
       ended: new Set(),
@@ -151,6 +171,14 @@ export class ReplicaOracle extends Oracle {
     this.#epochs.set(key, epoch);
     this.#epochsByLife.set(`${epoch.life} ${key}`, epoch);
     return epoch;
+  }
+
+  #expectOwnerIsDead(key: string, { owner }: ObjectRegister, before: Epoch | undefined, items: HostileItems): void {
+    if (before?.owner === undefined || before.owner === owner) return;
+    const counter = { partition: 'replicas', sort: before.owner };
+    const isThere = items.at(counter, Number.POSITIVE_INFINITY) !== undefined;
+    if (isThere && this.#nowMs() - items.lastChangeMs(counter) < this.#leaseMs)
+      this.problem(`${key} was taken from a process that is alive`);
   }
 
   #expectAdmittedItemsThere(
@@ -198,7 +226,8 @@ function settledIn(register: ObjectRegister, found: ReadonlyMap<string, BatchIte
   if (merged !== undefined)
     for (let number = 0; number < merged.count; number++) names.push(sortKeyOf('merged', merged, number));
   const counts = new Map<string, number>();
-  for (const { name } of names.flatMap((each) => linesIn(found.get(each)))) counts.set(name, (counts.get(name) ?? 0) + 1);
+  for (const { name } of names.flatMap((each) => linesIn(found.get(each))))
+    counts.set(name, (counts.get(name) ?? 0) + 1);
   return counts;
 }
 

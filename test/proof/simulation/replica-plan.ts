@@ -8,8 +8,11 @@ import { type Fault, type Plan, planOf, type Step, type Stop, type StoreFault } 
 const dayMs = 86_400_000;
 
 export function replicaPlanOf(seed: number): Plan {
-  const { settings, steps, ...plan } = planOf(seed);
+  const { settings, steps: slowSteps, ...plan } = planOf(seed);
   const chance = new Chance(`replicas ${seed}`);
+  // Most of them in a short time, where processes get in each other's way.
+  const speed = chance.pick([1, 6, 6, 20]);
+  const steps = slowSteps.map((step): Step => ({ ...step, atMs: Math.round(step.atMs / speed) }));
   const { pollIntervalMs } = settings;
   const replicaCount = chance.pick([2, 2, 3]);
   const lookIntervalMs = Math.round(pollIntervalMs / 3);
@@ -19,7 +22,8 @@ export function replicaPlanOf(seed: number): Plan {
   const durationMs = Math.max(pollIntervalMs, ...steps.map(({ atMs }) => atMs));
   const times = <Made>(count: number, make: () => Made) => Array.from({ length: count }, make);
   const [first, ...others] = steps;
-  const near = () => (first === undefined ? 0 : chance.pick([first, ...others]).atMs) + chance.between(0, 2 * lookIntervalMs);
+  const near = () =>
+    (first === undefined ? 0 : chance.pick([first, ...others]).atMs) + chance.between(0, 2 * lookIntervalMs);
   const store = (): Fault => {
     const fault: StoreFault = chance.pick(['losesAnswers', 'late', 'repeats', 'throttled', 'away', 'mixed', 'mixed']);
     const forMs = chance.pick([lookIntervalMs, 5 * lookIntervalMs, chance.between(1000, 20 * lookIntervalMs)]);
@@ -42,7 +46,11 @@ export function replicaPlanOf(seed: number): Plan {
   const all = [...kept, ...times(chance.between(0, 4), store), ...times(chance.between(0, 4), stop)];
   return {
     ...plan,
-    settings: { ...settings, bucket: settings.bucket === 'files' ? 'calls' : settings.bucket, replicas: { clocksAheadMs, lookIntervalMs } },
+    settings: {
+      ...settings,
+      bucket: settings.bucket === 'files' ? 'calls' : settings.bucket,
+      replicas: { clocksAheadMs, lookIntervalMs },
+    },
     steps: all.toSorted((one, other) => one.atMs - other.atMs),
   };
 }

@@ -17,7 +17,11 @@ import { type Life, newLife, World } from './world.ts';
 
 const minuteMs = 60_000;
 
-export async function simulateReplicas(plan: Plan, settings: ReplicaSettings, log?: (line: string) => void): Promise<Outcome> {
+export async function simulateReplicas(
+  plan: Plan,
+  settings: ReplicaSettings,
+  log?: (line: string) => void,
+): Promise<Outcome> {
   return await new ReplicaSimulation(plan, settings, log).run();
 }
 
@@ -45,11 +49,14 @@ class ReplicaSimulation {
     this.#bucket = new ModelBucket(plan.settings);
     const isForgotten = (key: string) => this.#rewritten.has(key) && !this.#isRecent(key);
     const nowMs = () => this.#world.nowMs;
+    const leaseMs = 3 * settings.lookIntervalMs;
     const lifeOf = (owner: string) => Number(owner.split('-')[1]);
-    this.#oracle = new ReplicaOracle(this.#bucket, plan.settings, nowMs, isForgotten, lifeOf);
+    this.#oracle = new ReplicaOracle(this.#bucket, plan.settings, nowMs, isForgotten, lifeOf, leaseMs);
     this.#s3 = new ModelS3(this.#world, this.#bucket, this.#faults, plan.settings);
     this.#collector = new ModelCollector(this.#world, this.#faults, plan.settings, this.#oracle);
-    this.#letters = new ModelDisk(this.#world, this.#faults, (text, life) => this.#oracle.deadLettered(text, life.number));
+    this.#letters = new ModelDisk(this.#world, this.#faults, (text, life) =>
+      this.#oracle.deadLettered(text, life.number),
+    );
     this.#items = new HostileItems(this.#world, (entry, items) => {
       if (entry.key.partition === 'meta')
         this.#oracle.useSecret(Uint8Array.from(Buffer.from(String(JSON.parse(entry.value).hashSecret), 'base64')));
@@ -182,9 +189,15 @@ class ReplicaSimulation {
     }
     oracle.expectNothingInvented();
     for (const replica of this.#replicas) {
-      const { linesInFlight = -1, linesRead = 0, linesNew = 0, linesAlreadyShipped = 0 } = replica.agent?.counters ?? {};
+      const {
+        linesInFlight = -1,
+        linesRead = 0,
+        linesNew = 0,
+        linesAlreadyShipped = 0,
+      } = replica.agent?.counters ?? {};
       if (linesInFlight !== 0) oracle.problems.push(`${linesInFlight} lines are in flight at the end`);
-      if (linesRead !== linesNew + linesAlreadyShipped) oracle.problems.push('lines read are not new + already shipped');
+      if (linesRead !== linesNew + linesAlreadyShipped)
+        oracle.problems.push('lines read are not new + already shipped');
     }
     oracle.expectSettledOnce(this.#items);
   }

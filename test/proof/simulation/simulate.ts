@@ -72,7 +72,13 @@ async function runSideBySide(
   onFinding: (finding: Finding, stop: () => void) => void,
 ): Promise<void> {
   const workers = Array.from({ length: workersCount }, (_, index) => {
-    const workerData = { first: first + index, step: workersCount, end: first + count, state, replicas: values.replicas };
+    const workerData = {
+      first: first + index,
+      step: workersCount,
+      end: first + count,
+      state,
+      replicas: values.replicas,
+    };
     return new Worker(new URL('worker.ts', import.meta.url), { workerData });
   });
   const stop = () => {

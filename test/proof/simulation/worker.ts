@@ -18,9 +18,11 @@ parentPort?.on('message', () => {
   stopped = true;
 });
 for (let seed = first; seed < end && !stopped; seed += step) {
-  const outcome = await simulate((replicas ? replicaPlanOf : planOf)(seed), undefined, state).catch((error: unknown) => {
-    throw new Error(`seed ${seed} threw`, { cause: error });
-  });
+  const outcome = await simulate((replicas ? replicaPlanOf : planOf)(seed), undefined, state).catch(
+    (error: unknown) => {
+      throw new Error(`seed ${seed} threw`, { cause: error });
+    },
+  );
   parentPort?.postMessage({ seed, outcome });
 }
 parentPort?.close();

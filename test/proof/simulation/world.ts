@@ -40,7 +40,8 @@ export class World {
   readonly #trace: Hash = createHash('sha256');
   readonly #log: ((line: string) => void) | undefined;
   /** Called when a call is complete, before the process continues. Returns whether the process dies, and after how many microtasks. */
-  onCallEnd: (kind: CallKind, life: Life | undefined) => { readonly microtasks: number; kill(): void } | undefined = () => undefined;
+  onCallEnd: (kind: CallKind, life: Life | undefined) => { readonly microtasks: number; kill(): void } | undefined =
+    () => undefined;
 
   constructor(seed: number, log?: (line: string) => void) {
     this.#seed = seed;
