@@ -56,7 +56,7 @@ export async function startPostgres(
   );
   if (access !== undefined) writeFileSync(join(data, 'pg_hba.conf'), `${access.join('\n')}\n`);
   const settings: Record<string, string> = {
-    listen_addresses: '127.0.0.1',
+    listen_addresses: '127.0.0.1, 127.0.0.2',
     unix_socket_directories: '',
     shared_buffers: '32MB',
     jit: 'off',
