@@ -1,10 +1,11 @@
+export type { OpenState } from '../contracts/open-state.ts';
 export {
   type DeliverySummary,
   type PartitionSummary,
   readDeliverySummary,
   readNewestPartitions,
 } from './delivery-summary.ts';
-export { type OpenDatabase, type OpenState, openDeliveryState, type StateOptions } from './sqlite-state.ts';
+export { type OpenDatabase, openDeliveryState, type StateOptions } from './sqlite-state.ts';
 export { stateSizeBytes } from './state-directory.ts';
 export { probeState } from './state-probe.ts';
 export { openDeliveryReader } from './state-reader.ts';

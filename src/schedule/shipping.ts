@@ -14,7 +14,7 @@ import {
 } from '../contracts/source.ts';
 import { reached } from '../contracts/step.ts';
 import type { VisitOutcome } from '../contracts/visit-outcome.ts';
-import { type AgentError, isAgentError } from '../model/agent-error.ts';
+import { type AgentError, isAgentError, isFatal } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
 import type { ObjectShipper } from '../pipeline/object-shipper.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
@@ -69,7 +69,7 @@ export class Shipping {
     this.#sweepLeadership = new Leadership(context.state, 'sweep');
   }
 
-  /** Ships continuously. Rejects with the signal's reason when it aborts, and with ERR_STATE_DAMAGED. */
+  /** Ships continuously. Rejects with the signal's reason when it aborts, and with an error that is fatal. */
   async follow(signal: AbortSignal): Promise<void> {
     try {
       await this.#untilFailure(signal, (source, stopping) => this.#followSource(source, stopping));
@@ -320,7 +320,7 @@ export class Shipping {
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') return this.#fail(error);
+      if (isFatal(error) || !isAgentError(error)) return this.#fail(error);
       lane.incompleteCount++;
       waiting.brokeOff();
       lane.faults.report(error, 'Workspace could not be listed; continuing with the others', {

@@ -1,0 +1,4 @@
+export { openStore } from './engines.ts';
+export type { ReplicaInfo } from './replicas.ts';
+export { openSharedState, type SharedStateOptions } from './shared-state.ts';
+export type { SharedStore } from './store.ts';
