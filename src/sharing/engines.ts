@@ -2,7 +2,7 @@
  * The engines of a shared state. Each is loaded only if it is configured.
  */
 import type { SharedLocation } from '../model/state-location.ts';
-import type { StoreSetup } from './setup.ts';
+import type { StoreSetting, StoreSetup } from './setup.ts';
 import type { SharedStore } from './store.ts';
 
 const never = new AbortController().signal;
@@ -36,4 +36,14 @@ export async function setUpStore(location: SharedLocation, signal: AbortSignal):
       return await setUpPostgres(location, signal);
     }
   }
+}
+
+/** Settings of the table that matter to a state, as far as the agent may read them. */
+export async function* inspectStore(
+  location: SharedLocation,
+  signal: AbortSignal,
+): AsyncGenerator<StoreSetting, void, undefined> {
+  if (location.kind !== 'dynamodb') return;
+  const { inspectDynamoDb } = await import('./dynamodb/table.ts');
+  yield* inspectDynamoDb(location, signal);
 }

@@ -69,7 +69,7 @@ export async function startDynalite(cleanUp: CleanUp = onTestFinished): Promise<
       effect === undefined
         ? upstream.body
         : JSON.stringify(effect(JSON.parse(String(body)), JSON.parse(String(upstream.body))));
-    outgoing.writeHead(upstream.status, { 'content-type': 'application/x-amz-json-1.0' });
+    outgoing.writeHead(effect === undefined ? upstream.status : 200, { 'content-type': 'application/x-amz-json-1.0' });
     outgoing.end(text);
   }
 
