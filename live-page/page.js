@@ -84,7 +84,7 @@ function show(snapshot) {
   showSettings(snapshot.settings);
   setText(
     byId('process'),
-    `Uptime ${duration(snapshot.atMs - snapshot.startedAtMs)} · memory ${bytes(snapshot.residentBytes)} · state ${bytes(snapshot.stateBytes)}`,
+    `Uptime ${duration(snapshot.atMs - snapshot.startedAtMs)} · memory ${bytes(snapshot.residentBytes)}${snapshot.stateBytes === undefined ? '' : ` · state ${bytes(snapshot.stateBytes)}`}`,
   );
 }
 

@@ -10,7 +10,7 @@ import type { Mapper } from '../contracts/mapper.ts';
 import type { AgentEvent, Observer } from '../contracts/observer.ts';
 import type { Source } from '../contracts/source.ts';
 import type { VisitOutcome } from '../contracts/visit-outcome.ts';
-import { type OpenDatabase, type OpenState, openDeliveryState, type StateOptions } from '../delivery/index.ts';
+import type { OpenDatabase, OpenState, StateOptions } from '../delivery/index.ts';
 import {
   createConsoleExporter,
   createFailureReporter,
@@ -33,11 +33,12 @@ import { startDate } from '../schedule/start-date.ts';
 import { createSources, type DeliveryFiles, type S3Api } from '../sources/index.ts';
 import { Counters } from '../telemetry/index.ts';
 import { createMappers } from './mappers.ts';
+import { type OpenStore, openConfiguredState, type StateDependencies } from './state.ts';
 import { createCollectorExporter, encodingOf, shippingParts } from './wiring.ts';
 import { WorkerPool } from './workers/index.ts';
 
 export type { AgentEvent, Observer } from '../contracts/observer.ts';
-export { type DeliverySummary, readDeliverySummary } from '../delivery/index.ts';
+export type { DeliverySummary } from '../delivery/index.ts';
 
 /** Replaceable dependencies of the agent. By default it uses the real clock, network and disk. */
 export interface AgentDependencies {
@@ -54,7 +55,7 @@ export interface AgentDependencies {
   readonly sources?: readonly Source[] | undefined;
   /** Replaces the configured exporter. The agent closes it. */
   readonly exporter?: Exporter | undefined;
-  /** Replaces the SQLite state. */
+  /** Replaces the configured state. */
   readonly openState?: ((options: StateOptions) => Promise<OpenState>) | undefined;
   /** Replaces the mapper of `DATABRICKS_AUDIT_MAPPING`; sources that name a mapping keep theirs. */
   readonly mapper?: Mapper | undefined;
@@ -72,6 +73,10 @@ export interface AgentDependencies {
   readonly deadLetterFiles?: DeadLetterFiles | undefined;
   /** @internal */
   readonly openDatabase?: OpenDatabase | undefined;
+  /** @internal */
+  readonly openStore?: OpenStore | undefined;
+  /** @internal */
+  readonly newId?: (() => string) | undefined;
 }
 
 export interface Agent {
@@ -104,7 +109,7 @@ export async function createAgent(
 ): Promise<Agent> {
   rejectMissingSources(configuration, dependencies);
   rejectCustomPartsWithWorkers(configuration, dependencies);
-  const { logger = silentLogger, clock = systemClock, openState = openDeliveryState } = dependencies;
+  const { logger = silentLogger, clock = systemClock } = dependencies;
   const mapperFor = createMappers(configuration, dependencies.mapper);
   const counters = new Counters();
   const observe = (event: AgentEvent) => {
@@ -130,12 +135,12 @@ export async function createAgent(
     }),
     ...(dependencies.sources ?? []),
   ];
-  const state = await openState({
-    directory: configuration.stateDirectory,
+  const state = await openState(configuration, dependencies, {
+    sources: sources.map(({ name }) => name),
     clock,
     logger,
     observe,
-    openDatabase: dependencies.openDatabase,
+    stopping: stopping.signal,
   });
   for (const { workspaceId, lastEventMs } of await state.workspaces()) {
     observe({ kind: 'workspaceKnown', workspaceId, lastEventMs });
@@ -202,6 +207,16 @@ export async function createAgent(
       await closeAll(workers, exporter, sources, state);
     },
   };
+}
+
+async function openState(
+  configuration: Configuration,
+  { openState: open, openDatabase, openStore, newId }: AgentDependencies,
+  parts: Omit<StateDependencies, 'openDatabase' | 'openStore' | 'newId'>,
+): Promise<OpenState> {
+  const { state } = configuration;
+  if (open === undefined) return await openConfiguredState(configuration, { ...parts, openDatabase, openStore, newId });
+  return await open({ directory: state.kind === 'directory' ? state.path : '.', ...parts, openDatabase });
 }
 
 function rejectMissingSources(configuration: Configuration, { sources = [] }: AgentDependencies): void {

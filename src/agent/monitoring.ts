@@ -5,6 +5,7 @@ import type { Configuration } from '../config/index.ts';
 import { readNewestPartitions, stateSizeBytes } from '../delivery/index.ts';
 import { DeadLetterCount, probeCollector } from '../export/index.ts';
 import { isAgentError } from '../model/agent-error.ts';
+import type { StateLocation } from '../model/state-location.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
 import {
@@ -42,7 +43,7 @@ export function startMonitoring(
   configuration: Configuration,
   { logger, clock = systemClock }: MonitoringDependencies,
 ): Promise<Telemetry> {
-  const { telemetry, sources, stateDirectory, settings, logsExporter, otlp } = configuration;
+  const { telemetry, sources, state, settings, logsExporter, otlp } = configuration;
   const deadLetters = new DeadLetterCount(configuration.deadLetterDirectory);
   return startTelemetry(
     {
@@ -54,9 +55,9 @@ export function startMonitoring(
     {
       clock,
       logger,
-      stateBytes: () => stateSizeBytes(stateDirectory),
+      stateBytes: state.kind === 'directory' ? () => stateSizeBytes(state.path) : undefined,
       waitingDeadLetters: () => deadLetters.read(),
-      deliveredBefore: () => deliveredBefore(stateDirectory),
+      deliveredBefore: () => deliveredBefore(state),
       askCollector:
         logsExporter === 'console'
           ? undefined
@@ -68,9 +69,11 @@ export function startMonitoring(
   );
 }
 
-async function deliveredBefore(stateDirectory: string): Promise<readonly DeliveredBefore[]> {
+/** A shared state would have to be scanned. */
+async function deliveredBefore(state: StateLocation): Promise<readonly DeliveredBefore[]> {
+  if (state.kind !== 'directory') return [];
   try {
-    const partitions = await readNewestPartitions(stateDirectory, chartDatesMax);
+    const partitions = await readNewestPartitions(state.path, chartDatesMax);
     return partitions.map(({ workspaceId, date, acceptedCount, deadLetteredCount }) => {
       return { workspaceId, date, lineCount: acceptedCount + deadLetteredCount };
     });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import { type OtlpOptions, resolveExportOptions } from '../export/options.ts';
 import { AgentError } from '../model/agent-error.ts';
+import type { StateLocation } from '../model/state-location.ts';
 import { printable } from '../runtime/printable.ts';
 import { proxyProblems } from '../runtime/proxy.ts';
 import { misspelledVariables } from './misspelled-variables.ts';
@@ -20,7 +21,7 @@ export interface Configuration {
     readonly pollIntervalMs: number;
     readonly followLinks: boolean;
   })[];
-  readonly stateDirectory: string;
+  readonly state: StateLocation;
   readonly deadLetterDirectory: string;
   readonly mapping: {
     readonly layers: Values['DATABRICKS_AUDIT_MAPPING'];
@@ -72,8 +73,8 @@ export function loadConfiguration(environment: Environment, options: LoadOptions
       pollIntervalMs: source.pollIntervalMs ?? values.DATABRICKS_AUDIT_POLL_INTERVAL,
       followLinks: values.DATABRICKS_AUDIT_FOLLOW_LINKS,
     })),
-    stateDirectory: values.DATABRICKS_AUDIT_STATE,
-    deadLetterDirectory: values.DATABRICKS_AUDIT_DEAD_LETTERS ?? join(values.DATABRICKS_AUDIT_STATE, 'dead-letters'),
+    state: values.DATABRICKS_AUDIT_STATE,
+    deadLetterDirectory: values.DATABRICKS_AUDIT_DEAD_LETTERS ?? join(stateDirectoryOf(values), 'dead-letters'),
     mapping: {
       layers: values.DATABRICKS_AUDIT_MAPPING,
       redact: values.DATABRICKS_AUDIT_REDACT,
@@ -132,6 +133,7 @@ function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptio
   });
   const values: Partial<Values> = Object.fromEntries(entries);
   problems.push(...accessPointProblems(environment, values.DATABRICKS_AUDIT_SOURCE));
+  problems.push(...sharedStateProblems(values));
   if (problems.length > 0) {
     throw new AgentError('ERR_CONFIGURATION', problems.join('\n'), {
       hint: 'docs/configuration.md lists every variable with its default.',
@@ -159,6 +161,28 @@ function accessPointProblems(
   return [
     `DATABRICKS_AUDIT_SOURCE: expected the alias of the access point instead of its ARN, because ${endpoint} is set`,
   ];
+}
+
+/** What belongs to one machine cannot be used by several replicas. */
+function sharedStateProblems(values: Partial<Values>): readonly string[] {
+  if ((values.DATABRICKS_AUDIT_STATE?.kind ?? 'directory') === 'directory') return [];
+  const problems: string[] = [];
+  const directories = (values.DATABRICKS_AUDIT_SOURCE ?? []).filter(({ kind }) => kind === 'directory');
+  for (const { name } of directories) {
+    problems.push(
+      `DATABRICKS_AUDIT_SOURCE: expected no directory with a shared state, because its files are identified by inode and time, which differ between machines, got ${JSON.stringify(name)}`,
+    );
+  }
+  if (values.DATABRICKS_AUDIT_DEAD_LETTERS === undefined) {
+    problems.push(
+      'DATABRICKS_AUDIT_DEAD_LETTERS: expected a place that outlives the replica, because the state is shared, got nothing',
+    );
+  }
+  return problems;
+}
+
+function stateDirectoryOf({ DATABRICKS_AUDIT_STATE: state }: Values): string {
+  return state.kind === 'directory' ? state.path : '.';
 }
 
 function settingsOf(environment: Environment): Configuration['settings'] {

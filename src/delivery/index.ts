@@ -1,10 +1,6 @@
+export type { DeliverySummary, PartitionSummary } from '../contracts/delivery-summary.ts';
 export type { OpenState } from '../contracts/open-state.ts';
-export {
-  type DeliverySummary,
-  type PartitionSummary,
-  readDeliverySummary,
-  readNewestPartitions,
-} from './delivery-summary.ts';
+export { readDeliverySummary, readNewestPartitions } from './delivery-summary.ts';
 export { type OpenDatabase, openDeliveryState, type StateOptions } from './sqlite-state.ts';
 export { stateSizeBytes } from './state-directory.ts';
 export { probeState } from './state-probe.ts';

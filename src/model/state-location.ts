@@ -25,3 +25,17 @@ export interface PostgresLocation {
   /** As configured; may contain a password. */
   readonly url: string;
 }
+
+/** For messages: without secrets. */
+export function locationText(location: StateLocation): string {
+  switch (location.kind) {
+    case 'directory':
+      return location.path;
+    case 'dynamodb':
+      return `dynamodb://${location.table}`;
+    case 'postgres': {
+      const { host, pathname } = new URL(location.url);
+      return `postgres://${host}${pathname}`;
+    }
+  }
+}

@@ -14,7 +14,7 @@ import { sumOfWaiting, type WorkspaceActivity } from './workspace-activity.ts';
 export interface MetricSources {
   readonly activity: Activity;
   readonly nowMs: number;
-  readonly stateBytes: number;
+  readonly stateBytes: number | undefined;
   readonly process: ProcessFigures;
 }
 
@@ -275,7 +275,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     unit: 'By',
     attributes: [],
     meaning: 'Size of the state database and its write-ahead log.',
-    read: ({ stateBytes }) => [[stateBytes]],
+    read: ({ stateBytes }) => (stateBytes === undefined ? [] : [[stateBytes]]),
   },
   {
     name: 'databricks.audit.build.info',

@@ -20,7 +20,7 @@ export interface SnapshotContext {
   readonly history: readonly HistoryPoint[];
   readonly nowMs: number;
   readonly startedAtMs: number;
-  readonly stateBytes: number;
+  readonly stateBytes: number | undefined;
   readonly residentBytes: number;
   readonly settings: readonly Setting[];
 }

@@ -36,7 +36,8 @@ export interface TelemetryOptions {
 export interface TelemetryDependencies {
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly stateBytes: () => number;
+  /** Undefined for a shared state. */
+  readonly stateBytes: (() => number) | undefined;
   /** Lines that earlier processes settled, from the state, for the charts. */
   readonly deliveredBefore: () => Promise<readonly DeliveredBefore[]>;
   /** Counts the records in the dead-letter files. Cheap when nothing has changed. */
@@ -203,7 +204,7 @@ export class Telemetry {
     return {
       activity: this.#activity,
       nowMs: clock.nowMs(),
-      stateBytes: stateBytes(),
+      stateBytes: stateBytes?.(),
       process: readProcessFigures(),
     };
   }

@@ -11,6 +11,7 @@ import { probeCollector } from '../export/index.ts';
 import { createMapper, recordBatch } from '../mapping/index.ts';
 import { type AgentError, type ErrorCode, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
+import { locationText } from '../model/state-location.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { type BucketFacts, createSources, inspectBucket } from '../sources/index.ts';
 
@@ -131,11 +132,12 @@ function* checkBucket({ versioning, lifecycle, clockAheadMs }: BucketFacts, buck
   }
 }
 
-async function checkState({ stateDirectory }: Configuration): Promise<CheckResult> {
+async function checkState({ state }: Configuration): Promise<CheckResult> {
+  if (state.kind !== 'directory') return { status: 'ok', message: `state ${locationText(state)} is shared` };
   try {
-    const found = await probeState(stateDirectory);
+    const found = await probeState(state.path);
     const message = found === 'exists' ? 'is writable' : 'does not exist yet and can be created';
-    return { status: 'ok', message: `state directory ${stateDirectory} ${message}` };
+    return { status: 'ok', message: `state directory ${state.path} ${message}` };
   } catch (error) {
     if (isAgentError(error, 'ERR_STATE_LOCKED')) {
       // Checking while the agent is running is legitimate.

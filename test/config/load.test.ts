@@ -20,7 +20,7 @@ describe('loadConfiguration', () => {
   it('requires only a source', () => {
     expect(loadConfiguration(source)).toMatchObject({
       sources: [{ kind: 's3', bucket: 'audit', prefix: 'logs/', pollIntervalMs: 60_000 }],
-      stateDirectory: './state',
+      state: { kind: 'directory', path: './state' },
       deadLetterDirectory: 'state/dead-letters',
       mapping: { layers: ['databricks-audit'], redact: ['secrets'], resourceAttributes: {} },
       start: 'earliest',

@@ -5,7 +5,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readDeliverySummary } from '../../../src/agent/agent.ts';
+import { readDeliverySummary } from '../../../src/delivery/index.ts';
 import { utcDate } from '../../../src/runtime/clock.ts';
 import { ContestedState } from './contested-state.ts';
 import { Faults } from './faults.ts';

@@ -1,0 +1,93 @@
+/**
+ * Opens the state that is configured: SQLite in a directory, or a store that several replicas share.
+ */
+import { createHash } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Configuration } from '../config/index.ts';
+import type { DeliveryReader } from '../contracts/delivery-reader.ts';
+import type { DeliverySummary } from '../contracts/delivery-summary.ts';
+import type { Observer } from '../contracts/observer.ts';
+import type { OpenState } from '../contracts/open-state.ts';
+import { type OpenDatabase, openDeliveryReader, openDeliveryState, readDeliverySummary } from '../delivery/index.ts';
+import { loadMapping } from '../mapping/index.ts';
+import type { SharedLocation } from '../model/state-location.ts';
+import { type Clock, systemClock } from '../runtime/clock.ts';
+import { type Logger, silentLogger } from '../runtime/logger.ts';
+import { packageVersion } from '../runtime/package-version.ts';
+import { openSharedReader, openSharedState, openStore, type SharedStore } from '../sharing/index.ts';
+
+export type OpenStore = (location: SharedLocation) => Promise<SharedStore>;
+
+export interface StateDependencies {
+  /** Names of all sources. */
+  readonly sources: readonly string[];
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly observe: Observer;
+  /** Aborts when the agent is stopping. */
+  readonly stopping: AbortSignal;
+  readonly openDatabase?: OpenDatabase | undefined;
+  readonly openStore?: OpenStore | undefined;
+  /** Makes ids of writes and processes; random by default. */
+  readonly newId?: (() => string) | undefined;
+}
+
+/** Rejects with one of the ERR_STATE_ codes. */
+export async function openConfiguredState(
+  configuration: Configuration,
+  { sources, clock, logger, observe, stopping, newId, ...dependencies }: StateDependencies,
+): Promise<OpenState> {
+  const { state, lookbackDays } = configuration;
+  if (state.kind === 'directory') {
+    const { openDatabase } = dependencies;
+    return await openDeliveryState({ directory: state.path, clock, logger, observe, openDatabase });
+  }
+  const store = await (dependencies.openStore ?? openStore)(state);
+  const replica = { host: hostname(), version: packageVersion, fingerprint: fingerprintOf(configuration) };
+  return await openSharedState({ store, sources, lookbackDays, replica, clock, logger, observe, stopping, newId });
+}
+
+/** Resolves to undefined if there is no state yet. Rejects with one of the ERR_STATE_ codes. */
+export async function openConfiguredReader(
+  { state }: Pick<Configuration, 'state'>,
+  logger: Logger = silentLogger,
+): Promise<DeliveryReader | undefined> {
+  if (state.kind === 'directory') return await openDeliveryReader(state.path);
+  return await openSharedReader({ store: await openStore(state), clock: systemClock, logger });
+}
+
+/** Resolves to undefined if there is no state yet. Rejects with one of the ERR_STATE_ codes. */
+export async function readConfiguredSummary({
+  state,
+}: Pick<Configuration, 'state'>): Promise<DeliverySummary | undefined> {
+  if (state.kind === 'directory') return await readDeliverySummary(state.path);
+  const reader = await openSharedReader({ store: await openStore(state), clock: systemClock, logger: silentLogger });
+  try {
+    return await reader?.summarise();
+  } finally {
+    await reader?.close();
+  }
+}
+
+/** Of everything that decides what a record looks like. */
+function fingerprintOf({ mapping, sources }: Configuration): string {
+  const layers = new Set([mapping.layers, ...sources.map((source) => source.mapping?.split(',') ?? mapping.layers)]);
+  const content = {
+    version: packageVersion,
+    mappings: [...layers].map((each) =>
+      loadMapping(
+        each.map((layer) => layer.trim()),
+        '.',
+      ),
+    ),
+    redact: mapping.redact,
+    resource: Object.entries(mapping.resourceAttributes).sort(),
+    lateAfterMs: mapping.lateAfterMs,
+  };
+  return createHash('sha256').update(JSON.stringify(content, withMaps)).digest('hex').slice(0, 32);
+}
+
+/** JSON has no maps. */
+function withMaps(_: string, value: unknown): unknown {
+  return value instanceof Map ? [...value] : value;
+}
