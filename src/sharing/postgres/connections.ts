@@ -2,9 +2,10 @@
  * A pool of connections to PostgreSQL. A connection that fails in any way is closed and never used again.
  */
 import type { ClientBase, Pool, QueryResultRow } from 'pg';
+import type { PostgresLocation } from '../../model/postgres-url.ts';
 import { untilAborted } from '../../runtime/until-aborted.ts';
 import { describePostgresError } from './errors.ts';
-import { type PostgresSettings, tlsOptions } from './settings.ts';
+import { tlsOptions } from './tls.ts';
 
 /** Statements are short, so few connections suffice for many objects. */
 const connectionsMax = 8;
@@ -15,25 +16,25 @@ const answerTimeoutMs = 5_000;
 const idleTimeoutMs = 60_000;
 
 export class PostgresConnections {
-  readonly settings: PostgresSettings;
+  readonly location: PostgresLocation;
   readonly #pool: Pool;
 
-  private constructor(settings: PostgresSettings, pool: Pool) {
-    this.settings = settings;
+  private constructor(location: PostgresLocation, pool: Pool) {
+    this.location = location;
     this.#pool = pool;
   }
 
   /** The driver is loaded on demand. Rejects with ERR_CONFIGURATION; connects with the first query. */
-  static async open(settings: PostgresSettings): Promise<PostgresConnections> {
+  static async open(location: PostgresLocation): Promise<PostgresConnections> {
     const { default: pg } = await import('pg');
-    const { host, port, database, user, password } = settings;
+    const { host, port, database, user, password } = location;
     const pool = new pg.Pool({
       host,
       port,
       database,
       ...(user !== undefined && { user }),
       ...(password !== undefined && { password }),
-      ssl: tlsOptions(settings),
+      ssl: tlsOptions(location.tls),
       max: connectionsMax,
       connectionTimeoutMillis: connectTimeoutMs,
       query_timeout: answerTimeoutMs,
@@ -44,7 +45,7 @@ export class PostgresConnections {
     });
     // An idle connection was closed by the server; the pool has removed it.
     pool.on('error', () => {});
-    return new PostgresConnections(settings, pool);
+    return new PostgresConnections(location, pool);
   }
 
   /** @param action for messages: what the query does. */
@@ -60,7 +61,7 @@ export class PostgresConnections {
       return { rows, rowCount: rowCount ?? 0 };
     } catch (error) {
       signal.throwIfAborted();
-      throw describePostgresError(error, action, this.settings);
+      throw describePostgresError(error, action, this.location);
     }
   }
 

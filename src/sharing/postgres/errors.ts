@@ -2,26 +2,26 @@
  * Describes errors of PostgreSQL for the operator. Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 import { AgentError, type ErrorCode, messageOf } from '../../model/agent-error.ts';
+import type { PostgresLocation } from '../../model/postgres-url.ts';
 import { printable } from '../../runtime/printable.ts';
-import type { PostgresSettings } from './settings.ts';
 
 type Description = readonly [code: ErrorCode, reason: string, hint: string];
 
 /** @param action what was tried, such as `insert into register`. The driver's errors contain no password. */
-export function describePostgresError(error: unknown, action: string, settings: PostgresSettings): AgentError {
+export function describePostgresError(error: unknown, action: string, location: PostgresLocation): AgentError {
   if (error instanceof AgentError) return error;
   const single = error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error;
   const message = printable(messageOf(single), 500);
-  const [code, reason, hint] = describe(codeOf(single), message, action, settings);
-  return new AgentError(code, `Could not use the state ${settings.name} (${action}): ${reason}`, {
+  const [code, reason, hint] = describe(codeOf(single), message, action, location);
+  return new AgentError(code, `Could not use the state ${location.name} (${action}): ${reason}`, {
     // The driver's error may have the query and its parameters as fields.
     cause: new Error(message),
     hint,
   });
 }
 
-function describe(code: string, message: string, action: string, settings: PostgresSettings): Description {
-  const { database, schema } = settings;
+function describe(code: string, message: string, action: string, location: PostgresLocation): Description {
+  const { database, schema } = location;
   switch (code) {
     case '3D000':
       return [

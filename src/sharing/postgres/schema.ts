@@ -2,24 +2,23 @@
  * The schema of a shared state in PostgreSQL. Keys are compared byte by byte (collation "C").
  */
 import { AgentError } from '../../model/agent-error.ts';
-import type { PostgresLocation } from '../../model/state-location.ts';
+import type { PostgresLocation } from '../../model/postgres-url.ts';
 import type { StoreSetup } from '../setup.ts';
 import { PostgresConnections } from './connections.ts';
-import { readPostgresUrl } from './settings.ts';
 
 /** Goes up when the tables change. */
 const formatVersion = 1;
 
 /** Creates schema and tables; an existing state is left as it is. */
-export async function setUpPostgres({ url }: PostgresLocation, signal: AbortSignal): Promise<StoreSetup> {
-  const connections = await PostgresConnections.open(readPostgresUrl(url));
+export async function setUpPostgres(location: PostgresLocation, signal: AbortSignal): Promise<StoreSetup> {
+  const connections = await PostgresConnections.open(location);
   try {
     if (await hasFormat(connections, signal)) {
       await verifyFormat(connections, signal);
       return { created: false, settings: [] };
     }
     await verifyEncoding(connections, signal);
-    await connections.query('create the schema', creation(connections.settings.schema), [], signal);
+    await connections.query('create the schema', creation(connections.location.schema), [], signal);
     await verifyFormat(connections, signal);
     return { created: true, settings: [] };
   } finally {
@@ -29,7 +28,7 @@ export async function setUpPostgres({ url }: PostgresLocation, signal: AbortSign
 
 /** Rejects with ERR_STATE_NOT_FOUND or ERR_STATE_FORMAT. */
 export async function verifyFormat(connections: PostgresConnections, signal: AbortSignal): Promise<void> {
-  const { schema, name } = connections.settings;
+  const { schema, name } = connections.location;
   const { rows } = await connections.query<{ version: unknown }>(
     'read the format',
     `SELECT version FROM ${schema}.format`,
@@ -51,7 +50,7 @@ async function hasFormat(connections: PostgresConnections, signal: AbortSignal):
   const { rows } = await connections.query<{ found: boolean }>(
     'look for the schema',
     'SELECT to_regclass($1) IS NOT NULL AS found',
-    [`${connections.settings.schema}.format`],
+    [`${connections.location.schema}.format`],
     signal,
   );
   return rows[0]?.found === true;
@@ -65,7 +64,7 @@ async function verifyEncoding(connections: PostgresConnections, signal: AbortSig
     signal,
   );
   if (rows[0]?.encoding === 'UTF8') return;
-  const { database, name } = connections.settings;
+  const { database, name } = connections.location;
   throw new AgentError('ERR_STATE_FORMAT', `The database of ${name} has the encoding ${rows[0]?.encoding}`, {
     hint: `Names of objects need UTF8: CREATE DATABASE ${database} ENCODING 'UTF8' TEMPLATE template0.`,
   });

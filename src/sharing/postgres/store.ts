@@ -1,11 +1,10 @@
 /**
  * A shared state in PostgreSQL. Each change is one statement, so the server decides in one place whether it still applies.
  */
-import type { PostgresLocation } from '../../model/state-location.ts';
+import type { PostgresLocation } from '../../model/postgres-url.ts';
 import type { BatchItem, ItemKey, Register, RegisterEntry, SharedStore } from '../store.ts';
 import { PostgresConnections } from './connections.ts';
 import { verifyFormat } from './schema.ts';
-import { readPostgresUrl } from './settings.ts';
 
 /** Registers have at most 64 KiB, batch items 256 KiB: a page stays below 16 MiB. */
 const registersPerPage = 200;
@@ -27,8 +26,8 @@ interface BatchItemRow {
   readonly expires_at: Date | null;
 }
 
-export async function openPostgresStore({ url }: PostgresLocation, signal: AbortSignal): Promise<SharedStore> {
-  const connections = await PostgresConnections.open(readPostgresUrl(url));
+export async function openPostgresStore(location: PostgresLocation, signal: AbortSignal): Promise<SharedStore> {
+  const connections = await PostgresConnections.open(location);
   try {
     await verifyFormat(connections, signal);
   } catch (error) {
@@ -49,9 +48,9 @@ class PostgresStore implements SharedStore {
 
   constructor(connections: PostgresConnections) {
     this.#connections = connections;
-    this.name = connections.settings.name;
-    this.#registers = `${connections.settings.schema}.register`;
-    this.#batchItems = `${connections.settings.schema}.batch_item`;
+    this.name = connections.location.name;
+    this.#registers = `${connections.location.schema}.register`;
+    this.#batchItems = `${connections.location.schema}.batch_item`;
   }
 
   async read({ partition, sort }: ItemKey, signal: AbortSignal): Promise<Register | undefined> {

@@ -8,12 +8,11 @@ import { isAgentError, messageOf } from '../../../src/model/agent-error.ts';
 import { openStore, setUpStore } from '../../../src/sharing/engines.ts';
 import type { SharedStore } from '../../../src/sharing/store.ts';
 import type { CleanUp } from '../../support/temporary-directory.ts';
-import { type Postgres, startPostgres } from './postgresql.ts';
+import { postgresLocation as locationOf, type Postgres, startPostgres } from './postgresql.ts';
 
 const never = new AbortController().signal;
 const key = { partition: 'o#s3://audit/a', sort: 'h' };
 const certificate = (name: string) => fileURLToPath(new URL(`../../export/certificates/${name}`, import.meta.url));
-const locationOf = (url: string) => ({ kind: 'postgres', url }) as const;
 
 async function openForTest(url: string): Promise<SharedStore> {
   const store = await openStore(locationOf(url));
@@ -57,10 +56,10 @@ describe('on one server', () => {
   });
 
   test('many commands create the same schema at the same time', async () => {
-    const location = locationOf(urlOf('many'));
-    await Promise.all(Array.from({ length: 5 }, () => setUpStore(location, never)));
-    expect(await setUpStore(location, never)).toMatchObject({ created: false });
-    expect(await write(await openForTest(location.url), 'one')).toBe('written');
+    const url = urlOf('many');
+    await Promise.all(Array.from({ length: 5 }, () => setUpStore(locationOf(url), never)));
+    expect(await setUpStore(locationOf(url), never)).toMatchObject({ created: false });
+    expect(await write(await openForTest(url), 'one')).toBe('written');
   });
 
   test('a schema in another format, or of somebody else, is refused', async () => {

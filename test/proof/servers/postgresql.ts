@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { onTestFinished } from 'vitest';
+import { type PostgresLocation, parsePostgresUrl } from '../../../src/model/postgres-url.ts';
 import { type CleanUp, temporaryDirectory } from '../../support/temporary-directory.ts';
 import { serverDirectory } from './recipes.ts';
 import { freePort, type ServerProcess, startServer } from './server-process.ts';
@@ -137,4 +138,11 @@ function isRunning(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** The location that a URL means, as in DATABRICKS_AUDIT_STATE. */
+export function postgresLocation(url: string): PostgresLocation {
+  const parsed = parsePostgresUrl(url);
+  if ('value' in parsed) return parsed.value;
+  throw new Error(parsed.problem);
 }

@@ -8,7 +8,7 @@ import { describeStore } from '../../contracts/shared-store.ts';
 import type { DynamoDbServer } from '../../support/dynamodb-server.ts';
 import type { CleanUp } from '../../support/temporary-directory.ts';
 import { startMiniStack, startMotoDynamoDb } from './dynamodb.ts';
-import { type Postgres, startPostgres } from './postgresql.ts';
+import { type Postgres, postgresLocation, startPostgres } from './postgresql.ts';
 
 const never = new AbortController().signal;
 let placeCount = 0;
@@ -36,9 +36,7 @@ function serverForAll<Server>(start: (cleanUp: CleanUp) => Promise<Server>): () 
 
 describe('PostgreSQL', () => {
   const server = serverForAll<Postgres>((cleanUp) => startPostgres({}, cleanUp));
-  describeStore('in PostgreSQL', () =>
-    newPlace({ kind: 'postgres', url: `${server().url}&schema=state_${++placeCount}` }),
-  );
+  describeStore('in PostgreSQL', () => newPlace(postgresLocation(`${server().url}&schema=state_${++placeCount}`)));
 });
 
 describe.each([

@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { parsePostgresUrl, readPostgresUrl, tlsOptions } from '../../src/sharing/postgres/settings.ts';
+import { type PostgresLocation, parsePostgresUrl } from '../../src/model/postgres-url.ts';
+import { tlsOptions } from '../../src/sharing/postgres/tls.ts';
+
+function readPostgresUrl(text: string): PostgresLocation {
+  const parsed = parsePostgresUrl(text);
+  if ('value' in parsed) return parsed.value;
+  throw new Error(parsed.problem);
+}
 
 test('a URL names host, port, database, user, password and schema', () => {
   expect(readPostgresUrl('postgres://agent:p%40ss%2Fword@db.example.com:6432/audit?schema=state_2')).toMatchObject({
@@ -23,7 +30,7 @@ test('a URL names host, port, database, user, password and schema', () => {
 });
 
 test('the server is verified unless the URL says otherwise', () => {
-  const optionsOf = (query: string) => tlsOptions(readPostgresUrl(`postgres://db.example.com/audit${query}`));
+  const optionsOf = (query: string) => tlsOptions(readPostgresUrl(`postgres://db.example.com/audit${query}`).tls);
   expect(optionsOf('')).toEqual({ rejectUnauthorized: true });
   expect(optionsOf('?sslmode=verify-full')).toEqual({ rejectUnauthorized: true });
   expect(optionsOf('?sslmode=require')).toMatchObject({ rejectUnauthorized: false });
@@ -48,8 +55,8 @@ test.each([
 });
 
 test('a certificate that cannot be read is a configuration error that names the parameter', () => {
-  const settings = readPostgresUrl('postgres://host/audit?sslrootcert=/does/not/exist.pem');
-  expect(() => tlsOptions(settings)).toThrow(/sslrootcert: ENOENT/);
+  const { tls } = readPostgresUrl('postgres://host/audit?sslrootcert=/does/not/exist.pem');
+  expect(() => tlsOptions(tls)).toThrow(/sslrootcert: ENOENT/);
 });
 
 test('neither a problem nor a name contains the password', () => {

@@ -2,12 +2,10 @@
  * Reads `postgres://user@host:port/database?sslmode=...`. The parameters are libpq's, except that the server is verified unless the URL
  * says otherwise.
  */
-import { readFileSync } from 'node:fs';
-import type { ConnectionOptions } from 'node:tls';
-import { AgentError, messageOf } from '../../model/agent-error.ts';
-import { bad, good, type Parsed } from '../../runtime/variable.ts';
+import { bad, good, type Parsed } from '../runtime/variable.ts';
 
-export interface PostgresSettings {
+export interface PostgresLocation {
+  readonly kind: 'postgres';
   readonly host: string;
   readonly port: number;
   readonly database: string;
@@ -37,7 +35,7 @@ const portDefault = 5432;
 const example = 'postgres://user@host:5432/database?sslmode=verify-full';
 
 /** The problem never contains the text, which may contain a password. */
-export function parsePostgresUrl(text: string): Parsed<PostgresSettings> {
+export function parsePostgresUrl(text: string): Parsed<PostgresLocation> {
   const url = URL.parse(text);
   const [user, password, database] = [url?.username, url?.password, url?.pathname.slice(1)].map(decoded);
   if (url === null || url.hostname === '' || user === undefined || password === undefined || !database) {
@@ -60,6 +58,7 @@ export function parsePostgresUrl(text: string): Parsed<PostgresSettings> {
   if (!/^[a-z_][a-z0-9_]{0,62}$/.test(schema)) return bad('expected schema to be a name such as databricks_audit');
   const port = url.port === '' ? portDefault : Number(url.port);
   return good({
+    kind: 'postgres',
     host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
     port,
     database,
@@ -69,36 +68,6 @@ export function parsePostgresUrl(text: string): Parsed<PostgresSettings> {
     tls: { mode, rootCertificate, certificate, key },
     name: `postgres://${url.hostname}:${port}${url.pathname}${schema === schemaDefault ? '' : `?schema=${schema}`}`,
   });
-}
-
-/** @throws AgentError ERR_CONFIGURATION */
-export function readPostgresUrl(text: string): PostgresSettings {
-  const parsed = parsePostgresUrl(text);
-  if ('value' in parsed) return parsed.value;
-  throw new AgentError('ERR_CONFIGURATION', `DATABRICKS_AUDIT_STATE: ${parsed.problem}`);
-}
-
-/** @throws AgentError ERR_CONFIGURATION if a file cannot be read. */
-export function tlsOptions({
-  tls: { mode, rootCertificate, certificate, key },
-}: PostgresSettings): ConnectionOptions | false {
-  if (mode === 'disable') return false;
-  return {
-    ...(rootCertificate !== undefined && { ca: readPem('sslrootcert', rootCertificate) }),
-    ...(certificate !== undefined && { cert: readPem('sslcert', certificate) }),
-    ...(key !== undefined && { key: readPem('sslkey', key) }),
-    // As in libpq, `require` verifies the certificate if it is given a root.
-    rejectUnauthorized: mode !== 'require' || rootCertificate !== undefined,
-    ...(mode !== 'verify-full' && { checkServerIdentity: () => undefined }),
-  };
-}
-
-function readPem(parameter: string, path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (cause) {
-    throw new AgentError('ERR_CONFIGURATION', `DATABRICKS_AUDIT_STATE: ${parameter}: ${messageOf(cause)}`, { cause });
-  }
 }
 
 function decoded(text: string | undefined): string | undefined {
