@@ -14,6 +14,7 @@ import { type ReconcileCommandOptions, reconcile } from './commands/reconcile.ts
 import { type ReplayCommandOptions, replay } from './commands/replay.ts';
 import { run } from './commands/run.ts';
 import { ship } from './commands/ship.ts';
+import { stateInit } from './commands/state.ts';
 import { status } from './commands/status.ts';
 import { isAgentError } from './model/agent-error.ts';
 import { createLogger } from './runtime/logger.ts';
@@ -93,6 +94,11 @@ program
   .description('show what has been delivered, by workspace and date')
   .option('--json', 'print JSON')
   .action((options: { json?: boolean }) => end(status(options, context)));
+const state = program.command('state').description('manage a state that several replicas share');
+state
+  .command('init')
+  .description('create the DynamoDB table or the PostgreSQL schema that DATABRICKS_AUDIT_STATE names')
+  .action(() => end(stateInit(context)));
 program
   .command('reconcile')
   .description('compare the sources with what has been delivered, line by line; exits with 1 if anything is missing')

@@ -36,3 +36,15 @@ variable "notification_queue" {
   type        = bool
   default     = false
 }
+
+variable "shared_state" {
+  description = "Whether to create a DynamoDB table for a state that several replicas share."
+  type        = bool
+  default     = false
+}
+
+variable "state_kms_key_arn" {
+  description = "The key that encrypts the table of the shared state, if it is your own."
+  type        = string
+  default     = null
+}

@@ -204,5 +204,7 @@ function masked(name: string, text: string): string {
   if (name === 'DATABRICKS_AUDIT_SOURCE') {
     return printable(text.replaceAll(/(\w*:\/\/)?[^,]*@/g, '$1***@').replaceAll(/\?[^,]*/g, '?***'), 200);
   }
+  // Without the @, a password may be where a port belongs.
+  if (/^postgres(ql)?:/i.test(text) && !text.includes('@')) return 'postgres://***';
   return printable(text.replace(/^(\w*:\/\/)?.*@/s, '$1***@').replace(/\?.*/s, '?***'), 200);
 }

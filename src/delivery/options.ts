@@ -1,6 +1,7 @@
 /**
  * Options for the delivery state.
  */
+import { parsePostgresUrl } from '../model/postgres-url.ts';
 import type { StateLocation } from '../model/state-location.ts';
 import { bad, good, type Parsed, variable } from '../runtime/variable.ts';
 
@@ -28,9 +29,7 @@ function parseLocation(text: string): Parsed<StateLocation> {
     }
     case 'postgres':
     case 'postgresql':
-      return URL.canParse(text) && new URL(text).hostname !== ''
-        ? good({ kind: 'postgres', url: text })
-        : bad('expected postgres://user:password@host:port/database');
+      return parsePostgresUrl(text);
     default:
       return bad('expected a directory, dynamodb:// or postgres://');
   }

@@ -1,6 +1,7 @@
 /**
  * Where the delivery state is: `DATABRICKS_AUDIT_STATE`.
  */
+import type { PostgresLocation } from './postgres-url.ts';
 
 export type StateLocation = DirectoryLocation | SharedLocation;
 
@@ -19,13 +20,6 @@ export interface DynamoDbLocation {
   readonly table: string;
 }
 
-/** `postgres://` or `postgresql://`. */
-export interface PostgresLocation {
-  readonly kind: 'postgres';
-  /** As configured; may contain a password. */
-  readonly url: string;
-}
-
 /** For messages: without secrets. */
 export function locationText(location: StateLocation): string {
   switch (location.kind) {
@@ -33,9 +27,7 @@ export function locationText(location: StateLocation): string {
       return location.path;
     case 'dynamodb':
       return `dynamodb://${location.table}`;
-    case 'postgres': {
-      const { host, pathname } = new URL(location.url);
-      return `postgres://${host}${pathname}`;
-    }
+    case 'postgres':
+      return location.name;
   }
 }

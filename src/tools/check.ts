@@ -11,8 +11,9 @@ import { probeCollector } from '../export/index.ts';
 import { createMapper, recordBatch } from '../mapping/index.ts';
 import { type AgentError, type ErrorCode, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
-import { locationText } from '../model/state-location.ts';
+import type { DirectoryLocation } from '../model/state-location.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
+import { probeStore } from '../sharing/index.ts';
 import { type BucketFacts, createSources, inspectBucket } from '../sources/index.ts';
 
 export interface CheckResult {
@@ -38,7 +39,9 @@ export async function* runChecks(
     const own = configuration.sources.flatMap(({ mapping = [] }) => mapping);
     return `mapping ${[configuration.mapping.layers.join(', '), ...own].join('; ')} is complete`;
   });
-  yield await checkState(configuration);
+  const { state } = configuration;
+  if (state.kind === 'directory') yield await checkStateDirectory(state);
+  else yield* probeStore(state, signal);
   for (const location of configuration.sources) {
     for (const source of createSources([location], { stillAfterPolls: 0 })) {
       try {
@@ -132,12 +135,11 @@ function* checkBucket({ versioning, lifecycle, clockAheadMs }: BucketFacts, buck
   }
 }
 
-async function checkState({ state }: Configuration): Promise<CheckResult> {
-  if (state.kind !== 'directory') return { status: 'ok', message: `state ${locationText(state)} is shared` };
+async function checkStateDirectory({ path }: DirectoryLocation): Promise<CheckResult> {
   try {
-    const found = await probeState(state.path);
+    const found = await probeState(path);
     const message = found === 'exists' ? 'is writable' : 'does not exist yet and can be created';
-    return { status: 'ok', message: `state directory ${state.path} ${message}` };
+    return { status: 'ok', message: `state directory ${path} ${message}` };
   } catch (error) {
     if (isAgentError(error, 'ERR_STATE_LOCKED')) {
       // Checking while the agent is running is legitimate.

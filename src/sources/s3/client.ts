@@ -5,6 +5,7 @@
 import type { Readable } from 'node:stream';
 import type { GetObjectCommandOutput, ListObjectsV2CommandOutput, S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
 import { isAgentError } from '../../model/agent-error.ts';
+import { createRequestHandler } from '../../runtime/aws/request-handler.ts';
 import { isSameTag, isWeak, RefusedVersions, readEntityTag } from './entity-tag.ts';
 import {
   describeBadListing,
@@ -16,7 +17,6 @@ import {
   describeS3Error,
   type S3Call,
 } from './errors.ts';
-import { createRequestHandler } from './request-handler.ts';
 
 export interface S3ListRequest {
   readonly bucket: string;

@@ -2,7 +2,17 @@
  * Describes errors of S3 and the AWS SDK for the operator. Error codes:
  * https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
  */
-import { AgentError, type ErrorCode, messageOf } from '../../model/agent-error.ts';
+import { AgentError, type ErrorCode } from '../../model/agent-error.ts';
+import {
+  type AwsExplanation,
+  type AwsFailure,
+  explainCredentials,
+  explainHome,
+  explainUnreachable,
+  isThrottled,
+  readAwsFailure,
+  withoutSecrets,
+} from '../../runtime/aws/failure.ts';
 import { printable } from '../../runtime/printable.ts';
 import { isAccessPoint } from './location.ts';
 
@@ -21,23 +31,10 @@ interface Description {
   readonly hint: string;
 }
 
-/** The relevant facts of an error, whether the SDK, S3 or Node.js raised it. */
-interface ErrorFacts {
-  readonly name: string;
-  readonly message: string;
-  /** HTTP status; undefined if there was no response. */
-  readonly status: number | undefined;
-  /** A Node.js code such as `ECONNREFUSED`. */
-  readonly errno: string | undefined;
-  readonly host: string | undefined;
-  /** The region of the bucket, which S3 returns to a request in the wrong region. */
-  readonly bucketRegion: string | undefined;
-}
-
 /** The message, hint and cause never contain an access key id, a token or a signature. */
 export function describeS3Error(error: unknown, call: S3Call): AgentError {
   if (error instanceof AgentError) return error;
-  const facts = readFacts(error);
+  const facts = readAwsFailure(error);
   const { code, reason, hint } = describe(facts, call);
   const verb = call.action === 's3:ListBucket' ? 'list' : 'read';
   return new AgentError(code, `Could not ${verb} s3://${call.bucket}/${printable(call.path)}: ${reason}`, {
@@ -49,7 +46,7 @@ export function describeS3Error(error: unknown, call: S3Call): AgentError {
 
 /** The response was successful but its body is incomplete. */
 export function describeBrokenBody(error: unknown, call: S3Call, receivedBytes: number, sizeBytes: number): AgentError {
-  const { errno, name, message } = readFacts(error);
+  const { errno, name, message } = readAwsFailure(error);
   const where = `s3://${call.bucket}/${printable(call.path)}`;
   const detail = error === undefined ? '' : ` (${errno ?? name})`;
   return new AgentError(
@@ -102,14 +99,15 @@ export function describeOtherSize(call: S3Call, receivedBytes: number, sizeBytes
   });
 }
 
-function describe(facts: ErrorFacts, call: S3Call): Description {
+function describe(facts: AwsFailure, call: S3Call): Description {
   return (
     describeSetup(facts) ??
-    describeCredentials(facts) ??
+    coded('ERR_CONFIGURATION', explainHome(facts)) ??
+    coded('ERR_SOURCE_CREDENTIALS', explainCredentials(facts)) ??
     describeThrottling(facts) ??
     describeMissing(facts, call) ??
     describeDenied(facts, call) ??
-    describeUnreachable(facts) ?? {
+    coded('ERR_SOURCE_READ', explainUnreachable(facts, 'AWS_REGION, and AWS_ENDPOINT_URL_S3 if it is set')) ?? {
       code: 'ERR_SOURCE_READ',
       reason: facts.status === undefined ? 'the request failed' : `S3 answered ${facts.name} (HTTP ${facts.status})`,
       hint: 'The agent tries again. If this persists, see the cause.',
@@ -117,19 +115,16 @@ function describe(facts: ErrorFacts, call: S3Call): Description {
   );
 }
 
-function describeSetup({ name, message, status, bucketRegion }: ErrorFacts): Description | undefined {
+function coded(code: ErrorCode, explanation: AwsExplanation | undefined): Description | undefined {
+  return explanation && { code, ...explanation };
+}
+
+function describeSetup({ name, message, status, bucketRegion }: AwsFailure): Description | undefined {
   if (message.includes('Region is missing')) {
     return {
       code: 'ERR_CONFIGURATION',
       reason: 'no AWS region is set',
       hint: "Set AWS_REGION to the bucket's region; for other S3-compatible servers any will do, such as us-east-1.",
-    };
-  }
-  if (message.includes('uv_os_homedir')) {
-    return {
-      code: 'ERR_CONFIGURATION',
-      reason: 'the AWS SDK finds no home directory (HOME is not set, and the user id has no entry in /etc/passwd)',
-      hint: 'Set HOME to any directory, such as /tmp. The SDK looks for its files there, but does not need any.',
     };
   }
   const wrongRegion = ['PermanentRedirect', 'AuthorizationHeaderMalformed', 'IllegalLocationConstraintException'];
@@ -144,64 +139,16 @@ function describeSetup({ name, message, status, bucketRegion }: ErrorFacts): Des
   return undefined;
 }
 
-const expired = new Set(['ExpiredToken', 'ExpiredTokenException', 'TokenRefreshRequired', 'RequestExpired']);
-const invalid = new Set([
-  'CredentialsProviderError',
-  'TokenProviderError',
-  'InvalidAccessKeyId',
-  'InvalidClientTokenId',
-  'InvalidIdentityToken',
-  'InvalidIdentityTokenException',
-  'InvalidToken',
-  'SignatureDoesNotMatch',
-  'UnrecognizedClientException',
-]);
-
-function describeCredentials({ name, message, errno }: ErrorFacts): Description | undefined {
-  const code = 'ERR_SOURCE_CREDENTIALS';
-  if (expired.has(name)) {
-    return {
-      code,
-      reason: 'the AWS credentials have expired',
-      hint: 'Renew them, or use a role, whose credentials are renewed automatically.',
-    };
-  }
-  if (name === 'RequestTimeTooSkewed') {
-    const hint = 'Synchronise the clock of this machine (NTP).';
-    return { code, reason: 'the clock of this machine is more than 15 minutes off', hint };
-  }
-  const deniedAction = /\b(sts:\w+)/.exec(message)?.[1];
-  if (deniedAction !== undefined) {
-    const hint = `Allow ${deniedAction} for this identity in the trust policy of the role (AWS_ROLE_ARN).`;
-    return { code, reason: 'the role could not be assumed', hint };
-  }
-  if (name === 'CredentialsProviderError' || name === 'TokenProviderError') {
-    const hint =
-      'Give the agent a role (AWS_ROLE_ARN with AWS_WEB_IDENTITY_TOKEN_FILE, an instance or task role), AWS_PROFILE, or AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY.';
-    return { code, reason: 'no AWS credentials could be loaded', hint };
-  }
-  if (errno === 'ENOENT' || errno === 'EACCES') {
-    const hint = 'Check AWS_WEB_IDENTITY_TOKEN_FILE, and the profile if AWS_PROFILE is set. The cause names the file.';
-    return { code, reason: `an AWS credentials file could not be read (${errno})`, hint };
-  }
-  if (invalid.has(name)) {
-    const hint = 'Check access key, secret key and session token: they must match, and belong to this account.';
-    return { code, reason: `the AWS credentials are not valid (${name})`, hint };
-  }
-  return undefined;
-}
-
-function describeThrottling({ name, status }: ErrorFacts): Description | undefined {
-  const throttled = /^(SlowDown|Throttl|TooManyRequests|RequestLimitExceeded|RequestThrottled|ServiceUnavailable)/;
-  if (status !== 503 && status !== 429 && !throttled.test(name)) return undefined;
+function describeThrottling(facts: AwsFailure): Description | undefined {
+  if (!isThrottled(facts)) return undefined;
   return {
     code: 'ERR_SOURCE_THROTTLED',
-    reason: `S3 is throttling requests (${name})`,
+    reason: `S3 is throttling requests (${facts.name})`,
     hint: 'The agent tries again. If this persists, raise DATABRICKS_AUDIT_POLL_INTERVAL.',
   };
 }
 
-function describeMissing({ name, message, status }: ErrorFacts, { action, bucket }: S3Call): Description | undefined {
+function describeMissing({ name, message, status }: AwsFailure, { action, bucket }: S3Call): Description | undefined {
   if (name === 'NoSuchBucket' || name === 'InvalidBucketName' || (status === 404 && action === 's3:ListBucket')) {
     return {
       code: 'ERR_SOURCE_NOT_FOUND',
@@ -241,7 +188,7 @@ function describeMissing({ name, message, status }: ErrorFacts, { action, bucket
 }
 
 function describeDenied(
-  { name, message, status }: ErrorFacts,
+  { name, message, status }: AwsFailure,
   { action, bucket, path }: S3Call,
 ): Description | undefined {
   if (status !== 403 && name !== 'AccessDenied') return undefined;
@@ -261,50 +208,4 @@ function describeDenied(
 
 function arnOf(bucket: string): string {
   return isAccessPoint(bucket) ? bucket : `arn:aws:s3:::${bucket}`;
-}
-
-function describeUnreachable({ name, message, errno, host }: ErrorFacts): Description | undefined {
-  if (errno === undefined && name !== 'TimeoutError') return undefined;
-  const where = host === undefined ? 'the endpoint' : host;
-  const isCertificate = /CERT|SIGNATURE|SSL|TLS/.test(errno ?? '') || /certificate/i.test(message);
-  return {
-    code: 'ERR_SOURCE_READ',
-    reason: isCertificate
-      ? `the certificate of ${where} is not trusted (${errno})`
-      : `${where} is not reachable (${errno ?? name})`,
-    hint: isCertificate
-      ? 'Set NODE_EXTRA_CA_CERTS to the PEM file of the CA.'
-      : 'Check the network, the proxy, AWS_REGION, and AWS_ENDPOINT_URL_S3 if it is set. The agent tries again.',
-  };
-}
-
-function readFacts(error: unknown): ErrorFacts {
-  // If a name has several addresses, Node.js tries each and throws one AggregateError without a message.
-  const single = error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error;
-  const fields = asFields(single);
-  const metadata = asFields(fields.$metadata);
-  const headers = asFields(asFields(fields.$response).headers);
-  const address = textOf(fields.address);
-  const port = fields.port;
-  return {
-    name: textOf(fields.name) ?? 'Error',
-    message: messageOf(single),
-    status: typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : undefined,
-    errno: textOf(fields.code)?.match(/^[A-Z][A-Z0-9_]+$/)?.[0],
-    host: textOf(fields.hostname) ?? (address === undefined ? undefined : `${address}:${port}`),
-    bucketRegion: textOf(headers['x-amz-bucket-region']),
-  };
-}
-
-function asFields(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? printable(value) : undefined;
-}
-
-/** Masks access key ids (AKIA..., ASIA...) and the query of URLs, which contains signatures and tokens. */
-function withoutSecrets(text: string): string {
-  return printable(text.replace(/\bA[KS]IA[A-Z0-9]{12,}\b/g, '***').replace(/(https?:\/\/[^\s?]+)\?\S*/g, '$1?***'));
 }

@@ -4,7 +4,7 @@
  */
 import type { AgentOptions } from 'node:http';
 import type { S3Client } from '@aws-sdk/client-s3';
-import { hasProxy, proxyFor } from '../../runtime/proxy.ts';
+import { hasProxy, proxyFor } from '../proxy.ts';
 
 type RequestHandler = S3Client['config']['requestHandler'];
 
