@@ -15,6 +15,7 @@ import { type ReplayCommandOptions, replay } from './commands/replay.ts';
 import { run } from './commands/run.ts';
 import { ship } from './commands/ship.ts';
 import { stateInit } from './commands/state.ts';
+import { type StateCopyOptions, stateCopy } from './commands/state-copy.ts';
 import { status } from './commands/status.ts';
 import { isAgentError } from './model/agent-error.ts';
 import { createLogger } from './runtime/logger.ts';
@@ -99,6 +100,13 @@ state
   .command('init')
   .description('create the DynamoDB table or the PostgreSQL schema that DATABRICKS_AUDIT_STATE names')
   .action(() => end(stateInit(context)));
+state
+  .command('copy')
+  .description(
+    'copy the state that DATABRICKS_AUDIT_STATE names into another one, which must be new; stop the agents first',
+  )
+  .requiredOption('--to <state>', 'a directory, dynamodb://<table> or postgres://...')
+  .action((options: StateCopyOptions) => end(stateCopy(options, context)));
 program
   .command('reconcile')
   .description('compare the sources with what has been delivered, line by line; exits with 1 if anything is missing')

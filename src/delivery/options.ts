@@ -6,7 +6,7 @@ import type { StateLocation } from '../model/state-location.ts';
 import { bad, good, type Parsed, variable } from '../runtime/variable.ts';
 
 export const deliveryOptions = {
-  DATABRICKS_AUDIT_STATE: variable(parseLocation)
+  DATABRICKS_AUDIT_STATE: variable(parseStateLocation)
     .transform((value): StateLocation => value ?? { kind: 'directory', path: './state' })
     .describe(
       'Directory of the embedded state database. Keep it across restarts: if it is lost, everything is shipped again. Or a state that several replicas share ([replicas.md](replicas.md)): `dynamodb://<table>`, or `postgres://user:password@host/database`. Default `./state`.',
@@ -16,7 +16,7 @@ export const deliveryOptions = {
 /** Names of DynamoDB tables have 3 to 255 of these characters. */
 const tableName = /^[A-Za-z0-9_.-]{3,255}$/;
 
-function parseLocation(text: string): Parsed<StateLocation> {
+export function parseStateLocation(text: string): Parsed<StateLocation> {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase();
   switch (scheme) {
     case undefined:

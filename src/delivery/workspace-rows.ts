@@ -27,6 +27,11 @@ export class WorkspaceRows {
     this.#change(workspaceId, (events) => withSilence(events, sinceMs, thresholdMs, nowMs));
   }
 
+  /** For a copy of a state. */
+  put(events: WorkspaceEvents): void {
+    this.#write(events);
+  }
+
   silenceReported(workspaceId: string | undefined): void {
     this.#change(workspaceId, (events) => ({
       ...events,

@@ -50,10 +50,10 @@ export interface ReplicasParts {
 }
 
 export const lookIntervalMsDefault = 10_000;
-const looksUntilDead = 3;
+export const looksUntilDead = 3;
 /** A counter that was the same for an hour is removed. */
 const looksUntilRemoved = 360;
-const partition = 'replicas';
+export const replicaPartition = 'replicas';
 
 const replicaSchema = z.object({
   id: z.string(),
@@ -183,7 +183,7 @@ export class Replicas {
     const { store, clock, observe } = this.#parts;
     const { signal } = this.#closing;
     try {
-      const entries = await allOf(store.registers(partition, signal));
+      const entries = await allOf(store.registers(replicaPartition, signal));
       const ids = new Set(entries.map(({ key }) => key.sort));
       for (const id of this.#seen.keys()) if (!ids.has(id)) this.#seen.delete(id);
       for (const { key, revision, value } of entries) await this.#saw(key.sort, { revision, value });
@@ -249,7 +249,7 @@ export async function readReplicas(
   patient: PatientStore,
   signal: AbortSignal,
 ): Promise<readonly Omit<Replica, 'unchangedLooks'>[]> {
-  const entries = await patient.registers(partition, signal);
+  const entries = await patient.registers(replicaPartition, signal);
   return entries.flatMap((entry) => replicaOf(entry.key.sort, entry) ?? []);
 }
 
@@ -260,7 +260,7 @@ function replicaOf(id: string, register: Register): Omit<Replica, 'unchangedLook
 }
 
 function keyOf(id: string): ItemKey {
-  return { partition, sort: id };
+  return { partition: replicaPartition, sort: id };
 }
 
 function explainRemoved(): AgentError {

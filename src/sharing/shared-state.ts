@@ -13,6 +13,7 @@ import type { DeliveredObject, ObjectId } from '../model/object.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { CrashingObjects } from './crashing-objects.ts';
+import { expiresAtMs } from './expiry.ts';
 import { Leads } from './leads.ts';
 import { type Meta, openMeta } from './meta.ts';
 import { mergeItems, readItems, withoutLineHashes } from './object-items.ts';
@@ -54,9 +55,6 @@ export interface SharedStateOptions {
 
 /** Until an agent gives up when the store is not available at startup. */
 const openingMs = 60_000;
-const dayMs = 86_400_000;
-/** DynamoDB deletes expired items when it likes, and clocks differ. */
-const expiryMarginMs = 3 * dayMs;
 /** Of the visits in a register that are merged. */
 const visitsMax = 30;
 
@@ -247,7 +245,9 @@ class SharedState implements OpenState {
     revision: string,
     signal: AbortSignal,
   ): Promise<SharedClaim> {
-    const expiresAtMs = () => this.#expiresAtMs(object);
+    const { clock, lookbackDays } = this.#options;
+    const { date } = object.origin;
+    const expiry = () => expiresAtMs({ date, version: object.version }, lookbackDays, clock.nowMs());
     const items = await readItems(this.#store, register, signal);
     const hasLineHashes = items.isComplete && !this.#isDropped(object, register);
     let current = { register, revision };
@@ -258,7 +258,7 @@ class SharedState implements OpenState {
         this.#store,
         register,
         items,
-        { token: this.#newToken(), expiresAtMs: expiresAtMs() },
+        { token: this.#newToken(), expiresAtMs: expiry() },
         signal,
       );
       const end = await this.#store.write(objectKey(register.id), revision, toText(merged, registerFormat), signal);
@@ -272,7 +272,6 @@ class SharedState implements OpenState {
           hasLineHashes,
         };
     const settledLineHashes: readonly LineHashes[] = hasLineHashes ? items.settled : [];
-    const { clock } = this.#options;
     return new SharedClaim(
       structuredClone(current.register),
       current.revision,
@@ -282,7 +281,7 @@ class SharedState implements OpenState {
         store: this.#store,
         clock,
         newToken: () => this.#newToken(),
-        expiresAtMs,
+        expiresAtMs: expiry,
         closing: this.#closing.signal,
         isRenewed: () => this.#replicas.isRenewed,
         recordEvent: (...event) => this.#workspaces.recordEvent(...event),
@@ -305,13 +304,6 @@ class SharedState implements OpenState {
   #isDropped({ origin }: DeliveredObject, { settledVersion }: ObjectRegister): boolean {
     if (settledVersion === undefined) return false;
     return (origin.date ?? utcDate(settledVersion.modifiedAtMs)) < this.#droppedBefore;
-  }
-
-  #expiresAtMs({ origin, version }: DeliveredObject): number {
-    const { lookbackDays, clock } = this.#options;
-    const dateMs = origin.date === undefined ? version.modifiedAtMs : Date.parse(`${origin.date}T00:00:00Z`);
-    const neededUntilMs = dateMs + (lookbackDays + 1) * dayMs;
-    return Math.max(Number.isNaN(neededUntilMs) ? 0 : neededUntilMs, clock.nowMs() + dayMs) + expiryMarginMs;
   }
 
   #newToken(): string {
