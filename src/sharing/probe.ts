@@ -4,6 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import { isAgentError, messageOf } from '../model/agent-error.ts';
 import type { SharedLocation } from '../model/state-location.ts';
+import { systemClock } from '../runtime/clock.ts';
 import { inspectStore, openStore } from './engines.ts';
 import type { StoreSetting } from './setup.ts';
 import type { SharedStore } from './store.ts';
@@ -63,7 +64,7 @@ function trials(store: SharedStore, signal: AbortSignal): readonly Trial[] {
   const item = {
     key: { partition, sort: `b#${revision}` },
     content: new Uint8Array(16),
-    expiresAtMs: Date.now() + 86_400_000,
+    expiresAtMs: systemClock.nowMs() + 86_400_000,
   };
   const range = { from: item.key.sort, before: `${item.key.sort}~` };
   const next = { revision: `${revision}+`, value: '{}' };
