@@ -6,8 +6,9 @@ set -euo pipefail
 server() { apt-cache depends postgresql 2>/dev/null | sed -n 's/^ *Depends: \(postgresql-[0-9]*\)$/\1/p' | head -1; }
 [ -n "$(server)" ] || apt-get update -qq
 mkdir -p packages/partial "$1/lib"
-chmod -R a+rwX packages
-apt-get install -qq -y --download-only --reinstall --no-install-recommends -o Dir::Cache::archives="$PWD/packages" "$(server)"
+# Only downloads, so it needs neither root nor the lock of the package manager.
+apt-get install -qq -y --download-only --reinstall --no-install-recommends \
+  -o Debug::NoLocking=1 -o APT::Sandbox::User= -o Dir::Cache::archives="$PWD/packages" "$(server)"
 # The compiler of expressions; it is large, and only used if it is there.
 rm -f packages/libllvm*
 for package in packages/*.deb; do dpkg -x "$package" "$1"; done
