@@ -7,6 +7,7 @@ import { isAgentError, messageOf } from '../../src/model/agent-error.ts';
 import { openStore, setUpStore } from '../../src/sharing/engines.ts';
 import type { SharedStore } from '../../src/sharing/store.ts';
 import { type Dynalite, startDynalite } from '../support/dynamodb-server.ts';
+import { startForwardProxy } from '../support/forward-proxy.ts';
 
 const never = new AbortController().signal;
 const location = { kind: 'dynamodb', table: 'audit-state' } as const;
@@ -147,6 +148,17 @@ test('an endpoint that is not reachable is reported, and used again once it is b
   const error = await openStore(location).catch((reason: unknown) => reason);
   expect(isAgentError(error, 'ERR_STATE_UNAVAILABLE') && error.message).toContain('not reachable (ECONNREFUSED)');
   expect(await write(store, 'one')).toBe('written');
+});
+
+test('requests go through the proxy of the environment', async () => {
+  const { server } = await startWithTable();
+  const proxy = await startForwardProxy({ table: Number(new URL(server.url).port) });
+  vi.stubEnv('HTTP_PROXY', proxy.url);
+  vi.stubEnv('AWS_ENDPOINT_URL_DYNAMODB', 'http://table:8000');
+  const store = await openStore(location);
+  onTestFinished(() => store.close());
+  expect(await write(store, 'one')).toBe('written');
+  expect(new Set(proxy.requests)).toEqual(new Set(['POST http://table:8000/']));
 });
 
 test('a request that is under way ends with the reason of the signal', async () => {

@@ -30,7 +30,10 @@ const facts: Partial<Record<ReplicaPoint, ReplicaPointFacts>> = {
   'batch put': { passings: each, why: 'put and not admitted, so it counts for nobody; the batch before as above' },
   'register written': { passings: each, why: 'what is admitted is sent with its observed time' },
   'announcement durable': { passings: each, why: 'as above' },
-  'request begun': { passings: each, why: 'as above; a stopped process asks for its claim before each attempt' },
+  'request begun': {
+    passings: each,
+    why: 'sent with its observed time; stopped here, it has already asked whether it still holds the claim',
+  },
   'request arrived': { passings: each, why: 'sent again by the other; the collector had not stored it' },
   'records stored': { passings: each, why: 'sent again: nobody knows that it was stored' },
   'request answered': { passings: each, why: 'sent again: the settlement was not written' },
