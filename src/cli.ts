@@ -111,7 +111,7 @@ program
   .command('reconcile')
   .description('compare the sources with what has been delivered, line by line; exits with 1 if anything is missing')
   .option('--json', 'print JSON')
-  .option('--repair', 'ship missing lines; no agent may be running on the same state')
+  .option('--repair', 'ship missing lines; no agent may be running on a state in a directory')
   .option(
     '--against <backend>',
     'also compare with a backend: loki=<url> or elasticsearch=<url>[/<index>]; set its headers in DATABRICKS_AUDIT_AGAINST_HEADERS',

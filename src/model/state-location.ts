@@ -3,10 +3,10 @@
  */
 import type { PostgresLocation } from './postgres-url.ts';
 
-export type StateLocation = DirectoryLocation | SharedLocation;
+export type StateLocation = StateDirectory | SharedLocation;
 
 /** SQLite, for one process. */
-export interface DirectoryLocation {
+export interface StateDirectory {
   readonly kind: 'directory';
   readonly path: string;
 }

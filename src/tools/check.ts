@@ -11,7 +11,7 @@ import { probeCollector } from '../export/index.ts';
 import { createMapper, recordBatch } from '../mapping/index.ts';
 import { type AgentError, type ErrorCode, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
-import type { DirectoryLocation } from '../model/state-location.ts';
+import type { StateDirectory } from '../model/state-location.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { probeStore } from '../sharing/index.ts';
 import { type BucketFacts, createSources, inspectBucket } from '../sources/index.ts';
@@ -135,7 +135,7 @@ function* checkBucket({ versioning, lifecycle, clockAheadMs }: BucketFacts, buck
   }
 }
 
-async function checkStateDirectory({ path }: DirectoryLocation): Promise<CheckResult> {
+async function checkStateDirectory({ path }: StateDirectory): Promise<CheckResult> {
   try {
     const found = await probeState(path);
     const message = found === 'exists' ? 'is writable' : 'does not exist yet and can be created';

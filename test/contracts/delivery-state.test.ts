@@ -370,6 +370,38 @@ describe.each([
     await state.close();
   });
 
+  test('is found out before the next attempt to send, also by a worker', async () => {
+    const items = new StoredItems();
+    const { state } = await openSharedStateHere(items);
+    onTestFinished(() => state.close());
+    const lost = new AbortController();
+    let asked = 0;
+    await claiming(state, object, async (claim) => {
+      const watched: Claim = {
+        known: claim.known,
+        announcements: claim.announcements,
+        lost: lost.signal,
+        settledLineHashes: () => claim.settledLineHashes(),
+        announce: (each) => claim.announce(each),
+        settle: (each) => claim.settle(each),
+        finish: (...end) => claim.finish(...end),
+        forget: () => claim.forget(),
+        flush: (signal) => claim.flush(signal),
+        confirm: async () => {
+          if (++asked === 2) lost.abort(new Error('the claim is lost'));
+          lost.signal.throwIfAborted();
+        },
+        release: () => claim.release(),
+      };
+      await work(watched, async (seen) => {
+        await seen.confirm?.(never);
+        await expect(seen.confirm?.(never)).rejects.toThrow();
+        expect(seen.lost.aborted).toBe(true);
+      });
+    });
+    expect(asked).toBe(2);
+  });
+
   test('can be refused, and granted later', async () => {
     let refuses = true;
     const state = openMemoryState({ refuses: () => refuses });

@@ -30,6 +30,8 @@ interface Epoch {
   readonly mayBeSent: Set<string>;
   /** How often each line was settled when the claim was granted. */
   settledBefore: Map<string, number>;
+  /** Lines and occurrences that were ever settled before, whether or not the store still has their items. */
+  everSettledBefore: ReadonlySet<string>;
   readonly seenItems: Set<string>;
   /** Uids that this claim knows to be done. */
   readonly ended: Set<string>;
@@ -44,6 +46,7 @@ export class ReplicaOracle extends Oracle {
   readonly #epochs = new Map<string, Epoch>();
   readonly #epochsByLife = new Map<string, Epoch>();
   readonly #epochsByRequest = new Map<number, Map<string, Epoch | undefined>>();
+  readonly #everSettled = new Map<string, Set<string>>();
   #hasher: LineHasher | undefined;
   takeoverCount = 0;
 
@@ -80,6 +83,10 @@ export class ReplicaOracle extends Oracle {
     }
     epoch.owner = register.owner;
     this.#expectAdmittedItemsThere(key, register, found, epoch);
+    const settled = this.#everSettled.get(key) ?? new Set();
+    this.#everSettled.set(key, settled);
+    for (const name of register.visits.flatMap((visit) => namesOf(visit).settled).filter((each) => each.includes('#a')))
+      for (const { name: line, occurrence } of linesIn(found.get(name))) settled.add(`${line} ${occurrence}`);
   }
 
   override sent(request: SentRequest): void {
@@ -99,6 +106,8 @@ export class ReplicaOracle extends Oracle {
       }
       if (!epoch.mayBeSent.has(this.#lineOf(record)))
         this.problem(`${nameOf(occurrence)} was sent in a batch that was not admitted`);
+      if (epoch.everSettledBefore.has(this.#lineOf(record)))
+        this.problem(`${nameOf(occurrence)} was sent again after it was settled`);
       if (epoch.ended.has(record.uid ?? '')) this.problem(`${nameOf(occurrence)} was sent again after it was done`);
       if (occurrence.ended !== undefined) this.repeatCount++;
     }
@@ -140,7 +149,9 @@ export class ReplicaOracle extends Oracle {
       }
       for (const [name, count] of counts)
         if (count > (most.get(name) ?? 0)) this.problem(`a line of ${key} is settled ${count} times`);
-      if (register.owner !== undefined) this.problem(`${key} is claimed at the end`);
+      // Nobody visits an object that was deleted, so a dead owner remains.
+      const isThere = this.#bucket.current(key)?.untilMs === Number.POSITIVE_INFINITY;
+      if (register.owner !== undefined && isThere) this.problem(`${key} is claimed at the end`);
       const open = register.visits.some((visit) => visit.settledCount < visit.admittedCount);
       if (open && !this.#bucket.lostLines(key)) this.problem(`${key} has announcements at the end`);
     }
@@ -163,11 +174,14 @@ export class ReplicaOracle extends Oracle {
         ),
       ),
       settledBefore: settledIn(register, found),
+      everSettledBefore: new Set(this.#everSettled.get(key)),
       seenItems: new Set(announced),
       ended: new Set(),
       settledCount: register.acceptedCount + register.deadLetteredCount,
     };
     if (before !== undefined && before.life !== epoch.life && announced.length > 0) this.takeoverCount++;
+    if (before?.owner === epoch.owner && announced.some((name) => before?.seenItems.has(name)))
+      this.problem(`${key} was claimed again by its owner, with batches in flight`);
     this.#epochs.set(key, epoch);
     this.#epochsByLife.set(`${epoch.life} ${key}`, epoch);
     return epoch;
@@ -189,7 +203,11 @@ export class ReplicaOracle extends Oracle {
   ): void {
     const settledCount = register.acceptedCount + register.deadLetteredCount;
     // The object was forgotten: it is sent again from its start.
-    if (settledCount < epoch.settledCount) epoch.settledBefore = new Map();
+    if (settledCount < epoch.settledCount) {
+      epoch.settledBefore = new Map();
+      epoch.everSettledBefore = new Set();
+      this.#everSettled.delete(key);
+    }
     epoch.settledCount = settledCount;
     for (const visit of register.visits.filter(({ epoch: number }) => number === register.epoch)) {
       for (let number = 0; number < visit.admittedCount; number++) {
