@@ -10,6 +10,7 @@ import type { Observer } from '../contracts/observer.ts';
 import type { OpenState } from '../contracts/open-state.ts';
 import { type OpenDatabase, openDeliveryReader, openDeliveryState, readDeliverySummary } from '../delivery/index.ts';
 import { loadMapping } from '../mapping/index.ts';
+import { isAgentError } from '../model/agent-error.ts';
 import type { SharedLocation } from '../model/state-location.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { type Logger, silentLogger } from '../runtime/logger.ts';
@@ -46,9 +47,26 @@ export async function openConfiguredState(
     return await openDeliveryState({ directory: state.path, clock, logger, observe, openDatabase });
   }
   const { openStore: open, ...options } = sharing;
-  const store = await open(state);
+  const store = await openWaiting(() => open(state), parts);
   const replica = { host: hostname(), version: packageVersion, fingerprint: fingerprintOf(configuration) };
   return await openSharedState({ ...parts, ...options, store, lookbackDays, replica });
+}
+
+/** A store that is not available when the agent starts is waited for, up to a minute. */
+async function openWaiting(
+  open: () => Promise<SharedStore>,
+  { clock, logger, stopping }: Pick<StateDependencies, 'clock' | 'logger' | 'stopping'>,
+): Promise<SharedStore> {
+  const [attemptsMax, delayMs] = [12, 5_000];
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await open();
+    } catch (error) {
+      if (!isAgentError(error, 'ERR_STATE_UNAVAILABLE') || attempt === attemptsMax) throw error;
+      if (attempt === 1) logger.error({ err: error }, 'State is not available; the start waits for it');
+      await clock.sleep(delayMs, stopping);
+    }
+  }
 }
 
 /** Resolves to undefined if there is no state yet. Rejects with one of the ERR_STATE_ codes. */

@@ -125,7 +125,8 @@ export class Replicas {
     // It may have started since the last look.
     const found = await this.#parts.patient.read(keyOf(id), signal);
     if (found === undefined) return false;
-    this.#seen.set(id, { register: found, replica: replicaOf(id, found), unchangedLooks: 0 });
+    // The next look comes before a full interval has passed, so it must not count yet.
+    this.#seen.set(id, { register: found, replica: replicaOf(id, found), unchangedLooks: -1 });
     return true;
   }
 
@@ -196,7 +197,7 @@ export class Replicas {
       host,
       version,
       claimCount,
-      unchangedMs: unchangedLooks * this.#parts.lookIntervalMs,
+      unchangedMs: Math.max(0, unchangedLooks) * this.#parts.lookIntervalMs,
       isAlive: unchangedLooks < looksUntilDead,
     }));
     observe({

@@ -116,6 +116,18 @@ test('an observer that was stopped itself, or whose clock jumps, does not take t
   expect(await other.state.claim(object, never)).toBe('elsewhere');
 });
 
+test('a replica that was first seen between two looks gets the whole lease', async () => {
+  const items = new StoredItems();
+  const other = await replica(items);
+  const one = await replica(items);
+  await claimed(one);
+  expect(await other.state.claim(object, never)).toBe('elsewhere');
+  await passIntervals(leaseIntervals, other);
+  expect(await other.state.claim(object, never)).toBe('elsewhere');
+  await passIntervals(1, other);
+  expect(await other.state.claim(object, never)).toBeTypeOf('object');
+});
+
 test('a look that fails starts all waiting anew, so an outage of the store kills nobody', async () => {
   const items = new StoredItems();
   const [one, other] = [await replica(items), await replica(items)];
