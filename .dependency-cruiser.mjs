@@ -1,5 +1,5 @@
 // The levels of the tree (docs/architecture.md): imports point downwards only, parts do not import each other, and there are no cycles.
-const part = '^src/(sources|decoders|mapping|export|delivery|backends|telemetry|detections)/';
+const part = '^src/(sources|decoders|mapping|export|delivery|sharing|backends|telemetry|detections)/';
 const shared = '^src/(contracts|model|runtime)/';
 
 export default {

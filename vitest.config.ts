@@ -8,6 +8,7 @@ import { type PartName, partNames } from './test/proof/proof.ts';
 /** Settings that apply to one part only. */
 const settingsOf: Partial<Record<PartName, object>> = {
   // Each test runs several servers, so files one after the other.
+  replicas: { globalSetup: ['test/proof/replicas/build-postgresql.ts'], fileParallelism: false, testTimeout: 300_000 },
   servers: { globalSetup: ['test/proof/servers/build-servers.ts'], fileParallelism: false, testTimeout: 300_000 },
 };
 

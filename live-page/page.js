@@ -85,8 +85,24 @@ function show(snapshot) {
   showSettings(snapshot.settings);
   setText(
     byId('process'),
-    `Uptime ${duration(snapshot.atMs - snapshot.startedAtMs)} · memory ${bytes(snapshot.residentBytes)} · state ${bytes(snapshot.stateBytes)}`,
+    [
+      `Uptime ${duration(snapshot.atMs - snapshot.startedAtMs)}`,
+      `memory ${bytes(snapshot.residentBytes)}`,
+      ...(snapshot.stateBytes === undefined ? [] : [`state ${bytes(snapshot.stateBytes)}`]),
+      ...replicaTexts(snapshot.replicas),
+    ].join(' · '),
   );
+}
+
+/** The page shows one process, so it says when there are others, and how they are. */
+function replicaTexts(replicas) {
+  if (replicas === undefined) return [];
+  const { aliveCount, claimCount, others } = replicas;
+  const texts = others.map(({ host, claimCount, unchangedMs, isAlive }) =>
+    isAlive ? `${host} holds ${claimCount}` : `${host} has been silent for at least ${duration(unchangedMs)}`,
+  );
+  const own = `one of ${aliveCount} ${aliveCount === 1 ? 'replica' : 'replicas'}, holds ${claimCount} objects`;
+  return [own, ...texts];
 }
 
 function showState({ health, waits, atMs }) {

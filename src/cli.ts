@@ -14,6 +14,8 @@ import { type ReconcileCommandOptions, reconcile } from './commands/reconcile.ts
 import { type ReplayCommandOptions, replay } from './commands/replay.ts';
 import { run } from './commands/run.ts';
 import { ship } from './commands/ship.ts';
+import { stateInit } from './commands/state.ts';
+import { type StateCopyOptions, stateCopy } from './commands/state-copy.ts';
 import { status } from './commands/status.ts';
 import { isAgentError } from './model/agent-error.ts';
 import { createLogger } from './runtime/logger.ts';
@@ -94,6 +96,18 @@ program
   .description('show what has been delivered, by workspace and date')
   .option('--json', 'print JSON')
   .action((options: { json?: boolean }) => end(status(options, context)));
+const state = program.command('state').description('manage a state that several replicas share');
+state
+  .command('init')
+  .description('create the DynamoDB table or the PostgreSQL schema that DATABRICKS_AUDIT_STATE names')
+  .action(() => end(stateInit(context)));
+state
+  .command('copy')
+  .description(
+    'copy the state that DATABRICKS_AUDIT_STATE names into another one, which must be new; stop the agents first',
+  )
+  .requiredOption('--to <state>', 'a directory, dynamodb://<table> or postgres://...')
+  .action((options: StateCopyOptions) => end(stateCopy(options, context)));
 program
   .command('reconcile')
   .description(
@@ -102,7 +116,7 @@ program
   .option('--json', 'print JSON')
   .option(
     '--repair',
-    'ship missing lines and, with --against, send again what the backend is missing; no agent may be running on the same state',
+    'ship missing lines and, with --against, send again what the backend is missing; no agent may be running on a state in a directory',
   )
   .option(
     '--against <backend>',

@@ -8,6 +8,8 @@
 export { type Agent, type AgentDependencies, createAgent } from './agent/agent.ts';
 export { type Configuration, type Environment, type LoadOptions, loadConfiguration } from './config/index.ts';
 export type { NamedFile, OtlpCompression, OtlpOptions, OtlpProtocol } from './export/options.ts';
+export type { PostgresLocation, PostgresTls } from './model/postgres-url.ts';
+export type { DynamoDbLocation, SharedLocation, StateDirectory, StateLocation } from './model/state-location.ts';
 export type { Backlog } from './schedule/backlog.ts';
 export type { Start } from './schedule/options.ts';
 export type {
@@ -27,6 +29,8 @@ export type {
   AlertEventEnded,
   BatchAbandoned,
   BatchEnded,
+  ClaimLost,
+  ClaimTakenOver,
   DeadLettered,
   Fault,
   FaultMet,
@@ -36,6 +40,7 @@ export type {
   ObjectsWaiting,
   ObjectVisited,
   Observer,
+  ReplicasSeen,
   RequestEnded,
   Resumed,
   SilenceChanged,
@@ -56,7 +61,7 @@ export type { DeliveredObject, ObjectContent, ObjectId, ObjectOrigin, ObjectVers
 
 // An exporter of your own: brings batches of records to their final outcome.
 
-export type { Batch, BatchEnd, Exporter } from './contracts/exporter.ts';
+export type { Batch, BatchEnd, Exporter, ExportOptions } from './contracts/exporter.ts';
 export { recordBatch } from './mapping/index.ts';
 
 // The steps between them: bytes to lines, line to record.

@@ -11,7 +11,7 @@ import type { NotificationQueue } from '../contracts/notifications.ts';
 import type { AgentEvent, Observer } from '../contracts/observer.ts';
 import type { Source } from '../contracts/source.ts';
 import type { VisitOutcome } from '../contracts/visit-outcome.ts';
-import { type OpenDatabase, type OpenState, openDeliveryState, type StateOptions } from '../delivery/index.ts';
+import type { OpenDatabase, OpenState, StateOptions } from '../delivery/index.ts';
 import {
   createConsoleExporter,
   createFailureReporter,
@@ -43,11 +43,12 @@ import {
 } from '../sources/index.ts';
 import { Counters } from '../telemetry/index.ts';
 import { createMappers } from './mappers.ts';
+import { openConfiguredState, type SharingDependencies, type StateDependencies } from './state.ts';
 import { createBatchMemory, createCollectorExporter, encodingOf, shippingParts } from './wiring.ts';
 import { WorkerPool } from './workers/index.ts';
 
 export type { AgentEvent, Observer } from '../contracts/observer.ts';
-export { type DeliverySummary, readDeliverySummary } from '../delivery/index.ts';
+export type { DeliverySummary } from '../delivery/index.ts';
 
 /** Replaceable dependencies of the agent. By default it uses the real clock, network and disk. */
 export interface AgentDependencies {
@@ -64,7 +65,7 @@ export interface AgentDependencies {
   readonly sources?: readonly Source[] | undefined;
   /** Replaces the configured exporter. The agent closes it. */
   readonly exporter?: Exporter | undefined;
-  /** Replaces the SQLite state. */
+  /** Replaces the configured state. */
   readonly openState?: ((options: StateOptions) => Promise<OpenState>) | undefined;
   /** Replaces the mapper of `DATABRICKS_AUDIT_MAPPING`; sources that name a mapping keep theirs. */
   readonly mapper?: Mapper | undefined;
@@ -84,6 +85,8 @@ export interface AgentDependencies {
   readonly deadLetterFiles?: DeadLetterFiles | undefined;
   /** @internal */
   readonly openDatabase?: OpenDatabase | undefined;
+  /** @internal */
+  readonly sharing?: SharingDependencies | undefined;
 }
 
 export interface Agent {
@@ -121,7 +124,7 @@ export async function createAgent(
 ): Promise<Agent> {
   rejectMissingSources(configuration, dependencies);
   rejectCustomPartsWithWorkers(configuration, dependencies);
-  const { logger = silentLogger, clock = systemClock, openState = openDeliveryState } = dependencies;
+  const { logger = silentLogger, clock = systemClock } = dependencies;
   const mapperFor = createMappers(configuration, dependencies.mapper);
   const counters = new Counters();
   const observe = (event: AgentEvent) => {
@@ -156,12 +159,12 @@ export async function createAgent(
     createS3: dependencies.createS3,
     createSqs: dependencies.createSqs,
   });
-  const state = await openState({
-    directory: configuration.stateDirectory,
+  const state = await openState(configuration, dependencies, {
+    sources: sources.map(({ name }) => name),
     clock,
     logger,
     observe,
-    openDatabase: dependencies.openDatabase,
+    stopping: stopping.signal,
   });
   for (const { workspaceId, lastEventMs } of await state.workspaces()) {
     observe({ kind: 'workspaceKnown', workspaceId, lastEventMs });
@@ -233,6 +236,16 @@ export async function createAgent(
       await closeAll(workers, exporter, [...sources, ...queues], state);
     },
   };
+}
+
+async function openState(
+  configuration: Configuration,
+  { openState: open, openDatabase, sharing }: AgentDependencies,
+  parts: Omit<StateDependencies, 'openDatabase' | 'sharing'>,
+): Promise<OpenState> {
+  const { state } = configuration;
+  if (open === undefined) return await openConfiguredState(configuration, { ...parts, openDatabase, sharing });
+  return await open({ directory: state.kind === 'directory' ? state.path : '.', ...parts, openDatabase });
 }
 
 function rejectMissingSources(configuration: Configuration, { sources = [] }: AgentDependencies): void {

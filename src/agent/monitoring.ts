@@ -5,6 +5,7 @@ import type { Configuration } from '../config/index.ts';
 import { readDeliveredTotals, readNewestPartitions, stateSizeBytes } from '../delivery/index.ts';
 import { openDeadLetterStore, probeCollector } from '../export/index.ts';
 import { isAgentError } from '../model/agent-error.ts';
+import type { StateLocation } from '../model/state-location.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
 import {
@@ -42,7 +43,7 @@ export function startMonitoring(
   configuration: Configuration,
   { logger, clock = systemClock }: MonitoringDependencies,
 ): Promise<Telemetry> {
-  const { telemetry, sources, queues, stateDirectory, settings, logsExporter, otlp } = configuration;
+  const { telemetry, sources, queues, state, settings, logsExporter, otlp } = configuration;
   const deadLetters = openDeadLetterStore(configuration.deadLetters, clock);
   return startTelemetry(
     {
@@ -55,10 +56,10 @@ export function startMonitoring(
     {
       clock,
       logger,
-      stateBytes: () => stateSizeBytes(stateDirectory),
+      stateBytes: state.kind === 'directory' ? () => stateSizeBytes(state.path) : undefined,
       waitingDeadLetters: () => deadLetters.count(),
-      deliveredBefore: () => deliveredBefore(stateDirectory),
-      deliveredTotals: (signal) => readDeliveredTotals(stateDirectory, signal).catch(ignoreDamage),
+      deliveredBefore: () => deliveredBefore(state),
+      deliveredTotals: (signal) => deliveredTotals(state, signal),
       askCollector:
         logsExporter === 'console'
           ? undefined
@@ -70,11 +71,19 @@ export function startMonitoring(
   );
 }
 
-async function deliveredBefore(stateDirectory: string): Promise<readonly DeliveredBefore[]> {
-  const partitions = (await readNewestPartitions(stateDirectory, chartDatesMax).catch(ignoreDamage)) ?? [];
+/** A shared state would have to be scanned. */
+async function deliveredBefore(state: StateLocation): Promise<readonly DeliveredBefore[]> {
+  if (state.kind !== 'directory') return [];
+  const partitions = (await readNewestPartitions(state.path, chartDatesMax).catch(ignoreDamage)) ?? [];
   return partitions.map(({ workspaceId, date, acceptedCount, deadLetteredCount }) => {
     return { workspaceId, date, lineCount: acceptedCount + deadLetteredCount };
   });
+}
+
+/** A shared state would have to be scanned. */
+async function deliveredTotals(state: StateLocation, signal: AbortSignal) {
+  if (state.kind !== 'directory') return undefined;
+  return await readDeliveredTotals(state.path, signal).catch(ignoreDamage);
 }
 
 /** The agent detects the same damage and handles it. */

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { loadConfiguration } from '../config/index.ts';
 import { AgentError } from '../model/agent-error.ts';
 import { responseCodeText } from '../model/response-code.ts';
+import { locationText } from '../model/state-location.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
 import {
@@ -37,13 +38,12 @@ export interface ReplayCommandOptions {
 
 export async function replay(options: ReplayCommandOptions, context: CommandContext): Promise<ExitCode> {
   const { environment, stdout, stderr, stop } = context;
-  const configuration = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...environment });
+  const configuration = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: 's3://any', ...environment });
   const selection = readSelection(options);
-  const { deadLetters } = configuration;
-  if (deadLetters.kind === 'directory' && ![configuration.stateDirectory, deadLetters.path].some(existsSync)) {
-    stderr.write(
-      `No state in ${printable(configuration.stateDirectory)}, and no dead letters: check DATABRICKS_AUDIT_STATE.\n`,
-    );
+  const { state, deadLetters } = configuration;
+  const hasState = state.kind !== 'directory' || existsSync(state.path);
+  if (deadLetters.kind === 'directory' && !hasState && !existsSync(deadLetters.path)) {
+    stderr.write(`No state in ${printable(locationText(state))}, and no dead letters: check DATABRICKS_AUDIT_STATE.\n`);
     return exitCodes.failure;
   }
   if (options.dryRun) {

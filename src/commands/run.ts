@@ -5,6 +5,7 @@ import { createAgent } from '../agent/agent.ts';
 import { openLog, startMonitoring } from '../agent/monitoring.ts';
 import { type Configuration, loadConfiguration } from '../config/index.ts';
 import { isAgentError } from '../model/agent-error.ts';
+import { locationText } from '../model/state-location.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { packageVersion } from '../runtime/package-version.ts';
 import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
@@ -48,14 +49,14 @@ async function follow(
 }
 
 function reportStart(configuration: Configuration, logger: Logger): void {
-  const { logsExporter, otlp, sources, stateDirectory, mapping, start } = configuration;
+  const { logsExporter, otlp, sources, state, mapping, start } = configuration;
   logger.info(
     {
       version: packageVersion,
       sources: sources.map(({ name }) => name),
       exporter: logsExporter,
       ...(logsExporter === 'otlp' ? { url: withoutQuery(otlp.url), protocol: otlp.protocol } : {}),
-      state: stateDirectory,
+      state: locationText(state),
       mapping: mapping.layers,
       start,
     },

@@ -1,9 +1,11 @@
 /**
  * `status`: shows what has been delivered by workspace and date, according to the state. Can run beside an agent.
  */
-import { type DeliverySummary, readDeliverySummary } from '../agent/agent.ts';
+import type { DeliverySummary } from '../agent/agent.ts';
+import { readConfiguredSummary } from '../agent/state.ts';
 import { loadConfiguration } from '../config/index.ts';
 import { responseCodeText } from '../model/response-code.ts';
+import { locationText } from '../model/state-location.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { durationText } from '../runtime/duration.ts';
 import { printable } from '../runtime/printable.ts';
@@ -17,10 +19,11 @@ export async function status(
   { environment, stdout, stderr }: CommandContext,
   clock: Clock = systemClock,
 ): Promise<ExitCode> {
-  const { stateDirectory, deadLetters: location } = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...environment });
-  const summary = await readDeliverySummary(stateDirectory);
+  const configuration = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: 's3://any', ...environment });
+  const { state, deadLetters: location } = configuration;
+  const summary = await readConfiguredSummary(configuration);
   if (summary === undefined) {
-    stderr.write(`No state in ${stateDirectory}: nothing has been shipped with it yet.\n`);
+    stderr.write(`No state in ${locationText(state)}: nothing has been shipped with it yet.\n`);
     return exitCodes.failure;
   }
   const nowMs = clock.nowMs();
@@ -28,7 +31,10 @@ export async function status(
   stdout.write(
     options.json
       ? jsonLine({ ...summary, workspaces: withAges(summary, nowMs), deadLetters })
-      : render(summary) + renderWorkspaces(summary, nowMs) + renderDeadLetters(deadLetters),
+      : render(summary) +
+          renderWorkspaces(summary, nowMs) +
+          renderReplicas(summary, nowMs) +
+          renderDeadLetters(deadLetters),
   );
   return exitCodes.success;
 }
@@ -59,7 +65,7 @@ ${counted(
   total((each) => each.openObjectCount),
   'object',
 )} not shipped completely; the state does not know objects that were never read, reconcile finds them
-state since ${createdOn}, ${(databaseBytes / 1_048_576).toFixed(1)} MiB
+state since ${createdOn}${databaseBytes === undefined ? '' : `, ${(databaseBytes / 1_048_576).toFixed(1)} MiB`}
 `;
 }
 
@@ -86,6 +92,23 @@ function renderWorkspaces({ workspaces }: DeliverySummary, nowMs: number): strin
     silence === undefined ? '' : 'silent',
   ]);
   return `\n${renderTable(['workspace', 'last event', '', 'newest object', '', ''], rows)}`;
+}
+
+/** The processes that share the state, and what each has claimed. */
+function renderReplicas({ replicas = [] }: DeliverySummary, nowMs: number): string {
+  if (replicas.length === 0) return '';
+  const shown = 3;
+  const rows = replicas.map(({ id, host, version, startedAtMs, objectIds }) => [
+    printable(host),
+    id.slice(0, 8),
+    version,
+    `${durationText(nowMs - startedAtMs)} ago`,
+    count(objectIds.length),
+    [...objectIds.slice(0, shown), ...(objectIds.length > shown ? ['...'] : [])]
+      .map((each) => printable(each))
+      .join(' '),
+  ]);
+  return `\n${renderTable(['replica', 'id', 'version', 'started', 'objects', ''], rows)}`;
 }
 
 /** Dead letters that await a replay. */

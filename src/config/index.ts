@@ -1,2 +1,3 @@
+export { parseStateLocation } from '../delivery/options.ts';
 export { type Configuration, type Environment, type LoadOptions, loadConfiguration } from './load.ts';
 export { renderConfigurationReference } from './reference.ts';

@@ -10,6 +10,7 @@ import {
   resolveExportOptions,
 } from '../export/options.ts';
 import { AgentError } from '../model/agent-error.ts';
+import type { StateLocation } from '../model/state-location.ts';
 import { printable } from '../runtime/printable.ts';
 import { proxyProblems } from '../runtime/proxy.ts';
 import { pollIntervalDefault, pollIntervalWithQueueMs, resolveSources } from '../sources/options.ts';
@@ -28,7 +29,7 @@ export interface Configuration {
   })[];
   /** Queues of notifications about the S3 sources. */
   readonly queues: Values['DATABRICKS_AUDIT_QUEUE'];
-  readonly stateDirectory: string;
+  readonly state: StateLocation;
   readonly deadLetters: DeadLetterLocation;
   readonly mapping: {
     readonly layers: Values['DATABRICKS_AUDIT_MAPPING'];
@@ -82,9 +83,9 @@ export function loadConfiguration(environment: Environment, options: LoadOptions
       followLinks: values.DATABRICKS_AUDIT_FOLLOW_LINKS,
     })),
     queues: values.DATABRICKS_AUDIT_QUEUE,
-    stateDirectory: values.DATABRICKS_AUDIT_STATE,
+    state: values.DATABRICKS_AUDIT_STATE,
     deadLetters:
-      values.DATABRICKS_AUDIT_DEAD_LETTERS ?? deadLetterDirectory(join(values.DATABRICKS_AUDIT_STATE, 'dead-letters')),
+      values.DATABRICKS_AUDIT_DEAD_LETTERS ?? deadLetterDirectory(join(stateDirectoryOf(values), 'dead-letters')),
     mapping: {
       layers: values.DATABRICKS_AUDIT_MAPPING,
       redact: values.DATABRICKS_AUDIT_REDACT,
@@ -152,7 +153,7 @@ function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptio
   const values: Partial<Values> = Object.fromEntries(entries);
   const resolved = resolveSources(values.DATABRICKS_AUDIT_SOURCE ?? [], environment);
   problems.push(...resolved.problems, ...accessPointProblems(environment, values.DATABRICKS_AUDIT_SOURCE));
-  problems.push(...queueProblems(values), ...deadLetterProblems(values));
+  problems.push(...queueProblems(values), ...sharedStateProblems(values), ...deadLetterProblems(values));
   if (problems.length > 0) {
     throw new AgentError('ERR_CONFIGURATION', problems.join('\n'), {
       hint: 'docs/configuration.md lists every variable with its default.',
@@ -202,10 +203,10 @@ function queueProblems({
 function deadLetterProblems({
   DATABRICKS_AUDIT_DEAD_LETTERS: deadLetters,
   DATABRICKS_AUDIT_SOURCE: sources = [],
-  DATABRICKS_AUDIT_STATE: state = '',
+  DATABRICKS_AUDIT_STATE: state,
 }: Partial<Values>): string[] {
   if (deadLetters?.kind !== 's3') {
-    if (!isSharedState(state)) return [];
+    if (!isShared(state)) return [];
     const expected =
       'expected s3://bucket/prefix with a state that replicas share, because their disks do not outlive them';
     return [
@@ -220,8 +221,27 @@ function deadLetterProblems({
     : [];
 }
 
-function isSharedState(state: string): boolean {
-  return /^(dynamodb|postgres|postgresql):\/\//i.test(state);
+/** What belongs to one machine cannot be used by several replicas. */
+function sharedStateProblems({
+  DATABRICKS_AUDIT_STATE: state,
+  DATABRICKS_AUDIT_SOURCE: sources = [],
+}: Partial<Values>): string[] {
+  if (!isShared(state)) return [];
+  return sources
+    .filter(({ kind }) => kind === 'directory')
+    .map(
+      ({ name }) =>
+        `DATABRICKS_AUDIT_SOURCE: expected no directory with a shared state, because its files are identified by inode and time, which differ between machines, got ${JSON.stringify(name)}`,
+    );
+}
+
+function isShared(state: StateLocation | undefined): boolean {
+  return state !== undefined && state.kind !== 'directory';
+}
+
+/** Dead letters of a shared state are in a bucket. */
+function stateDirectoryOf({ DATABRICKS_AUDIT_STATE: state }: Values): string {
+  return state.kind === 'directory' ? state.path : '.';
 }
 
 function settingsOf(environment: Environment): Configuration['settings'] {
@@ -243,5 +263,7 @@ function masked(name: string, text: string): string {
   if (name === 'DATABRICKS_AUDIT_SOURCE') {
     return printable(text.replaceAll(/(\w*:\/\/)?[^,]*@/g, '$1***@').replaceAll(/\?[^,]*/g, '?***'), 200);
   }
+  // Without the @, a password may be where a port belongs.
+  if (/^postgres(ql)?:/i.test(text) && !text.includes('@')) return 'postgres://***';
   return printable(text.replace(/^(\w*:\/\/)?.*@/s, '$1***@').replace(/\?.*/s, '?***'), 200);
 }

@@ -57,7 +57,7 @@ export type AnnouncementId = number & { readonly __brand: 'AnnouncementId' };
 
 /** The final outcome of one batch. Batches are settled in object order. */
 export interface Settlement {
-  /** The announcement of the batch; undefined if all of its lines were announced before a crash. */
+  /** The announcement of the batch, whose lines are among these; undefined if all lines were announced before a crash. */
   readonly announcementId: AnnouncementId | undefined;
   /** The new settled position; undefined while a rewritten object is compared line by line. */
   readonly position: Position | undefined;
@@ -135,6 +135,11 @@ export interface Claim {
    * pauses instead of losing its place. Rejects if a signal (`lost` too) aborts, or with ERR_STATE_DAMAGED.
    */
   flush(signal: AbortSignal): Promise<void>;
+  /**
+   * Called before each attempt to send a batch. Resolves if the claim is held as far as this process can know; if it has not
+   * given a sign of life for a while, it asks. Rejects if the claim is lost. Undefined if a claim cannot be lost.
+   */
+  readonly confirm?: ((signal: AbortSignal) => Promise<void>) | undefined;
   /** Ends the claim; changes that were not flushed are still written. Never rejects. */
   release(): Promise<void>;
 }

@@ -22,11 +22,16 @@ export interface BatchEnd {
   readonly deadLetteredCount: number;
 }
 
+export interface ExportOptions {
+  /** Called before each attempt to send. If it rejects, so does the export. */
+  readonly beforeAttempt?: (() => Promise<void>) | undefined;
+}
+
 export interface Exporter {
   /**
    * Resolves when every record of the batch has been accepted or dead-lettered, however long that takes. Several batches may
    * be in flight. Rejects with the signal's reason if it aborts first; the batch is then unresolved and will be resent.
    */
-  export(batch: Batch, signal: AbortSignal): Promise<BatchEnd>;
+  export(batch: Batch, signal: AbortSignal, options?: ExportOptions): Promise<BatchEnd>;
   close(): Promise<void>;
 }

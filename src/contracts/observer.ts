@@ -29,7 +29,10 @@ export type AgentEvent =
   | ObjectsWaiting
   | FaultMet
   | SilenceChanged
-  | AlertEventEnded;
+  | AlertEventEnded
+  | ReplicasSeen
+  | ClaimTakenOver
+  | ClaimLost;
 
 /** An AgentError as plain data, without secrets. */
 export interface Fault {
@@ -214,6 +217,35 @@ export interface SilenceChanged {
 export interface AlertEventEnded {
   readonly kind: 'alertEventEnded';
   readonly outcome: 'accepted' | 'deadLettered';
+}
+
+/** With a shared state: this process has looked at the others. */
+export interface ReplicasSeen {
+  readonly kind: 'replicasSeen';
+  readonly atMs: number;
+  /** When this process last told the others that it is alive. */
+  readonly raisedAtMs: number;
+  /** Objects that this process holds. */
+  readonly claimCount: number;
+  readonly others: readonly {
+    readonly id: string;
+    readonly host: string;
+    readonly version: string;
+    readonly claimCount: number;
+    /** How long it has given no sign of life, in steps of the interval. */
+    readonly unchangedMs: number;
+    readonly isAlive: boolean;
+  }[];
+}
+
+/** An object was claimed whose owner is dead. */
+export interface ClaimTakenOver {
+  readonly kind: 'claimTakenOver';
+}
+
+/** Another replica has taken over an object that this process held. */
+export interface ClaimLost {
+  readonly kind: 'claimLost';
 }
 
 export const unobserved: Observer = () => {};

@@ -25,6 +25,38 @@ export interface Silence {
   readonly endedByMs: number | undefined;
 }
 
+/**
+ * The events of a workspace after another one was settled. An event ends a silence if it is newer than the last event before the
+ * silence and not older than the threshold: a backfill or a late delivery brings older ones, after which the workspace is as
+ * silent as before.
+ */
+export function withEvent(
+  events: WorkspaceEvents | undefined,
+  workspaceId: string | undefined,
+  eventMs: number,
+  nowMs: number,
+): WorkspaceEvents {
+  const { lastEventMs = eventMs, silence } = events ?? {};
+  const ended = silence === undefined ? undefined : endedBy(eventMs, silence, nowMs);
+  return { workspaceId, lastEventMs: Math.max(lastEventMs, eventMs), silence: ended };
+}
+
+/** If an event was settled after the caller had read the workspace, the silence ends at once. */
+export function withSilence(
+  events: WorkspaceEvents,
+  sinceMs: number,
+  thresholdMs: number,
+  nowMs: number,
+): WorkspaceEvents {
+  const begun = { sinceMs, thresholdMs, isReported: false, endedByMs: undefined };
+  return { ...events, silence: endedBy(events.lastEventMs, begun, nowMs) };
+}
+
+function endedBy(eventMs: number, silence: Silence, nowMs: number): Silence {
+  const isSignOfLife = eventMs > silence.sinceMs && eventMs > nowMs - silence.thresholdMs;
+  return { ...silence, endedByMs: silence.endedByMs ?? (isSignOfLife ? eventMs : undefined) };
+}
+
 export interface SilenceState {
   /** Every workspace that has a settled event. */
   workspaces(): Promise<readonly WorkspaceEvents[]>;

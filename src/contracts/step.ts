@@ -32,7 +32,20 @@ export const steps = [
   'message deleted',
 ] as const;
 
-export type Step = (typeof steps)[number];
+/** Further steps of a state that replicas share. */
+export const sharedSteps = [
+  'claim begun',
+  'claimed',
+  'batch put',
+  'register written',
+  'claim lost',
+  'released',
+] as const;
+
+/** Of an agent whose state is in SQLite. */
+export type LocalStep = (typeof steps)[number];
+
+export type Step = LocalStep | (typeof sharedSteps)[number];
 
 /** The message on the channel. */
 export interface StepReached {

@@ -2,46 +2,10 @@
  * Summarises what was delivered, according to the state.
  */
 import type { DatabaseSync } from 'node:sqlite';
-import type { Silence, WorkspaceEvents } from '../contracts/silence-state.ts';
+import { type DeliverySummary, type PartitionSummary, summariseWorkspaces } from '../contracts/delivery-summary.ts';
 import { metaText } from './meta.ts';
 import { openReadOnly } from './state-reader.ts';
 import { WorkspaceRows } from './workspace-rows.ts';
-
-/** The objects of one workspace and date. */
-export interface PartitionSummary {
-  readonly workspaceId: string | undefined;
-  readonly date: string | undefined;
-  readonly objectCount: number;
-  /** Objects without a completely settled version. */
-  readonly openObjectCount: number;
-  readonly acceptedCount: number;
-  readonly deadLetteredCount: number;
-  /** Lines that could not be parsed, counted since schema version 4. They are in the other two counts as well. */
-  readonly unparsedCount: number;
-  /** LastModified of the newest completely settled object version; undefined if there is none. */
-  readonly newestObjectMs: number | undefined;
-}
-
-/** The newest event and the newest object of one workspace. */
-export interface WorkspaceSummary {
-  readonly workspaceId: string | undefined;
-  /** Undefined if none of its lines has a time. */
-  readonly lastEventMs: number | undefined;
-  /** The maximum over its dates. */
-  readonly newestObjectMs: number | undefined;
-  readonly silence: Silence | undefined;
-}
-
-export interface DeliverySummary {
-  readonly createdOn: string;
-  readonly databaseBytes: number;
-  /** Batches that were announced but not settled: in flight, or to be sent again after a crash. */
-  readonly announcedBatchCount: number;
-  /** Lines in these batches. */
-  readonly announcedLineCount: number;
-  readonly partitions: readonly PartitionSummary[];
-  readonly workspaces: readonly WorkspaceSummary[];
-}
 
 /**
  * Resolves to undefined if the directory contains no state yet. Rejects with ERR_STATE_DAMAGED, ERR_STATE_NEWER or
@@ -88,22 +52,6 @@ function summarise(database: DatabaseSync): DeliverySummary {
     workspaces: summariseWorkspaces(partitions, new WorkspaceRows(database).all()),
     partitions,
   };
-}
-
-function summariseWorkspaces(
-  partitions: readonly PartitionSummary[],
-  events: readonly WorkspaceEvents[],
-): WorkspaceSummary[] {
-  const eventsById = new Map(events.map((each) => [each.workspaceId, each]));
-  return [...Map.groupBy(partitions, ({ workspaceId }) => workspaceId)].map(([workspaceId, dates]) => {
-    const objectTimes = dates.flatMap(({ newestObjectMs }) => newestObjectMs ?? []);
-    return {
-      workspaceId,
-      lastEventMs: eventsById.get(workspaceId)?.lastEventMs,
-      newestObjectMs: objectTimes.length === 0 ? undefined : Math.max(...objectTimes),
-      silence: eventsById.get(workspaceId)?.silence,
-    };
-  });
 }
 
 function partitionsOf(database: DatabaseSync, where = ''): readonly PartitionSummary[] {

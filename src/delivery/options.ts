@@ -1,12 +1,36 @@
 /**
  * Options for the delivery state.
  */
-import { good, variable } from '../runtime/variable.ts';
+import { parsePostgresUrl } from '../model/postgres-url.ts';
+import type { StateLocation } from '../model/state-location.ts';
+import { bad, good, type Parsed, variable } from '../runtime/variable.ts';
 
 export const deliveryOptions = {
-  DATABRICKS_AUDIT_STATE: variable((text) => good(text))
-    .transform((value) => value ?? './state')
+  DATABRICKS_AUDIT_STATE: variable(parseStateLocation)
+    .transform((value): StateLocation => value ?? { kind: 'directory', path: './state' })
     .describe(
-      'Directory of the embedded state database. Keep it across restarts: if it is lost, everything is shipped again. Default `./state`.',
+      'Directory of the embedded state database. Keep it across restarts: if it is lost, everything is shipped again. Or a state that several replicas share ([replicas.md](replicas.md)): `dynamodb://<table>`, or `postgres://user:password@host/database`. Default `./state`.',
     ),
 };
+
+/** Names of DynamoDB tables have 3 to 255 of these characters. */
+const tableName = /^[A-Za-z0-9_.-]{3,255}$/;
+
+export function parseStateLocation(text: string): Parsed<StateLocation> {
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase();
+  switch (scheme) {
+    case undefined:
+      return good({ kind: 'directory', path: text });
+    case 'dynamodb': {
+      const table = text.slice('dynamodb://'.length);
+      return tableName.test(table)
+        ? good({ kind: 'dynamodb', table })
+        : bad('expected dynamodb:// and the name of a table, and nothing else');
+    }
+    case 'postgres':
+    case 'postgresql':
+      return parsePostgresUrl(text);
+    default:
+      return bad('expected a directory, dynamodb:// or postgres://');
+  }
+}

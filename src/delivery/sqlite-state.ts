@@ -3,9 +3,10 @@
  * survive a power failure.
  */
 import { DatabaseSync } from 'node:sqlite';
-import type { AnnouncementId, Claim, DeliveryState, Lead } from '../contracts/delivery-state.ts';
+import type { AnnouncementId, Claim, Lead } from '../contracts/delivery-state.ts';
 import { toFault } from '../contracts/observer.ts';
-import type { SilenceState, WorkspaceEvents } from '../contracts/silence-state.ts';
+import type { OpenState } from '../contracts/open-state.ts';
+import type { WorkspaceEvents } from '../contracts/silence-state.ts';
 import { AgentError, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../model/object.ts';
 import { utcDate } from '../runtime/clock.ts';
@@ -27,12 +28,6 @@ export interface StateOptions extends CommitQueueOptions {
 }
 
 export type OpenDatabase = (path: string) => DatabaseSync;
-
-/** Everything that the agent needs of a state. */
-export interface OpenState extends DeliveryState, SilenceState {
-  /** Drops the line hashes of objects with a date before this one (`yyyy-mm-dd`), and keeps their positions. */
-  dropLineHashes(before: string): void;
-}
 
 /**
  * Opens the state, or creates a new one. A damaged database is moved aside, with an error in the log: sending everything

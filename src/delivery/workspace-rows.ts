@@ -4,7 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
-import type { Silence, WorkspaceEvents } from '../contracts/silence-state.ts';
+import { type WorkspaceEvents, withEvent, withSilence } from '../contracts/silence-state.ts';
 import { checksumOf, verified } from './row-checksum.ts';
 
 /** Every function throws DamageFound if a row does not match its checksum. */
@@ -19,20 +19,17 @@ export class WorkspaceRows {
     return this.#statements.all.all().map(fromRow);
   }
 
-  /**
-   * Records a settled event. It ends a silence if it is newer than the last event before the silence and not older than the
-   * threshold: a backfill or a late delivery brings older ones, after which the workspace is as silent as before.
-   */
   recordEvent(workspaceId: string | undefined, eventMs: number, nowMs: number): void {
-    const { lastEventMs = eventMs, silence } = this.#find(workspaceId) ?? {};
-    const ended = silence === undefined ? undefined : endedBy(eventMs, silence, nowMs);
-    this.#write({ workspaceId, lastEventMs: Math.max(lastEventMs, eventMs), silence: ended });
+    this.#write(withEvent(this.#find(workspaceId), workspaceId, eventMs, nowMs));
   }
 
-  /** If an event was settled after the caller had read the workspace, the silence ends at once. */
   beginSilence(workspaceId: string | undefined, sinceMs: number, thresholdMs: number, nowMs: number): void {
-    const begun = { sinceMs, thresholdMs, isReported: false, endedByMs: undefined };
-    this.#change(workspaceId, (events) => ({ ...events, silence: endedBy(events.lastEventMs, begun, nowMs) }));
+    this.#change(workspaceId, (events) => withSilence(events, sinceMs, thresholdMs, nowMs));
+  }
+
+  /** For a copy of a state. */
+  put(events: WorkspaceEvents): void {
+    this.#write(events);
   }
 
   silenceReported(workspaceId: string | undefined): void {
@@ -68,11 +65,6 @@ export class WorkspaceRows {
       checksumOf(keyOf(workspaceId), contentOf(events)),
     );
   }
-}
-
-function endedBy(eventMs: number, silence: Silence, nowMs: number): Silence {
-  const isSignOfLife = eventMs > silence.sinceMs && eventMs > nowMs - silence.thresholdMs;
-  return { ...silence, endedByMs: silence.endedByMs ?? (isSignOfLife ? eventMs : undefined) };
 }
 
 function fromRow(row: Record<string, SQLOutputValue>): WorkspaceEvents {

@@ -6,7 +6,7 @@
  * half a minute, so an unavailable collector gets few requests, and a request that always fails does not hold up the others.
  */
 import assert from 'node:assert/strict';
-import type { Batch, BatchEnd, Exporter } from '../contracts/exporter.ts';
+import type { Batch, BatchEnd, Exporter, ExportOptions } from '../contracts/exporter.ts';
 import { type Observer, unobserved } from '../contracts/observer.ts';
 import { reached } from '../contracts/step.ts';
 import type { ResponseCode } from '../model/response-code.ts';
@@ -25,6 +25,10 @@ export interface OtlpExporterParts {
   readonly failures: FailureReporter;
   readonly clock: Clock;
   readonly observe?: Observer | undefined;
+}
+
+interface Sending extends ExportOptions {
+  readonly signal: AbortSignal;
 }
 
 /** The final outcome of a request, or the conclusion that it has to be split. */
@@ -74,9 +78,9 @@ export class OtlpExporter implements Exporter {
     this.#observe = parts.observe ?? unobserved;
   }
 
-  async export(batch: Batch, signal: AbortSignal): Promise<BatchEnd> {
+  async export(batch: Batch, signal: AbortSignal, { beforeAttempt }: ExportOptions = {}): Promise<BatchEnd> {
     assert(batch.recordCount > 0, 'a batch has records');
-    const end = await this.#deliver(batch, signal);
+    const end = await this.#deliver(batch, { signal, beforeAttempt });
     assert.equal(end.acceptedCount + end.deadLetteredCount, batch.recordCount, 'every record has an outcome');
     return end;
   }
@@ -88,8 +92,8 @@ export class OtlpExporter implements Exporter {
   }
 
   /** @param deniedAt when the batch was denied that this is half of: a request accepted since then rules out the credentials. */
-  async #deliver(batch: Batch, signal: AbortSignal, deniedAt?: number): Promise<BatchEnd> {
-    const verdict = await this.#sendUntilVerdict(batch, signal, deniedAt);
+  async #deliver(batch: Batch, sending: Sending, deniedAt?: number): Promise<BatchEnd> {
+    const verdict = await this.#sendUntilVerdict(batch, sending, deniedAt);
     switch (verdict.status) {
       case 'accepted':
         if (verdict.warning !== undefined) {
@@ -97,12 +101,12 @@ export class OtlpExporter implements Exporter {
         }
         return { acceptedCount: batch.recordCount, deadLetteredCount: 0 };
       case 'partial':
-        return this.#endPartial(batch, verdict, signal);
+        return this.#endPartial(batch, verdict, sending.signal);
       case 'rejected':
       case 'tooLarge':
         if (batch.recordCount > 1)
-          return this.#deliverHalves(batch, signal, 'deniedAt' in verdict ? verdict.deniedAt : undefined);
-        return this.#endRejected(batch, verdict, signal);
+          return this.#deliverHalves(batch, sending, 'deniedAt' in verdict ? verdict.deniedAt : undefined);
+        return this.#endRejected(batch, verdict, sending.signal);
       case 'failedRepeatedly':
         // An overloaded server also fails one request again and again, which says nothing about its size.
         if (verdict.mayBeTooLarge)
@@ -111,16 +115,17 @@ export class OtlpExporter implements Exporter {
             { records: batch.recordCount, bytes: batch.request.length, reason: verdict.reason },
             'Request keeps failing and is split in half; a lower DATABRICKS_AUDIT_BATCH_BYTES may help',
           );
-        return this.#deliverHalves(batch, signal);
+        return this.#deliverHalves(batch, sending);
     }
   }
 
-  async #sendUntilVerdict(batch: Batch, signal: AbortSignal, halfDeniedAt?: number): Promise<Verdict> {
+  async #sendUntilVerdict(batch: Batch, { signal, beforeAttempt }: Sending, halfDeniedAt?: number): Promise<Verdict> {
     const { client, clock } = this.#parts;
     let failures = 0;
     let deniedAt = halfDeniedAt;
     let deniedAttempts = 0;
     for (let attempt = 0; ; attempt++) {
+      await beforeAttempt?.();
       const sentAtMs = clock.nowMs();
       const number = ++this.#sentCount;
       reached('request begun');
@@ -172,11 +177,11 @@ export class OtlpExporter implements Exporter {
   }
 
   /** Completes the first half before sending the second, which preserves the order and limits splitting during an outage. */
-  async #deliverHalves(batch: Batch, signal: AbortSignal, deniedAt?: number): Promise<BatchEnd> {
+  async #deliverHalves(batch: Batch, sending: Sending, deniedAt?: number): Promise<BatchEnd> {
     const [firstHalf, secondHalf] = batch.split();
-    const first = await this.#deliver(firstHalf, signal, deniedAt);
+    const first = await this.#deliver(firstHalf, sending, deniedAt);
     reached('half of a batch ended');
-    const second = await this.#deliver(secondHalf, signal, deniedAt);
+    const second = await this.#deliver(secondHalf, sending, deniedAt);
     return {
       acceptedCount: first.acceptedCount + second.acceptedCount,
       deadLetteredCount: first.deadLetteredCount + second.deadLetteredCount,

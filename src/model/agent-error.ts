@@ -23,12 +23,19 @@ export const errorCodes = [
   'ERR_OBJECT_UNPARSED',
   'ERR_OBJECT_TOO_LARGE',
   'ERR_OBJECT_REWRITTEN_AFTER_LOOKBACK',
+  'ERR_OBJECT_CRASHES',
   'ERR_STATE_NOT_FOUND',
   'ERR_STATE_LOCKED',
   'ERR_STATE_DAMAGED',
   'ERR_STATE_NEWER',
   'ERR_STATE_OLDER',
   'ERR_STATE_WRITE',
+  'ERR_STATE_UNAVAILABLE',
+  'ERR_STATE_FORMAT',
+  'ERR_STATE_SOURCES',
+  'ERR_STATE_EXISTS',
+  'ERR_REPLICA_DIFFERS',
+  'ERR_REPLICA_REMOVED',
   'ERR_EXPORT_REJECTED',
   'ERR_EXPORT_PARTIAL',
   'ERR_EXPORT_UNAVAILABLE',
@@ -57,6 +64,19 @@ export class AgentError extends Error {
 /** True for an AgentError with one of the given codes, or with any code if none is given. */
 export function isAgentError(error: unknown, ...codes: readonly ErrorCode[]): error is AgentError {
   return error instanceof AgentError && (codes.length === 0 || codes.includes(error.code));
+}
+
+const fatalCodes: ReadonlySet<ErrorCode> = new Set([
+  'ERR_STATE_DAMAGED',
+  'ERR_STATE_NOT_FOUND',
+  'ERR_STATE_FORMAT',
+  'ERR_STATE_NEWER',
+  'ERR_REPLICA_REMOVED',
+]);
+
+/** True if the process cannot continue: the error is a bug, or the state cannot be used any more. */
+export function isFatal(error: unknown): boolean {
+  return !(error instanceof AgentError) || fatalCodes.has(error.code);
 }
 
 /** The message of any thrown value. */

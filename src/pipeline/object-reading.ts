@@ -299,7 +299,10 @@ export class ObjectReading {
     reached('batch announced', origin.id);
     await this.#claim.flush(this.#abandon);
     reached('announcement durable', origin.id);
-    const { acceptedCount, deadLetteredCount } = await exporter.export(batch, this.#abandon);
+    const confirm = this.#claim.confirm?.bind(this.#claim);
+    const { acceptedCount, deadLetteredCount } = await exporter.export(batch, this.#abandon, {
+      beforeAttempt: confirm && (() => confirm(this.#abandon)),
+    });
     reached('batch ended', origin.id);
     observe({
       kind: 'batchEnded',

@@ -10,7 +10,7 @@ import type { Claim, ObjectState } from '../contracts/delivery-state.ts';
 import { toFault } from '../contracts/observer.ts';
 import { reached } from '../contracts/step.ts';
 import type { VisitOutcome } from '../contracts/visit-outcome.ts';
-import { AgentError, isAgentError } from '../model/agent-error.ts';
+import { AgentError, isAgentError, isFatal } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
 import { LineHasher } from './line-hash.ts';
 import { ObjectReading } from './object-reading.ts';
@@ -33,7 +33,7 @@ export class ObjectVisitor implements Visitor {
     try {
       const outcome = await this.#shipNewLines(object, claim, signal, abandon).catch((error: unknown): VisitOutcome => {
         signal.throwIfAborted();
-        if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') throw error;
+        if (isFatal(error) || !isAgentError(error)) throw error;
         return { status: 'released', error };
       });
       // Make it durable before releasing the claim, because the next visit starts from the state.
@@ -41,7 +41,7 @@ export class ObjectVisitor implements Visitor {
       if (outcome.status === 'settled') reached('object settled', object.origin.id);
       return outcome;
     } catch (error) {
-      if (!claim.lost.aborted || stop.aborted || isAgentError(error, 'ERR_STATE_DAMAGED')) throw error;
+      if (!claim.lost.aborted || stop.aborted || (isAgentError(error) && isFatal(error))) throw error;
       this.#parts.logger.info({ object: object.origin.id }, 'Claim lost: another visit has taken over the object');
       return { status: 'elsewhere' };
     }

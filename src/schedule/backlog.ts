@@ -4,6 +4,7 @@
 import type { DeliveryState } from '../contracts/delivery-state.ts';
 import type { DateRange, Source } from '../contracts/source.ts';
 import { isAgentError } from '../model/agent-error.ts';
+import type { Logger } from '../runtime/logger.ts';
 import { isDue } from './start-date.ts';
 
 export interface Backlog {
@@ -37,4 +38,35 @@ export async function measureBacklog(
     }
   }
   return backlog;
+}
+
+interface BackfillContext {
+  readonly state: Pick<DeliveryState, 'unsettled'>;
+  readonly logger: Logger;
+  /** What is older than the lookback window. */
+  readonly dates: DateRange;
+}
+
+/** Logs how much there is to ship beyond the lookback window, if anything. */
+export async function reportBackfill(
+  source: Source,
+  { state, logger, dates }: BackfillContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const backlog = await measureBacklog([source], state, dates, signal).catch(() => undefined);
+  signal.throwIfAborted();
+  if (backlog === undefined || backlog.objectCount === 0) return;
+  const days = [...backlog.dates].sort();
+  logger.info(
+    {
+      source: source.name,
+      objects: backlog.objectCount,
+      bytes: backlog.sizeBytes,
+      days: days.length,
+      first_date: days[0],
+      last_date: days.at(-1),
+      hint: 'Set DATABRICKS_AUDIT_START to a date (yyyy-mm-dd) or to now to ship less of it.',
+    },
+    'Backfill started: some objects are older than the lookback window',
+  );
 }

@@ -68,8 +68,13 @@ export class NotifiedVisits {
     if (signal.aborted) return;
     const { source } = candidate;
     const faults = this.#parts.recentLane(source)?.faults ?? this.#faults;
-    const visit = this.#parts.visits
-      .visit(candidate, { source, foundBy: 'notification', faults }, signal)
+    const { visits } = this.#parts;
+    const report = { source, foundBy: 'notification', faults } as const;
+    const visit = visits
+      .visit(candidate, report, signal)
+      .then((outcome) => {
+        if (outcome?.status === 'elsewhere') visits.end(candidate, outcome, report);
+      })
       .finally(() => this.#visiting.delete(visit));
     this.#visiting.add(visit);
   }

@@ -37,30 +37,37 @@ export class ObjectVisits {
     this.#parts = parts;
   }
 
-  /** Settles the candidate. Resolves to undefined after a fatal error. */
+  /**
+   * Visits the object and ends the candidate with the outcome. Only an object that is held elsewhere is left to the caller, who may try
+   * again before ending it. Resolves to undefined after a fatal error.
+   */
   async visit(candidate: Candidate, report: VisitReport, signal: AbortSignal): Promise<VisitOutcome | undefined> {
-    const { object, settle } = candidate;
-    const { id, workspaceId } = object.origin;
-    reached('object listed', id);
+    reached('object listed', candidate.object.origin.id);
     try {
-      const outcome = await this.#ship(object, report.foundBy, signal);
-      this.#report(object, outcome, report);
-      this.#parts.observe({
-        kind: 'objectVisited',
-        source: report.source,
-        foundBy: report.foundBy,
-        objectId: id,
-        workspaceId,
-        status: outcome.status,
-        sizeBytes: object.version.sizeBytes,
-        fault: 'error' in outcome ? toFault(outcome.error) : undefined,
-      });
-      settle(outcome);
+      const outcome = await this.#ship(candidate.object, report.foundBy, signal);
+      if (outcome.status !== 'elsewhere') this.end(candidate, outcome, report);
       return outcome;
     } catch (error) {
       this.#parts.fail(error);
       return undefined;
     }
+  }
+
+  /** Reports the outcome of a visit and settles the candidate with it. */
+  end({ object, settle }: Candidate, outcome: VisitOutcome, report: VisitReport): void {
+    const { id, workspaceId } = object.origin;
+    this.#report(object, outcome, report);
+    this.#parts.observe({
+      kind: 'objectVisited',
+      source: report.source,
+      foundBy: report.foundBy,
+      objectId: id,
+      workspaceId,
+      status: outcome.status,
+      sizeBytes: object.version.sizeBytes,
+      fault: 'error' in outcome ? toFault(outcome.error) : undefined,
+    });
+    settle(outcome);
   }
 
   async #ship(object: DeliveredObject, foundBy: FoundBy, signal: AbortSignal): Promise<VisitOutcome> {

@@ -14,11 +14,13 @@ import {
   type Source,
   type WorkspaceListing,
 } from '../contracts/source.ts';
-import { type AgentError, isAgentError } from '../model/agent-error.ts';
+import type { VisitOutcome } from '../contracts/visit-outcome.ts';
+import { type AgentError, isAgentError, isFatal } from '../model/agent-error.ts';
 import type { ObjectShipper } from '../pipeline/object-shipper.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
-import { measureBacklog } from './backlog.ts';
+import { reportBackfill } from './backlog.ts';
+import { Elsewhere } from './elsewhere.ts';
 import { createLane, type Lane } from './lane.ts';
 import { Leadership } from './leadership.ts';
 import { NotifiedVisits } from './notified-visits.ts';
@@ -75,7 +77,7 @@ export class Shipping {
     this.#sweepLeadership = new Leadership(context.state, 'sweep');
   }
 
-  /** Ships continuously. Rejects with the signal's reason when it aborts, and with ERR_STATE_DAMAGED. */
+  /** Ships continuously. Rejects with the signal's reason when it aborts, and with an error that is fatal. */
   async follow(signal: AbortSignal): Promise<void> {
     try {
       const firstWalks = this.#context.sources.map(() => Promise.withResolvers<void>());
@@ -209,7 +211,12 @@ export class Shipping {
     for (let sweepCount = 0; ; ) {
       let isComplete = false;
       if (await this.#sweepLeadership.isHeld()) {
-        if (sweepCount++ === 0) await this.#reportBackfill(source, signal);
+        if (sweepCount++ === 0)
+          await reportBackfill(
+            source,
+            { ...this.#context, dates: { from: this.#context.schedule.startDate, before: this.#lookbackStart() } },
+            signal,
+          );
         const dates = { from: schedule.startDate, before: this.#lookbackStart() };
         isComplete = await this.#walk(source, dates, older, signal);
         if (isComplete) older.foundBy = 'listing';
@@ -217,27 +224,6 @@ export class Shipping {
       }
       await clock.sleep(isComplete ? schedule.sweepIntervalMs : 10 * source.pollIntervalMs, signal);
     }
-  }
-
-  /** Logs the size of a backfill before it starts, so that the operator can limit it. */
-  async #reportBackfill(source: Source, signal: AbortSignal): Promise<void> {
-    const dates = { from: this.#context.schedule.startDate, before: this.#lookbackStart() };
-    const backlog = await measureBacklog([source], this.#context.state, dates, signal).catch(() => undefined);
-    signal.throwIfAborted();
-    if (backlog === undefined || backlog.objectCount === 0) return;
-    const days = [...backlog.dates].sort();
-    this.#context.logger.info(
-      {
-        source: source.name,
-        objects: backlog.objectCount,
-        bytes: backlog.sizeBytes,
-        days: days.length,
-        first_date: days[0],
-        last_date: days.at(-1),
-        hint: 'Set DATABRICKS_AUDIT_START to a date (yyyy-mm-dd) or to now to ship less of it.',
-      },
-      'Backfill started: some objects are older than the lookback window',
-    );
   }
 
   /** Lists once and ships everything listed. Returns false if something has to be tried again. */
@@ -301,8 +287,8 @@ export class Shipping {
   }
 
   /**
-   * Ships the objects of one date in parallel. The next date starts when all of them are done, so that dates are shipped in
-   * order; if one of them is held elsewhere, later dates are left to the next listing.
+   * Ships the objects of one date in parallel. The next date starts when all of them are done, here or elsewhere, so that dates
+   * are shipped in order; what another process still holds at the next poll is left to that, and so are later dates.
    */
   async #shipWorkspace(
     source: Source,
@@ -311,33 +297,58 @@ export class Shipping {
     waiting: WaitingInWorkspace,
     signal: AbortSignal,
   ): Promise<void> {
-    const release = await lane.workspaces.acquire(signal);
+    let release = await lane.workspaces.acquire(signal);
     const visits = new Set<Promise<void>>();
-    let date: string | undefined;
-    let isHeldElsewhere = false;
-    for await (const candidate of this.#unsettled(source, workspace, lane, waiting, signal)) {
-      if (candidate.object.origin.date !== date) {
-        await Promise.all(visits);
-        if (isHeldElsewhere) break;
-        date = candidate.object.origin.date;
-      }
+    const elsewhere = new Elsewhere(this.#context, source.pollIntervalMs);
+    const report = { source: source.name, foundBy: lane.foundBy, faults: lane.faults, waiting };
+    const visit = async (candidate: Candidate): Promise<VisitOutcome | undefined> => {
+      const outcome = await this.#visits.visit(candidate, report, signal);
+      if (outcome?.status === 'released') lane.incompleteCount++;
+      return outcome;
+    };
+    const inSlot = async <Result>(work: () => Promise<Result>): Promise<Result | undefined> => {
       const freeSlot = await lane.objects.acquire(signal).catch(() => undefined);
-      if (freeSlot === undefined) break;
-      const visit = this.#visits
-        .visit(candidate, { source: source.name, foundBy: lane.foundBy, faults: lane.faults, waiting }, signal)
-        .then((outcome) => {
-          if (outcome?.status === 'released' || outcome?.status === 'elsewhere') lane.incompleteCount++;
-          isHeldElsewhere ||= outcome?.status === 'elsewhere';
-        })
-        .finally(() => {
-          freeSlot();
-          visits.delete(visit);
-        });
-      visits.add(visit);
+      return freeSlot && (await work().finally(freeSlot));
+    };
+    /** @returns true if nothing of the dates so far is left. */
+    const endOfDate = async (): Promise<boolean> => {
+      await Promise.all(visits);
+      if (elsewhere.isEmpty) return true;
+      release(); // Other workspaces go on in the meantime.
+      release = () => {};
+      const left = await elsewhere.settle((candidate) => inSlot(() => visit(candidate)), signal).catch(this.#fail);
+      release = await lane.workspaces.acquire(signal);
+      for (const candidate of left?.settled ?? []) this.#visits.end(candidate, { status: 'unchanged' }, report);
+      for (const candidate of left?.held ?? []) {
+        lane.incompleteCount++;
+        this.#visits.end(candidate, { status: 'elsewhere' }, report);
+      }
+      return left?.held.length === 0;
+    };
+    try {
+      let date: string | undefined;
+      for await (const candidate of this.#unsettled(source, workspace, lane, waiting, signal)) {
+        if (candidate.object.origin.date !== date) {
+          if (!(await endOfDate())) break;
+          date = candidate.object.origin.date;
+        }
+        const freeSlot = await lane.objects.acquire(signal).catch(() => undefined);
+        if (freeSlot === undefined) break;
+        const visiting = visit(candidate)
+          .then((outcome) => {
+            if (outcome?.status === 'elsewhere') elsewhere.add(candidate);
+          })
+          .finally(() => {
+            freeSlot();
+            visits.delete(visiting);
+          });
+        visits.add(visiting);
+      }
+      await endOfDate();
+    } finally {
+      waiting.end();
+      release();
     }
-    await Promise.all(visits);
-    waiting.end();
-    release();
   }
 
   /** The candidates of a workspace that have to be visited. */
@@ -365,7 +376,7 @@ export class Shipping {
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') return this.#fail(error);
+      if (isFatal(error) || !isAgentError(error)) return this.#fail(error);
       lane.incompleteCount++;
       waiting.listingFailed();
       lane.faults.report(error, 'Workspace could not be listed; continuing with the others', {

@@ -2,7 +2,7 @@
  * In-memory view of what the agent has done and is doing, built from its events. Metrics, health and the live page all read it, so
  * they always agree. Every collection in it is bounded.
  */
-import type { AgentEvent, Fault, FoundBy, Waiting, WaitsFor } from '../contracts/observer.ts';
+import type { AgentEvent, Fault, FoundBy, ReplicasSeen, Waiting, WaitsFor } from '../contracts/observer.ts';
 import { completeListingCodes } from '../contracts/source.ts';
 import type { ObjectId } from '../model/object.ts';
 import { type ResponseCode, responseCodeText } from '../model/response-code.ts';
@@ -93,6 +93,9 @@ export class Activity {
   readonly notifications: NotificationCounts;
   readonly notices = { accepted: 0, deadLettered: 0 };
   readonly visits = { unchanged: 0, settled: 0, damaged: 0, growing: 0, released: 0, elsewhere: 0 };
+  /** With a shared state, as of the last look at the others. */
+  replicas: ReplicasSeen | undefined;
+  readonly claims = { takenOver: 0, lost: 0 };
   sentBytes = 0;
   lastSignOfLifeMs: number;
   /** When the collector last accepted or rejected a request. */
@@ -117,6 +120,10 @@ export class Activity {
   }
 
   observe(event: AgentEvent): void {
+    if (event.kind === 'replicasSeen') {
+      this.replicas = event; // Happens all the time, so it is no sign of life of the pipeline.
+      return;
+    }
     const nowMs = this.#nowMs();
     this.lastSignOfLifeMs = nowMs;
     this.counters.observe(event);
@@ -175,6 +182,12 @@ export class Activity {
         break;
       case 'silenceChanged':
         this.#workspace(event.workspaceId).silence = event.silent ? event : undefined;
+        break;
+      case 'claimTakenOver':
+        this.claims.takenOver++;
+        break;
+      case 'claimLost':
+        this.claims.lost++;
         break;
       case 'alertEventEnded':
         this.notices[event.outcome]++;

@@ -3,6 +3,8 @@
  */
 import type { Attributes } from '@opentelemetry/api';
 import type { ResponseCode } from '../model/response-code.ts';
+import type { ProcessFigures } from '../runtime/process-figures.ts';
+import type { Activity } from './activity.ts';
 
 export interface Instrument {
   readonly name: string;
@@ -21,4 +23,17 @@ export const errorType = 'error.type';
 export function status(response: ResponseCode | undefined): Attributes {
   if (response === undefined) return {};
   return { [response.protocol === 'http' ? httpStatusCode : grpcStatusCode]: response.code };
+}
+
+export interface MetricSources {
+  readonly activity: Activity;
+  readonly nowMs: number;
+  readonly stateBytes: number | undefined;
+  readonly process: ProcessFigures;
+}
+
+/** Read at each collection, all at the same moment. */
+export interface ObservedInstrument extends Instrument {
+  readonly type: 'counter' | 'upDownCounter' | 'gauge';
+  readonly read: (sources: MetricSources) => Iterable<Reading>;
 }

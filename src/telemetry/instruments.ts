@@ -6,23 +6,14 @@ import type { Attributes } from '@opentelemetry/api';
 import { errorCodes } from '../model/agent-error.ts';
 import { packageVersion } from '../runtime/package-version.ts';
 import { printable } from '../runtime/printable.ts';
-import { nodeVersion, type ProcessFigures } from '../runtime/process-figures.ts';
+import { nodeVersion } from '../runtime/process-figures.ts';
 import type { Activity } from './activity.ts';
-import { errorType, httpStatusCode, type Instrument, type Reading, status } from './instrument.ts';
+import { errorType, httpStatusCode, type ObservedInstrument, type Reading, status } from './instrument.ts';
+
+export type { MetricSources, ObservedInstrument } from './instrument.ts';
+
+import { sharingInstruments } from './sharing-instruments.ts';
 import { sumOfWaiting, type WorkspaceActivity } from './workspace-activity.ts';
-
-export interface MetricSources {
-  readonly activity: Activity;
-  readonly nowMs: number;
-  readonly stateBytes: number;
-  readonly process: ProcessFigures;
-}
-
-/** Read at each collection, all at the same moment. */
-export interface ObservedInstrument extends Instrument {
-  readonly type: 'counter' | 'upDownCounter' | 'gauge';
-  readonly read: (sources: MetricSources) => Iterable<Reading>;
-}
 
 const workspaceId = 'databricks.workspace.id';
 const sourceName = 'databricks.audit.source';
@@ -304,8 +295,9 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     unit: 'By',
     attributes: [],
     meaning: 'Size of the state database and its write-ahead log.',
-    read: ({ stateBytes }) => [[stateBytes]],
+    read: ({ stateBytes }) => (stateBytes === undefined ? [] : [[stateBytes]]),
   },
+  ...sharingInstruments,
   {
     name: 'databricks.audit.build.info',
     type: 'gauge',

@@ -1,6 +1,7 @@
 /**
  * The content of the live page as plain data, for /status.json and the page's event stream.
  */
+import type { ReplicasSeen } from '../contracts/observer.ts';
 import { responseCodeText } from '../model/response-code.ts';
 import { packageVersion } from '../runtime/package-version.ts';
 import { printable } from '../runtime/printable.ts';
@@ -20,7 +21,7 @@ export interface SnapshotContext {
   readonly history: readonly HistoryPoint[];
   readonly nowMs: number;
   readonly startedAtMs: number;
-  readonly stateBytes: number;
+  readonly stateBytes: number | undefined;
   readonly residentBytes: number;
   readonly settings: readonly Setting[];
 }
@@ -85,6 +86,7 @@ export function takeSnapshot({
         count,
       })),
     notices: { ...activity.notices },
+    replicas: activity.replicas && describeReplicas(activity.replicas),
     faults: [...activity.faults].map(([code, { count, last, atMs }]) => ({
       code,
       count,
@@ -112,6 +114,17 @@ function deliveredInTotal({ deliveredBefore, counters }: Activity) {
 function healthOf(activity: Activity, nowMs: number): Omit<Health, 'checks'> {
   const { ok, complete, status, reason } = readiness(activity, undefined, nowMs);
   return { ok, complete, status, reason };
+}
+
+/** The page is of one process; it names the others. */
+function describeReplicas({ claimCount, others }: ReplicasSeen) {
+  return {
+    aliveCount: 1 + others.filter(({ isAlive }) => isAlive).length,
+    claimCount,
+    others: others.map(({ host, version, claimCount: claims, unchangedMs, isAlive }) => {
+      return { host: printable(host), version: printable(version), claimCount: claims, unchangedMs, isAlive };
+    }),
+  };
 }
 
 function describeSource(name: string, source: SourceActivity) {

@@ -38,7 +38,8 @@ export interface TelemetryOptions {
 export interface TelemetryDependencies {
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly stateBytes: () => number;
+  /** Undefined for a shared state. */
+  readonly stateBytes: (() => number) | undefined;
   /** Lines that earlier processes settled, from the state, for the charts. */
   readonly deliveredBefore: () => Promise<readonly DeliveredBefore[]>;
   /** The totals at the time of the call, also if it takes a while to sum them up; undefined if they are unknown. */
@@ -242,7 +243,7 @@ export class Telemetry {
     return {
       activity: this.#activity,
       nowMs: clock.nowMs(),
-      stateBytes: stateBytes(),
+      stateBytes: stateBytes?.(),
       process: readProcessFigures(),
     };
   }

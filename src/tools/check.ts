@@ -12,7 +12,9 @@ import { inspectDeadLetters, probeCollector } from '../export/index.ts';
 import { createMapper, recordBatch } from '../mapping/index.ts';
 import { type AgentError, type ErrorCode, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
+import type { StateDirectory } from '../model/state-location.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
+import { probeStore } from '../sharing/index.ts';
 import { createSources, inspectQueue, inspectSource } from '../sources/index.ts';
 import { checkRecords } from './check-records.ts';
 
@@ -35,7 +37,9 @@ export async function* runChecks(
     const own = configuration.sources.flatMap(({ mapping = [] }) => mapping);
     return `mapping ${[configuration.mapping.layers.join(', '), ...own].join('; ')} is complete`;
   });
-  yield await checkState(configuration);
+  const { state } = configuration;
+  if (state.kind === 'directory') yield await checkStateDirectory(state);
+  else yield* probeStore(state, signal);
   for (const location of configuration.sources) {
     for (const source of createSources([location], { stillAfterPolls: 0 })) {
       try {
@@ -101,11 +105,11 @@ function* checkClock(aheadMs: number | undefined, server: string): Iterable<Chec
   };
 }
 
-async function checkState({ stateDirectory }: Configuration): Promise<CheckResult> {
+async function checkStateDirectory({ path }: StateDirectory): Promise<CheckResult> {
   try {
-    const found = await probeState(stateDirectory);
+    const found = await probeState(path);
     const message = found === 'exists' ? 'is writable' : 'does not exist yet and can be created';
-    return { status: 'ok', message: `state directory ${stateDirectory} ${message}` };
+    return { status: 'ok', message: `state directory ${path} ${message}` };
   } catch (error) {
     if (isAgentError(error, 'ERR_STATE_LOCKED')) {
       // Checking while the agent is running is legitimate.

@@ -20,7 +20,7 @@ describe('loadConfiguration', () => {
   it('requires only a source', () => {
     expect(loadConfiguration(source)).toMatchObject({
       sources: [{ kind: 's3', bucket: 'audit', prefix: 'logs/', pollIntervalMs: 60_000 }],
-      stateDirectory: './state',
+      state: { kind: 'directory', path: './state' },
       queues: [],
       deadLetters: { kind: 'directory', path: 'state/dead-letters' },
       mapping: { layers: ['databricks-audit'], redact: ['secrets'], resourceAttributes: {} },
@@ -281,5 +281,42 @@ describe('a misspelled variable', () => {
       OTEL_BLRP_SCHEDULE_DELAY: '1000',
     };
     expect(problemsOf({ ...source, ...others })).toEqual([]);
+  });
+});
+
+describe('a state that replicas share', () => {
+  const shared = { ...source, DATABRICKS_AUDIT_DEAD_LETTERS: 's3://letters/audit' };
+
+  it('is named by its scheme', () => {
+    const stateOf = (text: string) => loadConfiguration({ ...shared, DATABRICKS_AUDIT_STATE: text }).state;
+    expect(stateOf('dynamodb://audit-state')).toEqual({ kind: 'dynamodb', table: 'audit-state' });
+    const url = 'postgresql://agent:p%40ss@db.example:5433/audit?sslmode=require';
+    expect(stateOf(url)).toMatchObject({ kind: 'postgres', host: 'db.example', port: 5433, password: 'p@ss' });
+    expect(stateOf('/var/lib/state')).toEqual({ kind: 'directory', path: '/var/lib/state' });
+  });
+
+  it.each([
+    ['dynamodb://', 'expected dynamodb:// and the name of a table, and nothing else'],
+    ['dynamodb://eu-central-1/table', 'expected dynamodb:// and the name of a table, and nothing else'],
+    ['redis://cache', 'expected a directory, dynamodb:// or postgres://'],
+  ])('is not %s', (text, problem) => {
+    const problems = problemsOf({ ...shared, DATABRICKS_AUDIT_STATE: text });
+    expect(problems).toEqual([`DATABRICKS_AUDIT_STATE: ${problem}, got ${JSON.stringify(text)}`]);
+  });
+
+  it('keeps its password out of settings and messages', () => {
+    const text = 'postgres://agent:geheim@db.example/audit';
+    const { settings } = loadConfiguration({ ...shared, DATABRICKS_AUDIT_STATE: text });
+    expect(JSON.stringify(settings)).not.toContain('geheim');
+    expect(problemsOf({ ...shared, DATABRICKS_AUDIT_STATE: text.replace('postgres', 'mysql') }).join()).not.toContain(
+      'geheim',
+    );
+  });
+
+  it('needs a place for dead letters that outlives a replica, and no directory as a source', () => {
+    const state = { DATABRICKS_AUDIT_STATE: 'dynamodb://audit-state' };
+    expect(problemsOf({ ...source, ...state })).toEqual([expect.stringContaining('DATABRICKS_AUDIT_DEAD_LETTERS: ')]);
+    const directory = { ...shared, ...state, DATABRICKS_AUDIT_SOURCE: '/var/log/audit' };
+    expect(problemsOf(directory)).toEqual([expect.stringContaining('DATABRICKS_AUDIT_SOURCE: expected no directory')]);
   });
 });

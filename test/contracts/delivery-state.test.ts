@@ -13,6 +13,8 @@ import { systemClock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 import { memoryObject } from '../support/memory-object.ts';
 import { MemoryStore, openMemoryState } from '../support/memory-state.ts';
+import { StoredItems } from '../support/model-store.ts';
+import { openSharedStateHere, type SharedStateHere } from '../support/shared-state-here.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { workerHere } from '../support/worker-here.ts';
 
@@ -79,6 +81,21 @@ function memory(store = new MemoryStore()): Place {
   };
 }
 
+function shared(items = new StoredItems()): Place {
+  const open: SharedStateHere[] = [];
+  return {
+    async open() {
+      const here = await openSharedStateHere(items);
+      open.push(here);
+      return here.state;
+    },
+    kill() {
+      for (const here of open) here.kill();
+      return shared(items);
+    },
+  };
+}
+
 type Visit = (claim: Claim) => Promise<void>;
 type Work = (claim: Claim, visit: Visit) => Promise<void>;
 
@@ -100,6 +117,8 @@ const inWorker: Work = async (claim, visit) => {
 const ways: Readonly<Record<string, readonly [createPlace: () => Place, work: Work]>> = {
   'in SQLite': [sqlite, onThisThread],
   'in SQLite, through a worker': [sqlite, inWorker],
+  'that replicas share': [shared, onThisThread],
+  'that replicas share, through a worker': [shared, inWorker],
   'in memory': [memory, onThisThread],
   'in memory, through a worker': [memory, inWorker],
 };
@@ -169,7 +188,7 @@ describe.each(Object.entries(ways))('a delivery state %s', (_, [createPlace, wor
         const first = same.announce(announcement(5, [3, 4], [1]));
         const second = same.announce(announcement(5, [5, 6], [7]));
         expect(second).not.toBe(first);
-        same.settle(settlement({ announcementId: first }));
+        same.settle(settlement({ announcementId: first, lineHashes: Int32Array.of(3, 4) }));
         await same.flush(never);
       }),
     );
@@ -358,6 +377,38 @@ describe.each([
     );
     expect((await seenIn(state)).lineHashes).toEqual([1, -1]);
     await state.close();
+  });
+
+  test('is found out before the next attempt to send, also by a worker', async () => {
+    const items = new StoredItems();
+    const { state } = await openSharedStateHere(items);
+    onTestFinished(() => state.close());
+    const lost = new AbortController();
+    let asked = 0;
+    await claiming(state, object, async (claim) => {
+      const watched: Claim = {
+        known: claim.known,
+        announcements: claim.announcements,
+        lost: lost.signal,
+        settledLineHashes: () => claim.settledLineHashes(),
+        announce: (each) => claim.announce(each),
+        settle: (each) => claim.settle(each),
+        finish: (...end) => claim.finish(...end),
+        forget: () => claim.forget(),
+        flush: (signal) => claim.flush(signal),
+        confirm: async () => {
+          if (++asked === 2) lost.abort(new Error('the claim is lost'));
+          lost.signal.throwIfAborted();
+        },
+        release: () => claim.release(),
+      };
+      await work(watched, async (seen) => {
+        await seen.confirm?.(never);
+        await expect(seen.confirm?.(never)).rejects.toThrow();
+        expect(seen.lost.aborted).toBe(true);
+      });
+    });
+    expect(asked).toBe(2);
   });
 
   test('can be refused, and granted later', async () => {

@@ -102,6 +102,21 @@ describe('while the collector does not accept records', () => {
     expect(clock.sleepsMs).toHaveLength(200);
   });
 
+  test('it asks before each attempt whether it may still send, and ends if it may not', async () => {
+    const collector = await receiver();
+    const { exporter } = setUp(jsonOptions(collector.url));
+    collector.answerNext(answers.cut(), answers.cut(), answers.cut());
+    let attempts = 0;
+    const beforeAttempt = async () => {
+      if (++attempts === 3) throw new Error('the claim is lost');
+    };
+    await expect(exporter.export(batchOf(lines('only')), never, { beforeAttempt })).rejects.toThrow(
+      'the claim is lost',
+    );
+    expect(attempts).toBe(3);
+    expect(collector.acceptedUids()).toEqual([]);
+  });
+
   test('it waits for Retry-After when that is longer than the backoff', async () => {
     const collector = await receiver();
     const { exporter, clock } = setUp(jsonOptions(collector.url));

@@ -15,12 +15,15 @@ const parts = {
   package: 'the packed package as a library: a program that has only the package compiles and runs docs/library.md',
   delivery: 'every line once, even if objects are overwritten, the collector or the disk fails, or the clock is wrong',
   kills: 'a process that is killed at each step loses nothing and repeats only what was in flight',
+  replicas:
+    'several replicas on one state: killed, stopped and continued at each step, and with the store killed (dynalite, PostgreSQL)',
   fuzz: 'hostile lines, responses, mapping files and settings',
   security: 'untrusted text never controls a terminal or a file name, and no secret leaks',
   simulation: 'three minutes of random histories in a simulated world',
   soak: 'memory, handles and state stay flat through an outage',
   browser: 'the live page in Chromium; skipped if it is not installed',
-  servers: 'the built package against the Collector, Loki, Elasticsearch and AWS (moto), and the examples',
+  servers:
+    'the built package against the Collector, Loki, Elasticsearch and AWS (moto, MiniStack), PostgreSQL, and the examples',
 } as const;
 
 export type PartName = keyof typeof parts;

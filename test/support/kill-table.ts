@@ -3,12 +3,12 @@
  * `npm run kill-table` generates.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { Step } from '../../src/contracts/step.ts';
+import type { LocalStep } from '../../src/contracts/step.ts';
 
 /** Points that only the collector can observe: a request arrived but is not stored yet; it is stored but not answered yet. */
 export const moments = ['request arrived', 'records stored'] as const;
 export type Moment = (typeof moments)[number];
-export type KillPoint = Step | Moment;
+export type KillPoint = LocalStep | Moment;
 
 /** The state before the killed process started. */
 export type History =

@@ -11,8 +11,8 @@ import type {
   ObjectState,
   Settlement,
 } from '../../src/contracts/delivery-state.ts';
+import type { OpenState } from '../../src/contracts/open-state.ts';
 import type { WorkspaceEvents } from '../../src/contracts/silence-state.ts';
-import type { OpenState } from '../../src/delivery/index.ts';
 import type { DeliveredObject, ObjectId, ObjectOrigin } from '../../src/model/object.ts';
 import { startOfObject } from '../../src/pipeline/prefix-digest.ts';
 

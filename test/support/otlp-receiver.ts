@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { type FileHandle, open } from 'node:fs/promises';
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
+import { setTimeout as delay } from 'node:timers/promises';
 import { TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { gunzip, zstdDecompress } from 'node:zlib';
@@ -56,7 +57,8 @@ export type Answer =
   | { readonly kind: 'cut' }
   | { readonly kind: 'raw'; readonly bytes: string }
   | { readonly kind: 'acceptWith'; readonly body: string | Buffer; readonly contentType: string }
-  | { readonly kind: 'hold'; readonly until: Promise<unknown>; readonly answer: Answer };
+  | { readonly kind: 'hold'; readonly until: Promise<unknown>; readonly answer: Answer }
+  | { readonly kind: 'late'; readonly delayMs: number; readonly answer: Answer };
 
 export const answers = {
   /** 200, stores everything. A warning is sent as a partial success without rejected records. */
@@ -91,6 +93,8 @@ export const answers = {
   hang: (): Answer => ({ kind: 'hold', until: new Promise(() => {}), answer: { kind: 'cut' } }),
   /** Answers once the promise has resolved. */
   hold: (until: Promise<unknown>, answer: Answer = { kind: 'accept' }): Answer => ({ kind: 'hold', until, answer }),
+  /** Takes this long to answer. */
+  late: (delayMs: number, answer: Answer = { kind: 'accept' }): Answer => ({ kind: 'late', delayMs, answer }),
   /** Sends these bytes instead of an HTTP response and stores nothing. */
   raw: (bytes: string): Answer => ({ kind: 'raw', bytes }),
   /** 200, stores everything, but sends this body instead of an ExportLogsServiceResponse. */
@@ -205,6 +209,9 @@ export async function startOtlpReceiver(options: OtlpReceiverOptions = {}): Prom
         return;
       case 'hold':
         await answer.until;
+        return give(answer.answer, request, response, isJson);
+      case 'late':
+        await delay(answer.delayMs);
         return give(answer.answer, request, response, isJson);
     }
   }

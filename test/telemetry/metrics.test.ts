@@ -227,6 +227,30 @@ describe('the metrics', () => {
   });
 });
 
+it('a shared state has metrics of its own, and no others have them', async () => {
+  const { observe, scrape } = await setUp();
+  const names = ['replicas', 'claims', 'claims_taken_over_total', 'claims_lost_total', 'lease_age_seconds'];
+  const values = async () => {
+    const samples = await scrape();
+    return names.map((name) => samples.find((sample) => sample.name === `databricks_audit_${name}`)?.value);
+  };
+  expect(await values()).toEqual([undefined, undefined, undefined, undefined, undefined]);
+  const other = { id: 'a', host: 'there', version: '1.0.0', claimCount: 4, unchangedMs: 0, isAlive: true };
+  observe(
+    { kind: 'claimTakenOver' },
+    { kind: 'claimLost' },
+    { kind: 'claimLost' },
+    {
+      kind: 'replicasSeen',
+      atMs: startMs,
+      raisedAtMs: startMs - 7000,
+      claimCount: 3,
+      others: [other, { ...other, id: 'b', unchangedMs: 50_000, isAlive: false }],
+    },
+  );
+  expect(await values()).toEqual([2, 3, 1, 2, 7]);
+});
+
 async function setUp(): Promise<{
   observe: (...events: readonly AgentEvent[]) => void;
   scrape: () => Promise<Sample[]>;

@@ -132,7 +132,7 @@ export class MainProxy {
   }
 
   /** Stands in for the claim that the main thread holds: reads what came with the visit, and sends changes to the main thread. */
-  #claimOf({ visitId, known, announcements, settledLineHashes }: Visit, lost: AbortSignal): Claim {
+  #claimOf({ visitId, known, announcements, settledLineHashes, canBeLost }: Visit, lost: AbortSignal): Claim {
     return {
       known,
       announcements,
@@ -155,6 +155,7 @@ export class MainProxy {
       forget: () => this.#post({ kind: 'forget', visitId }),
       // Messages keep their order, so a flush covers the changes before it.
       flush: (signal) => this.#request({ kind: 'flush', visitId }, signal),
+      confirm: canBeLost ? (signal) => this.#request({ kind: 'confirm', visitId }, signal) : undefined,
       release: async () => {}, // The main thread releases its claim after the visit.
     };
   }

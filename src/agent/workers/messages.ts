@@ -41,6 +41,8 @@ export interface Visit {
   readonly known: ObjectState | undefined;
   readonly announcements: readonly Announcement[];
   readonly settledLineHashes: LineHashes;
+  /** The claim has to be confirmed before each attempt to send. */
+  readonly canBeLost: boolean;
 }
 
 export type ToWorker =
@@ -80,6 +82,7 @@ export type MainRequestMessage = { readonly requestId: number; readonly request:
 
 export type MainRequest =
   | { readonly kind: 'flush'; readonly visitId: number }
+  | { readonly kind: 'confirm'; readonly visitId: number }
   | { readonly kind: 'writeDeadLetters'; readonly jsonLines: readonly string[]; readonly reason: DeadLetterReason };
 
 /** For observers, the log and the failure reporter. */

@@ -94,7 +94,9 @@ export class WorkerProxy implements Visitor {
     const settledLineHashes = await concatenated(claim.settledLineHashes());
     if (this.#failure !== undefined) throw this.#failure.error;
     const { known, announcements } = claim;
-    const visit = { visitId, object: { origin, version, growing }, known, announcements, settledLineHashes };
+    const canBeLost = claim.confirm !== undefined;
+    const content = { known, announcements, settledLineHashes, canBeLost };
+    const visit = { visitId, object: { origin, version, growing }, ...content };
     this.#post({ kind: 'visit', visit }, [settledLineHashes.buffer]);
   }
 
@@ -153,7 +155,7 @@ export class WorkerProxy implements Visitor {
 
   async #answer({ requestId, request }: MainRequestMessage): Promise<void> {
     const { stopping, abandon } = this.#services;
-    const claim = request.kind === 'flush' ? this.#openVisit(request.visitId).claim : undefined;
+    const claim = 'visitId' in request ? this.#openVisit(request.visitId).claim : undefined;
     try {
       await this.#perform(request, claim);
       this.#post({ kind: 'answer', requestId, error: undefined });
@@ -169,6 +171,9 @@ export class WorkerProxy implements Visitor {
     switch (request.kind) {
       case 'flush':
         await claim?.flush(abandon);
+        break;
+      case 'confirm':
+        await claim?.confirm?.(abandon);
         break;
       case 'writeDeadLetters':
         await failures.deadLetters.write(request.jsonLines, request.reason, abandon);

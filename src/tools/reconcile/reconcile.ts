@@ -3,18 +3,19 @@
  * missing. Read-only, and safe alongside a running agent; the caller does the repairing.
  */
 import { createMappers, type MapperFor } from '../../agent/mappers.ts';
+import { openConfiguredReader } from '../../agent/state.ts';
 import { createBackend } from '../../backends/index.ts';
 import type { Configuration } from '../../config/index.ts';
 import type { Backend } from '../../contracts/backend.ts';
 import type { DeliveryReader } from '../../contracts/delivery-reader.ts';
 import type { DateRange, Source } from '../../contracts/source.ts';
 import { createDecoder } from '../../decoders/index.ts';
-import { openDeliveryReader } from '../../delivery/index.ts';
 import { type DeadLetterLocation, openDeadLetterStore } from '../../export/index.ts';
 import { AgentError, isAgentError } from '../../model/agent-error.ts';
 import type { IdentifiedLine } from '../../model/line.ts';
 import type { DeliveredObject, ObjectId } from '../../model/object.ts';
 import { otlpLogs, uidOf } from '../../model/otlp-json.ts';
+import { locationText } from '../../model/state-location.ts';
 import { type Clock, systemClock } from '../../runtime/clock.ts';
 import { Semaphore } from '../../runtime/semaphore.ts';
 import { startDate } from '../../schedule/start-date.ts';
@@ -302,14 +303,13 @@ async function openReconciler(
   options: ReconcileOptions,
   signal: AbortSignal,
 ): Promise<Reconciler> {
-  const { stateDirectory } = configuration;
-  const state = await openDeliveryReader(stateDirectory);
+  const state = await openConfiguredReader(configuration);
   if (state !== undefined) return new Reconciler(configuration, state, options, signal);
   throw new AgentError(
     'ERR_STATE_NOT_FOUND',
-    `There is no state in ${stateDirectory}, so nothing was shipped with it`,
+    `There is no state in ${locationText(configuration.state)}, so nothing was shipped with it`,
     {
-      hint: 'Set DATABRICKS_AUDIT_STATE to the state directory of the agent.',
+      hint: 'Set DATABRICKS_AUDIT_STATE as for the agent.',
     },
   );
 }

@@ -6,7 +6,7 @@
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Step } from '../../../src/contracts/step.ts';
+import type { LocalStep } from '../../../src/contracts/step.ts';
 import { shipHere } from '../../support/agent-here.ts';
 import { startAgent } from '../../support/agent-process.ts';
 import { auditRow, type DatabricksWorkspace, startWorkspace } from '../../support/databricks-workspace.ts';
@@ -42,7 +42,7 @@ const fates: Readonly<Record<string, () => Promise<unknown>>> = {
 };
 
 interface Row {
-  readonly step: Step;
+  readonly step: LocalStep;
   readonly passing: number;
   readonly facts: KillPointFacts;
   readonly history: TableHistory;
@@ -117,6 +117,6 @@ function rows(): Row[] {
   });
 }
 
-function isStep(point: KillPoint): point is Step {
+function isStep(point: KillPoint): point is LocalStep {
   return !moments.some((moment) => moment === point);
 }

@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream';
 import { CreateBucketCommand, DeleteObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { onTestFinished } from 'vitest';
 import type { Environment } from '../../support/agent-process.ts';
+import type { CleanUp } from '../../support/temporary-directory.ts';
 import { serverDirectory } from './recipes.ts';
 import { freePort, type ServerProcess, startServer } from './server-process.ts';
 
@@ -26,15 +27,18 @@ const keys = {
   AWS_SECRET_ACCESS_KEY: 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY',
 };
 
-export async function startMoto(): Promise<RealS3Server> {
+export async function startMoto(cleanUp: CleanUp = onTestFinished): Promise<RealS3Server> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const server = await startServer({
-    command: join(serverDirectory('moto'), 'venv', 'bin', 'python'),
-    arguments: ['-m', 'moto.server', '-H', '127.0.0.1', '-p', String(port)],
-    readyUrl: `${url}/moto-api/`,
-  });
-  return withClient(server, url);
+  const server = await startServer(
+    {
+      command: join(serverDirectory('moto'), 'venv', 'bin', 'python'),
+      arguments: ['-m', 'moto.server', '-H', '127.0.0.1', '-p', String(port)],
+      readyUrl: `${url}/moto-api/`,
+    },
+    cleanUp,
+  );
+  return withClient(server, url, cleanUp);
 }
 
 /**
@@ -54,7 +58,7 @@ export async function enforcePolicy({ url }: RealS3Server, statements: readonly 
   };
 }
 
-function withClient(server: ServerProcess, url: string): RealS3Server {
+function withClient(server: ServerProcess, url: string, cleanUp: CleanUp): RealS3Server {
   const environment = { AWS_ENDPOINT_URL_S3: url, AWS_REGION: 'us-east-1', AWS_EC2_METADATA_DISABLED: 'true', ...keys };
   const client = new S3Client({
     endpoint: url,
@@ -63,7 +67,7 @@ function withClient(server: ServerProcess, url: string): RealS3Server {
     credentials: { accessKeyId: keys.AWS_ACCESS_KEY_ID, secretAccessKey: keys.AWS_SECRET_ACCESS_KEY },
     requestChecksumCalculation: 'WHEN_REQUIRED',
   });
-  onTestFinished(() => client.destroy());
+  cleanUp(() => client.destroy());
   return Object.assign(server, {
     url,
     environment,

@@ -28,6 +28,8 @@ import { tryLockFile } from '../../../src/runtime/file-lock.ts';
 export const serverNames = [
   'collector',
   'moto',
+  'ministack',
+  'postgresql',
   'elasticsearch',
   'collector-elastic',
   'loki',

@@ -1,22 +1,26 @@
 /**
  * A real server as a process on 127.0.0.1. It can be killed and restarted with the same ports and data, and never outlives the test
- * that started it.
+ * that started it, unless it says otherwise.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { onTestFinished, vi } from 'vitest';
+import type { CleanUp } from '../../support/temporary-directory.ts';
 
 export interface ServerProgram {
   readonly command: string;
   readonly arguments: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
-  /** Responds with success, or with the status below, once the server accepts requests. */
-  readonly readyUrl: string;
+  /** Another user to run as; requires the test to run as root. */
+  readonly uid?: number | undefined;
+  /** Responds with success, or with the status below, once the server accepts requests. Otherwise resolves by then. */
+  readonly readyUrl: string | (() => Promise<void>);
   readonly readyStatus?: number;
 }
 
 export interface ServerProcess {
+  readonly pid: number;
   /** Its output across restarts. */
   readonly output: string;
   /** Sends SIGKILL. Once this resolves, none of its processes is running. */
@@ -30,13 +34,10 @@ export interface ServerProcess {
 /** Generous, for a machine that is busy building something else; all servers start within seconds. */
 const readyTimeoutMs = 120_000;
 
-export async function startServer({
-  command,
-  arguments: words,
-  environment,
-  readyUrl,
-  readyStatus,
-}: ServerProgram): Promise<ServerProcess> {
+export async function startServer(
+  { command, arguments: words, environment, uid, readyUrl, readyStatus }: ServerProgram,
+  cleanUp: CleanUp = onTestFinished,
+): Promise<ServerProcess> {
   let child: ChildProcess | undefined;
   let output = '';
 
@@ -50,7 +51,11 @@ export async function startServer({
   async function start(): Promise<void> {
     const { PATH = '', JAVA_HOME } = process.env;
     const env = { PATH, ...(JAVA_HOME === undefined ? {} : { JAVA_HOME }), ...environment };
-    const started = spawn(command, words, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const started = spawn(command, words, {
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...(uid === undefined ? {} : { uid, gid: uid }),
+    });
     child = started;
     for (const stream of [started.stdout, started.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
@@ -68,9 +73,12 @@ export async function startServer({
     ended.catch(() => {});
   }
 
-  onTestFinished(() => end('SIGKILL'));
+  cleanUp(() => end('SIGKILL'));
   await start();
   return {
+    get pid() {
+      return child?.pid ?? 0;
+    },
     get output() {
       return output;
     },
@@ -90,7 +98,8 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-async function expectReady(url: string, status: number | undefined): Promise<void> {
+async function expectReady(url: string | (() => Promise<void>), status: number | undefined): Promise<void> {
+  if (typeof url === 'function') return await url();
   const response = await fetch(url, { signal: AbortSignal.timeout(5_000) });
   await response.body?.cancel();
   if (status === undefined ? !response.ok : response.status !== status)

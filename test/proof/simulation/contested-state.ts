@@ -2,7 +2,7 @@
  * A state that other replicas contend for: claims are refused and taken over at random, until the faults end. It is in memory, and
  * what was flushed outlives each process.
  */
-import type { OpenState } from '../../../src/delivery/index.ts';
+import type { OpenState } from '../../../src/contracts/open-state.ts';
 import type { ObjectId } from '../../../src/model/object.ts';
 import { utcDate } from '../../../src/runtime/clock.ts';
 import { MemoryStore, openMemoryState } from '../../support/memory-state.ts';

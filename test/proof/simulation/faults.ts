@@ -1,12 +1,13 @@
 /**
  * What is wrong at the moment, by the plan.
  */
-import type { Fault, Plan } from './plan.ts';
+import type { Fault, Plan, StoreFault } from './plan.ts';
 import { startMs } from './plan.ts';
 import type { World } from './world.ts';
 
 type CollectorFault = Extract<Fault, { kind: 'collector' }>;
 type ClockFault = Extract<Fault, { kind: 'clock' }>;
+type StoreStep = Extract<Fault, { kind: 'store' }>;
 type BucketFault = Extract<Fault, { kind: 'bucket' }>;
 
 export class Faults {
@@ -15,7 +16,9 @@ export class Faults {
 
   constructor(world: World, plan: Plan) {
     this.#world = world;
-    this.#faults = plan.steps.flatMap((step) => (step.kind === 'deliver' || step.kind === 'death' ? [] : [step]));
+    this.#faults = plan.steps.flatMap((step) =>
+      step.kind === 'deliver' || step.kind === 'death' || step.kind === 'stop' ? [] : [step],
+    );
   }
 
   /** When the last fault ends. */
@@ -25,6 +28,10 @@ export class Faults {
 
   get collector(): CollectorFault | undefined {
     return this.#active().findLast((fault): fault is CollectorFault => fault.kind === 'collector');
+  }
+
+  get store(): StoreFault | undefined {
+    return this.#active().findLast((fault): fault is StoreStep => fault.kind === 'store')?.fault;
   }
 
   bucket(name: BucketFault['fault']): boolean {

@@ -55,11 +55,12 @@ export class ModelCollector {
   }
 
   /** The sender died: what it had sent may or may not arrive. */
-  senderDied(requestsArrive: boolean): void {
+  senderDied(requestsArrive: boolean, life?: Life): void {
     for (const request of this.#onTheWire) {
+      if (life !== undefined && request.life !== life) continue;
       if (requestsArrive) this.#listener.stored(this.#verdict(request.records).stores);
+      this.#onTheWire.delete(request);
     }
-    this.#onTheWire.clear();
   }
 
   async #post(body: Uint8Array, life: Life, signal: AbortSignal): Promise<OtlpResponse> {

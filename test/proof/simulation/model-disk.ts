@@ -17,9 +17,9 @@ export class ModelDisk {
   readonly #faults: Faults;
   readonly #files = new Map<string, StoredFile>();
   /** Receives what is safe from now on. */
-  readonly #onSynced: (text: string) => void;
+  readonly #onSynced: (text: string, life: Life) => void;
 
-  constructor(world: World, faults: Faults, onSynced: (text: string) => void) {
+  constructor(world: World, faults: Faults, onSynced: (text: string, life: Life) => void) {
     this.#world = world;
     this.#faults = faults;
     this.#onSynced = onSynced;
@@ -65,7 +65,7 @@ export class ModelDisk {
       },
       sync: async () => {
         await this.#call(life);
-        this.#onSynced(file.bytes.subarray(file.syncedBytes).toString());
+        this.#onSynced(file.bytes.subarray(file.syncedBytes).toString(), life);
         file.syncedBytes = file.bytes.length;
       },
       truncate: async (sizeBytes) => {

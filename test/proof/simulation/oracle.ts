@@ -6,7 +6,7 @@ import type { ModelBucket, Version } from './model-bucket.ts';
 import type { CollectorListener, SentRequest } from './model-collector.ts';
 
 /** One occurrence of a line in its object, by `aws.s3.key` and `log.record.uid`. */
-interface Occurrence {
+export interface Occurrence {
   readonly key: string;
   readonly uid: string;
   readonly body: string;
@@ -67,16 +67,16 @@ export class Oracle implements CollectorListener {
 
   sent({ number, life, records }: SentRequest): void {
     for (const record of records) {
-      const occurrence = this.#occurrence(record);
+      const occurrence = this.occurrenceOf(record);
       const form = `${record.bytesHash} ${JSON.stringify(record.resource)}`;
       if (form !== occurrence.form && !this.#isExcused(occurrence.key)) {
-        this.#problem(`${nameOf(occurrence)} was sent in two forms`);
+        this.problem(`${nameOf(occurrence)} was sent in two forms`);
       }
       occurrence.form = form;
       if (occurrence.ended !== undefined && !this.#isExcused(occurrence.key)) {
         if (!occurrence.mayRepeat) {
           const who = occurrence.ended.life === life.number ? 'by one process' : 'after it was settled';
-          this.#problem(`${nameOf(occurrence)} was sent again ${who}`);
+          this.problem(`${nameOf(occurrence)} was sent again ${who}`);
         }
       }
       if (occurrence.life !== life.number) {
@@ -93,21 +93,21 @@ export class Oracle implements CollectorListener {
   }
 
   stored(records: readonly ReceivedRecord[]): void {
-    for (const record of records) this.#occurrence(record).stored = true;
+    for (const record of records) this.occurrenceOf(record).stored = true;
   }
 
   acknowledged({ life, records }: SentRequest, acceptedCount: number): void {
     this.acknowledgedCount += acceptedCount;
     // A partial success does not say which records were rejected: all become dead letters.
     if (acceptedCount < records.length) return;
-    for (const record of records) this.#end(this.#occurrence(record), life.number);
+    for (const record of records) this.#end(this.occurrenceOf(record), life.number);
   }
 
   /** These lines of a dead-letter file are durable from now on. */
   deadLettered(text: string, life: number): void {
-    for (const record of this.#lettersIn(text)) {
+    for (const record of this.lettersIn(text)) {
       const occurrence = this.#occurrences.get(`${record.key} ${record.uid}`);
-      if (occurrence === undefined) this.#problem(`${record.key} ${record.uid} is a dead letter and was never sent`);
+      if (occurrence === undefined) this.problem(`${record.key} ${record.uid} is a dead letter and was never sent`);
       else this.#end(occurrence, life);
     }
   }
@@ -131,18 +131,18 @@ export class Oracle implements CollectorListener {
     for (const line of sent) line.mayRepeat = mayBeUnsettled(line);
 
     const openCount = sent.filter(isOpen).length;
-    if (openCount > inFlightMax) this.#problem(`${openCount} lines were in flight, and ${inFlightMax} may be`);
+    if (openCount > inFlightMax) this.problem(`${openCount} lines were in flight, and ${inFlightMax} may be`);
     const waits = behindOldest(sent.filter((line) => isOpen(line) || (isUncommitted(line) && !isLate(line))));
     const isStrictlyUncommitted = ({ key, ended }: Occurrence) => ended?.commitCount === this.#commitsOf(key);
     const late = sent.find(
       (line) => isUncommitted(line) && isStrictlyUncommitted(line) && isLate(line) && !waits(line),
     );
     if (late !== undefined && !commitsWait && !this.#isExcused(late.key))
-      this.#problem(`${nameOf(late)} ended long ago and is not settled`);
+      this.problem(`${nameOf(late)} ended long ago and is not settled`);
     const waiting = sent.filter((line) => waits(line) && !isOpen(line) && !isUncommitted(line));
     for (const [key, lines] of Map.groupBy(waiting, ({ key }) => key)) {
       if (lines.length > inFlightMax && !this.#isExcused(key))
-        this.#problem(`${lines.length} lines of ${key} are not settled`);
+        this.problem(`${lines.length} lines of ${key} are not settled`);
     }
     this.acknowledgedCount = 0;
   }
@@ -175,7 +175,7 @@ export class Oracle implements CollectorListener {
   /** Every line of the version is stored or a dead letter, as often as it occurs, and nothing arrived twice. */
   expectDelivered(version: Version, when: string): void {
     for (const { line, missingCount, copyCount } of this.#missing(version)) {
-      this.#problem(`lost ${when}: ${missingCount} of ${copyCount} times ${brief(line)} in ${version.key}`);
+      this.problem(`lost ${when}: ${missingCount} of ${copyCount} times ${brief(line)} in ${version.key}`);
     }
   }
 
@@ -209,13 +209,13 @@ export class Oracle implements CollectorListener {
         ...this.#bucket.versions(key).map(({ lines }) => lines.filter((text) => text === line).length),
       );
       if (uids.size > copiesMax)
-        this.#problem(`${brief(line)} of ${key} has ${uids.size} uids, and stands there ${copiesMax} times at most`);
+        this.problem(`${brief(line)} of ${key} has ${uids.size} uids, and stands there ${copiesMax} times at most`);
     }
   }
 
   noteDeadLetters(files: readonly string[]): void {
     for (const text of files) {
-      for (const { key, uid } of this.#lettersIn(text)) {
+      for (const { key, uid } of this.lettersIn(text)) {
         const occurrence = this.#occurrences.get(`${key} ${uid}`);
         if (occurrence !== undefined) occurrence.deadLettered = true;
       }
@@ -231,11 +231,11 @@ export class Oracle implements CollectorListener {
     return this.#isExcused(key);
   }
 
-  #lettersIn(text: string): readonly Letter[] {
+  lettersIn(text: string): readonly Letter[] {
     try {
       return lettersIn(text, (attributes) => this.#keyOf(attributes));
     } catch {
-      this.#problem('a dead-letter file holds a torn line in front of others');
+      this.problem('a dead-letter file holds a torn line in front of others');
       return [];
     }
   }
@@ -244,13 +244,13 @@ export class Oracle implements CollectorListener {
     occurrence.ended = { life, atMs: this.#nowMs(), commitCount: this.#commitsOf(occurrence.key) };
   }
 
-  #occurrence(record: ReceivedRecord): Occurrence {
+  occurrenceOf(record: ReceivedRecord): Occurrence {
     const { uid = '', body = '' } = record;
     const key = this.#keyOf(record.record.attributes);
     const name = `${key} ${uid}`;
     const known = this.#occurrences.get(name);
     if (known !== undefined) {
-      if (known.body !== body) this.#problem(`${name} stands for two lines`);
+      if (known.body !== body) this.problem(`${name} stands for two lines`);
       return known;
     }
     this.#expectKnownLine(key, body, record.record.observedTimeUnixNano ?? '0');
@@ -278,8 +278,8 @@ export class Oracle implements CollectorListener {
     const version = this.#bucket
       .versions(key)
       .findLast(({ lines, modifiedAtMs }) => modifiedAtMs === observedAtMs && lines.includes(body));
-    if (version === undefined) this.#problem(`${brief(body)} of ${key} was never there at its observed time`);
-    else if (this.#isHalfWritten(version, body)) this.#problem(`${brief(body)} of ${key} was sent half written`);
+    if (version === undefined) this.problem(`${brief(body)} of ${key} was never there at its observed time`);
+    else if (this.#isHalfWritten(version, body)) this.problem(`${brief(body)} of ${key} was sent half written`);
   }
 
   /** The last line of a file, before two listings can have found the file unchanged. */
@@ -301,7 +301,7 @@ export class Oracle implements CollectorListener {
     return this.#stateWasLost || this.#isForgotten(key);
   }
 
-  #problem(text: string): void {
+  problem(text: string): void {
     this.problems.push(`${new Date(this.#nowMs()).toISOString()} ${text}`);
   }
 }
@@ -346,7 +346,7 @@ function attributeOf(attributes: Attributes, name: string): string {
   return attributes.find(({ key }) => key === name)?.value.stringValue ?? '';
 }
 
-function nameOf({ key, body }: Occurrence): string {
+export function nameOf({ key, body }: Pick<Occurrence, 'key' | 'body'>): string {
   return `${brief(body)} of ${key}`;
 }
 

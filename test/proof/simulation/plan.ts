@@ -31,13 +31,21 @@ export interface Settings {
   readonly bucket: 'sdk' | 'calls' | 'files';
   /** A queue has notifications of the bucket. */
   readonly queue?: boolean | undefined;
+  /** Several processes that share a state; undefined for one with SQLite. */
+  readonly replicas?: ReplicaSettings | undefined;
+}
+
+export interface ReplicaSettings {
+  /** One for each replica: how far its clock is ahead. */
+  readonly clocksAheadMs: readonly number[];
+  readonly lookIntervalMs: number;
 }
 
 /**
  * `atMs` counts from the start, here and below. A line is a name, from which its text is derived. Names that start with `p` result
  * in a record that the collector rejects, with `b` in one that is too large for it, with `x` in one that is not JSON.
  */
-export type Step = Delivery | Fault | Death;
+export type Step = Delivery | Fault | Death | Stop;
 
 export type Delivery = { readonly kind: 'deliver'; readonly atMs: number; readonly key: string } & (
   | {
@@ -58,17 +66,33 @@ export type Fault = { readonly atMs: number; readonly forMs: number } & (
   | ({ readonly kind: 'collector' } & CollectorFault)
   | { readonly kind: 'bucket'; readonly fault: 'throttled' | 'failing' | 'denied' | 'cut' | 'stale' }
   | { readonly kind: 'disk'; readonly of: 'state' | 'letters' }
+  | { readonly kind: 'store'; readonly fault: StoreFault }
   /** How far the clock of the machine is ahead; negative if it is behind. */
   | { readonly kind: 'clock'; readonly byMs: number }
 );
+
+/**
+ * What the store of a shared state does. `losesAnswers`: with or without the write. `late`: a write takes effect much later.
+ * `repeats`: the client's own retry, whose answer is that of the second attempt.
+ */
+export type StoreFault = 'losesAnswers' | 'late' | 'repeats' | 'throttled' | 'away' | 'mixed';
 
 export type CollectorFault =
   | { readonly fault: 'status'; readonly status: number; readonly retryAfterS: number | undefined }
   | { readonly fault: 'refusesConnections' | 'cuts' | 'losesAnswers' | 'hangs' | 'slow' | 'partial' | 'mixed' };
 
+/** A replica is stopped, as by SIGSTOP, and continues later. */
+export interface Stop {
+  readonly kind: 'stop';
+  readonly atMs: number;
+  readonly forMs: number;
+  readonly replica: number;
+}
+
 /** The process ends, and another one starts later. */
 export type Death = {
   readonly kind: 'death';
+  readonly replica?: number | undefined;
   readonly atMs: number;
   readonly downMs: number;
 } & (
@@ -89,7 +113,17 @@ export type Death = {
 );
 
 /** Calls that leave the process. */
-export type CallKind = 'queue' | 'sleep' | 'list' | 'open' | 'read' | 'arrive' | 'answer' | 'letters' | 'commit';
+export type CallKind =
+  | 'queue'
+  | 'sleep'
+  | 'list'
+  | 'open'
+  | 'read'
+  | 'arrive'
+  | 'answer'
+  | 'letters'
+  | 'commit'
+  | 'store';
 
 export const startMs = Date.UTC(2026, 0, 31, 6);
 const minuteMs = 60_000;

@@ -1,12 +1,14 @@
 /**
  * `npm run simulate -- --seeds 10000 [--first 1]`, or `-- --seconds 180` with new seeds: histories from seeds, two in parallel. It
  * stops at the first one that violates a guarantee, with its seed and the smallest plan that still does. `--seed 17 --trace` shows
- * one history call by call. With `--contested`, other replicas take claims away.
+ * one history call by call. With `--contested`, other replicas take claims away; with `--replicas`, several agents share
+ * a hostile store.
  */
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { minimise } from './minimise.ts';
 import { planOf } from './plan.ts';
+import { replicaPlanOf } from './replica-plan.ts';
 import { type Outcome, type StateKind, simulate } from './simulation.ts';
 import { addTo, describeSums, emptySums } from './sums.ts';
 
@@ -20,10 +22,12 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
     contested: { type: 'boolean', default: false },
+    replicas: { type: 'boolean', default: false },
   },
 });
 
 const state: StateKind = values.contested ? 'contested' : 'sqlite';
+const planFor = values.replicas ? replicaPlanOf : planOf;
 
 if (values.seed !== undefined) {
   await runOne(Number(values.seed), values.trace);
@@ -35,7 +39,7 @@ if (values.seed !== undefined) {
 }
 
 async function runOne(seed: number, trace: boolean): Promise<void> {
-  const plan = planOf(seed);
+  const plan = planFor(seed);
   if (trace) console.log(JSON.stringify(plan, undefined, 1));
   const outcome = await simulate(plan, trace ? console.log : undefined, state);
   console.log(outcome);
@@ -68,7 +72,13 @@ async function runSideBySide(
   onFinding: (finding: Finding, stop: () => void) => void,
 ): Promise<void> {
   const workers = Array.from({ length: workersCount }, (_, index) => {
-    const workerData = { first: first + index, step: workersCount, end: first + count, state };
+    const workerData = {
+      first: first + index,
+      step: workersCount,
+      end: first + count,
+      state,
+      replicas: values.replicas,
+    };
     return new Worker(new URL('worker.ts', import.meta.url), { workerData });
   });
   const stop = () => {
@@ -85,7 +95,7 @@ async function runSideBySide(
 
 async function explain(seed: number): Promise<void> {
   const plan = await minimise(
-    planOf(seed),
+    planFor(seed),
     async (candidate) => (await simulate(candidate, undefined, state)).problems.length > 0,
   );
   console.log(`\nSeed ${seed}; the smallest plan that still fails:\n${JSON.stringify(plan)}\n`);

@@ -6,6 +6,7 @@ import '@aws-sdk/client-s3';
 import '@opentelemetry/otlp-transformer';
 import { join } from 'node:path';
 import { type Agent, createAgent } from '../../../src/agent/agent.ts';
+import type { SharingDependencies } from '../../../src/agent/state.ts';
 import { type Configuration, loadConfiguration } from '../../../src/config/index.ts';
 import type { Decoder } from '../../../src/contracts/decoder.ts';
 import type { Mapper } from '../../../src/contracts/mapper.ts';
@@ -88,6 +89,42 @@ export async function createSimulatedAgent(models: Models, life: Life, options: 
   );
 }
 
+export interface SimulatedReplicaOptions {
+  readonly mode: 'longRunning' | 'oneShot';
+  /** How far its clock is ahead of the time. */
+  readonly aheadMs: number;
+  readonly onSentAgain: (key: string) => void;
+  readonly sharing: SharingDependencies;
+}
+
+/** One of several agents that share a state. Rejects as `createAgent` does. */
+export async function createSimulatedReplica(
+  models: Pick<Models, 'plan' | 'world' | 'faults' | 's3' | 'collector' | 'letters'>,
+  life: Life,
+  { mode, aheadMs, onSentAgain, sharing }: SimulatedReplicaOptions,
+): Promise<Agent> {
+  const { plan, world, faults, s3, collector, letters } = models;
+  return await createAgent(
+    configurationOf(plan.settings, 'dynamodb://simulated-table', `/letters/${life.number}`, false),
+    {
+      logger: loggerOf(life, world, onSentAgain),
+      stdout: process.stdout,
+      clock: world.clockOf(life, () => aheadMs + faults.clockAheadMs),
+      observer: (event) => {
+        if (life.alive && event.kind === 'objectVisited')
+          world.note(`process ${life.number}: ${event.objectId} visited: ${event.status}`);
+      },
+      createS3: () => (plan.settings.bucket === 'sdk' ? sdkApi(s3, world, life) : s3.api(life)),
+      transport: collector.of(life),
+      deadLetterFiles: letters.of(life),
+      decoder: watchedDecoder(life),
+      mapper,
+      sharing,
+    },
+    mode,
+  );
+}
+
 function configurationOf(
   settings: Settings,
   stateDirectory: string,
@@ -95,11 +132,12 @@ function configurationOf(
   hasQueue: boolean,
 ): Configuration {
   const seconds = (milliseconds: number) => `${milliseconds / 1000}s`;
-  return loadConfiguration({
+  const configuration = loadConfiguration({
     DATABRICKS_AUDIT_SOURCE: settings.bucket === 'files' ? rootPath : `s3://${bucketName}/audit`,
     DATABRICKS_AUDIT_QUEUE: hasQueue ? 'https://sqs.eu-west-1.amazonaws.com/123456789012/deliveries' : '',
     DATABRICKS_AUDIT_STATE: stateDirectory,
-    DATABRICKS_AUDIT_DEAD_LETTERS: letters,
+    // The directory below: replicas would have to use a bucket, which is not simulated.
+    DATABRICKS_AUDIT_DEAD_LETTERS: stateDirectory.startsWith('dynamodb:') ? 's3://letters/audit' : letters,
     DATABRICKS_AUDIT_POLL_INTERVAL: seconds(settings.pollIntervalMs),
     DATABRICKS_AUDIT_LOOKBACK: `${settings.lookbackDays}d`,
     DATABRICKS_AUDIT_SWEEP_INTERVAL: seconds(settings.sweepIntervalMs),
@@ -110,6 +148,7 @@ function configurationOf(
     OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector.test:4318',
     OTEL_EXPORTER_OTLP_TIMEOUT: `${requestTimeoutMs}`,
   });
+  return { ...configuration, deadLetters: { kind: 'directory', path: letters, name: letters } };
 }
 
 function loggerOf(life: Life, world: World, onSentAgain: (key: string) => void): Logger {

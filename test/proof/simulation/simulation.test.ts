@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { minimise } from './minimise.ts';
 import { type Plan, planOf } from './plan.ts';
+import { replicaPlanOf } from './replica-plan.ts';
 import { simulate } from './simulation.ts';
 
 interface CorpusEntry {
@@ -27,8 +28,9 @@ describe('the agent in a simulated world', () => {
   });
 
   it.each([
-    { state: 'with SQLite', share: 2 / 3, options: [] },
-    { state: 'with a state whose claims are refused and taken over', share: 1 / 3, options: ['--contested'] },
+    { state: 'with SQLite', share: 1 / 2, options: [] },
+    { state: 'with a state whose claims are refused and taken over', share: 1 / 6, options: ['--contested'] },
+    { state: 'with replicas on a hostile store', share: 1 / 3, options: ['--replicas'] },
   ])(
     `keeps its promises in fresh histories $state, from seed ${firstSeed} on`,
     { timeout: 1_800_000 },
@@ -48,6 +50,8 @@ describe('the agent in a simulated world', () => {
       const { traceHash } = await simulate(planOf(seed));
       expect((await simulate(planOf(seed))).traceHash, `seed ${seed}`).toBe(traceHash);
     }
+    const replicas = replicaPlanOf(firstSeed);
+    expect((await simulate(replicas)).traceHash).toBe((await simulate(replicas)).traceHash);
   });
 
   it('has a failing history minimised', async () => {

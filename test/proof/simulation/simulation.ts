@@ -5,7 +5,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readDeliverySummary } from '../../../src/agent/agent.ts';
+import { readDeliverySummary } from '../../../src/delivery/index.ts';
 import { utcDate } from '../../../src/runtime/clock.ts';
 import { ContestedState } from './contested-state.ts';
 import { Faults } from './faults.ts';
@@ -18,6 +18,7 @@ import { ModelQueue } from './model-queue.ts';
 import { ModelS3 } from './model-s3.ts';
 import { Oracle } from './oracle.ts';
 import { type Delivery, type Plan, startMs } from './plan.ts';
+import { simulateReplicas } from './replica-simulation.ts';
 import { bucketName, type Models } from './simulated-agent.ts';
 import { SimulatedState } from './simulated-state.ts';
 import { World } from './world.ts';
@@ -35,6 +36,8 @@ export interface Outcome {
   readonly lineCount: number;
   /** Lines that were sent again after they were done. */
   readonly repeatCount: number;
+  /** Objects with announced lines that another process claimed. */
+  readonly takeoverCount?: number | undefined;
 }
 
 export type StateKind = 'sqlite' | 'contested';
@@ -49,6 +52,8 @@ export async function simulate(
   log?: (line: string) => void,
   state: StateKind = 'sqlite',
 ): Promise<Outcome> {
+  const { replicas } = plan.settings;
+  if (replicas !== undefined) return await simulateReplicas(plan, replicas, log);
   const memory = '/dev/shm';
   const root = mkdtempSync(join(existsSync(memory) ? memory : tmpdir(), 'databricks-audit-simulation-'));
   try {

@@ -8,8 +8,10 @@ import { Chance } from './chance.ts';
 import { type CallKind, startMs } from './plan.ts';
 
 interface Call {
-  readonly atMs: number;
+  atMs: number;
   readonly kind: CallKind | 'plan';
+  /** Undefined for a step of the plan. */
+  readonly life: Life | undefined;
   readonly end: () => void;
 }
 
@@ -21,10 +23,12 @@ export interface Life {
   busy: number;
   /** Bodies of objects that it is reading. */
   openBodies: number;
+  /** Stopped until then, as by SIGSTOP: its calls complete, but it does not notice. */
+  stoppedUntilMs: number;
 }
 
 export function newLife(number: number): Life {
-  return { number, alive: true, busy: 0, openBodies: 0 };
+  return { number, alive: true, busy: 0, openBodies: 0, stoppedUntilMs: 0 };
 }
 
 export class World {
@@ -36,7 +40,8 @@ export class World {
   readonly #trace: Hash = createHash('sha256');
   readonly #log: ((line: string) => void) | undefined;
   /** Called when a call is complete, before the process continues. Returns whether the process dies, and after how many microtasks. */
-  onCallEnd: (kind: CallKind) => { readonly microtasks: number; kill(): void } | undefined = () => undefined;
+  onCallEnd: (kind: CallKind, life: Life | undefined) => { readonly microtasks: number; kill(): void } | undefined =
+    () => undefined;
 
   constructor(seed: number, log?: (line: string) => void) {
     this.#seed = seed;
@@ -62,7 +67,7 @@ export class World {
 
   /** A step of the plan. */
   at(atMs: number, end: () => void): void {
-    this.#calls.add({ atMs, kind: 'plan', end });
+    this.#calls.add({ atMs, kind: 'plan', life: undefined, end });
   }
 
   /** Resolves when the call is complete, if the process is still alive; rejects if the signal aborts first. */
@@ -76,6 +81,7 @@ export class World {
       const call: Call = {
         atMs: this.nowMs + takesMs,
         kind,
+        life,
         end: () => {
           signal?.removeEventListener('abort', abort);
           if (life.alive) resolve();
@@ -104,16 +110,20 @@ export class World {
   }
 
   /** Lets time pass until then. */
-  async runUntil(endMs: number, currentLife: () => Life | undefined): Promise<void> {
+  async runUntil(endMs: number, currentLife: () => Pick<Life, 'alive' | 'busy'> | undefined): Promise<void> {
     await quiet(currentLife());
     for (;;) {
       const call = this.#next();
       if (call === undefined || call.atMs > endMs) break;
+      if (call.life !== undefined && call.life.stoppedUntilMs > call.atMs) {
+        call.atMs = call.life.stoppedUntilMs;
+        continue;
+      }
       this.#calls.delete(call);
       this.nowMs = Math.max(this.nowMs, call.atMs);
       this.callCount++;
       call.end();
-      const death = call.kind === 'plan' ? undefined : this.onCallEnd(call.kind);
+      const death = call.kind === 'plan' ? undefined : this.onCallEnd(call.kind, call.life);
       if (death !== undefined) {
         for (let microtask = 0; microtask < death.microtasks; microtask++) await undefined;
         death.kill();
@@ -134,7 +144,7 @@ export class World {
 const idleTurns = 4;
 
 /** Resolves when the process waits only for the world. */
-async function quiet(life: Life | undefined): Promise<void> {
+async function quiet(life: Pick<Life, 'alive' | 'busy'> | undefined): Promise<void> {
   for (let idle = 0; idle < idleTurns; idle++) {
     await new Promise((resolve) => setImmediate(resolve));
     if (life?.alive && life.busy > 0) idle = -1;

@@ -29,6 +29,7 @@ const policyDocument = z.array(
 
 const bucket = 'audit';
 const prefix = 'audit-logs/';
+const table = 'databricks-audit-state';
 
 describe('the Terraform files', () => {
   test.each(globSync('*.tf', { cwd: exampleDirectory('aws') }))('%s is valid HCL', async (file) => {
@@ -101,6 +102,62 @@ describe('with permissions enforced', () => {
   });
 });
 
+describe('the table of a shared state', () => {
+  // moto evaluates the actions of DynamoDB, but not for which table they are.
+  const statements = async () =>
+    (await policyStatements('state.tf', 'share_state'))
+      .filter(({ Action }) => Action.includes('dynamodb:GetItem'))
+      .map((statement) => ({ ...statement, Resource: ['*'] }));
+
+  test('is created as `state init` creates it', async () => {
+    const { resource } = z
+      .object({
+        resource: z.object({ aws_dynamodb_table: z.object({ state: z.array(z.record(z.string(), z.unknown())) }) }),
+      })
+      .parse(await parseTerraform('state.tf'));
+    expect(resource.aws_dynamodb_table.state).toMatchObject([
+      {
+        name: table,
+        billing_mode: 'PAY_PER_REQUEST',
+        hash_key: 'k',
+        range_key: 's',
+        deletion_protection_enabled: true,
+        attribute: [
+          { name: 'k', type: 'S' },
+          { name: 's', type: 'S' },
+        ],
+        ttl: [{ attribute_name: 'x', enabled: true }],
+        point_in_time_recovery: [{ enabled: true }],
+      },
+    ]);
+  });
+
+  test('the agent shares a state with exactly the policy of the example', async () => {
+    const { environment, receiver } = await scene([...(await policyStatements()), ...(await statements())], true);
+    const check = await runBuiltAgent(['check'], environment);
+    expect(check, check.stdout).toMatchObject({ code: 0 });
+    expect(check.stdout).not.toContain('access denied');
+    expect(await runBuiltAgent(['ship'], environment)).toMatchObject({ code: 0 });
+    expect(await runBuiltAgent(['status'], environment)).toMatchObject({ code: 0 });
+    expect(receiver.accepted).toHaveLength(4);
+  });
+
+  test.each(['GetItem', 'BatchGetItem', 'Query', 'PutItem', 'DeleteItem', 'Scan'])(
+    'check names dynamodb:%s if it is missing',
+    async (operation) => {
+      const action = `dynamodb:${operation}`;
+      const without = (await statements()).map((statement) => ({
+        ...statement,
+        Action: statement.Action.filter((each) => each !== action),
+      }));
+      const { environment } = await scene([...(await policyStatements()), ...without], true);
+      const check = await runBuiltAgent(['check'], environment);
+      expect(check.stdout).toContain(`access denied (${action})`);
+      expect(check.code).toBe(operation === 'Scan' ? 0 : 1);
+    },
+  );
+});
+
 test('every listing stays below the prefix, which is a condition in the policy', async () => {
   const server = await startS3Server();
   onTestFinished(() => server.stop());
@@ -126,11 +183,11 @@ test('the policy contains these actions, and no others', async () => {
 });
 
 /** The IAM policy JSON that `terraform apply` would create from the policy document. */
-async function policyStatements() {
+async function policyStatements(file = 'main.tf', name = 'read_deliveries') {
   const { data } = z
-    .object({ data: z.object({ aws_iam_policy_document: z.object({ read_deliveries: policyDocument }) }) })
-    .parse(await parseTerraform('main.tf'));
-  const [document] = data.aws_iam_policy_document.read_deliveries;
+    .object({ data: z.object({ aws_iam_policy_document: z.record(z.string(), policyDocument) }) })
+    .parse(await parseTerraform(file));
+  const [document] = data.aws_iam_policy_document[name] ?? [];
   const dynamic = document?.dynamic?.statement.flatMap(({ content }) => content) ?? [];
   return [...(document?.statement ?? []), ...dynamic].map(({ actions, resources, condition }) => ({
     Effect: 'Allow',
@@ -150,6 +207,7 @@ function interpolate(text: string): string {
   const values: Record<string, string> = {
     'local.bucket_arn': `arn:aws:s3:::${bucket}`,
     'var.prefix': prefix,
+    'aws_dynamodb_table.state[0].arn': `arn:aws:dynamodb:us-east-1:123456789012:table/${table}`,
     'statement.value': 'arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000000',
   };
   return text.replaceAll(/\$\{([^}]+)\}/g, (_, name: string) => {
@@ -163,8 +221,17 @@ async function parseTerraform(file: string): Promise<object> {
   return parse(file, readFileSync(join(exampleDirectory('aws'), file), 'utf8'));
 }
 
-async function scene(statements: readonly object[]) {
+async function scene(statements: readonly object[], isShared = false) {
   const server = await startMoto();
+  const shared = {
+    AWS_ENDPOINT_URL_DYNAMODB: server.url,
+    DATABRICKS_AUDIT_STATE: `dynamodb://${table}`,
+    DATABRICKS_AUDIT_DEAD_LETTERS: temporaryDirectory(),
+  };
+  if (isShared) {
+    const created = await runBuiltAgent(['state', 'init'], { ...server.environment, ...shared });
+    expect(created.code, created.stderr).toBe(0);
+  }
   await server.createBucket(bucket);
   await server.put(bucket, `${prefix}${deliveryKey()}`, `${auditLines(4).join('\n')}\n`);
   const identity = await enforcePolicy(server, statements);
@@ -176,6 +243,7 @@ async function scene(statements: readonly object[]) {
     DATABRICKS_AUDIT_SOURCE: `s3://${bucket}/${prefix}`,
     DATABRICKS_AUDIT_STATE: temporaryDirectory(),
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+    ...(isShared ? shared : {}),
   };
   return { environment, receiver };
 }

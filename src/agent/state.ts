@@ -1,0 +1,115 @@
+/**
+ * Opens the state that is configured: SQLite in a directory, or a store that several replicas share.
+ */
+import { createHash } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Configuration } from '../config/index.ts';
+import type { DeliveryReader } from '../contracts/delivery-reader.ts';
+import type { DeliverySummary } from '../contracts/delivery-summary.ts';
+import type { Observer } from '../contracts/observer.ts';
+import type { OpenState } from '../contracts/open-state.ts';
+import { type OpenDatabase, openDeliveryReader, openDeliveryState, readDeliverySummary } from '../delivery/index.ts';
+import { loadMapping } from '../mapping/index.ts';
+import { isAgentError } from '../model/agent-error.ts';
+import type { SharedLocation } from '../model/state-location.ts';
+import { type Clock, systemClock } from '../runtime/clock.ts';
+import { type Logger, silentLogger } from '../runtime/logger.ts';
+import { packageVersion } from '../runtime/package-version.ts';
+import { openSharedReader, openSharedState, openStore, type SharedStore } from '../sharing/index.ts';
+
+/** For tests and simulations of a shared state. */
+export interface SharingDependencies {
+  readonly openStore: (location: SharedLocation) => Promise<SharedStore>;
+  readonly newId?: (() => string) | undefined;
+  readonly lookIntervalMs?: number | undefined;
+}
+
+export interface StateDependencies {
+  /** Names of all sources. */
+  readonly sources: readonly string[];
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly observe: Observer;
+  /** Aborts when the agent is stopping. */
+  readonly stopping: AbortSignal;
+  readonly openDatabase?: OpenDatabase | undefined;
+  readonly sharing?: SharingDependencies | undefined;
+}
+
+/** Rejects with one of the ERR_STATE_ codes. */
+export async function openConfiguredState(
+  configuration: Configuration,
+  { openDatabase, sharing = { openStore }, ...parts }: StateDependencies,
+): Promise<OpenState> {
+  const { state, lookbackDays } = configuration;
+  if (state.kind === 'directory') {
+    const { clock, logger, observe } = parts;
+    return await openDeliveryState({ directory: state.path, clock, logger, observe, openDatabase });
+  }
+  const { openStore: open, ...options } = sharing;
+  const store = await openWaiting(() => open(state), parts);
+  const replica = { host: hostname(), version: packageVersion, fingerprint: fingerprintOf(configuration) };
+  return await openSharedState({ ...parts, ...options, store, lookbackDays, replica });
+}
+
+/** A store that is not available when the agent starts is waited for, up to a minute. */
+async function openWaiting(
+  open: () => Promise<SharedStore>,
+  { clock, logger, stopping }: Pick<StateDependencies, 'clock' | 'logger' | 'stopping'>,
+): Promise<SharedStore> {
+  const [attemptsMax, delayMs] = [12, 5_000];
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await open();
+    } catch (error) {
+      if (!isAgentError(error, 'ERR_STATE_UNAVAILABLE') || attempt === attemptsMax) throw error;
+      if (attempt === 1) logger.error({ err: error }, 'State is not available; the start waits for it');
+      await clock.sleep(delayMs, stopping);
+    }
+  }
+}
+
+/** Resolves to undefined if there is no state yet. Rejects with one of the ERR_STATE_ codes. */
+export async function openConfiguredReader(
+  { state }: Pick<Configuration, 'state'>,
+  logger: Logger = silentLogger,
+): Promise<DeliveryReader | undefined> {
+  if (state.kind === 'directory') return await openDeliveryReader(state.path);
+  return await openSharedReader({ store: await openStore(state), clock: systemClock, logger });
+}
+
+/** Resolves to undefined if there is no state yet. Rejects with one of the ERR_STATE_ codes. */
+export async function readConfiguredSummary({
+  state,
+}: Pick<Configuration, 'state'>): Promise<DeliverySummary | undefined> {
+  if (state.kind === 'directory') return await readDeliverySummary(state.path);
+  const reader = await openSharedReader({ store: await openStore(state), clock: systemClock, logger: silentLogger });
+  try {
+    return await reader?.summarise();
+  } finally {
+    await reader?.close();
+  }
+}
+
+/** Of everything that decides what a record looks like. */
+function fingerprintOf({ mapping, sources }: Configuration): string {
+  const layers = new Set([mapping.layers, ...sources.map((source) => source.mapping?.split(',') ?? mapping.layers)]);
+  const content = {
+    version: packageVersion,
+    mappings: [...layers].map((each) =>
+      loadMapping(
+        each.map((layer) => layer.trim()),
+        '.',
+      ),
+    ),
+    redact: mapping.redact,
+    resource: Object.entries(mapping.resourceAttributes).sort(),
+    lateAfterMs: mapping.lateAfterMs,
+  };
+  return createHash('sha256').update(JSON.stringify(content, withMaps)).digest('hex').slice(0, 32);
+}
+
+/** JSON has no maps. */
+function withMaps(_: string, value: unknown): unknown {
+  return value instanceof Map ? [...value] : value;
+}

@@ -1,0 +1,80 @@
+/**
+ * Which process does a task on behalf of all. Two leaders for a moment are harmless: a sweep visits claimed objects only, and
+ * alert events of two leaders are the same bytes. So a lead needs no fence.
+ */
+import { z } from 'zod';
+import type { Lead, LedTask } from '../contracts/delivery-state.ts';
+import type { PatientStore } from './patient-store.ts';
+import { parseRegister, registerFormat } from './register-format.ts';
+import type { Replicas } from './replicas.ts';
+import type { ItemKey, Register } from './store.ts';
+
+const leadSchema = z.object({ owner: z.string().optional() });
+
+export class Leads {
+  readonly #store: PatientStore;
+  readonly #replicas: Replicas;
+  readonly #held = new Map<LedTask, AbortController>();
+
+  constructor(store: PatientStore, replicas: Replicas) {
+    this.#store = store;
+    this.#replicas = replicas;
+  }
+
+  /** Several callers of this process may lead the same task. */
+  async lead(task: LedTask, signal: AbortSignal): Promise<Lead | undefined> {
+    const held = this.#held.get(task);
+    if (held !== undefined) return this.#toLead(task, held);
+    const found = await this.#store.read(keyOf(task), signal);
+    const owner = ownerOf(task, found);
+    if (owner === 'newer') return undefined;
+    if (owner !== undefined && owner !== this.#replicas.id && (await this.#replicas.isAlive(owner, signal)))
+      return undefined;
+    const end = await this.#store.write(keyOf(task), found?.revision, toText(this.#replicas.id), signal);
+    if (end.status === 'refused') return undefined;
+    const lost = this.#held.get(task) ?? new AbortController();
+    this.#held.set(task, lost);
+    return this.#toLead(task, lost);
+  }
+
+  /** Notices that another process has taken over. */
+  async check(signal: AbortSignal): Promise<void> {
+    for (const [task, lost] of this.#held) {
+      const owner = ownerOf(task, await this.#store.read(keyOf(task), signal));
+      if (owner === this.#replicas.id) continue;
+      this.#held.delete(task);
+      lost.abort(new Error('another replica leads'));
+    }
+  }
+
+  async releaseAll(): Promise<void> {
+    await Promise.all([...this.#held.keys()].map((task) => this.#release(task)));
+  }
+
+  #toLead(task: LedTask, lost: AbortController): Lead {
+    return { lost: lost.signal, release: () => this.#release(task) };
+  }
+
+  async #release(task: LedTask): Promise<void> {
+    if (!this.#held.delete(task)) return;
+    const release = (found: Register | undefined) =>
+      ownerOf(task, found) === this.#replicas.id ? toText(undefined) : undefined;
+    // If it cannot be written, others lead when this process is gone.
+    const writing = this.#store.update(keyOf(task), release, new AbortController().signal).catch(() => {});
+    await this.#store.untilWaiting(writing);
+  }
+}
+
+function ownerOf(task: LedTask, found: Register | undefined): string | undefined {
+  if (found === undefined) return undefined;
+  const parsed = parseRegister(keyOf(task), found.value, leadSchema);
+  return parsed === 'newer' ? 'newer' : parsed.owner;
+}
+
+function toText(owner: string | undefined): string {
+  return JSON.stringify({ format: registerFormat, owner });
+}
+
+function keyOf(task: LedTask): ItemKey {
+  return { partition: 'leads', sort: task };
+}

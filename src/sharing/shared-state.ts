@@ -1,0 +1,329 @@
+/**
+ * The delivery state of several replicas, on top of registers and batch items (store.ts). Each object is claimed by one process at a
+ * time. docs/delivery.md describes why nothing is lost and no repeat differs when processes are killed or stopped.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Claim, Lead, LedTask, LineHashes } from '../contracts/delivery-state.ts';
+import { type Observer, unobserved } from '../contracts/observer.ts';
+import type { OpenState } from '../contracts/open-state.ts';
+import type { WorkspaceEvents } from '../contracts/silence-state.ts';
+import { reached } from '../contracts/step.ts';
+import { AgentError } from '../model/agent-error.ts';
+import type { DeliveredObject, ObjectId } from '../model/object.ts';
+import { type Clock, utcDate } from '../runtime/clock.ts';
+import type { Logger } from '../runtime/logger.ts';
+import { CrashingObjects } from './crashing-objects.ts';
+import { expiresAtMs } from './expiry.ts';
+import { Leads } from './leads.ts';
+import { type Meta, openMeta } from './meta.ts';
+import { mergeItems, readItems, withoutLineHashes } from './object-items.ts';
+import {
+  isPristine,
+  newObjectRegister,
+  type ObjectRegister,
+  objectKey,
+  parseObjectRegister,
+  startOfObject,
+  toText,
+} from './object-register.ts';
+import { PatientStore } from './patient-store.ts';
+import { registerFormat } from './register-format.ts';
+import { lookIntervalMsDefault, type ReplicaInfo, Replicas } from './replicas.ts';
+import { SettledVersions } from './settled-versions.ts';
+import { SharedClaim } from './shared-claim.ts';
+import type { Register, SharedStore } from './store.ts';
+import { Workspaces } from './workspaces.ts';
+
+export interface SharedStateOptions {
+  /** Closed with the state. */
+  readonly store: SharedStore;
+  /** Names of the configured sources. */
+  readonly sources: readonly string[];
+  /** Line hashes are kept for this many days after the date of an object. */
+  readonly lookbackDays: number;
+  readonly replica: ReplicaInfo;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly observe?: Observer | undefined;
+  /** Aborts when the agent is stopping: reads need not be waited for any more. */
+  readonly stopping: AbortSignal;
+  /** Makes ids of processes and writes; random by default. */
+  readonly newId?: (() => string) | undefined;
+  /** How often processes raise their counters and look at those of others. */
+  readonly lookIntervalMs?: number | undefined;
+}
+
+/** Until an agent gives up when the store is not available at startup. */
+const openingMs = 60_000;
+/** Of the visits in a register that are merged. */
+const visitsMax = 30;
+
+/**
+ * Rejects with ERR_STATE_UNAVAILABLE if the store does not answer for a minute, with ERR_STATE_NOT_FOUND, ERR_STATE_FORMAT,
+ * ERR_STATE_NEWER or ERR_STATE_SOURCES.
+ */
+export async function openSharedState(options: SharedStateOptions): Promise<OpenState> {
+  const { store, clock, stopping } = options;
+  const [opened, late] = [new AbortController(), new AbortController()];
+  const giveUp = () => late.abort(explainNotAvailable(store.name));
+  clock.sleep(openingMs, opened.signal).then(giveUp, () => {});
+  const state = new SharedState(options);
+  try {
+    await state.open(AbortSignal.any([late.signal, stopping]));
+    return state;
+  } catch (error) {
+    await state.close();
+    throw error;
+  } finally {
+    opened.abort();
+  }
+}
+
+class SharedState implements OpenState {
+  readonly #options: SharedStateOptions;
+  readonly #observe: Observer;
+  readonly #newId: () => string;
+  readonly #closing = new AbortController();
+  readonly #store: PatientStore;
+  readonly #replicas: Replicas;
+  readonly #leads: Leads;
+  readonly #workspaces: Workspaces;
+  readonly #crashing: CrashingObjects;
+  readonly #claims = new Map<ObjectId, SharedClaim | 'being claimed'>();
+  #meta: Meta | undefined;
+  #settled = new SettledVersions(new Uint8Array());
+  #droppedBefore = '';
+  #failure: AgentError | undefined;
+
+  constructor(options: SharedStateOptions) {
+    const { store, clock, logger, observe = unobserved, newId = randomUUID, replica } = options;
+    this.#options = options;
+    this.#observe = observe;
+    this.#newId = newId;
+    this.#store = new PatientStore(store, { clock, logger, observe, newId, closing: this.#closing.signal });
+    this.#replicas = new Replicas({
+      store,
+      patient: this.#store,
+      clock,
+      logger,
+      observe,
+      newId,
+      info: replica,
+      lookIntervalMs: options.lookIntervalMs ?? lookIntervalMsDefault,
+      claimCount: () => this.#claims.size,
+      onRemoved: (error) => {
+        this.#failure = error;
+      },
+      onLook: () => this.#leads.check(this.#closing.signal).catch(() => {}),
+    });
+    this.#leads = new Leads(this.#store, this.#replicas);
+    this.#workspaces = new Workspaces(this.#store, () => clock.nowMs());
+    this.#crashing = new CrashingObjects(clock);
+  }
+
+  get hashSecret(): Uint8Array {
+    return this.#openedMeta.hashSecret;
+  }
+
+  get createdOn(): string {
+    return this.#openedMeta.createdOn;
+  }
+
+  async open(signal: AbortSignal): Promise<void> {
+    const { sources, clock } = this.#options;
+    this.#meta = await openMeta(this.#store, sources, clock.nowMs(), signal);
+    this.#settled = new SettledVersions(this.#meta.hashSecret);
+    await this.#replicas.join(signal);
+  }
+
+  async unsettled(objects: readonly DeliveredObject[]): Promise<readonly DeliveredObject[]> {
+    this.#throwFailure();
+    const unknown = objects.filter((object) => !this.#settled.has(object));
+    const keys = unknown.map(({ origin }) => objectKey(origin.id));
+    const found = await this.#store.readMany(keys, this.#options.stopping);
+    for (const [index, object] of unknown.entries()) {
+      const register = found[index];
+      if (register !== undefined && this.#isSettled(object, register)) this.#settled.add(object);
+    }
+    return unknown.filter((object) => !this.#settled.has(object));
+  }
+
+  async claim(object: DeliveredObject, signal: AbortSignal): Promise<Claim | 'settled' | 'elsewhere'> {
+    signal.throwIfAborted();
+    this.#throwFailure();
+    const { id } = object.origin;
+    if (this.#claims.has(id)) return 'elsewhere';
+    this.#claims.set(id, 'being claimed');
+    try {
+      const claim = await this.#claim(object, signal);
+      if (typeof claim !== 'string') this.#claims.set(id, claim);
+      return claim;
+    } finally {
+      if (this.#claims.get(id) === 'being claimed') this.#claims.delete(id);
+    }
+  }
+
+  async reopen({ origin: { id } }: DeliveredObject, signal: AbortSignal): Promise<void> {
+    let found = await this.#store.read(objectKey(id), signal);
+    while (found !== undefined) {
+      const register = parseObjectRegister(objectKey(id), found);
+      // Whoever holds it is visiting it already.
+      if (register === 'newer' || (await this.#isHeldElsewhere(register, signal))) return;
+      const value = toText({ ...register, settledVersion: undefined, isReopened: true }, registerFormat);
+      const end = await this.#store.write(objectKey(id), found.revision, value, signal);
+      if (end.status === 'written') break;
+      found = end.found;
+    }
+    this.#settled = new SettledVersions(this.hashSecret);
+  }
+
+  async lead(task: LedTask): Promise<Lead | undefined> {
+    this.#throwFailure();
+    return await this.#leads.lead(task, this.#options.stopping);
+  }
+
+  async workspaces(): Promise<readonly WorkspaceEvents[]> {
+    return await this.#workspaces.all(this.#options.stopping);
+  }
+
+  async beginSilence(...change: Parameters<OpenState['beginSilence']>): Promise<void> {
+    await this.#workspaces.beginSilence(...change);
+  }
+
+  async silenceReported(...change: Parameters<OpenState['silenceReported']>): Promise<void> {
+    await this.#workspaces.silenceReported(...change);
+  }
+
+  async endSilence(...change: Parameters<OpenState['endSilence']>): Promise<void> {
+    await this.#workspaces.endSilence(...change);
+  }
+
+  /** The engine deletes them, some days later. Until then they are not used. */
+  dropLineHashes(before: string): void {
+    this.#droppedBefore = before;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new Error('the state is being closed'));
+    await Promise.all([...this.#claims.values()].map((claim) => typeof claim !== 'string' && claim.release()));
+    await this.#leads.releaseAll();
+    await this.#replicas.leave(new AbortController().signal);
+    await this.#options.store.close();
+  }
+
+  async #claim(object: DeliveredObject, signal: AbortSignal): Promise<SharedClaim | 'settled' | 'elsewhere'> {
+    const key = objectKey(object.origin.id);
+    reached('claim begun', object.origin.id);
+    const found = await this.#store.read(key, signal);
+    const before = found === undefined ? newObjectRegister(object.origin) : parseObjectRegister(key, found);
+    if (before === 'newer') return 'elsewhere';
+    if (before.settledVersion?.etag === object.version.etag) {
+      this.#settled.add(object);
+      return 'settled';
+    }
+    if (await this.#isHeldElsewhere(before, signal)) return 'elsewhere';
+    // A claim of this process itself is one whose write succeeded after it was given up.
+    const isTakenOver = before.owner !== undefined && before.owner !== this.#replicas.id;
+    if (isTakenOver && found !== undefined) this.#crashing.check(before, found.revision);
+    const register = {
+      ...before,
+      owner: this.#replicas.id,
+      epoch: before.epoch + 1,
+      takeoverCount: before.takeoverCount + (isTakenOver ? 1 : 0),
+    };
+    const end = await this.#store.write(key, found?.revision, toText(register, registerFormat), signal);
+    if (end.status === 'refused') return 'elsewhere';
+    if (isTakenOver) this.#observe({ kind: 'claimTakenOver' });
+    reached('claimed', object.origin.id);
+    return await this.#grant(object, register, end.register.revision, signal);
+  }
+
+  /** Reads the batch items, which nobody changes from now on. */
+  async #grant(
+    object: DeliveredObject,
+    register: ObjectRegister,
+    revision: string,
+    signal: AbortSignal,
+  ): Promise<SharedClaim> {
+    const { clock, lookbackDays } = this.#options;
+    const { date } = object.origin;
+    const expiry = () => expiresAtMs({ date, version: object.version }, lookbackDays, clock.nowMs());
+    const items = await readItems(this.#store, register, signal);
+    const hasLineHashes = items.isComplete && !this.#isDropped(object, register);
+    let current = { register, revision };
+    if (!hasLineHashes) {
+      current = { register: withoutLineHashes(register), revision };
+    } else if (register.visits.length > visitsMax) {
+      const merged = await mergeItems(
+        this.#store,
+        register,
+        items,
+        { token: this.#newToken(), expiresAtMs: expiry() },
+        signal,
+      );
+      const end = await this.#store.write(objectKey(register.id), revision, toText(merged, registerFormat), signal);
+      if (end.status === 'written') current = { register: merged, revision: end.register.revision };
+    }
+    const known = isPristine(register)
+      ? undefined
+      : {
+          settledVersion: register.settledVersion,
+          settled: register.isReopened && hasLineHashes ? startOfObject : register.settled,
+          hasLineHashes,
+        };
+    const settledLineHashes: readonly LineHashes[] = hasLineHashes
+      ? items.settled.map(({ lineHashes }) => lineHashes)
+      : [];
+    return new SharedClaim(
+      structuredClone(current.register),
+      current.revision,
+      this.#replicas.id,
+      { known, announcements: items.announced, settledLineHashes },
+      {
+        store: this.#store,
+        clock,
+        newToken: () => this.#newToken(),
+        expiresAtMs: expiry,
+        closing: this.#closing.signal,
+        isRenewed: () => this.#replicas.isRenewed,
+        recordEvent: (...event) => this.#workspaces.recordEvent(...event),
+        onLost: () => this.#observe({ kind: 'claimLost' }),
+        onRelease: () => this.#claims.delete(register.id),
+      },
+    );
+  }
+
+  async #isHeldElsewhere({ owner }: ObjectRegister, signal: AbortSignal): Promise<boolean> {
+    return owner !== undefined && owner !== this.#replicas.id && (await this.#replicas.isAlive(owner, signal));
+  }
+
+  #isSettled({ origin, version }: DeliveredObject, found: Register): boolean {
+    const register = parseObjectRegister(objectKey(origin.id), found);
+    return register !== 'newer' && register.settledVersion?.etag === version.etag;
+  }
+
+  /** As SQLite does: only once a version was settled completely. */
+  #isDropped({ origin }: DeliveredObject, { settledVersion }: ObjectRegister): boolean {
+    if (settledVersion === undefined) return false;
+    return (origin.date ?? utcDate(settledVersion.modifiedAtMs)) < this.#droppedBefore;
+  }
+
+  #newToken(): string {
+    return this.#newId().slice(0, 8);
+  }
+
+  get #openedMeta(): Meta {
+    if (this.#meta === undefined) throw new Error('the state is open');
+    return this.#meta;
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+}
+
+function explainNotAvailable(name: string): AgentError {
+  return new AgentError('ERR_STATE_UNAVAILABLE', `The shared state ${name} was not available for a minute`, {
+    hint: 'The error before this one in the log has the cause. Start the agent again when the store can be reached.',
+  });
+}

@@ -1,0 +1,170 @@
+/**
+ * Guarantees 1 and 3 with two replicas, at every named point. A real process is killed there; or it is stopped for longer than its
+ * lease, another takes its object over, and it continues. Meanwhile the object is overwritten, so a line that is sent again without the
+ * other's announcement would get another observed time. What arrived, and what the shared state says, is compared with the bucket.
+ *
+ * `npm run kill-table` runs every passing and writes the table in docs/replicas.md; `npm run proof` runs one passing of each point.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type AgentProcess, startAgent } from '../../support/agent-process.ts';
+import { lostLines, repeatedUids } from '../../support/deliveries.ts';
+import { auditLines, type DeliveryScene, deliveryKey, s3Place, smallBatches } from '../../support/delivery-place.ts';
+import { startDynalite } from '../../support/dynamodb-server.ts';
+import type { Moment } from '../../support/kill-table.ts';
+import { answers } from '../../support/otlp-receiver.ts';
+import {
+  type Fate,
+  fates,
+  type ReplicaPoint,
+  type ReplicaResult,
+  replicaPoints,
+  sentAgainMax,
+  writeReplicaTable,
+} from '../../support/replica-table.ts';
+import {
+  changedUids,
+  replicaScript,
+  settled,
+  settledTwice,
+  sharedDeliveryScene,
+  withReplica,
+} from '../../support/replicas.ts';
+import { type S3Server, startS3Server } from '../../support/s3-server.ts';
+import type { SignalAtStep } from '../../support/signal-at-step.ts';
+
+const isWhole = process.env.KILL_TABLE === 'all';
+const signalAtStep = new URL('../../support/signal-at-step.ts', import.meta.url).href;
+
+let s3: S3Server;
+beforeAll(async () => {
+  s3 = await startS3Server();
+});
+afterAll(() => s3.stop());
+
+const before = auditLines(6);
+const extended = auditLines(15);
+const overwritten = auditLines(18);
+const last = auditLines(21);
+
+interface Row {
+  readonly point: ReplicaPoint;
+  readonly passing: number;
+  readonly fate: Fate;
+}
+
+/** In `npm run proof`, each batch is that of a third of the points. */
+function rows(): readonly Row[] {
+  return replicaPoints.flatMap(([point, { passings }], index) =>
+    passings
+      .filter((_, number) => isWhole || number === index % passings.length)
+      .flatMap((passing) => fates.map((fate): Row => ({ point, passing, fate }))),
+  );
+}
+
+const results: ReplicaResult[] = [];
+afterAll(() => {
+  if (process.env.KILL_TABLE !== undefined && isWhole && results.length === rows().length) writeReplicaTable(results);
+});
+
+describe('with a shared state', () => {
+  test.each(rows())(
+    '$fate at "$point" ($passing), a replica loses nothing and repeats only what was in flight',
+    async (row) => {
+      const result = await measure(row);
+      expect(result).toMatchObject({ lost: 0, otherBytes: 0, settledTwice: 0 });
+      expect(result.sentAgain).toBeLessThanOrEqual(sentAgainMax);
+      results.push(result);
+    },
+  );
+
+  test('without the fence, a stopped replica sends what another has sent with other bytes', async () => {
+    const { otherBytes } = await measure({ point: 'batch put', passing: 1, fate: 'stopped' }, { REPLICA_FENCE: 'off' });
+    expect(otherBytes).toBeGreaterThan(0);
+  });
+});
+
+async function measure(row: Row, environmentOfVictim: Readonly<Record<string, string>> = {}): Promise<ReplicaResult> {
+  const scene = await sharedScene();
+  const { place, receiver, environment } = scene;
+  await place.deliver(deliveryKey(), before);
+  await withReplica(environment, (agent) => settled(agent));
+  await place.deliver(deliveryKey(), extended);
+
+  const victim = await bringDown(scene, row, environmentOfVictim);
+  await place.deliver(deliveryKey(), overwritten);
+  await withReplica(environment, async (agent) => {
+    await settled(agent);
+    if (row.fate === 'stopped') victim.signal('SIGCONT');
+    await place.deliver(deliveryKey(), last);
+    await settled(agent);
+    if (row.fate === 'stopped') {
+      const { code, stderr } = await victim.stop();
+      expect(code, stderr).toBe(0);
+    }
+  });
+  return {
+    ...row,
+    lost: lostLines(receiver, last).length,
+    sentAgain: repeatedUids(receiver).length,
+    otherBytes: changedUids(receiver).length,
+    settledTwice: await settledTwice(environment, `${place.source}/${deliveryKey()}`, last.length),
+  };
+}
+
+async function sharedScene(): Promise<DeliveryScene> {
+  const dynamoDb = await startDynalite();
+  const more = { ...dynamoDb.environment, DATABRICKS_AUDIT_MAX_IN_FLIGHT: '1' };
+  return await sharedDeliveryScene(await s3Place(s3), 'dynamodb://audit-state', more);
+}
+
+/** @returns the process, which is dead or stopped. */
+async function bringDown(
+  { receiver, environment }: DeliveryScene,
+  { point, passing, fate }: Row,
+  more: Readonly<Record<string, string>>,
+): Promise<AgentProcess> {
+  const signal = fate === 'killed' ? 'SIGKILL' : 'SIGSTOP';
+  const start = (signals: readonly SignalAtStep[]) =>
+    startAgent(
+      [],
+      { ...environment, ...more, SIGNALS_AT_STEPS: JSON.stringify(signals) },
+      { script: replicaScript, preload: signalAtStep },
+    );
+  if (isMoment(point)) {
+    const { length } = receiver.requests;
+    const { length: acceptedBefore } = receiver.accepted;
+    const down = Promise.withResolvers<void>();
+    const answer = point === 'records stored' ? answers.hold(down.promise, answers.accept()) : answers.hang();
+    const heal = receiver.answerWhen(({ index }) => index === length + passing - 1, answer);
+    const victim = start([]);
+    await victim.until('the request arrived', () => receiver.requests.length >= length + passing);
+    victim.signal(signal);
+    if (signal === 'SIGKILL') await victim.exit;
+    heal();
+    down.resolve();
+    if (point === 'records stored') {
+      await expect.poll(() => receiver.accepted.length).toBe(acceptedBefore + passing * smallBatches.records);
+    }
+    return victim;
+  }
+  if (point === 'claim lost') {
+    const victim = start([
+      { step: 'request begun', passing: 1, signal: 'SIGSTOP' },
+      { step: point, passing: 1, signal },
+    ]);
+    await victim.logged('SIGSTOP at "request begun"');
+    await withReplica(environment, (agent) => settled(agent));
+    victim.signal('SIGCONT');
+    await victim.logged(`${signal} at "claim lost"`);
+    if (signal === 'SIGKILL') await victim.exit;
+    return victim;
+  }
+  const victim = start([{ step: point, passing, signal }]);
+  if (signal === 'SIGKILL') await victim.exit;
+  await victim.logged(`${signal} at "${point}"`);
+  return victim;
+}
+
+function isMoment(point: ReplicaPoint): point is Moment {
+  return point === 'request arrived' || point === 'records stored';
+}

@@ -1,0 +1,490 @@
+import { expect, onTestFinished, test } from 'vitest';
+import type { Announcement, Claim, LineHashes, Settlement } from '../../src/contracts/delivery-state.ts';
+import type { AgentEvent } from '../../src/contracts/observer.ts';
+import type { OpenState } from '../../src/contracts/open-state.ts';
+import { isAgentError } from '../../src/model/agent-error.ts';
+import type { DeliveredObject, ObjectId } from '../../src/model/object.ts';
+import { silentLogger } from '../../src/runtime/logger.ts';
+import { openSharedReader, openSharedState, type SharedStateOptions } from '../../src/sharing/index.ts';
+import { ManualClock, settled } from '../support/manual-clock.ts';
+import { memoryObject } from '../support/memory-object.ts';
+import { StoredItems } from '../support/model-store.ts';
+import { ScriptedStore } from '../support/scripted-store.ts';
+
+const never = new AbortController().signal;
+const object = memoryObject('{}\n');
+const rewritten = memoryObject('{}\n{}\n');
+const position = { offsetBytes: 3, lineCount: 1, digest: new Uint8Array(32).fill(7) };
+const lookIntervalMs = 10_000;
+
+interface Replica {
+  readonly state: OpenState;
+  readonly store: ScriptedStore;
+  readonly clock: ManualClock;
+  readonly events: AgentEvent[];
+}
+
+async function replica(
+  items: StoredItems,
+  { now = '2026-01-31T12:00:00Z', ...options }: Partial<SharedStateOptions> & { readonly now?: string } = {},
+): Promise<Replica> {
+  const [store, clock, events] = [new ScriptedStore(items), new ManualClock(now), [] as AgentEvent[]];
+  const state = await openSharedState({
+    store,
+    sources: ['s3://audit'],
+    lookbackDays: 3,
+    replica: { host: 'here', version: '1.0.0', fingerprint: 'same' },
+    clock,
+    logger: silentLogger,
+    observe: (event) => events.push(event),
+    stopping: never,
+    ...options,
+  });
+  onTestFinished(async () => {
+    store.fault = () => undefined;
+    await state.close();
+  });
+  return { state, store, clock, events };
+}
+
+function announcement(observedAtMs: number, lineHashes: readonly number[]): Announcement {
+  const occurrences = new Int32Array(lineHashes.length / 2).fill(1);
+  return { observedAtMs, lineHashes: Int32Array.from(lineHashes), occurrences };
+}
+
+function settlement(lineHashes: readonly number[], more: Partial<Settlement> = {}): Settlement {
+  const lineCount = (more.lineHashes ?? lineHashes).length / 2;
+  const counts = { acceptedCount: lineHashes.length / 2, deadLetteredCount: 0 };
+  const observedRuns = [{ observedAtMs: 1, lineCount }];
+  return {
+    announcementId: undefined,
+    position,
+    lineHashes: Int32Array.from(lineHashes),
+    observedRuns,
+    ...counts,
+    ...more,
+  };
+}
+
+async function claimed({ state }: Replica, of: DeliveredObject = object): Promise<Claim> {
+  const claim = await state.claim(of, never);
+  if (typeof claim === 'string') throw new Error(claim);
+  return claim;
+}
+
+async function hashesOf(claim: Claim): Promise<readonly (readonly number[])[]> {
+  const hashes: LineHashes[] = [];
+  for await (const each of claim.settledLineHashes()) hashes.push(each);
+  return hashes.map((each) => [...each]);
+}
+
+/** Both go through so many intervals; a replica that is left out is stopped. */
+async function passIntervals(count: number, ...replicas: readonly Replica[]): Promise<void> {
+  for (let interval = 0; interval < count; interval++)
+    for (const { clock } of replicas) await clock.advance(lookIntervalMs);
+}
+
+const leaseIntervals = 3;
+
+test('an object that a living replica holds is elsewhere, for as long as it likes', async () => {
+  const items = new StoredItems();
+  const [one, other] = [await replica(items), await replica(items)];
+  await claimed(one);
+  expect(await other.state.claim(object, never)).toBe('elsewhere');
+  await passIntervals(20, one, other);
+  expect(await other.state.claim(rewritten, never)).toBe('elsewhere');
+});
+
+test('an object whose owner has given no sign of life for 30 seconds is taken over, and its late writes have no effect', async () => {
+  const items = new StoredItems();
+  const [one, other] = [await replica(items), await replica(items)];
+  const before = await claimed(one);
+  const first = before.announce(announcement(5, [1, 2]));
+  await before.flush(never);
+  await passIntervals(leaseIntervals - 1, other);
+  expect(await other.state.claim(object, never)).toBe('elsewhere');
+  await passIntervals(1, other);
+  const after = await claimed(other);
+  expect(after.announcements).toEqual([announcement(5, [1, 2])]);
+  expect(other.events).toContainEqual({ kind: 'claimTakenOver' });
+  before.settle(settlement([1, 2], { announcementId: first }));
+  await expect(before.flush(never)).rejects.toThrow('the claim is lost');
+  expect(before.lost.aborted).toBe(true);
+  expect(one.events).toContainEqual({ kind: 'claimLost' });
+  await after.release();
+  const third = await claimed(other, rewritten);
+  expect(await hashesOf(third)).toEqual([]);
+  expect(third.announcements).toEqual([announcement(5, [1, 2])]);
+});
+
+test('an observer that was stopped itself, or whose clock jumps, does not take the others for dead', async () => {
+  const items = new StoredItems();
+  const [one, other] = [await replica(items), await replica(items, { now: '2020-01-01T00:00:00Z' })];
+  await claimed(one);
+  await other.clock.advance(86_400_000);
+  expect(await other.state.claim(object, never)).toBe('elsewhere');
+});
+
+test('a replica that was first seen between two looks gets the whole lease', async () => {
+  const items = new StoredItems();
+  const other = await replica(items);
+  const one = await replica(items);
+  await claimed(one);
+  expect(await other.state.claim(object, never)).toBe('elsewhere');
+  await passIntervals(leaseIntervals, other);
+  expect(await other.state.claim(object, never)).toBe('elsewhere');
+  await passIntervals(1, other);
+  expect(await other.state.claim(object, never)).toBeTypeOf('object');
+});
+
+test('a look that fails starts all waiting anew, so an outage of the store kills nobody', async () => {
+  const items = new StoredItems();
+  const [one, other] = [await replica(items), await replica(items)];
+  await claimed(one);
+  await passIntervals(leaseIntervals - 1, other);
+  other.store.fault = (method) => (method === 'registers' ? 'before' : undefined);
+  await passIntervals(1, other);
+  other.store.fault = () => undefined;
+  await passIntervals(leaseIntervals - 1, other);
+  expect(await other.state.claim(object, never)).toBe('elsewhere');
+  await passIntervals(1, other);
+  expect(await other.state.claim(object, never)).toBeTypeOf('object');
+});
+
+test('a replica that stops releases its claims and its leads at once', async () => {
+  const items = new StoredItems();
+  const [one, other] = [await replica(items), await replica(items)];
+  await claimed(one);
+  expect(await one.state.lead('sweep')).toBeDefined();
+  expect(await other.state.lead('sweep')).toBeUndefined();
+  await one.state.close();
+  expect(await other.state.claim(object, never)).toBeTypeOf('object');
+  expect(await other.state.lead('sweep')).toBeDefined();
+});
+
+test('a lead is lost when another replica has taken it over', async () => {
+  const items = new StoredItems();
+  const [one, other] = [await replica(items), await replica(items)];
+  const lead = await one.state.lead('silence');
+  await passIntervals(leaseIntervals, other);
+  expect(await other.state.lead('silence')).toBeDefined();
+  expect(lead?.lost.aborted).toBe(false);
+  await passIntervals(1, one);
+  expect(lead?.lost.aborted).toBe(true);
+});
+
+test('batches are put before they are admitted, and settling writes nothing but the register', async () => {
+  const one = await replica(new StoredItems());
+  const claim = await claimed(one);
+  one.store.calls.length = 0;
+  const first = claim.announce(announcement(5, [1, 2]));
+  await claim.flush(never);
+  claim.settle(settlement([1, 2], { announcementId: first }));
+  await claim.flush(never);
+  expect(one.store.calls.map((call) => call.split(' ')[0])).toEqual(['putBatchItem', 'compareAndSet', 'compareAndSet']);
+});
+
+test('a settlement and the next announcement share one write', async () => {
+  const one = await replica(new StoredItems());
+  const claim = await claimed(one);
+  const first = claim.announce(announcement(5, [1, 2]));
+  await claim.flush(never);
+  one.store.calls.length = 0;
+  claim.settle(settlement([1, 2], { announcementId: first }));
+  claim.announce(announcement(5, [3, 4]));
+  await claim.flush(never);
+  expect(one.store.calls.filter((call) => call.startsWith('compareAndSet'))).toHaveLength(1);
+});
+
+test('a settlement that nothing follows is written soon', async () => {
+  const items = new StoredItems();
+  const one = await replica(items);
+  const claim = await claimed(one);
+  claim.settle(settlement([1, 2]));
+  await one.clock.advance(10);
+  one.store.fault = () => 'before';
+  const reader = await openSharedReader({ store: new ScriptedStore(items), clock: one.clock, logger: silentLogger });
+  expect(await reader?.read(object.origin.id)).toMatchObject({ acceptedCount: 1, state: { settled: position } });
+});
+
+test.each(['after', 'repeated'] as const)(
+  'a write whose answer is lost (%s) is not taken for a lost claim',
+  async (fault) => {
+    const one = await replica(new StoredItems());
+    const claim = await claimed(one);
+    let faults = 3;
+    one.store.fault = (method) => (method !== 'read' && faults-- > 0 ? fault : undefined);
+    const first = claim.announce(announcement(5, [1, 2]));
+    const flushing = claim.flush(never);
+    for (let attempt = 0; attempt < 6; attempt++) await one.clock.advance(15_000);
+    await flushing;
+    claim.settle(settlement([1, 2], { announcementId: first }));
+    claim.finish(object.version, position, []);
+    await claim.flush(never);
+    expect(claim.lost.aborted).toBe(false);
+    await claim.release();
+    const again = await claimed(one, rewritten);
+    expect(again.known?.settledVersion).toEqual(object.version);
+    expect(await hashesOf(again)).toEqual([[1, 2]]);
+  },
+);
+
+test('shipping waits for the state while the store is away, and tells so', async () => {
+  const one = await replica(new StoredItems());
+  const claim = await claimed(one);
+  one.store.fault = () => 'before';
+  claim.announce(announcement(5, [1, 2]));
+  let isDurable = false;
+  const flushing = claim.flush(never).then(() => {
+    isDurable = true;
+  });
+  for (let minute = 0; minute < 4; minute++) await one.clock.advance(15_000);
+  expect(isDurable).toBe(false);
+  expect(one.events).toContainEqual(expect.objectContaining({ kind: 'waiting', for: 'state' }));
+  one.store.fault = () => undefined;
+  await one.clock.advance(15_000);
+  await flushing;
+  expect(one.events).toContainEqual({ kind: 'resumed', for: 'state' });
+});
+
+test('a claim whose write took effect after it was given up is claimed again by the same replica', async () => {
+  const items = new StoredItems();
+  const one = await replica(items);
+  one.store.fault = (method) => (method === 'compareAndSet' ? 'after' : undefined);
+  const stop = new AbortController();
+  const claiming = one.state.claim(object, stop.signal);
+  await settled();
+  stop.abort(new Error('given up'));
+  await expect(claiming).rejects.toThrow('given up');
+  one.store.fault = () => undefined;
+  expect(await one.state.claim(object, never)).toBeTypeOf('object');
+});
+
+test('before an attempt to send, a replica that was stopped for longer than the lease asks whether it still holds the object', async () => {
+  const items = new StoredItems();
+  const [one, other] = [await replica(items), await replica(items)];
+  const claim = await claimed(one);
+  one.store.calls.length = 0;
+  await claim.confirm?.(never);
+  expect(one.store.calls).toEqual([]);
+  await passIntervals(leaseIntervals, other);
+  await claimed(other);
+  one.store.fault = (method) => (method === 'compareAndSet' || method === 'registers' ? 'before' : undefined);
+  await one.clock.advance(40_000);
+  await expect(claim.confirm?.(never)).rejects.toThrow('the claim is lost');
+});
+
+test('a part of the line hashes is never taken for all of them', async () => {
+  const items = new StoredItems();
+  const one = await replica(items);
+  const claim = await claimed(one);
+  for (const line of [1, 2, 3]) claim.settle(settlement([line, line]));
+  claim.finish(object.version, position, []);
+  await claim.flush(never);
+  await claim.release();
+  let count = 0;
+  items.expire(Date.parse('2027-01-01'), () => count++ === 1);
+  const again = await claimed(one, rewritten);
+  expect(again.known).toMatchObject({ settled: position, hasLineHashes: false });
+  expect(await hashesOf(again)).toEqual([]);
+});
+
+test('once a visit had to do without line hashes, those that are left count for nobody', async () => {
+  const items = new StoredItems();
+  const [ahead, behind] = [await replica(items), await replica(items)];
+  const claim = await claimed(ahead);
+  claim.settle(settlement([1, 1]));
+  claim.finish(object.version, position, []);
+  await claim.flush(never);
+  await claim.release();
+  ahead.state.dropLineHashes('2026-02-05');
+  const withoutHashes = await claimed(ahead, rewritten);
+  expect(withoutHashes.known?.hasLineHashes).toBe(false);
+  withoutHashes.settle(settlement([1, 1]));
+  await withoutHashes.flush(never);
+  await withoutHashes.release();
+  const seen = await claimed(behind, rewritten);
+  expect(seen.known?.hasLineHashes).toBe(false);
+});
+
+test('line hashes of many visits are merged, and none is lost or doubled', async () => {
+  const items = new StoredItems();
+  const one = await replica(items);
+  for (let visit = 1; visit <= 70; visit++) {
+    const claim = await claimed(one, memoryObject('{}\n'.repeat(visit)));
+    const lines = (await hashesOf(claim)).flat().filter((word) => word > 0);
+    expect(
+      lines.sort((left, right) => left - right),
+      `visit ${visit}`,
+    ).toEqual(Array.from({ length: visit - 1 }, (_, index) => index + 1));
+    const id = claim.announce(announcement(visit, [visit, -1]));
+    claim.settle(settlement([visit, -1], { announcementId: id }));
+    claim.announce(announcement(visit, [-5, visit]));
+    await claim.flush(never);
+    await claim.release();
+  }
+  const last = await claimed(one, rewritten);
+  expect(last.announcements).toHaveLength(70);
+  const register = [...items.registers.values()].find(({ key }) => key.partition.startsWith('o#'));
+  expect(JSON.parse(register?.value ?? '{}').merged).toBeDefined();
+});
+
+test('batches of more lines than fit into one item take several', async () => {
+  const items = new StoredItems();
+  const one = await replica(items);
+  const claim = await claimed(one);
+  const lineHashes = Int32Array.from({ length: 2 * 100_000 }, (_, index) => index);
+  const occurrences = Int32Array.from({ length: 100_000 }, (_, index) => (index % 3) + 1);
+  const first = claim.announce({ observedAtMs: 5, lineHashes, occurrences });
+  const second = claim.announce(announcement(6, [7, 7]));
+  await claim.flush(never);
+  expect(Math.max(...[...items.batchItems.values()].map(({ content }) => content.length))).toBeLessThanOrEqual(262_144);
+  claim.settle(settlement([], { announcementId: first, lineHashes }));
+  await claim.flush(never);
+  await claim.release();
+  const again = await claimed(one);
+  expect((await hashesOf(again)).flat().join() === lineHashes.join()).toBe(true);
+  expect(again.announcements).toEqual([announcement(6, [7, 7])]);
+  expect(second).not.toBe(first);
+});
+
+test('lines that were announced before, and so were not announced again, are settled with their batch', async () => {
+  const items = new StoredItems();
+  const one = await replica(items);
+  const claim = await claimed(one);
+  const announced = claim.announce(announcement(5, [1, 1]));
+  claim.settle(settlement([1, 1, 2, 2, 1, 1], { announcementId: announced }));
+  claim.settle(settlement([3, 3]));
+  await claim.flush(never);
+  await claim.release();
+  const again = await claimed(one);
+  expect((await hashesOf(again)).flat().sort()).toEqual([1, 1, 1, 1, 2, 2, 3, 3]);
+});
+
+test('what was put and never admitted does not count', async () => {
+  const items = new StoredItems();
+  const [one, other] = [await replica(items), await replica(items)];
+  const claim = await claimed(one);
+  one.store.fault = (method) => (method === 'compareAndSet' ? 'before' : undefined);
+  claim.announce(announcement(5, [1, 1]));
+  claim.flush(never).catch(() => {});
+  await settled();
+  expect(items.batchItems.size).toBe(1);
+  await passIntervals(leaseIntervals, other);
+  expect((await claimed(other)).announcements).toEqual([]);
+});
+
+test('an object whose owners die one after the other waits from the third takeover on, while others go on', async () => {
+  const items = new StoredItems();
+  const elsewhere = { ...object, origin: { ...object.origin, id: 's3://audit/other' as ObjectId } };
+  const watcher = await replica(items);
+  for (let death = 1; death <= 3; death++) {
+    const one = await replica(items);
+    await passIntervals(leaseIntervals, watcher, one);
+    await claimed(one);
+    await passIntervals(leaseIntervals + 1, watcher); // Its counter was raised after the last look.
+  }
+  const failure = await watcher.state.claim(object, never).catch((error: unknown) => error);
+  expect(isAgentError(failure, 'ERR_OBJECT_CRASHES')).toBe(true);
+  expect(String(failure)).toContain(object.origin.id);
+  expect(await watcher.state.claim(elsewhere, never)).toBeTypeOf('object');
+  await passIntervals(5, watcher);
+  expect(isAgentError(await watcher.state.claim(object, never).catch((error: unknown) => error))).toBe(true);
+  await passIntervals(2, watcher);
+  expect(await watcher.state.claim(object, never)).toBeTypeOf('object');
+});
+
+test('a replica whose counter was removed ends with an error', async () => {
+  const items = new StoredItems();
+  const one = await replica(items);
+  for (const name of items.registers.keys()) if (name.startsWith('replicas')) items.registers.delete(name);
+  await passIntervals(1, one);
+  await expect(one.state.unsettled([object])).rejects.toMatchObject({ code: 'ERR_REPLICA_REMOVED' });
+  await expect(one.state.claim(object, never)).rejects.toMatchObject({ code: 'ERR_REPLICA_REMOVED' });
+});
+
+test('the counter of a process that was not heard of for an hour is removed', async () => {
+  const items = new StoredItems();
+  const [, other] = [await replica(items), await replica(items)];
+  await passIntervals(362, other);
+  expect([...items.registers.keys()].filter((name) => name.startsWith('replicas'))).toHaveLength(1);
+});
+
+test('an object that a newer version wrote is left alone', async () => {
+  const items = new StoredItems();
+  const one = await replica(items);
+  const claim = await claimed(one);
+  await claim.release();
+  for (const [name, entry] of items.registers) {
+    if (!name.startsWith('o#')) continue;
+    items.registers.set(name, { ...entry, value: entry.value.replace('"format":1', '"format":2') });
+  }
+  expect(await one.state.claim(rewritten, never)).toBe('elsewhere');
+  expect(await one.state.unsettled([rewritten])).toEqual([rewritten]);
+});
+
+test('a state that a newer version created is not used', async () => {
+  const items = new StoredItems();
+  await replica(items);
+  for (const [name, entry] of items.registers) {
+    if (!name.startsWith('meta')) continue;
+    items.registers.set(name, { ...entry, value: entry.value.replace('"format":1', '"format":2') });
+  }
+  await expect(replica(items)).rejects.toMatchObject({ code: 'ERR_STATE_NEWER' });
+});
+
+test('all replicas have the secret and the day of the first one', async () => {
+  const items = new StoredItems();
+  const [one, other] = await Promise.all([replica(items), replica(items, { now: '2026-03-01T00:00:00Z' })]);
+  expect(other.state.hashSecret).toEqual(one.state.hashSecret);
+  expect(other.state.createdOn).toBe(one.state.createdOn);
+});
+
+test('a state that was used for other sources only is refused, and one that was used for one of them is taken', async () => {
+  const items = new StoredItems();
+  await replica(items, { sources: ['s3://audit', 's3://more'] });
+  await expect(replica(items, { sources: ['s3://foreign'] })).rejects.toMatchObject({
+    code: 'ERR_STATE_SOURCES',
+    message: expect.stringContaining('s3://audit, s3://more'),
+  });
+  await replica(items, { sources: ['s3://more', 's3://moved'] });
+  await replica(items, { sources: ['s3://moved'] });
+});
+
+test('replicas that map records differently warn once', async () => {
+  const items = new StoredItems();
+  const one = await replica(items);
+  const other = await replica(items, { replica: { host: 'there', version: '1.0.1', fingerprint: 'another' } });
+  await passIntervals(5, one, other);
+  for (const { events } of [one, other])
+    expect(
+      events.filter((event) => event.kind === 'faultMet' && event.fault.code === 'ERR_REPLICA_DIFFERS'),
+    ).toHaveLength(1);
+});
+
+test('opening gives up after a minute without an answer', async () => {
+  const clock = new ManualClock('2026-01-31T12:00:00Z');
+  const store = new ScriptedStore();
+  store.fault = () => 'before';
+  const options = { sources: [], lookbackDays: 3, replica: { host: 'h', version: '1', fingerprint: 'f' } };
+  const opening = openSharedState({ ...options, store, clock, logger: silentLogger, stopping: never });
+  opening.catch(() => {});
+  for (let second = 0; second < 65; second += 5) await clock.advance(5_000);
+  await expect(opening).rejects.toMatchObject({ code: 'ERR_STATE_UNAVAILABLE' });
+});
+
+test('a poll asks only about what it does not know to be settled', async () => {
+  const items = new StoredItems();
+  const one = await replica(items);
+  const claim = await claimed(one);
+  claim.finish(object.version, position, []);
+  await claim.flush(never);
+  await claim.release();
+  expect(await one.state.unsettled([object, rewritten])).toEqual([rewritten]);
+  one.store.calls.length = 0;
+  expect(await one.state.unsettled([object])).toEqual([object].filter(() => false));
+  expect(one.store.calls).toEqual(['readMany 1']);
+  one.store.calls.length = 0;
+  expect(await one.state.unsettled([object])).toEqual([]);
+  expect(one.store.calls).toEqual(['readMany 0']);
+});

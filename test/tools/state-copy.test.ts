@@ -1,0 +1,140 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { DeliveryReader } from '../../src/contracts/delivery-reader.ts';
+import type { Claim } from '../../src/contracts/delivery-state.ts';
+import type { OpenState } from '../../src/contracts/open-state.ts';
+import { openDeliveryReader, openDeliveryState } from '../../src/delivery/index.ts';
+import type { DeliveredObject, ObjectId } from '../../src/model/object.ts';
+import type { StateLocation } from '../../src/model/state-location.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
+import { silentLogger } from '../../src/runtime/logger.ts';
+import { openSharedReader } from '../../src/sharing/index.ts';
+import { copyState } from '../../src/tools/state-copy.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { memoryObject } from '../support/memory-object.ts';
+import { ModelStore, StoredItems } from '../support/model-store.ts';
+import { openSharedStateHere } from '../support/shared-state-here.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const never = new AbortController().signal;
+const first = memoryObject('{}\n');
+const second = { ...first, origin: { ...first.origin, id: 's3://audit/second' as ObjectId, date: undefined } };
+const old = { ...first, origin: { ...first.origin, id: 's3://audit/old' as ObjectId, date: '2025-01-01' } };
+const objects = [first, second, old];
+const position = { offsetBytes: 3, lineCount: 1, digest: new Uint8Array(32).fill(7) };
+const shared: StateLocation = { kind: 'dynamodb', table: 'audit-state' };
+const configuration = { sources: [], lookbackDays: 3 };
+
+/** Settled, announced, unfinished, without line hashes, and silent. */
+async function fill(state: OpenState): Promise<void> {
+  for (const object of objects) {
+    await visit(state, object, async (claim) => {
+      const counts = { acceptedCount: 2, deadLetteredCount: 1, unparsedCount: 1, newestEventMs: 1000 };
+      const observedRuns = [
+        { observedAtMs: 5, lineCount: 2 },
+        { observedAtMs: 6, lineCount: 1 },
+      ];
+      const lineHashes = Int32Array.of(1, -1, 2, -2, 1, -1);
+      claim.settle({ announcementId: undefined, position, lineHashes, observedRuns, ...counts });
+      claim.announce({ observedAtMs: 7, lineHashes: Int32Array.of(5, 6), occurrences: Int32Array.of(2) });
+      if (object === first)
+        claim.announce({ observedAtMs: 8, lineHashes: Int32Array.of(7, 8), occurrences: Int32Array.of(1) });
+      if (object === old) claim.finish(object.version, position, []);
+      await claim.flush(never);
+    });
+  }
+  await state.beginSilence('1', 1000, 60, never);
+  state.dropLineHashes('2025-06-01');
+  await visit(state, second, (claim) => claim.flush(never));
+}
+
+async function visit(state: OpenState, object: DeliveredObject, work: (claim: Claim) => Promise<void>): Promise<void> {
+  const claim = await state.claim(object, never);
+  if (typeof claim === 'string') throw new Error(claim);
+  await work(claim);
+  await claim.release();
+}
+
+async function contentOf(reader: DeliveryReader | undefined) {
+  if (reader === undefined) throw new Error('there is no state');
+  const { hashSecret, createdOn } = reader;
+  const records = [];
+  for (const { origin } of objects) {
+    records.push(await reader.read(origin.id));
+  }
+  await reader.close();
+  return { hashSecret: [...hashSecret], createdOn, records };
+}
+
+test('a state keeps all of its content on the way into a shared store and back', async () => {
+  const [from, back, items] = [temporaryDirectory(), join(temporaryDirectory(), 'back'), new StoredItems()];
+  const open = async () => new ModelStore(items);
+  const state = await openDeliveryState({ directory: from, clock: systemClock, logger: silentLogger });
+  await fill(state);
+  await state.close();
+  const before = await contentOf(await openDeliveryReader(from));
+  expect(before.records.map((record) => record.state?.hasLineHashes)).toEqual([true, true, false]);
+
+  const sqlite: StateLocation = { kind: 'directory', path: from };
+  expect(await copyState({ ...configuration, state: sqlite }, shared, never, { open })).toBe(3);
+  const reader = await openSharedReader({ store: await open(), clock: systemClock, logger: silentLogger });
+  expect(JSON.stringify(await contentOf(reader))).toBe(JSON.stringify(before));
+
+  const target: StateLocation = { kind: 'directory', path: back };
+  expect(await copyState({ ...configuration, state: shared }, target, never, { open })).toBe(3);
+  expect(JSON.stringify(await contentOf(await openDeliveryReader(back)))).toBe(JSON.stringify(before));
+  const reopened = await openDeliveryState({ directory: back, clock: systemClock, logger: silentLogger });
+  expect(await reopened.unsettled(objects)).toEqual([first, second]);
+  const silence = { sinceMs: 1000, thresholdMs: 60, isReported: false, endedByMs: undefined };
+  expect(await reopened.workspaces()).toEqual([{ workspaceId: '1', lastEventMs: 1000, silence }]);
+  await reopened.close();
+});
+
+test('a state that is in use already is not written to', async () => {
+  const [from, target, items] = [temporaryDirectory(), temporaryDirectory(), new StoredItems()];
+  for (const directory of [from, target]) {
+    const state = await openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
+    await state.close();
+  }
+  const state: StateLocation = { kind: 'directory', path: from };
+  const open = async () => new ModelStore(items);
+  const into: StateLocation = { kind: 'directory', path: target };
+  const filesBefore = readdirSync(target);
+  await expect(copyState({ ...configuration, state }, into, never)).rejects.toMatchObject({ code: 'ERR_STATE_EXISTS' });
+  expect(readdirSync(target)).toEqual(filesBefore);
+  await copyState({ ...configuration, state }, shared, never, { open });
+  const registersBefore = items.registers.size;
+  const again = copyState({ ...configuration, state }, shared, never, { open });
+  await expect(again).rejects.toMatchObject({ code: 'ERR_STATE_EXISTS' });
+  expect(items.registers.size).toBe(registersBefore);
+});
+
+test('there has to be a state to copy', async () => {
+  const empty: StateLocation = { kind: 'directory', path: temporaryDirectory() };
+  const open = async () => new ModelStore();
+  for (const state of [empty, shared]) {
+    const copying = copyState({ ...configuration, state }, shared, never, { open });
+    await expect(copying).rejects.toMatchObject({ code: 'ERR_STATE_NOT_FOUND' });
+  }
+});
+
+test('a state that an agent or a replica is using is not copied', async () => {
+  const directory = temporaryDirectory();
+  const state = await openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
+  const from: StateLocation = { kind: 'directory', path: directory };
+  const locked = copyState({ ...configuration, state: from }, shared, never);
+  await expect(locked).rejects.toMatchObject({ code: 'ERR_STATE_LOCKED' });
+  await state.close();
+
+  const [items, clock] = [new StoredItems(), new ManualClock('2026-01-31T12:00:00Z')];
+  const replica = await openSharedStateHere(items, { clock });
+  const open = async () => new ModelStore(items);
+  const target: StateLocation = { kind: 'directory', path: join(temporaryDirectory(), 'copy') };
+  const copying = copyState({ ...configuration, state: shared }, target, never, { open, clock });
+  copying.catch(() => {});
+  for (let interval = 0; interval < 6; interval++) await clock.advance(10_000);
+  await expect(copying).rejects.toMatchObject({ code: 'ERR_STATE_LOCKED' });
+  await replica.state.close();
+  expect(await copyState({ ...configuration, state: shared }, target, never, { open, clock })).toBe(0);
+});
