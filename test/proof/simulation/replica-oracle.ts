@@ -28,8 +28,6 @@ interface Epoch {
   owner: string | undefined;
   /** What this claim may send: admitted by itself, or announced by those before it. By line hash and occurrence. */
   readonly mayBeSent: Set<string>;
-  /** How often each line was settled when the claim was granted. */
-  settledBefore: Map<string, number>;
   /** Lines and occurrences that were ever settled before, whether or not the store still has their items. */
   everSettledBefore: ReadonlySet<string>;
   readonly seenItems: Set<string>;
@@ -173,7 +171,6 @@ export class ReplicaOracle extends Oracle {
           linesIn(found.get(name)).map(({ name: line, occurrence }) => `${line} ${occurrence}`),
         ),
       ),
-      settledBefore: settledIn(register, found),
       everSettledBefore: new Set(this.#everSettled.get(key)),
       seenItems: new Set(announced),
       ended: new Set(),
@@ -204,7 +201,6 @@ export class ReplicaOracle extends Oracle {
     const settledCount = register.acceptedCount + register.deadLetteredCount;
     // The object was forgotten: it is sent again from its start.
     if (settledCount < epoch.settledCount) {
-      epoch.settledBefore = new Map();
       epoch.everSettledBefore = new Set();
       this.#everSettled.delete(key);
     }
@@ -217,8 +213,6 @@ export class ReplicaOracle extends Oracle {
         const item = found.get(name);
         if (item === undefined) this.problem(`${key}: a batch was admitted that was not put`);
         for (const { name: line, occurrence } of linesIn(item)) {
-          const isSettled = occurrence > 0 && occurrence <= (epoch.settledBefore.get(line) ?? 0);
-          if (isSettled && !this.isExcused(key)) this.problem(`${key}: a settled line was announced again`);
           epoch.mayBeSent.add(`${line} ${occurrence}`);
         }
       }
