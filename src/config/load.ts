@@ -2,17 +2,15 @@
  * Loads the configuration from the environment. Reports all problems at once, before anything is read or sent.
  */
 import { join } from 'node:path';
-import type { z } from 'zod';
-import { type OtlpOptions, resolveExportOptions } from '../export/options.ts';
+import { exportProblems, type OtlpOptions, resolveExportOptions } from '../export/options.ts';
 import { AgentError } from '../model/agent-error.ts';
 import { printable } from '../runtime/printable.ts';
 import { proxyProblems } from '../runtime/proxy.ts';
 import { misspelledVariables } from './misspelled-variables.ts';
-import { variables } from './variables.ts';
+import { telemetryProblems } from './telemetry-problems.ts';
+import { type Values, variables } from './variables.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
-
-type Values = { readonly [Name in keyof typeof variables]: z.output<(typeof variables)[Name]> };
 
 /** The parsed variables, grouped by the part that uses them. */
 export interface Configuration {
@@ -132,6 +130,9 @@ function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptio
   });
   const values: Partial<Values> = Object.fromEntries(entries);
   problems.push(...accessPointProblems(environment, values.DATABRICKS_AUDIT_SOURCE));
+  for (const { variable, problem } of [...exportProblems(values), ...telemetryProblems(values)]) {
+    problems.push(`${variable}: ${problem}, got ${describeValue(variable, environment[variable])}`);
+  }
   if (problems.length > 0) {
     throw new AgentError('ERR_CONFIGURATION', problems.join('\n'), {
       hint: 'docs/configuration.md lists every variable with its default.',

@@ -7,7 +7,35 @@ export interface ResponseCode {
   readonly code: number;
 }
 
-/** `HTTP 400` or `gRPC 3`. */
+/** In the order of their codes. */
+const grpcStatusNames = [
+  'OK',
+  'CANCELLED',
+  'UNKNOWN',
+  'INVALID_ARGUMENT',
+  'DEADLINE_EXCEEDED',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'PERMISSION_DENIED',
+  'RESOURCE_EXHAUSTED',
+  'FAILED_PRECONDITION',
+  'ABORTED',
+  'OUT_OF_RANGE',
+  'UNIMPLEMENTED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'DATA_LOSS',
+  'UNAUTHENTICATED',
+] as const;
+
+export type GrpcStatusName = (typeof grpcStatusNames)[number];
+
+/** Undefined for a code that gRPC does not define. */
+export function grpcStatusName(code: number): GrpcStatusName | undefined {
+  return grpcStatusNames[code];
+}
+
+/** `HTTP 400` or `gRPC INVALID_ARGUMENT`. */
 export function responseCodeText({ protocol, code }: ResponseCode): string {
-  return `${protocol === 'http' ? 'HTTP' : 'gRPC'} ${code}`;
+  return protocol === 'http' ? `HTTP ${code}` : `gRPC ${grpcStatusName(code) ?? code}`;
 }
