@@ -4,6 +4,7 @@
 import { join } from 'node:path';
 import { exportProblems, type OtlpOptions, resolveExportOptions } from '../export/options.ts';
 import { AgentError } from '../model/agent-error.ts';
+import { batchBytesDefault } from '../pipeline/options.ts';
 import { printable } from '../runtime/printable.ts';
 import { proxyProblems } from '../runtime/proxy.ts';
 import { misspelledVariables } from './misspelled-variables.ts';
@@ -63,6 +64,7 @@ export interface LoadOptions {
 /** @throws AgentError ERR_CONFIGURATION listing every problem: the variable, what was expected and the value. */
 export function loadConfiguration(environment: Environment, options: LoadOptions = {}): Configuration {
   const values = parseAll(environment, options);
+  const otlp = resolveExportOptions(values);
   const millisecondsPerDay = 86_400_000;
   return {
     sources: values.DATABRICKS_AUDIT_SOURCE.map((source) => ({
@@ -89,10 +91,10 @@ export function loadConfiguration(environment: Environment, options: LoadOptions
     workers: values.OTEL_LOGS_EXPORTER === 'console' ? 1 : values.DATABRICKS_AUDIT_WORKERS,
     batchLimits: {
       recordsMax: values.DATABRICKS_AUDIT_BATCH_RECORDS,
-      bytesMax: values.DATABRICKS_AUDIT_BATCH_BYTES,
+      bytesMax: values.DATABRICKS_AUDIT_BATCH_BYTES ?? batchBytesDefault(otlp.protocol === 'grpc'),
     },
     logsExporter: values.OTEL_LOGS_EXPORTER,
-    otlp: resolveExportOptions(values),
+    otlp,
     againstHeaders: values.DATABRICKS_AUDIT_AGAINST_HEADERS ?? {},
     logLevel: values.OTEL_LOG_LEVEL,
     telemetry: {

@@ -5,6 +5,7 @@
  * next one opens a new connection: a connection that a firewall has dropped silently would let every further call time out.
  */
 import { Client, compressionAlgorithms, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { systemClock } from '../runtime/clock.ts';
 import { proxyFor } from '../runtime/proxy.ts';
 import type { Certificates } from './certificates.ts';
 import { type Closable, Connections } from './connections.ts';
@@ -74,7 +75,7 @@ class GrpcConnection implements Closable {
       toBuffer,
       request,
       this.#metadata,
-      { deadline: Date.now() + this.#options.requestTimeoutMs },
+      { deadline: systemClock.nowMs() + this.#options.requestTimeoutMs }, // gRPC compares it with the real time.
       (error, body = Buffer.alloc(0)) => {
         if (error === null) return resolve({ protocol: 'grpc', code: 0, message: '', details: undefined, body });
         if (isAnswered || Object.keys(error.metadata.getMap()).length > 0) return resolve(responseOf(error));

@@ -35,7 +35,18 @@ export function grpcStatusName(code: number): GrpcStatusName | undefined {
   return grpcStatusNames[code];
 }
 
+/** `INVALID_ARGUMENT` is 3; undefined for a name that gRPC does not define. */
+export function grpcStatusCode(name: string): number | undefined {
+  const names: readonly string[] = grpcStatusNames;
+  return names.includes(name) ? names.indexOf(name) : undefined;
+}
+
+/** `400` or `INVALID_ARGUMENT`. */
+export function responseCodeName({ protocol, code }: ResponseCode): string {
+  return protocol === 'grpc' ? (grpcStatusName(code) ?? String(code)) : String(code);
+}
+
 /** `HTTP 400` or `gRPC INVALID_ARGUMENT`. */
-export function responseCodeText({ protocol, code }: ResponseCode): string {
-  return protocol === 'http' ? `HTTP ${code}` : `gRPC ${grpcStatusName(code) ?? code}`;
+export function responseCodeText(response: ResponseCode): string {
+  return `${response.protocol === 'http' ? 'HTTP' : 'gRPC'} ${responseCodeName(response)}`;
 }

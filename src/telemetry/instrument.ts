@@ -2,7 +2,7 @@
  * What the tables of instruments have in common.
  */
 import type { Attributes } from '@opentelemetry/api';
-import { grpcStatusName, type ResponseCode } from '../model/response-code.ts';
+import { type ResponseCode, responseCodeName } from '../model/response-code.ts';
 
 export interface Instrument {
   readonly name: string;
@@ -22,5 +22,5 @@ export const errorType = 'error.type';
 export function status(response: ResponseCode | undefined): Attributes {
   if (response === undefined) return {};
   if (response.protocol === 'http') return { [httpStatusCode]: response.code };
-  return { [grpcStatusCode]: grpcStatusName(response.code) ?? String(response.code) };
+  return { [grpcStatusCode]: responseCodeName(response) };
 }

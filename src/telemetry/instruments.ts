@@ -8,7 +8,7 @@ import { packageVersion } from '../runtime/package-version.ts';
 import { printable } from '../runtime/printable.ts';
 import { nodeVersion, type ProcessFigures } from '../runtime/process-figures.ts';
 import type { Activity } from './activity.ts';
-import { errorType, httpStatusCode, type Instrument, type Reading, status } from './instrument.ts';
+import { errorType, grpcStatusCode, httpStatusCode, type Instrument, type Reading, status } from './instrument.ts';
 import { sumOfWaiting, type WorkspaceActivity } from './workspace-activity.ts';
 
 export interface MetricSources {
@@ -88,9 +88,9 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     name: 'databricks.audit.dead_letters',
     type: 'counter',
     unit: '{record}',
-    attributes: [errorType, httpStatusCode],
+    attributes: [errorType, httpStatusCode, grpcStatusCode],
     meaning:
-      'Permanently rejected records (lines and silence notices) by error code and HTTP status. The live page and the dead-letter files give the full reasons.',
+      'Permanently rejected records (lines and silence notices) by error code and status, of HTTP or gRPC. The live page and the dead-letter files give the full reasons.',
     read: ({ activity }) =>
       sumBy(activity.deadLetters.values(), ({ code, response, count }) => [
         count,
@@ -101,7 +101,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     name: 'databricks.audit.dead_letters.waiting',
     type: 'gauge',
     unit: '{record}',
-    attributes: ['databricks.audit.reason', httpStatusCode],
+    attributes: ['databricks.audit.reason', httpStatusCode, grpcStatusCode],
     meaning:
       'Records in the dead-letter files, by reason, until they are replayed or the files are deleted. Includes those of earlier processes, and all records of a partial success. Without attributes and 0 when there are none.',
     read: ({ activity: { waitingDeadLetters } }) =>
@@ -156,7 +156,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     name: 'databricks.audit.retries',
     type: 'counter',
     unit: '{request}',
-    attributes: ['databricks.audit.outcome', httpStatusCode],
+    attributes: ['databricks.audit.outcome', httpStatusCode, grpcStatusCode],
     meaning:
       'Failed requests that are retried: `unavailable` or `misconfigured`. Without a status if there was no response.',
     read: ({ activity }) =>

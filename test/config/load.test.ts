@@ -229,7 +229,10 @@ describe('records over gRPC', () => {
     expect(() => loadConfiguration({ ...pushed, ...metricsEndpoint })).toThrow(/OTEL_METRICS_EXPORTER: /);
     const complete = { ...pushed, ...metricsEndpoint, OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: 'http/protobuf' };
     expect(loadConfiguration(complete).otlp.protocol).toBe('grpc');
-    expect(loadConfiguration(grpc).otlp.url).toBe('http://localhost:4317');
+    expect(loadConfiguration(grpc)).toMatchObject({
+      otlp: { url: 'http://localhost:4317' },
+      batchLimits: { bytesMax: 3 * 1024 * 1024 },
+    });
     const logsOnly = {
       ...pushed,
       OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
