@@ -23,8 +23,7 @@ export interface GrpcRoute {
 
 export class RoutedCredentials extends ChannelCredentials {
   readonly #route: GrpcRoute;
-  /** TCP connections on which proxy and TLS are still being negotiated. */
-  readonly #opening = new Set<Socket>();
+  readonly #sockets = new Set<Socket>();
   /** The error of the last connection, which gRPC reports without its code. */
   lastError: Error | undefined;
 
@@ -33,9 +32,9 @@ export class RoutedCredentials extends ChannelCredentials {
     this.#route = route;
   }
 
-  /** Closing a client of gRPC leaves them open, and a peer that never answers would hold them for long. */
-  closeOpening(): void {
-    for (const socket of this.#opening) socket.destroy();
+  /** Closing a client of gRPC leaves open what has not become a connection of HTTP/2 yet, and a peer that never answers would hold it. */
+  closeSockets(): void {
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   override _isSecure(): boolean {
@@ -53,7 +52,8 @@ export class RoutedCredentials extends ChannelCredentials {
           this.lastError = error;
         };
         this.lastError = undefined;
-        this.#opening.add(socket);
+        this.#sockets.add(socket);
+        socket.once('close', () => this.#sockets.delete(socket));
         try {
           const connected = await this.#connect(socket);
           // A server rejects a client certificate after the handshake. Other errors say less than gRPC's own words.
@@ -64,8 +64,6 @@ export class RoutedCredentials extends ChannelCredentials {
         } catch (error) {
           if (error instanceof Error) note(error);
           throw error;
-        } finally {
-          this.#opening.delete(socket);
         }
       },
       waitForReady: async () => {},

@@ -106,13 +106,13 @@ class GrpcConnection implements Closable {
       });
     }
     this.#client.close();
-    this.#credentials.closeOpening();
+    this.#credentials.closeSockets();
   }
 
   async destroy(): Promise<void> {
     for (const abort of this.#inFlight) abort();
     this.#client.close();
-    this.#credentials.closeOpening();
+    this.#credentials.closeSockets();
   }
 
   /** The error of a call that got no answer, in the terms of the transport's contract. */

@@ -172,6 +172,19 @@ describe('the connection', () => {
     expect(errorOf(outcome).message).toContain('no connection within 300 ms');
   });
 
+  test.each(['http', 'https'])('over %s that is never completed is given up, and not kept open', async (scheme) => {
+    const gone = Promise.withResolvers<void>();
+    const server = createTcpServer((socket) => {
+      socket.on('error', () => {}); // The peer has gone.
+      socket.on('close', gone.resolve).resume();
+    });
+    const url = await listening(server);
+    const sender = client({ ...grpcOptions(url.replace('http', scheme)), requestTimeoutMs: 300 });
+    await sender.send(body, never);
+    await sender.send(body, never); // Takes another connection and gives the first one up.
+    await gone.promise;
+  });
+
   test('that brings no answer ends after the timeout', async () => {
     const collector = await grpcReceiver();
     collector.answerNext(grpcAnswers.hang());
