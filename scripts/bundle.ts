@@ -22,6 +22,7 @@ export async function bundle(directory: string, entryPoints: Readonly<Record<str
     format: 'esm',
     platform: 'node',
     target: 'node24',
+    external: ['@grpc/proto-loader'], // gRPC requires it only for services that it offers itself, such as channelz.
     mainFields: ['module', 'main'], // When split off, a CommonJS module would have only a default export.
     // Identifiers are not minified, to keep stack traces readable.
     minifyWhitespace: true,

@@ -138,7 +138,10 @@ program
   .option('--dry-run', 'only show what would be sent, by day and reason')
   .option('--json', 'print JSON')
   .option('--reason <text>', 'only dead letters whose reason contains this text')
-  .option('--status <code>', 'only dead letters rejected with this HTTP status (200: partial success) or gRPC code')
+  .option(
+    '--status <code>',
+    'only dead letters rejected with this HTTP status (200: partial success) or gRPC status (OK: partial success)',
+  )
   .option('--from <date>', 'only dead letters rejected on or after this day (UTC, yyyy-mm-dd)')
   .option('--before <date>', 'only dead letters rejected before this day')
   .addHelpText(

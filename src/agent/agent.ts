@@ -17,7 +17,7 @@ import {
   createFailureReporter,
   type DeadLetterFiles,
   type FailureReporter,
-  type HttpTransport,
+  type OtlpTransport,
 } from '../export/index.ts';
 import { recordBatch } from '../mapping/index.ts';
 import { AgentError } from '../model/agent-error.ts';
@@ -80,7 +80,7 @@ export interface AgentDependencies {
   /** @internal */
   readonly deliveryFiles?: DeliveryFiles | undefined;
   /** @internal */
-  readonly transport?: HttpTransport | undefined;
+  readonly transport?: OtlpTransport | undefined;
   /** @internal */
   readonly deadLetterFiles?: DeadLetterFiles | undefined;
   /** @internal */

@@ -1,6 +1,7 @@
 /**
  * Wires the monitoring of a running agent: metrics, health and the live page.
  */
+import assert from 'node:assert/strict';
 import type { Configuration } from '../config/index.ts';
 import { readDeliveredTotals, readNewestPartitions, stateSizeBytes } from '../delivery/index.ts';
 import { openDeadLetterStore, probeCollector } from '../export/index.ts';
@@ -30,6 +31,7 @@ export async function openLog(
   destination: NodeJS.WriteStream,
 ): Promise<AgentLog> {
   if (selfLogs === 'stderr') return { logger: createLogger(logLevel, destination), close: async () => {} };
+  assert(protocol !== 'grpc', 'the configuration refuses grpc for the own log');
   const ownLogs = await startOwnLogs({ protocol, resourceAttributes: metrics.resourceAttributes }, systemClock);
   return { logger: createLogger(logLevel, destination, ownLogs.write), close: ownLogs.close };
 }

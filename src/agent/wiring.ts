@@ -7,7 +7,7 @@ import type { Exporter } from '../contracts/exporter.ts';
 import type { OtlpEncoding } from '../contracts/mapper.ts';
 import type { Observer } from '../contracts/observer.ts';
 import { createDecoder } from '../decoders/index.ts';
-import { createOtlpExporter, type FailureReporter, type HttpTransport } from '../export/index.ts';
+import { createOtlpExporter, type FailureReporter, type OtlpTransport } from '../export/index.ts';
 import { BatchMemoryPool } from '../pipeline/batch-memory.ts';
 import type { ShippingParts } from '../pipeline/shipping-parts.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -22,7 +22,7 @@ export interface CollectorDependencies {
   readonly failures: FailureReporter;
   readonly clock: Clock;
   readonly observe: Observer;
-  readonly transport?: HttpTransport | undefined;
+  readonly transport?: OtlpTransport | undefined;
 }
 
 /** Each exporter has its own connections. */

@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs';
 import { loadConfiguration } from '../config/index.ts';
 import { AgentError } from '../model/agent-error.ts';
-import { responseCodeText } from '../model/response-code.ts';
+import { grpcStatusCode, responseCodeText } from '../model/response-code.ts';
 import { locationText } from '../model/state-location.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
@@ -66,13 +66,13 @@ export async function replay(options: ReplayCommandOptions, context: CommandCont
 }
 
 function readSelection({ reason, status, from, before }: ReplayCommandOptions): DeadLetterSelection {
-  if (status !== undefined && !/^\d{1,3}$/.test(status)) {
+  const code = status === undefined ? undefined : /^\d{1,3}$/.test(status) ? Number(status) : grpcStatusCode(status);
+  if (status !== undefined && code === undefined) {
     throw new AgentError(
       'ERR_CONFIGURATION',
-      `--status: expected an HTTP status or a gRPC code, got ${JSON.stringify(status)}`,
+      `--status: expected an HTTP status, or a gRPC status such as INVALID_ARGUMENT or 3, got ${JSON.stringify(status)}`,
     );
   }
-  const code = status === undefined ? undefined : Number(status);
   return { reason, code, from: dateOption('--from', from), before: dateOption('--before', before) };
 }
 

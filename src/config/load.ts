@@ -2,24 +2,24 @@
  * Loads the configuration from the environment. Reports all problems at once, before anything is read or sent.
  */
 import { join } from 'node:path';
-import type { z } from 'zod';
 import {
   type DeadLetterLocation,
   deadLetterDirectory,
+  exportProblems,
   type OtlpOptions,
   resolveExportOptions,
 } from '../export/options.ts';
 import { AgentError } from '../model/agent-error.ts';
 import type { StateLocation } from '../model/state-location.ts';
+import { batchBytesDefault } from '../pipeline/options.ts';
 import { printable } from '../runtime/printable.ts';
 import { proxyProblems } from '../runtime/proxy.ts';
 import { pollIntervalDefault, pollIntervalWithQueueMs, resolveSources } from '../sources/options.ts';
 import { misspelledVariables } from './misspelled-variables.ts';
-import { variables } from './variables.ts';
+import { telemetryProblems } from './telemetry-problems.ts';
+import { type Values, variables } from './variables.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
-
-type Values = { readonly [Name in keyof typeof variables]: z.output<(typeof variables)[Name]> };
 
 /** The parsed variables, grouped by the part that uses them. */
 export interface Configuration {
@@ -74,6 +74,7 @@ export interface LoadOptions {
 /** @throws AgentError ERR_CONFIGURATION listing every problem: the variable, what was expected and the value. */
 export function loadConfiguration(environment: Environment, options: LoadOptions = {}): Configuration {
   const values = parseAll(environment, options);
+  const otlp = resolveExportOptions(values);
   const millisecondsPerDay = 86_400_000;
   return {
     sources: values.DATABRICKS_AUDIT_SOURCE.map((source) => ({
@@ -103,10 +104,10 @@ export function loadConfiguration(environment: Environment, options: LoadOptions
     workers: values.OTEL_LOGS_EXPORTER === 'console' ? 1 : values.DATABRICKS_AUDIT_WORKERS,
     batchLimits: {
       recordsMax: values.DATABRICKS_AUDIT_BATCH_RECORDS,
-      bytesMax: values.DATABRICKS_AUDIT_BATCH_BYTES,
+      bytesMax: values.DATABRICKS_AUDIT_BATCH_BYTES ?? batchBytesDefault(otlp.protocol === 'grpc'),
     },
     logsExporter: values.OTEL_LOGS_EXPORTER,
-    otlp: resolveExportOptions(values),
+    otlp,
     againstHeaders: values.DATABRICKS_AUDIT_AGAINST_HEADERS ?? {},
     logLevel: values.OTEL_LOG_LEVEL,
     telemetry: {
@@ -154,6 +155,9 @@ function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptio
   const resolved = resolveSources(values.DATABRICKS_AUDIT_SOURCE ?? [], environment);
   problems.push(...resolved.problems, ...accessPointProblems(environment, values.DATABRICKS_AUDIT_SOURCE));
   problems.push(...queueProblems(values), ...sharedStateProblems(values), ...deadLetterProblems(values));
+  for (const { variable, problem } of [...exportProblems(values), ...telemetryProblems(values)]) {
+    problems.push(`${variable}: ${problem}, got ${describeValue(variable, environment[variable])}`);
+  }
   if (problems.length > 0) {
     throw new AgentError('ERR_CONFIGURATION', problems.join('\n'), {
       hint: 'docs/configuration.md lists every variable with its default.',

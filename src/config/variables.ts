@@ -1,6 +1,7 @@
 /**
  * All environment variables of the agent, collected from the parts that declare them.
  */
+import type { z } from 'zod';
 import { deliveryOptions } from '../delivery/options.ts';
 import { exportOptions } from '../export/options.ts';
 import { mappingOptions } from '../mapping/options.ts';
@@ -41,3 +42,6 @@ export const variables = {
   ...telemetryOptions,
   ...generalOptions,
 };
+
+/** The parsed values. */
+export type Values = { readonly [Name in keyof typeof variables]: z.output<(typeof variables)[Name]> };

@@ -9,21 +9,15 @@ import { AgentError, isAgentError } from '../model/agent-error.ts';
 import type { ResponseCode } from '../model/response-code.ts';
 import type { ExportOutcome, MisconfiguredOutcome, UnavailableOutcome } from './export-outcome.ts';
 import type { OtlpOptions } from './options.ts';
+import type { HttpResponse } from './otlp-transport.ts';
 import { readableText } from './readable-text.ts';
 import { refusalHint } from './refusal-hints.ts';
 import { serverMessage } from './server-message.ts';
 
-export interface OtlpResponse {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** Truncated at the size limit. */
-  readonly body: Uint8Array;
-}
-
-/** Upper limit for Retry-After: a wrong date must not stop shipping for a year. */
-const retryAfterLimitMs = 5 * 60_000;
-/** For errors that OTLP does not define as retryable, such as 500. */
-const slowRetryMs = 30_000;
+/** Upper limit for Retry-After and RetryInfo: a wrong date must not stop shipping for a year. */
+export const retryLaterLimitMs = 5 * 60_000;
+/** For errors that OTLP does not define as retryable, such as HTTP 500. */
+export const slowRetryMs = 30_000;
 
 const overloadStatuses = [408, 425, 429, 502, 503, 504];
 
@@ -32,7 +26,7 @@ export function httpCode(status: number): ResponseCode {
 }
 
 /** The outcome of a response other than success. */
-export function httpFault(response: OtlpResponse, options: OtlpOptions, nowMs: number): ExportOutcome {
+export function httpFault(response: HttpResponse, options: OtlpOptions, nowMs: number): ExportOutcome {
   const { status } = response;
   const words = serverMessage(response.body);
   const reason = words === '' ? `HTTP ${status}` : `HTTP ${status}: ${words}`;
@@ -66,7 +60,7 @@ export function settingFault(
 
 /** What can be wrong with a request whose records are fine. */
 export function rejectedRequestHint({ protocol, compression }: OtlpOptions): string {
-  const other = protocol === 'http/json' ? 'http/protobuf' : 'http/json';
+  const other = protocol === 'http/protobuf' ? 'http/json' : 'http/protobuf';
   const uncompressed = compression === 'none' ? '' : ', OTEL_EXPORTER_OTLP_COMPRESSION=none';
   return `Check the headers (tenant), or try OTEL_EXPORTER_OTLP_PROTOCOL=${other}${uncompressed}.`;
 }
@@ -78,7 +72,8 @@ export function connectionFault(error: unknown, options: OtlpOptions): Unavailab
   const words = readableText(wordsOf(error, options));
   const message = `${targetOf(options)} could not be reached: ${words}`;
   if (isTlsFault(code)) {
-    const fault = new AgentError('ERR_EXPORT_MISCONFIGURED', message, { cause: error, hint: tlsHint(code) });
+    const hint = tlsHint(code, options);
+    const fault = new AgentError('ERR_EXPORT_MISCONFIGURED', message, { cause: error, hint });
     return { status: 'misconfigured', error: fault, response: undefined };
   }
   const requestSeen = !noConnectionCodes.has(code);
@@ -86,7 +81,7 @@ export function connectionFault(error: unknown, options: OtlpOptions): Unavailab
     status: 'unavailable',
     error: new AgentError('ERR_EXPORT_UNAVAILABLE', message, {
       cause: error,
-      hint: unreachableHint(options, requestSeen),
+      hint: unreachableHint(error, options, requestSeen),
     }),
     response: undefined,
     waitAtLeastMs: 0,
@@ -103,16 +98,16 @@ function certificateFault(cause: AgentError): UnavailableOutcome {
   return { status: 'unavailable', error, response: undefined, waitAtLeastMs: 0, requestSeen: false };
 }
 
-/** Scheme, host and path only: user, password and query may be secrets. */
+/** Scheme, host and path only: user, password and query may be secrets. gRPC has no path. */
 export function targetOf(options: OtlpOptions): string {
   const url = new URL(options.url);
-  return `${url.origin}${url.pathname}`;
+  return options.protocol === 'grpc' ? url.origin : `${url.origin}${url.pathname}`;
 }
 
 function misconfigured(
   status: number,
   words: string,
-  response: OtlpResponse,
+  response: HttpResponse,
   options: OtlpOptions,
 ): MisconfiguredOutcome {
   const reason = words === '' ? '' : `: ${words}`;
@@ -122,7 +117,7 @@ function misconfigured(
   return { status: 'misconfigured', error, response: httpCode(status) };
 }
 
-function settingHint(status: number, words: string, response: OtlpResponse, options: OtlpOptions): string {
+function settingHint(status: number, words: string, response: HttpResponse, options: OtlpOptions): string {
   if (wantsTls(words)) return 'Use https:// in OTEL_EXPORTER_OTLP_ENDPOINT: the port expects TLS.';
   if (status < 300) return `The response is a web page, so this is not an OTLP receiver. ${pathHint}`;
   if (status < 400) {
@@ -132,7 +127,7 @@ function settingHint(status: number, words: string, response: OtlpResponse, opti
   switch (status) {
     case 401:
     case 403:
-      return 'Check OTEL_EXPORTER_OTLP_HEADERS (authorization, tenant) and the permissions of that identity.';
+      return credentialsHint;
     case 404:
     case 405:
       return pathHint;
@@ -147,6 +142,9 @@ function settingHint(status: number, words: string, response: OtlpResponse, opti
   }
 }
 
+export const credentialsHint =
+  'Check OTEL_EXPORTER_OTLP_HEADERS (authorization, tenant) and the permissions of that identity.';
+
 const pathHint =
   'A Collector accepts logs at /v1/logs, Loki at /otlp/v1/logs. /v1/logs is appended to OTEL_EXPORTER_OTLP_ENDPOINT; ' +
   'OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is used unchanged.';
@@ -160,11 +158,14 @@ function wantsTls(words: string): boolean {
 function retryAfterMs(header: string | string[] | undefined, nowMs: number): number {
   if (typeof header !== 'string') return 0;
   const waitMs = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - nowMs;
-  return Number.isNaN(waitMs) ? 0 : Math.min(Math.max(0, waitMs), retryAfterLimitMs);
+  return Number.isNaN(waitMs) ? 0 : Math.min(Math.max(0, waitMs), retryLaterLimitMs);
 }
 
 /** With these, no byte of the request can have reached the server. */
 const noConnectionCodes: ReadonlySet<string> = new Set([
+  'ERR_GRPC_NOT_CONNECTED',
+  'ERR_GRPC_NO_HTTP2',
+  'ERR_PROXY_REFUSED',
   'EADDRNOTAVAIL',
   'EAI_AGAIN',
   'ECONNREFUSED',
@@ -181,7 +182,8 @@ function isTlsFault(code: string): boolean {
   );
 }
 
-function tlsHint(code: string): string {
+function tlsHint(code: string, { protocol }: OtlpOptions): string {
+  if (code.includes('NO_APPLICATION_PROTOCOL')) return protocol === 'grpc' ? httpPortHint : grpcPortHint;
   if (code === 'EPROTO' || code.includes('WRONG_VERSION_NUMBER') || code.includes('PACKET_LENGTH')) {
     return 'The port does not use TLS: use http:// in OTEL_EXPORTER_OTLP_ENDPOINT, or the correct port.';
   }
@@ -191,16 +193,38 @@ function tlsHint(code: string): string {
   return "Check the collector's certificate, and that OTEL_EXPORTER_OTLP_CERTIFICATE is the CA that signed it.";
 }
 
-function unreachableHint(options: OtlpOptions, connected: boolean): string {
-  if (new URL(options.url).port === '4317') {
-    return 'Port 4317 is usually for gRPC; OTLP over HTTP uses 4318. Change OTEL_EXPORTER_OTLP_ENDPOINT.';
-  }
-  const anonymousTls = options.url.startsWith('https:') && options.clientCertificateFile === undefined;
-  if (connected && anonymousTls) {
+function unreachableHint(error: unknown, options: OtlpOptions, connected: boolean): string {
+  const { protocol, url, clientCertificateFile } = options;
+  if (protocol !== 'grpc' && (new URL(url).port === '4317' || isHttp2(error))) return grpcPortHint;
+  if (protocol === 'grpc' && new URL(url).port === '4318') return httpPortHint;
+  if (codeOf(error) === 'ERR_PROXY_REFUSED') return proxyHint;
+  const noHttp2 = codeOf(error) === 'ERR_GRPC_NO_HTTP2';
+  const anonymousTls = url.startsWith('https:') && clientCertificateFile === undefined;
+  if ((connected || noHttp2) && anonymousTls) {
     // In TLS 1.3, a server that requires a client certificate often just closes the connection.
     return 'If the collector requires a client certificate, set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and _CLIENT_KEY.';
   }
-  return 'Check that the collector is running and listens for OTLP over HTTP at OTEL_EXPORTER_OTLP_ENDPOINT.';
+  if (noHttp2)
+    return url.startsWith('https:') ? httpPortHint : `${httpPortHint} If the port expects TLS, use https://.`;
+  const over = protocol === 'grpc' ? 'gRPC' : 'HTTP';
+  return `Check that the collector is running and listens for OTLP over ${over} at OTEL_EXPORTER_OTLP_ENDPOINT.`;
+}
+
+const grpcPortHint =
+  'This is a port for gRPC (4317 is the usual one); OTLP over HTTP uses 4318. Change OTEL_EXPORTER_OTLP_ENDPOINT, or set ' +
+  'OTEL_EXPORTER_OTLP_PROTOCOL=grpc.';
+
+const httpPortHint =
+  'The port does not speak gRPC: OTLP over gRPC uses 4317, OTLP over HTTP 4318. Change OTEL_EXPORTER_OTLP_ENDPOINT, or set ' +
+  'OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf.';
+
+const proxyHint =
+  'The proxy in HTTP_PROXY or HTTPS_PROXY does not permit the connection. To bypass it, add the collector to NO_PROXY.';
+
+/** A server of gRPC begins every connection with a SETTINGS frame (RFC 9113, section 6.5), which is no HTTP/1.1 response. */
+function isHttp2(error: unknown): boolean {
+  const data = error instanceof Error && 'data' in error ? String(error.data) : '';
+  return data.startsWith('\0\0') && data[3] === '\x04';
 }
 
 function codeOf(error: unknown): string {

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../runtime/clock.ts';
 import { rejectedRequestHint, targetOf } from './collector-faults.ts';
-import { createHttpTransport } from './http-transport.ts';
+import { createTransport } from './create-transport.ts';
 import type { OtlpOptions } from './options.ts';
 import { createOtlpClient, type OtlpClient } from './otlp-client.ts';
 import { emptyRequest } from './settings-probe.ts';
@@ -30,12 +30,13 @@ export async function probeCollector(
   clock: Clock,
   record?: Uint8Array,
 ): Promise<CollectorProbe> {
-  const transport = createHttpTransport(options);
+  const transport = createTransport(options);
   let clockAheadMs: number | undefined;
   const client = createOtlpClient(options, clock, {
-    async post(headers, body, stop) {
-      const response = await transport.post(headers, body, stop);
-      const dateMs = Date.parse(String(response.headers.date));
+    async exchange(request, stop) {
+      const response = await transport.exchange(request, stop);
+      // gRPC has no Date.
+      const dateMs = response.protocol === 'http' ? Date.parse(String(response.headers.date)) : Number.NaN;
       if (!Number.isNaN(dateMs)) clockAheadMs = dateMs + 500 - clock.nowMs();
       return response;
     },

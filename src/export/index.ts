@@ -5,13 +5,12 @@
 import type { Observer } from '../contracts/observer.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { FailureReporter } from './failure-reporter.ts';
-import type { HttpTransport } from './http-transport.ts';
 import type { OtlpOptions } from './options.ts';
 import { createOtlpClient } from './otlp-client.ts';
 import { OtlpExporter } from './otlp-exporter.ts';
+import type { OtlpTransport } from './otlp-transport.ts';
 import { SettingsProbe } from './settings-probe.ts';
 
-export type { OtlpResponse } from './collector-faults.ts';
 export { type CollectorProbe, probeCollector } from './collector-probe.ts';
 export { createConsoleExporter } from './console-exporter.ts';
 export type { DeadLetterFile, DeadLetterFiles } from './dead-letters/dead-letter-file-writer.ts';
@@ -22,8 +21,8 @@ export { inspectDeadLetters } from './dead-letters/inspection.ts';
 export type { DeadLetterLocation } from './dead-letters/location.ts';
 export type { WaitingDeadLetters } from './dead-letters/waiting-dead-letters.ts';
 export { createFailureReporter, type FailureReporter, type FailureReporterOptions } from './failure-reporter.ts';
-export type { HttpTransport } from './http-transport.ts';
 export type { OtlpExporter } from './otlp-exporter.ts';
+export type { HttpResponse, OtlpResponse, OtlpTransport } from './otlp-transport.ts';
 export type { FailedAttempt } from './outage-watch.ts';
 
 export interface OtlpExporterDependencies {
@@ -31,7 +30,7 @@ export interface OtlpExporterDependencies {
   readonly clock: Clock;
   readonly observe?: Observer | undefined;
   /** Replaces the real network. */
-  readonly transport?: HttpTransport | undefined;
+  readonly transport?: OtlpTransport | undefined;
 }
 
 /** Throws ERR_CONFIGURATION if a certificate or key cannot be used. Connects only when the first request is sent. */

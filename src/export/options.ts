@@ -8,7 +8,8 @@ import { parseDeadLetterLocation } from './dead-letters/location.ts';
 
 export { type DeadLetterLocation, deadLetterDirectory } from './dead-letters/location.ts';
 
-export type OtlpProtocol = 'http/protobuf' | 'http/json';
+const protocols = ['http/protobuf', 'http/json', 'grpc'] as const;
+export type OtlpProtocol = (typeof protocols)[number];
 const compressions = ['none', 'gzip', 'zstd'] as const;
 export type OtlpCompression = (typeof compressions)[number];
 
@@ -19,7 +20,7 @@ export interface NamedFile {
 }
 
 export interface OtlpOptions {
-  /** The request URL, including the path. */
+  /** The request URL, including the path. For gRPC, `http://host:port` or `https://host:port`. */
   readonly url: string;
   /** Names in lower case. Values may be secrets and must never appear in logs or messages. */
   readonly headers: Readonly<Record<string, string>>;
@@ -40,11 +41,13 @@ const requestsInFlightLimit = 64;
 /** The longest delay that a Node.js timer supports. */
 const timeoutLimitMs = 2 ** 31 - 1;
 
+const expectedUrl = 'expected an http:// or https:// URL, such as http://localhost:4318';
+
+/** A URL or, for gRPC, also a name without a scheme. Which of them the protocol permits is checked in `exportProblems`. */
 const endpoint = variable((text) => {
+  if (grpcTarget.test(text)) return good(text);
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
-    return bad('expected an http:// or https:// URL, such as http://localhost:4318');
-  }
+  if (url === undefined || !hasHttpScheme(text)) return bad(expectedUrl);
   if (url.username !== '' || url.password !== '') {
     return bad(
       'expected a URL without user name and password (pass credentials in OTEL_EXPORTER_OTLP_HEADERS, as authorization=...)',
@@ -53,17 +56,24 @@ const endpoint = variable((text) => {
   return good(text);
 });
 
+/** `collector`, `collector:4317`, `[::1]:4317`, or the same as a name for gRPC's DNS resolver (grpc/doc/naming.md). */
+const grpcTarget = /^(?:dns:(?:\/\/\/)?)?(?<authority>(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?)$/i;
+
+function hasHttpScheme(text: string): boolean {
+  return /^https?:\/\//i.test(text);
+}
+
 const headers = variable((text) => parseHeaders(text));
 
 const protocol = variable((text) => {
-  if (text === 'http/protobuf' || text === 'http/json') return good<OtlpProtocol>(text);
-  if (text === 'grpc') {
-    return bad(
-      'expected http/protobuf or http/json (only OTLP over HTTP is supported; its default port is 4318, not 4317)',
-    );
-  }
-  return bad('expected http/protobuf or http/json');
+  const known = protocols.find((name) => name === text);
+  return known === undefined ? bad('expected http/protobuf, http/json or grpc') : good(known);
 });
+
+/** In any case (OpenTelemetry specification, configuration/sdk-environment-variables.md, "Boolean value"). */
+const insecure = variable((text) =>
+  /^(true|false)$/i.test(text) ? good(text.toLowerCase() === 'true') : bad('expected true or false'),
+);
 
 const compression = variable((text) => {
   const known = compressions.find((name) => name === text);
@@ -87,10 +97,10 @@ export const exportOptions = {
       'Where to send records: `otlp` (the collector) or `console` (OTLP/JSON lines on standard output). Default `otlp`.',
     ),
   OTEL_EXPORTER_OTLP_ENDPOINT: endpoint.describe(
-    'Base URL of the collector; `/v1/logs` is appended. Default `http://localhost:4318`.',
+    'Base URL of the collector; `/v1/logs` is appended. Default `http://localhost:4318`. With `grpc`, a URL without a path, or a host and port without a scheme; default `http://localhost:4317`.',
   ),
   OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: endpoint.describe(
-    'URL for logs, used unchanged; takes precedence over `OTEL_EXPORTER_OTLP_ENDPOINT`.',
+    'URL for logs, used unchanged; takes precedence over `OTEL_EXPORTER_OTLP_ENDPOINT`. With `grpc`, in the same forms as that.',
   ),
   OTEL_EXPORTER_OTLP_HEADERS: headers.describe(
     'Headers to send with every request, such as `authorization=Bearer%20abc,x-scope-orgid=audit`; values are percent-encoded.',
@@ -98,10 +108,14 @@ export const exportOptions = {
   OTEL_EXPORTER_OTLP_LOGS_HEADERS: headers.describe(
     'Headers for logs; merged with `OTEL_EXPORTER_OTLP_HEADERS`, over which they take precedence.',
   ),
-  OTEL_EXPORTER_OTLP_PROTOCOL: protocol.describe('`http/protobuf` or `http/json`. Default `http/protobuf`.'),
+  OTEL_EXPORTER_OTLP_PROTOCOL: protocol.describe('`http/protobuf`, `http/json` or `grpc`. Default `http/protobuf`.'),
   OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: protocol.describe('The same for logs; takes precedence.'),
+  OTEL_EXPORTER_OTLP_INSECURE: insecure.describe(
+    'For `grpc` with an endpoint that has no scheme: `true` connects without TLS. With a scheme, `http` or `https` decides. Default `false`.',
+  ),
+  OTEL_EXPORTER_OTLP_LOGS_INSECURE: insecure.describe('The same for logs; takes precedence.'),
   OTEL_EXPORTER_OTLP_COMPRESSION: compression.describe(
-    '`none`, `gzip` or `zstd`. `zstd` needs less CPU time, and the OpenTelemetry Collector supports it. Default `none`.',
+    '`none`, `gzip` or, over HTTP only, `zstd`. `zstd` needs less CPU time, and the OpenTelemetry Collector supports it. Default `none`.',
   ),
   OTEL_EXPORTER_OTLP_LOGS_COMPRESSION: compression.describe('The same for logs; takes precedence.'),
   OTEL_EXPORTER_OTLP_TIMEOUT: timeout.describe(
@@ -136,12 +150,11 @@ export type ExportVariables = {
 
 /** The effective values for logs: first the `_LOGS_` form, then the general one, then the specification's default. */
 export function resolveExportOptions(variables: ExportVariables): OtlpOptions {
+  const effectiveProtocol = protocolOf(variables);
   return {
-    url:
-      variables.OTEL_EXPORTER_OTLP_LOGS_ENDPOINT ??
-      appendLogsPath(variables.OTEL_EXPORTER_OTLP_ENDPOINT ?? 'http://localhost:4318'),
+    url: effectiveProtocol === 'grpc' ? grpcUrl(variables) : httpUrl(variables),
     headers: { ...variables.OTEL_EXPORTER_OTLP_HEADERS, ...variables.OTEL_EXPORTER_OTLP_LOGS_HEADERS },
-    protocol: variables.OTEL_EXPORTER_OTLP_LOGS_PROTOCOL ?? variables.OTEL_EXPORTER_OTLP_PROTOCOL ?? 'http/protobuf',
+    protocol: effectiveProtocol,
     compression: variables.OTEL_EXPORTER_OTLP_LOGS_COMPRESSION ?? variables.OTEL_EXPORTER_OTLP_COMPRESSION ?? 'none',
     requestTimeoutMs: variables.OTEL_EXPORTER_OTLP_LOGS_TIMEOUT ?? variables.OTEL_EXPORTER_OTLP_TIMEOUT ?? 10_000,
     caFile: pickFile(variables, 'CERTIFICATE'),
@@ -149,6 +162,74 @@ export function resolveExportOptions(variables: ExportVariables): OtlpOptions {
     clientKeyFile: pickFile(variables, 'CLIENT_KEY'),
     requestsInFlightMax: variables.DATABRICKS_AUDIT_MAX_IN_FLIGHT,
   };
+}
+
+export interface ExportProblem {
+  readonly variable: keyof ExportVariables;
+  readonly problem: string;
+}
+
+/** Values that are valid by themselves, but not with the protocol. A variable with a problem of its own is undefined here. */
+export function exportProblems(variables: Partial<ExportVariables>): ExportProblem[] {
+  const isGrpc = protocolOf(variables) === 'grpc';
+  const endpoints = ['OTEL_EXPORTER_OTLP_LOGS_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT'] as const;
+  const set = endpoints.filter((name) => variables[name] !== undefined);
+  // The general endpoint may be that of another signal.
+  const problems = set.slice(0, 1).flatMap((variable): ExportProblem[] => {
+    const text = variables[variable] ?? '';
+    if (!isGrpc) return hasHttpScheme(text) ? [] : [{ variable, problem: expectedUrl }];
+    const { pathname, search } = new URL(hasHttpScheme(text) ? text : 'http://none');
+    return pathname + search === '/'
+      ? []
+      : [{ variable, problem: 'expected a URL without a path, because gRPC has none' }];
+  });
+  return isGrpc ? [...problems, ...grpcHeaderProblems(variables), ...grpcCompressionProblems(variables)] : problems;
+}
+
+function protocolOf(variables: Partial<ExportVariables>): OtlpProtocol {
+  return variables.OTEL_EXPORTER_OTLP_LOGS_PROTOCOL ?? variables.OTEL_EXPORTER_OTLP_PROTOCOL ?? 'http/protobuf';
+}
+
+function grpcCompressionProblems(variables: Partial<ExportVariables>): ExportProblem[] {
+  const names = ['OTEL_EXPORTER_OTLP_LOGS_COMPRESSION', 'OTEL_EXPORTER_OTLP_COMPRESSION'] as const;
+  const set = names.find((name) => variables[name] !== undefined);
+  if (set === undefined || variables[set] !== 'zstd') return [];
+  return [{ variable: set, problem: 'expected none or gzip, because gRPC for Node.js has no zstd' }];
+}
+
+/** gRPC's metadata permits less than HTTP headers (grpc/doc/PROTOCOL-HTTP2.md, "Custom-Metadata"). */
+function grpcHeaderProblems(variables: Partial<ExportVariables>): ExportProblem[] {
+  const names = ['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_EXPORTER_OTLP_LOGS_HEADERS'] as const;
+  return names.flatMap((variable) =>
+    Object.entries(variables[variable] ?? {}).flatMap(([name, value]): ExportProblem[] => {
+      if (!/^[0-9a-z_.-]+$/.test(name) || /^grpc-|-bin$/.test(name)) {
+        const problem = `expected a name that gRPC permits instead of ${name} (letters, digits, - _ and ., without grpc- in front or -bin at the end)`;
+        return [{ variable, problem }];
+      }
+      if (/^[\x20-\x7e]*$/.test(value)) return [];
+      return [
+        { variable, problem: `expected a value in printable ASCII for header ${name}, because gRPC permits no other` },
+      ];
+    }),
+  );
+}
+
+function httpUrl(variables: ExportVariables): string {
+  return (
+    variables.OTEL_EXPORTER_OTLP_LOGS_ENDPOINT ??
+    appendLogsPath(variables.OTEL_EXPORTER_OTLP_ENDPOINT ?? 'http://localhost:4318')
+  );
+}
+
+/** The specification leaves the port of an endpoint without a scheme open; 4317 is the one of OTLP over gRPC. */
+function grpcUrl(variables: ExportVariables): string {
+  const text =
+    variables.OTEL_EXPORTER_OTLP_LOGS_ENDPOINT ?? variables.OTEL_EXPORTER_OTLP_ENDPOINT ?? 'http://localhost:4317';
+  if (hasHttpScheme(text)) return new URL(text).origin;
+  const isInsecure = variables.OTEL_EXPORTER_OTLP_LOGS_INSECURE ?? variables.OTEL_EXPORTER_OTLP_INSECURE ?? false;
+  const authority = grpcTarget.exec(text)?.groups?.authority ?? text;
+  const port = /:\d+$/.test(authority) ? '' : ':4317';
+  return new URL(`${isInsecure ? 'http' : 'https'}://${authority}${port}`).origin;
 }
 
 function appendLogsPath(base: string): string {

@@ -1,5 +1,5 @@
 /**
- * One attempt to deliver one request over OTLP/HTTP, and what the response means.
+ * One attempt to deliver one request, and what the response means.
  *
  * The delegate of @opentelemetry/otlp-exporter-base is not used: its transport gets no AbortSignal, its callback reports only
  * success or an Error, and it turns a partial success into a success with a diagnostic message. All it would do here is call
@@ -9,11 +9,12 @@ import type { IExportLogsServiceResponse } from '@opentelemetry/otlp-transformer
 import { messageOf } from '../model/agent-error.ts';
 import type { ResponseCode } from '../model/response-code.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { connectionFault, httpCode, httpFault, type OtlpResponse } from './collector-faults.ts';
-import { compress } from './compression.ts';
+import { connectionFault, httpCode, httpFault } from './collector-faults.ts';
+import { createTransport } from './create-transport.ts';
 import type { ExportOutcome } from './export-outcome.ts';
-import { createHttpTransport, type HttpTransport } from './http-transport.ts';
+import { grpcFault } from './grpc-faults.ts';
 import type { OtlpOptions } from './options.ts';
+import type { GrpcResponse, HttpResponse, OtlpResponse, OtlpTransport } from './otlp-transport.ts';
 import { readableText } from './readable-text.ts';
 
 export interface OtlpClient {
@@ -27,19 +28,13 @@ export interface OtlpClient {
 export function createOtlpClient(
   options: OtlpOptions,
   clock: Clock,
-  transport: HttpTransport = createHttpTransport(options),
+  transport: OtlpTransport = createTransport(options),
 ): OtlpClient {
-  const headers = requestHeaders(options);
-
   return {
     async send(body, signal) {
       signal.throwIfAborted();
-      const payload = await compress(body, options.compression);
       try {
-        const response = await transport.post(headers, payload, signal);
-        return response.status < 300
-          ? await outcomeOfSuccess(response, options)
-          : httpFault(response, options, clock.nowMs());
+        return await outcomeOf(await transport.exchange(body, signal), options, clock.nowMs());
       } catch (error) {
         signal.throwIfAborted();
         return connectionFault(error, options);
@@ -49,31 +44,40 @@ export function createOtlpClient(
   };
 }
 
-function requestHeaders(options: OtlpOptions): Record<string, string> {
-  return {
-    'user-agent': options.userAgent ?? 'databricks-audit-otel',
-    ...options.headers,
-    // Without parameters: Loki rejects a content type that has any.
-    'content-type': options.protocol === 'http/json' ? 'application/json' : 'application/x-protobuf',
-    ...(options.compression === 'none' ? {} : { 'content-encoding': options.compression }),
-  };
+async function outcomeOf(response: OtlpResponse, options: OtlpOptions, nowMs: number): Promise<ExportOutcome> {
+  if (response.protocol === 'grpc') return response.code === 0 ? outcomeOfOk(response) : grpcFault(response, options);
+  return response.status < 300 ? outcomeOfSuccess(response, options) : httpFault(response, options, nowMs);
 }
 
-async function outcomeOfSuccess(response: OtlpResponse, options: OtlpOptions): Promise<ExportOutcome> {
+async function outcomeOfOk({ body }: GrpcResponse): Promise<ExportOutcome> {
+  return await outcomeOfBody({ protocol: 'grpc', code: 0 }, body, 'protobuf');
+}
+
+async function outcomeOfSuccess(response: HttpResponse, options: OtlpOptions): Promise<ExportOutcome> {
   const contentType = String(response.headers['content-type'] ?? '');
-  // Loki (204) and others send an empty body. Frameworks label even that with a content type, so look at the body first.
-  if (response.body.length === 0)
-    return { status: 'accepted', response: httpCode(response.status), warning: undefined };
-  // A captive portal or a wrong path: no OTLP server answers with a web page, and nothing was stored.
-  if (/^text\/html/i.test(contentType)) return httpFault(response, options, 0);
+  // A captive portal or a wrong path: no OTLP server answers with a web page, and nothing was stored. Frameworks label even an empty
+  // body with a content type.
+  if (response.body.length > 0 && /^text\/html/i.test(contentType)) return httpFault(response, options, 0);
+  const encoding = /json/i.test(contentType) ? 'json' : 'protobuf';
+  return await outcomeOfBody(httpCode(response.status), response.body, encoding);
+}
+
+/** @param body an ExportLogsServiceResponse. */
+async function outcomeOfBody(
+  response: ResponseCode,
+  body: Uint8Array,
+  encoding: 'json' | 'protobuf',
+): Promise<ExportOutcome> {
+  // Over HTTP, Loki (204) and others send an empty body. In protobuf, that is a message without a warning.
+  if (body.length === 0) return { status: 'accepted', response, warning: undefined };
   try {
     // Loaded on demand: most responses are empty, and the package takes eight megabytes of memory.
     const { JsonLogsSerializer, ProtobufLogsSerializer } = await import('@opentelemetry/otlp-transformer');
-    const serializer = /json/i.test(contentType) ? JsonLogsSerializer : ProtobufLogsSerializer;
-    return outcomeOfResponse(httpCode(response.status), serializer.deserializeResponse(response.body));
+    const serializer = encoding === 'json' ? JsonLogsSerializer : ProtobufLogsSerializer;
+    return outcomeOfResponse(response, serializer.deserializeResponse(body));
   } catch (error) {
     const warning = `the body is not an OTLP response: ${readableText(messageOf(error), 100)}`;
-    return { status: 'accepted', response: httpCode(response.status), warning };
+    return { status: 'accepted', response, warning };
   }
 }
 

@@ -34,7 +34,7 @@ interface Sending extends ExportOptions {
 /** The final outcome of a request, or the conclusion that it has to be split. */
 type Verdict =
   | Exclude<ExportOutcome, UnavailableOutcome | MisconfiguredOutcome>
-  /** Denied with 401 or 403 although other requests succeed. @property deniedAt the number of the last request sent before. */
+  /** Denied although other requests succeed. @property deniedAt the number of the last request sent before. */
   | {
       readonly status: 'rejected';
       readonly response: ResponseCode;
@@ -52,13 +52,13 @@ const misconfiguredRetryMs = 60_000;
  */
 const attemptsBeforeSplitting = 5;
 /**
- * How often a lone record is denied with 401 or 403, while requests sent since the previous denial succeed, before its content is
+ * How often a lone record is denied, while requests sent since the previous denial succeed, before its content is
  * to blame: one replica in three with a wrong token must not cause dead letters.
  */
 const deniedAttemptsMax = 3;
 
-/** The server rejects the credentials, or a firewall rejects the content of a record. */
-const deniedStatuses = [401, 403];
+/** The server rejects the credentials, or a firewall rejects the content of a record: PERMISSION_DENIED and UNAUTHENTICATED in gRPC. */
+const deniedCodes = { http: [401, 403], grpc: [7, 16] } as const satisfies Record<ResponseCode['protocol'], unknown>;
 
 /** In the words of servers: gRPC's `received message larger than max`, `request body too large`, `exceeds the limit`. */
 const sizeWords = /larger than|too large|exceed|limit/i;
@@ -239,7 +239,9 @@ export class OtlpExporter implements Exporter {
 }
 
 function isDenied(outcome: ExportOutcome): outcome is MisconfiguredOutcome & { readonly response: ResponseCode } {
-  return outcome.status === 'misconfigured' && deniedStatuses.includes(outcome.response?.code ?? 0);
+  if (outcome.status !== 'misconfigured' || outcome.response === undefined) return false;
+  const { protocol, code } = outcome.response;
+  return deniedCodes[protocol].some((denied) => denied === code);
 }
 
 function waitMs(outcome: UnavailableOutcome | MisconfiguredOutcome, attempt: number, clock: Clock): number {

@@ -2,6 +2,7 @@
  * Extracts the message from the body of an error response. OTLP/HTTP specifies a google.rpc.Status in the encoding of the
  * request, but Loki sends protobuf to JSON clients too, and proxies send text or HTML. So the bytes decide, not the content type.
  */
+import { readVarint } from './protobuf-fields.ts';
 import { readableText } from './readable-text.ts';
 
 /** Returns one short line; empty if the body has no message. */
@@ -22,17 +23,6 @@ function statusMessage(body: Uint8Array): string | undefined {
   if (body[at] !== messageTag) return at > 0 ? '' : undefined;
   const length = readVarint(body, at + 1);
   return Buffer.from(body).toString('utf8', length.end, length.end + length.value);
-}
-
-/** Stops at the end of a truncated body. */
-function readVarint(body: Uint8Array, start: number): { value: number; end: number } {
-  let value = 0;
-  for (let at = start; ; at++) {
-    const byte = body[at];
-    if (byte === undefined) return { value, end: at };
-    value += (byte & 0x7f) * 2 ** (7 * (at - start));
-    if (byte < 0x80) return { value, end: at + 1 };
-  }
 }
 
 /** `{"code": 3, "message": "..."}`, and the shapes that gateways use. */

@@ -2,7 +2,8 @@
  * Metrics that are recorded when an event occurs; instruments.ts has those that are read at each collection.
  */
 import type { AgentEvent } from '../contracts/observer.ts';
-import { errorType, httpStatusCode, type Instrument, type Reading, status } from './instrument.ts';
+import { type ResponseCode, responseCodeName } from '../model/response-code.ts';
+import { errorType, grpcStatusCode, httpStatusCode, type Instrument, type Reading, status } from './instrument.ts';
 
 /** Recorded when an event occurs. */
 export interface Histogram extends Instrument {
@@ -57,15 +58,20 @@ export const histograms: readonly Histogram[] = [
     name: 'http.client.request.duration',
     type: 'histogram',
     unit: 's',
-    attributes: ['http.request.method', httpStatusCode, errorType],
-    meaning: 'Duration of requests to the collector. `error.type` is the status, or `_OTHER` if there was no response.',
+    attributes: ['http.request.method', httpStatusCode, grpcStatusCode, errorType],
+    meaning:
+      'Duration of requests to the collector, over HTTP or gRPC. `error.type` is the status, or `_OTHER` if there was no response.',
     boundaries: requestBoundariesS,
     record: (event) => {
       if (event.kind !== 'requestEnded') return undefined;
       const { response, durationMs } = event;
-      const failure = response === undefined ? '_OTHER' : response.code >= 400 ? String(response.code) : undefined;
+      const failure = response === undefined ? '_OTHER' : isFailure(response) ? responseCodeName(response) : undefined;
       const error = failure === undefined ? {} : { [errorType]: failure };
       return [durationMs / 1000, { 'http.request.method': 'POST', ...status(response), ...error }];
     },
   },
 ];
+
+function isFailure({ protocol, code }: ResponseCode): boolean {
+  return protocol === 'http' ? code >= 400 : code !== 0;
+}

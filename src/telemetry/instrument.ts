@@ -2,7 +2,7 @@
  * What the tables of instruments have in common.
  */
 import type { Attributes } from '@opentelemetry/api';
-import type { ResponseCode } from '../model/response-code.ts';
+import { type ResponseCode, responseCodeName } from '../model/response-code.ts';
 import type { ProcessFigures } from '../runtime/process-figures.ts';
 import type { Activity } from './activity.ts';
 
@@ -17,12 +17,14 @@ export interface Instrument {
 export type Reading = readonly [value: number, attributes?: Attributes];
 
 export const httpStatusCode = 'http.response.status_code';
-const grpcStatusCode = 'rpc.grpc.status_code';
+/** The name of the code (semantic conventions for gRPC, which deprecate `rpc.grpc.status_code`). */
+export const grpcStatusCode = 'rpc.response.status_code';
 export const errorType = 'error.type';
 
 export function status(response: ResponseCode | undefined): Attributes {
   if (response === undefined) return {};
-  return { [response.protocol === 'http' ? httpStatusCode : grpcStatusCode]: response.code };
+  if (response.protocol === 'http') return { [httpStatusCode]: response.code };
+  return { [grpcStatusCode]: responseCodeName(response) };
 }
 
 export interface MetricSources {

@@ -8,7 +8,14 @@ import { packageVersion } from '../runtime/package-version.ts';
 import { printable } from '../runtime/printable.ts';
 import { nodeVersion } from '../runtime/process-figures.ts';
 import type { Activity } from './activity.ts';
-import { errorType, httpStatusCode, type ObservedInstrument, type Reading, status } from './instrument.ts';
+import {
+  errorType,
+  grpcStatusCode,
+  httpStatusCode,
+  type ObservedInstrument,
+  type Reading,
+  status,
+} from './instrument.ts';
 
 export type { MetricSources, ObservedInstrument } from './instrument.ts';
 
@@ -79,9 +86,9 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     name: 'databricks.audit.dead_letters',
     type: 'counter',
     unit: '{record}',
-    attributes: [errorType, httpStatusCode],
+    attributes: [errorType, httpStatusCode, grpcStatusCode],
     meaning:
-      'Permanently rejected records (lines and silence notices) by error code and HTTP status. The live page and the dead-letter files give the full reasons.',
+      'Permanently rejected records (lines and silence notices) by error code and status, of HTTP or gRPC. The live page and the dead-letter files give the full reasons.',
     read: ({ activity }) =>
       sumBy(activity.deadLetters.values(), ({ code, response, count }) => [
         count,
@@ -92,7 +99,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     name: 'databricks.audit.dead_letters.waiting',
     type: 'gauge',
     unit: '{record}',
-    attributes: ['databricks.audit.reason', httpStatusCode],
+    attributes: ['databricks.audit.reason', httpStatusCode, grpcStatusCode],
     meaning:
       'Records in the dead-letter files, by reason, until they are replayed or the files are deleted. Includes those of earlier processes, and all records of a partial success. Without attributes and 0 when there are none.',
     read: ({ activity: { waitingDeadLetters } }) =>
@@ -147,7 +154,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     name: 'databricks.audit.retries',
     type: 'counter',
     unit: '{request}',
-    attributes: ['databricks.audit.outcome', httpStatusCode],
+    attributes: ['databricks.audit.outcome', httpStatusCode, grpcStatusCode],
     meaning:
       'Failed requests that are retried: `unavailable` or `misconfigured`. Without a status if there was no response.',
     read: ({ activity }) =>

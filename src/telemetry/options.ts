@@ -35,12 +35,22 @@ export const telemetryOptions = {
   OTEL_METRIC_EXPORT_TIMEOUT: variable(wholeNumber(1, 2 ** 31 - 1))
     .transform((value) => value ?? 30_000)
     .describe('Timeout of one metric push, in milliseconds; capped at the interval. Default `30000`.'),
+  OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: variable((text) =>
+    /^https?:$/.test(URL.parse(text)?.protocol ?? '')
+      ? good(text)
+      : bad('expected an http:// or https:// URL, such as http://localhost:4318/v1/metrics'),
+  ).describe('URL for metric pushes, used unchanged. Default: `OTEL_EXPORTER_OTLP_ENDPOINT` with `/v1/metrics`.'),
+  OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: variable((text) =>
+    ['http/protobuf', 'http/json', 'grpc'].includes(text) ? good(text) : bad('expected http/protobuf'),
+  ).describe(
+    'Metrics are always pushed as `http/protobuf`. If `OTEL_EXPORTER_OTLP_PROTOCOL` is `grpc`, say so here, and set `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`.',
+  ),
   DATABRICKS_AUDIT_SELF_LOGS: variable((text) =>
     text === 'stderr' || text === 'otlp' ? good<'stderr' | 'otlp'>(text) : bad('expected stderr or otlp'),
   )
     .transform((value) => value ?? 'stderr')
     .describe(
-      "Destination of the agent's own log while `run` is active: `stderr`, or `otlp` for standard error and the collector (in the protocol of the records, under the service name `databricks-audit-otel`). Default `stderr`.",
+      "Destination of the agent's own log while `run` is active: `stderr`, or `otlp` for standard error and the collector (in the protocol of the records, which must not be `grpc`, under the service name `databricks-audit-otel`). Default `stderr`.",
     ),
 };
 

@@ -37,6 +37,8 @@ The metrics that \`run\` exposes about itself. \`OTEL_METRICS_EXPORTER\` selects
 them on \`/metrics\` of \`DATABRICKS_AUDIT_HTTP\`; \`otlp\` pushes them to the collector every \`OTEL_METRIC_EXPORT_INTERVAL\`
 milliseconds, as protobuf, to \`/v1/metrics\` below \`OTEL_EXPORTER_OTLP_ENDPOINT\`, with the headers, certificates and compression
 of the general variables. Certificates are read once, at start. The SDK also honours the \`_METRICS_\` forms of these variables.
+Metrics are always pushed over HTTP. If \`OTEL_EXPORTER_OTLP_PROTOCOL\` is \`grpc\`, set \`OTEL_EXPORTER_OTLP_METRICS_ENDPOINT\` to an HTTP port, and
+\`OTEL_EXPORTER_OTLP_METRICS_PROTOCOL\` to \`http/protobuf\`.
 
 Each row gives the OpenTelemetry name of the metric and, below it, the Prometheus name. All counters start at zero with the process.
 

@@ -114,14 +114,14 @@ describe('loadConfiguration', () => {
       DATABRICKS_AUDIT_START: '2026-02-30',
       DATABRICKS_AUDIT_BATCH_RECORDS: 'many',
       OTEL_LOG_LEVEL: 'loud',
-      OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'thrift',
     });
     expect(problems).toEqual([
       expect.stringMatching(/^DATABRICKS_AUDIT_SOURCE: expected s3:.*got "hdfs:\/\/bucket"$/),
       'DATABRICKS_AUDIT_POLL_INTERVAL: expected a duration of at least 1s with a unit (ms, s, m, h, d), such as 60s, got "60"',
       'DATABRICKS_AUDIT_START: expected earliest, now, or a date such as 2026-01-31, got "2026-02-30"',
       'DATABRICKS_AUDIT_BATCH_RECORDS: expected a whole number from 1 to 100000, got "many"',
-      expect.stringMatching(/^OTEL_EXPORTER_OTLP_PROTOCOL: expected http\/protobuf or http\/json/),
+      'OTEL_EXPORTER_OTLP_PROTOCOL: expected http/protobuf, http/json or grpc, got "thrift"',
       expect.stringMatching(/^OTEL_LOG_LEVEL: expected one of .*, got "loud"$/),
     ]);
   });
@@ -318,5 +318,35 @@ describe('a state that replicas share', () => {
     expect(problemsOf({ ...source, ...state })).toEqual([expect.stringContaining('DATABRICKS_AUDIT_DEAD_LETTERS: ')]);
     const directory = { ...shared, ...state, DATABRICKS_AUDIT_SOURCE: '/var/log/audit' };
     expect(problemsOf(directory)).toEqual([expect.stringContaining('DATABRICKS_AUDIT_SOURCE: expected no directory')]);
+  });
+});
+
+describe('records over gRPC', () => {
+  const grpc = { DATABRICKS_AUDIT_SOURCE: '/deliveries', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' };
+  const pushed = { ...grpc, OTEL_METRICS_EXPORTER: 'prometheus,otlp' };
+  const metricsEndpoint = { OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'http://localhost:4318/v1/metrics' };
+
+  it('need settings of their own for pushed metrics, and none for scraped ones', () => {
+    expect(() => loadConfiguration(pushed)).toThrow(/OTEL_METRICS_EXPORTER: .*OTEL_EXPORTER_OTLP_METRICS_ENDPOINT/);
+    expect(() => loadConfiguration({ ...pushed, ...metricsEndpoint })).toThrow(/OTEL_METRICS_EXPORTER: /);
+    const complete = { ...pushed, ...metricsEndpoint, OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: 'http/protobuf' };
+    expect(loadConfiguration(complete).otlp.protocol).toBe('grpc');
+    expect(loadConfiguration(grpc)).toMatchObject({
+      otlp: { url: 'http://localhost:4317' },
+      batchLimits: { bytesMax: 3 * 1024 * 1024 },
+    });
+    const logsOnly = {
+      ...pushed,
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
+      OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: 'grpc',
+    };
+    expect(loadConfiguration({ ...logsOnly, OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'http://a:4317' }).otlp.protocol).toBe(
+      'grpc',
+    );
+  });
+
+  it("exclude sending the agent's own log", () => {
+    const environment = { ...grpc, DATABRICKS_AUDIT_SELF_LOGS: 'otlp' };
+    expect(() => loadConfiguration(environment)).toThrow(/DATABRICKS_AUDIT_SELF_LOGS: expected stderr, .* got "otlp"/);
   });
 });

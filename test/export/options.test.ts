@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { exportOptions } from '../../src/export/options.ts';
+import { exportOptions, exportProblems } from '../../src/export/options.ts';
 import { optionsOf } from './fixtures.ts';
 
 function problemsOf(environment: Record<string, string>): Record<string, string> {
@@ -96,10 +96,11 @@ describe('headers', () => {
 test('all mistakes are reported at once, with what was expected', () => {
   const problems = problemsOf({
     OTEL_LOGS_EXPORTER: 'stdout',
-    OTEL_EXPORTER_OTLP_ENDPOINT: 'localhost:4318',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'ftp://localhost:4318',
     OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'https://user:secret@host/',
-    OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'GRPC',
     OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: 'http',
+    OTEL_EXPORTER_OTLP_INSECURE: 'yes',
     OTEL_EXPORTER_OTLP_COMPRESSION: 'brotli',
     OTEL_EXPORTER_OTLP_TIMEOUT: '10s',
     OTEL_EXPORTER_OTLP_LOGS_TIMEOUT: '0',
@@ -109,8 +110,9 @@ test('all mistakes are reported at once, with what was expected', () => {
     OTEL_LOGS_EXPORTER: 'expected otlp or console',
     OTEL_EXPORTER_OTLP_ENDPOINT: 'expected an http:// or https:// URL, such as http://localhost:4318',
     OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: expect.stringContaining('without user name and password'),
-    OTEL_EXPORTER_OTLP_PROTOCOL: expect.stringContaining('4318'),
-    OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: 'expected http/protobuf or http/json',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'expected http/protobuf, http/json or grpc',
+    OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: 'expected http/protobuf, http/json or grpc',
+    OTEL_EXPORTER_OTLP_INSECURE: 'expected true or false',
     OTEL_EXPORTER_OTLP_COMPRESSION: 'expected none, gzip or zstd',
     OTEL_EXPORTER_OTLP_TIMEOUT: 'expected a whole number from 1 to 2147483647',
     OTEL_EXPORTER_OTLP_LOGS_TIMEOUT: 'expected a whole number from 1 to 2147483647',
@@ -121,3 +123,73 @@ test('all mistakes are reported at once, with what was expected', () => {
 test('every variable has a description for the documentation', () => {
   for (const [name, schema] of Object.entries(exportOptions)) expect(schema.description, name).toMatch(/\.$/);
 });
+
+describe('with gRPC', () => {
+  const grpc = { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' };
+
+  test.each([
+    [{}, 'http://localhost:4317'],
+    [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4317/' }, 'http://collector:4317'],
+    [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector.example' }, 'https://collector.example'],
+    [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://[::1]:5000' }, 'http://[::1]:5000'],
+    [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:5000' }, 'https://collector:5000'],
+    [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'collector' }, 'https://collector:4317'],
+    [{ OTEL_EXPORTER_OTLP_ENDPOINT: '10.0.0.1:4317', OTEL_EXPORTER_OTLP_INSECURE: 'True' }, 'http://10.0.0.1:4317'],
+    [
+      { OTEL_EXPORTER_OTLP_ENDPOINT: 'dns:///collector:4317', OTEL_EXPORTER_OTLP_INSECURE: 'true' },
+      'http://collector:4317',
+    ],
+    [{ OTEL_EXPORTER_OTLP_ENDPOINT: '[::1]:4317', OTEL_EXPORTER_OTLP_LOGS_INSECURE: 'true' }, 'http://[::1]:4317'],
+    [
+      {
+        OTEL_EXPORTER_OTLP_ENDPOINT: 'a:1',
+        OTEL_EXPORTER_OTLP_INSECURE: 'true',
+        OTEL_EXPORTER_OTLP_LOGS_INSECURE: 'false',
+      },
+      'https://a:1',
+    ],
+    [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'https://a:1', OTEL_EXPORTER_OTLP_INSECURE: 'true' }, 'https://a:1'],
+    [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://a:1', OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'http://b:2' }, 'http://b:2'],
+  ])('%j is %s', (environment, url) => {
+    expect(optionsOf({ ...grpc, ...environment })).toMatchObject({ url, protocol: 'grpc' });
+    expect(combinedProblems({ ...grpc, ...environment })).toEqual({});
+  });
+
+  test.each<[Record<string, string>, Record<string, unknown>]>([
+    [
+      { ...grpc, OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4317/v1/logs' },
+      { OTEL_EXPORTER_OTLP_ENDPOINT: 'expected a URL without a path, because gRPC has none' },
+    ],
+    [
+      { ...grpc, OTEL_EXPORTER_OTLP_LOGS_COMPRESSION: 'zstd' },
+      { OTEL_EXPORTER_OTLP_LOGS_COMPRESSION: expect.stringContaining('expected none or gzip') },
+    ],
+    [
+      { ...grpc, OTEL_EXPORTER_OTLP_HEADERS: 'grpc-timeout=1s' },
+      { OTEL_EXPORTER_OTLP_HEADERS: expect.stringContaining('instead of grpc-timeout') },
+    ],
+    [
+      { ...grpc, OTEL_EXPORTER_OTLP_LOGS_HEADERS: 'token-bin=s3cret' },
+      { OTEL_EXPORTER_OTLP_LOGS_HEADERS: expect.not.stringContaining('s3cret') },
+    ],
+    [
+      { ...grpc, OTEL_EXPORTER_OTLP_HEADERS: 'name=s3cret%C3%A9' },
+      { OTEL_EXPORTER_OTLP_HEADERS: expect.stringMatching(/printable ASCII for header name(?!.*s3cret)/) },
+    ],
+    [
+      { OTEL_EXPORTER_OTLP_ENDPOINT: 'localhost:4318' },
+      { OTEL_EXPORTER_OTLP_ENDPOINT: 'expected an http:// or https:// URL, such as http://localhost:4318' },
+    ],
+    [{ ...grpc, OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: 'http/json', OTEL_EXPORTER_OTLP_COMPRESSION: 'zstd' }, {}],
+    // The general endpoint may be that of another signal.
+    [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'localhost:4317', OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'http://a/v1/logs' }, {}],
+  ])('%j has these problems: %j', (environment, problems) => {
+    expect(problemsOf(environment)).toEqual({});
+    expect(combinedProblems(environment)).toEqual(problems);
+  });
+});
+
+function combinedProblems(environment: Record<string, string>): Record<string, string> {
+  const problems = exportProblems(z.object(exportOptions).parse(environment));
+  return Object.fromEntries(problems.map(({ variable, problem }) => [variable, problem]));
+}

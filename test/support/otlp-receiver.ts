@@ -4,7 +4,6 @@
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { type FileHandle, open } from 'node:fs/promises';
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,35 +11,17 @@ import { TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { gunzip, zstdDecompress } from 'node:zlib';
 import protobuf from 'protobufjs';
-import { decodeLogsRequest, type OtlpLogRecord, type OtlpLogsRequest, type OtlpResource } from './otlp-decode.ts';
+import { decodeLogsRequest, type OtlpLogsRequest } from './otlp-decode.ts';
+import {
+  type ReceivedRequest as LedgerRequest,
+  openLedger,
+  type ReceivedRecord,
+  type Receiver,
+} from './receiver-ledger.ts';
 
-export interface ReceivedRecord {
-  /** The attribute `log.record.uid`. */
-  readonly uid: string | undefined;
-  /** The body, if it is a string. */
-  readonly body: string | undefined;
-  readonly record: OtlpLogRecord;
-  readonly resource: OtlpResource | undefined;
-  /** Resource, scope and record as JSON with sorted keys. */
-  readonly json: string;
-  /** SHA-256 of the encoded LogRecord, to compare records byte for byte. */
-  readonly bytesHash: string;
-}
+export type { ReceivedRecord } from './receiver-ledger.ts';
 
-export interface ReceivedRequest {
-  /** Zero-based, in order of arrival. */
-  readonly index: number;
-  readonly path: string;
-  readonly headers: IncomingMessage['headers'];
-  /** The common name of the client certificate, if one was presented. */
-  readonly clientName: string | undefined;
-  /** The decompressed body. */
-  readonly body: Buffer;
-  /** Empty if the body is not a valid request. */
-  readonly records: readonly ReceivedRecord[];
-  /** The chosen answer; set once it is decided. */
-  answer: Answer | undefined;
-}
+export type ReceivedRequest = LedgerRequest<Answer>;
 
 /** Created by `answers`. */
 export type Answer =
@@ -119,59 +100,25 @@ export interface OtlpReceiverOptions {
   readonly acceptedFile?: string;
 }
 
-export interface OtlpReceiver {
-  /** The URL without a path, for OTEL_EXPORTER_OTLP_ENDPOINT. */
-  readonly url: string;
-  readonly port: number;
-  /** All requests in order of arrival. */
-  readonly requests: readonly ReceivedRequest[];
-  /** All stored records in order; a record that arrived twice is listed twice. */
-  readonly accepted: readonly ReceivedRecord[];
-  /** The `log.record.uid` of every stored record. */
-  acceptedUids(): string[];
-  /** Answers for the next requests, one each; they take precedence over `answerWhen`. */
-  answerNext(...next: readonly Answer[]): void;
-  /** Answers every matching request like this until the returned function is called; the newest rule wins. */
-  answerWhen(matches: (request: ReceivedRequest) => boolean, answer: Answer): () => void;
-  /** Discards everything set by `answerNext` and `answerWhen`. */
-  acceptAgain(): void;
-  /** Resolves once this many requests have arrived in total. */
-  requestCount(count: number): Promise<void>;
-  /** Closes all connections. To simulate recovery, start another receiver on the same port. */
-  close(): Promise<void>;
-}
+export type OtlpReceiver = Receiver<Answer>;
 
 export async function startOtlpReceiver(options: OtlpReceiverOptions = {}): Promise<OtlpReceiver> {
-  const requests: ReceivedRequest[] = [];
-  const accepted: ReceivedRecord[] = [];
-  const next: Answer[] = [];
-  const rules: { matches: (request: ReceivedRequest) => boolean; answer: Answer }[] = [];
-  const waiting = new Set<() => void>();
-  const file = options.acceptedFile === undefined ? undefined : await open(options.acceptedFile, 'a');
+  const ledger = await openLedger<Answer>(options.acceptedFile);
+  const { store } = ledger;
   const path = options.path ?? '/v1/logs';
-
-  async function store(records: readonly ReceivedRecord[]): Promise<void> {
-    if (file !== undefined) await appendDurably(file, records);
-    accepted.push(...records);
-  }
 
   async function handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const wire = await readBody(incoming);
     const body = await decompressed(wire, incoming.headers['content-encoding']);
     const isJson = incoming.headers['content-type'] === 'application/json';
     const records = receivedRecords(body, isJson);
-    const request: ReceivedRequest = {
-      index: requests.length,
+    const { request, chosen } = ledger.arrived({
       path: incoming.url ?? '',
       headers: incoming.headers,
-      clientName: clientNameOf(incoming),
+      clientName: clientNameOf(incoming.socket),
       body,
       records: records ?? [],
-      answer: undefined,
-    };
-    requests.push(request);
-    for (const wake of waiting) wake();
-    const chosen = next.shift() ?? rules.findLast((rule) => rule.matches(request))?.answer;
+    });
     request.answer = chosen ?? protocolFault(incoming, path, records) ?? { kind: 'accept' };
     await give(request.answer, request, response, isJson);
   }
@@ -239,42 +186,16 @@ export async function startOtlpReceiver(options: OtlpReceiverOptions = {}): Prom
   return {
     url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     port,
-    requests,
-    accepted,
-    acceptedUids: () => accepted.flatMap((record) => record.uid ?? []),
-    answerNext: (...more) => void next.push(...more),
-    answerWhen(matches, answer) {
-      const rule = { matches, answer };
-      rules.push(rule);
-      return () => {
-        const index = rules.indexOf(rule);
-        if (index >= 0) rules.splice(index, 1);
-      };
-    },
-    acceptAgain() {
-      next.length = 0;
-      rules.length = 0;
-    },
-    async requestCount(count) {
-      while (requests.length < count) {
-        await new Promise<void>((resolve) => {
-          const wake = () => {
-            waiting.delete(wake);
-            resolve();
-          };
-          waiting.add(wake);
-        });
-      }
-    },
+    ...ledger.shared,
     async close() {
       server.close();
       server.closeAllConnections();
-      await file?.close();
+      await ledger.close();
     },
   };
 }
 
-function clientNameOf({ socket }: IncomingMessage): string | undefined {
+export function clientNameOf(socket: unknown): string | undefined {
   return socket instanceof TLSSocket ? String(socket.getPeerCertificate().subject?.CN) : undefined;
 }
 
@@ -298,11 +219,6 @@ async function readBody(incoming: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of incoming) chunks.push(chunk);
   return Buffer.concat(chunks);
-}
-
-async function appendDurably(file: FileHandle, records: readonly ReceivedRecord[]): Promise<void> {
-  await file.appendFile(records.map((record) => `${JSON.stringify(record)}\n`).join(''));
-  await file.datasync();
 }
 
 function send(

@@ -50,9 +50,9 @@ export function batchEnded(
 
 export function requestEnded(
   outcome: (AgentEvent & { kind: 'requestEnded' })['outcome'],
-  httpStatus?: number,
+  status?: number | ResponseCode,
 ): AgentEvent {
-  const response = httpStatus === undefined ? undefined : httpResponse(httpStatus);
+  const response = typeof status === 'number' ? httpResponse(status) : status;
   return { kind: 'requestEnded', outcome, response, durationMs: 20, recordCount: 1, requestBytes: 200 };
 }
 

@@ -147,16 +147,24 @@ describe('the metrics', () => {
 
   it('have exactly the attributes listed in the table of instruments, and so in the documentation', async () => {
     const { observe, scrape, current } = await setUp();
+    const unavailable = { protocol: 'grpc', code: 14 } as const;
+    const invalid = { protocol: 'grpc', code: 3 } as const;
     observe(
       linesRead(3),
       batchEnded(1, 0, { unparsed: new Map([['not JSON', 1]]) }),
       requestEnded('unavailable', 503),
       requestEnded('unavailable'),
       { kind: 'deadLettered', code: 'ERR_EXPORT_REJECTED', response: httpResponse(400), reason: 'no', recordCount: 1 },
+      requestEnded('unavailable', unavailable),
+      { kind: 'deadLettered', code: 'ERR_EXPORT_REJECTED', response: invalid, reason: 'no', recordCount: 1 },
       waiting(),
       listingEnded(),
     );
-    current().waitingDeadLetters = [{ response: httpResponse(400), reason: 'no', count: 1 }];
+    current().waitingDeadLetters = [httpResponse(400), invalid].map((response) => ({
+      response,
+      reason: 'no',
+      count: 1,
+    }));
     const samples = await scrape();
     const prefixes = [...observedInstruments, ...histograms].map(({ name }) => name.replaceAll('.', '_'));
     for (const { name, attributes } of [...observedInstruments, ...histograms]) {
@@ -168,6 +176,11 @@ describe('the metrics', () => {
       const expected = attributes.map((attribute) => attribute.replaceAll('.', '_'));
       expect([...new Set(labels)].filter((label) => label !== 'le').sort(), name).toEqual(expected.sort());
     }
+    const named = { rpc_response_status_code: 'UNAVAILABLE', error_type: 'UNAVAILABLE' };
+    expect(sumOf(samples, 'http_client_request_duration_seconds_count', named)).toBe(1);
+    expect(
+      sumOf(samples, 'databricks_audit_dead_letters_total', { rpc_response_status_code: 'INVALID_ARGUMENT' }),
+    ).toBe(1);
   });
 
   it('count lines that could not be parsed by reason, beginning with 0', async () => {

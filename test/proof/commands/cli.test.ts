@@ -82,7 +82,7 @@ describe('a configuration with mistakes', () => {
       DATABRICKS_AUDIT_BATCH_RECORDS: '0',
       OTEL_EXPORTER_OTLP_HEADERS: 'authorization Bearer s3cr3t',
       OTEL_EXPORTER_OTLP_ENDPOINT: 'http://user:hunter2@collector:4318',
-      OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'thrift',
     });
     expect(code).toBe(2);
     expect(stdout).toBe('');

@@ -88,6 +88,7 @@ it('selects by reason, status and day, keeps the others, and keeps what is rejec
   expect(repeatedUids(receiver)).toEqual([]);
   for (const [option, value] of [
     ['--status', 'bad'],
+    ['--status', 'INVALID'],
     ['--from', '31.1.2026'],
   ] as const) {
     expect(await runAgent(['replay', option, value], environment)).toMatchObject({

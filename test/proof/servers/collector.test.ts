@@ -8,7 +8,7 @@ import type { Environment } from '../../support/agent-process.ts';
 import { type OtlpLogsRequest, plainAttributes, plainValue, recordsOf } from '../../support/otlp-decode.ts';
 import { answers, startOtlpReceiver } from '../../support/otlp-receiver.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { runBuiltAgent, sampleDelivery, shipAll } from './built-agent.ts';
+import { runBuiltAgent, sampleDelivery, shipAll, startBuiltAgent } from './built-agent.ts';
 import { type Collector, startCollector } from './collector.ts';
 
 const sampleRecordCount = 15;
@@ -20,11 +20,13 @@ describe('a real Collector', () => {
     ['http/protobuf', 'zstd'],
     ['http/json', 'none'],
     ['http/json', 'gzip'],
+    ['grpc', 'none'],
+    ['grpc', 'gzip'],
   ])('gets every field of every record (%s, %s)', async (protocol, compression) => {
     const { collector, arrived } = await startWritingCollector();
     await shipAll({
       ...sampleEnvironment(),
-      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_EXPORTER_OTLP_ENDPOINT: protocol === 'grpc' ? collector.grpcUrl : collector.url,
       OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
       OTEL_EXPORTER_OTLP_COMPRESSION: compression,
     });
@@ -133,6 +135,54 @@ describe('a real Collector', () => {
     const down = await runBuiltAgent(['check'], environment);
     expect(down.stdout).toContain('Check that the collector is running');
     expect(down.code).toBe(1);
+  });
+
+  it('passes check over gRPC, and check recognises a port of the other protocol', async () => {
+    const { collector } = await startWritingCollector();
+    const check = (protocol: string, url: string) =>
+      runBuiltAgent(['check'], {
+        ...sampleEnvironment(),
+        OTEL_EXPORTER_OTLP_ENDPOINT: url,
+        OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+      });
+    const up = await check('grpc', collector.grpcUrl);
+    expect(up.stdout).toContain(`${collector.grpcUrl} accepts OTLP logs`);
+    expect(up.code).toBe(0);
+    const httpToGrpc = await check('http/protobuf', collector.grpcUrl);
+    expect(httpToGrpc.stdout).toContain('OTEL_EXPORTER_OTLP_PROTOCOL=grpc');
+    expect(httpToGrpc.code).toBe(1);
+    const grpcToHttp = await check('grpc', collector.url);
+    expect(grpcToHttp.stdout).toContain('OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf');
+    expect(grpcToHttp.code).toBe(1);
+  });
+
+  it('that stops and starts again gets every record over gRPC, although the agent is killed meanwhile', async () => {
+    const path = join(temporaryDirectory(), 'arrived.jsonl');
+    // Without `append`, the exporter would empty the file when it starts again.
+    const collector = await startCollector({ exporters: { file: { path, flush_interval: '100ms', append: true } } });
+    await collector.stop();
+    const environment = {
+      ...sampleEnvironment(),
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.grpcUrl,
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+      DATABRICKS_AUDIT_BATCH_RECORDS: '1',
+      DATABRICKS_AUDIT_HTTP: 'off',
+    };
+    const uids = () => new Set(plainRecords(readLines(path)).map(uidOf));
+    const outage = 'Collector does not accept records; shipping pauses, nothing is lost';
+
+    const killed = startBuiltAgent(['run'], environment);
+    await killed.logged(outage);
+    await killed.kill();
+    const agent = startBuiltAgent(['run'], environment);
+    await agent.logged(outage);
+    await collector.start();
+    await agent.until('the first records have arrived', () => uids().size > 0);
+    await collector.stop();
+    await collector.start();
+    await agent.until('every record has arrived', () => uids().size === sampleRecordCount);
+    await agent.kill();
+    expect(uids()).toEqual(new Set((await recordsOnTheConsole()).map(uidOf)));
   });
 });
 

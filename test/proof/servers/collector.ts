@@ -1,5 +1,5 @@
 /**
- * A real OpenTelemetry Collector with one pipeline: OTLP over HTTP to the exporters that a test gives it.
+ * A real OpenTelemetry Collector with one pipeline: OTLP over HTTP and gRPC to the exporters that a test gives it.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,6 +25,8 @@ export interface CollectorParts {
 export interface Collector extends ServerProcess {
   /** For OTEL_EXPORTER_OTLP_ENDPOINT. */
   readonly url: string;
+  /** The same for gRPC. */
+  readonly grpcUrl: string;
   /** One of its own metrics, such as `otelcol_exporter_queue_size`: the sum over all exporters. */
   metric(name: string): Promise<number>;
 }
@@ -36,10 +38,17 @@ export async function startCollector({
   receiver = {},
 }: CollectorParts): Promise<Collector> {
   const configFile = join(temporaryDirectory(), 'collector.yaml');
-  const [port, metricsPort] = [await freePort(), await freePort()];
+  const [port, grpcPort, metricsPort] = [await freePort(), await freePort(), await freePort()];
   const prometheus = { host: '127.0.0.1', port: metricsPort };
   const configuration = {
-    receivers: { otlp: { protocols: { http: { endpoint: `127.0.0.1:${port}`, ...receiver } } } },
+    receivers: {
+      otlp: {
+        protocols: {
+          http: { endpoint: `127.0.0.1:${port}`, ...receiver },
+          grpc: { endpoint: `127.0.0.1:${grpcPort}` },
+        },
+      },
+    },
     exporters,
     extensions,
     service: {
@@ -59,6 +68,7 @@ export async function startCollector({
   });
   return Object.assign(server, {
     url: `http://127.0.0.1:${port}`,
+    grpcUrl: `http://127.0.0.1:${grpcPort}`,
     metric: (name: string) => readMetric(metricsUrl, name),
   });
 }

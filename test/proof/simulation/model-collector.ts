@@ -1,7 +1,7 @@
 /**
  * The collector: accepts, rejects, loses responses, is down. It never acknowledges a record that it did not store.
  */
-import type { HttpTransport, OtlpResponse } from '../../../src/export/index.ts';
+import type { HttpResponse, OtlpTransport } from '../../../src/export/index.ts';
 import { encodeResponse, type ReceivedRecord, receivedRecords } from '../../support/otlp-receiver.ts';
 import type { Faults } from './faults.ts';
 import { isPoison, recordBytesMax } from './line-text.ts';
@@ -27,7 +27,7 @@ export interface CollectorListener {
 }
 
 type Verdict = { readonly stores: readonly ReceivedRecord[] } & (
-  | { readonly answer: OtlpResponse; readonly takesMs?: number }
+  | { readonly answer: HttpResponse; readonly takesMs?: number }
   | { readonly breaks: string }
   | { readonly hangs: true }
 );
@@ -47,9 +47,9 @@ export class ModelCollector {
     this.#listener = listener;
   }
 
-  of(life: Life): HttpTransport {
+  of(life: Life): OtlpTransport {
     return {
-      post: (_headers, body, signal) => this.#post(body, life, signal),
+      exchange: (body, signal) => this.#post(body, life, signal),
       close: async () => {},
     };
   }
@@ -63,7 +63,7 @@ export class ModelCollector {
     }
   }
 
-  async #post(body: Uint8Array, life: Life, signal: AbortSignal): Promise<OtlpResponse> {
+  async #post(body: Uint8Array, life: Life, signal: AbortSignal): Promise<HttpResponse> {
     if (!life.alive) return await forever();
     const records = receivedRecords(body, false);
     if (records === undefined) throw new Error('the agent sent what is no OTLP request');
@@ -84,7 +84,7 @@ export class ModelCollector {
     }
   }
 
-  async #exchange(request: SentRequest, signal: AbortSignal): Promise<OtlpResponse> {
+  async #exchange(request: SentRequest, signal: AbortSignal): Promise<HttpResponse> {
     const world = this.#world;
     const { life, records } = request;
     this.#onTheWire.add(request);
@@ -151,7 +151,8 @@ export class ModelCollector {
     if (chance.happens(0.5) || this.#wellFormed(records).length < records.length) return undefined;
     const rejectedCount = chance.between(1, records.length);
     const stores = records.slice(0, records.length - rejectedCount);
-    return { stores, answer: { status: 200, headers: protobufType, body: encodeResponse(rejectedCount, 'quota') } };
+    const body = encodeResponse(rejectedCount, 'quota');
+    return { stores, answer: { protocol: 'http', status: 200, headers: protobufType, body } };
   }
 
   #wellFormed(records: readonly ReceivedRecord[]): readonly ReceivedRecord[] {
@@ -168,8 +169,8 @@ export class ModelCollector {
 
 const protobufType = { 'content-type': 'application/x-protobuf' };
 
-function answer(status: number, headers: Record<string, string> = {}): OtlpResponse {
-  return { status, headers, body: new Uint8Array(0) };
+function answer(status: number, headers: Record<string, string> = {}): HttpResponse {
+  return { protocol: 'http', status, headers, body: new Uint8Array(0) };
 }
 
 function isTooLarge({ body = '' }: ReceivedRecord): boolean {
