@@ -121,10 +121,10 @@ export class Replicas {
   /** False if the process is taken for dead. @param id of another process. */
   async isAlive(id: string, signal: AbortSignal): Promise<boolean> {
     const seen = this.#seen.get(id);
-    if (seen !== undefined) return seen.unchangedLooks < looksUntilDead;
-    // It may have started since the last look.
+    if (seen !== undefined && seen.unchangedLooks < looksUntilDead) return true;
+    // It may have started, or continued, since the last look.
     const found = await this.#parts.patient.read(keyOf(id), signal);
-    if (found === undefined) return false;
+    if (found === undefined || found.revision === seen?.register.revision) return false;
     // The next look comes before a full interval has passed, so it must not count yet.
     this.#seen.set(id, { register: found, replica: replicaOf(id, found), unchangedLooks: -1 });
     return true;
