@@ -1,11 +1,13 @@
 /**
  * A collector that takes everything, keeps nothing and counts the records, as a process of its own: what is measured must not
- * pay for its receiver. Prints its URL; a GET says how much it got.
+ * pay for its receiver. Prints its URLs for HTTP and gRPC, as JSON; a GET to the first says how much it got.
  */
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { promisify } from 'node:util';
 import { gunzip, zstdDecompress } from 'node:zlib';
 import { countRecords } from './count-records.ts';
+import { openGrpcPort } from './grpc-port.ts';
 import type { Received } from './receiver.ts';
 
 const decompressors: Readonly<Record<string, (body: Uint8Array) => Promise<Uint8Array>>> = {
@@ -25,16 +27,21 @@ const server = createServer((request, response) => {
     counted = Promise.all([counted, count(Buffer.concat(chunks), request.headers)]).then(() => {});
   });
 });
-server.listen(0, '127.0.0.1', () => {
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the receiver has no port');
-  console.log(`http://127.0.0.1:${address.port}`);
-});
+server.listen(0, '127.0.0.1');
+await once(server, 'listening');
+const address = server.address();
+if (address === null || typeof address === 'string') throw new Error('the receiver has no port');
+const grpcUrl = await openGrpcPort((message) => countBody(message, message.length, 'application/x-protobuf'));
+console.log(JSON.stringify({ url: `http://127.0.0.1:${address.port}`, grpcUrl }));
 
 async function count(body: Buffer, headers: NodeJS.Dict<string | string[]>): Promise<void> {
   const decompress = decompressors[String(headers['content-encoding'])];
   const plain = decompress === undefined ? body : await decompress(body);
-  received.records += countRecords(plain, String(headers['content-type']));
+  countBody(plain, body.length, String(headers['content-type']));
+}
+
+function countBody(plain: Uint8Array, sentBytes: number, contentType: string): void {
+  received.records += countRecords(plain, contentType);
   received.requests++;
-  received.bytes += body.length;
+  received.bytes += sentBytes;
 }

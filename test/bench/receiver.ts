@@ -13,15 +13,17 @@ export interface Received {
 
 export interface Receiver {
   readonly url: string;
+  readonly grpcUrl: string;
   received(): Promise<Received>;
   close(): Promise<void>;
 }
 
 export async function startReceiver(): Promise<Receiver> {
   const child = spawn(process.execPath, [here('accepting-receiver.ts')], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const url = await firstLine(child);
+  const { url, grpcUrl } = JSON.parse(await firstLine(child)) as Pick<Receiver, 'url' | 'grpcUrl'>;
   return {
     url,
+    grpcUrl,
     received: async () => (await (await fetch(url)).json()) as Received,
     close: () => end(child),
   };

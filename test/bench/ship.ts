@@ -28,7 +28,8 @@ export async function ship({ source, state, environment }: ShipOptions): Promise
     env: {
       DATABRICKS_AUDIT_SOURCE: source,
       DATABRICKS_AUDIT_STATE: state,
-      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+      OTEL_EXPORTER_OTLP_ENDPOINT:
+        environment?.OTEL_EXPORTER_OTLP_PROTOCOL === 'grpc' ? receiver.grpcUrl : receiver.url,
       ...environment,
     },
     stdio: ['pipe', 'pipe', 'inherit'],

@@ -14,7 +14,7 @@ interface Case {
   readonly name: string;
   readonly objectCount?: number;
   readonly compression?: Compression;
-  readonly protocol?: 'http/json';
+  readonly protocol?: 'http/json' | 'grpc';
   /** The Collectors to compare with. */
   readonly collectors: readonly ('memory' | 'durable')[];
 }
@@ -29,6 +29,7 @@ const cases: readonly (readonly [DeliveryName, readonly Case[]])[] = [
       { name: 'varied, zstd', compression: 'zstd', collectors: both },
       { name: 'varied, 3,000 objects', objectCount: manyObjects, collectors: both },
       { name: 'varied, `http/json`', protocol: 'http/json', collectors: [] },
+      { name: 'varied, `grpc`', protocol: 'grpc', collectors: [] },
     ],
   ],
   ...(['nested', 'verbose', 'uniform'] as const).map((name): readonly [DeliveryName, readonly Case[]] => [
