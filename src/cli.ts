@@ -79,7 +79,7 @@ program
 program
   .command('preview')
   .description('print the mapped records of a file without sending anything')
-  .argument('<file>', 'a delivered file, compressed or not; - for standard input')
+  .argument('<file>', 'a delivered file, compressed or not, or the URL of a source; - for standard input')
   .action((file: string) => end(preview(file, context)));
 program
   .command('check')
@@ -88,7 +88,14 @@ program
     '--send-record',
     'also send a test record (event name databricks.audit.check) through the collector; it stays in the backend',
   )
-  .action((options: CheckCommandOptions) => end(check(options, context)));
+  .allowExcessArguments()
+  .action((options: CheckCommandOptions, { args: [source] }: Command) => {
+    if (source !== undefined)
+      program.error("error: 'check' takes no sources; it checks those of DATABRICKS_AUDIT_SOURCE", {
+        exitCode: exitCodes.misconfigured,
+      });
+    return end(check(options, context));
+  });
 program
   .command('status')
   .description('show what has been delivered, by workspace and date')
