@@ -15,7 +15,7 @@ import { type ReplayCommandOptions, replay } from './commands/replay.ts';
 import { run } from './commands/run.ts';
 import { ship } from './commands/ship.ts';
 import { status } from './commands/status.ts';
-import { isAgentError } from './model/agent-error.ts';
+import { adviceOf, isAgentError } from './model/agent-error.ts';
 import { createLogger } from './runtime/logger.ts';
 import { packageVersion } from './runtime/package-version.ts';
 import { printableLines } from './runtime/printable.ts';
@@ -203,5 +203,6 @@ async function end(command: Promise<ExitCode>, form: 'log' | 'text' = 'text'): P
 
 function explain(error: unknown): string {
   if (!isAgentError(error)) return `${printableLines(String(error instanceof Error ? error.stack : error))}\n`;
-  return printableLines(`${error.code}: ${error.message}\n${error.hint === undefined ? '' : `${error.hint}\n`}`);
+  const advice = adviceOf(error);
+  return printableLines(`${error.code}: ${error.message}\n${advice === undefined ? '' : `${advice}\n`}`);
 }
