@@ -17,7 +17,7 @@ import { ship } from './commands/ship.ts';
 import { stateInit } from './commands/state.ts';
 import { type StateCopyOptions, stateCopy } from './commands/state-copy.ts';
 import { status } from './commands/status.ts';
-import { isAgentError } from './model/agent-error.ts';
+import { adviceOf, isAgentError } from './model/agent-error.ts';
 import { createLogger } from './runtime/logger.ts';
 import { packageVersion } from './runtime/package-version.ts';
 import { printableLines } from './runtime/printable.ts';
@@ -81,7 +81,7 @@ program
 program
   .command('preview')
   .description('print the mapped records of a file without sending anything')
-  .argument('<file>', 'a delivered file, compressed or not; - for standard input')
+  .argument('<file>', 'a delivered file, compressed or not, or the URL of a source; - for standard input')
   .action((file: string) => end(preview(file, context)));
 program
   .command('check')
@@ -90,7 +90,14 @@ program
     '--send-record',
     'also send a test record (event name databricks.audit.check) through the collector; it stays in the backend',
   )
-  .action((options: CheckCommandOptions) => end(check(options, context)));
+  .allowExcessArguments()
+  .action((options: CheckCommandOptions, { args: [source] }: Command) => {
+    if (source !== undefined)
+      program.error("error: 'check' takes no sources; it checks those of DATABRICKS_AUDIT_SOURCE", {
+        exitCode: exitCodes.misconfigured,
+      });
+    return end(check(options, context));
+  });
 program
   .command('status')
   .description('show what has been delivered, by workspace and date')
@@ -213,5 +220,6 @@ async function end(command: Promise<ExitCode>, form: 'log' | 'text' = 'text'): P
 
 function explain(error: unknown): string {
   if (!isAgentError(error)) return `${printableLines(String(error instanceof Error ? error.stack : error))}\n`;
-  return printableLines(`${error.code}: ${error.message}\n${error.hint === undefined ? '' : `${error.hint}\n`}`);
+  const advice = adviceOf(error);
+  return printableLines(`${error.code}: ${error.message}\n${advice === undefined ? '' : `${advice}\n`}`);
 }

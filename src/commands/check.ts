@@ -35,6 +35,6 @@ export async function check(
 function render({ status, message, hint }: CheckResult, stream: NodeJS.WriteStream): string {
   const [colour, mark] = marks[status];
   const indented = printableLines(message).replaceAll('\n', '\n        ');
-  const advice = hint === undefined ? '' : `        ${printableLines(hint)}\n`;
+  const advice = hint === undefined ? '' : `        ${printableLines(hint).replaceAll('\n', '\n        ')}\n`;
   return `${styleText(colour, mark, { stream })} ${indented}\n${advice}`;
 }

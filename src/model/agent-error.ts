@@ -79,6 +79,12 @@ export function isFatal(error: unknown): boolean {
   return !(error instanceof AgentError) || fatalCodes.has(error.code);
 }
 
+/** The hint, with the message of the cause if the hint refers to it, for where the cause is not shown otherwise. */
+export function adviceOf({ hint, cause }: AgentError): string | undefined {
+  const refersToCause = /\b(see the cause|the cause (names|tells))\b/i.test(hint ?? '');
+  return refersToCause && cause !== undefined ? `${hint}\nCause: ${messageOf(cause)}` : hint;
+}
+
 /** The message of any thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

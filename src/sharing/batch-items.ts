@@ -4,6 +4,7 @@
 import { Buffer } from 'node:buffer';
 import type { Announcement, LineHashes, SettledLines } from '../contracts/delivery-state.ts';
 import { AgentError } from '../model/agent-error.ts';
+import { concatenated } from '../runtime/concatenated.ts';
 import type { MergedItems, VisitItems } from './object-register.ts';
 import type { BatchItem } from './store.ts';
 
@@ -139,16 +140,6 @@ export function joinedByTime(parts: readonly SettledLines[]): SettledLines[] {
     else joined.push({ lineHashes: [lineHashes], observedAtMs });
   }
   return joined.map(({ lineHashes, observedAtMs }) => ({ lineHashes: concatenated(lineHashes), observedAtMs }));
-}
-
-export function concatenated(parts: readonly LineHashes[]): LineHashes {
-  const all = new Int32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }
 
 function padded(number: number, digits: number): string {

@@ -19,8 +19,9 @@ import type {
 import { reached } from '../contracts/step.ts';
 import type { ObjectVersion } from '../model/object.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { concatenated } from '../runtime/concatenated.ts';
 import { untilAborted } from '../runtime/until-aborted.ts';
-import { concatenated, sortKeyOf, toContents, toSettledContents, without } from './batch-items.ts';
+import { sortKeyOf, toContents, toSettledContents, without } from './batch-items.ts';
 import { newObjectRegister, type ObjectRegister, objectKey, toText, type VisitItems } from './object-register.ts';
 import type { PatientStore } from './patient-store.ts';
 import { registerFormat } from './register-format.ts';

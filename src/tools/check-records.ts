@@ -1,6 +1,8 @@
 /**
  * Whether the mapping of a source fits its records: `check` maps the first lines of the newest object, and names the mapping that would fit.
  */
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { MapperFor } from '../agent/mappers.ts';
 import type { Mapper } from '../contracts/mapper.ts';
 import type { Source } from '../contracts/source.ts';
@@ -10,6 +12,7 @@ import { isAgentError } from '../model/agent-error.ts';
 import type { IdentifiedLine } from '../model/line.ts';
 import type { DeliveredObject } from '../model/object.ts';
 import { identityOf } from '../pipeline/line-identity.ts';
+import { printable } from '../runtime/printable.ts';
 
 /** Mappings for records of one product each, and what to call those. Layers such as `elastic` only add to one of them. */
 const products = { 'databricks-audit': 'Databricks', 'immuta-audit': 'Immuta' } as const;
@@ -42,7 +45,7 @@ export async function* checkRecords(
     const newest = await newestObject(source, context);
     if (mapperFor === undefined || newest === undefined) return;
     const lines = await firstLines(newest, context.signal);
-    const result = compare(lines, mapperFor(newest.origin.mapping));
+    const result = compare(lines, mapperFor(newest.origin.mapping), urlOf(source, newest));
     if (result !== undefined) yield { ...result, message: `${newest.origin.id}: ${result.message}` };
   } catch (error) {
     context.signal.throwIfAborted();
@@ -50,8 +53,11 @@ export async function* checkRecords(
   }
 }
 
-/** Undefined if at least one of the lines is a record for the mapper. */
-export function compare(lines: readonly IdentifiedLine[], mapper: Mapper): Warning | undefined {
+/**
+ * @param url for a source that has to be written as a URL to take parameters.
+ * @returns undefined if at least one of the lines is a record for the mapper.
+ */
+export function compare(lines: readonly IdentifiedLine[], mapper: Mapper, url?: string): Warning | undefined {
   const reasons = unparsedReasons(lines, mapper);
   if (lines.length === 0 || reasons.length < lines.length) return undefined;
   const none =
@@ -64,8 +70,14 @@ export function compare(lines: readonly IdentifiedLine[], mapper: Mapper): Warni
   const hint =
     fitting === undefined
       ? 'The lines will be shipped as unparsed records. docs/input.md says what is read, and docs/mapping.md how to write a mapping.'
-      : `They look like records of ${fitting[1]}. Add ?mapping=${fitting[0]} to this source.`;
+      : `They look like records of ${fitting[1]}. ${url === undefined ? `Add ?mapping=${fitting[0]} to this source` : `Write the source as ${printable(url)}?mapping=${fitting[0]}`}.`;
   return { status: 'warning', message, hint };
+}
+
+/** Of a directory that was configured as a path, in which a question mark would be a part of the name. */
+function urlOf({ name }: Source, { origin }: DeliveredObject): string | undefined {
+  const isPath = origin.id.startsWith('file://') && !/^file:\/\//i.test(name);
+  return isPath ? pathToFileURL(resolve(name)).href : undefined;
 }
 
 function unparsedReasons(lines: readonly IdentifiedLine[], mapper: Mapper): string[] {

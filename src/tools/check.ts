@@ -10,7 +10,7 @@ import type { Source } from '../contracts/source.ts';
 import { probeState } from '../delivery/index.ts';
 import { inspectDeadLetters, probeCollector } from '../export/index.ts';
 import { createMapper, recordBatch } from '../mapping/index.ts';
-import { type AgentError, type ErrorCode, isAgentError, messageOf } from '../model/agent-error.ts';
+import { type AgentError, adviceOf, type ErrorCode, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
 import type { StateDirectory } from '../model/state-location.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
@@ -189,5 +189,5 @@ async function attempt(check: () => string): Promise<CheckResult> {
 }
 
 function explain(error: unknown): CheckResult {
-  return { status: 'failed', message: messageOf(error), hint: isAgentError(error) ? error.hint : undefined };
+  return { status: 'failed', message: messageOf(error), hint: isAgentError(error) ? adviceOf(error) : undefined };
 }

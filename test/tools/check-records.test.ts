@@ -3,10 +3,11 @@
  */
 import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { expect, it } from 'vitest';
 import { createMapper } from '../../src/mapping/index.ts';
-import { createSources, directoryAt } from '../../src/sources/index.ts';
+import { createSources, type DirectoryLocation, directoryAt } from '../../src/sources/index.ts';
 import { checkRecords } from '../../src/tools/check-records.ts';
 import { auditLines } from '../support/delivery-place.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -21,8 +22,16 @@ function audit(count: number): string {
   return auditLines(count).join('\n');
 }
 
+function urlLocation(path: string): DirectoryLocation {
+  return { ...directoryAt(path), name: pathToFileURL(path).href };
+}
+
 /** @param objects contents, oldest first. */
-async function check(objects: readonly (string | Uint8Array)[], layers: readonly string[] = ['databricks-audit']) {
+async function check(
+  objects: readonly (string | Uint8Array)[],
+  layers: readonly string[] = ['databricks-audit'],
+  locationOf: (path: string) => DirectoryLocation = urlLocation,
+) {
   const directory = temporaryDirectory();
   for (const [index, content] of objects.entries()) {
     const folder = join(directory, 'workspaceId=1', `date=2026-11-2${index}`);
@@ -31,7 +40,7 @@ async function check(objects: readonly (string | Uint8Array)[], layers: readonly
     writeFileSync(file, content);
     utimesSync(file, 1_760_000_000 + index, 1_760_000_000 + index);
   }
-  const [source] = createSources([{ ...directoryAt(directory), pollIntervalMs: 0 }], { stillAfterPolls: 0 });
+  const [source] = createSources([{ ...locationOf(directory), pollIntervalMs: 0 }], { stillAfterPolls: 0 });
   if (source === undefined) throw new Error('no source');
   const mapper = createMapper({ layers, redact: [], resourceAttributes: {} });
   const { signal } = new AbortController();
@@ -65,6 +74,13 @@ it('suggests the mapping for Databricks where Databricks writes', async () => {
   const [result] = await check([audit(30)], ['immuta-audit']);
   expect(result?.message).toContain('none of the first 20 lines');
   expect(result?.hint).toBe('They look like records of Databricks. Add ?mapping=databricks-audit to this source.');
+});
+
+it('suggests a URL for a directory that was configured as a path, because a path takes no parameters', async () => {
+  const [result] = await check([golden('immuta-uam')], undefined, directoryAt);
+  expect(result?.hint).toMatch(
+    /^They look like records of Immuta\. Write the source as file:\/\/\/.*\?mapping=immuta-audit\.$/,
+  );
 });
 
 it('looks at the newest object, and not at older ones', async () => {

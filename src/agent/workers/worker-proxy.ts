@@ -10,6 +10,7 @@ import type { FailureReporter } from '../../export/index.ts';
 import { isAgentError } from '../../model/agent-error.ts';
 import type { DeliveredObject } from '../../model/object.ts';
 import type { Visitor } from '../../pipeline/object-shipper.ts';
+import { concatenated } from '../../runtime/concatenated.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import {
   fromPlain,
@@ -91,7 +92,8 @@ export class WorkerProxy implements Visitor {
   }
 
   async #begin(visitId: number, { origin, version, growing }: DeliveredObject, claim: Claim): Promise<void> {
-    const settledLineHashes = await concatenated(claim.settledLineHashes());
+    // One array, which can be transferred to another thread without copying.
+    const settledLineHashes = concatenated(await Array.fromAsync(claim.settledLineHashes()));
     if (this.#failure !== undefined) throw this.#failure.error;
     const { known, announcements } = claim;
     const canBeLost = claim.confirm !== undefined;
@@ -211,17 +213,4 @@ export class WorkerProxy implements Visitor {
   #post(message: ToWorker, transfer: ArrayBuffer[] = []): void {
     this.#port.postMessage(message, transfer);
   }
-}
-
-/** One array, which can be transferred to another thread without copying. */
-async function concatenated(parts: AsyncIterable<LineHashes>): Promise<Int32Array<ArrayBuffer>> {
-  const hashes: LineHashes[] = [];
-  for await (const part of parts) hashes.push(part);
-  const all = new Int32Array(hashes.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of hashes) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

@@ -45,7 +45,7 @@ export function resolveAzureLocation(location: AzureLocation, environment: Envir
   const account = location.account ?? named ?? connection?.account;
   if (account === undefined && problems.length === 0) {
     problems.push(
-      `AZURE_STORAGE_ACCOUNT: expected the name of a storage account, because DATABRICKS_AUDIT_SOURCE names none in ${location.name}`,
+      `AZURE_STORAGE_ACCOUNT: expected the name of a storage account, because DATABRICKS_AUDIT_SOURCE names none in ${location.name} (an account is az://<account>.blob.core.windows.net)`,
     );
   }
   if (account === undefined || problems.length > 0) return bad(problems.join('\n'));

@@ -1,6 +1,7 @@
 /**
  * Describes file system errors for the operator.
  */
+import { pathToFileURL } from 'node:url';
 import { AgentError, type ErrorCode } from '../../model/agent-error.ts';
 import { printable } from '../../runtime/printable.ts';
 
@@ -79,8 +80,15 @@ export function describeRootError(error: unknown, path: string): AgentError {
   const described = describeFileError(error, 'list', path);
   if (described.code !== 'ERR_OBJECT_GONE') return described;
   return new AgentError('ERR_SOURCE_NOT_FOUND', `There is no file or directory at ${printable(path)}`, {
-    hint: 'Check DATABRICKS_AUDIT_SOURCE; in a container, check that the directory is mounted.',
+    hint: parametersHint(path) ?? 'Check the path; in a container, check that the directory is mounted.',
   });
+}
+
+/** A question mark is a character like any other in a path. */
+function parametersHint(path: string): string | undefined {
+  const [, directory, query] = /^([^?]*)\?((?:mapping|poll)=.*)$/s.exec(path) ?? [];
+  if (directory === undefined || query === undefined) return undefined;
+  return `Only a URL takes parameters: use ${printable(`${pathToFileURL(directory).href}?${query}`)}.`;
 }
 
 function errnoOf(error: unknown): string {

@@ -135,6 +135,13 @@ function describeSetup({ name, message, status, bucketRegion }: AwsFailure): Des
       hint: "Set AWS_REGION to the bucket's region; for other S3-compatible servers any will do, such as us-east-1.",
     };
   }
+  if (message.includes('Region not accepted')) {
+    return {
+      code: 'ERR_CONFIGURATION',
+      reason: 'the AWS region is empty or is no name of a region',
+      hint: "Set AWS_REGION to the bucket's region; for other S3-compatible servers any will do, such as us-east-1.",
+    };
+  }
   const wrongRegion = ['PermanentRedirect', 'AuthorizationHeaderMalformed', 'IllegalLocationConstraintException'];
   if (status === 301 || wrongRegion.includes(name)) {
     const region = bucketRegion ?? /expecting '([a-z0-9-]+)'/.exec(message)?.[1];

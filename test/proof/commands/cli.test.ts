@@ -400,6 +400,14 @@ describe('the command line', () => {
       stderr: "error: unknown command 'reship'; run with --help for a list of commands\n",
     });
   });
+
+  it('says where check finds its sources if it is given one', async () => {
+    const { code, stderr } = await runAgent(['check', 'examples/sample-delivery'], {});
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: "error: 'check' takes no sources; it checks those of DATABRICKS_AUDIT_SOURCE\n",
+    });
+  });
 });
 
 describe('the sample delivery of npm start', () => {

@@ -49,7 +49,7 @@ describe('an account', () => {
 
   test('that nothing names is a problem with what to set', () => {
     expect(problemsOf('az://logs', {})).toEqual([
-      'AZURE_STORAGE_ACCOUNT: expected the name of a storage account, because DATABRICKS_AUDIT_SOURCE names none in az://logs',
+      'AZURE_STORAGE_ACCOUNT: expected the name of a storage account, because DATABRICKS_AUDIT_SOURCE names none in az://logs (an account is az://<account>.blob.core.windows.net)',
     ]);
   });
 

@@ -120,6 +120,14 @@ describe('a failure', () => {
     });
   });
 
+  test('names the URL if a path was given parameters', async () => {
+    const path = join(temporaryDirectory(), 'logs?mapping=immuta-audit');
+    await expect(listAll(sourceOf(path))).rejects.toMatchObject({
+      code: 'ERR_SOURCE_NOT_FOUND',
+      hint: `Only a URL takes parameters: use ${pathToFileURL(path).href.replace('%3F', '?')}.`,
+    });
+  });
+
   test('is reported for a loop of symbolic links, while other links are followed', async () => {
     const root = await tree({ 'real/a.json': 'x\n' });
     await symlink(join(root, 'real'), join(root, 'link'));

@@ -1,10 +1,18 @@
 import { describe, expect, test } from 'vitest';
-import { isAgentError } from '../../../src/model/agent-error.ts';
+import { adviceOf, isAgentError } from '../../../src/model/agent-error.ts';
 import { describeS3Error } from '../../../src/sources/s3/errors.ts';
 
 const listing = { action: 's3:ListBucket', bucket: 'logs', path: 'audit/' } as const;
 
 describe('an error of S3', () => {
+  test('gives its cause as advice if its hint refers to it', () => {
+    expect(adviceOf(describeS3Error(new Error('socket stalled'), listing))).toMatch(
+      /see the cause\.\nCause: .*stalled$/,
+    );
+    const denied = describeS3Error(sdkError('AccessDenied', 403), listing);
+    expect(adviceOf(denied)).toBe(denied.hint);
+  });
+
   test.each([
     [sdkError('RequestTimeTooSkewed', 403), 'ERR_SOURCE_CREDENTIALS', /clock/],
     [sdkError('TokenRefreshRequired', 400), 'ERR_SOURCE_CREDENTIALS', /expired/],
@@ -19,6 +27,11 @@ describe('an error of S3', () => {
       sdkError('AuthorizationHeaderMalformed', 400, "the region 'us-east-1' is wrong; expecting 'eu-central-1'"),
       'ERR_CONFIGURATION',
       /eu-central-1/,
+    ],
+    [
+      new Error('Region not accepted: region="" is not a valid hostname component.'),
+      'ERR_CONFIGURATION',
+      /region is empty or is no name of a region/,
     ],
     [
       nodeError('ERR_SYSTEM_ERROR', {
