@@ -15,7 +15,12 @@ it('does not fail for others when the request that asked for it is given up', as
     });
   };
   const authentication = { type: 'oauth-m2m', clientId: 'id', clientSecret: 'secret' } as const;
-  const credentials = new Credentials('https://host', () => authentication, send, new ManualClock());
+  const credentials = new Credentials(
+    'https://host',
+    () => authentication,
+    send,
+    new ManualClock('2026-01-31T12:00:00Z'),
+  );
   const given = new AbortController();
   const reason = new DOMException('timeout', 'TimeoutError');
   const gaveUp = credentials.header(given.signal).catch((error: unknown) => error);
