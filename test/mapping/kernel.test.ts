@@ -1,12 +1,15 @@
 /**
  * Lines that overflow a buffer of the kernel, which then doubles: their records, and those after them, must be complete.
  */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Mapper } from '../../src/contracts/mapper.ts';
 import { createMapper } from '../../src/mapping/index.ts';
 import type { IdentifiedLine } from '../../src/model/line.ts';
 import { decodeLogsRequest, type OtlpKeyValue, plainAttributes, recordsOf } from '../support/otlp-decode.ts';
 import { identifiedLine } from '../support/sample-lines.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const createOne = (redact: readonly 'secrets'[] = ['secrets']) =>
   createMapper({ layers: ['databricks-audit'], redact, resourceAttributes: {} });
@@ -68,6 +71,16 @@ describe('a line that overflows a buffer', () => {
       const { resourceLogs } = JSON.parse(mapper.toJsonLine(identifiedLine(content)));
       expect(resourceLogs[0].scopeLogs[0].logRecords[0].body.stringValue).toBe(content);
     }
+  });
+
+  it('with its JSON, of an array without strings, is rendered completely', () => {
+    const layer = join(temporaryDirectory(), 'layer.yaml');
+    writeFileSync(layer, 'attributes:\n  large: { from: m, as: map, limits: { leaves: 9, bytes: 9000000 } }\n');
+    const mapper = createMapper({ layers: ['databricks-audit', layer], redact: [], resourceAttributes: {} });
+    const list = Array.from({ length: 50_000 }, () => [1]);
+    const { logRecords } = JSON.parse(mapper.toJsonLine(lineOf({ m: { list } }))).resourceLogs[0].scopeLogs[0];
+    const large = logRecords[0].attributes.find(({ key }: OtlpKeyValue) => key === 'large');
+    expect(large.value.kvlistValue.values[0].value.arrayValue.values).toHaveLength(list.length);
   });
 
   it('with a resource attribute is truncated to the limit of strings', () => {

@@ -70,12 +70,19 @@ export class ReplayedObject {
     if (this.#etag === undefined || this.lost.aborted) return;
     if (this.#rest.length > 0) {
       const text = this.#rest.map((line) => `${line.text}\n`).join('');
-      this.#etag = await this.#client.put(this.#key, text, { etag: this.#etag });
+      this.#etag =
+        (await this.#client.put(this.#key, text, { etag: this.#etag })) ?? (await this.#etagIfContains(text));
       return;
     }
     // If all of its records were rejected again, the new dead letters have the same name. They must stay.
     if ((await this.#client.head(this.#key)) === this.#etag) await this.#client.delete(this.#key);
     this.#etag = undefined;
+  }
+
+  /** The SDK repeats a write whose answer was lost, and its second attempt is refused because of the first. */
+  async #etagIfContains(text: string): Promise<string | undefined> {
+    const found = await this.#client.get(this.#key);
+    return found?.text === text ? found.etag : undefined;
   }
 
   /** Call it last, also after an error. */

@@ -4,6 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import { z } from 'zod';
+import { isAgentError } from '../../model/agent-error.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { credentialsRefused, invalidAnswer } from './errors.ts';
 import type { Send } from './http.ts';
@@ -41,8 +42,16 @@ export class Credentials {
     const known = await asked?.catch(() => undefined);
     if (known !== undefined && known.renewAtMs > this.#clock.nowMs()) return known;
     // Unless somebody else has asked for a new one in the meantime.
-    if (this.#header === asked) this.#header = this.#create(signal);
-    return (await this.#header) ?? (await this.header(signal));
+    const isOwn = this.#header === asked;
+    if (isOwn) this.#header = this.#create(signal);
+    try {
+      return (await this.#header) ?? (await this.header(signal));
+    } catch (error) {
+      if (isOwn || isAgentError(error)) throw error;
+      // Whoever asked for it has stopped waiting, which must not end what others do.
+      signal.throwIfAborted();
+      return await this.header(signal);
+    }
   }
 
   /** The server has refused this header, so the next request gets a new one. */

@@ -281,7 +281,7 @@ class Reconciler {
       isWhole:
         totals.objectCount > 0 &&
         missingCount + unverifiedCount + missingInBackendCount === 0 &&
-        this.#unreadable.size === 0,
+        this.#unreadable.size + this.#changing.size === 0,
       partitions: [...this.#partitions.values()].sort(byWorkspaceAndDate),
       totals,
       differences: this.#differences,

@@ -59,7 +59,7 @@ export interface Reconciliation {
   readonly differenceCount: number;
   /** What could not be listed, read or decoded completely, with the reason. */
   readonly unreadable: readonly { readonly name: string; readonly reason: string }[];
-  /** Objects that were overwritten each time they were read. */
+  /** Objects that were overwritten each time they were read, so they were not compared. */
   readonly changing: readonly string[];
   readonly backend:
     | { readonly name: string; readonly repeatedCount: number; readonly firstMissing: NamedLine | undefined }

@@ -195,6 +195,24 @@ test('a claim whose answer was lost is recognised by its owner', async () => {
   await replay?.close();
 });
 
+test('what is done is removed although the answer to an earlier removal was lost', async () => {
+  const { writer, store, keys } = await setUp();
+  await writer.write(records('a', 'b'), reason, never);
+  const [path = ''] = await store.list();
+  const replay = await store.openForReplay(path);
+  const [one, two] = await linesOf(replay);
+  if (one === undefined || two === undefined) throw new Error('there are two lines');
+  const put = BucketClient.prototype.put;
+  vi.spyOn(BucketClient.prototype, 'put').mockImplementationOnce(async function (this: BucketClient, ...call) {
+    await put.apply(this, call);
+    return undefined;
+  });
+  await replay?.markDone([one]);
+  await replay?.markDone([two]);
+  await replay?.close();
+  expect(await keys()).toEqual([]);
+});
+
 test.each([
   ['s3:PutObject', { operation: 'PutObject' }],
   ['s3:GetObject', { operation: 'GetObject' }],

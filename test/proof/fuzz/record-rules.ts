@@ -112,7 +112,7 @@ function checkUid(
   const uid = find(attributes, 'log.record.uid')?.stringValue;
   assert(uid !== undefined, 'log.record.uid is there');
   const record = sizeBytes > bytes.length ? undefined : parsedObject(bytes.toString());
-  const ownId = scalarText(record?.eventId) ?? scalarText(record?.event_id);
+  const ownId = scalarText(record?.eventId) ?? scalarText(record?.event_id) ?? scalarText(propertiesOf(record)?.logId);
   if (uid === digest + suffix || uid === `${ownId}${suffix}`.toWellFormed()) return;
   // Numbers in a record keep digits that a JavaScript number loses, and a string may contain something to redact.
   const isOwn = typeof ownId === 'number' || (mapping.redact.length > 0 && ownId?.includes('"') === true);
@@ -148,10 +148,10 @@ function checkOutcome(
   const text = bytes.toString();
   const record = parsedObject(text);
   if (record !== undefined && nestingOf(text) > certainlyParsedDepth) return;
-  const timeMs = record === undefined ? undefined : timestampOf(record.timestamp);
+  const times = [record?.timestamp, record?.event_time, record?.time];
   assert.equal(
     timeUnixNano,
-    timeMs === undefined ? undefined : `${BigInt(timeMs) * millisecond}`,
+    timestampOf(times.find((value) => value !== undefined && value !== null && value !== '')),
     'the time of the record',
   );
   if (record === undefined) return;
@@ -183,11 +183,32 @@ function parsedObject(text: string): Record<string, unknown> | undefined {
   }
 }
 
-function timestampOf(value: unknown): number | undefined {
+/** Azure writes objects as strings, too. */
+function propertiesOf(record: Record<string, unknown> | undefined): Record<string, unknown> | undefined {
+  const properties = record?.properties;
+  return parsedObject(typeof properties === 'string' ? properties : JSON.stringify(properties ?? null));
+}
+
+/** In nanoseconds. */
+function timestampOf(value: unknown): string | undefined {
+  if (typeof value === 'string' && value.length >= 20) return isoTimeOf(value);
   const timeMs = typeof value === 'string' && /^[0-9]{12,13}$/.test(value) ? Number(value) : value;
   const isTime =
     typeof timeMs === 'number' && Number.isInteger(timeMs) && timeMs >= timestampMinMs && timeMs <= timestampMaxMs;
-  return isTime ? timeMs : undefined;
+  return isTime ? `${BigInt(timeMs) * millisecond}` : undefined;
+}
+
+const isoPattern = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|([+-])((?:[01]\d|2[0-3])):?([0-5]\d))$/;
+
+/** As in test/mapping/times.test.ts. */
+function isoTimeOf(text: string): string | undefined {
+  const [, date, time, fraction = '', sign, hours, minutes] = isoPattern.exec(text) ?? [];
+  const localMs = Date.parse(`${date}T${time}Z`);
+  if (Number.isNaN(localMs) || !new Date(localMs).toISOString().startsWith(`${date}T${time}`)) return undefined;
+  const offsetMs = (Number(hours ?? 0) * 60 + Number(minutes ?? 0)) * 60_000 * (sign === '-' ? -1 : 1);
+  const nanoseconds = BigInt(localMs - offsetMs) * millisecond + BigInt(fraction.slice(0, 9).padEnd(9, '0'));
+  const isInRange = nanoseconds >= BigInt(timestampMinMs) * millisecond && nanoseconds <= 2n ** 63n - 1n;
+  return isInRange ? String(nanoseconds) : undefined;
 }
 
 function scalarText(value: unknown): string | number | undefined {

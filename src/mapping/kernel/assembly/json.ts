@@ -4,7 +4,7 @@ import { numberText } from './host';
 import { Answer, answer, jsonAt, jsonLimit, overflow } from './layout';
 import { writeDigits } from './values';
 
-/** Bounds what is written between two strings: names, punctuation and a number. */
+/** Bounds what is written between two checks of the buffer, at strings and values: names, punctuation and a number. */
 const gapMax: usize = 256;
 /** A control character becomes `\u0001`. */
 const escapedMax: usize = 6;
@@ -90,6 +90,11 @@ function writeKeyValue(): void {
 
 /** AnyValue{string_value = 1, bool_value = 2, int_value = 3, double_value = 4, array_value = 5, kvlist_value = 6} */
 function writeValue(): void {
+  // An array may have any number of values without a string.
+  if (to + gapMax > jsonLimit) {
+    overflow();
+    to = jsonAt;
+  }
   readVarint();
   const tag = load<u8>(at++);
   if (tag === 0x0a) {
