@@ -3,7 +3,7 @@
  * process (the state, dead letters, the outage log, observers) on behalf of the worker.
  */
 import assert from 'node:assert';
-import type { AnnouncementId, Claim, LineHashes } from '../../contracts/delivery-state.ts';
+import type { AnnouncementId, Claim } from '../../contracts/delivery-state.ts';
 import type { Observer } from '../../contracts/observer.ts';
 import type { VisitOutcome } from '../../contracts/visit-outcome.ts';
 import type { FailureReporter } from '../../export/index.ts';
