@@ -1,5 +1,5 @@
 /**
- * A JSON request to a backend over HTTP. Retries while the server is busy.
+ * A JSON request to a backend over HTTP. Retries while the server is busy, and when a connection breaks.
  */
 import { Agent, type Dispatcher, fetch, ProxyAgent } from 'undici';
 import { AgentError, messageOf } from '../model/agent-error.ts';
@@ -74,7 +74,7 @@ async function tryRequest(
         : `could not be queried: ${reasonOf(cause)}`;
     return {
       error: failed(server, reason, 'Check the URL, and that the server is running.', cause),
-      isRetryable: false,
+      isRetryable: isBrokenConnection(cause),
     };
   }
 }
@@ -97,6 +97,14 @@ function failed({ name }: BackendServer, what: string, hint: string, cause?: unk
 function reasonOf(error: unknown): string {
   return printable(messageOf(error instanceof Error && error.cause !== undefined ? error.cause : error));
 }
+
+/** A connection that was established. One that cannot be established is most likely a wrong URL. */
+function isBrokenConnection(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && 'code' in cause && brokenConnectionCodes.has(String(cause.code));
+}
+
+const brokenConnectionCodes: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']);
 
 function hintFor(status: number): string {
   if (status === 401 || status === 403) {

@@ -57,9 +57,10 @@ it('fails with an explanation when more lines than fit on a page have the same t
   });
 });
 
-it('retries while the server is busy, and reports any other error response', async () => {
+it('retries while the server is busy and when it cuts the connection, and reports any other error response', async () => {
   const server = await startLokiServer(() => []);
   server.failNext(429);
+  server.failNext('cut');
   expect(await ask(server, 5, ['absent'])).toEqual({ missing: ['absent'], repeatedCount: 0 });
   server.failNext(401);
   await expect(ask(server, 5, [])).rejects.toMatchObject({

@@ -11,8 +11,8 @@ import type { ReceivedRecord } from './otlp-receiver.ts';
 export interface BackendServer {
   readonly url: string;
   readonly requests: readonly { readonly path: string; readonly headers: IncomingMessage['headers'] }[];
-  /** Answers the next request with this status. */
-  failNext(status: number): void;
+  /** Answers the next request with this status, or cuts its connection. */
+  failNext(status: number | 'cut'): void;
 }
 
 /** `GET /loki/api/v1/query_range`, forward, with structured metadata among the labels, as Loki returns it by default. */
@@ -68,11 +68,12 @@ async function startServer(
   answer: (url: URL, request: IncomingMessage) => Promise<object | undefined>,
 ): Promise<BackendServer> {
   const requests: { path: string; headers: IncomingMessage['headers'] }[] = [];
-  const failures: number[] = [];
+  const failures: (number | 'cut')[] = [];
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://localhost');
     requests.push({ path: url.pathname, headers: request.headers });
     const status = failures.shift();
+    if (status === 'cut') return void request.socket.resetAndDestroy();
     const found = status === undefined ? await answer(url, request) : undefined;
     response.writeHead(status ?? (found === undefined ? 400 : 200), { 'content-type': 'application/json' });
     response.end(JSON.stringify(found ?? { error: 'not understood' }));

@@ -110,6 +110,7 @@ class ComparisonPass {
   #byteAfterSettled: number | undefined;
   #firstMissing: MissingLine | undefined;
   #settled: SettledLine[] = [];
+  #reportsSettled = true;
 
   constructor(object: DeliveredObject, record: ObjectRecord, parts: ComparisonParts) {
     this.#object = object;
@@ -127,12 +128,30 @@ class ComparisonPass {
     let damage: AgentError | undefined;
     try {
       await this.#lines.loadSettled(this.#record.settledLines.map(({ lineHashes }) => lineHashes));
+      this.#reportsSettled = this.#known.hasLineHashes || (await this.#startsWithSettled(signal));
       await this.#read(signal);
     } catch (error) {
       if (!isAgentError(error, 'ERR_OBJECT_DAMAGED', 'ERR_OBJECT_FORMAT')) throw error;
       damage = error;
     }
     return this.#result(damage);
+  }
+
+  /**
+   * Whether the object starts with the bytes that were settled. Without line hashes nothing else tells which lines were settled, so
+   * this is read before any of them is reported.
+   */
+  async #startsWithSettled(signal: AbortSignal): Promise<boolean> {
+    const { decoder, onSettled } = this.#parts;
+    if (onSettled === undefined) return false;
+    const { offsetBytes, digest } = this.#known.settled;
+    const found = new PrefixDigest();
+    const content = await this.#object.open(signal);
+    for await (const chunk of decoder.decompress(content)) {
+      found.update(chunk.subarray(0, offsetBytes - found.offsetBytes));
+      if (found.offsetBytes === offsetBytes) break;
+    }
+    return Buffer.compare(found.mark(0).position().digest, digest) === 0;
   }
 
   async #read(signal: AbortSignal): Promise<void> {
@@ -184,7 +203,7 @@ class ComparisonPass {
 
   #takeSettled(settled: SettledLine): void {
     const { onSettled, isWaitingDeadLetter } = this.#parts;
-    if (onSettled !== undefined) this.#settled.push(settled);
+    if (onSettled !== undefined && this.#reportsSettled) this.#settled.push(settled);
     // Files of dead letters also hold accepted records, of requests that were rejected in part.
     const isPossible = this.#counts.undelivered < this.#record.deadLetteredCount;
     if (isPossible && isWaitingDeadLetter?.(settled.line)) this.#counts.undelivered++;

@@ -195,6 +195,25 @@ it('reports lines whose first observed time the state does not know, and sends t
   expect(new Set(resent.map(({ record }) => record.observedTimeUnixNano)).size).toBe(1);
 });
 
+it('says nothing about the lines of an object that is not the settled one any more, when only the position tells', async () => {
+  const place = directoryPlace();
+  const { environment, receiver, stateDirectory } = await deliveryScene(place);
+  await place.deliver(deliveryKey(), auditLines(3));
+  await shipHere(environment);
+  // As after the lookback window.
+  changeState(stateDirectory, 'DELETE FROM line_hashes; UPDATE object SET has_line_hashes = 0');
+  const loki = await forgetfulLoki(receiver);
+  expect(await compare(environment, loki.against)).toMatchObject({
+    isWhole: true,
+    totals: { expectedInBackendCount: 3, missingInBackendCount: 0 },
+  });
+  await place.deliver(deliveryKey(), auditLines(5, 3));
+  expect(await compare(environment, loki.against)).toMatchObject({
+    isWhole: false,
+    totals: { unverifiedCount: 5, expectedInBackendCount: 0, missingInBackendCount: 0 },
+  });
+});
+
 it('does not count a dead letter as lost, nor as delivered, and does not send it again', async () => {
   const place = directoryPlace();
   const { environment, receiver } = await deliveryScene(place);
