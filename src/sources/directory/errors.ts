@@ -80,7 +80,9 @@ export function describeRootError(error: unknown, path: string): AgentError {
   const described = describeFileError(error, 'list', path);
   if (described.code !== 'ERR_OBJECT_GONE') return described;
   return new AgentError('ERR_SOURCE_NOT_FOUND', `There is no file or directory at ${printable(path)}`, {
-    hint: parametersHint(path) ?? 'Check the path; in a container, check that the directory is mounted.',
+    hint:
+      parametersHint(path) ??
+      'Check the path in the command or in DATABRICKS_AUDIT_SOURCE; in a container, check that the directory is mounted.',
   });
 }
 
