@@ -47,6 +47,7 @@ async function linesPerSecond(replicaCount: number): Promise<number> {
   const [s3, receiver] = [await startS3Server(), await startOtlpReceiver()];
   receiver.answerWhen(() => true, answers.late(answerMs));
   await s3.createBucket('audit');
+  await s3.createBucket('letters');
   const environment = {
     PATH: process.env.PATH ?? '',
     ...s3.environment,
@@ -54,7 +55,7 @@ async function linesPerSecond(replicaCount: number): Promise<number> {
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
     DATABRICKS_AUDIT_SOURCE: 's3://audit',
     DATABRICKS_AUDIT_STATE: 'dynamodb://audit-state',
-    DATABRICKS_AUDIT_DEAD_LETTERS: directory,
+    DATABRICKS_AUDIT_DEAD_LETTERS: 's3://letters',
     DATABRICKS_AUDIT_POLL_INTERVAL: '1s',
     DATABRICKS_AUDIT_LOOKBACK: '36500d',
     DATABRICKS_AUDIT_SILENCE_AFTER: '0',

@@ -89,6 +89,7 @@ export async function s3Place(
   bucket = `audit-delivery-${++bucketCount}`,
 ): Promise<DeliveryPlace> {
   await server.createBucket(bucket);
+  await server.createBucket(letterBucketOf(bucket));
   return {
     source: `s3://${bucket}`,
     environment: server.environment,
@@ -96,6 +97,11 @@ export async function s3Place(
       await server.put(bucket, key, contentOf(key, lines));
     },
   };
+}
+
+/** The bucket for dead letters beside a bucket of deliveries, for agents that share a state. */
+export function letterBucketOf(bucket: string): string {
+  return `${bucket}-letters`;
 }
 
 let containerCount = 0;

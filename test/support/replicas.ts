@@ -11,10 +11,9 @@ import { systemClock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 import { openSharedReader, openStore, setUpStore } from '../../src/sharing/index.ts';
 import type { Environment } from './agent-process.ts';
-import { type DeliveryPlace, type DeliveryScene, deliveryScene } from './delivery-place.ts';
+import { type DeliveryPlace, type DeliveryScene, deliveryScene, letterBucketOf } from './delivery-place.ts';
 import type { OtlpReceiver } from './otlp-receiver.ts';
 import { replicaDependencies } from './replica-sharing.ts';
-import { temporaryDirectory } from './temporary-directory.ts';
 
 /** For `startAgent`. */
 export const replicaScript = fileURLToPath(new URL('replica-cli.ts', import.meta.url));
@@ -28,7 +27,7 @@ export async function sharedDeliveryScene(
   const scene = await deliveryScene(place, {
     DATABRICKS_AUDIT_POLL_INTERVAL: '1s',
     DATABRICKS_AUDIT_STATE: state,
-    DATABRICKS_AUDIT_DEAD_LETTERS: temporaryDirectory(),
+    DATABRICKS_AUDIT_DEAD_LETTERS: letterBucketOf(place.source),
     ...more,
   });
   // The AWS SDK reads process.env.

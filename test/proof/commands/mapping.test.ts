@@ -42,7 +42,7 @@ it('shows the mapping that results from all layers', async () => {
   const json = await runAgent(['mapping', 'show', '--json'], {});
   expect(JSON.parse(json.stdout)).toContainEqual({
     target: 'user.email',
-    from: 'userIdentity.email',
+    from: 'userIdentity|user_identity.email, else identity.email',
     type: 'string (email_address)',
     when: '',
   });

@@ -4,18 +4,18 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { runAgent } from '../../support/agent-process.ts';
 import { expectNothingLost } from '../../support/deliveries.ts';
-import { auditLines, deliveryKey, deliveryScene, s3Place } from '../../support/delivery-place.ts';
+import { auditLines, deliveryKey, deliveryScene, letterBucketOf, s3Place } from '../../support/delivery-place.ts';
 import { startDynalite } from '../../support/dynamodb-server.ts';
 import { startS3Server } from '../../support/s3-server.ts';
-import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 async function sharedScene() {
   const [s3, dynamoDb] = [await startS3Server(), await startDynalite()];
   onTestFinished(() => s3.stop());
-  const scene = await deliveryScene(await s3Place(s3), {
+  const place = await s3Place(s3);
+  const scene = await deliveryScene(place, {
     ...dynamoDb.environment,
     DATABRICKS_AUDIT_STATE: 'dynamodb://audit-state',
-    DATABRICKS_AUDIT_DEAD_LETTERS: temporaryDirectory(),
+    DATABRICKS_AUDIT_DEAD_LETTERS: letterBucketOf(place.source),
   });
   return { ...scene, dynamoDb };
 }

@@ -30,6 +30,7 @@ const policyDocument = z.array(
 const bucket = 'audit';
 const prefix = 'audit-logs/';
 const table = 'databricks-audit-state';
+const letterBucket = 'databricks-audit-letters';
 
 describe('the Terraform files', () => {
   test.each(globSync('*.tf', { cwd: exampleDirectory('aws') }))('%s is valid HCL', async (file) => {
@@ -108,6 +109,11 @@ describe('the table of a shared state', () => {
     (await policyStatements('state.tf', 'share_state'))
       .filter(({ Action }) => Action.includes('dynamodb:GetItem'))
       .map((statement) => ({ ...statement, Resource: ['*'] }));
+  /** Of the deliveries and of the dead letters. */
+  const bucketStatements = async () => [
+    ...(await policyStatements()),
+    ...(await policyStatements('dead-letters.tf', 'keep_dead_letters')),
+  ];
 
   test('is created as `state init` creates it', async () => {
     const { resource } = z
@@ -133,7 +139,7 @@ describe('the table of a shared state', () => {
   });
 
   test('the agent shares a state with exactly the policy of the example', async () => {
-    const { environment, receiver } = await scene([...(await policyStatements()), ...(await statements())], true);
+    const { environment, receiver } = await scene([...(await bucketStatements()), ...(await statements())], true);
     const check = await runBuiltAgent(['check'], environment);
     expect(check, check.stdout).toMatchObject({ code: 0 });
     expect(check.stdout).not.toContain('access denied');
@@ -150,7 +156,7 @@ describe('the table of a shared state', () => {
         ...statement,
         Action: statement.Action.filter((each) => each !== action),
       }));
-      const { environment } = await scene([...(await policyStatements()), ...without], true);
+      const { environment } = await scene([...(await bucketStatements()), ...without], true);
       const check = await runBuiltAgent(['check'], environment);
       expect(check.stdout).toContain(`access denied (${action})`);
       expect(check.code).toBe(operation === 'Scan' ? 0 : 1);
@@ -207,6 +213,7 @@ function interpolate(text: string): string {
   const values: Record<string, string> = {
     'local.bucket_arn': `arn:aws:s3:::${bucket}`,
     'var.prefix': prefix,
+    'aws_s3_bucket.dead_letters[0].arn': `arn:aws:s3:::${letterBucket}`,
     'aws_dynamodb_table.state[0].arn': `arn:aws:dynamodb:us-east-1:123456789012:table/${table}`,
     'statement.value': 'arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000000',
   };
@@ -226,9 +233,10 @@ async function scene(statements: readonly object[], isShared = false) {
   const shared = {
     AWS_ENDPOINT_URL_DYNAMODB: server.url,
     DATABRICKS_AUDIT_STATE: `dynamodb://${table}`,
-    DATABRICKS_AUDIT_DEAD_LETTERS: temporaryDirectory(),
+    DATABRICKS_AUDIT_DEAD_LETTERS: `s3://${letterBucket}/audit`,
   };
   if (isShared) {
+    await server.createBucket(letterBucket);
     const created = await runBuiltAgent(['state', 'init'], { ...server.environment, ...shared });
     expect(created.code, created.stderr).toBe(0);
   }
