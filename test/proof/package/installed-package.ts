@@ -43,7 +43,8 @@ export class InstalledPackage {
     execFileSync('tar', unpacking);
     const lock = readFileSync(join(root, 'package-lock.json'), 'utf8');
     const dependencies = shippedPackages(lock).map(({ path }) => path);
-    for (const path of [...dependencies, ...ownTypes]) this.#link(path);
+    // Some of the types are also dependencies of gRPC.
+    for (const path of new Set([...dependencies, ...ownTypes])) this.#link(path);
     this.write('package.json', JSON.stringify({ type: 'module', private: true }));
     this.write('tsconfig.json', JSON.stringify({ compilerOptions }));
   }
