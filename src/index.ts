@@ -7,7 +7,15 @@
 
 export { type Agent, type AgentDependencies, createAgent } from './agent/agent.ts';
 export { type Configuration, type Environment, type LoadOptions, loadConfiguration } from './config/index.ts';
-export type { NamedFile, OtlpCompression, OtlpOptions, OtlpProtocol } from './export/options.ts';
+export type {
+  DeadLetterBucket,
+  DeadLetterDirectory,
+  DeadLetterLocation,
+  NamedFile,
+  OtlpCompression,
+  OtlpOptions,
+  OtlpProtocol,
+} from './export/options.ts';
 export type { PostgresLocation, PostgresTls } from './model/postgres-url.ts';
 export type { DynamoDbLocation, SharedLocation, StateDirectory, StateLocation } from './model/state-location.ts';
 export type { Backlog } from './schedule/backlog.ts';
@@ -17,13 +25,16 @@ export type {
   BlobCredential,
   DirectoryLocation,
   GcsLocation,
+  QueueLocation,
   S3Location,
   SourceLocation,
+  TableLocation,
 } from './sources/index.ts';
 export type { HttpAddress, MetricsExporter } from './telemetry/options.ts';
 
 // What the agent reports: events, counters, errors.
 
+export type { NotificationOutcome } from './contracts/notifications.ts';
 export type {
   AgentEvent,
   AlertEventEnded,
@@ -34,8 +45,10 @@ export type {
   DeadLettered,
   Fault,
   FaultMet,
+  FoundBy,
   LinesRead,
   ListingEnded,
+  NotificationEnded,
   ObjectsListed,
   ObjectsWaiting,
   ObjectVisited,
@@ -83,6 +96,7 @@ export type {
   LedTask,
   LineHashes,
   ObjectState,
+  ObservedRun,
   Position,
   Settlement,
 } from './contracts/delivery-state.ts';

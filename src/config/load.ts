@@ -9,12 +9,22 @@ import {
   type OtlpOptions,
   resolveExportOptions,
 } from '../export/options.ts';
+import type { RedactionClass } from '../mapping/options.ts';
 import { AgentError } from '../model/agent-error.ts';
 import type { StateLocation } from '../model/state-location.ts';
 import { batchBytesDefault } from '../pipeline/options.ts';
+import type { LogLevel } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
 import { proxyProblems } from '../runtime/proxy.ts';
-import { pollIntervalDefault, pollIntervalWithQueueMs, resolveSources } from '../sources/options.ts';
+import type { Start } from '../schedule/options.ts';
+import {
+  pollIntervalDefault,
+  pollIntervalWithQueueMs,
+  type QueueLocation,
+  resolveSources,
+  type SourceLocation,
+} from '../sources/options.ts';
+import type { HttpAddress, MetricsExporter } from '../telemetry/options.ts';
 import { misspelledVariables } from './misspelled-variables.ts';
 import { telemetryProblems } from './telemetry-problems.ts';
 import { type Values, variables } from './variables.ts';
@@ -23,22 +33,22 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The parsed variables, grouped by the part that uses them. */
 export interface Configuration {
-  readonly sources: readonly (Values['DATABRICKS_AUDIT_SOURCE'][number] & {
+  readonly sources: readonly (SourceLocation & {
     readonly pollIntervalMs: number;
     readonly followLinks: boolean;
   })[];
   /** Queues of notifications about the S3 sources. */
-  readonly queues: Values['DATABRICKS_AUDIT_QUEUE'];
+  readonly queues: readonly QueueLocation[];
   readonly state: StateLocation;
   readonly deadLetters: DeadLetterLocation;
   readonly mapping: {
-    readonly layers: Values['DATABRICKS_AUDIT_MAPPING'];
-    readonly redact: Values['DATABRICKS_AUDIT_REDACT'];
+    readonly layers: readonly string[];
+    readonly redact: readonly RedactionClass[];
     readonly resourceAttributes: Readonly<Record<string, string>>;
     /** Undefined if off. */
     readonly lateAfterMs: number | undefined;
   };
-  readonly start: Values['DATABRICKS_AUDIT_START'];
+  readonly start: Start;
   readonly lookbackDays: number;
   readonly sweepIntervalMs: number;
   /** 0 if off. */
@@ -46,17 +56,17 @@ export interface Configuration {
   /** With 1, everything runs on the main thread. */
   readonly workers: number;
   readonly batchLimits: { readonly recordsMax: number; readonly bytesMax: number };
-  readonly logsExporter: Values['OTEL_LOGS_EXPORTER'];
+  readonly logsExporter: string;
   readonly otlp: OtlpOptions;
   /** For the backend of `reconcile --against`. May contain secrets. */
   readonly againstHeaders: Readonly<Record<string, string>>;
-  readonly logLevel: Values['OTEL_LOG_LEVEL'];
+  readonly logLevel: LogLevel;
   readonly telemetry: {
-    readonly selfLogs: Values['DATABRICKS_AUDIT_SELF_LOGS'];
-    readonly http: Values['DATABRICKS_AUDIT_HTTP'];
-    readonly httpHosts: Values['DATABRICKS_AUDIT_HTTP_HOSTS'];
+    readonly selfLogs: 'stderr' | 'otlp';
+    readonly http: HttpAddress | 'off';
+    readonly httpHosts: readonly string[];
     readonly metrics: {
-      readonly exporters: Values['OTEL_METRICS_EXPORTER'];
+      readonly exporters: readonly MetricsExporter[];
       readonly pushIntervalMs: number;
       readonly pushTimeoutMs: number;
       readonly resourceAttributes: Readonly<Record<string, string>>;

@@ -6,7 +6,12 @@ import type { z } from 'zod';
 import { bad, good, type Parsed, variable, wholeNumber } from '../runtime/variable.ts';
 import { parseDeadLetterLocation } from './dead-letters/location.ts';
 
-export { type DeadLetterLocation, deadLetterDirectory } from './dead-letters/location.ts';
+export {
+  type DeadLetterBucket,
+  type DeadLetterDirectory,
+  type DeadLetterLocation,
+  deadLetterDirectory,
+} from './dead-letters/location.ts';
 
 const protocols = ['http/protobuf', 'http/json', 'grpc'] as const;
 export type OtlpProtocol = (typeof protocols)[number];

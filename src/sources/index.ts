@@ -21,6 +21,7 @@ export { readLayout } from './layout.ts';
 export type { S3Api } from './s3/client.ts';
 export { inspectQueue, type QueueFinding, type QueueLocation, type S3Location, type SqsApi } from './s3/index.ts';
 export type { ObjectOpener, SourceDependencies, SourceInspection } from './source-kind.ts';
+export type { TableLocation } from './table/index.ts';
 
 /** A location with its effective settings. */
 export type ConfiguredSource = SourceLocation & {

@@ -14,6 +14,9 @@ import type { Environment, SourceKind } from './source-kind.ts';
 import { parseSourceParameters, pollIntervalMinMs } from './source-parameters.ts';
 import { databricksVariables } from './table/index.ts';
 
+export type { SourceLocation } from './kinds.ts';
+export type { QueueLocation } from './s3/index.ts';
+
 const expectedLocation = `expected ${Object.values(kinds)
   .map(({ form }) => form)
   .join(', ')}`;
