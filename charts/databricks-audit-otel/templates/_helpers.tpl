@@ -46,7 +46,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $problems = append $problems "source: where does Databricks deliver? Set it to s3://bucket/prefix." -}}
 {{- end -}}
 {{- if not .Values.otlp.endpoint -}}
-{{- $problems = append $problems "otlp.endpoint: where is the collector? Set it to http://host:4318." -}}
+{{- $problems = append $problems "otlp.endpoint: where is the collector? Set it to http://host:4318, or http://host:4317 with otlp.protocol=grpc." -}}
 {{- end -}}
 {{- if and (gt (int .Values.replicas) 1) (not .Values.state) -}}
 {{- $problems = append $problems (printf "replicas: only one agent can use the state on a volume, but there are %d replicas. Set state to dynamodb://table or postgres://user@host/database." (int .Values.replicas)) -}}
