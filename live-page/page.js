@@ -329,6 +329,9 @@ function drawChart(chart, dates, linesByDate) {
 }
 
 function showSources({ sources, atMs }) {
+  // Without notifications, listings find everything.
+  const hasNotifications = sources.some(({ notified }) => notified !== undefined);
+  byId('sources').parentElement.classList.toggle('without-notifications', !hasNotifications);
   reconcile(
     byId('sources'),
     sources,
@@ -355,7 +358,6 @@ function showSources({ sources, atMs }) {
   );
 }
 
-/** Without a queue of notifications, listings find everything. */
 function foundBy({ found, notified }) {
   const { notification, listing, catchUp } = found;
   if (notified === undefined) return `listing ${numbers.format(listing + catchUp)}`;

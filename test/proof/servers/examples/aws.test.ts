@@ -22,7 +22,7 @@ const statement = z.object({
 });
 const policyDocument = z.array(
   z.object({
-    statement: z.array(statement),
+    statement: z.array(statement).default([]),
     dynamic: z.object({ statement: z.array(z.object({ content: z.array(statement) })) }).optional(),
   }),
 );
