@@ -103,10 +103,13 @@ describe('a process that ships the table and is killed', () => {
   );
 });
 
-/** Each step at its middle batch, with each history, and once in a worker. Steps of the exporter alone are in the kill table. */
+/**
+ * Each step at its middle batch, with each history, and once in a worker. Steps of the exporter alone and of notifications are in the
+ * kill table.
+ */
 function rows(): Row[] {
   return killPoints.flatMap(([point, facts]) => {
-    if (!isStep(point) || facts.refusing === true) return [];
+    if (!isStep(point) || facts.refusing === true || facts.queue === true) return [];
     const histories = facts.histories.filter((history) => history === 'extended' || history === 'rewritten');
     const passing = facts.passings[Math.floor(facts.passings.length / 2)] ?? 1;
     return histories.flatMap((history, index) =>
