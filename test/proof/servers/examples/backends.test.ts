@@ -138,7 +138,7 @@ describe('through a Collector', () => {
     await expect.poll(refusedCount, { timeout: 60_000 }).toBeGreaterThan(1);
     expect(await documentsIn(elasticsearch)).toBe(0);
     valid = apiKey;
-    await expect.poll(() => documentsIn(elasticsearch), { timeout: 120_000 }).toBe(15);
+    await expect.poll(() => documentsIn(elasticsearch), { timeout: 240_000 }).toBe(15);
   });
 
   test.each([
