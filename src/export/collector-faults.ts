@@ -5,8 +5,10 @@
  * dropped because of a setting or a crash of the server, so only responses about the content of a request (400, 422, 413)
  * are final here; everything else is retried until it is accepted.
  */
+
 import { AgentError, isAgentError } from '../model/agent-error.ts';
 import type { ResponseCode } from '../model/response-code.ts';
+import { retryAfterMs } from '../runtime/retry-after.ts';
 import type { ExportOutcome, MisconfiguredOutcome, UnavailableOutcome } from './export-outcome.ts';
 import type { OtlpOptions } from './options.ts';
 import type { HttpResponse } from './otlp-transport.ts';
@@ -42,7 +44,7 @@ export function httpFault(response: HttpResponse, options: OtlpOptions, nowMs: n
     response: httpCode(status),
     waitAtLeastMs: Math.max(
       overloadStatuses.includes(status) ? 0 : slowRetryMs,
-      retryAfterMs(response.headers['retry-after'], nowMs),
+      retryLaterMs(response.headers['retry-after'], nowMs),
     ),
     requestSeen: true,
   };
@@ -154,11 +156,9 @@ function wantsTls(words: string): boolean {
   return /HTTP request (was sent )?to (an )?HTTPS/i.test(words);
 }
 
-/** Parses seconds or an HTTP date (RFC 9110, section 10.2.3). Returns 0 if the header is missing or invalid. */
-function retryAfterMs(header: string | string[] | undefined, nowMs: number): number {
-  if (typeof header !== 'string') return 0;
-  const waitMs = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - nowMs;
-  return Number.isNaN(waitMs) ? 0 : Math.min(Math.max(0, waitMs), retryLaterLimitMs);
+/** 0 without a usable Retry-After. */
+function retryLaterMs(header: string | string[] | undefined, nowMs: number): number {
+  return Math.min(retryAfterMs(typeof header === 'string' ? header : undefined, nowMs) ?? 0, retryLaterLimitMs);
 }
 
 /** With these, no byte of the request can have reached the server. */

@@ -36,11 +36,3 @@ export async function withRetries<Result>(
     }
   }
 }
-
-/** `Retry-After` in seconds or as a date; undefined without one. */
-export function readRetryAfterMs(header: string | undefined, nowMs: number): number | undefined {
-  if (header === undefined || header === '') return undefined;
-  if (/^\d{1,6}$/.test(header)) return Number(header) * 1000;
-  const dateMs = Date.parse(header);
-  return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs - nowMs);
-}

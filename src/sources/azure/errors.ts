@@ -4,7 +4,8 @@
  */
 import { AgentError, type ErrorCode, messageOf } from '../../model/agent-error.ts';
 import { printable } from '../../runtime/printable.ts';
-import { type Retry, readRetryAfterMs } from '../retries.ts';
+import { retryAfterMs } from '../../runtime/retry-after.ts';
+import type { Retry } from '../retries.ts';
 import type { BlobCredential } from './location.ts';
 
 /** The call that failed. */
@@ -44,7 +45,7 @@ export function retryOf(error: unknown, nowMs: number): Retry | undefined {
     status === undefined
       ? errno !== undefined && name !== 'AggregateAuthenticationError'
       : status === 429 || status >= 500;
-  return isPassing ? { afterMs: readRetryAfterMs(retryAfter, nowMs) } : undefined;
+  return isPassing ? { afterMs: retryAfterMs(retryAfter, nowMs) } : undefined;
 }
 
 /** The message, hint and cause never contain a key, a token or a signature. */

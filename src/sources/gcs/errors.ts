@@ -5,7 +5,8 @@
 import { z } from 'zod';
 import { AgentError, type ErrorCode, messageOf } from '../../model/agent-error.ts';
 import { printable } from '../../runtime/printable.ts';
-import { type Retry, readRetryAfterMs } from '../retries.ts';
+import { retryAfterMs } from '../../runtime/retry-after.ts';
+import type { Retry } from '../retries.ts';
 
 /** The call that failed. */
 export interface GcsCall {
@@ -50,7 +51,7 @@ export function retryOf(error: unknown, nowMs: number): Retry | undefined {
   if (error instanceof AgentError) return undefined;
   if (error instanceof GcsFailure) {
     const isPassing = isThrottled(error) || error.status >= 500 || error.status === 408;
-    return isPassing ? { afterMs: readRetryAfterMs(error.retryAfter, nowMs) } : undefined;
+    return isPassing ? { afterMs: retryAfterMs(error.retryAfter, nowMs) } : undefined;
   }
   return errnoOf(error) === undefined ? undefined : { afterMs: undefined };
 }

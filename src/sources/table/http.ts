@@ -1,10 +1,12 @@
 /**
  * Requests to a workspace, through the proxy of the environment. Waits and tries again while the workspace throttles or is unreachable.
  */
+
 import type { Dispatcher } from 'undici';
 import { type BackoffPolicy, backoffMs } from '../../runtime/backoff.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { proxyFor } from '../../runtime/proxy.ts';
+import { retryAfterMs } from '../../runtime/retry-after.ts';
 import { invalidAnswer, throttled, unreachable } from './errors.ts';
 
 export interface HttpRequest {
@@ -75,7 +77,7 @@ export class HttpClient {
       const { status } = response;
       const text = await response.text();
       if (status === 429 || status >= 500) {
-        const waitMs = retryAfterMs(response.headers.get('retry-after'), this.#clock.nowMs());
+        const waitMs = retryAfterMs(response.headers.get('retry-after') ?? undefined, this.#clock.nowMs());
         return {
           problem: status === 429 || status === 503 ? throttled(url, status) : unreachable(url, `HTTP ${status}`),
           waitMs,
@@ -111,11 +113,4 @@ function parseBody(text: string, url: URL, status: number): unknown {
     if (status >= 400) return {};
     throw invalidAnswer(url, 'it is not JSON');
   }
-}
-
-/** Seconds, or a date (RFC 9110, 10.2.3). */
-function retryAfterMs(text: string | null, nowMs: number): number | undefined {
-  if (text === null) return undefined;
-  const value = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowMs;
-  return Number.isNaN(value) ? undefined : Math.max(0, value);
 }
