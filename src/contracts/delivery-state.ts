@@ -5,6 +5,7 @@
  * the visit learns is written through it. While a claim is held, nobody else ships the object. The SQLite state belongs to
  * one process and never takes a claim away; a state shared by replicas may do so when the owner appears to be dead.
  */
+import assert from 'node:assert';
 import type { DeliveredObject, ObjectVersion } from '../model/object.ts';
 
 /** A position in the decoded object, with a digest that identifies the bytes before it. */
@@ -73,6 +74,18 @@ export interface Settlement {
   readonly unparsedCount?: number | undefined;
   /** Time of the newest event in the batch; undefined if none of its lines has a time. */
   readonly newestEventMs?: number | undefined;
+}
+
+/** The lines of a batch, one part for each run of the same observed time. */
+export function settledLinesOf({ lineHashes, observedRuns }: Settlement): SettledLines[] {
+  let endLine = 0;
+  const parts = observedRuns.map(({ observedAtMs, lineCount }) => {
+    const startLine = endLine;
+    endLine += lineCount;
+    return { observedAtMs, lineHashes: lineHashes.subarray(2 * startLine, 2 * endLine) };
+  });
+  assert(2 * endLine === lineHashes.length, 'every settled line has an observed time');
+  return parts;
 }
 
 export interface DeliveryState {

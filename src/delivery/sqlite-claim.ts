@@ -2,22 +2,22 @@
  * A claim of one object in SQLite. The database belongs to one process, so a claim is never lost, and all claims share one
  * commit queue.
  */
-import assert from 'node:assert';
-import type {
-  Announcement,
-  AnnouncementId,
-  Claim,
-  LineHashes,
-  ObjectState,
-  Position,
-  Settlement,
+import {
+  type Announcement,
+  type AnnouncementId,
+  type Claim,
+  type LineHashes,
+  type ObjectState,
+  type Position,
+  type Settlement,
+  settledLinesOf,
 } from '../contracts/delivery-state.ts';
 import type { ObjectOrigin, ObjectVersion } from '../model/object.ts';
 import type { CommitQueue } from './commit-queue.ts';
-import { checksumOf } from './row-checksum.ts';
-import { announcementContent, ownerAt, type StateRows, toBlob } from './state-rows.ts';
+import type { StateRows } from './state-rows.ts';
 import type { Statements } from './statements.ts';
 import type { WorkspaceRows } from './workspace-rows.ts';
+import { addAnnouncement, addSettledLines } from './written-lines.ts';
 
 export interface ClaimParts {
   readonly queue: CommitQueue;
@@ -52,10 +52,11 @@ export class SqliteClaim implements Claim {
   }
 
   announce(announcement: Announcement): AnnouncementId {
-    const announcementId = this.#parts.nextAnnouncementId();
-    this.#parts.queue.add(() => {
+    const { queue, statements, nextAnnouncementId } = this.#parts;
+    const announcementId = nextAnnouncementId();
+    queue.add(() => {
       this.#insertObject();
-      this.#insertAnnouncement(announcementId, announcement);
+      addAnnouncement(statements, announcementId, this.#origin.id, announcement);
     });
     return announcementId;
   }
@@ -69,7 +70,7 @@ export class SqliteClaim implements Claim {
       if (announcementId !== undefined) statements.forgetAnnouncement.run(announcementId);
       if (position !== undefined) this.#movePosition(position);
       statements.count.run(acceptedCount, deadLetteredCount, unparsedCount ?? 0, id);
-      this.#insertLineHashes(settlement);
+      for (const lines of settledLinesOf(settlement)) addSettledLines(statements, id, lines);
       if (newestEventMs !== undefined) workspaces.recordEvent(workspaceId, newestEventMs, nowMs());
     });
   }
@@ -82,7 +83,7 @@ export class SqliteClaim implements Claim {
       this.#movePosition(end);
       statements.finish.run(version.etag, version.sizeBytes, version.modifiedAtMs, id);
       statements.forgetAnnouncements.run(id);
-      for (const announcement of stillAnnounced) this.#insertAnnouncement(nextAnnouncementId(), announcement);
+      for (const announcement of stillAnnounced) addAnnouncement(statements, nextAnnouncementId(), id, announcement);
     });
   }
 
@@ -107,28 +108,6 @@ export class SqliteClaim implements Claim {
   #insertObject(): void {
     const { id, workspaceId, date } = this.#origin;
     this.#parts.statements.insertObject.run(id, workspaceId ?? null, date ?? null);
-  }
-
-  /** One row for each observed time. */
-  #insertLineHashes({ lineHashes, observedRuns }: Settlement): void {
-    const { id } = this.#origin;
-    let endLine = 0;
-    for (const { observedAtMs, lineCount } of observedRuns) {
-      const startLine = endLine;
-      endLine += lineCount;
-      const hashes = toBlob(lineHashes.subarray(2 * startLine, 2 * endLine));
-      const checksum = checksumOf(ownerAt(id, observedAtMs), hashes);
-      this.#parts.statements.addLineHashes.run(observedAtMs, hashes, checksum, id);
-    }
-    assert(2 * endLine === lineHashes.length, 'every settled line has an observed time');
-  }
-
-  #insertAnnouncement(announcementId: AnnouncementId, announcement: Announcement): void {
-    const { id } = this.#origin;
-    const { observedAtMs } = announcement;
-    const { lineHashes, occurrences } = announcementContent(announcement);
-    const checksum = checksumOf(ownerAt(id, observedAtMs), Buffer.concat([lineHashes, occurrences]));
-    this.#parts.statements.announce.run(announcementId, id, observedAtMs, lineHashes, occurrences, checksum);
   }
 
   #movePosition({ offsetBytes, lineCount, digest }: Position): void {

@@ -3,18 +3,19 @@
  */
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import type { AnnouncementId } from '../contracts/delivery-state.ts';
 import type { ObjectContents, StateContents } from '../contracts/state-copy.ts';
 import { AgentError } from '../model/agent-error.ts';
 import type { ObjectId } from '../model/object.ts';
 import { createPrivateFile } from '../runtime/private-file.ts';
 import { writeMeta } from './meta.ts';
-import { checksumOf } from './row-checksum.ts';
 import { migrate } from './schema.ts';
 import { databasePath, lockStateDirectory } from './state-directory.ts';
 import { openReadOnly } from './state-reader.ts';
-import { announcementContent, ownerAt, StateRows, toBlob } from './state-rows.ts';
+import { StateRows } from './state-rows.ts';
 import { prepareStatements } from './statements.ts';
 import { WorkspaceRows } from './workspace-rows.ts';
+import { addAnnouncement, addSettledLines } from './written-lines.ts';
 
 /**
  * Locks the state until it is closed. Undefined if the directory contains none.
@@ -115,7 +116,7 @@ async function writeAll(database: DatabaseSync, contents: StateContents, onObjec
   writeMeta(database, 'hash_secret', contents.hashSecret);
   const workspaces = new WorkspaceRows(database);
   for (const events of contents.workspaces) workspaces.put(events);
-  let announcementId = 0;
+  let announcementCount = 0;
   for await (const object of contents.objects()) {
     const { id, state, announcements, settledLines } = object;
     const { settled, settledVersion } = state;
@@ -124,18 +125,10 @@ async function writeAll(database: DatabaseSync, contents: StateContents, onObjec
     statements.count.run(object.acceptedCount, object.deadLetteredCount, object.unparsedCount, id);
     if (settledVersion !== undefined)
       statements.finish.run(settledVersion.etag, settledVersion.sizeBytes, settledVersion.modifiedAtMs, id);
-    for (const { lineHashes, observedAtMs } of settledLines) {
-      const blob = toBlob(lineHashes);
-      const owner = observedAtMs === undefined ? id : ownerAt(id, observedAtMs);
-      statements.addLineHashes.run(observedAtMs ?? null, blob, checksumOf(owner, blob), id);
-    }
+    for (const lines of settledLines) addSettledLines(statements, id, lines);
     if (!state.hasLineHashes) markDropped.run(id);
-    for (const announcement of announcements) {
-      const { observedAtMs } = announcement;
-      const { lineHashes: hashes, occurrences } = announcementContent(announcement);
-      const checksum = checksumOf(ownerAt(id, observedAtMs), Buffer.concat([hashes, occurrences]));
-      statements.announce.run(++announcementId, id, observedAtMs, hashes, occurrences, checksum);
-    }
+    for (const announcement of announcements)
+      addAnnouncement(statements, ++announcementCount as AnnouncementId, id, announcement);
     onObject();
   }
 }

@@ -71,9 +71,9 @@ export class StateRows {
 /** Condition that selects the rows of one object in another table, by its URI. */
 export const ofObject = 'object_id = (SELECT object_id FROM object WHERE uri = ?)';
 
-/** The owner of a row that has an observed time, for its checksum. */
-export function ownerAt(id: ObjectId, observedAtMs: number): string {
-  return `${id}\n${observedAtMs}`;
+/** The owner of a row, for its checksum. */
+export function ownerAt(id: ObjectId, observedAtMs: number | undefined): string {
+  return observedAtMs === undefined ? id : `${id}\n${observedAtMs}`;
 }
 
 function prepareReading(database: DatabaseSync) {
@@ -126,6 +126,5 @@ function toSettledLines(
 ): SettledLines {
   // Rows from before schema version 5 have no observed time.
   const observedAtMs = typeof observed_at_ms === 'number' ? observed_at_ms : undefined;
-  const owner = observedAtMs === undefined ? id : ownerAt(id, observedAtMs);
-  return { lineHashes: toWords(verified(owner, hashes, checksum)), observedAtMs };
+  return { lineHashes: toWords(verified(ownerAt(id, observedAtMs), hashes, checksum)), observedAtMs };
 }

@@ -6,20 +6,20 @@
  * that this claim writes has an effect.
  */
 import assert from 'node:assert';
-import type {
-  Announcement,
-  AnnouncementId,
-  Claim,
-  LineHashes,
-  ObjectState,
-  Position,
-  SettledLines,
-  Settlement,
+import {
+  type Announcement,
+  type AnnouncementId,
+  type Claim,
+  type LineHashes,
+  type ObjectState,
+  type Position,
+  type SettledLines,
+  type Settlement,
+  settledLinesOf,
 } from '../contracts/delivery-state.ts';
 import { reached } from '../contracts/step.ts';
 import type { ObjectVersion } from '../model/object.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { concatenated } from '../runtime/concatenated.ts';
 import { untilAborted } from '../runtime/until-aborted.ts';
 import { sortKeyOf, toContents, toSettledContents, without } from './batch-items.ts';
 import { newObjectRegister, type ObjectRegister, objectKey, toText, type VisitItems } from './object-register.ts';
@@ -307,7 +307,7 @@ function isOwnedBy(value: string | undefined, owner: string, epoch: number): boo
 function linesBeyond(settlement: Settlement, announced: SettledLines | undefined): SettledLines[] {
   if (announced?.lineHashes.length === settlement.lineHashes.length) return [];
   // The announced lines were sent with its observed time, so look for them there first.
-  const parts = linesByTime(settlement).sort((one, other) => Number(isOfTime(other)) - Number(isOfTime(one)));
+  const parts = settledLinesOf(settlement).sort((one, other) => Number(isOfTime(other)) - Number(isOfTime(one)));
   let taken = announced?.lineHashes ?? new Int32Array(0);
   return parts.flatMap(({ lineHashes, observedAtMs }) => {
     const rest = without(lineHashes, taken);
@@ -318,18 +318,4 @@ function linesBeyond(settlement: Settlement, announced: SettledLines | undefined
   function isOfTime({ observedAtMs }: SettledLines): boolean {
     return observedAtMs === announced?.observedAtMs;
   }
-}
-
-/** The lines of a batch by their observed time. */
-function linesByTime({ lineHashes, observedRuns }: Settlement): SettledLines[] {
-  const parts = new Map<number, LineHashes[]>();
-  let endLine = 0;
-  for (const { observedAtMs, lineCount } of observedRuns) {
-    const startLine = endLine;
-    endLine += lineCount;
-    const ofTime = parts.get(observedAtMs) ?? [];
-    parts.set(observedAtMs, [...ofTime, lineHashes.subarray(2 * startLine, 2 * endLine)]);
-  }
-  assert(2 * endLine === lineHashes.length, 'every settled line has an observed time');
-  return [...parts].map(([observedAtMs, each]) => ({ observedAtMs, lineHashes: concatenated(each) }));
 }

@@ -16,8 +16,12 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const never = new AbortController().signal;
 
+function openState(directory = temporaryDirectory()) {
+  return openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
+}
+
 it('an object whose date leaves the lookback window while it is read yields only the added lines', async () => {
-  const state = await openDeliveryState({ directory: temporaryDirectory(), clock: systemClock, logger: silentLogger });
+  const state = await openState();
   const { exporter, shipped } = countingExporter();
   const shipper = shipperOn(state, exporter, never, 100);
   await shipper.ship(memoryObject('{"a":1}\n{"a":2}\n'), never);
@@ -32,7 +36,7 @@ it('an object whose date leaves the lookback window while it is read yields only
 });
 
 it('closes an object before it reads it again to compare it', async () => {
-  const state = await openDeliveryState({ directory: temporaryDirectory(), clock: systemClock, logger: silentLogger });
+  const state = await openState();
   const exporter = {
     export: async ({ recordCount: acceptedCount }: Batch) => ({
       acceptedCount,
@@ -64,7 +68,7 @@ it('closes an object before it reads it again to compare it', async () => {
 
 it('an object whose chunks share memory is recognised by its digest', async () => {
   const directory = temporaryDirectory();
-  const state = await openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
+  const state = await openState(directory);
   const content = '{"a":1}\n{"a":2}\n{"a":3}\n{"a":4}';
   const object = memoryObject(content, { chunkBytes: 5 });
   await shipperOn(state, countingExporter().exporter, never, 100).ship(object, never);
@@ -79,7 +83,7 @@ it.each([
   ['is an array, and is settled with the reason', '[{"a":1},\n{"a":2}]\n', 'settled', 2],
   ['holds no lines, and is done with without any', 'PAR1\u0015\u0004', 'damaged', 0],
 ])('an object that %s', async (_, content, status, lineCount) => {
-  const state = await openDeliveryState({ directory: temporaryDirectory(), clock: systemClock, logger: silentLogger });
+  const state = await openState();
   const { exporter, shipped } = countingExporter();
   const object = memoryObject(content);
   const shipper = shipperOn(state, exporter, never, 100);
@@ -94,11 +98,7 @@ describe('lines with an identity of their own', () => {
   assert(first !== undefined && second !== undefined && third !== undefined);
 
   it('are one line if the object contains the identity twice', async () => {
-    const state = await openDeliveryState({
-      directory: temporaryDirectory(),
-      clock: systemClock,
-      logger: silentLogger,
-    });
+    const state = await openState();
     const { exporter, uids } = uidExporter();
     const shipper = shipperOn(state, exporter, never, 100);
     await shipper.ship(eventObject(first(1) + second(1) + second(2)), never);
@@ -109,11 +109,7 @@ describe('lines with an identity of their own', () => {
   });
 
   it('stay settled when their other columns change, and new ones among them are found', async () => {
-    const state = await openDeliveryState({
-      directory: temporaryDirectory(),
-      clock: systemClock,
-      logger: silentLogger,
-    });
+    const state = await openState();
     const { exporter, uids } = uidExporter();
     const shipper = shipperOn(state, exporter, never, 100);
     await shipper.ship(eventObject(first(1) + third(1)), never);
@@ -123,11 +119,7 @@ describe('lines with an identity of their own', () => {
   });
 
   it('are recognised after the lookback window, also if an identity came twice', async () => {
-    const state = await openDeliveryState({
-      directory: temporaryDirectory(),
-      clock: systemClock,
-      logger: silentLogger,
-    });
+    const state = await openState();
     const { exporter, uids } = uidExporter();
     const shipper = shipperOn(state, exporter, never, 100);
     await shipper.ship(eventObject(first(1) + first(2) + second(1)), never);
@@ -139,7 +131,7 @@ describe('lines with an identity of their own', () => {
 
   it('are counted once by a comparison', async () => {
     const directory = temporaryDirectory();
-    const state = await openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
+    const state = await openState(directory);
     const object = eventObject(first(1) + second(1) + second(2));
     await shipperOn(state, uidExporter().exporter, never, 100).ship(object, never);
     const reader = await openDeliveryReader(directory);
@@ -152,7 +144,7 @@ describe('lines with an identity of their own', () => {
 });
 
 it('settles the version that was read, if the source cannot open the listed one', async () => {
-  const state = await openDeliveryState({ directory: temporaryDirectory(), clock: systemClock, logger: silentLogger });
+  const state = await openState();
   const { exporter, shipped } = countingExporter();
   const shipper = shipperOn(state, exporter, never, 100);
   const listed = memoryObject('{"a":1}\n');
