@@ -3,7 +3,7 @@
  *
  * An answer may be out of date, if another replica settled a newer version that this one never listed. That loses nothing: every
  * line of the remembered version was settled, and the replica that settled the newer one visits the object if the older one
- * comes back.
+ * comes back. It does, because it listed the newer one, and a version is only remembered while nobody visits another.
  *
  * Sixteen bytes for each object, in an open hash table that is at most half full: 32 MB for a million.
  */

@@ -142,8 +142,8 @@ class SharedState implements OpenState {
     const keys = unknown.map(({ origin }) => objectKey(origin.id));
     const found = await this.#store.readMany(keys, this.#options.stopping);
     for (const [index, object] of unknown.entries()) {
-      const register = found[index];
-      if (register !== undefined && this.#isSettled(object, register)) this.#settled.add(object);
+      const entry = found[index];
+      if (entry !== undefined && isSettled(object, entry)) this.#settled.add(object);
     }
     return unknown.filter((object) => !this.#settled.has(object));
   }
@@ -217,7 +217,7 @@ class SharedState implements OpenState {
     const found = await this.#store.read(key, signal);
     const before = found === undefined ? newObjectRegister(object.origin) : parseObjectRegister(key, found);
     if (before === 'newer') return 'elsewhere';
-    if (before.settledVersion?.etag === object.version.etag) {
+    if (found !== undefined && isSettled(object, found)) {
       this.#settled.add(object);
       return 'settled';
     }
@@ -297,11 +297,6 @@ class SharedState implements OpenState {
     return owner !== undefined && owner !== this.#replicas.id && (await this.#replicas.isAlive(owner, signal));
   }
 
-  #isSettled({ origin, version }: DeliveredObject, found: Register): boolean {
-    const register = parseObjectRegister(objectKey(origin.id), found);
-    return register !== 'newer' && register.settledVersion?.etag === version.etag;
-  }
-
   /** As SQLite does: only once a version was settled completely. */
   #isDropped({ origin }: DeliveredObject, { settledVersion }: ObjectRegister): boolean {
     if (settledVersion === undefined) return false;
@@ -320,6 +315,12 @@ class SharedState implements OpenState {
   #throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure;
   }
+}
+
+/** A version that comes back while another one is being visited is not settled: that visit will replace the settled version. */
+function isSettled({ origin, version }: DeliveredObject, entry: Register): boolean {
+  const register = parseObjectRegister(objectKey(origin.id), entry);
+  return register !== 'newer' && register.owner === undefined && register.settledVersion?.etag === version.etag;
 }
 
 function explainNotAvailable(name: string): AgentError {
