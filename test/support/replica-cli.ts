@@ -4,8 +4,9 @@
  */
 import { createAgent } from '../../src/agent/agent.ts';
 import { loadConfiguration } from '../../src/config/index.ts';
+import type { Observer } from '../../src/contracts/observer.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
-import { replicaDependencies } from './replica-sharing.ts';
+import { replicaDependencies, shippedLog } from './replica-sharing.ts';
 
 const stop = new AbortController();
 process.on('SIGTERM', () => stop.abort(new Error('stopped by SIGTERM')));
@@ -13,7 +14,11 @@ process.on('SIGTERM', () => stop.abort(new Error('stopped by SIGTERM')));
 const configuration = loadConfiguration(process.env);
 const logger = createLogger(configuration.logLevel, process.stderr);
 const sharing = replicaDependencies({ isFenced: process.env.REPLICA_FENCE !== 'off' });
-const agent = await createAgent(configuration, { logger, sharing });
+/** For tests that ask how objects were found. */
+const observer: Observer = (event) => {
+  if (event.kind === 'objectVisited' && event.status === 'settled') logger.info({ foundBy: event.foundBy }, shippedLog);
+};
+const agent = await createAgent(configuration, { logger, sharing, observer });
 logger.info({}, 'Replica started');
 try {
   await agent.run(stop.signal);

@@ -7,6 +7,9 @@ import { openStore, type SharedStore } from '../../src/sharing/index.ts';
 /** A process is taken for dead after three of these. Long enough for a machine that is busy with other things. */
 export const lookIntervalMs = 400;
 
+/** Logged by a replica (replica-cli.ts) for each object with something new, with `foundBy`. */
+export const shippedLog = 'Object was shipped';
+
 type Sharing = NonNullable<AgentDependencies['sharing']>;
 
 export function replicaDependencies({ isFenced = true }: { readonly isFenced?: boolean } = {}): Sharing {

@@ -60,6 +60,15 @@ export async function withReplica(environment: Environment, work: (agent: Agent)
   }
 }
 
+/** Resolves when everything that is listed was settled by others: an agent of this process looks, and ships nothing. */
+export async function settledByOthers(environment: Environment): Promise<void> {
+  const agent = await createAgent(loadConfiguration(environment), {
+    logger: silentLogger,
+    sharing: replicaDependencies(),
+  });
+  await settled(agent).finally(() => agent.close());
+}
+
 /** Resolves when everything that is listed is settled. */
 export async function settled(agent: Agent): Promise<void> {
   const { signal } = new AbortController();

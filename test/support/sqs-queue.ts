@@ -7,6 +7,16 @@ import { buildApp } from 'fauxqs';
 import { onTestFinished } from 'vitest';
 import type { S3Server } from './s3-server.ts';
 
+export interface SqsQueueOptions {
+  /**
+   * The longest time that a received message is hidden, whatever its receiver asks for. So what a dead or stopped process holds comes back
+   * within a test, and so does what takes longer: SQS may offer a hidden message again, too.
+   */
+  readonly hiddenMaxS?: number;
+  /** Called with the bodies of messages that are about to be deleted, whether or not their receipts are still valid. */
+  readonly onDelete?: (bodies: readonly string[]) => void;
+}
+
 export interface SqsQueue {
   readonly url: string;
   /** Variables that make the agent follow it. */
@@ -20,8 +30,12 @@ export interface SqsQueue {
 
 let queueCount = 0;
 
-export async function startQueue({ environment }: Pick<S3Server, 'environment'>): Promise<SqsQueue> {
+export async function startQueue(
+  { environment }: Pick<S3Server, 'environment'>,
+  options: SqsQueueOptions = {},
+): Promise<SqsQueue> {
   const server = buildApp({ logger: false });
+  interceptCalls(server, options);
   const endpoint = await server.listen({ host: '127.0.0.1', port: 0 });
   onTestFinished(async () => {
     server.server.closeAllConnections();
@@ -52,4 +66,36 @@ export async function startQueue({ environment }: Pick<S3Server, 'environment'>)
     count: () => attribute('ApproximateNumberOfMessages', 'ApproximateNumberOfMessagesNotVisible'),
     visibleCount: () => attribute('ApproximateNumberOfMessages'),
   };
+}
+
+/** The members of calls and answers that matter here. */
+interface SqsCall {
+  VisibilityTimeout?: number;
+  readonly Entries?: readonly { readonly ReceiptHandle: string; VisibilityTimeout?: number }[];
+}
+
+interface SqsAnswer {
+  readonly Messages?: readonly { readonly ReceiptHandle: string; readonly Body: string }[];
+}
+
+function interceptCalls(server: ReturnType<typeof buildApp>, { hiddenMaxS, onDelete }: SqsQueueOptions): void {
+  const bodies = new Map<string, string>();
+  const hideLess = (call: { VisibilityTimeout?: number }) => {
+    if (hiddenMaxS === undefined || call.VisibilityTimeout === undefined) return;
+    call.VisibilityTimeout = Math.min(call.VisibilityTimeout, hiddenMaxS);
+  };
+  server.addHook('preHandler', async ({ headers, body }) => {
+    const call = (body ?? {}) as SqsCall;
+    const { Entries: entries = [] } = call;
+    for (const each of [call, ...entries]) hideLess(each);
+    if (!String(headers['x-amz-target']).startsWith('AmazonSQS.DeleteMessage')) return;
+    onDelete?.(entries.flatMap(({ ReceiptHandle }) => bodies.get(ReceiptHandle) ?? []));
+  });
+  server.addHook('onSend', async ({ headers }, _, payload) => {
+    if (headers['x-amz-target'] === 'AmazonSQS.ReceiveMessage' && typeof payload === 'string') {
+      const { Messages: messages = [] } = JSON.parse(payload) as SqsAnswer;
+      for (const { ReceiptHandle, Body } of messages) bodies.set(ReceiptHandle, Body);
+    }
+    return payload;
+  });
 }

@@ -1,23 +1,25 @@
 /**
  * Three real replicas on one state, while processes are killed, and stopped for longer than their lease, the store is killed, and objects
- * are overwritten. Then what the collector has, and what the state says, is compared with the bucket.
+ * are overwritten. Then what the collector has, and what the state says, is compared with the bucket. Once, listings alone find the
+ * objects; once, notifications do, and listings find what those miss.
  */
+import assert from 'node:assert';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type AgentProcess, type Environment, startAgent } from '../../support/agent-process.ts';
+import { type AgentProcess, type Environment, type LogEntry, startAgent } from '../../support/agent-process.ts';
 import { lostLines, repeatedUids } from '../../support/deliveries.ts';
-import { auditLines, deliveryKey, s3Place, smallBatches } from '../../support/delivery-place.ts';
-import { answers } from '../../support/otlp-receiver.ts';
-import { lookIntervalMs } from '../../support/replica-sharing.ts';
+import { auditLines, type DeliveryPlace, deliveryKey, s3Place, smallBatches } from '../../support/delivery-place.ts';
+import { answers, type OtlpReceiver } from '../../support/otlp-receiver.ts';
+import { lookIntervalMs, shippedLog } from '../../support/replica-sharing.ts';
 import {
   changedUids,
   replicaScript,
-  settled,
+  settledByOthers,
   settledTwice,
   sharedDeliveryScene,
-  withReplica,
 } from '../../support/replicas.ts';
 import { type S3Server, startS3Server } from '../../support/s3-server.ts';
+import { startUnreliableNotifications } from '../../support/unreliable-notifications.ts';
 import { startDurableDynalite } from '../servers/dynamodb.ts';
 import { startPostgres } from '../servers/postgresql.ts';
 
@@ -60,25 +62,25 @@ const everything: readonly Event[] = [
   'kill the store',
 ];
 
-test.each(Object.entries(engines))('on %s, nothing is lost, and no repeat has other bytes', async (_, start) => {
-  const findings = await live(await start(), everything, {});
-  expect(findings).toMatchObject({ lost: 0, otherBytes: 0, settledTwice: 0 });
+type FoundBy = 'listings alone' | 'notifications';
+const runs = Object.entries(engines).flatMap(([engine, start]) =>
+  (['listings alone', 'notifications'] as const).map((foundBy) => ({ engine, start, foundBy })),
+);
+
+test.each(runs)('on $engine, found by $foundBy, nothing is lost, and no repeat has other bytes', async (run) => {
+  const findings = await live(await run.start(), everything, { foundBy: run.foundBy });
+  expect(findings).toMatchObject({ lost: 0, otherBytes: 0, settledTwice: 0, messagesLeft: 0, deletedTooEarly: [] });
   // What was in flight in a process, or of an object, at each event; and some answers of the collector get lost.
   expect(findings.sentAgain).toBeLessThanOrEqual(everything.length * objectKeys.length * batchLinesInFlight);
+  // How many depends on what else finds objects: the first listing of each process that is started again.
+  if (run.foundBy === 'notifications') expect(findings.notified).toBeGreaterThan(0);
 });
 
 test('without the fence, the same run breaks what is promised', async () => {
   const stops = Array<Event>(4).fill('stop a replica');
-  const roundsMax = 4;
-  for (let round = 1; round <= roundsMax; round++) {
-    const {
-      otherBytes,
-      settledTwice: twice,
-      lost,
-    } = await live(await startPostgresEngine(), stops, { REPLICA_FENCE: 'off' });
-    if (otherBytes + twice + lost > 0) return;
-  }
-  expect.fail('the run without the fence found nothing');
+  const run = { foundBy: 'listings alone', more: { REPLICA_FENCE: 'off' } } as const;
+  const { otherBytes, settledTwice: twice, lost } = await live(await startPostgresEngine(), stops, run);
+  expect(otherBytes + twice + lost).toBeGreaterThan(0);
 });
 
 interface Findings {
@@ -86,38 +88,78 @@ interface Findings {
   readonly sentAgain: number;
   readonly otherBytes: number;
   readonly settledTwice: number;
+  /** How often an object with something new was found by a notification. */
+  readonly notified: number;
+  readonly messagesLeft: number;
+  readonly deletedTooEarly: readonly string[];
+}
+
+interface LiveOptions {
+  readonly foundBy: FoundBy;
+  readonly more?: Environment;
 }
 
 const objectKeys = ['1', '2'].flatMap((workspace) =>
   ['auditlogs_1.json', 'auditlogs_2.json.gz', 'auditlogs_3.json'].map((name) => deliveryKey(workspace, name)),
 );
 const batchLinesInFlight = smallBatches.records * smallBatches.inFlight;
-const linesPerRound = 12;
-/** Longer than the lease of a stopped process, however its last looks fell. */
-const stopMs = 6 * lookIntervalMs;
+const linesAdded = 12;
+/** However the last looks of a process fell. */
+const leaseMs = 5 * lookIntervalMs;
+const nameHeader = 'x-replica';
+/** At most the lease, so that others receive what a stopped process holds. */
+const hiddenMaxS = 2;
+/** Some polls in the length of a run: enough to find what the queue loses, and too few to find much else. */
+const pollIntervalWithQueue = '10s';
 
-async function live(engine: Engine, events: readonly Event[], more: Environment): Promise<Findings> {
-  const scene = await sharedDeliveryScene(await s3Place(s3), engine.state, engine.environment);
+async function live(engine: Engine, events: readonly Event[], { foundBy, more }: LiveOptions): Promise<Findings> {
+  const bucketPlace = await s3Place(s3);
+  const hints = foundBy === 'notifications' ? await startHints(bucketPlace, () => scene.receiver) : undefined;
+  const scene = await sharedDeliveryScene(bucketPlace, engine.state, { ...engine.environment, ...hints?.environment });
   const { place, receiver, environment } = scene;
   // Slow enough for each event to hit something in flight, and not quite reliable.
   receiver.answerWhen(() => true, answers.late(60));
   receiver.answerWhen(({ index }) => index % 31 === 7, answers.loseAnswer());
   receiver.answerWhen(({ index }) => index % 37 === 11, answers.status(503));
-  const replicas = Array.from({ length: 3 }, () => new Replica({ ...environment, ...more }));
+  const replicas = Array.from({ length: 3 }, (_, index) => new Replica(`${index}`, { ...environment, ...more }));
   const contents = new Map(objectKeys.map((key): [string, string[]] => [key, []]));
-  try {
-    for (const [round, event] of events.entries()) {
-      for (const [index, [key, lines]] of [...contents].entries()) {
-        const added = auditLines(linesPerRound, 1_000 * round, { key });
-        // Every other time the lines stand in another order, so each is compared.
-        contents.set(key, (index + round) % 2 === 0 ? [...lines, ...added] : [...added, ...lines.toReversed()]);
-        await place.deliver(key, contents.get(key) ?? []);
-      }
-      const { length } = receiver.accepted;
-      await expect.poll(() => receiver.accepted.length).toBeGreaterThan(length + 2 * linesPerRound);
-      await happen(event, engine, replicas[round % replicas.length] as Replica);
+  let overwriteCount = 0;
+  const overwrite = async () => {
+    const count = overwriteCount++;
+    for (const [index, [key, lines]] of [...contents].entries()) {
+      const added = auditLines(linesAdded, 1_000 * count, { key });
+      // Every other time the lines stand in another order, so each is compared.
+      const next = (index + count) % 2 === 0 ? [...lines, ...added] : [...added, ...lines.toReversed()];
+      contents.set(key, next);
+      await place.deliver(key, next);
+      await hints?.wrote(key, next);
     }
-    await withReplica(environment, settled);
+  };
+  try {
+    for (const event of events) {
+      await overwrite();
+      const { length } = receiver.accepted;
+      await expect.poll(() => receiver.accepted.length).toBeGreaterThan(length + 2 * linesAdded);
+      const shipping = receiver.requests.at(-1)?.headers[nameHeader];
+      const replica = replicas.find(({ name }) => name === shipping);
+      assert(replica !== undefined, 'each request has the name of its sender');
+      if (event.includes('kill a replica')) await replica.kill();
+      if (event.includes('the store')) {
+        await engine.kill();
+        await delay(2 * lookIntervalMs);
+        await engine.start();
+      }
+      if (event === 'stop a replica') {
+        await replica.stopWhile(async () => {
+          await overwrite();
+          await delay(leaseMs);
+          await settledByOthers(environment);
+        });
+      }
+    }
+    await hints?.end();
+    await settledByOthers(environment);
+    if (hints !== undefined) await expect.poll(() => hints.queue.count()).toBe(0);
     return {
       lost: [...contents.values()].reduce((sum, lines) => sum + lostLines(receiver, lines).length, 0),
       sentAgain: repeatedUids(receiver).length,
@@ -125,43 +167,56 @@ async function live(engine: Engine, events: readonly Event[], more: Environment)
       settledTwice: await sumOf([...contents], ([key, lines]) =>
         settledTwice(environment, `${place.source}/${key}`, lines.length),
       ),
+      notified: replicas.reduce((sum, replica) => sum + replica.notifiedCount, 0),
+      messagesLeft: (await hints?.queue.count()) ?? 0,
+      deletedTooEarly: [...(hints?.deletedTooEarly ?? [])],
     };
   } finally {
     for (const replica of replicas) await replica.end();
   }
 }
 
-async function happen(event: Event, engine: Engine, replica: Replica): Promise<void> {
-  if (event.includes('kill a replica')) await replica.kill();
-  if (event.includes('the store')) {
-    await engine.kill();
-    await delay(2 * lookIntervalMs);
-    await engine.start();
-  }
-  if (event === 'stop a replica') {
-    await replica.stopFor(stopMs);
-  }
+async function startHints({ source }: DeliveryPlace, receiver: () => OtlpReceiver) {
+  const notifications = await startUnreliableNotifications({
+    s3,
+    bucket: source.slice('s3://'.length),
+    hiddenMaxS,
+    isDelivered: (lines) => lostLines(receiver(), lines).length === 0,
+  });
+  const { environment } = notifications.queue;
+  return {
+    ...notifications,
+    environment: { ...environment, DATABRICKS_AUDIT_POLL_INTERVAL: pollIntervalWithQueue },
+  };
 }
 
 /** A process that is started again whenever it ends, as Kubernetes does. */
 class Replica {
+  /** Sent with each request. */
+  readonly name: string;
   readonly #environment: Environment;
   #process: AgentProcess;
+  readonly #logs: (readonly LogEntry[])[] = [];
   #isEnding = false;
 
-  constructor(environment: Environment) {
-    this.#environment = environment;
+  constructor(name: string, environment: Environment) {
+    this.name = name;
+    this.#environment = { ...environment, OTEL_EXPORTER_OTLP_HEADERS: `${nameHeader}=${name}` };
     this.#process = this.#start();
+  }
+
+  get notifiedCount(): number {
+    return this.#logs.flat().filter(({ msg, foundBy }) => msg === shippedLog && foundBy === 'notification').length;
   }
 
   async kill(): Promise<void> {
     await this.#process.kill();
   }
 
-  async stopFor(durationMs: number): Promise<void> {
+  async stopWhile(work: () => Promise<void>): Promise<void> {
     const stopped = this.#process;
     stopped.signal('SIGSTOP');
-    await delay(durationMs);
+    await work();
     stopped.signal('SIGCONT');
   }
 
@@ -173,6 +228,7 @@ class Replica {
 
   #start(): AgentProcess {
     const started = startAgent([], this.#environment, { script: replicaScript });
+    this.#logs.push(started.log);
     void started.exit.then(() => {
       if (!this.#isEnding) this.#process = this.#start();
     });
