@@ -11,6 +11,8 @@ export type ReplicaPoint = Step | Moment;
 export interface ReplicaPointFacts {
   /** Which passings through the point are tried: those of the first, middle and last of three batches, or the only one. */
   readonly passings: readonly number[];
+  /** A notification finds the object: the point is reached only with a queue. */
+  readonly queue?: boolean;
   /** Explanation for the table. */
   readonly why: string;
 }
@@ -20,6 +22,11 @@ const once = [1];
 
 /** In execution order. */
 const facts: Partial<Record<ReplicaPoint, ReplicaPointFacts>> = {
+  'message received': {
+    passings: once,
+    queue: true,
+    why: 'the message comes again, to the other; a stopped replica deletes it with a receipt that is no longer valid',
+  },
   'claim begun': { passings: once, why: 'nothing has happened yet' },
   claimed: { passings: once, why: 'taken over when its lease has ended' },
   'object opened': { passings: once, why: 'as above' },
@@ -41,6 +48,11 @@ const facts: Partial<Record<ReplicaPoint, ReplicaPointFacts>> = {
   'claim lost': { passings: once, why: 'the visit ends, and nothing that it wrote had an effect' },
   'object finished': { passings: once, why: 'the last batch is sent again, because its settlement was lost' },
   released: { passings: once, why: 'everything is settled' },
+  'message deleted': {
+    passings: once,
+    queue: true,
+    why: 'as above: a message is deleted after its version is settled',
+  },
 };
 
 export const replicaPoints = Object.entries(facts) as readonly [ReplicaPoint, ReplicaPointFacts][];

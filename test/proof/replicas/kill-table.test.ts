@@ -7,10 +7,11 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AgentProcess, startAgent } from '../../support/agent-process.ts';
-import { lostLines, repeatedUids } from '../../support/deliveries.ts';
+import { expectNothingLost, lostLines, repeatedUids } from '../../support/deliveries.ts';
 import { auditLines, type DeliveryScene, deliveryKey, s3Place, smallBatches } from '../../support/delivery-place.ts';
 import { startDynalite } from '../../support/dynamodb-server.ts';
 import type { Moment } from '../../support/kill-table.ts';
+import { s3Event, testEvent } from '../../support/notifications.ts';
 import { answers } from '../../support/otlp-receiver.ts';
 import {
   type Fate,
@@ -31,6 +32,10 @@ import {
 } from '../../support/replicas.ts';
 import { type S3Server, startS3Server } from '../../support/s3-server.ts';
 import type { SignalAtStep } from '../../support/signal-at-step.ts';
+import { type SqsQueue, startQueue } from '../../support/sqs-queue.ts';
+
+/** So that a message that nobody extends comes again soon. */
+const hiddenMaxS = 2;
 
 const isWhole = process.env.KILL_TABLE === 'all';
 const signalAtStep = new URL('../../support/signal-at-step.ts', import.meta.url).href;
@@ -48,16 +53,18 @@ const last = auditLines(21);
 
 interface Row {
   readonly point: ReplicaPoint;
+  /** A notification finds the object. */
+  readonly queue: boolean;
   readonly passing: number;
   readonly fate: Fate;
 }
 
 /** In `npm run proof`, each batch is that of a third of the points. */
 function rows(): readonly Row[] {
-  return replicaPoints.flatMap(([point, { passings }], index) =>
+  return replicaPoints.flatMap(([point, { passings, queue = false }], index) =>
     passings
       .filter((_, number) => isWhole || number === index % passings.length)
-      .flatMap((passing) => fates.map((fate): Row => ({ point, passing, fate }))),
+      .flatMap((passing) => fates.map((fate): Row => ({ point, queue, passing, fate }))),
   );
 }
 
@@ -78,25 +85,34 @@ describe('with a shared state', () => {
   );
 
   test('without the fence, a stopped replica sends what another has sent with other bytes', async () => {
-    const { otherBytes } = await measure({ point: 'batch put', passing: 1, fate: 'stopped' }, { REPLICA_FENCE: 'off' });
+    const row: Row = { point: 'batch put', queue: false, passing: 1, fate: 'stopped' };
+    const { otherBytes } = await measure(row, { REPLICA_FENCE: 'off' });
     expect(otherBytes).toBeGreaterThan(0);
   });
 });
 
 async function measure(row: Row, environmentOfVictim: Readonly<Record<string, string>> = {}): Promise<ReplicaResult> {
-  const scene = await sharedScene();
-  const { place, receiver, environment } = scene;
+  const scene = await sharedScene(row);
+  const { place, receiver, environment, queue } = scene;
+  const deliver = async (lines: readonly string[]) => {
+    await place.deliver(deliveryKey(), lines);
+    await queue?.send(s3Event({ bucket: place.source.slice('s3://'.length), key: deliveryKey() }));
+  };
   await place.deliver(deliveryKey(), before);
   await withReplica(environment, (agent) => settled(agent));
-  await place.deliver(deliveryKey(), extended);
 
-  const victim = await bringDown(scene, row, environmentOfVictim);
-  await place.deliver(deliveryKey(), overwritten);
+  const victim = await bringDown(scene, row, environmentOfVictim, () => deliver(extended));
+  if (row.point === 'message received') expect(await queue?.count(), 'messages that come again').toBe(1);
+  if (row.point === 'message deleted') expectNothingLost(receiver, extended);
+  await deliver(overwritten);
   await withReplica(environment, async (agent) => {
     await settled(agent);
+    // With a stopped replica, this one has received the message that the other holds.
+    await expectEmpty(queue);
     if (row.fate === 'stopped') victim.signal('SIGCONT');
-    await place.deliver(deliveryKey(), last);
+    await deliver(last);
     await settled(agent);
+    await expectEmpty(queue);
     if (row.fate === 'stopped') {
       const { code, stderr } = await victim.stop();
       expect(code, stderr).toBe(0);
@@ -111,17 +127,33 @@ async function measure(row: Row, environmentOfVictim: Readonly<Record<string, st
   };
 }
 
-async function sharedScene(): Promise<DeliveryScene> {
+interface ReplicaScene extends DeliveryScene {
+  readonly queue: SqsQueue | undefined;
+}
+
+async function sharedScene(row: Row): Promise<ReplicaScene> {
   const dynamoDb = await startDynalite();
-  const more = { ...dynamoDb.environment, DATABRICKS_AUDIT_MAX_IN_FLIGHT: '1' };
-  return await sharedDeliveryScene(await s3Place(s3), 'dynamodb://audit-state', more);
+  const queue = row.queue ? await startQueue(s3, { hiddenMaxS }) : undefined;
+  const more = {
+    ...dynamoDb.environment,
+    ...queue?.environment,
+    DATABRICKS_AUDIT_MAX_IN_FLIGHT: '1',
+    // Listings must not find what notifications are to find.
+    ...(queue === undefined ? {} : { DATABRICKS_AUDIT_POLL_INTERVAL: '1h' }),
+  };
+  return { ...(await sharedDeliveryScene(await s3Place(s3), 'dynamodb://audit-state', more)), queue };
+}
+
+async function expectEmpty(queue: SqsQueue | undefined): Promise<void> {
+  if (queue !== undefined) await expect.poll(() => queue.count()).toBe(0);
 }
 
 /** @returns the process, which is dead or stopped. */
 async function bringDown(
-  { receiver, environment }: DeliveryScene,
+  { receiver, environment, queue }: ReplicaScene,
   { point, passing, fate }: Row,
   more: Readonly<Record<string, string>>,
+  extend: () => Promise<void>,
 ): Promise<AgentProcess> {
   const signal = fate === 'killed' ? 'SIGKILL' : 'SIGSTOP';
   const start = (signals: readonly SignalAtStep[]) =>
@@ -130,6 +162,7 @@ async function bringDown(
       { ...environment, ...more, SIGNALS_AT_STEPS: JSON.stringify(signals) },
       { script: replicaScript, preload: signalAtStep },
     );
+  if (queue === undefined) await extend();
   if (isMoment(point)) {
     const { length } = receiver.requests;
     const { length: acceptedBefore } = receiver.accepted;
@@ -159,7 +192,13 @@ async function bringDown(
     if (signal === 'SIGKILL') await victim.exit;
     return victim;
   }
-  const victim = start([{ step: point, passing, signal }]);
+  // With a queue, the first passing is that of a test event, whose end shows that the first walk is over.
+  await queue?.send(testEvent);
+  const victim = start([{ step: point, passing: queue === undefined ? passing : passing + 1, signal }]);
+  if (queue !== undefined) {
+    await expectEmpty(queue);
+    await extend();
+  }
   if (signal === 'SIGKILL') await victim.exit;
   await victim.logged(`${signal} at "${point}"`);
   return victim;
