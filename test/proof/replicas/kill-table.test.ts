@@ -93,10 +93,14 @@ describe('with a shared state', () => {
 
 async function measure(row: Row, environmentOfVictim: Readonly<Record<string, string>> = {}): Promise<ReplicaResult> {
   const scene = await sharedScene(row);
-  const { place, receiver, environment, queue } = scene;
+  const { place, receiver, environment, queue, deletedBodies } = scene;
+  const messageOf = (lines: readonly string[]) => {
+    const eventTime = new Date(Date.UTC(2026, 0, 31) + lines.length).toISOString();
+    return s3Event({ bucket: place.source.slice('s3://'.length), key: deliveryKey(), eventTime });
+  };
   const deliver = async (lines: readonly string[]) => {
     await place.deliver(deliveryKey(), lines);
-    await queue?.send(s3Event({ bucket: place.source.slice('s3://'.length), key: deliveryKey() }));
+    await queue?.send(messageOf(lines));
   };
   await place.deliver(deliveryKey(), before);
   await withReplica(environment, (agent) => settled(agent));
@@ -110,6 +114,11 @@ async function measure(row: Row, environmentOfVictim: Readonly<Record<string, st
     // With a stopped replica, this one has received the message that the other holds.
     await expectEmpty(queue);
     if (row.fate === 'stopped') victim.signal('SIGCONT');
+    if (row.fate === 'stopped' && row.point === 'message received') {
+      // It deletes the message once more, with its old receipt.
+      const deletions = () => deletedBodies.filter((body) => body === messageOf(extended)).length;
+      await expect.poll(deletions).toBe(2);
+    }
     await deliver(last);
     await settled(agent);
     await expectEmpty(queue);
@@ -129,11 +138,14 @@ async function measure(row: Row, environmentOfVictim: Readonly<Record<string, st
 
 interface ReplicaScene extends DeliveryScene {
   readonly queue: SqsQueue | undefined;
+  readonly deletedBodies: readonly string[];
 }
 
 async function sharedScene(row: Row): Promise<ReplicaScene> {
   const dynamoDb = await startDynalite();
-  const queue = row.queue ? await startQueue(s3, { hiddenMaxS }) : undefined;
+  const deletedBodies: string[] = [];
+  const onDelete = (bodies: readonly string[]) => void deletedBodies.push(...bodies);
+  const queue = row.queue ? await startQueue(s3, { hiddenMaxS, onDelete }) : undefined;
   const more = {
     ...dynamoDb.environment,
     ...queue?.environment,
@@ -141,7 +153,7 @@ async function sharedScene(row: Row): Promise<ReplicaScene> {
     // Listings must not find what notifications are to find.
     ...(queue === undefined ? {} : { DATABRICKS_AUDIT_POLL_INTERVAL: '1h' }),
   };
-  return { ...(await sharedDeliveryScene(await s3Place(s3), 'dynamodb://audit-state', more)), queue };
+  return { ...(await sharedDeliveryScene(await s3Place(s3), 'dynamodb://audit-state', more)), queue, deletedBodies };
 }
 
 async function expectEmpty(queue: SqsQueue | undefined): Promise<void> {
