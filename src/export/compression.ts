@@ -10,14 +10,15 @@ import type { OtlpCompression } from './options.ts';
 const gzipLevel = 1;
 const zstdLevel = 1;
 
+const minimumChunkSize = 16_384;
+
 /**
- * Requests shrink to an eighth or less, so one chunk holds the result. Each further chunk waits for a thread again, and then
- * all of them are copied into one buffer.
+ * Requests shrink to a fifth or less, so one chunk holds the result. Each further chunk waits for a thread again, and then all of them are
+ * copied into one buffer.
  */
 function chunkSizeFor(body: Uint8Array): number {
   return Math.max(minimumChunkSize, body.length >>> 2);
 }
-const minimumChunkSize = 16_384;
 
 const compressGzip = promisify(gzip);
 const compressZstd = promisify(zstdCompress);
