@@ -12,7 +12,6 @@ import {
 import type { RedactionClass } from '../mapping/options.ts';
 import { AgentError } from '../model/agent-error.ts';
 import type { StateLocation } from '../model/state-location.ts';
-import { batchBytesDefault } from '../pipeline/options.ts';
 import type { LogLevel } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
 import { proxyProblems } from '../runtime/proxy.ts';
@@ -114,7 +113,7 @@ export function loadConfiguration(environment: Environment, options: LoadOptions
     workers: values.OTEL_LOGS_EXPORTER === 'console' ? 1 : values.DATABRICKS_AUDIT_WORKERS,
     batchLimits: {
       recordsMax: values.DATABRICKS_AUDIT_BATCH_RECORDS,
-      bytesMax: values.DATABRICKS_AUDIT_BATCH_BYTES ?? batchBytesDefault(otlp.protocol === 'grpc'),
+      bytesMax: values.DATABRICKS_AUDIT_BATCH_BYTES,
     },
     logsExporter: values.OTEL_LOGS_EXPORTER,
     otlp,

@@ -10,21 +10,27 @@ import type { OtlpCompression } from './options.ts';
 const gzipLevel = 1;
 const zstdLevel = 1;
 
-/** Large enough for most compressed requests: each further chunk waits for a thread again. Node.js defaults to 16 KiB. */
-const chunkSize = 131_072;
+const minimumChunkSize = 16_384;
+
+/**
+ * Requests shrink to a fifth or less, so one chunk holds the result. Each further chunk waits for a thread again, and then all of them are
+ * copied into one buffer.
+ */
+function chunkSizeFor(body: Uint8Array): number {
+  return Math.max(minimumChunkSize, body.length >>> 2);
+}
 
 const compressGzip = promisify(gzip);
 const compressZstd = promisify(zstdCompress);
-const gzipOptions = { level: gzipLevel, chunkSize };
-const zstdOptions = { params: { [constants.ZSTD_c_compressionLevel]: zstdLevel }, chunkSize };
+const zstdParams = { [constants.ZSTD_c_compressionLevel]: zstdLevel };
 
 export async function compress(body: Uint8Array, compression: OtlpCompression): Promise<Uint8Array> {
   switch (compression) {
     case 'none':
       return body;
     case 'gzip':
-      return await compressGzip(body, gzipOptions);
+      return await compressGzip(body, { level: gzipLevel, chunkSize: chunkSizeFor(body) });
     case 'zstd':
-      return await compressZstd(body, zstdOptions);
+      return await compressZstd(body, { params: zstdParams, chunkSize: chunkSizeFor(body) });
   }
 }

@@ -14,7 +14,8 @@ export interface BatchMemory {
 export class BatchMemoryPool {
   readonly mapper: Mapper;
   readonly encoding: OtlpEncoding;
-  readonly #idle: BatchMemory[] = [];
+  /** Held weakly, so that an agent with nothing to ship gives the memory back. */
+  readonly #idle: WeakRef<BatchMemory>[] = [];
 
   constructor(mapper: Mapper, encoding: OtlpEncoding) {
     this.mapper = mapper;
@@ -22,12 +23,16 @@ export class BatchMemoryPool {
   }
 
   acquire(): BatchMemory {
-    return this.#idle.pop() ?? { encoder: this.mapper.createEncoder(this.encoding), lines: new KeptLines() };
+    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
+      const memory = idle.deref();
+      if (memory !== undefined) return memory;
+    }
+    return { encoder: this.mapper.createEncoder(this.encoding), lines: new KeptLines() };
   }
 
   /** @param memory of a batch that is complete or abandoned. */
   release(memory: BatchMemory): void {
     memory.lines.clear();
-    this.#idle.push(memory);
+    this.#idle.push(new WeakRef(memory));
   }
 }

@@ -7,7 +7,9 @@ import { hash } from 'node:crypto';
 import type { IdentifiedLine } from '../model/line.ts';
 import type { ObjectOrigin } from '../model/object.ts';
 
-const initialBytes = 262_144;
+const initialBytes = 320 * 1024;
+/** In few steps, because buffers that were outgrown stay in the process for a while. */
+const growthFactor = 4;
 /** Numbers per line: its end in the buffer, the size of the whole line, its occurrence, its observed time. */
 const factsPerLine = 4;
 const initialLines = 512;
@@ -68,7 +70,7 @@ export class KeptLines {
       this.#facts = more;
     }
     if (this.#endBytes + sizeBytes <= this.#bytes.length) return;
-    const larger = Buffer.allocUnsafeSlow((this.#endBytes + sizeBytes) * 2);
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.#endBytes + sizeBytes, growthFactor * this.#bytes.length));
     larger.set(this.#bytes.subarray(0, this.#endBytes));
     this.#bytes = larger;
   }

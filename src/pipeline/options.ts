@@ -9,12 +9,9 @@ export const pipelineOptions = {
   DATABRICKS_AUDIT_BATCH_RECORDS: variable(wholeNumber(1, 100_000))
     .transform((value) => value ?? 512)
     .describe('Maximum number of records per request. Default `512`.'),
-  DATABRICKS_AUDIT_BATCH_BYTES: variable(wholeNumber(1024, 64 * mebibyte)).describe(
-    'Size at which a request is sent, before compression, in bytes; its last record may exceed it. Default `4194304` (4 MiB), or `3145728` (3 MiB) over gRPC, whose receivers refuse more than 4 MiB by default.',
-  ),
+  DATABRICKS_AUDIT_BATCH_BYTES: variable(wholeNumber(1024, 64 * mebibyte))
+    .transform((value) => value ?? 2 * mebibyte)
+    .describe(
+      'Size at which a request is sent, before compression, in bytes; its last record may exceed it. Default `2097152` (2 MiB): gRPC receivers refuse more than 4 MiB by default.',
+    ),
 };
-
-/** Leaves room for the last record below the default limit of gRPC receivers, 4 MiB. */
-export function batchBytesDefault(isGrpc: boolean): number {
-  return (isGrpc ? 3 : 4) * mebibyte;
-}

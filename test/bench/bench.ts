@@ -2,7 +2,7 @@
  * `npm run bench`: how fast the agent and its parts are beside JSON.parse and beside the OpenTelemetry Collector, and what it
  * takes of memory and disk. docs/performance.md says what each row means.
  *
- *     npm run bench                          all of it, a quarter of an hour
+ *     npm run bench                          all of it, more than half an hour
  *     npm run bench -- --only whole          one section; may be given several times
  *     npm run bench -- --quick               one round, and without the gigabyte
  *     npm run bench -- --lines 20000         smaller deliveries
@@ -12,6 +12,7 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { bundle } from '../../scripts/bundle.ts';
 import { canMeasureProcesses } from './child.ts';
+import { measureIdle } from './idle.ts';
 import { measureMapping } from './mapping.ts';
 import { measureMemory } from './memory.ts';
 import { measureOverwrites } from './overwrite.ts';
@@ -33,6 +34,7 @@ const sections: Readonly<Record<string, Section>> = {
   overwrite: measureOverwrites,
   polls: measurePolls,
   memory: measureMemory,
+  idle: measureIdle,
   state: measureState,
 };
 
@@ -60,7 +62,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.exit(1);
   });
 }
-await bundle('dist/bench', { 'measured-ship': 'test/bench/measured-ship.ts' });
+await bundle('dist/bench', { 'measured-ship': 'test/bench/measured-ship.ts', cli: 'src/cli.ts' });
 const tables: Table[] = [];
 try {
   for (const name of values.only) {

@@ -26,6 +26,19 @@ export function costOf({ pid }: ChildProcess): Cost {
   };
 }
 
+/** What a process holds now; without the pages of files, which are mostly Node.js itself and shared by all of its processes, it is anonymous. */
+export function residentOf({ pid }: ChildProcess): { readonly residentMiB: number; readonly anonymousMiB: number } {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const mebibytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) / 1024;
+  return { residentMiB: mebibytes('VmRSS'), anonymousMiB: mebibytes('RssAnon') };
+}
+
+/** The settings of the memory allocator in the image. */
+export function imageAllocator(): Readonly<Record<string, string>> {
+  const dockerfile = readFileSync(here('../../Dockerfile'), 'utf8');
+  return Object.fromEntries([...dockerfile.matchAll(/(MALLOC_\w+)=(\d+)/g)].map(([, name, value]) => [name, value]));
+}
+
 /** What a process prints first. */
 export async function firstLine(child: ChildProcess): Promise<string> {
   if (child.stdout === null) throw new Error('the child has no output');

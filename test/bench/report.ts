@@ -40,6 +40,8 @@ const figures = {
   wallSeconds: { heading: 'wall s', render: seconds, inDocument: false },
   timesAsFast: { heading: 'no workers = 1', render: ratio, inDocument: true },
   peakMiB: { heading: 'peak MiB', render: whole, inDocument: true },
+  residentMiB: { heading: 'resident MiB', render: whole, inDocument: true },
+  anonymousMiB: { heading: 'of which anonymous', render: whole, inDocument: true },
   collectorToJsonParse: { heading: 'Collector in memory', render: ratio, inDocument: true },
   collectorPeakMiB: { heading: 'peak MiB', render: whole, inDocument: true },
   timesInMemory: { heading: 'agent ÷ in memory', render: ratio, inDocument: true },

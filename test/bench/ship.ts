@@ -2,7 +2,7 @@
  * A whole agent that ships once, as a process, and what that took.
  */
 import { spawn } from 'node:child_process';
-import { type Cost, costOf, end, firstLine, here } from './child.ts';
+import { type Cost, costOf, end, firstLine, here, imageAllocator } from './child.ts';
 import { startReceiver } from './receiver.ts';
 
 export interface ShipRun extends Cost {
@@ -26,6 +26,7 @@ export async function ship({ source, state, environment }: ShipOptions): Promise
   const startedAtMs = performance.now();
   const child = spawn(process.execPath, [here('../../dist/bench/measured-ship.js')], {
     env: {
+      ...imageAllocator(),
       DATABRICKS_AUDIT_SOURCE: source,
       DATABRICKS_AUDIT_STATE: state,
       OTEL_EXPORTER_OTLP_ENDPOINT:

@@ -1,12 +1,10 @@
 /**
  * From the start of the process until the first object was shipped, with an empty state and with a large one.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { systemClock, utcDate } from '../../src/runtime/clock.ts';
-import { type Cost, costOf, end, here } from './child.ts';
-import { startReceiver } from './receiver.ts';
+import { type Cost, costOf } from './child.ts';
 import { type Figures, median, type Table } from './report.ts';
+import { runAgent } from './run.ts';
 import { objectPath, type Workshop, writeObject } from './workshop.ts';
 
 interface Start extends Cost {
@@ -48,37 +46,12 @@ function summarise(starts: readonly Start[], emptySeconds: number): Figures {
   };
 }
 
-/** Nothing of the tester's own environment reaches the agent. */
 async function start(source: string, state: string): Promise<Start> {
-  const receiver = await startReceiver();
-  const env = {
-    DATABRICKS_AUDIT_SOURCE: source,
-    DATABRICKS_AUDIT_STATE: state,
-    DATABRICKS_AUDIT_HTTP: '127.0.0.1:0',
-    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
-    OTEL_LOG_LEVEL: 'debug', // Tells of each object.
-  };
-  const startedAtMs = performance.now();
-  const child = spawn(process.execPath, [here('../../dist/cli.js'), 'run'], {
-    env,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  const agent = await runAgent(source, state);
   try {
-    await logged(child, 'Object visited');
-    return { startSeconds: (performance.now() - startedAtMs) / 1000, ...costOf(child) };
+    await agent.logged('Object visited');
+    return { startSeconds: (performance.now() - agent.startedAtMs) / 1000, ...costOf(agent.process) };
   } finally {
-    await end(child);
-    await receiver.close();
+    await agent.end();
   }
-}
-
-async function logged(child: ChildProcess, message: string): Promise<void> {
-  const log: string[] = [];
-  if (child.stderr !== null) {
-    for await (const line of createInterface({ input: child.stderr })) {
-      log.push(line);
-      if (line.includes(`"msg":"${message}"`)) return;
-    }
-  }
-  throw new Error(`the agent ended before it logged "${message}":\n${log.join('\n')}`);
 }

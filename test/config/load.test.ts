@@ -28,7 +28,7 @@ describe('loadConfiguration', () => {
       lookbackDays: 7,
       sweepIntervalMs: 86_400_000,
       workers: 1,
-      batchLimits: { recordsMax: 512, bytesMax: 4_194_304 },
+      batchLimits: { recordsMax: 512, bytesMax: 2_097_152 },
       logsExporter: 'otlp',
       otlp: { url: 'http://localhost:4318/v1/logs', protocol: 'http/protobuf', requestsInFlightMax: 4 },
       logLevel: 'info',
@@ -331,10 +331,7 @@ describe('records over gRPC', () => {
     expect(() => loadConfiguration({ ...pushed, ...metricsEndpoint })).toThrow(/OTEL_METRICS_EXPORTER: /);
     const complete = { ...pushed, ...metricsEndpoint, OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: 'http/protobuf' };
     expect(loadConfiguration(complete).otlp.protocol).toBe('grpc');
-    expect(loadConfiguration(grpc)).toMatchObject({
-      otlp: { url: 'http://localhost:4317' },
-      batchLimits: { bytesMax: 3 * 1024 * 1024 },
-    });
+    expect(loadConfiguration(grpc)).toMatchObject({ otlp: { url: 'http://localhost:4317' } });
     const logsOnly = {
       ...pushed,
       OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',

@@ -38,7 +38,7 @@ export async function startMoto(cleanUp: CleanUp = onTestFinished): Promise<Real
     },
     cleanUp,
   );
-  return withClient(server, url, cleanUp);
+  return s3ServerAt(url, server, cleanUp);
 }
 
 /**
@@ -58,7 +58,8 @@ export async function enforcePolicy({ url }: RealS3Server, statements: readonly 
   };
 }
 
-function withClient(server: ServerProcess, url: string, cleanUp: CleanUp): RealS3Server {
+/** A process that answers S3 requests at this URL. */
+export function s3ServerAt(url: string, server: ServerProcess, cleanUp: CleanUp): RealS3Server {
   const environment = { AWS_ENDPOINT_URL_S3: url, AWS_REGION: 'us-east-1', AWS_EC2_METADATA_DISABLED: 'true', ...keys };
   const client = new S3Client({
     endpoint: url,

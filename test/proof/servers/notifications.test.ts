@@ -1,5 +1,6 @@
 /**
- * Notifications the whole way, from the PUT to the record: moto sends what S3, SNS and EventBridge send. And dead letters in its bucket.
+ * Notifications the whole way, from the PUT to the record: moto and MiniStack send what S3, SNS and EventBridge send. And dead letters in
+ * their buckets.
  */
 import {
   ListObjectsV2Command,
@@ -14,31 +15,44 @@ import { auditLines, deliveryKey, s3Place } from '../../support/delivery-place.t
 import { answers, startOtlpReceiver } from '../../support/otlp-receiver.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { runBuiltAgent, startBuiltAgent } from './built-agent.ts';
+import { startMiniStack } from './ministack.ts';
 import { enforcePolicy, type RealS3Server, startMoto } from './moto.ts';
 
-const account = '123456789012';
 const region = 'us-east-1';
-const queueArn = `arn:aws:sqs:${region}:${account}:deliveries`;
-const topicArn = `arn:aws:sns:${region}:${account}:deliveries`;
 
-type Wiring = (server: RealS3Server, bucket: string) => Promise<void>;
+interface ServerKind {
+  readonly name: string;
+  readonly start: () => Promise<RealS3Server>;
+  readonly account: string;
+}
+const moto: ServerKind = { name: 'moto', start: startMoto, account: '123456789012' };
+const miniStack: ServerKind = { name: 'MiniStack', start: startMiniStack, account: '000000000000' };
+const servers = [moto, miniStack];
+
+type Wiring = (wired: Wired) => Promise<void>;
+interface Wired {
+  readonly server: RealS3Server;
+  readonly bucket: string;
+  readonly queueArn: string;
+  readonly topicArn: string;
+}
 const wirings: readonly (readonly [string, Wiring])[] = [
   [
     'from S3',
-    (server, bucket) =>
-      notify(server, bucket, {
-        QueueConfigurations: [{ QueueArn: queueArn, Events: ['s3:ObjectCreated:*', 's3:ObjectRemoved:*'] }],
+    (wired) =>
+      notify(wired, {
+        QueueConfigurations: [{ QueueArn: wired.queueArn, Events: ['s3:ObjectCreated:*', 's3:ObjectRemoved:*'] }],
       }),
   ],
-  ['through SNS', (server, bucket) => throughSns(server, bucket, false)],
-  ['through SNS with raw delivery', (server, bucket) => throughSns(server, bucket, true)],
+  ['through SNS', (wired) => throughSns(wired, false)],
+  ['through SNS with raw delivery', (wired) => throughSns(wired, true)],
   ['from EventBridge', throughEventBridge],
 ];
 
-describe('a bucket of moto with a queue', () => {
+describe.each(servers)('a bucket of $name with a queue', (kind) => {
   it.each(wirings)('ships what notifications %s name, and leaves the queue empty', async (_, wire) => {
-    const { server, bucket, place, environment, receiver, messageCount } = await scene();
-    await wire(server, bucket);
+    const { wired, place, environment, receiver, messageCount } = await scene(kind);
+    await wire(wired);
     const agent = startBuiltAgent(['run'], environment);
     await agent.until('the sweep has ended, after which only notifications find objects', async () =>
       agent.log.some(({ msg }) => msg === 'Waiting for the first delivery'),
@@ -49,7 +63,7 @@ describe('a bucket of moto with a queue', () => {
       await place.deliver(key, lines);
       await agent.until('they arrived', () => receiver.accepted.length >= lines.length, 60_000);
     }
-    await server.delete(bucket, key);
+    await wired.server.delete(wired.bucket, key);
     await agent.until('the queue is empty', async () => (await messageCount()) === 0, 60_000);
     const { code, log } = await agent.stop();
     expect(code).toBe(0);
@@ -59,11 +73,11 @@ describe('a bucket of moto with a queue', () => {
   });
 
   it('gives a message back when it stops, and the next process ends it', async () => {
-    const { server, bucket, place, environment, receiver, visibleCount, messageCount } = await scene();
+    const { wired, place, environment, receiver, visibleCount, messageCount } = await scene(kind);
     const agent = startBuiltAgent(['run'], environment);
     await agent.logged('Waiting for the first delivery');
     receiver.answerWhen(() => true, answers.status(503));
-    await notify(server, bucket, { QueueConfigurations: [{ QueueArn: queueArn, Events: ['s3:ObjectCreated:*'] }] });
+    await notify(wired, { QueueConfigurations: [{ QueueArn: wired.queueArn, Events: ['s3:ObjectCreated:*'] }] });
     await place.deliver(deliveryKey(), auditLines(3));
     await agent.until('it is refused', () => receiver.requests.length > 0, 60_000);
     expect((await agent.stop()).code).toBe(0);
@@ -82,26 +96,27 @@ describe('check with a queue of moto that enforces permissions', () => {
   const needed = ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:ChangeMessageVisibility'];
 
   it.each([...needed, undefined])('names %s if it is missing', async (missing) => {
-    const { server, place, environment, receiver } = await scene();
+    const { wired, place, environment, receiver } = await scene(moto);
     await place.deliver(deliveryKey(), auditLines(1));
     expect(receiver.accepted).toHaveLength(0);
     const actions = needed.filter((action) => action !== missing);
-    const identity = await enforcePolicy(server, [
+    const identity = await enforcePolicy(wired.server, [
       s3Statement,
-      { Effect: 'Allow', Action: actions, Resource: queueArn },
+      { Effect: 'Allow', Action: actions, Resource: wired.queueArn },
     ]);
     const { code, stdout } = await runBuiltAgent(['check'], { ...environment, ...identity });
     expect(code, stdout).toBe(missing === undefined ? 0 : 1);
     expect(stdout).toContain(
-      missing === undefined ? 'can be followed' : `Allow ${missing} on arn:aws:sqs:*:${account}:deliveries`,
+      missing === undefined ? 'can be followed' : `Allow ${missing} on arn:aws:sqs:*:${moto.account}:deliveries`,
     );
     if (missing === undefined) expect(stdout).toContain('not checked (requires sqs:GetQueueAttributes)');
   });
 });
 
-describe('dead letters in a bucket of moto', () => {
+describe.each(servers)('dead letters in a bucket of $name', (kind) => {
   it('are written, counted, checked and replayed once, by two replays at the same time', async () => {
-    const { server, place, environment, receiver } = await scene();
+    const { wired, place, environment, receiver } = await scene(kind);
+    const { server } = wired;
     await server.createBucket('letters');
     const withLetters = {
       ...environment,
@@ -131,9 +146,10 @@ describe('dead letters in a bucket of moto', () => {
   });
 });
 
-async function scene() {
-  const server = await startMoto();
-  const place = await s3Place(server, 'audit');
+async function scene({ start, account }: ServerKind) {
+  const server = await start();
+  const bucket = 'audit';
+  const place = await s3Place(server, bucket);
   const receiver = await startOtlpReceiver();
   onTestFinished(() => receiver.close());
   const client = new SQSClient({
@@ -155,8 +171,12 @@ async function scene() {
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
   };
   return {
-    server,
-    bucket: 'audit',
+    wired: {
+      server,
+      bucket,
+      queueArn: `arn:aws:sqs:${region}:${account}:deliveries`,
+      topicArn: `arn:aws:sns:${region}:${account}:deliveries`,
+    },
     place,
     receiver,
     environment,
@@ -168,11 +188,12 @@ async function scene() {
   };
 }
 
-async function notify({ client }: RealS3Server, Bucket: string, to: NotificationConfiguration): Promise<void> {
-  await client.send(new PutBucketNotificationConfigurationCommand({ Bucket, NotificationConfiguration: to }));
+async function notify({ server, bucket: Bucket }: Wired, to: NotificationConfiguration): Promise<void> {
+  await server.client.send(new PutBucketNotificationConfigurationCommand({ Bucket, NotificationConfiguration: to }));
 }
 
-async function throughSns(server: RealS3Server, bucket: string, isRaw: boolean): Promise<void> {
+async function throughSns(wired: Wired, isRaw: boolean): Promise<void> {
+  const { server, queueArn, topicArn } = wired;
   await query(server, 'sns', { Action: 'CreateTopic', Name: 'deliveries' });
   await query(server, 'sns', {
     Action: 'Subscribe',
@@ -182,10 +203,11 @@ async function throughSns(server: RealS3Server, bucket: string, isRaw: boolean):
     'Attributes.entry.1.key': 'RawMessageDelivery',
     'Attributes.entry.1.value': String(isRaw),
   });
-  await notify(server, bucket, { TopicConfigurations: [{ TopicArn: topicArn, Events: ['s3:ObjectCreated:*'] }] });
+  await notify(wired, { TopicConfigurations: [{ TopicArn: topicArn, Events: ['s3:ObjectCreated:*'] }] });
 }
 
-async function throughEventBridge(server: RealS3Server, bucket: string): Promise<void> {
+async function throughEventBridge(wired: Wired): Promise<void> {
+  const { server, queueArn } = wired;
   const call = (target: string, body: object) =>
     send(server.url, 'events', JSON.stringify(body), {
       'content-type': 'application/x-amz-json-1.1',
@@ -193,7 +215,7 @@ async function throughEventBridge(server: RealS3Server, bucket: string): Promise
     });
   await call('PutRule', { Name: 'deliveries', EventPattern: JSON.stringify({ source: ['aws.s3'] }) });
   await call('PutTargets', { Rule: 'deliveries', Targets: [{ Id: 'queue', Arn: queueArn }] });
-  await notify(server, bucket, { EventBridgeConfiguration: {} });
+  await notify(wired, { EventBridgeConfiguration: {} });
 }
 
 function query({ url }: RealS3Server, service: string, parameters: Readonly<Record<string, string>>): Promise<void> {
@@ -201,7 +223,7 @@ function query({ url }: RealS3Server, service: string, parameters: Readonly<Reco
   return send(url, service, body, { 'content-type': 'application/x-www-form-urlencoded' });
 }
 
-/** moto takes the service of a request from its signature, but does not verify that until permissions are enforced. */
+/** Both take the service of a request from its signature, but does not verify that until permissions are enforced. */
 async function send(
   url: string,
   service: string,

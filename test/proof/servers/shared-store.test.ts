@@ -7,7 +7,7 @@ import { openStore, setUpStore } from '../../../src/sharing/engines.ts';
 import { describeStore } from '../../contracts/shared-store.ts';
 import type { DynamoDbServer } from '../../support/dynamodb-server.ts';
 import type { CleanUp } from '../../support/temporary-directory.ts';
-import { startMiniStack, startMotoDynamoDb } from './dynamodb.ts';
+import { startMiniStackDynamoDb, startMotoDynamoDb } from './dynamodb.ts';
 import { type Postgres, postgresLocation, startPostgres } from './postgresql.ts';
 
 const never = new AbortController().signal;
@@ -41,7 +41,7 @@ describe('PostgreSQL', () => {
 
 describe.each([
   ['moto', startMotoDynamoDb],
-  ['MiniStack', startMiniStack],
+  ['MiniStack', startMiniStackDynamoDb],
 ])('DynamoDB (%s)', (name, start) => {
   const server = serverForAll<DynamoDbServer>(start);
   describeStore(`in ${name}`, async () => {

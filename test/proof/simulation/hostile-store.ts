@@ -12,11 +12,13 @@ import type { Life, World } from './world.ts';
 /** How old an answer that need not be consistent may be, and how late a write. */
 const [staleMs, lateMs] = [60_000, 10 * 60_000];
 
-/** Remembers what each register was, and reports each write. */
+/** Remembers what each register was and when a process last read it, and reports each write. */
 export class HostileItems extends StoredItems {
   readonly #world: World;
   readonly #onWrite: (entry: RegisterEntry, items: HostileItems) => void;
   readonly #history = new Map<string, { readonly atMs: number; readonly register: Register | undefined }[]>();
+
+  readonly #reads = new Map<string, number>();
 
   constructor(world: World, onWrite: (entry: RegisterEntry, items: HostileItems) => void) {
     super();
@@ -30,25 +32,41 @@ export class HostileItems extends StoredItems {
   }
 
   noteHistory(key: ItemKey, register: Register | undefined): void {
-    const name = `${key.partition}\0${key.sort}`;
-    const history = this.#history.get(name) ?? [{ atMs: 0, register: undefined }];
+    const history = this.#history.get(nameOf(key)) ?? [{ atMs: 0, register: undefined }];
     history.push({ atMs: this.#world.nowMs, register });
-    this.#history.set(name, history);
+    this.#history.set(nameOf(key), history);
+  }
+
+  noteRead(key: ItemKey, life: number): void {
+    this.#reads.set(`${nameOf(key)}\0${life}`, this.#world.nowMs);
   }
 
   at(key: ItemKey, atMs: number): Register | undefined {
-    return this.#history.get(`${key.partition}\0${key.sort}`)?.findLast((entry) => entry.atMs <= atMs)?.register;
+    return this.#last(key, atMs)?.register;
   }
 
-  /** When the register was last written or removed. */
-  lastChangeMs(key: ItemKey): number {
-    return this.#history.get(`${key.partition}\0${key.sort}`)?.at(-1)?.atMs ?? 0;
+  /** When the register was last written or removed until then. */
+  lastChangeMs(key: ItemKey, untilMs: number): number {
+    return this.#last(key, untilMs)?.atMs ?? 0;
+  }
+
+  /** When the process last read the register by itself. */
+  lastReadMs(key: ItemKey, life: number): number | undefined {
+    return this.#reads.get(`${nameOf(key)}\0${life}`);
+  }
+
+  #last(key: ItemKey, untilMs: number) {
+    return this.#history.get(nameOf(key))?.findLast(({ atMs }) => atMs <= untilMs);
   }
 
   /** The items of a partition in sort order, as they are now. */
   batchItemsOf(partition: string): readonly BatchItem[] {
     return [...this.batchItems.values()].filter(({ key }) => key.partition === partition);
   }
+}
+
+function nameOf({ partition, sort }: ItemKey): string {
+  return `${partition}\0${sort}`;
 }
 
 export class HostileStore extends ModelStore {
@@ -66,7 +84,10 @@ export class HostileStore extends ModelStore {
   }
 
   override read(key: ItemKey, signal: AbortSignal): Promise<Register | undefined> {
-    return this.#reading(() => super.read(key, signal), signal);
+    return this.#reading(async () => {
+      this.#hostile.noteRead(key, this.#life.number);
+      return await super.read(key, signal);
+    }, signal);
   }
 
   override readMany(keys: readonly ItemKey[], signal: AbortSignal): Promise<readonly (Register | undefined)[]> {

@@ -5,7 +5,7 @@
  * 2. Was every line that came again in a batch that was admitted, and not settled, when its object was claimed anew, and is it the
  *    same byte for byte?
  * 3. Was any line sent in a batch that was not admitted at that time?
- * 4. Was an object taken only from a process that had given no sign of life for the lease, or had left?
+ * 4. Was an object taken only from a process that, when its counter was last looked at, had given no sign of life for the lease or had left?
  *
  * For that it reads what is written to the store. It knows the form of registers and batch items, and nothing else of the agent.
  */
@@ -39,7 +39,6 @@ interface Epoch {
 export class ReplicaOracle extends Oracle {
   readonly #bucket: ModelBucket;
   readonly #lifeOf: (owner: string) => number;
-  readonly #nowMs: () => number;
   readonly #leaseMs: number;
   readonly #epochs = new Map<string, Epoch>();
   readonly #epochsByLife = new Map<string, Epoch>();
@@ -59,7 +58,6 @@ export class ReplicaOracle extends Oracle {
     super(bucket, limits, nowMs, isForgotten);
     this.#bucket = bucket;
     this.#lifeOf = lifeOf;
-    this.#nowMs = nowMs;
     this.#leaseMs = leaseMs;
   }
 
@@ -184,11 +182,16 @@ export class ReplicaOracle extends Oracle {
     return epoch;
   }
 
+  /** As of the last look at its counter. It may show life between that look and the write; the fence is for that. */
   #expectOwnerIsDead(key: string, { owner }: ObjectRegister, before: Epoch | undefined, items: HostileItems): void {
     if (before?.owner === undefined || before.owner === owner) return;
     const counter = { partition: 'replicas', sort: before.owner };
-    const isThere = items.at(counter, Number.POSITIVE_INFINITY) !== undefined;
-    if (isThere && this.#nowMs() - items.lastChangeMs(counter) < this.#leaseMs)
+    const lookedAtMs = items.lastReadMs(counter, this.#lifeOf(owner ?? ''));
+    if (lookedAtMs === undefined) this.problem(`${key} was taken without a look at the counter of its owner`);
+    else if (
+      items.at(counter, lookedAtMs) !== undefined &&
+      lookedAtMs - items.lastChangeMs(counter, lookedAtMs) < this.#leaseMs
+    )
       this.problem(`${key} was taken from a process that is alive`);
   }
 
