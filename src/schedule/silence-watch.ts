@@ -26,8 +26,8 @@ export interface SilenceWatchParts {
 
 export class SilenceWatch {
   readonly #parts: SilenceWatchParts;
-  /** Workspaces that were reported to observers as silent. */
-  readonly #silent = new Set<string | undefined>();
+  /** Workspaces that were reported to observers as silent, with the time of their last event. */
+  readonly #silent = new Map<string | undefined, number>();
   readonly #leadership: Leadership;
   #isChecking = false;
 
@@ -41,7 +41,7 @@ export class SilenceWatch {
     if (this.#isChecking) return; // An earlier check is still waiting for the collector.
     this.#isChecking = true;
     try {
-      if (!(await this.#leadership.isHeld())) return;
+      if (!(await this.#leadership.isHeld())) return this.#leaveToOthers();
       for (const workspace of await this.#parts.state.workspaces())
         await this.#checkWorkspace(workspace, upToMs, signal);
     } finally {
@@ -51,6 +51,12 @@ export class SilenceWatch {
 
   async close(): Promise<void> {
     await this.#leadership.release();
+  }
+
+  /** Another process watches now. This one would not notice the end of a silence, and would report it for ever. */
+  #leaveToOthers(): void {
+    const { thresholdMs } = this.#parts;
+    for (const [workspaceId, lastEventMs] of this.#silent) this.#observe(workspaceId, false, lastEventMs, thresholdMs);
   }
 
   async #checkWorkspace(workspace: WorkspaceEvents, upToMs: number, signal: AbortSignal): Promise<void> {
@@ -85,7 +91,7 @@ export class SilenceWatch {
 
   #observe(workspaceId: string | undefined, silent: boolean, lastEventMs: number, thresholdMs: number): void {
     if (this.#silent.has(workspaceId) === silent) return;
-    if (silent) this.#silent.add(workspaceId);
+    if (silent) this.#silent.set(workspaceId, lastEventMs);
     else this.#silent.delete(workspaceId);
     this.#parts.observe({ kind: 'silenceChanged', workspaceId, silent, lastEventMs, thresholdMs });
   }

@@ -232,3 +232,29 @@ it('reports silences and their ends in turn, and no end without an event inside 
     { numRuns: 40 },
   );
 });
+
+it('does not report a silence any more once another process leads, which alone notices its end', async () => {
+  const lost = new AbortController();
+  const leads = [{ lost: lost.signal, release: async () => {} }];
+  const silences: boolean[] = [];
+  const watch = new SilenceWatch({
+    state: {
+      lead: async () => leads.shift(),
+      workspaces: async () => [{ workspaceId: '1', lastEventMs: start, silence: undefined }],
+      beginSilence: async () => {},
+      silenceReported: async () => {},
+      endSilence: async () => {},
+    },
+    send: async () => {},
+    observe: (event) => void (event.kind === 'silenceChanged' && silences.push(event.silent)),
+    logger: silentLogger,
+    thresholdMs: 24 * hour,
+    lookbackMs: 7 * 24 * hour,
+  });
+  await watch.check(start + 25 * hour, signal);
+  expect(silences).toEqual([true]);
+  lost.abort();
+  await watch.check(start + 26 * hour, signal);
+  await watch.check(start + 27 * hour, signal);
+  expect(silences).toEqual([true, false]);
+});
