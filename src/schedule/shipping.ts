@@ -221,6 +221,9 @@ export class Shipping {
         isComplete = await this.#walk(source, dates, older, signal);
         if (isComplete) older.foundBy = 'listing';
         if (isComplete && schedule.sweepIntervalMs === 0) return;
+      } else {
+        // What left the look-back is counted by the leader, which alone learns that it was shipped.
+        waiting.keepOnly(() => false);
       }
       await clock.sleep(isComplete ? schedule.sweepIntervalMs : 10 * source.pollIntervalMs, signal);
     }

@@ -460,6 +460,17 @@ describe('what waits', () => {
     expect(waitingCount()).toBe(0);
   });
 
+  it('does not count what left the lookback window while another process sweeps, and would never hear of its end', async () => {
+    const { shipper, activity, waitingCount, clock, follow } = setUp(new Bucket('1/2026-03-03/a'));
+    shipper.leads = false;
+    shipper.end = denied;
+    await follow();
+    expect(activity.workspaces.get('1')?.waiting).toMatchObject([{ dates: 'recent', objectCount: 1 }]);
+    await clock.advance(day);
+    await clock.advance(10 * minute); // It asks again who leads.
+    expect(waitingCount()).toBe(0);
+  });
+
   it('does not include an object that is gone', async () => {
     const { shipper, waitingCount, follow } = setUp(new Bucket('1/2026-03-10/a'));
     shipper.end = () => ({ status: 'released', error: new AgentError('ERR_OBJECT_GONE', 'gone') });
