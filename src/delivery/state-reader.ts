@@ -7,13 +7,13 @@ import type { DeliveryReader } from '../contracts/delivery-reader.ts';
 import { AgentError, messageOf } from '../model/agent-error.ts';
 import { verifyHeader } from './file-header.ts';
 import { schemaVersion, verifiedVersion } from './schema.ts';
-import { isDamaged } from './sqlite-errors.ts';
+import { isDamaged, isSqliteError, openFault } from './sqlite-errors.ts';
 import { databasePath } from './state-directory.ts';
 import { StateRows } from './state-rows.ts';
 
 /**
  * Resolves to undefined if the directory contains no state yet. Rejects with ERR_STATE_NEWER or ERR_STATE_OLDER, and, as the
- * reader's functions do, with ERR_STATE_DAMAGED.
+ * reader's functions do, with ERR_STATE_DAMAGED or ERR_STATE_WRITE.
  */
 export async function openDeliveryReader(directory: string): Promise<DeliveryReader | undefined> {
   const opened = openReadOnly(directory);
@@ -40,7 +40,7 @@ export async function openDeliveryReader(directory: string): Promise<DeliveryRea
 
 export interface ReadOnlyState {
   readonly database: DatabaseSync;
-  /** Turns damage that the read finds into an ERR_STATE_DAMAGED for the operator. */
+  /** Turns damage that the read finds into an ERR_STATE_DAMAGED for the operator, and other failures into an ERR_STATE_WRITE. */
   explainingDamage<Result>(read: () => Result): Result;
 }
 
@@ -52,7 +52,8 @@ export function openReadOnly(directory: string): ReadOnlyState | undefined {
     try {
       return read();
     } catch (error) {
-      if (!isDamaged(error)) throw error;
+      // Readers need the index of the log, which SQLite cannot create on a volume that is full or read-only.
+      if (!isDamaged(error)) throw isSqliteError(error) ? openFault(error, directory) : error;
       throw new AgentError('ERR_STATE_DAMAGED', `The state database ${path} is damaged: ${messageOf(error)}`, {
         cause: error,
         hint: 'When the agent starts, it moves the database aside and sends everything again with the same log.record.uid.',
@@ -60,7 +61,7 @@ export function openReadOnly(directory: string): ReadOnlyState | undefined {
     }
   };
   explainingDamage(() => verifyHeader(path));
-  const database = new DatabaseSync(path, { readOnly: true });
+  const database = explainingDamage(() => new DatabaseSync(path, { readOnly: true }));
   const version = closingOnFailure(database, () =>
     explainingDamage(() => inSnapshot(database, () => refuseOlder(verifiedVersion(database)))),
   );
@@ -85,7 +86,8 @@ function inSnapshot<Result>(database: DatabaseSync, read: () => Result): Result 
   try {
     return read();
   } finally {
-    database.exec('COMMIT');
+    // SQLite has ended the transaction if the disk is full.
+    if (database.isTransaction) database.exec('COMMIT');
   }
 }
 
