@@ -1,7 +1,7 @@
 /**
  * Reads the state, also while an agent is using it.
  */
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import type { DeliveryReader } from '../contracts/delivery-reader.ts';
 import { AgentError, messageOf } from '../model/agent-error.ts';
@@ -47,7 +47,7 @@ export interface ReadOnlyState {
 /** @returns undefined if there is no database, or one that no agent has written to yet. */
 export function openReadOnly(directory: string): ReadOnlyState | undefined {
   const path = databasePath(directory);
-  if (!existsSync(path)) return undefined;
+  if (!exists(path, directory)) return undefined;
   const explainingDamage = <Result>(read: () => Result): Result => {
     try {
       return read();
@@ -68,6 +68,15 @@ export function openReadOnly(directory: string): ReadOnlyState | undefined {
   if (version > 0) return { database, explainingDamage };
   database.close();
   return undefined;
+}
+
+/** @throws AgentError ERR_STATE_WRITE if this user may not look, which does not mean that nothing is there. */
+function exists(path: string, directory: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    throw openFault(error, directory);
+  }
 }
 
 /** A reader cannot migrate the state. */

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { openDeliveryReader, openDeliveryState, probeState, readDeliverySummary } from '../../src/delivery/index.ts';
@@ -45,6 +45,13 @@ it.skipIf(process.getuid?.() === 0)('says when the directory is read-only', asyn
   const directory = temporaryDirectory();
   chmodSync(directory, 0o500);
   await expect(probeState(directory)).rejects.toMatchObject({ code: 'ERR_STATE_WRITE' });
+});
+
+it('does not take a state for a missing one because it may not look', async () => {
+  const loop = join(temporaryDirectory(), 'loop');
+  symlinkSync(loop, loop);
+  for (const read of [openDeliveryReader, readDeliverySummary])
+    await expect(read(loop)).rejects.toMatchObject({ code: 'ERR_STATE_WRITE', message: expect.stringContaining(loop) });
 });
 
 for (const { state, breakIt } of [
