@@ -93,9 +93,9 @@ function failed({ name }: BackendServer, what: string, hint: string, cause?: unk
   return new AgentError('ERR_BACKEND_READ', `${name} ${what}`, { cause, hint });
 }
 
-/** The message of fetch's own error is only "fetch failed"; the reason is in its cause. */
+/** The message of fetch's own error is only "fetch failed"; the reason is in its cause. Those of OpenSSL end with a newline. */
 function reasonOf(error: unknown): string {
-  return printable(messageOf(error instanceof Error && error.cause !== undefined ? error.cause : error));
+  return printable(messageOf(error instanceof Error && error.cause !== undefined ? error.cause : error).trim());
 }
 
 /** A connection that was established. One that cannot be established is most likely a wrong URL. */

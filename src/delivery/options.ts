@@ -16,7 +16,11 @@ export const deliveryOptions = {
 /** Names of DynamoDB tables have 3 to 255 of these characters. */
 const tableName = /^[A-Za-z0-9_.-]{3,255}$/;
 
+/** As the name of a directory it would be a mistake, and show a password. */
+const withoutSlashes = /^(dynamodb|postgres|postgresql|s3|file):(?!\/\/)/i;
+
 export function parseStateLocation(text: string): Parsed<StateLocation> {
+  if (withoutSlashes.test(text)) return bad('expected a directory, or dynamodb:// or postgres:// with two slashes');
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase();
   switch (scheme) {
     case undefined:

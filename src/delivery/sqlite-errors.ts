@@ -39,3 +39,10 @@ export function writeFault(cause: unknown, directory: string): AgentError {
     hint: 'Free space on the volume, or make it writable. Nothing is lost: shipping pauses until the state can be written.',
   });
 }
+
+export function openFault(cause: unknown, directory: string): AgentError {
+  return new AgentError('ERR_STATE_WRITE', `Could not open the state in ${directory}: ${messageOf(cause)}`, {
+    cause,
+    hint: 'Check that the volume has free space and that this user can write to it.',
+  });
+}

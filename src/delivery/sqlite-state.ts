@@ -7,7 +7,7 @@ import type { AnnouncementId, Claim, Lead } from '../contracts/delivery-state.ts
 import { toFault } from '../contracts/observer.ts';
 import type { OpenState } from '../contracts/open-state.ts';
 import type { WorkspaceEvents } from '../contracts/silence-state.ts';
-import { AgentError, isAgentError, messageOf } from '../model/agent-error.ts';
+import { AgentError, isAgentError } from '../model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../model/object.ts';
 import { utcDate } from '../runtime/clock.ts';
 import { createPrivateFile } from '../runtime/private-file.ts';
@@ -15,7 +15,7 @@ import { CommitQueue, type CommitQueueOptions } from './commit-queue.ts';
 import { verifyHeader } from './file-header.ts';
 import { migrate } from './schema.ts';
 import { SqliteClaim } from './sqlite-claim.ts';
-import { isDamaged } from './sqlite-errors.ts';
+import { isDamaged, openFault } from './sqlite-errors.ts';
 import { databasePath, lockStateDirectory, moveAside, removeScratchFiles } from './state-directory.ts';
 import { restrictPermissions } from './state-permissions.ts';
 import { StateRows } from './state-rows.ts';
@@ -82,11 +82,7 @@ function openPrivateDatabase(path: string): DatabaseSync {
 const writeNothing = 'BEGIN IMMEDIATE; UPDATE meta SET value = value; ROLLBACK';
 
 function explainOpenFailure(error: unknown, directory: string): unknown {
-  if (isAgentError(error)) return error;
-  return new AgentError('ERR_STATE_WRITE', `Could not open the state in ${directory}: ${messageOf(error)}`, {
-    cause: error,
-    hint: 'Check that the volume has free space and that this user can write to it.',
-  });
+  return isAgentError(error) ? error : openFault(error, directory);
 }
 
 function moveDamagedAside({ directory, clock, logger, observe }: StateOptions, cause: unknown): void {

@@ -45,7 +45,7 @@ export function lockStateDirectory(directory: string): () => void {
     }
     throw new AgentError('ERR_STATE_WRITE', `Could not use the state directory ${directory}: ${messageOf(error)}`, {
       cause: error,
-      hint: 'Mount a volume that this user can write to, and set DATABRICKS_AUDIT_STATE to it.',
+      hint: 'Mount a volume with free space that this user can write to, and set DATABRICKS_AUDIT_STATE to it.',
     });
   }
 }

@@ -51,7 +51,7 @@ function explained(directory: string, attempt: () => void): void {
   } catch (cause) {
     throw new AgentError('ERR_STATE_WRITE', `Could not use the state directory ${directory}: ${messageOf(cause)}`, {
       cause,
-      hint: 'Mount a volume that this user can write to, and set DATABRICKS_AUDIT_STATE to it.',
+      hint: 'Mount a volume with free space that this user can write to, and set DATABRICKS_AUDIT_STATE to it.',
     });
   }
 }

@@ -1,19 +1,19 @@
 /**
  * Reads the state, also while an agent is using it.
  */
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import type { DeliveryReader } from '../contracts/delivery-reader.ts';
 import { AgentError, messageOf } from '../model/agent-error.ts';
 import { verifyHeader } from './file-header.ts';
 import { schemaVersion, verifiedVersion } from './schema.ts';
-import { isDamaged } from './sqlite-errors.ts';
+import { isDamaged, isSqliteError, openFault } from './sqlite-errors.ts';
 import { databasePath } from './state-directory.ts';
 import { StateRows } from './state-rows.ts';
 
 /**
  * Resolves to undefined if the directory contains no state yet. Rejects with ERR_STATE_NEWER or ERR_STATE_OLDER, and, as the
- * reader's functions do, with ERR_STATE_DAMAGED.
+ * reader's functions do, with ERR_STATE_DAMAGED or ERR_STATE_WRITE.
  */
 export async function openDeliveryReader(directory: string): Promise<DeliveryReader | undefined> {
   const opened = openReadOnly(directory);
@@ -40,19 +40,20 @@ export async function openDeliveryReader(directory: string): Promise<DeliveryRea
 
 export interface ReadOnlyState {
   readonly database: DatabaseSync;
-  /** Turns damage that the read finds into an ERR_STATE_DAMAGED for the operator. */
+  /** Turns damage that the read finds into an ERR_STATE_DAMAGED for the operator, and other failures into an ERR_STATE_WRITE. */
   explainingDamage<Result>(read: () => Result): Result;
 }
 
 /** @returns undefined if there is no database, or one that no agent has written to yet. */
 export function openReadOnly(directory: string): ReadOnlyState | undefined {
   const path = databasePath(directory);
-  if (!existsSync(path)) return undefined;
+  if (!exists(path, directory)) return undefined;
   const explainingDamage = <Result>(read: () => Result): Result => {
     try {
       return read();
     } catch (error) {
-      if (!isDamaged(error)) throw error;
+      // Readers need the index of the log, which SQLite cannot create on a volume that is full or read-only.
+      if (!isDamaged(error)) throw isSqliteError(error) ? openFault(error, directory) : error;
       throw new AgentError('ERR_STATE_DAMAGED', `The state database ${path} is damaged: ${messageOf(error)}`, {
         cause: error,
         hint: 'When the agent starts, it moves the database aside and sends everything again with the same log.record.uid.',
@@ -60,13 +61,22 @@ export function openReadOnly(directory: string): ReadOnlyState | undefined {
     }
   };
   explainingDamage(() => verifyHeader(path));
-  const database = new DatabaseSync(path, { readOnly: true });
+  const database = explainingDamage(() => new DatabaseSync(path, { readOnly: true }));
   const version = closingOnFailure(database, () =>
     explainingDamage(() => inSnapshot(database, () => refuseOlder(verifiedVersion(database)))),
   );
   if (version > 0) return { database, explainingDamage };
   database.close();
   return undefined;
+}
+
+/** @throws AgentError ERR_STATE_WRITE if this user may not look, which does not mean that nothing is there. */
+function exists(path: string, directory: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    throw openFault(error, directory);
+  }
 }
 
 /** A reader cannot migrate the state. */
@@ -85,7 +95,8 @@ function inSnapshot<Result>(database: DatabaseSync, read: () => Result): Result 
   try {
     return read();
   } finally {
-    database.exec('COMMIT');
+    // SQLite has ended the transaction if the disk is full.
+    if (database.isTransaction) database.exec('COMMIT');
   }
 }
 

@@ -87,10 +87,12 @@ export function checkGolden(options: Configuration['mapping'], directory: string
       writeFileSync(expectedPath, actual);
       return { name, status: 'written', differences: [] };
     }
-    const expected = readInput(expectedPath).toString();
+    const expected = readInput(expectedPath, updateHint).toString();
     return { name, status: expected === actual ? 'equal' : 'different', differences: differencesOf(expected, actual) };
   });
 }
+
+const updateHint = 'A golden pair is a folder with input.jsonl and expected.json; --update creates expected.json.';
 
 function pairsIn(directory: string): string[] {
   if (existsSync(join(directory, 'input.jsonl'))) return ['.'];
@@ -98,7 +100,7 @@ function pairsIn(directory: string): string[] {
   const pairs = names.filter((name) => existsSync(join(directory, name, 'input.jsonl')));
   if (pairs.length > 0) return pairs;
   throw new AgentError('ERR_SOURCE_NOT_FOUND', `No golden pairs in ${directory}`, {
-    hint: 'A golden pair is a folder with input.jsonl and expected.json; --update creates expected.json.',
+    hint: updateHint,
   });
 }
 
@@ -109,11 +111,11 @@ function readOptions(path: string) {
   throw new AgentError('ERR_CONFIGURATION', `${path}: expected an object with layers, redact or cutFrom`);
 }
 
-function readInput(path: string): Buffer {
+function readInput(path: string, hint?: string): Buffer {
   try {
     return readFileSync(path);
   } catch (cause) {
-    throw new AgentError('ERR_SOURCE_READ', `Could not read ${path}: ${messageOf(cause)}`, { cause });
+    throw new AgentError('ERR_SOURCE_READ', `Could not read ${path}: ${messageOf(cause)}`, { cause, hint });
   }
 }
 

@@ -24,7 +24,7 @@ function record(uid: string, afterStartMs: number): ReceivedRecord {
   };
 }
 
-async function ask(server: BackendServer, pageLines: number, uids: readonly string[]) {
+async function ask(server: Pick<BackendServer, 'url'>, pageLines: number, uids: readonly string[]) {
   const loki = createLoki({ name: 'Loki', url: new URL(server.url), headers: {}, clock: systemClock }, pageLines);
   const stored = await loki.open(span, signal);
   const missing = await stored.missing(uids, signal);
@@ -67,5 +67,12 @@ it('retries while the server is busy and when it cuts the connection, and report
     code: 'ERR_BACKEND_READ',
     message: expect.stringMatching(/^Loki returned HTTP 401: /),
     hint: expect.stringContaining('DATABRICKS_AUDIT_AGAINST_HEADERS'),
+  });
+});
+
+it('says on one line that a server does not use TLS', async () => {
+  const { url } = await startLokiServer(() => []);
+  await expect(ask({ url: url.replace('http:', 'https:') }, 5, [])).rejects.toMatchObject({
+    message: expect.stringMatching(/wrong version number[^\n\\]*$/),
   });
 });

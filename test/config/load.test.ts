@@ -91,6 +91,7 @@ describe('loadConfiguration', () => {
       'expected another bucket than that of the source',
     );
     expect(problemsOf(letters('gs://letters')).join()).toContain('expected a directory, or s3://bucket/prefix');
+    expect(problemsOf(letters('s3:/letters')).join()).toContain('expected a directory, or s3://bucket/prefix');
     const shared = { ...source, DATABRICKS_AUDIT_STATE: 'dynamodb://deliveries' };
     expect(problemsOf(shared)).toEqual([expect.stringContaining('got nothing')]);
     expect(problemsOf({ ...shared, DATABRICKS_AUDIT_DEAD_LETTERS: '/letters' })).toEqual([
@@ -299,6 +300,7 @@ describe('a state that replicas share', () => {
     ['dynamodb://', 'expected dynamodb:// and the name of a table, and nothing else'],
     ['dynamodb://eu-central-1/table', 'expected dynamodb:// and the name of a table, and nothing else'],
     ['redis://cache', 'expected a directory, dynamodb:// or postgres://'],
+    ['dynamodb:/table', 'expected a directory, or dynamodb:// or postgres:// with two slashes'],
   ])('is not %s', (text, problem) => {
     const problems = problemsOf({ ...shared, DATABRICKS_AUDIT_STATE: text });
     expect(problems).toEqual([`DATABRICKS_AUDIT_STATE: ${problem}, got ${JSON.stringify(text)}`]);
@@ -308,9 +310,10 @@ describe('a state that replicas share', () => {
     const text = 'postgres://agent:geheim@db.example/audit';
     const { settings } = loadConfiguration({ ...shared, DATABRICKS_AUDIT_STATE: text });
     expect(JSON.stringify(settings)).not.toContain('geheim');
-    expect(problemsOf({ ...shared, DATABRICKS_AUDIT_STATE: text.replace('postgres', 'mysql') }).join()).not.toContain(
-      'geheim',
-    );
+    for (const mistake of [text.replace('postgres', 'mysql'), text.replace('//', '/'), text.replace('//', '')]) {
+      const problems = problemsOf({ ...shared, DATABRICKS_AUDIT_STATE: mistake });
+      expect(problems).toEqual([expect.not.stringContaining('geheim')]);
+    }
   });
 
   it('needs a place for dead letters that outlives a replica, and no directory as a source', () => {

@@ -1,9 +1,10 @@
-import { chmodSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { openDeliveryState, probeState } from '../../src/delivery/index.ts';
+import { openDeliveryReader, openDeliveryState, probeState, readDeliverySummary } from '../../src/delivery/index.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
+import { smallDisk } from '../support/small-disk.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const open = (directory: string) => openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
@@ -45,3 +46,27 @@ it.skipIf(process.getuid?.() === 0)('says when the directory is read-only', asyn
   chmodSync(directory, 0o500);
   await expect(probeState(directory)).rejects.toMatchObject({ code: 'ERR_STATE_WRITE' });
 });
+
+it('does not take a state for a missing one because it may not look', async () => {
+  const loop = join(temporaryDirectory(), 'loop');
+  symlinkSync(loop, loop);
+  for (const read of [openDeliveryReader, readDeliverySummary])
+    await expect(read(loop)).rejects.toMatchObject({ code: 'ERR_STATE_WRITE', message: expect.stringContaining(loop) });
+});
+
+for (const { state, breakIt } of [
+  { state: 'full', breakIt: 'fill' },
+  { state: 'read-only', breakIt: 'makeReadOnly' },
+] as const) {
+  it(`says where a state cannot be read because its volume is ${state}`, async (context) => {
+    const disk = smallDisk(context);
+    await (await open(disk.path)).close();
+    disk[breakIt]();
+    for (const read of [probeState, openDeliveryReader, readDeliverySummary])
+      await expect(read(disk.path)).rejects.toMatchObject({
+        code: 'ERR_STATE_WRITE',
+        message: expect.stringContaining(disk.path),
+        hint: expect.stringContaining('free space'),
+      });
+  });
+}

@@ -102,7 +102,7 @@ describe('a disk', () => {
       const { code, stderr } = await runAgent(['run'], environment);
       expect(code, stderr).toBe(1);
       expect(stderr).toMatch(
-        /Could not use the state directory .*ERR_STATE_WRITE.*Mount a volume that this user can write/,
+        /Could not use the state directory .*ERR_STATE_WRITE.*Mount a volume with free space that this user can write/,
       );
       expect(receiver.requests).toEqual([]);
     }
