@@ -75,7 +75,7 @@ export class ReplayedObject {
       return;
     }
     // If all of its records were rejected again, the new dead letters have the same name. They must stay.
-    if ((await this.#client.head(this.#key)) === this.#etag) await this.#client.delete(this.#key);
+    if ((await this.#client.head(this.#key)) === this.#etag) await this.#client.deleteVersion(this.#key, this.#etag);
     this.#etag = undefined;
   }
 
@@ -132,7 +132,8 @@ class Claim {
     if (this.#lost.signal.aborted) return;
     // Somebody may have taken it over since the last renewal. Releasing never fails a replay: the claim lapses.
     const found = await this.#client.get(this.#key).catch(() => undefined);
-    if (found !== undefined && isOwnedBy(this.#owner, found)) await this.#client.delete(this.#key).catch(() => {});
+    if (found === undefined || !isOwnedBy(this.#owner, found)) return;
+    await this.#client.deleteVersion(this.#key, found.etag).catch(() => {});
   }
 
   async #renew(clock: Clock): Promise<void> {

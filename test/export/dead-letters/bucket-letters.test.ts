@@ -150,6 +150,46 @@ test('what is rejected again under the same name stays', async () => {
   expect((await linesOf(store.readLines(path)))[0]?.deadLetter?.reason).toBe('still too long');
 });
 
+test('what is rejected again at the moment of its deletion stays', async () => {
+  const { writer, store, keys, clock } = await setUp();
+  await writer.write(records('a'), reason, never);
+  const [path = ''] = await store.list();
+  const replay = await store.openForReplay(path);
+  await clock.advance(1_000);
+  server.before({ operation: 'DeleteObject', path: /jsonl$/, times: 1 }, () =>
+    writer.write(records('a'), { ...reason, reason: 'still too long' }, never),
+  );
+  await replay?.markDone(await linesOf(replay));
+  await replay?.close();
+  expect(await keys()).toHaveLength(1);
+  expect((await linesOf(store.readLines(path)))[0]?.deadLetter?.reason).toBe('still too long');
+});
+
+test('a claim that was taken over at the moment of its release stays', async () => {
+  const { location, writer, store, keys, client } = await setUp();
+  await writer.write(records('a'), reason, never);
+  const [path = ''] = await store.list();
+  const replay = await store.openForReplay(path);
+  const claim = (await keys()).find((key) => key.endsWith('.claim')) ?? '';
+  server.before({ operation: 'DeleteObject', path: claim, times: 1 }, () =>
+    server.put(location.bucket, claim, 'another 0'),
+  );
+  await replay?.close();
+  expect((await client.get(claim))?.text).toBe('another 0');
+});
+
+test('what is done is removed from a server that has no conditional deletions', async () => {
+  const { writer, store, keys } = await setUp();
+  await writer.write(records('a'), reason, never);
+  const [path = ''] = await store.list();
+  const replay = await store.openForReplay(path);
+  server.fail({ operation: 'DeleteObject', times: 1 }, { status: 501, code: 'NotImplemented' });
+  await replay?.markDone(await linesOf(replay));
+  server.fail({ operation: 'DeleteObject', times: 1 }, { status: 501, code: 'NotImplemented' });
+  await replay?.close();
+  expect(await keys()).toEqual([]);
+});
+
 test('a claim is renewed while a replay lasts, and taken over when it was not for a minute by the clock of S3', async () => {
   const { writer, store, storeOf, client, clock } = await setUp();
   await writer.write(records('a'), reason, never);
