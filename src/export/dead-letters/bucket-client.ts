@@ -53,7 +53,10 @@ export class BucketClient {
         return ETag;
       });
     } catch (error) {
-      if (condition !== undefined && error instanceof BucketFailure && error.isConditionFailed) return undefined;
+      if (condition === undefined || !(error instanceof BucketFailure)) throw error;
+      // There is no version that could be the expected one.
+      const isGone = 'etag' in condition && error.isMissing;
+      if (error.isConditionFailed || isGone) return undefined;
       throw error;
     }
   }

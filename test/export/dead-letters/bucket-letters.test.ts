@@ -212,7 +212,7 @@ test('a claim is renewed while a replay lasts, and taken over when it was not fo
   expect(second).toBeDefined();
   await clock.advance(20_000);
   await expect.poll(() => first?.lost?.aborted).toBe(true);
-  await first?.markDone(await linesOf(first));
+  await expect(first?.markDone(await linesOf(first))).rejects.toThrow('another replay has taken over');
   await first?.close();
   expect(await linesOf(storeOf().readLines(path))).toHaveLength(1);
   await second?.markDone(await linesOf(second));
@@ -220,6 +220,62 @@ test('a claim is renewed while a replay lasts, and taken over when it was not fo
   await settled();
   expect(await store.list()).toEqual([]);
 });
+
+test('a replay ends a minute after the last renewal of its claim that succeeded, with what to do', async () => {
+  const { replay, claim, client, clock } = await claimed();
+  const before = await client.head(claim);
+  await clock.advance(20_000);
+  await expect.poll(() => client.head(claim)).not.toBe(before);
+  server.fail({ operation: 'PutObject', path: claim }, { status: 403, code: 'AccessDenied' });
+  await clock.advance(59_999);
+  await expect.poll(() => server.count('PutObject', claim)).toBe(3);
+  expect(replay.lost?.aborted).toBe(false);
+  replay.confirm?.();
+  await clock.advance(1);
+  expect(replay.lost?.reason).toMatchObject({
+    code: 'ERR_DEAD_LETTER_READ',
+    message: expect.stringMatching(/its claim was not renewed for a minute .*: access denied \(s3:PutObject\)$/),
+    hint: expect.stringMatching(/^Allow s3:PutObject on .*Run replay again/),
+  });
+  await expect(replay.markDone(await linesOf(replay))).rejects.toBe(replay.lost?.reason);
+  await replay.close();
+});
+
+test('a renewal that gets no answer ends with the claim', async () => {
+  const { replay, claim, clock } = await claimed();
+  server.before({ operation: 'PutObject', path: claim }, () => new Promise(() => {}));
+  await clock.advance(20_000);
+  await clock.advance(40_000);
+  expect(replay.lost?.reason).toMatchObject({ hint: expect.stringContaining('Run replay again') });
+  await replay.close();
+});
+
+test('a process that was suspended does not send before it notices that its claim lapsed', async () => {
+  const { replay, clock } = await claimed();
+  const resumed = clock.advance(60_000);
+  expect(() => replay.confirm?.()).toThrow('its claim was not renewed for a minute');
+  await resumed;
+  await replay.close();
+});
+
+test('a claim that was taken over and released since is noticed at the next renewal', async () => {
+  const { replay, claim, client, clock } = await claimed();
+  await client.delete(claim);
+  await clock.advance(20_000);
+  await expect.poll(() => replay.lost?.aborted).toBe(true);
+  expect(replay.lost?.reason).toEqual(new Error('another replay has taken over'));
+  await replay.close();
+});
+
+async function claimed() {
+  const parts = await setUp();
+  await parts.writer.write(records('a'), reason, never);
+  const [path = ''] = await parts.store.list();
+  server.clearRequests();
+  const replay = await parts.store.openForReplay(path);
+  if (replay === undefined) throw new Error('nobody else has it');
+  return { ...parts, path, replay, claim: `${path.replace(/^s3:\/\/[^/]+\//, '')}.claim` };
+}
 
 test('a claim whose answer was lost is recognised by its owner', async () => {
   const { writer, store } = await setUp();
