@@ -1,7 +1,10 @@
+import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Environment, loadConfiguration } from '../../src/config/index.ts';
 import { AgentError } from '../../src/model/agent-error.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const source = { DATABRICKS_AUDIT_SOURCE: 's3://audit/logs' };
 
@@ -210,6 +213,35 @@ it.each([
   const problems = problemsOf({ ...source, [name]: value });
   expect(problems).toEqual([expect.stringMatching(`^${name}: expected a value without quotes around it`)]);
   expect(problems.join()).not.toContain('hunter2');
+});
+
+it('reports mistakes in mapping files together with all other problems', () => {
+  const file = join(temporaryDirectory(), 'ours.yaml');
+  writeFileSync(file, 'keep: 2\nnonsense: 1\n');
+  const mapping = {
+    DATABRICKS_AUDIT_SOURCE: `s3://audit/a,s3://audit/b?mapping=databricks-audit%2Cother`,
+    DATABRICKS_AUDIT_MAPPING: `databricks-audit,${file}`,
+  };
+  expect(problemsOf(mapping)).toEqual([]);
+  expect(problemsOf({ ...mapping, DATABRICKS_AUDIT_WORKERS: 'many' })).toEqual([
+    expect.stringMatching('^DATABRICKS_AUDIT_WORKERS: expected '),
+    expect.stringMatching(`^DATABRICKS_AUDIT_MAPPING: ${file}:1:1: keep: expected `),
+    expect.stringMatching(`^DATABRICKS_AUDIT_MAPPING: ${file}:2:1: nonsense: expected `),
+    expect.stringMatching('^DATABRICKS_AUDIT_SOURCE: expected one of the built-in mappings .* got "other"$'),
+  ]);
+});
+
+it('refuses a URL as a mapping, without its password', () => {
+  const url = 'https://user:hunter2@host/ours.yaml';
+  const expected = 'expected a comma-separated list of built-in names and paths, got "https://***@host/ours.yaml"';
+  expect(problemsOf({ ...source, DATABRICKS_AUDIT_MAPPING: url })).toEqual([`DATABRICKS_AUDIT_MAPPING: ${expected}`]);
+  const problems = problemsOf({ DATABRICKS_AUDIT_SOURCE: `s3://audit/a?mapping=${encodeURIComponent(url)}` });
+  expect(problems).toEqual([expect.stringContaining('mapping: expected names or paths of mapping layers')]);
+  expect(problems.join()).not.toContain('hunter2');
+});
+
+it('reports quotes around the name of a mapping once', () => {
+  expect(problemsOf({ ...source, DATABRICKS_AUDIT_MAPPING: '"databricks-audit"' })).toHaveLength(1);
 });
 
 it('refuses the ARN of an access point together with an endpoint of its own', () => {
