@@ -22,6 +22,7 @@ import {
   type QueueLocation,
   resolveSources,
   type SourceLocation,
+  variablesOf,
 } from '../sources/options.ts';
 import type { HttpAddress, MetricsExporter } from '../telemetry/options.ts';
 import { misspelledVariables } from './misspelled-variables.ts';
@@ -145,7 +146,6 @@ function defaultPollIntervalMs(
 function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptions): Values {
   const quoted = quotedVariables(environment);
   const problems = [
-    ...misspelledVariables(environment),
     ...quoted.map((name) => `${name}: expected a value without quotes around it (env files of Docker keep them)`),
     ...proxyProblems(environment).filter(
       (problem) => !quoted.some((name) => problem.startsWith(`${name.toUpperCase()}:`)),
@@ -162,7 +162,10 @@ function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptio
     return [name, parsed.data] as const;
   });
   const values: Partial<Values> = Object.fromEntries(entries);
-  const resolved = resolveSources(values.DATABRICKS_AUDIT_SOURCE ?? [], environment);
+  const { DATABRICKS_AUDIT_SOURCE: locations = [] } = values;
+  // First, because a misspelled name explains what is missing.
+  problems.unshift(...misspelledVariables(environment, variablesOf(locations)));
+  const resolved = resolveSources(locations, environment);
   problems.push(...resolved.problems, ...accessPointProblems(environment, values.DATABRICKS_AUDIT_SOURCE));
   problems.push(...queueProblems(values), ...sharedStateProblems(values), ...deadLetterProblems(values));
   for (const { variable, problem } of [...exportProblems(values), ...telemetryProblems(values)]) {

@@ -304,6 +304,65 @@ describe('a misspelled variable', () => {
     expect(problemsOf({ ...source, DATABRICKS_AUDIT_HTTP_PORT: '9464' })).toHaveLength(1);
   });
 
+  const table = {
+    DATABRICKS_AUDIT_SOURCE: 'databricks://example.cloud.databricks.com/abc123',
+    DATABRICKS_TOKEN: 'hunter2',
+    HOME: '/nowhere',
+  };
+
+  it.each([
+    ['DATABRICKS_HOTS', 'DATABRICKS_HOST'],
+    ['DATABRICKS_WAREHOUSEID', 'DATABRICKS_WAREHOUSE_ID'],
+    ['DATABRICKS_WAREHOSUE_ID', 'DATABRICKS_WAREHOUSE_ID'],
+    ['DATABRICK_CLIENT_SECRET', 'DATABRICKS_CLIENT_SECRET'],
+    ['databricks_config_profile', 'DATABRICKS_CONFIG_PROFILE'],
+  ])('such as %s is a problem with a source in Databricks, and no other', (name, closest) => {
+    const expected = `${name}: expected a known variable; did you mean ${closest}?`;
+    expect(problemsOf({ ...table, [name]: 'hunter2' })).toEqual([expected]);
+    expect(problemsOf({ ...source, [name]: 'hunter2' })).toEqual([]);
+  });
+
+  it('is named before what is missing because of it', () => {
+    const misspelled = { ...table, DATABRICKS_AUDIT_SOURCE: 'databricks://', DATABRICKS_HOTS: 'example.com' };
+    expect(problemsOf(misspelled)).toEqual([
+      'DATABRICKS_HOTS: expected a known variable; did you mean DATABRICKS_HOST?',
+      expect.stringMatching('^DATABRICKS_HOST: expected the URL of a workspace'),
+      expect.stringMatching('^DATABRICKS_WAREHOUSE_ID: expected the id of a SQL warehouse'),
+    ]);
+  });
+
+  /** https://docs.databricks.com/aws/en/dev-tools/auth/env-vars, and those of the SDKs, the SQL connectors and the runtime. */
+  it.each([
+    'DATABRICKS_ACCOUNT_ID',
+    'DATABRICKS_CLUSTER_ID',
+    'DATABRICKS_WORKSPACE_ID',
+    'DATABRICKS_SERVERLESS_COMPUTE_ID',
+    'DATABRICKS_METADATA_SERVICE_URL',
+    'DATABRICKS_USERNAME',
+    'DATABRICKS_PASSWORD',
+    'DATABRICKS_OAUTH_CALLBACK_PORT',
+    'DATABRICKS_GOOGLE_SERVICE_ACCOUNT',
+    'DATABRICKS_AZURE_RESOURCE_ID',
+    'DATABRICKS_AZURE_LOGIN_APP_ID',
+    'DATABRICKS_DISABLE_OAUTH_REFRESH_TOKEN',
+    'DATABRICKS_CLI_PATH',
+    'DATABRICKS_OIDC_TOKEN_FILEPATH',
+    'DATABRICKS_OIDC_TOKEN_ENV',
+    'DATABRICKS_DEBUG_TRUNCATE_BYTES',
+    'DATABRICKS_DEBUG_HEADERS',
+    'DATABRICKS_RATE_LIMIT',
+    'DATABRICKS_TOKEN_AUDIENCE',
+    'DATABRICKS_EXPERIMENTAL_IS_UNIFIED_HOST',
+    'DATABRICKS_DISCOVERY_URL',
+    'DATABRICKS_SERVER_HOSTNAME',
+    'DATABRICKS_HTTP_PATH',
+    'DATABRICKS_ACCESS_TOKEN',
+    'DATABRICKS_RUNTIME_VERSION',
+    'DATABRICKS_BUNDLE_ENV',
+  ])("is not %s, which is one of Databricks' own", (name) => {
+    expect(problemsOf({ ...table, [name]: 'hunter2' })).toEqual([]);
+  });
+
   it('is nothing that other programs read', () => {
     const others = {
       DATABRICKS_HOST: 'https://example.com',
