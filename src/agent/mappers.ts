@@ -4,6 +4,7 @@
 import type { Configuration } from '../config/index.ts';
 import type { Mapper } from '../contracts/mapper.ts';
 import { createMapper } from '../mapping/index.ts';
+import { layersOf } from '../mapping/options.ts';
 
 /** @param layers joined by commas, as in `ObjectOrigin.mapping`; undefined for the mapping of the configuration. */
 export type MapperFor = (layers: string | undefined) => Mapper;
@@ -21,15 +22,11 @@ export function createMappers(
   const mapperFor = (layers: string | undefined): Mapper => {
     const known = mappers.get(layers);
     if (known !== undefined) return known;
-    const mapper = createMapper({ ...mapping, layers: layersOf(layers) });
+    const mapper = createMapper({ ...mapping, layers: layersOf(layers ?? '') });
     mappers.set(layers, mapper);
     return mapper;
   };
   // So that mistakes in a mapping file are reported before anything is read.
   for (const source of sources) mapperFor(source.mapping);
   return mapperFor;
-}
-
-function layersOf(layers = ''): readonly string[] {
-  return layers.split(',').map((layer) => layer.trim());
 }

@@ -5,7 +5,7 @@
  */
 import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
-import type { Backend, RecordSpan, StoredRecords } from '../contracts/backend.ts';
+import type { Backend, RecordSpan, StoredRecords, TimeRange } from '../contracts/backend.ts';
 import { AgentError } from '../model/agent-error.ts';
 import { type BackendServer, requestJson } from './json-request.ts';
 
@@ -32,7 +32,9 @@ export function createLoki(server: BackendServer, pageLines: number = pageLinesD
     async open(span, signal) {
       const uids = new UidSet();
       try {
-        for await (const page of pages(server, span, pageLines, signal)) uids.add(page);
+        for (const range of span.ranges) {
+          for await (const page of pages(server, span, range, pageLines, signal)) uids.add(page);
+        }
       } catch (error) {
         uids.close();
         throw error;
@@ -49,16 +51,17 @@ interface Line {
   readonly identity: string;
 }
 
-/** All lines of the span, oldest first. Each page starts at the timestamp at which the previous page ended. */
+/** All lines of a range, oldest first. Each page starts at the timestamp at which the previous page ended. */
 async function* pages(
   server: BackendServer,
   span: RecordSpan,
+  { fromMs, toMs }: TimeRange,
   pageLines: number,
   signal: AbortSignal,
 ): AsyncGenerator<readonly Line[], void, undefined> {
-  const endNs = nanoseconds(span.toMs + 1);
+  const endNs = nanoseconds(toMs + 1);
   let seenAtStart: ReadonlySet<string> = new Set();
-  for (let startNs = nanoseconds(span.fromMs); startNs < endNs; ) {
+  for (let startNs = nanoseconds(fromMs); startNs < endNs; ) {
     const windowEndNs = startNs + windowNs < endNs ? startNs + windowNs : endNs;
     const lines = await readPage(server, span, startNs, windowEndNs, pageLines, signal);
     yield lines.filter(({ identity }) => !seenAtStart.has(identity));

@@ -67,7 +67,7 @@ function openAgent(configuration: Configuration, { stdout, stderr }: CommandCont
 const namedOnTerminal = 20;
 
 function render(found: Reconciliation): string {
-  const { totals, differences, differenceCount, unreadable, changing, backend } = found;
+  const { totals, differences, differenceCount, unreadable, changing, deleted, backend } = found;
   const sections = [renderPartitions(found)];
   if (differenceCount > 0) {
     const named = differences
@@ -91,7 +91,14 @@ function render(found: Reconciliation): string {
   }
   if (changing.length > 0) {
     const named = changing.slice(0, namedOnTerminal).map((name) => `  ${printable(name)}`);
-    sections.push(`Overwritten during the comparison; run reconcile again later:\n${listed(named, changing.length)}`);
+    sections.push(
+      `Overwritten or gone each time they were read; run reconcile again later:\n${listed(named, changing.length)}`,
+    );
+  }
+  if (deleted.length > 0) {
+    const named = deleted.slice(0, namedOnTerminal).map((name) => `  ${printable(name)}`);
+    const heading = `Deleted during the comparison, so not compared: ${count(deleted.length)}`;
+    sections.push(`${heading}\n${listed(named, deleted.length)}`);
   }
   if (backend !== undefined) sections.push(renderBackend(totals, backend));
   sections.push(`${verdict(found)}\n`);
@@ -150,10 +157,11 @@ function renderBackend(totals: Reconciliation['totals'], backend: NonNullable<Re
   return `${lines.join('\n')}\n`;
 }
 
-function verdict({ isWhole, totals, backend }: Reconciliation): string {
+function verdict(found: Reconciliation): string {
+  const { isWhole, totals, backend } = found;
   const { objectCount, lineCount, missingCount, unverifiedCount, missingInBackendCount = 0 } = totals;
   if (objectCount === 0) return 'Nothing was compared, so nothing is proved.';
-  const notes = notesOn(totals);
+  const notes = notesOn(found);
   const lines = counted(lineCount, 'line');
   if (isWhole && totals.undeliveredCount > 0) return `All ${lines} accounted for, but not all delivered.${notes}`;
   if (isWhole) return `All ${lines} accounted for.${notes}`;
@@ -167,12 +175,14 @@ function verdict({ isWhole, totals, backend }: Reconciliation): string {
   return `Not everything could be verified; see above.${notes}`;
 }
 
-function notesOn({ undeliveredCount, waitingCount, repairedCount }: Reconciliation['totals']): string {
+function notesOn({ totals, deleted }: Reconciliation): string {
+  const { undeliveredCount, waitingCount, repairedCount } = totals;
   const notes = [
     undeliveredCount > 0 &&
       `${counted(undeliveredCount, 'dead letter')} not delivered: fix the cause, then run databricks-audit-otel replay.`,
     waitingCount > 0 && `${counted(waitingCount, 'recently delivered line')} not shipped yet.`,
     repairedCount > 0 && `${counted(repairedCount, 'line')} shipped by this repair.`,
+    deleted.length > 0 && `${counted(deleted.length, 'object')} deleted during the comparison, so not compared.`,
   ];
   return notes.flatMap((note) => (note === false ? [] : ` ${note}`)).join('');
 }

@@ -9,7 +9,7 @@ import {
   type OtlpOptions,
   resolveExportOptions,
 } from '../export/options.ts';
-import type { RedactionClass } from '../mapping/options.ts';
+import { layersOf, mappingMistakes, type RedactionClass } from '../mapping/options.ts';
 import { AgentError } from '../model/agent-error.ts';
 import type { StateLocation } from '../model/state-location.ts';
 import type { LogLevel } from '../runtime/logger.ts';
@@ -22,6 +22,7 @@ import {
   type QueueLocation,
   resolveSources,
   type SourceLocation,
+  variablesOf,
 } from '../sources/options.ts';
 import type { HttpAddress, MetricsExporter } from '../telemetry/options.ts';
 import { misspelledVariables } from './misspelled-variables.ts';
@@ -145,7 +146,6 @@ function defaultPollIntervalMs(
 function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptions): Values {
   const quoted = quotedVariables(environment);
   const problems = [
-    ...misspelledVariables(environment),
     ...quoted.map((name) => `${name}: expected a value without quotes around it (env files of Docker keep them)`),
     ...proxyProblems(environment).filter(
       (problem) => !quoted.some((name) => problem.startsWith(`${name.toUpperCase()}:`)),
@@ -155,19 +155,24 @@ function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptio
     const text = environment[name];
     const isUnset = text === undefined || text === '';
     if (name === 'DATABRICKS_AUDIT_SOURCE' && hasOwnSources && isUnset) return [name, []] as const;
+    if (quoted.includes(name)) return [name, undefined] as const;
     const parsed = schema.safeParse(isUnset ? undefined : text);
-    const issues = quoted.includes(name) ? [] : (parsed.error?.issues ?? []);
-    for (const issue of issues) problems.push(`${name}: ${issue.message}, got ${describeValue(name, text)}`);
+    for (const issue of parsed.error?.issues ?? [])
+      problems.push(`${name}: ${issue.message}, got ${describeValue(name, text)}`);
     return [name, parsed.data] as const;
   });
   const values: Partial<Values> = Object.fromEntries(entries);
-  const resolved = resolveSources(values.DATABRICKS_AUDIT_SOURCE ?? [], environment);
+  const { DATABRICKS_AUDIT_SOURCE: locations = [] } = values;
+  // First, because a misspelled name explains what is missing.
+  problems.unshift(...misspelledVariables(environment, variablesOf(locations)));
+  const resolved = resolveSources(locations, environment);
   problems.push(...resolved.problems, ...accessPointProblems(environment, values.DATABRICKS_AUDIT_SOURCE));
   problems.push(...queueProblems(values), ...sharedStateProblems(values), ...deadLetterProblems(values));
   for (const { variable, problem } of [...exportProblems(values), ...telemetryProblems(values)]) {
     problems.push(`${variable}: ${problem}, got ${describeValue(variable, environment[variable])}`);
   }
   if (problems.length > 0) {
+    problems.push(...mappingProblems(values, environment));
     throw new AgentError('ERR_CONFIGURATION', problems.join('\n'), {
       hint: 'docs/configuration.md lists every variable with its default.',
     });
@@ -232,6 +237,21 @@ function deadLetterProblems({
         `DATABRICKS_AUDIT_DEAD_LETTERS: expected another bucket than that of the source, in which the agent never writes, got ${JSON.stringify(deadLetters.name)}`,
       ]
     : [];
+}
+
+/** A mapping alone is read by the commands that need it. Beside other problems, its mistakes must not come as a second report. */
+function mappingProblems(
+  { DATABRICKS_AUDIT_MAPPING: layers = [], DATABRICKS_AUDIT_SOURCE: sources = [] }: Partial<Values>,
+  environment: Environment,
+): string[] {
+  const mistakesIn = (variable: keyof Values, names: readonly string[]) =>
+    mappingMistakes(names, '.').map((mistake) => `${variable}: ${mistake}`);
+  const isDefault = !environment.DATABRICKS_AUDIT_MAPPING;
+  const ofSources = new Set(sources.flatMap(({ mapping }) => mapping ?? []));
+  return [
+    ...(isDefault || layers.length === 0 ? [] : mistakesIn('DATABRICKS_AUDIT_MAPPING', layers)),
+    ...[...ofSources].flatMap((mapping) => mistakesIn('DATABRICKS_AUDIT_SOURCE', layersOf(mapping))),
+  ];
 }
 
 /** What belongs to one machine cannot be used by several replicas. */

@@ -4,15 +4,22 @@
 import { variables } from './variables.ts';
 
 const prefix = 'DATABRICKS_AUDIT_';
-const knownNames = Object.keys(variables);
+const ownNames = Object.keys(variables);
 /** A transposition counts as two. */
 const typingErrorsMax = 2;
 
-/** One problem for each: every unknown name with our prefix, and every name that is nearly one of ours. Values may be secrets. */
-export function misspelledVariables(environment: Readonly<Record<string, string | undefined>>): string[] {
+/**
+ * One problem for each: every unknown name with our prefix, and every name that is nearly a known one. Values may be secrets.
+ * @param serviceNames variables of the services in use, which are known as well.
+ */
+export function misspelledVariables(
+  environment: Readonly<Record<string, string | undefined>>,
+  serviceNames: readonly string[],
+): string[] {
+  const knownNames = [...ownNames, ...serviceNames];
   return Object.entries(environment).flatMap(([name, value]) => {
     if (knownNames.includes(name) || isServiceLink(name, value ?? '')) return [];
-    const closest = closestName(normalized(name));
+    const closest = closestName(normalized(name), knownNames);
     const isOurs = normalized(name).startsWith(prefix) || closest.distance <= typingErrorsMax;
     if (!isOurs) return [];
     return [`${name}: expected a known variable${closest.isPlausible ? `; did you mean ${closest.name}?` : ''}`];
@@ -35,7 +42,10 @@ function normalized(name: string): string {
   return name.toUpperCase().replaceAll(/[-.]/g, '_');
 }
 
-function closestName(name: string): {
+function closestName(
+  name: string,
+  knownNames: readonly string[],
+): {
   readonly name: string;
   readonly distance: number;
   readonly isPlausible: boolean;
@@ -43,8 +53,8 @@ function closestName(name: string): {
   const candidates = knownNames.map((known) => ({ name: known, distance: editDistance(name, known) }));
   const prefixed = knownNames.find((known) => name.length > prefix.length && known.startsWith(name));
   const nearest = candidates.reduce((best, each) => (each.distance < best.distance ? each : best));
-  const ownLength = nearest.name.replace(prefix, '').length;
-  if (nearest.distance <= Math.max(typingErrorsMax, ownLength / 3)) return { ...nearest, isPlausible: true };
+  const distinctLength = nearest.name.replace(/^DATABRICKS_(AUDIT_)?/, '').length;
+  if (nearest.distance <= Math.max(typingErrorsMax, distinctLength / 3)) return { ...nearest, isPlausible: true };
   return { ...nearest, name: prefixed ?? nearest.name, isPlausible: prefixed !== undefined };
 }
 

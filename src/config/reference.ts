@@ -32,7 +32,8 @@ const introduction = `# Configuration
 
 The agent is configured by environment variables only. If any value is invalid, the agent reports all problems at once (the
 variable, what was expected and the value) and exits with code 2 before it reads or sends anything. So it does for a misspelled
-variable: an unknown one that begins with \`DATABRICKS_AUDIT_\`, or one that is nearly an \`OTEL_\` variable of this page.
+variable: an unknown one that begins with \`DATABRICKS_AUDIT_\`, or one that is nearly an \`OTEL_\` variable of this page or, with
+a \`databricks://\` source, a variable of Databricks.
 The variables that Kubernetes sets for a Service (\`..._SERVICE_HOST\`, \`..._PORT_9464_TCP\`) are not counted. An empty value counts as unset. Durations need a unit: \`500ms\`, \`60s\`, \`15m\`, \`24h\`, \`7d\`.
 
 <!-- Written by "npm run docs" from the schemas in src/. -->

@@ -2,11 +2,16 @@
  * Contract: a backend that can be asked which log records it holds.
  */
 
-/** The service and time span of some records, so that a backend finds them without searching everything. */
+/** The service and times of some records, so that a backend finds them without searching everything. */
 export interface RecordSpan {
   /** Resource attributes of the records. */
   readonly serviceName: string | undefined;
   readonly serviceInstanceId: string | undefined;
+  /** In order of time, without overlaps. Each record is in one of them. */
+  readonly ranges: readonly TimeRange[];
+}
+
+export interface TimeRange {
   readonly fromMs: number;
   /** Inclusive: the time of the last record. */
   readonly toMs: number;

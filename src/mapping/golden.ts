@@ -8,7 +8,7 @@ import type { Mapper } from '../contracts/mapper.ts';
 import type { IdentifiedLine } from '../model/line.ts';
 import type { ObjectId } from '../model/object.ts';
 import type { OtlpLogs } from '../model/otlp-json.ts';
-import { redactionClasses } from './options.ts';
+import { redactionClasses } from './redaction-classes.ts';
 
 /** `options.json` of a pair. */
 export const goldenOptions = z.strictObject({

@@ -9,7 +9,6 @@ import type { EventTimes } from '../model/event-times.ts';
 import type { IdentifiedLine } from '../model/line.ts';
 import { Kernel } from './kernel/kernel.ts';
 import { loadMapping, type Mapping } from './mapping-file.ts';
-import type { RedactionClass } from './options.ts';
 import { AlertEventWriter } from './otlp/alert-event.ts';
 import { createRequest, type Envelope, type Request, type Resource } from './otlp/request.ts';
 import { compileProgram, isOfLine, type Program, type UnparsedReason } from './program/program.ts';
@@ -17,6 +16,7 @@ import { ProgramImage } from './program/program-image.ts';
 import { LineParser } from './record/line-parser.ts';
 import { Redactor } from './record/redaction.ts';
 import { SensitiveKeys } from './record/sensitive-keys.ts';
+import type { RedactionClass } from './redaction-classes.ts';
 import { Resources } from './resources.ts';
 
 export interface MapperOptions {

@@ -18,7 +18,7 @@ import {
   type Rule,
   type SeverityRule,
 } from './mapping-schema.ts';
-import { type RedactionClass, redactionClasses } from './options.ts';
+import { type RedactionClass, redactionClasses } from './redaction-classes.ts';
 
 /** The complete mapping, merged from all layers. */
 export interface Mapping {
@@ -61,9 +61,7 @@ const hint = 'docs/mapping.md describes the format; `mappings/` in the package h
  * Throws ERR_MAPPING_FILE with all mistakes.
  */
 export function loadMapping(names: readonly string[], workingDirectory: string): Mapping {
-  const mistakes: string[] = [];
-  const layers = names.flatMap((name) => readLayer(name, workingDirectory, mistakes) ?? []);
-  const mapping = mistakes.length === 0 ? mergeLayers(layers, mistakes) : undefined;
+  const { mapping, mistakes } = readMapping(names, workingDirectory);
   if (mapping !== undefined && mistakes.length === 0) return mapping;
   const count = mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`;
   throw new AgentError(
@@ -73,6 +71,21 @@ export function loadMapping(names: readonly string[], workingDirectory: string):
       hint,
     },
   );
+}
+
+/** What is wrong with the mapping of these layers, for a report of the other settings as well. */
+export function mappingMistakes(names: readonly string[], workingDirectory: string): readonly string[] {
+  return readMapping(names, workingDirectory).mistakes;
+}
+
+function readMapping(
+  names: readonly string[],
+  workingDirectory: string,
+): { readonly mapping: Mapping | undefined; readonly mistakes: readonly string[] } {
+  const mistakes: string[] = [];
+  const layers = names.flatMap((name) => readLayer(name, workingDirectory, mistakes) ?? []);
+  const mapping = mistakes.length === 0 ? mergeLayers(layers, mistakes) : undefined;
+  return { mapping, mistakes };
 }
 
 function readLayer(name: string, workingDirectory: string, mistakes: string[]): Layer | undefined {

@@ -4,8 +4,8 @@
  */
 import { z } from 'zod';
 import { conversionNames } from './conversions.ts';
-import { redactionClasses } from './options.ts';
 import { severities } from './otlp/protobuf.ts';
+import { redactionClasses } from './redaction-classes.ts';
 
 /** Properties of a line outside its record; paths prefix them with `$`. */
 export const lineFields = [

@@ -3,11 +3,10 @@
  */
 import { z } from 'zod';
 import { duration, variable } from '../runtime/variable.ts';
+import { type RedactionClass, redactionClasses } from './redaction-classes.ts';
 
-export const redactionClasses = ['secrets', 'commands'] as const;
-
-/** What may be taken out of bodies and attributes: secret values; code, SQL and arguments. */
-export type RedactionClass = (typeof redactionClasses)[number];
+export { mappingMistakes } from './mapping-file.ts';
+export type { RedactionClass } from './redaction-classes.ts';
 
 const redactionExpected = 'expected a comma-separated list of none, secrets, commands';
 
@@ -16,7 +15,11 @@ export const mappingOptions = {
     .string()
     .default('databricks-audit')
     .transform(listOf)
-    .refine((layers) => layers.length > 0, 'expected a comma-separated list of built-in names and paths')
+    // A URL may contain a password, and the report of a file that cannot be read shows its name.
+    .refine(
+      (layers) => layers.length > 0 && !layers.some((layer) => layer.includes('://')),
+      'expected a comma-separated list of built-in names and paths',
+    )
     .describe(
       'Comma-separated list of mapping layers: built-in names (`databricks-audit`, `immuta-audit`, `elastic`, `loki`) or paths of YAML files. Later layers extend or override earlier ones. Default `databricks-audit`.',
     ),
@@ -38,6 +41,9 @@ export const mappingOptions = {
       'Events delivered more than this long after they occurred count as late; `0` turns this off. Default `24h`.',
     ),
 };
+
+/** The layers in `?mapping=` of a source, and in `ObjectOrigin.mapping`. */
+export const layersOf = listOf;
 
 function listOf(text: string): readonly string[] {
   return text

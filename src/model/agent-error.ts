@@ -81,7 +81,7 @@ export function isFatal(error: unknown): boolean {
 
 /** The hint, with the message of the cause if the hint refers to it, for where the cause is not shown otherwise. */
 export function adviceOf({ hint, cause }: AgentError): string | undefined {
-  const refersToCause = /\b(see the cause|the cause (names|tells))\b/i.test(hint ?? '');
+  const refersToCause = /\b(see the cause|the cause (names|tells|has))\b/i.test(hint ?? '');
   return refersToCause && cause !== undefined ? `${hint}\nCause: ${messageOf(cause)}` : hint;
 }
 

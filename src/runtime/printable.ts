@@ -12,6 +12,12 @@ export function printable(text: string, lengthMax = 300): string {
   return shown.replaceAll(unsafe, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }
 
+/** The same for a text of several lines from elsewhere, such as the message of a library: its lines are joined with spaces. */
+export function printableAsLine(text: string, lengthMax?: number): string {
+  const lines = text.split(/[\r\n]+/).map((line) => line.trim());
+  return printable(lines.filter((line) => line !== '').join(' '), lengthMax);
+}
+
 /** The same for our own messages, which may span several lines and quote untrusted text. */
 export function printableLines(text: string): string {
   return text

@@ -2,6 +2,7 @@
  * What S3, Azure Blob Storage and Google Cloud Storage have in common: objects under keys, which are listed in the order of the keys. A
  * kind of source implements this for its service, and shares the source that reads the delivery layout.
  */
+import { printable } from '../runtime/printable.ts';
 import type { SourceParameters } from './source-parameters.ts';
 
 /** One bucket or container. Every call rejects with an AgentError, or with the signal's reason if it aborts. */
@@ -41,6 +42,11 @@ export interface StoreLocation extends SourceParameters {
   readonly prefix: string;
   /** Such as `s3://bucket/prefix`, for messages. */
   readonly name: string;
+}
+
+/** For messages, which may be about one of several sources: the invalid name, if there is one, without what may be a password. */
+export function insteadOfBucket(name: string): string {
+  return name === '' ? '' : `, not "${printable(name.replace(/^.*@/s, '***@'), 100)}"`;
 }
 
 export function fileNameOf(key: string): string {

@@ -175,6 +175,11 @@ export function resolveSources(
   return { sources, problems: [...new Set([...problems, ...overlaps])] };
 }
 
+/** The names of the variables that these sources read, where a misspelled one can be told from those of other programs. */
+export function variablesOf(locations: readonly SourceLocation[]): readonly string[] {
+  return [...new Set(locations.flatMap(({ kind }) => kinds[kind].variables ?? []))];
+}
+
 function resolveSource<Name extends KindName>(
   location: LocationOf<Name> & { readonly kind: Name },
   environment: Environment,

@@ -22,6 +22,8 @@ export interface SourceKind<Location> {
   readonly otherSchemes?: readonly string[] | undefined;
   /** Names of parameters that only its URLs take. */
   readonly ownParameters?: readonly string[] | undefined;
+  /** Variables of its service, if no program reads others of nearly the same name, which would be taken for misspelled ones. */
+  readonly variables?: readonly string[] | undefined;
   /** Unless `?poll=` or `DATABRICKS_AUDIT_POLL_INTERVAL` is set; undefined for the default of that variable. */
   readonly pollIntervalDefaultMs?: number | undefined;
   /** @param url the URL without parameters. @param own the values of `ownParameters` that are set. */

@@ -42,7 +42,7 @@ export function parseSourceParameters(
   const [poll, mapping] = [parameters.get('poll'), parameters.get('mapping')];
   const parsedPoll = poll === null ? good(undefined) : parsePoll(poll);
   if ('problem' in parsedPoll) problems.push(`poll: ${parsedPoll.problem}`);
-  if (mapping?.split(',').some((layer) => layer.trim() === '')) {
+  if (mapping?.split(',').some((layer) => layer.trim() === '' || layer.includes('://'))) {
     problems.push('mapping: expected names or paths of mapping layers, separated by %2C');
   }
   if (problems.length > 0 || 'problem' in parsedPoll) return bad(problems.join('; '));

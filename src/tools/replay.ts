@@ -17,8 +17,9 @@ import {
   type ReplayedLetters,
 } from '../export/index.ts';
 import { recordBatch } from '../mapping/index.ts';
+import { isAgentError } from '../model/agent-error.ts';
 import { type ResponseCode, responseCodeText } from '../model/response-code.ts';
-import { systemClock } from '../runtime/clock.ts';
+import { type Clock, systemClock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 
 /** Selects dead letters; all of them if nothing is set. */
@@ -76,6 +77,7 @@ export interface ReplayDependencies {
   readonly stdout: Writable;
   /** Called after each request with the result so far. */
   readonly onProgress?: ((result: Readonly<ReplayResult>) => void) | undefined;
+  readonly clock?: Clock | undefined;
 }
 
 /** Summarises the dead-letter files, including those being written. Rejects with ERR_DEAD_LETTER_READ. */
@@ -108,7 +110,10 @@ function byDateAndCount(one: DeadLetterGroup, other: DeadLetterGroup): number {
   return one.date < other.date ? -1 : 1;
 }
 
-/** Rejects with the signal's reason if it aborts; what was accepted until then has been removed from its file. */
+/**
+ * Rejects with the signal's reason if it aborts; what was accepted until then has been removed from its file. Rejects with
+ * ERR_DEAD_LETTER_READ if the dead letters cannot be read, or claimed for as long as they are being sent.
+ */
 export async function replay(
   configuration: Configuration,
   selection: DeadLetterSelection,
@@ -124,7 +129,7 @@ export async function replay(
     filesInUse: [],
   };
   const exporter = createReplayExporter(configuration, dependencies);
-  const store = openDeadLetterStore(configuration.deadLetters);
+  const store = openDeadLetterStore(configuration.deadLetters, dependencies.clock);
   try {
     // Records that are rejected again are written anew, and are not in this list.
     for (const path of await store.list()) {
@@ -134,16 +139,21 @@ export async function replay(
         continue;
       }
       const stopping = letters.lost === undefined ? signal : AbortSignal.any([signal, letters.lost]);
+      const options = { beforeAttempt: async () => letters.confirm?.() };
       try {
         for await (const lines of batchesOf(letters, configuration, selection, result)) {
-          const { acceptedCount, deadLetteredCount } = await exporter.export(batchOf(lines, configuration), stopping);
+          const { acceptedCount, deadLetteredCount } = await exporter.export(
+            batchOf(lines, configuration),
+            stopping,
+            options,
+          );
           await letters.markDone(lines);
           result.acceptedCount += acceptedCount;
           result.refusedCount += deadLetteredCount;
           dependencies.onProgress?.(result);
         }
       } catch (error) {
-        if (letters.lost?.aborted !== true || signal.aborted) throw error;
+        if (letters.lost?.aborted !== true || signal.aborted || isAgentError(letters.lost.reason)) throw error;
         result.filesInUse.push(path);
       } finally {
         await letters.close();
@@ -202,9 +212,12 @@ async function* batchesOf(
   if (batch.length > 0) yield batch;
 }
 
-function createReplayExporter(configuration: Configuration, { logger, stdout }: ReplayDependencies): Exporter {
+function createReplayExporter(
+  configuration: Configuration,
+  { logger, stdout, clock = systemClock }: ReplayDependencies,
+): Exporter {
   if (configuration.logsExporter === 'console') return createConsoleExporter(stdout);
-  const [clock, observe] = [systemClock, unobserved];
+  const observe = unobserved;
   const { deadLetters } = configuration;
   const failures = createFailureReporter({ deadLetters, clock, logger, observe });
   return createCollectorExporter(configuration, { failures, clock, observe });

@@ -23,7 +23,7 @@ async function openWith(answer: (wanted: readonly string[], query: URLSearchPara
   });
   const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
   const backend = createElasticsearch({ name: 'Elasticsearch', url, headers: {}, clock: systemClock }, 'logs-*');
-  return await backend.open({ serviceName: undefined, serviceInstanceId: undefined, fromMs: 0, toMs: 0 }, never);
+  return await backend.open({ serviceName: undefined, serviceInstanceId: undefined, ranges: [] }, never);
 }
 
 it.each([

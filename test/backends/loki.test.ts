@@ -6,7 +6,11 @@ import type { ReceivedRecord } from '../support/otlp-receiver.ts';
 
 const signal = new AbortController().signal;
 const startMs = Date.parse('2026-01-31T00:00:00Z');
-const span = { serviceName: 'databricks', serviceInstanceId: '1', fromMs: startMs, toMs: startMs + 3 * 86_400_000 };
+const span = {
+  serviceName: 'databricks',
+  serviceInstanceId: '1',
+  ranges: [{ fromMs: startMs, toMs: startMs + 3 * 86_400_000 }],
+};
 
 /** A record of workspace 1, this long after the start of the span. */
 function record(uid: string, afterStartMs: number): ReceivedRecord {

@@ -1,7 +1,10 @@
+import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Environment, loadConfiguration } from '../../src/config/index.ts';
 import { AgentError } from '../../src/model/agent-error.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const source = { DATABRICKS_AUDIT_SOURCE: 's3://audit/logs' };
 
@@ -213,6 +216,35 @@ it.each([
   expect(problems.join()).not.toContain('hunter2');
 });
 
+it('reports mistakes in mapping files together with all other problems', () => {
+  const file = join(temporaryDirectory(), 'ours.yaml');
+  writeFileSync(file, 'keep: 2\nnonsense: 1\n');
+  const mapping = {
+    DATABRICKS_AUDIT_SOURCE: `s3://audit/a,s3://audit/b?mapping=databricks-audit%2Cother`,
+    DATABRICKS_AUDIT_MAPPING: `databricks-audit,${file}`,
+  };
+  expect(problemsOf(mapping)).toEqual([]);
+  expect(problemsOf({ ...mapping, DATABRICKS_AUDIT_WORKERS: 'many' })).toEqual([
+    expect.stringMatching('^DATABRICKS_AUDIT_WORKERS: expected '),
+    expect.stringMatching(`^DATABRICKS_AUDIT_MAPPING: ${file}:1:1: keep: expected `),
+    expect.stringMatching(`^DATABRICKS_AUDIT_MAPPING: ${file}:2:1: nonsense: expected `),
+    expect.stringMatching('^DATABRICKS_AUDIT_SOURCE: expected one of the built-in mappings .* got "other"$'),
+  ]);
+});
+
+it('refuses a URL as a mapping, without its password', () => {
+  const url = 'https://user:hunter2@host/ours.yaml';
+  const expected = 'expected a comma-separated list of built-in names and paths, got "https://***@host/ours.yaml"';
+  expect(problemsOf({ ...source, DATABRICKS_AUDIT_MAPPING: url })).toEqual([`DATABRICKS_AUDIT_MAPPING: ${expected}`]);
+  const problems = problemsOf({ DATABRICKS_AUDIT_SOURCE: `s3://audit/a?mapping=${encodeURIComponent(url)}` });
+  expect(problems).toEqual([expect.stringContaining('mapping: expected names or paths of mapping layers')]);
+  expect(problems.join()).not.toContain('hunter2');
+});
+
+it('reports quotes around the name of a mapping once', () => {
+  expect(problemsOf({ ...source, DATABRICKS_AUDIT_MAPPING: '"databricks-audit"' })).toHaveLength(1);
+});
+
 it('refuses the ARN of an access point together with an endpoint of its own', () => {
   const accessPoint = { DATABRICKS_AUDIT_SOURCE: 'arn:aws:s3:us-west-2:111122223333:accesspoint/audit/logs' };
   expect(problemsOf(accessPoint)).toEqual([]);
@@ -271,6 +303,65 @@ describe('a misspelled variable', () => {
       expect(problemsOf({ ...source, ...environment })).toEqual([]);
     }
     expect(problemsOf({ ...source, DATABRICKS_AUDIT_HTTP_PORT: '9464' })).toHaveLength(1);
+  });
+
+  const table = {
+    DATABRICKS_AUDIT_SOURCE: 'databricks://example.cloud.databricks.com/abc123',
+    DATABRICKS_TOKEN: 'hunter2',
+    HOME: '/nowhere',
+  };
+
+  it.each([
+    ['DATABRICKS_HOTS', 'DATABRICKS_HOST'],
+    ['DATABRICKS_WAREHOUSEID', 'DATABRICKS_WAREHOUSE_ID'],
+    ['DATABRICKS_WAREHOSUE_ID', 'DATABRICKS_WAREHOUSE_ID'],
+    ['DATABRICK_CLIENT_SECRET', 'DATABRICKS_CLIENT_SECRET'],
+    ['databricks_config_profile', 'DATABRICKS_CONFIG_PROFILE'],
+  ])('such as %s is a problem with a source in Databricks, and no other', (name, closest) => {
+    const expected = `${name}: expected a known variable; did you mean ${closest}?`;
+    expect(problemsOf({ ...table, [name]: 'hunter2' })).toEqual([expected]);
+    expect(problemsOf({ ...source, [name]: 'hunter2' })).toEqual([]);
+  });
+
+  it('is named before what is missing because of it', () => {
+    const misspelled = { ...table, DATABRICKS_AUDIT_SOURCE: 'databricks://', DATABRICKS_HOTS: 'example.com' };
+    expect(problemsOf(misspelled)).toEqual([
+      'DATABRICKS_HOTS: expected a known variable; did you mean DATABRICKS_HOST?',
+      expect.stringMatching('^DATABRICKS_HOST: expected the URL of a workspace'),
+      expect.stringMatching('^DATABRICKS_WAREHOUSE_ID: expected the id of a SQL warehouse'),
+    ]);
+  });
+
+  /** https://docs.databricks.com/aws/en/dev-tools/auth/env-vars, and those of the SDKs, the SQL connectors and the runtime. */
+  it.each([
+    'DATABRICKS_ACCOUNT_ID',
+    'DATABRICKS_CLUSTER_ID',
+    'DATABRICKS_WORKSPACE_ID',
+    'DATABRICKS_SERVERLESS_COMPUTE_ID',
+    'DATABRICKS_METADATA_SERVICE_URL',
+    'DATABRICKS_USERNAME',
+    'DATABRICKS_PASSWORD',
+    'DATABRICKS_OAUTH_CALLBACK_PORT',
+    'DATABRICKS_GOOGLE_SERVICE_ACCOUNT',
+    'DATABRICKS_AZURE_RESOURCE_ID',
+    'DATABRICKS_AZURE_LOGIN_APP_ID',
+    'DATABRICKS_DISABLE_OAUTH_REFRESH_TOKEN',
+    'DATABRICKS_CLI_PATH',
+    'DATABRICKS_OIDC_TOKEN_FILEPATH',
+    'DATABRICKS_OIDC_TOKEN_ENV',
+    'DATABRICKS_DEBUG_TRUNCATE_BYTES',
+    'DATABRICKS_DEBUG_HEADERS',
+    'DATABRICKS_RATE_LIMIT',
+    'DATABRICKS_TOKEN_AUDIENCE',
+    'DATABRICKS_EXPERIMENTAL_IS_UNIFIED_HOST',
+    'DATABRICKS_DISCOVERY_URL',
+    'DATABRICKS_SERVER_HOSTNAME',
+    'DATABRICKS_HTTP_PATH',
+    'DATABRICKS_ACCESS_TOKEN',
+    'DATABRICKS_RUNTIME_VERSION',
+    'DATABRICKS_BUNDLE_ENV',
+  ])("is not %s, which is one of Databricks' own", (name) => {
+    expect(problemsOf({ ...table, [name]: 'hunter2' })).toEqual([]);
   });
 
   it('is nothing that other programs read', () => {

@@ -142,6 +142,14 @@ describe('DATABRICKS_AUDIT_SOURCE', () => {
     expect(problemsOf(text)).toEqual([expect.stringContaining(message)]);
   });
 
+  test.each(['s3', 'gs'])('does not name a bucket if %s:// has none', (scheme) => {
+    for (const text of [`${scheme}://`, `${scheme}:///a`]) {
+      expect(problemsOf(text)).toEqual([
+        expect.stringMatching(`^expected a bucket name .* in ${scheme}://bucket/prefix$`),
+      ]);
+    }
+  });
+
   test('reports all problems in a list at once', () => {
     expect(problemsOf('hdfs://a,s3://B,/c,/c/d')[0]?.split('; ')).toHaveLength(3);
   });

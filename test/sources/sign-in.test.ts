@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { loadConfiguration } from '../../src/config/index.ts';
 import type { Source } from '../../src/contracts/source.ts';
+import { adviceOf } from '../../src/model/agent-error.ts';
 import { createSources } from '../../src/sources/index.ts';
 import { startForwardProxy } from '../support/forward-proxy.ts';
 import { listAll, readText } from '../support/listing.ts';
@@ -71,7 +72,7 @@ describe('a service principal of Microsoft Entra ID', () => {
   ])('that is refused with %s is told why', async (code, reason, hint) => {
     const error = {
       error: 'invalid_client',
-      error_description: `${code}: no. Trace ID: 1`,
+      error_description: `${code}: no.\r\nTrace ID: 1\r\nTimestamp: 2026-09-01 00:00:00Z`,
       error_codes: [Number(code.slice(6))],
     };
     const { source } = await start(() => [401, error]);
@@ -82,6 +83,19 @@ describe('a service principal of Microsoft Entra ID', () => {
       hint: expect.stringContaining(hint),
     });
     expect(`${failed.message} ${failed.hint} ${failed.cause}`).not.toContain('the-secret');
+    expect(failed.cause.message).toContain(`${code}: no. Trace ID: 1 Timestamp: 2026-09-01 00:00:00Z`);
+    expect(failed.cause.message).not.toMatch(/\n|\\u/);
+  });
+
+  test('that is refused for another reason is shown the explanation of Microsoft', async () => {
+    const error = {
+      error: 'invalid_grant',
+      error_description: 'AADSTS53003: blocked by a policy.',
+      error_codes: [53003],
+    };
+    const { source } = await start(() => [401, error]);
+    const failed = await listAll(source).catch((thrown) => thrown);
+    expect(adviceOf(failed)).toMatch(/^The cause has its explanation\.\nCause: .*AADSTS53003: blocked by a policy/);
   });
 
   async function start(answer: () => Answer) {

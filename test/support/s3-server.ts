@@ -144,7 +144,7 @@ export async function startS3Server(): Promise<S3Server> {
     });
   }
 
-  /** fauxqs ignores conditions of writes. */
+  /** fauxqs ignores conditions of writes and deletions. */
   async function refusedCondition({ method, url = '/', headers }: IncomingMessage): Promise<S3Failure | undefined> {
     if (!isConditional({ method, headers })) return undefined;
     const ifMatch = headers['if-match'];
@@ -208,6 +208,7 @@ export async function startS3Server(): Promise<S3Server> {
 }
 
 function isConditional({ method, headers }: Pick<IncomingMessage, 'method' | 'headers'>): boolean {
+  if (method === 'DELETE') return headers['if-match'] !== undefined;
   return method === 'PUT' && (headers['if-none-match'] !== undefined || headers['if-match'] !== undefined);
 }
 

@@ -1,6 +1,6 @@
 /**
- * The S3 calls for dead letters. Writes may depend on what is there, so that of several writers one succeeds
- * (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
+ * The S3 calls for dead letters. Writes and deletions may depend on what is there, so that of several writers one succeeds
+ * (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-requests.html).
  */
 import type { S3Client } from '@aws-sdk/client-s3';
 import { readAwsFailure } from '../../runtime/aws/failure.ts';
@@ -53,7 +53,10 @@ export class BucketClient {
         return ETag;
       });
     } catch (error) {
-      if (condition !== undefined && error instanceof BucketFailure && error.isConditionFailed) return undefined;
+      if (condition === undefined || !(error instanceof BucketFailure)) throw error;
+      // There is no version that could be the expected one.
+      const isGone = 'etag' in condition && error.isMissing;
+      if (error.isConditionFailed || isGone) return undefined;
       throw error;
     }
   }
@@ -91,8 +94,26 @@ export class BucketClient {
 
   /** A missing object counts as deleted. */
   async delete(key: string, signal?: AbortSignal): Promise<void> {
+    await this.#delete(key, undefined, signal);
+  }
+
+  /**
+   * Leaves any other version alone, and whoever has written it decides what becomes of it. Compare the version before as well: some
+   * servers delete without looking at the condition (MinIO), and others refuse it, so that the object is then deleted without.
+   */
+  async deleteVersion(key: string, etag: string): Promise<void> {
+    try {
+      await this.#delete(key, etag);
+    } catch (error) {
+      if (!(error instanceof BucketFailure)) throw error;
+      if (error.isNotImplemented) return await this.#delete(key, undefined);
+      if (!error.isConditionFailed && !error.isMissing) throw error;
+    }
+  }
+
+  async #delete(key: string, IfMatch: string | undefined, signal?: AbortSignal): Promise<void> {
     await this.#call('s3:DeleteObject', key, signal, ({ client, DeleteObjectCommand }, options) =>
-      client.send(new DeleteObjectCommand(this.#object(key)), options),
+      client.send(new DeleteObjectCommand({ ...this.#object(key), IfMatch }), options),
     );
   }
 
@@ -157,6 +178,8 @@ export class BucketFailure extends Error {
   /** The object does not exist; the bucket does. */
   readonly isMissing: boolean;
   readonly isConditionFailed: boolean;
+  /** The server knows the call, but not with this condition. */
+  readonly isNotImplemented: boolean;
 
   constructor(error: unknown, action: BucketAction, bucket: string, path: string) {
     const failure = readAwsFailure(error);
@@ -166,6 +189,7 @@ export class BucketFailure extends Error {
     this.isMissing = failure.status === 404 && failure.name !== 'NoSuchBucket';
     // 409: another conditional write was under way; whether it succeeded shows at the next look.
     this.isConditionFailed = failure.status === 412 || failure.status === 409;
+    this.isNotImplemented = failure.status === 501;
   }
 }
 

@@ -22,8 +22,13 @@ import { DeadLetterCount, type WaitingDeadLetters } from './waiting-dead-letters
 /** A file or object that is being replayed. No other replay has it until it is closed. */
 export interface ReplayedLetters {
   readonly path: string;
-  /** Aborts when another replay has taken over; never for a file. */
+  /**
+   * Aborts when nothing may be sent any more, because another replay has taken over or, with an AgentError as the reason, may do so.
+   * Undefined for a file.
+   */
   readonly lost?: AbortSignal | undefined;
+  /** Call it before each attempt to send. Throws the reason of `lost`. */
+  readonly confirm?: (() => void) | undefined;
   /** The lines that are not done. */
   lines(): AsyncIterable<DeadLetterLine>;
   /** These were accepted, or rejected again and written anew. Durable when it resolves. */
@@ -102,6 +107,7 @@ class BucketStore implements DeadLetterStore {
     return {
       path,
       lost: opened.lost,
+      confirm: () => opened.confirm(),
       lines: () => opened.lines(),
       markDone: (lines) => readable(path, () => opened.markDone(lines)),
       close: () => readable(path, () => opened.close()),

@@ -3,7 +3,7 @@
  * endpoints that are not reachable.
  */
 import { messageOf } from '../../model/agent-error.ts';
-import { printable } from '../printable.ts';
+import { printable, printableAsLine } from '../printable.ts';
 
 /** The relevant facts of an error, whether the SDK, the service or Node.js raised it. */
 export interface AwsFailure {
@@ -51,7 +51,9 @@ function textOf(value: unknown): string | undefined {
 
 /** Masks access key ids (AKIA..., ASIA...) and the query of URLs, which contains signatures and tokens. */
 export function withoutSecrets(text: string): string {
-  return printable(text.replace(/\bA[KS]IA[A-Z0-9]{12,}\b/g, '***').replace(/(https?:\/\/[^\s?]+)\?\S*/g, '$1?***'));
+  return printableAsLine(
+    text.replace(/\bA[KS]IA[A-Z0-9]{12,}\b/g, '***').replace(/(https?:\/\/[^\s?]+)\?\S*/g, '$1?***'),
+  );
 }
 
 /** Undefined unless the SDK finds no home directory. */

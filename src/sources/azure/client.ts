@@ -7,6 +7,7 @@ import type { BlobItem, BlobServiceClient, ContainerClient } from '@azure/storag
 import { isAgentError } from '../../model/agent-error.ts';
 import { type Clock, systemClock } from '../../runtime/clock.ts';
 import { Connections } from '../connections.ts';
+import { countedBody } from '../counted-body.ts';
 import type { ListedObject, ListedPage, ListRequest } from '../object-store.ts';
 import { withRetries } from '../retries.ts';
 import {
@@ -225,7 +226,13 @@ async function* readBody(
   call: BlobCall,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  let receivedBytes = 0;
+  const broken = (error: unknown, afterBytes: number) => describeBrokenBody(error, call, afterBytes, sizeBytes);
+  const receivedBytes = yield* countedBody(untilIdle(body), broken, signal);
+  if (receivedBytes !== sizeBytes) throw broken(undefined, receivedBytes);
+}
+
+/** Destroys the body after too long without a byte, and at the end. */
+async function* untilIdle(body: Readable): AsyncGenerator<Uint8Array, void, undefined> {
   let idle: NodeJS.Timeout | undefined;
   const expectByte = () => {
     idle = setTimeout(() => body.destroy(new Error(`no byte for ${idleTimeoutMs / 1000} s`)), idleTimeoutMs);
@@ -234,16 +241,11 @@ async function* readBody(
     expectByte();
     for await (const chunk of body) {
       clearTimeout(idle); // While the agent waits for the collector, nobody reads.
-      receivedBytes += chunk.length;
       yield chunk;
       expectByte();
     }
-  } catch (error) {
-    signal.throwIfAborted();
-    throw describeBrokenBody(error, call, receivedBytes, sizeBytes);
   } finally {
     clearTimeout(idle);
     body.destroy();
   }
-  if (receivedBytes !== sizeBytes) throw describeBrokenBody(undefined, call, receivedBytes, sizeBytes);
 }

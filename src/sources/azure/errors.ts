@@ -3,7 +3,7 @@
  * https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
  */
 import { AgentError, type ErrorCode, messageOf } from '../../model/agent-error.ts';
-import { printable } from '../../runtime/printable.ts';
+import { printable, printableAsLine } from '../../runtime/printable.ts';
 import { retryAfterMs } from '../../runtime/retry-after.ts';
 import type { Retry } from '../retries.ts';
 import type { BlobCredential } from './location.ts';
@@ -370,7 +370,7 @@ function textOf(value: unknown): string | undefined {
 
 /** Masks the query of URLs and what looks like a token, a key or a signature. */
 function withoutSecrets(text: string): string {
-  return printable(
+  return printableAsLine(
     text
       .replace(/(https?:\/\/[^\s?]+)\?\S*/g, '$1?***')
       .replace(/\b(sig|client_secret|client_assertion)=[^\s&;]+/gi, '$1=***')

@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { type Clock, systemClock } from '../../runtime/clock.ts';
 import { proxyFor } from '../../runtime/proxy.ts';
 import { Connections, connectionsMax } from '../connections.ts';
+import { countedBody } from '../counted-body.ts';
 import type { ListedObject, ListRequest, ObjectStore } from '../object-store.ts';
 import { withRetries } from '../retries.ts';
 import {
@@ -187,17 +188,9 @@ async function* readBody(
   call: GcsCall,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  let receivedBytes = 0;
-  try {
-    for await (const chunk of body) {
-      receivedBytes += chunk.length;
-      yield chunk;
-    }
-  } catch (error) {
-    signal.throwIfAborted();
-    throw describeBrokenBody(error, call, receivedBytes, sizeBytes);
-  }
-  if (receivedBytes !== sizeBytes) throw describeBrokenBody(undefined, call, receivedBytes, sizeBytes);
+  const broken = (error: unknown, afterBytes: number) => describeBrokenBody(error, call, afterBytes, sizeBytes);
+  const receivedBytes = yield* countedBody(body, broken, signal);
+  if (receivedBytes !== sizeBytes) throw broken(undefined, receivedBytes);
 }
 
 /** The text of a document or an error, decompressed. */

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { AgentError, type ErrorCode, messageOf } from '../../model/agent-error.ts';
-import { printable } from '../../runtime/printable.ts';
+import { printable, printableAsLine } from '../../runtime/printable.ts';
 import { retryAfterMs } from '../../runtime/retry-after.ts';
 import type { Retry } from '../retries.ts';
 
@@ -222,7 +222,7 @@ function parseJson(text: string): unknown {
 
 /** Masks the query of URLs and what looks like a token or a key. */
 function withoutSecrets(text: string): string {
-  return printable(
+  return printableAsLine(
     text
       .replace(/(https?:\/\/[^\s?]+)\?\S*/g, '$1?***')
       .replace(/\b(ya29\.[\w-]+|eyJ[\w-]{8,}\.[\w.-]+|[A-Za-z0-9+/]{60,}={0,2})/g, '***'),

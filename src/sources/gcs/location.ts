@@ -1,10 +1,9 @@
 /**
  * `gs://bucket/prefix`: the folder that contains `workspaceId=<id>/` or `date=<yyyy-mm-dd>/`.
  */
-import { printable } from '../../runtime/printable.ts';
 import { bad, good, type Parsed } from '../../runtime/variable.ts';
 import { readDate, readWorkspaceId } from '../layout.ts';
-import type { StoreLocation } from '../object-store.ts';
+import { insteadOfBucket, type StoreLocation } from '../object-store.ts';
 import type { Environment } from '../source-kind.ts';
 import type { SourceParameters } from '../source-parameters.ts';
 
@@ -26,7 +25,7 @@ export function parseGcsLocation(url: string, parameters: SourceParameters): Par
   const [, bucket = '', path = ''] = /^gs:\/\/([^/]*)\/*(.*)$/i.exec(url) ?? [];
   if (!isBucketName(bucket)) {
     return bad(
-      `expected a bucket name of lower-case letters, digits, hyphens, underscores and dots in gs://bucket/prefix, not "${printable(bucket.replace(/^.*@/s, '***@'), 100)}"`,
+      `expected a bucket name of lower-case letters, digits, hyphens, underscores and dots in gs://bucket/prefix${insteadOfBucket(bucket)}`,
     );
   }
   if (path.includes('*'))

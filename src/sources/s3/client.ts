@@ -12,6 +12,7 @@ import type {
 } from '@aws-sdk/client-s3';
 import { isAgentError } from '../../model/agent-error.ts';
 import { loadS3Client, type S3Timeouts, s3Timeouts } from '../../runtime/aws/s3-client.ts';
+import { countedBody } from '../counted-body.ts';
 import type { ListedObject, ListedPage, ListRequest } from '../object-store.ts';
 import { isSameTag, isWeak, RefusedVersions, readEntityTag } from './entity-tag.ts';
 import {
@@ -252,19 +253,11 @@ async function* readBody(
   call: S3Call,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  let receivedBytes = 0;
-  try {
-    for await (const chunk of body) {
-      receivedBytes += chunk.length;
-      yield chunk;
-    }
-  } catch (error) {
-    signal.throwIfAborted();
-    throw describeBrokenBody(error, call, receivedBytes, sizeBytes);
-  }
+  const broken = (error: unknown, afterBytes: number) => describeBrokenBody(error, call, afterBytes, sizeBytes);
+  const receivedBytes = yield* countedBody(body, broken, signal);
   if (receivedBytes === sizeBytes || isRecoded(answer, etag, receivedBytes > sizeBytes)) return;
   if (receivedBytes === answer.ContentLength) throw describeOtherSize(call, receivedBytes, sizeBytes);
-  throw describeBrokenBody(undefined, call, receivedBytes, sizeBytes);
+  throw broken(undefined, receivedBytes);
 }
 
 /**

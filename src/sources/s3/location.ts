@@ -1,10 +1,9 @@
 /**
  * `s3://bucket/prefix`: the folder that contains `workspaceId=<id>/` or `date=<yyyy-mm-dd>/`.
  */
-import { printable } from '../../runtime/printable.ts';
 import { bad, good, type Parsed } from '../../runtime/variable.ts';
 import { readDate, readWorkspaceId } from '../layout.ts';
-import type { StoreLocation } from '../object-store.ts';
+import { insteadOfBucket, type StoreLocation } from '../object-store.ts';
 import type { SourceParameters } from '../source-parameters.ts';
 
 export interface S3Location extends StoreLocation {
@@ -38,7 +37,7 @@ export function parseS3Location(url: string, parameters: SourceParameters): Pars
   if (point === undefined && bucket.startsWith('arn:')) return parseS3Arn(url.slice('s3://'.length), parameters);
   if (point === undefined && !isBucketName(bucket)) {
     return bad(
-      `expected a bucket name of 3 to 63 lower-case letters, digits, dots and hyphens in s3://bucket/prefix, not "${printable(bucket.replace(/^.*@/s, '***@'))}"`,
+      `expected a bucket name of 3 to 63 lower-case letters, digits, dots and hyphens in s3://bucket/prefix${insteadOfBucket(bucket)}`,
     );
   }
   if (path.includes('*'))

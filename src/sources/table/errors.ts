@@ -2,7 +2,7 @@
  * Describes errors of a workspace for the operator. Messages never contain a credential, and no URL with a query.
  */
 import { AgentError, messageOf } from '../../model/agent-error.ts';
-import { printable } from '../../runtime/printable.ts';
+import { printable, printableAsLine } from '../../runtime/printable.ts';
 
 /** What is read, and where: for requests and for messages. */
 export interface TableAddress {
@@ -142,7 +142,7 @@ export function statementFailed(address: TableAddress, what: string): AgentError
 
 /** Masks tokens and the query of URLs, and makes the text safe. */
 export function withoutSecrets(text: string): string {
-  return printable(
+  return printableAsLine(
     text
       .replace(/\b(?:dapi|dkea|dose)[a-z0-9-]{8,}/gi, '***')
       .replace(/\beyJ[\w-]+(?:\.[\w-]*)*/g, '***')

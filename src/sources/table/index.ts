@@ -12,6 +12,7 @@ import {
   tableParameterNames,
 } from './location.ts';
 import { createTableOpener } from './opener.ts';
+import { variableNames } from './settings.ts';
 import { TableSource } from './source.ts';
 import { openWorkspace } from './workspace.ts';
 
@@ -22,6 +23,7 @@ export const table: SourceKind<TableLocation> = {
   form: tableForm,
   scheme: 'databricks',
   ownParameters: tableParameterNames,
+  variables: variableNames,
   parse: parseTableLocation,
   resolve: resolveTable,
   contains: containsTable,

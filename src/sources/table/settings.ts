@@ -46,6 +46,12 @@ const profileKeys = {
   DATABRICKS_CLIENT_SECRET: 'client_secret',
 } as const;
 
+export const variableNames: readonly string[] = [
+  ...Object.keys(profileKeys),
+  'DATABRICKS_CONFIG_PROFILE',
+  'DATABRICKS_CONFIG_FILE',
+];
+
 type Variable = keyof typeof profileKeys;
 type Values = Readonly<Partial<Record<Variable, string>>>;
 

@@ -3,12 +3,13 @@
  * their records, then to query each record, so that memory does not grow with their size.
  */
 import type { MapperFor } from '../../agent/mappers.ts';
-import type { Backend, RecordSpan, StoredRecords } from '../../contracts/backend.ts';
+import type { Backend, RecordSpan, StoredRecords, TimeRange } from '../../contracts/backend.ts';
 import type { Decoder } from '../../contracts/decoder.ts';
 import type { DeliveryReader } from '../../contracts/delivery-reader.ts';
 import type { DeliveredObject } from '../../model/object.ts';
 import { otlpLogs, textOf, uidOf } from '../../model/otlp-json.ts';
 import { compareObject, type SettledLine } from './object-comparison.ts';
+import { millisecondsPerDay, TimeRanges } from './time-ranges.ts';
 
 export interface BackendParts {
   readonly backend: Backend;
@@ -60,22 +61,18 @@ async function findSpans(
   objects: readonly DeliveredObject[],
   parts: BackendParts,
   signal: AbortSignal,
-): Promise<Map<string, RecordSpan>> {
-  const spans = new Map<string, RecordSpan>();
+): Promise<ReadonlyMap<string, RecordSpan>> {
+  const found = new Map<string, Omit<RecordSpan, 'ranges'> & { readonly times: TimeRanges }>();
   for (const object of objects) {
     await eachSettled(object, parts, signal, async (records) => {
-      for (const { stream, fromMs, toMs, serviceName, serviceInstanceId } of records) {
-        const known = spans.get(stream);
-        spans.set(stream, {
-          serviceName,
-          serviceInstanceId,
-          fromMs: Math.min(fromMs, known?.fromMs ?? fromMs),
-          toMs: Math.max(toMs, known?.toMs ?? toMs),
-        });
+      for (const { stream, time, serviceName, serviceInstanceId } of records) {
+        const { times } = found.get(stream) ?? { times: new TimeRanges() };
+        found.set(stream, { serviceName, serviceInstanceId, times });
+        times.add(time);
       }
     });
   }
-  return spans;
+  return new Map([...found].map(([stream, { times, ...service }]) => [stream, { ...service, ranges: times.joined() }]));
 }
 
 async function findMissing(
@@ -108,11 +105,13 @@ async function findMissing(
   return found;
 }
 
-interface LocatedRecord extends RecordSpan {
+interface LocatedRecord extends Omit<RecordSpan, 'ranges'> {
   readonly settled: SettledLine;
   readonly uid: string;
   /** Equal for records of one service and instance. */
   readonly stream: string;
+  /** When the record is stored; more than a moment if the state does not know. */
+  readonly time: TimeRange;
 }
 
 async function eachSettled(
@@ -127,24 +126,25 @@ async function eachSettled(
   await compareObject(object, { state, decoder, onSettled, passesMax: 1 }, signal);
 }
 
-function locate(jsonLine: string, settled: SettledLine, { origin, version }: DeliveredObject): LocatedRecord {
+function locate(jsonLine: string, settled: SettledLine, object: DeliveredObject): LocatedRecord {
   const logs = otlpLogs.parse(JSON.parse(jsonLine));
   const attributes = logs.resourceLogs[0]?.resource.attributes ?? [];
   const serviceName = textOf(attributes, 'service.name');
   const serviceInstanceId = textOf(attributes, 'service.instance.id');
   const stream = JSON.stringify([serviceName, serviceInstanceId]);
-  const names = { settled, uid: uidOf(logs) ?? '', stream, serviceName, serviceInstanceId };
-  const time = logs.resourceLogs[0]?.scopeLogs[0]?.logRecords[0]?.timeUnixNano;
-  if (time !== undefined) {
-    const timeMs = Number(BigInt(time) / 1_000_000n);
-    return { ...names, fromMs: timeMs, toMs: timeMs };
-  }
-  // A record without a timestamp is stored at its observed time.
-  const { observedAtMs } = settled.line;
-  if (settled.isAsSent) return { ...names, fromMs: observedAtMs, toMs: observedAtMs };
-  const dayStartMs = origin.date === undefined ? Number.NaN : Date.parse(`${origin.date}T00:00:00Z`);
-  const fromMs = Number.isNaN(dayStartMs) ? version.modifiedAtMs - millisecondsPerDay : dayStartMs;
-  return { ...names, fromMs: Math.min(fromMs, version.modifiedAtMs), toMs: version.modifiedAtMs };
+  const timestamp = logs.resourceLogs[0]?.scopeLogs[0]?.logRecords[0]?.timeUnixNano;
+  const time = timestamp === undefined ? observedTime(settled, object) : moment(Number(BigInt(timestamp) / 1_000_000n));
+  return { settled, uid: uidOf(logs) ?? '', stream, time, serviceName, serviceInstanceId };
 }
 
-const millisecondsPerDay = 86_400_000;
+/** A record without a timestamp is stored at its observed time. */
+function observedTime({ line, isAsSent }: SettledLine, { origin, version }: DeliveredObject): TimeRange {
+  if (isAsSent) return moment(line.observedAtMs);
+  const dayStartMs = origin.date === undefined ? Number.NaN : Date.parse(`${origin.date}T00:00:00Z`);
+  const fromMs = Number.isNaN(dayStartMs) ? version.modifiedAtMs - millisecondsPerDay : dayStartMs;
+  return { fromMs: Math.min(fromMs, version.modifiedAtMs), toMs: version.modifiedAtMs };
+}
+
+function moment(timeMs: number): TimeRange {
+  return { fromMs: timeMs, toMs: timeMs };
+}

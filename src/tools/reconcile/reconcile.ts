@@ -46,7 +46,7 @@ export interface Repair {
 
 const objectsAtOnce = 4;
 const differencesListedMax = 1_000;
-/** Additional passes over objects that were overwritten while they were read. */
+/** Additional passes over objects that were overwritten or deleted before they were read. */
 const extraPassesMax = 2;
 
 /**
@@ -102,7 +102,9 @@ class Reconciler {
   #differenceCount = 0;
   #lineCount = 0;
   readonly #unreadable = new Map<string, string>();
+  /** Overwritten or gone when they were to be read. */
   readonly #changing = new Set<ObjectId>();
+  readonly #deleted = new Set<ObjectId>();
 
   constructor(configuration: Configuration, state: DeliveryReader, options: ReconcileOptions, signal: AbortSignal) {
     this.#configuration = configuration;
@@ -120,13 +122,24 @@ class Reconciler {
 
   async compareAll(): Promise<Reconciliation> {
     for await (const group of this.groups()) await this.#compareGroup(group);
-    for (let pass = 1; pass <= extraPassesMax && this.#changing.size > 0; pass++) {
-      const changed = new Set(this.#changing);
-      this.#changing.clear();
-      for await (const group of this.groups(changed)) await this.#compareGroup(group);
-    }
+    for (let pass = 1; pass <= extraPassesMax && this.#changing.size > 0; pass++) await this.#compareChanged();
     await this.#repairBackend();
     return this.#result();
+  }
+
+  async #compareChanged(): Promise<void> {
+    const changed = new Set(this.#changing);
+    this.#changing.clear();
+    const unlisted = new Set(changed);
+    let isListingWhole = true;
+    const onFault = () => {
+      isListingWhole = false;
+    };
+    for await (const group of this.groups(changed, onFault)) {
+      for (const { origin } of group.objects) unlisted.delete(origin.id);
+      await this.#compareGroup(group);
+    }
+    for (const id of unlisted) (isListingWhole ? this.#deleted : this.#changing).add(id);
   }
 
   #auditOf(backend: Backend): BackendAudit {
@@ -158,12 +171,18 @@ class Reconciler {
     await Promise.all(this.#sources.map((source) => source.close()));
   }
 
-  /** @param only restricts the groups to these objects. */
-  groups(only?: ReadonlySet<ObjectId>): AsyncGenerator<ObjectGroup, void, undefined> {
+  /**
+   * @param only restricts the groups to these objects.
+   * @param onFault called if the listing is incomplete.
+   */
+  groups(only?: ReadonlySet<ObjectId>, onFault?: () => void): AsyncGenerator<ObjectGroup, void, undefined> {
     const listing = {
       dates: this.#options.dates,
       startDate: startDate(this.#configuration.start, this.#state),
-      onUnreadable: (name: string, error: unknown) => this.#recordUnreadable(name, error),
+      onUnreadable: (name: string, error: unknown) => {
+        this.#recordUnreadable(name, error);
+        onFault?.();
+      },
       signal: this.#signal,
     };
     return objectGroups(this.#sources, listing, only);
@@ -199,8 +218,9 @@ class Reconciler {
       }
       return true;
     } catch (error) {
-      if (isAgentError(error, 'ERR_OBJECT_CHANGED')) this.#changing.add(object.origin.id);
-      else if (!isAgentError(error, 'ERR_OBJECT_GONE')) this.#recordUnreadable(object.origin.id, error);
+      // The next pass lists what is gone again: it may have been replaced.
+      if (isAgentError(error, 'ERR_OBJECT_CHANGED', 'ERR_OBJECT_GONE')) this.#changing.add(object.origin.id);
+      else this.#recordUnreadable(object.origin.id, error);
       return false;
     }
   }
@@ -288,6 +308,7 @@ class Reconciler {
       differenceCount: this.#differenceCount,
       unreadable: [...this.#unreadable].map(([name, reason]) => ({ name, reason })),
       changing: [...this.#changing],
+      deleted: [...this.#deleted],
       backend,
     };
   }

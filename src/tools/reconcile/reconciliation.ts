@@ -50,7 +50,7 @@ export interface NamedLine {
 }
 
 export interface Reconciliation {
-  /** True if something was compared, everything could be read and nothing is missing. */
+  /** True if something was compared, everything that is still there could be read and nothing is missing. */
   readonly isWhole: boolean;
   readonly partitions: readonly Partition[];
   readonly totals: LineCounts;
@@ -59,8 +59,10 @@ export interface Reconciliation {
   readonly differenceCount: number;
   /** What could not be listed, read or decoded completely, with the reason. */
   readonly unreadable: readonly { readonly name: string; readonly reason: string }[];
-  /** Objects that were overwritten each time they were read, so they were not compared. */
+  /** Objects that were overwritten, or gone although they were listed, each time they were read, so they were not compared. */
   readonly changing: readonly string[];
+  /** Objects that were deleted between their listing and their reading, and are not listed any more. They were not compared. */
+  readonly deleted: readonly string[];
   readonly backend:
     | { readonly name: string; readonly repeatedCount: number; readonly firstMissing: NamedLine | undefined }
     | undefined;

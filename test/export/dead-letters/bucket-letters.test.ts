@@ -150,6 +150,46 @@ test('what is rejected again under the same name stays', async () => {
   expect((await linesOf(store.readLines(path)))[0]?.deadLetter?.reason).toBe('still too long');
 });
 
+test('what is rejected again at the moment of its deletion stays', async () => {
+  const { writer, store, keys, clock } = await setUp();
+  await writer.write(records('a'), reason, never);
+  const [path = ''] = await store.list();
+  const replay = await store.openForReplay(path);
+  await clock.advance(1_000);
+  server.before({ operation: 'DeleteObject', path: /jsonl$/, times: 1 }, () =>
+    writer.write(records('a'), { ...reason, reason: 'still too long' }, never),
+  );
+  await replay?.markDone(await linesOf(replay));
+  await replay?.close();
+  expect(await keys()).toHaveLength(1);
+  expect((await linesOf(store.readLines(path)))[0]?.deadLetter?.reason).toBe('still too long');
+});
+
+test('a claim that was taken over at the moment of its release stays', async () => {
+  const { location, writer, store, keys, client } = await setUp();
+  await writer.write(records('a'), reason, never);
+  const [path = ''] = await store.list();
+  const replay = await store.openForReplay(path);
+  const claim = (await keys()).find((key) => key.endsWith('.claim')) ?? '';
+  server.before({ operation: 'DeleteObject', path: claim, times: 1 }, () =>
+    server.put(location.bucket, claim, 'another 0'),
+  );
+  await replay?.close();
+  expect((await client.get(claim))?.text).toBe('another 0');
+});
+
+test('what is done is removed from a server that has no conditional deletions', async () => {
+  const { writer, store, keys } = await setUp();
+  await writer.write(records('a'), reason, never);
+  const [path = ''] = await store.list();
+  const replay = await store.openForReplay(path);
+  server.fail({ operation: 'DeleteObject', times: 1 }, { status: 501, code: 'NotImplemented' });
+  await replay?.markDone(await linesOf(replay));
+  server.fail({ operation: 'DeleteObject', times: 1 }, { status: 501, code: 'NotImplemented' });
+  await replay?.close();
+  expect(await keys()).toEqual([]);
+});
+
 test('a claim is renewed while a replay lasts, and taken over when it was not for a minute by the clock of S3', async () => {
   const { writer, store, storeOf, client, clock } = await setUp();
   await writer.write(records('a'), reason, never);
@@ -172,7 +212,7 @@ test('a claim is renewed while a replay lasts, and taken over when it was not fo
   expect(second).toBeDefined();
   await clock.advance(20_000);
   await expect.poll(() => first?.lost?.aborted).toBe(true);
-  await first?.markDone(await linesOf(first));
+  await expect(first?.markDone(await linesOf(first))).rejects.toThrow('another replay has taken over');
   await first?.close();
   expect(await linesOf(storeOf().readLines(path))).toHaveLength(1);
   await second?.markDone(await linesOf(second));
@@ -180,6 +220,62 @@ test('a claim is renewed while a replay lasts, and taken over when it was not fo
   await settled();
   expect(await store.list()).toEqual([]);
 });
+
+test('a replay ends a minute after the last renewal of its claim that succeeded, with what to do', async () => {
+  const { replay, claim, client, clock } = await claimed();
+  const before = await client.head(claim);
+  await clock.advance(20_000);
+  await expect.poll(() => client.head(claim)).not.toBe(before);
+  server.fail({ operation: 'PutObject', path: claim }, { status: 403, code: 'AccessDenied' });
+  await clock.advance(59_999);
+  await expect.poll(() => server.count('PutObject', claim)).toBe(3);
+  expect(replay.lost?.aborted).toBe(false);
+  replay.confirm?.();
+  await clock.advance(1);
+  expect(replay.lost?.reason).toMatchObject({
+    code: 'ERR_DEAD_LETTER_READ',
+    message: expect.stringMatching(/its claim was not renewed for a minute .*: access denied \(s3:PutObject\)$/),
+    hint: expect.stringMatching(/^Allow s3:PutObject on .*Run replay again/),
+  });
+  await expect(replay.markDone(await linesOf(replay))).rejects.toBe(replay.lost?.reason);
+  await replay.close();
+});
+
+test('a renewal that gets no answer ends with the claim', async () => {
+  const { replay, claim, clock } = await claimed();
+  server.before({ operation: 'PutObject', path: claim }, () => new Promise(() => {}));
+  await clock.advance(20_000);
+  await clock.advance(40_000);
+  expect(replay.lost?.reason).toMatchObject({ hint: expect.stringContaining('Run replay again') });
+  await replay.close();
+});
+
+test('a process that was suspended does not send before it notices that its claim lapsed', async () => {
+  const { replay, clock } = await claimed();
+  const resumed = clock.advance(60_000);
+  expect(() => replay.confirm?.()).toThrow('its claim was not renewed for a minute');
+  await resumed;
+  await replay.close();
+});
+
+test('a claim that was taken over and released since is noticed at the next renewal', async () => {
+  const { replay, claim, client, clock } = await claimed();
+  await client.delete(claim);
+  await clock.advance(20_000);
+  await expect.poll(() => replay.lost?.aborted).toBe(true);
+  expect(replay.lost?.reason).toEqual(new Error('another replay has taken over'));
+  await replay.close();
+});
+
+async function claimed() {
+  const parts = await setUp();
+  await parts.writer.write(records('a'), reason, never);
+  const [path = ''] = await parts.store.list();
+  server.clearRequests();
+  const replay = await parts.store.openForReplay(path);
+  if (replay === undefined) throw new Error('nobody else has it');
+  return { ...parts, path, replay, claim: `${path.replace(/^s3:\/\/[^/]+\//, '')}.claim` };
+}
 
 test('a claim whose answer was lost is recognised by its owner', async () => {
   const { writer, store } = await setUp();

@@ -208,6 +208,22 @@ it('reads a bucket, and names what it cannot read', async () => {
   ]);
 });
 
+it('names and counts what is deleted between listing and reading, and exits with 0', async () => {
+  const s3 = await startS3Server();
+  onTestFinished(() => s3.stop());
+  const place = await s3Place(s3, 'retention');
+  const { environment } = await deliveryScene(place);
+  const deleted = deliveryKey('2', 'auditlogs_2.json');
+  await place.deliver(deliveryKey('1'), auditLines(5));
+  await place.deliver(deleted, auditLines(3, 200));
+  await runAgent(['ship'], environment);
+  s3.before({ operation: 'GetObject', path: deleted }, () => s3.delete('retention', deleted));
+  const { code, stdout } = await runAgent(['reconcile'], environment);
+  expect(code).toBe(0);
+  expect(stdout).toContain(`Deleted during the comparison, so not compared: 1\n  s3://retention/${deleted}\n`);
+  expect(stdout).toContain('All 5 lines accounted for. 1 object deleted during the comparison, so not compared.');
+});
+
 it('finds every accepted line in Loki, page by page, and names the first missing one', async () => {
   const { environment, receiver, place } = await shippedScene();
   const noTime = '{"serviceName":"clusters"}';

@@ -19,6 +19,8 @@ const environmentCount = 500;
 const mapperEvery = 20;
 const names = Object.keys(variables);
 const secret = 'hunter2';
+/** Always a problem, and the first one. */
+const misspelled = 'DATABRICKS_AUDIT_MISSPELLED';
 
 describe('an arbitrary environment', () => {
   it('results in a configuration, or in all of its problems at once without secrets', () => {
@@ -26,10 +28,10 @@ describe('an arbitrary environment', () => {
     for (let index = 0; index < environmentCount; index++) {
       const environment = hostileEnvironment(Random.ofItem(seed, index));
       try {
-        const problems = problemsOf(environment);
+        const problems = problemsAmongOthers(environment);
         if (problems.length === 0 && index % mapperEvery === 0) checkResource(loadConfiguration(environment).mapping);
         const ofEach = Object.keys(environment).flatMap((name) =>
-          problemsOf({ DATABRICKS_AUDIT_SOURCE: '.', ...relatedTo(name, environment) }).filter((problem) =>
+          problemsAmongOthers({ DATABRICKS_AUDIT_SOURCE: '.', ...relatedTo(name, environment) }).filter((problem) =>
             problem.startsWith(`${name}:`),
           ),
         );
@@ -78,6 +80,13 @@ function problemsOf(environment: Environment): readonly string[] {
     expect(error.message).not.toContain(secret);
     return error.message.split('\n');
   }
+}
+
+/** A mistake in a mapping is a problem of the configuration only if there are others. */
+function problemsAmongOthers(environment: Environment): readonly string[] {
+  const problems = problemsOf(environment);
+  const hasOwnMapping = problems.length === 0 && environment.DATABRICKS_AUDIT_MAPPING !== undefined;
+  return hasOwnMapping ? problemsOf({ ...environment, [misspelled]: '' }).slice(1) : problems;
 }
 
 /** A record is valid whatever the resource attributes are. */

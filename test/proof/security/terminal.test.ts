@@ -9,7 +9,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { AgentError } from '../../../src/model/agent-error.ts';
 import { createLogger } from '../../../src/runtime/logger.ts';
-import { printable, printableJson, printableLines } from '../../../src/runtime/printable.ts';
+import { printable, printableAsLine, printableJson, printableLines } from '../../../src/runtime/printable.ts';
 import { type Exit, runAgent } from '../../support/agent-process.ts';
 import { auditLines } from '../../support/delivery-place.ts';
 import { answers, startOtlpReceiver } from '../../support/otlp-receiver.ts';
@@ -172,6 +172,7 @@ describe('untrusted text', () => {
     expect(printable('é€😀 ok')).toBe('é€😀 ok');
     expect(printable('x'.repeat(400))).toHaveLength(303);
     expect(printableLines('one\x07\ntwo')).toBe('one\\u{7}\ntwo');
+    expect(printableAsLine('one\x07\r\n\n  two\n')).toBe('one\\u{7} two');
   });
 
   it('is equivalent JSON after escaping for a terminal', () => {

@@ -1,10 +1,11 @@
 /**
  * What `reconcile` must not call whole, although nothing is known to be missing.
  */
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { loadConfiguration } from '../../../src/config/index.ts';
 import { reconcile } from '../../../src/tools/reconcile/reconcile.ts';
 import { shipHere } from '../../support/agent-here.ts';
+import type { Environment } from '../../support/agent-process.ts';
 import { auditLines, deliveryKey, deliveryScene, s3Place } from '../../support/delivery-place.ts';
 import { type S3Server, startS3Server } from '../../support/s3-server.ts';
 
@@ -13,21 +14,73 @@ beforeAll(async () => {
   server = await startS3Server();
 });
 afterAll(() => server.stop());
+afterEach(() => server.healAll());
 
-it('proves nothing about an object that is overwritten each time it is read', async () => {
+/** Two objects of 3 lines in a bucket, shipped. The tests change the second one. */
+async function shippedScene() {
   const place = await s3Place(server);
   const { environment } = await deliveryScene(place);
-  await place.deliver(deliveryKey('1'), auditLines(3));
-  await place.deliver(deliveryKey('2', 'auditlogs_2.json'), auditLines(3, 3));
+  const keys = [deliveryKey('1'), deliveryKey('2', 'auditlogs_2.json')] as const;
+  for (const [index, key] of keys.entries()) await place.deliver(key, auditLines(3, 3 * index));
   await shipHere(environment);
+  const bucket = place.source.slice('s3://'.length);
+  return { place, environment, key: keys[1], deleteSecond: () => server.delete(bucket, keys[1]) };
+}
+
+const opening = { operation: 'GetObject', path: /auditlogs_2/ } as const;
+
+async function compare(environment: Environment) {
   for (const [name, value] of Object.entries(server.environment)) vi.stubEnv(name, value);
-  let lineCount = 3;
-  server.before({ operation: 'GetObject', path: /auditlogs_2/ }, () =>
-    place.deliver(deliveryKey('2', 'auditlogs_2.json'), auditLines(++lineCount, 3)),
-  );
   const dates = { from: undefined, before: undefined };
-  const found = await reconcile(loadConfiguration(environment), { dates }, new AbortController().signal);
-  vi.unstubAllEnvs();
+  try {
+    return await reconcile(loadConfiguration(environment), { dates }, new AbortController().signal);
+  } finally {
+    vi.unstubAllEnvs();
+  }
+}
+
+it('proves nothing about an object that is overwritten each time it is read', async () => {
+  const { place, environment, key } = await shippedScene();
+  let lineCount = 3;
+  server.before(opening, () => place.deliver(key, auditLines(++lineCount, 3)));
+  const found = await compare(environment);
   expect(found).toMatchObject({ isWhole: false, unreadable: [], totals: { objectCount: 1, missingCount: 0 } });
+  expect(found.changing).toHaveLength(1);
+});
+
+it('names an object that is deleted between listing and reading, which is no failure of delivery', async () => {
+  const { environment, key, deleteSecond } = await shippedScene();
+  server.before({ ...opening, times: 1 }, deleteSecond);
+  const found = await compare(environment);
+  expect(found).toMatchObject({ isWhole: true, unreadable: [], changing: [], totals: { objectCount: 1 } });
+  expect(found.deleted).toEqual([expect.stringContaining(key)]);
+});
+
+it('compares an object that was deleted and delivered again', async () => {
+  const { place, environment, key, deleteSecond } = await shippedScene();
+  server.before({ ...opening, times: 1 }, deleteSecond);
+  server.before({ ...opening, times: 1 }, async () => {
+    server.before({ operation: 'ListObjectsV2', times: 1 }, () => place.deliver(key, auditLines(3, 3)));
+  });
+  const found = await compare(environment);
+  expect(found).toMatchObject({ isWhole: true, changing: [], deleted: [], totals: { objectCount: 2, lineCount: 6 } });
+});
+
+it('proves nothing about an object that is listed and gone each time it is read', async () => {
+  const { environment } = await shippedScene();
+  server.fail(opening, { status: 404, code: 'NoSuchKey' });
+  const found = await compare(environment);
+  expect(found).toMatchObject({ isWhole: false, unreadable: [], deleted: [], totals: { objectCount: 1 } });
+  expect(found.changing).toHaveLength(1);
+});
+
+it('does not take an object for deleted if the second listing fails', async () => {
+  const { environment, deleteSecond } = await shippedScene();
+  server.before({ ...opening, times: 1 }, async () => {
+    await deleteSecond();
+    server.fail({ operation: 'ListObjectsV2' }, { status: 403, code: 'AccessDenied' });
+  });
+  const found = await compare(environment);
+  expect(found).toMatchObject({ isWhole: false, deleted: [], totals: { objectCount: 1 } });
   expect(found.changing).toHaveLength(1);
 });

@@ -82,6 +82,7 @@ async function forgetfulLoki(receiver: OtlpReceiver) {
   const loki = await startLokiServer(() => receiver.accepted.filter((record) => !lost.has(record)));
   return {
     against: `loki=${loki.url}`,
+    requests: loki.requests,
     lose(loses: (record: ReceivedRecord, index: number) => boolean): ReceivedRecord[] {
       lost = new Set(receiver.accepted.filter(loses));
       return [...lost];
@@ -193,6 +194,23 @@ it('reports lines whose first observed time the state does not know, and sends t
   const resent = receiver.accepted.slice(sent.length);
   expect(resent.map(({ uid }) => uid).sort()).toEqual(sent.map(({ uid }) => uid).sort());
   expect(new Set(resent.map(({ record }) => record.observedTimeUnixNano)).size).toBe(1);
+});
+
+it('asks Loki about the days that have lines, and not about the years between two of them', async () => {
+  const place = directoryPlace();
+  const { environment, receiver } = await deliveryScene(place);
+  const [line = '', ...others] = auditLines(4);
+  const old = JSON.stringify({ ...JSON.parse(line), timestamp: Date.parse('1990-05-01T00:00:00Z') });
+  await place.deliver(deliveryKey(), [old, ...others]);
+  await shipHere(environment);
+  const loki = await forgetfulLoki(receiver);
+  expect(await compare(environment, loki.against)).toMatchObject({
+    isWhole: true,
+    totals: { expectedInBackendCount: 4, missingInBackendCount: 0 },
+  });
+  expect(loki.requests).toHaveLength(2);
+  loki.lose((_, index) => index === 0);
+  expect((await compare(environment, loki.against)).totals).toMatchObject({ missingInBackendCount: 1 });
 });
 
 it('says nothing about the lines of an object that is not the settled one any more, when only the position tells', async () => {
