@@ -1,7 +1,7 @@
 /**
  * `replay`: resends dead letters after the cause of their rejection has been fixed.
  */
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { loadConfiguration } from '../config/index.ts';
 import { AgentError } from '../model/agent-error.ts';
 import { grpcStatusCode, responseCodeText } from '../model/response-code.ts';
@@ -41,8 +41,8 @@ export async function replay(options: ReplayCommandOptions, context: CommandCont
   const configuration = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: 's3://any', ...environment });
   const selection = readSelection(options);
   const { state, deadLetters } = configuration;
-  const hasState = state.kind !== 'directory' || existsSync(state.path);
-  if (deadLetters.kind === 'directory' && !hasState && !existsSync(deadLetters.path)) {
+  const hasState = state.kind !== 'directory' || mayExist(state.path);
+  if (deadLetters.kind === 'directory' && !hasState && !mayExist(deadLetters.path)) {
     stderr.write(`No state in ${printable(locationText(state))}, and no dead letters: check DATABRICKS_AUDIT_STATE.\n`);
     return exitCodes.failure;
   }
@@ -63,6 +63,15 @@ export async function replay(options: ReplayCommandOptions, context: CommandCont
   report.write(options.json ? jsonLine(result) : renderResult(result));
   const isComplete = result.refusedCount + result.unreadableCount + result.filesInUse.length === 0;
   return isComplete ? exitCodes.success : exitCodes.failure;
+}
+
+/** True as well if this user may not look: then reading it says so. */
+function mayExist(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true;
+  }
 }
 
 function readSelection({ reason, status, from, before }: ReplayCommandOptions): DeadLetterSelection {

@@ -1,7 +1,7 @@
 /**
  * The rules of this package, and the filters of a user, from their folders.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseFilterFile, type RuleFilter } from './filter-file.ts';
@@ -25,6 +25,8 @@ export function readRules(directory: string = builtInDirectory): DetectionRule[]
 
 /** @throws Error with every mistake of every file. */
 export function readFilters(directory: string): RuleFilter[] {
+  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw new Error(`expected a folder of Sigma filters, got ${JSON.stringify(directory)}`);
   return readAll(directory, '', parseFilterFile);
 }
 

@@ -84,12 +84,14 @@ describe('loadConfiguration', () => {
 
   it('keeps dead letters in another bucket than that of the source, which a shared state requires', () => {
     const letters = (text: string) => ({ ...source, DATABRICKS_AUDIT_DEAD_LETTERS: text });
-    expect(loadConfiguration(letters('s3://letters/a/b/')).deadLetters).toEqual({
-      kind: 's3',
-      bucket: 'letters',
-      prefix: 'a/b/',
-      name: 's3://letters/a/b',
-    });
+    for (const text of ['s3://letters/a/b/', 'S3://letters/a/b']) {
+      expect(loadConfiguration(letters(text)).deadLetters).toEqual({
+        kind: 's3',
+        bucket: 'letters',
+        prefix: 'a/b/',
+        name: 's3://letters/a/b',
+      });
+    }
     expect(problemsOf(letters('s3://audit/letters')).join()).toContain(
       'expected another bucket than that of the source',
     );

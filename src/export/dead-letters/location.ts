@@ -23,7 +23,7 @@ export interface DeadLetterBucket {
 
 export function parseDeadLetterLocation(text: string): Parsed<DeadLetterLocation> {
   if (!/^(s3:|[a-z][a-z0-9+.-]*:\/\/)/i.test(text)) return good(deadLetterDirectory(text));
-  const [, bucket = '', path = ''] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/+([^?#]*))?$/.exec(text) ?? [];
+  const [, bucket = '', path = ''] = /^[sS]3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/+([^?#]*))?$/.exec(text) ?? [];
   if (bucket === '') return bad('expected a directory, or s3://bucket/prefix without parameters');
   const folder = path.replace(/\/+$/, '');
   return good({

@@ -2,7 +2,7 @@
  * The commands as a user sees them: what they print, where, and their exit codes.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -371,6 +371,21 @@ describe('the command line', () => {
       expect(stderr).toBe(`No state in ${state}, and no dead letters: check DATABRICKS_AUDIT_STATE.\n`);
     }
     expect(existsSync(state)).toBe(false);
+  });
+
+  it('does not say that there is no state where it cannot look', async () => {
+    const loop = join(temporaryDirectory(), 'loop');
+    symlinkSync(loop, loop);
+    const { code, stderr } = await runAgent(['replay'], { DATABRICKS_AUDIT_STATE: join(loop, 'state') });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^ERR_DEAD_LETTER_READ: .*: ELOOP: /);
+  });
+
+  it('names a folder of filters that does not exist', async () => {
+    const commandLine = ['detections', '--format', 'loki', '--filters', '/nonexistent'];
+    const { code, stdout, stderr } = await runAgent(commandLine, {});
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain('expected a folder of Sigma filters, got "/nonexistent"');
   });
 
   it.each([
