@@ -115,7 +115,9 @@ export class ReplicaLives {
     const [life, agent] = [this.#life, this.#agent];
     if (!life?.alive || agent === undefined || this.#stop.signal.aborted) return;
     this.deathCount++;
-    this.#parts.world.note(`process ${life.number} is told to stop`);
+    const { world } = this.#parts;
+    world.note(`process ${life.number} is told to stop`);
+    this.startsAgainMs = world.nowMs + downMs;
     this.#stop.abort(new Error('stopped'));
     await this.#running;
     await agent.close();

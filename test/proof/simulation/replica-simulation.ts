@@ -93,8 +93,8 @@ class ReplicaSimulation {
     const lastStepMs = startMs + Math.max(0, ...this.#plan.steps.map(({ atMs }) => atMs));
     await this.#runUntil(Math.max(lastStepMs, this.#faults.endMs));
     for (const replica of this.#replicas) replica.disarm();
-    const stoppedUntilMs = Math.max(0, ...this.#lives.map((life) => life.stoppedUntilMs));
-    await this.#runUntil(Math.max(stoppedUntilMs, ...this.#replicas.map(({ startsAgainMs }) => startsAgainMs)));
+    for (let untilMs = this.#allRunMs(); untilMs > world.nowMs; untilMs = this.#allRunMs())
+      await this.#runUntil(untilMs);
     await this.#runUntil(world.nowMs + this.#quietMs());
     this.#judge();
     await this.#expectNothingLeft();
@@ -110,6 +110,12 @@ class ReplicaSimulation {
       repeatCount: this.#oracle.repeatCount,
       takeoverCount: this.#oracle.takeoverCount,
     };
+  }
+
+  /** When no replica is stopped or down any more, as far as is known: one that still ends its requests is down later than that. */
+  #allRunMs(): number {
+    const stoppedUntilMs = this.#lives.map((life) => life.stoppedUntilMs);
+    return Math.max(...stoppedUntilMs, ...this.#replicas.map(({ startsAgainMs }) => startsAgainMs));
   }
 
   #newLife(): Life {
