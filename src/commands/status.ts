@@ -98,17 +98,18 @@ function renderWorkspaces({ workspaces }: DeliverySummary, nowMs: number): strin
 function renderReplicas({ replicas = [] }: DeliverySummary, nowMs: number): string {
   if (replicas.length === 0) return '';
   const shown = 3;
-  const rows = replicas.map(({ id, host, version, startedAtMs, objectIds }) => [
+  const rows = replicas.map(({ id, host, version, startedAtMs, raisedAtMs, objectIds }) => [
     printable(host),
     id.slice(0, 8),
     version,
     `${durationText(nowMs - startedAtMs)} ago`,
+    `${durationText(nowMs - raisedAtMs)} ago`,
     count(objectIds.length),
     [...objectIds.slice(0, shown), ...(objectIds.length > shown ? ['...'] : [])]
       .map((each) => printable(each))
       .join(' '),
   ]);
-  return `\n${renderTable(['replica', 'id', 'version', 'started', 'objects', ''], rows)}`;
+  return `\n${renderTable(['replica', 'id', 'version', 'started', 'heard of', 'objects', ''], rows)}`;
 }
 
 /** Dead letters that await a replay. */

@@ -43,12 +43,14 @@ export interface DeliverySummary {
   readonly replicas?: readonly ReplicaSummary[] | undefined;
 }
 
-/** A process that has not left the shared state. It may be dead: only those who watch its counter know. */
+/** A process that has not left the shared state. Whether it is alive is known only to those who watch its counter. Times are by its own clock. */
 export interface ReplicaSummary {
   readonly id: string;
   readonly host: string;
   readonly version: string;
   readonly startedAtMs: number;
+  /** Its last sign of life. */
+  readonly raisedAtMs: number;
   /** The objects that it holds. */
   readonly objectIds: readonly ObjectId[];
 }

@@ -28,6 +28,8 @@ export interface Replica extends ReplicaInfo {
   readonly id: string;
   /** By its own clock. */
   readonly startedAtMs: number;
+  /** When it last raised its counter, by its own clock: for people. Who is alive is decided without it. */
+  readonly raisedAtMs: number;
   readonly claimCount: number;
   /** For how many further looks its counter was the same. */
   readonly unchangedLooks: number;
@@ -61,6 +63,7 @@ const replicaSchema = z.object({
   version: z.string(),
   fingerprint: z.string(),
   startedAtMs: z.number(),
+  raisedAtMs: z.number(),
   claimCount: z.number(),
   count: z.number(),
 });
@@ -233,12 +236,13 @@ export class Replicas {
   }
 
   #value(): string {
-    const { info, claimCount } = this.#parts;
+    const { info, claimCount, clock } = this.#parts;
     return JSON.stringify({
       format: registerFormat,
       id: this.id,
       ...info,
       startedAtMs: this.#startedAtMs,
+      raisedAtMs: clock.nowMs(),
       claimCount: claimCount(),
       count: this.#count++,
     });

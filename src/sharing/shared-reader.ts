@@ -97,8 +97,8 @@ export class SharedReader implements DeliveryReader {
       announcedLineCount,
       partitions: sorted,
       workspaces: summariseWorkspaces(sorted, await this.#workspaces.all(never)),
-      replicas: replicas.map(({ id, host, version, startedAtMs }) => {
-        return { id, host, version, startedAtMs, objectIds: held.get(id) ?? [] };
+      replicas: replicas.map(({ id, host, version, startedAtMs, raisedAtMs }) => {
+        return { id, host, version, startedAtMs, raisedAtMs, objectIds: held.get(id) ?? [] };
       }),
     };
   }

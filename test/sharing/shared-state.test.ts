@@ -16,6 +16,7 @@ const object = memoryObject('{}\n');
 const rewritten = memoryObject('{}\n{}\n');
 const position = { offsetBytes: 3, lineCount: 1, digest: new Uint8Array(32).fill(7) };
 const lookIntervalMs = 10_000;
+const here = { host: 'here', version: '1.0.0', fingerprint: 'same' };
 
 interface Replica {
   readonly state: OpenState;
@@ -33,7 +34,7 @@ async function replica(
     store,
     sources: ['s3://audit'],
     lookbackDays: 3,
-    replica: { host: 'here', version: '1.0.0', fingerprint: 'same' },
+    replica: here,
     clock,
     logger: silentLogger,
     observe: (event) => events.push(event),
@@ -205,6 +206,20 @@ test('a settlement that nothing follows is written soon', async () => {
   one.store.fault = () => 'before';
   const reader = await openSharedReader({ store: new ScriptedStore(items), clock: one.clock, logger: silentLogger });
   expect(await reader?.read(object.origin.id)).toMatchObject({ acceptedCount: 1, state: { settled: position } });
+});
+
+test('the summary says when each replica last gave a sign of life', async () => {
+  const items = new StoredItems();
+  const [one, other] = [await replica(items), await replica(items, { replica: { ...here, host: 'there' } })];
+  await claimed(other);
+  await passIntervals(3, one);
+  const reader = await openSharedReader({ store: new ScriptedStore(items), clock: one.clock, logger: silentLogger });
+  const heardOf = (await reader?.summarise())?.replicas?.map(({ host, startedAtMs, raisedAtMs, objectIds }) => {
+    return { host, afterMs: raisedAtMs - startedAtMs, objectIds };
+  });
+  expect(heardOf).toHaveLength(2);
+  expect(heardOf).toContainEqual({ host: 'here', afterMs: 3 * lookIntervalMs, objectIds: [] });
+  expect(heardOf).toContainEqual({ host: 'there', afterMs: 0, objectIds: [object.origin.id] });
 });
 
 test.each(['after', 'repeated'] as const)(
