@@ -228,7 +228,7 @@ function query({ url }: RealS3Server, service: string, parameters: Readonly<Reco
   return send(url, service, body, { 'content-type': 'application/x-www-form-urlencoded' });
 }
 
-/** Both take the service of a request from its signature, but does not verify that until permissions are enforced. */
+/** Both take the service of a request from its signature, but do not verify that until permissions are enforced. */
 async function send(
   url: string,
   service: string,
