@@ -5,7 +5,7 @@ import { Agent, type Dispatcher, fetch, ProxyAgent } from 'undici';
 import { AgentError, messageOf } from '../model/agent-error.ts';
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { printable } from '../runtime/printable.ts';
+import { printable, printableAsLine } from '../runtime/printable.ts';
 import { proxyFor } from '../runtime/proxy.ts';
 
 export interface BackendServer {
@@ -95,7 +95,7 @@ function failed({ name }: BackendServer, what: string, hint: string, cause?: unk
 
 /** The message of fetch's own error is only "fetch failed"; the reason is in its cause. Those of OpenSSL end with a newline. */
 function reasonOf(error: unknown): string {
-  return printable(messageOf(error instanceof Error && error.cause !== undefined ? error.cause : error).trim());
+  return printableAsLine(messageOf(error instanceof Error && error.cause !== undefined ? error.cause : error));
 }
 
 /** A connection that was established. One that cannot be established is most likely a wrong URL. */

@@ -31,11 +31,11 @@ export async function readDeliveredTotals(
 ): Promise<DeliveredTotals | undefined> {
   const state = openReadOnly(directory);
   if (state === undefined) return undefined;
-  const { database, explainingDamage } = state;
+  const { database, explainingFailure } = state;
   try {
     database.exec('BEGIN');
     // The first read after BEGIN fixes what the transaction sees.
-    const createdOn = explainingDamage(() => metaText(database, 'created_on'));
+    const createdOn = explainingFailure(() => metaText(database, 'created_on'));
     const lastId = Number(database.prepare('SELECT max(object_id) AS id FROM object').get()?.id ?? 0);
     const sum = database.prepare(
       `SELECT workspace_id, sum(accepted_count) AS accepted, sum(dead_lettered_count) AS dead_lettered
@@ -43,7 +43,7 @@ export async function readDeliveredTotals(
     );
     const workspaces = new Map<string | undefined, { acceptedCount: number; deadLetteredCount: number }>();
     for (let from = 0; from < lastId; from += objectsPerTurn) {
-      for (const row of explainingDamage(() => sum.all(from, from + objectsPerTurn))) {
+      for (const row of explainingFailure(() => sum.all(from, from + objectsPerTurn))) {
         const workspaceId = row.workspace_id?.toString();
         const counts = workspaces.get(workspaceId) ?? { acceptedCount: 0, deadLetteredCount: 0 };
         counts.acceptedCount += Number(row.accepted);

@@ -15,7 +15,7 @@ export async function readDeliverySummary(directory: string): Promise<DeliverySu
   const state = openReadOnly(directory);
   if (state === undefined) return undefined;
   try {
-    return state.explainingDamage(() => summarise(state.database));
+    return state.explainingFailure(() => summarise(state.database));
   } finally {
     state.database.close();
   }
@@ -29,7 +29,7 @@ export async function readNewestPartitions(directory: string, days: number): Pro
   const state = openReadOnly(directory);
   if (state === undefined) return [];
   try {
-    return state.explainingDamage(() => partitionsOf(state.database, `WHERE date > ${dateBefore(days)}`));
+    return state.explainingFailure(() => partitionsOf(state.database, `WHERE date > ${dateBefore(days)}`));
   } finally {
     state.database.close();
   }

@@ -46,19 +46,19 @@ class SqliteContents implements StateContents {
   constructor(opened: NonNullable<ReturnType<typeof openReadOnly>>, unlock: () => void) {
     this.#opened = opened;
     this.#unlock = unlock;
-    const { database, explainingDamage } = opened;
-    this.#rows = explainingDamage(() => new StateRows(database));
+    const { database, explainingFailure } = opened;
+    this.#rows = explainingFailure(() => new StateRows(database));
     this.hashSecret = this.#rows.hashSecret;
     this.createdOn = this.#rows.createdOn;
-    this.workspaces = explainingDamage(() => new WorkspaceRows(database).all());
+    this.workspaces = explainingFailure(() => new WorkspaceRows(database).all());
   }
 
   async *objects(): AsyncIterable<ObjectContents> {
-    const { database, explainingDamage } = this.#opened;
+    const { database, explainingFailure } = this.#opened;
     const select = database.prepare('SELECT uri, workspace_id, date, unparsed_count FROM object');
     for (const row of select.iterate()) {
       const id = String(row.uri) as ObjectId;
-      yield explainingDamage(() => {
+      yield explainingFailure(() => {
         const state = this.#rows.find(id);
         if (state === undefined) throw new Error('the row was selected');
         return {

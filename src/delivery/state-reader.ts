@@ -18,13 +18,13 @@ import { StateRows } from './state-rows.ts';
 export async function openDeliveryReader(directory: string): Promise<DeliveryReader | undefined> {
   const opened = openReadOnly(directory);
   if (opened === undefined) return undefined;
-  const { database, explainingDamage } = opened;
-  const rows = closingOnFailure(database, () => explainingDamage(() => new StateRows(database)));
+  const { database, explainingFailure } = opened;
+  const rows = closingOnFailure(database, () => explainingFailure(() => new StateRows(database)));
   return {
     hashSecret: rows.hashSecret,
     createdOn: rows.createdOn,
     read: async (id) =>
-      explainingDamage(() =>
+      explainingFailure(() =>
         inSnapshot(database, () => ({
           state: rows.find(id),
           announcements: rows.announcements(id),
@@ -41,14 +41,14 @@ export async function openDeliveryReader(directory: string): Promise<DeliveryRea
 export interface ReadOnlyState {
   readonly database: DatabaseSync;
   /** Turns damage that the read finds into an ERR_STATE_DAMAGED for the operator, and other failures into an ERR_STATE_WRITE. */
-  explainingDamage<Result>(read: () => Result): Result;
+  explainingFailure<Result>(read: () => Result): Result;
 }
 
 /** @returns undefined if there is no database, or one that no agent has written to yet. */
 export function openReadOnly(directory: string): ReadOnlyState | undefined {
   const path = databasePath(directory);
   if (!exists(path, directory)) return undefined;
-  const explainingDamage = <Result>(read: () => Result): Result => {
+  const explainingFailure = <Result>(read: () => Result): Result => {
     try {
       return read();
     } catch (error) {
@@ -60,12 +60,12 @@ export function openReadOnly(directory: string): ReadOnlyState | undefined {
       });
     }
   };
-  explainingDamage(() => verifyHeader(path));
-  const database = explainingDamage(() => new DatabaseSync(path, { readOnly: true }));
+  explainingFailure(() => verifyHeader(path));
+  const database = explainingFailure(() => new DatabaseSync(path, { readOnly: true }));
   const version = closingOnFailure(database, () =>
-    explainingDamage(() => inSnapshot(database, () => refuseOlder(verifiedVersion(database)))),
+    explainingFailure(() => inSnapshot(database, () => refuseOlder(verifiedVersion(database)))),
   );
-  if (version > 0) return { database, explainingDamage };
+  if (version > 0) return { database, explainingFailure };
   database.close();
   return undefined;
 }

@@ -31,7 +31,7 @@ import { registerFormat } from './register-format.ts';
 import { lookIntervalMsDefault, type ReplicaInfo, Replicas } from './replicas.ts';
 import { SettledVersions } from './settled-versions.ts';
 import { SharedClaim } from './shared-claim.ts';
-import type { Register, SharedStore } from './store.ts';
+import type { SharedStore } from './store.ts';
 import { Workspaces } from './workspaces.ts';
 
 export interface SharedStateOptions {
@@ -143,7 +143,8 @@ class SharedState implements OpenState {
     const found = await this.#store.readMany(keys, this.#options.stopping);
     for (const [index, object] of unknown.entries()) {
       const entry = found[index];
-      if (entry !== undefined && isSettled(object, entry)) this.#settled.add(object);
+      const register = entry && parseObjectRegister(objectKey(object.origin.id), entry);
+      if (register !== undefined && register !== 'newer' && isSettled(object, register)) this.#settled.add(object);
     }
     return unknown.filter((object) => !this.#settled.has(object));
   }
@@ -217,7 +218,7 @@ class SharedState implements OpenState {
     const found = await this.#store.read(key, signal);
     const before = found === undefined ? newObjectRegister(object.origin) : parseObjectRegister(key, found);
     if (before === 'newer') return 'elsewhere';
-    if (found !== undefined && isSettled(object, found)) {
+    if (isSettled(object, before)) {
       this.#settled.add(object);
       return 'settled';
     }
@@ -318,9 +319,8 @@ class SharedState implements OpenState {
 }
 
 /** A version that comes back while another one is being visited is not settled: that visit will replace the settled version. */
-function isSettled({ origin, version }: DeliveredObject, entry: Register): boolean {
-  const register = parseObjectRegister(objectKey(origin.id), entry);
-  return register !== 'newer' && register.owner === undefined && register.settledVersion?.etag === version.etag;
+function isSettled({ version }: DeliveredObject, { owner, settledVersion }: ObjectRegister): boolean {
+  return owner === undefined && settledVersion?.etag === version.etag;
 }
 
 function explainNotAvailable(name: string): AgentError {
