@@ -5,11 +5,11 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { urlOf } from '../../support/agent-http.ts';
+import { scrape, untilEnded, urlOf } from '../../support/agent-http.ts';
 import { type Environment, startAgent } from '../../support/agent-process.ts';
 import { auditLines, deliveryKey, directoryPlace } from '../../support/delivery-place.ts';
 import { answers, startOtlpReceiver } from '../../support/otlp-receiver.ts';
-import { parsePrometheus, sumOf } from '../../support/prometheus-text.ts';
+import { sumOf } from '../../support/prometheus-text.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { chromiumPath } from './chromium.ts';
 
@@ -34,13 +34,13 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
       ({ records }) => records.some(({ body }) => body?.includes('request-5003"')),
       answers.refuseRecords(({ body }) => body?.includes('request-5003"') === true, 'line 5003 is not wanted'),
     );
-    await agent.until('everything is shipped', () => receiver.accepted.length >= 1933);
+    await untilEnded(agent, 1934);
     await shows(page, '[data-status=incomplete]');
     await page.getByText('HTTP 400: line 5003 is not wanted').first().waitFor();
 
-    const samples = parsePrometheus(await (await fetch(`${url}/metrics`)).text());
+    const samples = await scrape(url);
     const ofMetrics = (name: string, labels = {}) => sumOf(samples, `databricks_audit_lines_${name}`, labels);
-    expect(await figures(page)).toEqual({
+    await expectFigures(page, {
       read: ofMetrics('read_total'),
       new: ofMetrics('new_total'),
       alreadyShipped: ofMetrics('already_shipped_total'),
@@ -48,7 +48,7 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
       deadLettered: ofMetrics('dead_lettered_total'),
       inFlight: ofMetrics('in_flight'),
     });
-    expect(await figures(page)).toMatchObject({ read: 1934, accepted: 1933, deadLettered: 1 });
+    await expectFigures(page, { read: 1934, accepted: 1933, deadLettered: 1 });
     for (const id of ['1', '2']) {
       const labels = { databricks_workspace_id: id };
       expect(await cellsOf(page, id)).toMatchObject({
@@ -73,20 +73,20 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
     receiver.answerWhen(({ records }) => records.some(isPoison), answers.refuseRecords(isPoison, 'not wanted'));
     await place.deliver(deliveryKey('1'), auditLines(10));
     await place.deliver(deliveryKey('2'), auditLines(5, 50));
-    await agent.until('all is settled', () => receiver.accepted.length === 14);
+    await untilEnded(agent, 15);
     await shows(page, '[data-status=incomplete]');
     await agent.stop();
 
     const next = startAgent(['run'], environment);
     await page.goto(await urlOf(next));
     await page.getByText('14 accepted and 1 dead-lettered since').waitFor();
-    expect(await figures(page)).toMatchObject({ accepted: 0, deadLettered: 0 });
+    await expectFigures(page, { accepted: 0, deadLettered: 0 });
     expect(await cellsOf(page, '1')).toMatchObject({ Accepted: '9', 'Dead-lettered': '1' });
     // The one with the dead letter is still the worst.
     expect(await page.locator('#workspaces th').allInnerTexts()).toEqual(['1', '2']);
     await place.deliver(deliveryKey('2'), auditLines(7, 50));
     await page.getByText('16 accepted and 1 dead-lettered since').waitFor();
-    expect(await figures(page)).toMatchObject({ accepted: 2, deadLettered: 0 });
+    await expectFigures(page, { accepted: 2, deadLettered: 0 });
   });
 
   it('shows an outage with its cause, and the recovery', async () => {
@@ -103,7 +103,7 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
     receiver.acceptAgain();
     await shows(page, '[data-status=idle]');
     expect(await page.locator('.wait').count()).toBe(0);
-    expect((await figures(page)).accepted).toBe(10);
+    await expectFigures(page, { accepted: 10 });
   });
 
   it('says how many dead letters are silence notices, which the line counts exclude', async () => {
@@ -112,7 +112,7 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
     receiver.answerWhen(({ records }) => records.some(({ record }) => isNotice(record.eventName)), answers.status(400));
     await place.deliver(deliveryKey(), auditLines(3));
     await page.getByText('Includes 1 silence notice, which the line counts above exclude.').waitFor();
-    expect((await figures(page)).deadLettered).toBe(0);
+    await expectFigures(page, { deadLettered: 0 });
   });
 
   it('renders text from paths and servers as text, even if it contains markup', async () => {
@@ -146,12 +146,12 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
   });
 
   it('keeps its elements across updates, so that selection and focus survive', async () => {
-    const { agent, page, receiver, place } = await scene();
+    const { agent, page, place } = await scene();
     await place.deliver(deliveryKey('5'), auditLines(3));
     await page.locator('#workspaces tr').waitFor();
     await page.evaluate(`document.querySelector('#workspaces tr').marked = true`);
     await place.deliver(deliveryKey('4'), auditLines(5, 50));
-    await agent.until('both are shipped', () => receiver.accepted.length === 8);
+    await untilEnded(agent, 8);
     await page.locator('#workspaces tr').nth(1).waitFor();
     expect(
       await page.evaluate(`[...document.querySelectorAll('#workspaces tr')].map(({ marked }) => marked === true)`),
@@ -167,7 +167,7 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
     for (let id = 1; id <= 60; id++) {
       await place.deliver(deliveryKey(String(id)), auditLines(id, id * 100, { workspaceId: String(id) }));
     }
-    await agent.until('all are shipped', () => receiver.accepted.length === 1830 - 42);
+    await untilEnded(agent, 1830);
     const ids = () => page.locator('#workspaces th').allInnerTexts();
     await expect.poll(async () => (await ids()).length).toBe(60);
     await expect.poll(async () => (await ids())[0]).toBe('42');
@@ -195,7 +195,7 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
 
   it('can be navigated by keyboard, with a skip link first', async () => {
     const { page } = await scene();
-    await shows(page, '[data-status=idle]');
+    await page.locator('#faults').getByRole('link', { name: 'ERR_SOURCE_EMPTY' }).waitFor();
     const focused = () => page.evaluate('document.activeElement.textContent.trim()');
     await page.keyboard.press('Tab');
     expect(await focused()).toBe('Skip to main content');
@@ -254,6 +254,11 @@ async function scene(options: BrowserContextOptions = {}, more: Environment = {}
 
 function shows(page: Page, selector: string): Promise<void> {
   return page.locator(`#state${selector}`).waitFor();
+}
+
+/** Waits until the totals at the top are these: the page shows them up to a second after the agent has counted them. */
+async function expectFigures(page: Page, expected: Readonly<Record<string, number | undefined>>): Promise<void> {
+  await expect.poll(() => figures(page)).toMatchObject(expected);
 }
 
 /** The totals at the top, as numbers. A figure that appears twice must have the same value both times. */

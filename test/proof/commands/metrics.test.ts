@@ -2,11 +2,11 @@
  * Guarantee 6 with the real process: the metrics add up at every moment, and agree with what the collector received.
  */
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { urlOf } from '../../support/agent-http.ts';
+import { scrape, untilEnded, urlOf } from '../../support/agent-http.ts';
 import { type Environment, startAgent } from '../../support/agent-process.ts';
 import { auditLines, deliveryKey, directoryPlace } from '../../support/delivery-place.ts';
 import { answers, type OtlpReceiver, startOtlpReceiver } from '../../support/otlp-receiver.ts';
-import { parsePrometheus, type Sample, sumOf } from '../../support/prometheus-text.ts';
+import { type Sample, sumOf } from '../../support/prometheus-text.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const lines = (name: string) => `databricks_audit_lines_${name}`;
@@ -47,13 +47,10 @@ describe('the metrics of a running agent', () => {
     expect(sawInFlight).toBe(true);
 
     await place.deliver(deliveryKey('1'), auditLines(3010, 10_000));
-    await agent.until(
-      'the overwrite is read',
-      async () => sumOf(await scrape(url), lines('already_shipped_total')) === 3000,
-    );
-    await agent.until('the overwrite is shipped', async () => sumOf(await scrape(url), lines('in_flight')) === 0);
+    await untilEnded(agent, 12_010);
     const samples = await scrape(url);
     expectSumsToAgree(samples, '1');
+    expect(sumOf(samples, lines('already_shipped_total'))).toBe(3000);
     expect(sumOf(samples, lines('new_total'))).toBe(12_010);
     expect(new Set(receiver.acceptedUids()).size).toBeGreaterThanOrEqual(sumOf(samples, lines('accepted_total')) ?? 0);
     expect(sumOf(samples, lines('dead_lettered_total'))).toBeGreaterThan(0);
@@ -95,8 +92,8 @@ describe('the metrics of a running agent', () => {
     });
     const warning = await agent.logged('Could not push metrics to the collector; shipping is not affected');
     expect(warning).toMatchObject({ level: 'warn', reason: expect.stringContaining('404') });
-    await agent.until('the lines arrive', () => receiver.accepted.length === 3);
-    expect(sumOf(await scrape(await urlOf(agent)), lines('accepted_total'))).toBe(3);
+    await untilEnded(agent, 3);
+    expect(receiver.accepted).toHaveLength(3);
   });
 });
 
@@ -118,10 +115,6 @@ async function scene(): Promise<Scene> {
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
   };
   return { receiver, place, environment };
-}
-
-async function scrape(url: string): Promise<Sample[]> {
-  return parsePrometheus(await (await fetch(`${url}/metrics`)).text());
 }
 
 function expectSumsToAgree(samples: readonly Sample[], workspaceId: string | undefined): void {

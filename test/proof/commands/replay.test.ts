@@ -4,12 +4,12 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { urlOf } from '../../support/agent-http.ts';
+import { scrape, urlOf } from '../../support/agent-http.ts';
 import { runAgent, startAgent } from '../../support/agent-process.ts';
 import { expectNothingLost, expectRepeatsAreEqual, repeatedUids } from '../../support/deliveries.ts';
 import { auditLines, deliveryKey, deliveryScene, directoryPlace } from '../../support/delivery-place.ts';
 import { answers, type ReceivedRequest } from '../../support/otlp-receiver.ts';
-import { parsePrometheus, sumOf } from '../../support/prometheus-text.ts';
+import { sumOf } from '../../support/prometheus-text.ts';
 
 const has = (text: string) => (request: ReceivedRequest) => request.records.some(({ body }) => body?.includes(text));
 
@@ -106,7 +106,7 @@ it('stays visible after a restart, until a replay beside the agent has sent ever
   const agent = startAgent(['run'], { ...environment, DATABRICKS_AUDIT_HTTP: '127.0.0.1:0' });
   const url = await urlOf(agent);
   const waiting = async () => {
-    const samples = parsePrometheus(await (await fetch(`${url}/metrics`)).text());
+    const samples = await scrape(url);
     return sumOf(samples, 'databricks_audit_dead_letters_waiting');
   };
   const health = async () => await (await fetch(`${url}/readyz`)).json();

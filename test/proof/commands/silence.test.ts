@@ -2,13 +2,13 @@
  * A workspace that becomes silent and then has events again, as the collector sees it.
  */
 import { expect, it } from 'vitest';
-import { urlOf } from '../../support/agent-http.ts';
+import { scrape, urlOf } from '../../support/agent-http.ts';
 import { type AgentProcess, startAgent } from '../../support/agent-process.ts';
 import { expectRepeatsAreEqual } from '../../support/deliveries.ts';
 import { auditLines, deliveryKey, deliveryScene, directoryPlace } from '../../support/delivery-place.ts';
 import { plainAttributes } from '../../support/otlp-decode.ts';
 import { answers, type ReceivedRecord, type ReceivedRequest } from '../../support/otlp-receiver.ts';
-import { parsePrometheus, sumOf } from '../../support/prometheus-text.ts';
+import { sumOf } from '../../support/prometheus-text.ts';
 
 const isNotice = ({ record }: ReceivedRecord) => record.eventName?.startsWith('databricks.audit.silence') === true;
 const hasNotice = ({ records }: ReceivedRequest) => records.some(isNotice);
@@ -99,7 +99,7 @@ it('writes a rejected alert event to the dead letters, like any record, but does
   const agent = startAgent(['run'], { ...environment, DATABRICKS_AUDIT_HTTP: '127.0.0.1:0' });
   await agent.logged('Collector rejected a record; it was written to a dead-letter file');
   await settleDown(agent, () => receiver.requests.length);
-  const samples = parsePrometheus(await (await fetch(`${await urlOf(agent)}/metrics`)).text());
+  const samples = await scrape(await urlOf(agent));
   const sum = (name: string, labels = {}) => sumOf(samples, `databricks_audit_${name}`, labels);
   expect(sum('dead_letters_total')).toBe(1);
   expect(sum('notices_total', { databricks_audit_outcome: 'dead_lettered' })).toBe(1);
