@@ -19,10 +19,16 @@ export default {
       to: { path: '^src/', pathNot: '^src/(contracts|model)/' },
     },
     {
+      name: 'level-1-otlp-imports-contracts-and-the-model',
+      severity: 'error',
+      from: { path: '^src/otlp/' },
+      to: { path: '^src/', pathNot: '^src/(otlp|contracts|model)/' },
+    },
+    {
       name: 'level-2-parts-do-not-import-each-other',
       severity: 'error',
       from: { path: part },
-      to: { path: '^src/', pathNot: ['^src/$1/', shared] },
+      to: { path: '^src/', pathNot: ['^src/$1/', '^src/otlp/', shared] },
     },
     {
       name: 'level-2-kinds-of-source-do-not-import-each-other',

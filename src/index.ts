@@ -75,7 +75,7 @@ export type { DeliveredObject, ObjectContent, ObjectId, ObjectOrigin, ObjectVers
 // An exporter of your own: brings batches of records to their final outcome.
 
 export type { Batch, BatchEnd, Exporter, ExportOptions } from './contracts/exporter.ts';
-export { recordBatch } from './mapping/index.ts';
+export { recordBatch } from './otlp/record-batch.ts';
 
 // The steps between them: bytes to lines, line to record.
 

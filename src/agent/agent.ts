@@ -19,10 +19,10 @@ import {
   type FailureReporter,
   type OtlpTransport,
 } from '../export/index.ts';
-import { recordBatch } from '../mapping/index.ts';
 import { AgentError } from '../model/agent-error.ts';
 import type { IdentifiedLine } from '../model/line.ts';
 import type { DeliveredObject } from '../model/object.ts';
+import { recordBatch } from '../otlp/record-batch.ts';
 import { LineBatch } from '../pipeline/line-batch.ts';
 import { ObjectShipper, type Visitor } from '../pipeline/object-shipper.ts';
 import { ObjectVisitor } from '../pipeline/object-visitor.ts';

@@ -11,7 +11,7 @@ import {
   type GoldenResult,
   type MappingTrial,
   tryMapping,
-} from '../tools/mapping-test.ts';
+} from '../tools/mapping/mapping-test.ts';
 import { type CommandContext, count, counted, type ExitCode, exitCodes, jsonLine } from './command.ts';
 import { renderTable } from './table.ts';
 

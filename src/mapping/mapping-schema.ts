@@ -3,8 +3,8 @@
  * docs/mapping.md describes the format.
  */
 import { z } from 'zod';
+import { severities } from '../otlp/protobuf.ts';
 import { conversionNames } from './conversions.ts';
-import { severities } from './otlp/protobuf.ts';
 import { redactionClasses } from './redaction-classes.ts';
 
 /** Properties of a line outside its record; paths prefix them with `$`. */

@@ -2,8 +2,8 @@
  * The resources of records, one per account and workspace.
  */
 import type { Buffer } from 'node:buffer';
+import type { Resource } from '../otlp/request.ts';
 import type { Mapping } from './mapping-file.ts';
-import type { Resource } from './otlp/request.ts';
 
 /** More than an account has workspaces. Invalid ids must not exhaust memory. */
 const knownResourcesMax = 1000;

@@ -16,9 +16,9 @@ import {
   openDeadLetterStore,
   type ReplayedLetters,
 } from '../export/index.ts';
-import { recordBatch } from '../mapping/index.ts';
 import { isAgentError } from '../model/agent-error.ts';
 import { type ResponseCode, responseCodeText } from '../model/response-code.ts';
+import { recordBatch } from '../otlp/record-batch.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 

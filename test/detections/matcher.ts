@@ -8,8 +8,8 @@ import type { Comparison, Condition, Pattern } from '../../src/detections/condit
 import { attributeOf, type MappingTables } from '../../src/detections/fields.ts';
 import type { DetectionRule } from '../../src/detections/rule.ts';
 import { windowOf } from '../../src/detections/windows.ts';
-import { goldenLines, goldenRecords } from '../../src/mapping/golden.ts';
 import { createMapper } from '../../src/mapping/index.ts';
+import { goldenLines, goldenRecords } from '../../src/tools/mapping/golden.ts';
 
 /** A mapped record, as both backends hold it: a value or several by the name of the attribute. */
 export interface MappedRecord {

@@ -47,7 +47,8 @@ const orderly = {
   'src/sources/directory/source.ts': ['../../model/object.ts'],
   'src/sources/layout.ts': [],
   'src/sources/options.ts': [],
-  'src/mapping/index.ts': ['../model/object.ts'],
+  'src/mapping/index.ts': ['../model/object.ts', '../otlp/request.ts'],
+  'src/otlp/request.ts': ['../contracts/source.ts'],
   'src/detections/index.ts': ['../runtime/clock.ts'],
   'src/contracts/source.ts': ['../model/object.ts'],
   'src/contracts/observer.ts': ['../model/object.ts'],
@@ -75,6 +76,12 @@ describe('npm run imports', () => {
       'a contract that imports a part',
       'level-1-contracts-import-the-model',
       'src/contracts/source.ts',
+      '../mapping/index.ts',
+    ],
+    [
+      'the wire format that imports a part',
+      'level-1-otlp-imports-contracts-and-the-model',
+      'src/otlp/request.ts',
       '../mapping/index.ts',
     ],
     [

@@ -7,8 +7,8 @@ import type { AgentEvent } from '../../src/contracts/observer.ts';
 import { createFailureReporter, createOtlpExporter, type OtlpExporter } from '../../src/export/index.ts';
 import type { OtlpOptions } from '../../src/export/options.ts';
 import { deadLetterDirectory } from '../../src/export/options.ts';
-import { recordBatch } from '../../src/mapping/index.ts';
 import type { IdentifiedLine } from '../../src/model/line.ts';
+import { recordBatch } from '../../src/otlp/record-batch.ts';
 import { type Answer, answers, type OtlpReceiver, startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import {

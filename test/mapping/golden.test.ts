@@ -4,7 +4,8 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { createMapper, goldenLines, goldenOptions, goldenRecords, goldenText } from '../../src/mapping/index.ts';
+import { createMapper } from '../../src/mapping/index.ts';
+import { goldenLines, goldenOptions, goldenRecords, goldenText } from '../../src/tools/mapping/golden.ts';
 import { decodeLogsRequest, recordsOf } from '../support/otlp-decode.ts';
 
 const cases = new URL('../mappings/', import.meta.url);

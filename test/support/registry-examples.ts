@@ -3,7 +3,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import type { RegistryExamples } from '../../src/mapping/registry.ts';
+import type { RegistryExamples } from '../../src/tools/mapping/registry.ts';
 
 /** The first ones count. */
 const cases = [

@@ -1,8 +1,9 @@
 /**
  * Input lines for the mapping, for tests and benchmarks.
  */
-import { goldenLine } from '../../src/mapping/golden.ts';
+
 import type { IdentifiedLine } from '../../src/model/line.ts';
+import { goldenLine } from '../../src/tools/mapping/golden.ts';
 
 /** A line of an S3 object of workspace 1234567890123456. */
 export function identifiedLine(content: string | Uint8Array, changes: Partial<IdentifiedLine> = {}): IdentifiedLine {

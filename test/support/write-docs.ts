@@ -8,10 +8,10 @@ import { contextOf } from '../../src/detections/pack-context.ts';
 import { renderDetectionsReference } from '../../src/detections/reference.ts';
 import { readRules } from '../../src/detections/rule-directory.ts';
 import { loadMapping } from '../../src/mapping/index.ts';
-import { renderMappingReference } from '../../src/mapping/reference.ts';
-import { renderRegistry } from '../../src/mapping/registry.ts';
 import { renderMetricsReference } from '../../src/telemetry/reference.ts';
 import { type FormatName, writeDetections } from '../../src/tools/detections.ts';
+import { renderMappingReference } from '../../src/tools/mapping/reference.ts';
+import { renderRegistry } from '../../src/tools/mapping/registry.ts';
 import { renderErrorsPage } from './errors-page.ts';
 import { registryExamples } from './registry-examples.ts';
 

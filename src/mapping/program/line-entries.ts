@@ -4,10 +4,10 @@
  */
 import type { IdentifiedLine } from '../../model/line.ts';
 import type { ObjectOrigin } from '../../model/object.ts';
+import { encodeAttribute } from '../../otlp/protobuf.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Mapping } from '../mapping-file.ts';
 import { type LineField, lineFields } from '../mapping-schema.ts';
-import { encodeAttribute } from '../otlp/protobuf.ts';
 import type { Address, ProgramImage } from './program-image.ts';
 
 /** Kinds of entries (kernel/assembly/tape.ts). */

@@ -2,10 +2,11 @@
  * Compiles a mapping to the program that the kernel runs for every record: paths become slots, rules become rows of fixed size, and constants
  * are encoded once. kernel/assembly/ defines the layouts.
  */
+
+import { encodeAttribute, encodeEventName, encodeSeverity, otlpValue, severities } from '../../otlp/protobuf.ts';
 import { type ConversionName, conversionNames, conversionTypes, principalTypes } from '../conversions.ts';
 import type { Mapping } from '../mapping-file.ts';
 import { type Condition, lineFields, type ResourceRule, type Rule } from '../mapping-schema.ts';
-import { encodeAttribute, encodeEventName, encodeSeverity, otlpValue, severities } from '../otlp/protobuf.ts';
 import { LineEntries, textEntry } from './line-entries.ts';
 import { Paths } from './paths.ts';
 import type { Address, ProgramImage } from './program-image.ts';

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { createMapper, encodeOtlpJson } from '../../src/mapping/index.ts';
+import { createMapper } from '../../src/mapping/index.ts';
 import { otlpLogs } from '../../src/model/otlp-json.ts';
+import { encodeOtlpJson } from '../../src/otlp/replay.ts';
 import { identifiedLine, sampleRecords } from '../support/sample-lines.ts';
 
 const cases = new URL('../mappings/', import.meta.url);

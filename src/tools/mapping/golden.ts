@@ -4,11 +4,11 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import type { Mapper } from '../contracts/mapper.ts';
-import type { IdentifiedLine } from '../model/line.ts';
-import type { ObjectId } from '../model/object.ts';
-import type { OtlpLogs } from '../model/otlp-json.ts';
-import { redactionClasses } from './redaction-classes.ts';
+import type { Mapper } from '../../contracts/mapper.ts';
+import { redactionClasses } from '../../mapping/index.ts';
+import type { IdentifiedLine } from '../../model/line.ts';
+import type { ObjectId } from '../../model/object.ts';
+import type { OtlpLogs } from '../../model/otlp-json.ts';
 
 /** `options.json` of a pair. */
 export const goldenOptions = z.strictObject({

@@ -2,8 +2,8 @@
  * From records in OTLP/JSON back to a request: replays dead letters byte for byte as they were sent first.
  */
 import { Buffer } from 'node:buffer';
-import type { OtlpEncoding } from '../../contracts/mapper.ts';
-import type { OtlpKeyValue, OtlpLogs } from '../../model/otlp-json.ts';
+import type { OtlpEncoding } from '../contracts/mapper.ts';
+import type { OtlpKeyValue, OtlpLogs } from '../model/otlp-json.ts';
 import { encodeRecordAsJson } from './json.ts';
 import { encodeRecord } from './protobuf.ts';
 import { createRequest, type Request } from './request.ts';

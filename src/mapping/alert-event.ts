@@ -1,13 +1,13 @@
 /**
  * Encodes alert events, the agent's own events about a workspace, as log records.
  */
-import type { AlertEvent } from '../../contracts/mapper.ts';
-import type { OtlpKeyValue } from '../../model/otlp-json.ts';
-import type { Mapping } from '../mapping-file.ts';
-import type { ResourceRule } from '../mapping-schema.ts';
-import { encodeRecordAsJson } from './json.ts';
-import { otlpValue, severities } from './protobuf.ts';
-import { createRequest, type Envelope, type Resource } from './request.ts';
+import type { AlertEvent } from '../contracts/mapper.ts';
+import type { OtlpKeyValue } from '../model/otlp-json.ts';
+import { encodeRecordAsJson } from '../otlp/json.ts';
+import { otlpValue, severities } from '../otlp/protobuf.ts';
+import { createRequest, type Envelope, type Resource } from '../otlp/request.ts';
+import type { Mapping } from './mapping-file.ts';
+import type { ResourceRule } from './mapping-schema.ts';
 
 export class AlertEventWriter {
   readonly #mapping: Mapping;

@@ -2,8 +2,8 @@
  * Shows which fields of records a mapping turns into attributes, and which remain only in the body.
  */
 
-import { type JsonObject, type JsonValue, toObject } from '../runtime/exact-json.ts';
-import type { Mapping } from './mapping-file.ts';
+import type { Mapping } from '../../mapping/index.ts';
+import { type JsonObject, type JsonValue, toObject } from '../../runtime/exact-json.ts';
 
 export interface FieldUse {
   /** A path such as `userIdentity.email`; `requestParams.*` covers everything below. */

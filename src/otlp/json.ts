@@ -3,7 +3,7 @@
  * replayed records. The kernel writes the records of lines, with the fields in the same order.
  */
 import { Buffer } from 'node:buffer';
-import type { OtlpKeyValue, OtlpValue } from '../../model/otlp-json.ts';
+import type { OtlpKeyValue, OtlpValue } from '../model/otlp-json.ts';
 import type { RecordFields } from './protobuf.ts';
 
 export function encodeRecordAsJson({

@@ -3,23 +3,13 @@
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Configuration } from '../config/index.ts';
-import {
-  createMapper,
-  type FieldUse,
-  fieldUsesOf,
-  goldenLines,
-  goldenOptions,
-  goldenRecords,
-  goldenText,
-  isJsonObject,
-  loadMapping,
-  type Mapping,
-  type MappingRow,
-  mappingRows,
-  parseOrNothing,
-} from '../mapping/index.ts';
-import { AgentError, messageOf } from '../model/agent-error.ts';
+import type { Configuration } from '../../config/index.ts';
+import { createMapper, loadMapping, type Mapping } from '../../mapping/index.ts';
+import { AgentError, messageOf } from '../../model/agent-error.ts';
+import { isJsonObject, parseOrNothing } from '../../runtime/exact-json.ts';
+import { type FieldUse, fieldUsesOf } from './field-uses.ts';
+import { goldenLines, goldenOptions, goldenRecords, goldenText } from './golden.ts';
+import { type MappingRow, mappingRows } from './reference.ts';
 
 export interface MappingTrial {
   readonly lineCount: number;

@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/contracts/exporter.ts';
-import { createMapper, recordBatch } from '../../src/mapping/index.ts';
+import { createMapper } from '../../src/mapping/index.ts';
 import type { IdentifiedLine } from '../../src/model/line.ts';
+import { recordBatch } from '../../src/otlp/record-batch.ts';
 import { decodeLogsRequest, plainAttributes, recordsOf } from '../support/otlp-decode.ts';
 import { identifiedLine, sampleRecords } from '../support/sample-lines.ts';
 

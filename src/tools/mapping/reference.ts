@@ -1,9 +1,14 @@
 /**
  * A mapping in words: docs/mapping.md (`npm run docs`), and the table of `mapping show`.
  */
-import { conversionTypes } from './conversions.ts';
-import { loadMapping, type Mapping } from './mapping-file.ts';
-import type { Condition, Redaction, Rule } from './mapping-schema.ts';
+import {
+  type Condition,
+  conversionTypes,
+  loadMapping,
+  type Mapping,
+  type Redaction,
+  type Rule,
+} from '../../mapping/index.ts';
 
 /** The reference of the built-in mapping, as Markdown. */
 export function renderMappingReference(): string {

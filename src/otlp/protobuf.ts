@@ -5,7 +5,7 @@
  * Tags are field number * 8 + wire type (0 varint, 1 eight bytes, 2 with length).
  */
 import { Buffer } from 'node:buffer';
-import type { OtlpKeyValue, OtlpValue } from '../../model/otlp-json.ts';
+import type { OtlpKeyValue, OtlpValue } from '../model/otlp-json.ts';
 
 /** LogRecord.attributes = 6 */
 const recordAttributeTag = 0x32;

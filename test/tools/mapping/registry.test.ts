@@ -5,8 +5,8 @@ import { globSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { loadMapping } from '../../src/mapping/index.ts';
-import { renderRegistry } from '../../src/mapping/registry.ts';
+import { loadMapping } from '../../../src/mapping/index.ts';
+import { renderRegistry } from '../../../src/tools/mapping/registry.ts';
 
 const name = z.string().regex(/^[a-z][a-z0-9_]*(\.[a-z0-9][a-z0-9_]*)+$/);
 const sentence = z.string().regex(/^[A-Z`].{14,}\.$/);
@@ -45,7 +45,7 @@ const registry = z.strictObject({
 const namespaces = ['databricks', 'immuta'] as const;
 
 describe.each(namespaces)('the registry of %s', (namespace) => {
-  const text = readFileSync(new URL(`../../mappings/registry/${namespace}.yaml`, import.meta.url), 'utf8');
+  const text = readFileSync(new URL(`../../../mappings/registry/${namespace}.yaml`, import.meta.url), 'utf8');
   const { groups } = registry.parse(parse(text));
   const [definitions, ...events] = groups;
   if (definitions?.type !== 'attribute_group') throw new Error('the attributes come first');
@@ -71,9 +71,9 @@ describe.each(namespaces)('the registry of %s', (namespace) => {
   });
 
   it('has an attribute for every one of the namespace in a golden record', () => {
-    const files = globSync('*/expected.json', { cwd: new URL('../mappings/', import.meta.url) });
+    const files = globSync('*/expected.json', { cwd: new URL('../../mappings/', import.meta.url) });
     const keys = files.flatMap((file) => {
-      const records = readFileSync(new URL(`../mappings/${file}`, import.meta.url), 'utf8');
+      const records = readFileSync(new URL(`../../mappings/${file}`, import.meta.url), 'utf8');
       return [...records.matchAll(/^ {4}\{"key":"([^"]+)"/gm)].map(([, key = '']) => key);
     });
     const ours = new Set(keys.filter((key) => key.startsWith(`${namespace}.`)));

@@ -2,8 +2,8 @@
  * Builds an ExportLogsServiceRequest from encoded records, grouped by resource.
  */
 import { Buffer } from 'node:buffer';
-import type { OtlpEncoding } from '../../contracts/mapper.ts';
-import type { OtlpKeyValue } from '../../model/otlp-json.ts';
+import type { OtlpEncoding } from '../contracts/mapper.ts';
+import type { OtlpKeyValue } from '../model/otlp-json.ts';
 import { jsonAttributes } from './json.ts';
 import { encodeTextAttributes, field, lengthHeader, type TextAttributes, textField } from './protobuf.ts';
 

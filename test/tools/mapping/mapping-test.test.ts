@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { loadConfiguration } from '../../src/config/index.ts';
-import { checkGolden } from '../../src/tools/mapping-test.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { loadConfiguration } from '../../../src/config/index.ts';
+import { checkGolden } from '../../../src/tools/mapping/mapping-test.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 it('says how to create the records of a golden pair that has none yet', () => {
   const { mapping } = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: 's3://audit' });

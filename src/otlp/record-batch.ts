@@ -5,7 +5,7 @@ import assert from 'node:assert';
 import type { Batch } from '../contracts/exporter.ts';
 import type { OtlpEncoding } from '../contracts/mapper.ts';
 import { otlpLogs } from '../model/otlp-json.ts';
-import { encodeOtlpJson } from './otlp/replay.ts';
+import { encodeOtlpJson } from './replay.ts';
 
 /** @param jsonLines one record each, as `Mapper.toJsonLine` renders it. */
 export function recordBatch(jsonLines: readonly string[], encoding: OtlpEncoding): Batch {

@@ -3,9 +3,7 @@
  * https://github.com/open-telemetry/weaver/blob/main/schemas/semconv-syntax.md): mappings/registry/ (`npm run docs`).
  */
 import { stringify } from 'yaml';
-import { conversionTypes, principalTypes } from './conversions.ts';
-import type { Mapping } from './mapping-file.ts';
-import type { ResourceRule, Rule } from './mapping-schema.ts';
+import { conversionTypes, type Mapping, principalTypes, type ResourceRule, type Rule } from '../../mapping/index.ts';
 
 export interface RegistryNamespace {
   /** The first segment of the attributes' names. */
