@@ -13,6 +13,7 @@ import {
   type DeadLetter,
   type DeadLetterLine,
   type DeadLetterLocation,
+  type DeadLetterStore,
   openDeadLetterStore,
   type ReplayedLetters,
 } from '../export/index.ts';
@@ -20,7 +21,9 @@ import { isAgentError } from '../model/agent-error.ts';
 import { type ResponseCode, responseCodeText } from '../model/response-code.ts';
 import { recordBatch } from '../otlp/record-batch.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
+import { inParallel } from '../runtime/in-parallel.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { Semaphore } from '../runtime/semaphore.ts';
 
 /** Selects dead letters; all of them if nothing is set. */
 export interface DeadLetterSelection {
@@ -130,39 +133,56 @@ export async function replay(
   };
   const exporter = createReplayExporter(configuration, dependencies);
   const store = openDeadLetterStore(configuration.deadLetters, dependencies.clock);
+  const requestSlots = new Semaphore(configuration.otlp.requestsInFlightMax);
+  const { onProgress } = dependencies;
+  const replayed = { configuration, selection, store, exporter, requestSlots, result, onProgress };
   try {
     // Records that are rejected again are written anew, and are not in this list.
-    for (const path of await store.list()) {
-      const letters = await store.openForReplay(path);
-      if (letters === undefined) {
-        result.filesInUse.push(path);
-        continue;
-      }
-      const stopping = letters.lost === undefined ? signal : AbortSignal.any([signal, letters.lost]);
-      const options = { beforeAttempt: async () => letters.confirm?.() };
-      try {
-        for await (const lines of batchesOf(letters, configuration, selection, result)) {
-          const { acceptedCount, deadLetteredCount } = await exporter.export(
-            batchOf(lines, configuration),
-            stopping,
-            options,
-          );
-          await letters.markDone(lines);
-          result.acceptedCount += acceptedCount;
-          result.refusedCount += deadLetteredCount;
-          dependencies.onProgress?.(result);
-        }
-      } catch (error) {
-        if (letters.lost?.aborted !== true || signal.aborted || isAgentError(letters.lost.reason)) throw error;
-        result.filesInUse.push(path);
-      } finally {
-        await letters.close();
-      }
-    }
+    const { parallelReplays: parallelMax } = store;
+    await inParallel(await store.list(), { parallelMax, signal }, (path, stop) => replayOne(path, replayed, stop));
     return result;
   } finally {
     await store.close();
     await exporter.close();
+  }
+}
+
+interface Replayed {
+  readonly configuration: Configuration;
+  readonly selection: DeadLetterSelection;
+  readonly store: DeadLetterStore;
+  readonly exporter: Exporter;
+  readonly requestSlots: Semaphore;
+  readonly result: ReplayResult;
+  readonly onProgress: ReplayDependencies['onProgress'];
+}
+
+/** Sends what is selected of one file or object, and adds to the result. */
+async function replayOne(path: string, replayed: Replayed, signal: AbortSignal): Promise<void> {
+  const { configuration, selection, store, exporter, requestSlots, result, onProgress } = replayed;
+  const letters = await store.openForReplay(path);
+  if (letters === undefined) {
+    result.filesInUse.push(path);
+    return;
+  }
+  const stopping = letters.lost === undefined ? signal : AbortSignal.any([signal, letters.lost]);
+  const options = { beforeAttempt: async () => letters.confirm?.() };
+  try {
+    for await (const lines of batchesOf(letters, configuration, selection, result)) {
+      const release = await requestSlots.acquire(stopping);
+      const { acceptedCount, deadLetteredCount } = await exporter
+        .export(batchOf(lines, configuration), stopping, options)
+        .finally(release);
+      await letters.markDone(lines);
+      result.acceptedCount += acceptedCount;
+      result.refusedCount += deadLetteredCount;
+      onProgress?.(result);
+    }
+  } catch (error) {
+    if (letters.lost?.aborted !== true || signal.aborted || isAgentError(letters.lost.reason)) throw error;
+    result.filesInUse.push(path);
+  } finally {
+    await letters.close();
   }
 }
 

@@ -3,6 +3,7 @@
  * listed at most every half a minute, because health checks and scrapes ask more often.
  */
 import type { Clock } from '../../runtime/clock.ts';
+import { inParallel } from '../../runtime/in-parallel.ts';
 import type { BucketClient } from './bucket-client.ts';
 import { isLetterKey } from './bucket-letters.ts';
 import { rejectionOf } from './dead-letter-files.ts';
@@ -54,14 +55,10 @@ export class BucketCount {
       if (known === undefined) unread.push({ key, id });
       else counted.set(id, known);
     }
-    const queue = unread.values();
-    const read = async () => {
-      for (const { key, id } of queue) {
-        const content = await this.#client.get(key);
-        if (content !== undefined) counted.set(id, { groups: groupsOf(content.text) });
-      }
-    };
-    await Promise.all(Array.from({ length: readsAtOnce }, read));
+    await inParallel(unread, { parallelMax: readsAtOnce }, async ({ key, id }, stop) => {
+      const content = await this.#client.get(key, stop);
+      if (content !== undefined) counted.set(id, { groups: groupsOf(content.text) });
+    });
     this.#counted = counted;
     return sumOf(counted.values());
   }

@@ -38,6 +38,8 @@ export interface ReplayedLetters {
 
 /** Every call rejects with ERR_DEAD_LETTER_READ. */
 export interface DeadLetterStore {
+  /** How many files or objects are best replayed at the same time. */
+  readonly parallelReplays: number;
   /** Paths or URLs, oldest first. Empty if the place does not exist yet. */
   list(): Promise<readonly string[]>;
   readLines(path: string): AsyncIterable<DeadLetterLine>;
@@ -48,11 +50,15 @@ export interface DeadLetterStore {
   close(): Promise<void>;
 }
 
+/** An object needs five requests, one after the other, and often holds a single record. */
+const parallelReplaysOfBucket = 16;
+
 /** Does not contact anything before the first call. */
 export function openDeadLetterStore(location: DeadLetterLocation, clock: Clock = systemClock): DeadLetterStore {
   if (location.kind === 's3') return new BucketStore(location, clock);
   const count = new DeadLetterCount(location.path);
   return {
+    parallelReplays: 1,
     list: () => listDeadLetterFiles(location.path),
     readLines: readDeadLetterLines,
     openForReplay: (path) => ReplayedFile.open(path),
@@ -72,6 +78,7 @@ export function createDeadLetterWriter(
 }
 
 class BucketStore implements DeadLetterStore {
+  readonly parallelReplays = parallelReplaysOfBucket;
   readonly #location: DeadLetterBucket;
   readonly #client: BucketClient;
   readonly #count: BucketCount;
