@@ -43,6 +43,15 @@ export function writeFault(cause: unknown, directory: string): AgentError {
 export function openFault(cause: unknown, directory: string): AgentError {
   return new AgentError('ERR_STATE_WRITE', `Could not open the state in ${directory}: ${messageOf(cause)}`, {
     cause,
-    hint: 'Check that the volume has free space and that this user can write to it.',
+    hint: volumeHint,
   });
 }
+
+export function directoryFault(cause: unknown, directory: string): AgentError {
+  return new AgentError('ERR_STATE_WRITE', `Could not use the state directory ${directory}: ${messageOf(cause)}`, {
+    cause,
+    hint: volumeHint,
+  });
+}
+
+const volumeHint = 'Mount a volume with free space that this user can write to, and set DATABRICKS_AUDIT_STATE to it.';

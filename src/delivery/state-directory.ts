@@ -5,10 +5,10 @@ import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { reached } from '../contracts/step.ts';
-import { AgentError, messageOf } from '../model/agent-error.ts';
+import { AgentError } from '../model/agent-error.ts';
 import { makeDirectory } from '../runtime/make-directory.ts';
 import { createPrivateFile } from '../runtime/private-file.ts';
-import { isBusy } from './sqlite-errors.ts';
+import { directoryFault, isBusy } from './sqlite-errors.ts';
 
 export function databasePath(directory: string): string {
   return join(directory, 'delivery.db');
@@ -43,10 +43,7 @@ export function lockStateDirectory(directory: string): () => void {
         hint: 'Stop the other process, or give each agent its own state directory (DATABRICKS_AUDIT_STATE).',
       });
     }
-    throw new AgentError('ERR_STATE_WRITE', `Could not use the state directory ${directory}: ${messageOf(error)}`, {
-      cause: error,
-      hint: 'Mount a volume with free space that this user can write to, and set DATABRICKS_AUDIT_STATE to it.',
-    });
+    throw directoryFault(error, directory);
   }
 }
 

@@ -3,7 +3,7 @@
  */
 import { accessSync, constants, existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { AgentError, messageOf } from '../model/agent-error.ts';
+import { directoryFault } from './sqlite-errors.ts';
 import { databasePath, lockStateDirectory } from './state-directory.ts';
 import { openDeliveryReader } from './state-reader.ts';
 
@@ -49,9 +49,6 @@ function explained(directory: string, attempt: () => void): void {
   try {
     attempt();
   } catch (cause) {
-    throw new AgentError('ERR_STATE_WRITE', `Could not use the state directory ${directory}: ${messageOf(cause)}`, {
-      cause,
-      hint: 'Mount a volume with free space that this user can write to, and set DATABRICKS_AUDIT_STATE to it.',
-    });
+    throw directoryFault(cause, directory);
   }
 }

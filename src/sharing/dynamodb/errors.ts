@@ -61,7 +61,7 @@ function explainMissing({ name }: AwsFailure, { table }: DynamoDbCall): AwsExpla
   if (name !== 'ResourceNotFoundException') return undefined;
   return {
     reason: `there is no table ${table} in this account and region`,
-    hint: 'Create it with `databricks-audit-otel state init` or with Terraform (examples/aws), or check AWS_REGION and the name in DATABRICKS_AUDIT_STATE.',
+    hint: 'Create it with `databricks-audit-otel state init` or with Terraform (examples/aws), or check AWS_REGION and the name of the table.',
   };
 }
 

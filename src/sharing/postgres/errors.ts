@@ -34,7 +34,7 @@ function describe(code: string, message: string, action: string, location: Postg
       return [
         'ERR_STATE_NOT_FOUND',
         `there is no schema ${schema} with the tables of a state`,
-        'Create it with `databricks-audit-otel state init`, or check DATABRICKS_AUDIT_STATE.',
+        'Create it with `databricks-audit-otel state init`, or check the URL (?schema=...).',
       ];
     case '42703':
     case '42804':
