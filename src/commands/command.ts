@@ -38,6 +38,19 @@ export function withSources(environment: Environment, sources: readonly string[]
   return sources.length === 0 ? environment : { ...environment, DATABRICKS_AUDIT_SOURCE: sources.join(',') };
 }
 
+/**
+ * For commands that ship nothing: the environment as if it said nothing about the state. A state that replicas share would demand a
+ * bucket for dead letters and refuse the default source.
+ */
+export function withoutState(environment: Environment): Environment {
+  return {
+    ...environment,
+    DATABRICKS_AUDIT_STATE: undefined,
+    DATABRICKS_AUDIT_DEAD_LETTERS: undefined,
+    DATABRICKS_AUDIT_QUEUE: undefined,
+  };
+}
+
 /** @throws AgentError ERR_CONFIGURATION */
 export function dateOption(name: string, text: string | undefined): string | undefined {
   if (text === undefined) return undefined;

@@ -6,7 +6,7 @@ import { AgentError } from '../model/agent-error.ts';
 import { printableLines } from '../runtime/printable.ts';
 import { duration } from '../runtime/variable.ts';
 import { formatNames, levels, writeDetections } from '../tools/detections.ts';
-import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
+import { type CommandContext, type ExitCode, exitCodes, withoutState } from './command.ts';
 
 export interface DetectionsCommandOptions {
   readonly format?: string;
@@ -22,7 +22,7 @@ export async function detections(options: DetectionsCommandOptions, context: Com
   const layers = options.mapping ?? environment.DATABRICKS_AUDIT_MAPPING;
   const { mapping } = loadConfiguration({
     DATABRICKS_AUDIT_SOURCE: '.',
-    ...environment,
+    ...withoutState(environment),
     ...(layers === undefined ? {} : { DATABRICKS_AUDIT_MAPPING: layers }),
   });
   const format = oneOf('--format', formatNames, options.format);

@@ -12,7 +12,7 @@ import {
   type MappingTrial,
   tryMapping,
 } from '../tools/mapping/mapping-test.ts';
-import { type CommandContext, count, counted, type ExitCode, exitCodes, jsonLine } from './command.ts';
+import { type CommandContext, count, counted, type ExitCode, exitCodes, jsonLine, withoutState } from './command.ts';
 import { renderTable } from './table.ts';
 
 export interface MappingShowOptions {
@@ -63,7 +63,7 @@ export async function mappingTest(
 
 function mappingOf({ mapping }: MappingShowOptions, { environment }: CommandContext) {
   const layers = mapping === undefined ? {} : { DATABRICKS_AUDIT_MAPPING: mapping };
-  return loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...environment, ...layers }).mapping;
+  return loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...withoutState(environment), ...layers }).mapping;
 }
 
 function renderTrial({ lineCount, unparsedCount, fields, unusedTargets }: MappingTrial): string {

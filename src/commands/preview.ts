@@ -7,13 +7,13 @@ import { pipeline } from 'node:stream/promises';
 import { loadConfiguration } from '../config/index.ts';
 import { printableJson } from '../runtime/printable.ts';
 import { previewLines } from '../tools/preview.ts';
-import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
+import { type CommandContext, type ExitCode, exitCodes, withoutState } from './command.ts';
 import { renderRecord } from './render-record.ts';
 
 export async function preview(path: string, { environment, stdin, stdout, stop }: CommandContext): Promise<ExitCode> {
   const isUrl = /^[a-z][a-z0-9+.-]+:\/\//i.test(path);
   const source = isUrl ? { DATABRICKS_AUDIT_SOURCE: path } : {};
-  const configuration = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...environment, ...source });
+  const configuration = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...withoutState(environment), ...source });
   const input = isUrl ? undefined : path === '-' ? stdin : path;
   const render = stdout.isTTY ? renderRecord : (line: string) => `${printableJson(line)}\n`;
   const records = Readable.from(previewLines(configuration, input, stop)).map(render);

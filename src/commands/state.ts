@@ -10,8 +10,8 @@ import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
 export async function stateInit({ environment, stdout, stop }: CommandContext): Promise<ExitCode> {
   // Whoever creates a state need not have the rest of the agent's configuration.
   const configuration = loadConfiguration({
-    DATABRICKS_AUDIT_SOURCE: 's3://any',
-    DATABRICKS_AUDIT_DEAD_LETTERS: './any',
+    DATABRICKS_AUDIT_SOURCE: 's3://any-source',
+    DATABRICKS_AUDIT_DEAD_LETTERS: 's3://any-dead-letters',
     ...environment,
   });
   const { created, settings } = await initState(configuration, stop);

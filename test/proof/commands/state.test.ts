@@ -52,6 +52,27 @@ test('a table is created, checked and shipped with', async () => {
   expect(status).toMatchObject({ code: 0, stdout: expect.stringContaining('12 lines accepted') });
 });
 
+test('state init needs nothing but the state and the credentials', async () => {
+  const dynamoDb = await startDynalite();
+  const environment = { ...dynamoDb.environment, DATABRICKS_AUDIT_STATE: 'dynamodb://audit-state' };
+  const created = await runAgent(['state', 'init'], environment);
+  expect(created).toMatchObject({ code: 0, stdout: expect.stringContaining('Created dynamodb://audit-state') });
+});
+
+test.each([
+  ['mapping', 'show'],
+  ['detections', '--format', 'loki'],
+  ['preview', '-'],
+])('%s does not ask for what a shared state needs', async (...commandLine) => {
+  const environment = {
+    DATABRICKS_AUDIT_STATE: 'postgres://agent@127.0.0.1:9/audit',
+    DATABRICKS_AUDIT_QUEUE: 'https://sqs.eu-west-1.amazonaws.com/123456789012/audit',
+  };
+  const { code, stdout, stderr } = await runAgent(commandLine, environment, { stdin: auditLines(1)[0] });
+  expect(code, stderr).toBe(0);
+  expect(stdout).not.toBe('');
+});
+
 test('check names the permission that is missing', async () => {
   const { environment, dynamoDb } = await sharedScene();
   await runAgent(['state', 'init'], environment);
