@@ -92,7 +92,7 @@ export async function readDeadLetters(
   const counts = { selectedCount: 0, otherCount: 0, unreadableCount: 0 };
   const store = openDeadLetterStore(location);
   try {
-    for (const path of await store.list()) {
+    await inParallel(await store.list(), store, async (path) => {
       for await (const { deadLetter, isTorn } of store.readLines(path)) {
         if (deadLetter === undefined) counts.unreadableCount += isTorn ? 0 : 1;
         else if (!isSelected(deadLetter, selection)) counts.otherCount++;
@@ -101,16 +101,16 @@ export async function readDeadLetters(
           addToGroup(groups, deadLetter);
         }
       }
-    }
+    });
   } finally {
     await store.close();
   }
-  return { groups: [...groups.values()].toSorted(byDateAndCount), ...counts };
+  return { groups: [...groups.values()].toSorted(byDateCountAndReason), ...counts };
 }
 
-function byDateAndCount(one: DeadLetterGroup, other: DeadLetterGroup): number {
-  if (one.date === other.date) return other.count - one.count;
-  return one.date < other.date ? -1 : 1;
+function byDateCountAndReason(one: DeadLetterGroup, other: DeadLetterGroup): number {
+  if (one.date !== other.date) return one.date < other.date ? -1 : 1;
+  return other.count - one.count || (one.reason < other.reason ? -1 : 1);
 }
 
 /**
@@ -138,7 +138,7 @@ export async function replay(
   const replayed = { configuration, selection, store, exporter, requestSlots, result, onProgress };
   try {
     // Records that are rejected again are written anew, and are not in this list.
-    const { parallelReplays: parallelMax } = store;
+    const { parallelMax } = store;
     await inParallel(await store.list(), { parallelMax, signal }, (path, stop) => replayOne(path, replayed, stop));
     return result;
   } finally {

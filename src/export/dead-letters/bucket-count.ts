@@ -23,10 +23,11 @@ export class BucketCount {
   readonly #location: DeadLetterBucket;
   readonly #client: BucketClient;
   readonly #clock: Clock;
-  /** By key and ETag. */
+  /** By key and ETag. What was read before a failure counts for the next attempt. */
   #counted = new Map<string, { readonly groups: DeadLetterGroups }>();
   #result: Promise<readonly WaitingDeadLetters[]> | undefined;
-  #startedAtMs = 0;
+  #isCounting = false;
+  #endedAtMs = 0;
 
   constructor(location: DeadLetterBucket, client: BucketClient, clock: Clock) {
     this.#location = location;
@@ -36,31 +37,38 @@ export class BucketCount {
 
   /** Rejects with a BucketFailure. */
   async read(): Promise<readonly WaitingDeadLetters[]> {
-    const nowMs = this.#clock.nowMs();
     // Absolute value: if the clock is set back, the count must not stay old until it has caught up.
-    if (this.#result === undefined || Math.abs(nowMs - this.#startedAtMs) >= listingIntervalMs) {
-      this.#startedAtMs = nowMs;
-      this.#result = this.#count();
+    const isOld = Math.abs(this.#clock.nowMs() - this.#endedAtMs) >= listingIntervalMs;
+    // The first count of thousands of objects takes longer than the interval.
+    if (!this.#isCounting && (this.#result === undefined || isOld)) this.#result = this.#countOnce();
+    return await (this.#result ?? []);
+  }
+
+  async #countOnce(): Promise<readonly WaitingDeadLetters[]> {
+    this.#isCounting = true;
+    try {
+      return await this.#count();
+    } finally {
+      this.#isCounting = false;
+      this.#endedAtMs = this.#clock.nowMs();
     }
-    return await this.#result;
   }
 
   async #count(): Promise<readonly WaitingDeadLetters[]> {
-    const counted = new Map<string, { readonly groups: DeadLetterGroups }>();
+    const ids = new Set<string>();
     const unread: { readonly key: string; readonly id: string }[] = [];
     for await (const { key, etag } of this.#client.list()) {
       if (!isLetterKey(this.#location, key)) continue;
       const id = `${etag} ${key}`;
-      const known = this.#counted.get(id);
-      if (known === undefined) unread.push({ key, id });
-      else counted.set(id, known);
+      ids.add(id);
+      if (!this.#counted.has(id)) unread.push({ key, id });
     }
+    for (const id of this.#counted.keys()) if (!ids.has(id)) this.#counted.delete(id);
     await inParallel(unread, { parallelMax: readsAtOnce }, async ({ key, id }, stop) => {
       const content = await this.#client.get(key, stop);
-      if (content !== undefined) counted.set(id, { groups: groupsOf(content.text) });
+      if (content !== undefined) this.#counted.set(id, { groups: groupsOf(content.text) });
     });
-    this.#counted = counted;
-    return sumOf(counted.values());
+    return sumOf(this.#counted.values());
   }
 }
 

@@ -38,30 +38,33 @@ export interface ReplayedLetters {
 
 /** Every call rejects with ERR_DEAD_LETTER_READ. */
 export interface DeadLetterStore {
-  /** How many files or objects are best replayed at the same time. */
-  readonly parallelReplays: number;
+  /** How many files or objects are best read or replayed at the same time. */
+  readonly parallelMax: number;
   /** Paths or URLs, oldest first. Empty if the place does not exist yet. */
   list(): Promise<readonly string[]>;
   readLines(path: string): AsyncIterable<DeadLetterLine>;
-  /** Resolves to undefined while an agent is writing there, or another replay has it. */
+  /** Resolves to undefined while an agent is writing there, or another replay has it. Nothing is left of what is gone. */
   openForReplay(path: string): Promise<ReplayedLetters | undefined>;
   /** Cheap when nothing has changed. */
   count(): Promise<readonly WaitingDeadLetters[]>;
   close(): Promise<void>;
 }
 
-/** An object needs five requests, one after the other, and often holds a single record. */
-const parallelReplaysOfBucket = 16;
+/** An object often holds a single record, and to replay it takes five requests, one after the other. */
+const objectsAtOnce = 16;
 
 /** Does not contact anything before the first call. */
 export function openDeadLetterStore(location: DeadLetterLocation, clock: Clock = systemClock): DeadLetterStore {
   if (location.kind === 's3') return new BucketStore(location, clock);
   const count = new DeadLetterCount(location.path);
   return {
-    parallelReplays: 1,
+    parallelMax: 1,
     list: () => listDeadLetterFiles(location.path),
     readLines: readDeadLetterLines,
-    openForReplay: (path) => ReplayedFile.open(path),
+    openForReplay: async (path) => {
+      const opened = await ReplayedFile.open(path);
+      return opened === 'gone' ? nothingLeftOf(path) : opened;
+    },
     count: () => count.read(),
     close: async () => {},
   };
@@ -78,7 +81,7 @@ export function createDeadLetterWriter(
 }
 
 class BucketStore implements DeadLetterStore {
-  readonly parallelReplays = parallelReplaysOfBucket;
+  readonly parallelMax = objectsAtOnce;
   readonly #location: DeadLetterBucket;
   readonly #client: BucketClient;
   readonly #count: BucketCount;
@@ -111,6 +114,7 @@ class BucketStore implements DeadLetterStore {
     const parts = { client: this.#client, clock: this.#clock };
     const opened = await readable(path, () => ReplayedObject.open(path, this.#keyOf(path), parts));
     if (opened === undefined) return undefined;
+    if (opened === 'gone') return nothingLeftOf(path);
     return {
       path,
       lost: opened.lost,
@@ -136,6 +140,11 @@ class BucketStore implements DeadLetterStore {
   #keyOf(url: string): string {
     return url.slice(this.#urlOf('').length);
   }
+}
+
+/** Another replay was faster. */
+function nothingLeftOf(path: string): ReplayedLetters {
+  return { path, lines: async function* () {}, markDone: async () => {}, close: async () => {} };
 }
 
 async function readable<Result>(path: string, work: () => Promise<Result>): Promise<Result> {

@@ -18,7 +18,7 @@ export class ReplayedFile {
   #marks: FileHandle | undefined;
 
   /** Resolves to undefined while the agent is writing the file or another replay has it open. Rejects with ERR_DEAD_LETTER_READ. */
-  static async open(path: string): Promise<ReplayedFile | undefined> {
+  static async open(path: string): Promise<ReplayedFile | 'gone' | undefined> {
     try {
       const unlock = tryLockFile(lockPathOf(path));
       if (unlock === undefined) return undefined;
@@ -30,6 +30,7 @@ export class ReplayedFile {
         throw error;
       }
     } catch (cause) {
+      if (isMissing(cause)) return 'gone';
       throw unreadable(path, cause);
     }
   }

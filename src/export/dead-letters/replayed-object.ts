@@ -15,14 +15,14 @@ export class ReplayedObject {
   #etag: string | undefined;
   #rest: readonly DeadLetterLine[];
 
-  /** Resolves to undefined if the object is gone, or while another replay has it. Rejects with a BucketFailure. */
+  /** Resolves to undefined while another replay has it. Rejects with a BucketFailure. */
   static async open(
     path: string,
     key: string,
     { client, clock }: { readonly client: BucketClient; readonly clock: Clock },
-  ): Promise<ReplayedObject | undefined> {
+  ): Promise<ReplayedObject | 'gone' | undefined> {
     const claim = await ReplayClaim.take({ path, key: `${key}.claim`, client, clock });
-    if (claim === undefined) return undefined;
+    if (claim === undefined) return (await client.head(key)) === undefined ? 'gone' : undefined;
     try {
       // After the claim: whoever had it before may have removed what is done.
       const content = await client.get(key);
@@ -32,7 +32,7 @@ export class ReplayedObject {
       throw error;
     }
     await claim.release();
-    return undefined;
+    return 'gone';
   }
 
   private constructor(

@@ -119,6 +119,49 @@ test('they are counted by reason, and each is read once', async () => {
   expect(server.count('GetObject')).toBe(1);
 });
 
+test('one count runs at a time, and the next one has what it read before it failed', async () => {
+  const { writer, store, clock } = await setUp();
+  for (let index = 0; index < 20; index++) await writer.write(records(`letter ${index}`), reason, never);
+  server.clearRequests();
+  const opened = Promise.withResolvers<void>();
+  const denied = Promise.withResolvers<void>();
+  server.before({ operation: 'GetObject', times: 20 }, async () => {
+    if (server.count('GetObject') >= 10) await denied.promise;
+    else if (server.count('GetObject') === 9) opened.resolve();
+  });
+  const first = store.count();
+  await opened.promise;
+  await clock.advance(60_000);
+  const second = store.count();
+  server.fail({ operation: 'GetObject', times: 1 }, { status: 403, code: 'AccessDenied' });
+  denied.resolve();
+  await expect(first).rejects.toMatchObject({ code: 'ERR_DEAD_LETTER_READ' });
+  await expect(second).rejects.toMatchObject({ code: 'ERR_DEAD_LETTER_READ' });
+  expect(server.count('ListObjectsV2')).toBe(1);
+  server.clearRequests();
+  server.healAll();
+  await clock.advance(30_000);
+  expect(await store.count()).toMatchObject([{ reason: reason.reason, count: 20 }]);
+  expect(server.count('GetObject')).toBeLessThanOrEqual(11);
+});
+
+test('nothing is left of an object that another replay has finished since it was listed', async () => {
+  const { writer, store, storeOf, keys } = await setUp();
+  await writer.write(records('a'), reason, never);
+  const [path = ''] = await store.list();
+  const faster = await store.openForReplay(path);
+  await faster?.markDone(await linesOf(faster));
+  const beforeItIsClosed = await storeOf().openForReplay(path);
+  await faster?.close();
+  const afterwards = await storeOf().openForReplay(path);
+  for (const letters of [beforeItIsClosed, afterwards]) {
+    expect(letters).toBeDefined();
+    expect(await linesOf(letters)).toEqual([]);
+    await letters?.close();
+  }
+  expect(await keys()).toEqual([]);
+});
+
 test('of two replays one has an object, and what is done is removed at once', async () => {
   const { writer, store, storeOf, keys } = await setUp();
   await writer.write(records('a', 'b'), reason, never);
@@ -133,7 +176,7 @@ test('of two replays one has an object, and what is done is removed at once', as
   await open[0]?.markDone([two]);
   await open[0]?.close();
   expect(await keys()).toEqual([]);
-  expect(await storeOf().openForReplay(path)).toBeUndefined();
+  expect(await linesOf(await storeOf().openForReplay(path))).toEqual([]);
   expect(await keys()).toEqual([]);
 });
 

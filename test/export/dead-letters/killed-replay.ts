@@ -7,7 +7,7 @@ import { ReplayedFile } from '../../../src/export/dead-letters/replayed-file.ts'
 
 const [path = '', ...indexes] = process.argv.slice(2);
 const file = await ReplayedFile.open(path);
-if (file === undefined) throw new Error('the file is in use');
+if (file === undefined || file === 'gone') throw new Error('the file is in use or gone');
 const lines: DeadLetterLine[] = [];
 for await (const line of file.lines()) lines.push(line);
 for (const index of indexes) await file.markDone(lines.slice(Number(index), Number(index) + 1));

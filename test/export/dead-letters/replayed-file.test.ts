@@ -1,13 +1,24 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
 import { DeadLetterFileWriter } from '../../../src/export/dead-letters/dead-letter-file-writer.ts';
 import type { DeadLetterLine } from '../../../src/export/dead-letters/dead-letter-files.ts';
 import { DeadLetters } from '../../../src/export/dead-letters/dead-letters.ts';
-import { ReplayedFile } from '../../../src/export/dead-letters/replayed-file.ts';
+import { deadLetterDirectory } from '../../../src/export/dead-letters/location.ts';
+import { marksPathOf, ReplayedFile } from '../../../src/export/dead-letters/replayed-file.ts';
+import { openDeadLetterStore } from '../../../src/export/index.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import { silentLogger } from '../../../src/runtime/logger.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -26,7 +37,7 @@ async function writeDeadLetters(directory: string, uids: readonly string[]): Pro
 
 async function opened(path: string): Promise<ReplayedFile> {
   const file = await ReplayedFile.open(path);
-  if (file === undefined) throw new Error('the file is in use');
+  if (file === undefined || file === 'gone') throw new Error('the file is in use or gone');
   return file;
 }
 
@@ -160,7 +171,25 @@ function openFiles(): readonly string[] {
 
 it('is not locked any more if it could not be opened', async () => {
   const path = join(temporaryDirectory(), 'dead-letters-2026-01-31-1.jsonl');
-  await expect(ReplayedFile.open(path)).rejects.toMatchObject({ code: 'ERR_DEAD_LETTER_READ' });
   writeFileSync(path, '');
+  mkdirSync(marksPathOf(path));
+  await expect(ReplayedFile.open(path)).rejects.toMatchObject({ code: 'ERR_DEAD_LETTER_READ' });
+  rmdirSync(marksPathOf(path));
   await (await opened(path)).close();
+});
+
+it('has nothing left of a file that another replay has finished since it was listed', async () => {
+  const directory = temporaryDirectory();
+  const path = await writeDeadLetters(directory, ['a']);
+  const store = openDeadLetterStore(deadLetterDirectory(directory));
+  const file = await opened(path);
+  await file.markDone(await linesOf(file));
+  await file.close();
+  const letters = await store.openForReplay(path);
+  const rest: DeadLetterLine[] = [];
+  for await (const line of letters?.lines() ?? []) rest.push(line);
+  await letters?.close();
+  expect(letters).toBeDefined();
+  expect(rest).toEqual([]);
+  expect(readdirSync(directory)).toEqual([]);
 });
