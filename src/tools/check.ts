@@ -18,6 +18,7 @@ import { type Clock, systemClock } from '../runtime/clock.ts';
 import { probeStore } from '../sharing/index.ts';
 import { createSources, inspectQueue, inspectSource } from '../sources/index.ts';
 import { checkRecords } from './check-records.ts';
+import { checkSameness } from './check-sameness.ts';
 
 export type { CheckResult } from '../contracts/check-result.ts';
 
@@ -40,7 +41,10 @@ export async function* runChecks(
   });
   const { state } = configuration;
   if (state.kind === 'directory') yield await checkStateDirectory(state);
-  else yield* probeStore(state, signal);
+  else {
+    yield* probeStore(state, signal);
+    yield* checkSameness(configuration.mapping.resourceAttributes);
+  }
   for (const location of configuration.sources) {
     for (const source of createSources([location], { stillAfterPolls: 0 })) {
       try {
