@@ -1,7 +1,19 @@
 # An optional queue that receives a message for each delivered object, so that the agent finds it within seconds instead of at the next
 # listing: DATABRICKS_AUDIT_QUEUE is the output notification_queue_url. docs/notifications.md has the details.
 #
-# A bucket has a single notification configuration: this one replaces any that exists.
+# Who sends:
+# - S3 itself. A bucket has a single notification configuration: this one replaces any that exists.
+# - The SNS topic notification_topic_arn, to which the bucket sends already.
+# - EventBridge, with notification_rule = true. It has to be turned on for the bucket.
+
+locals {
+  notification_sender = var.notification_topic_arn != null ? "sns" : var.notification_rule ? "events" : "s3"
+  notification_sender_arn = {
+    s3     = local.bucket_arn
+    sns    = var.notification_topic_arn
+    events = one(aws_cloudwatch_event_rule.deliveries[*].arn)
+  }[local.notification_sender]
+}
 
 resource "aws_sqs_queue" "deliveries" {
   count = var.notification_queue ? 1 : 0
@@ -22,19 +34,23 @@ data "aws_iam_policy_document" "notify" {
 
     principals {
       type        = "Service"
-      identifiers = ["s3.amazonaws.com"]
+      identifiers = ["${local.notification_sender}.amazonaws.com"]
     }
 
     condition {
       test     = "ArnEquals"
       variable = "aws:SourceArn"
-      values   = [local.bucket_arn]
+      values   = [local.notification_sender_arn]
     }
 
-    condition {
-      test     = "StringEquals"
-      variable = "aws:SourceAccount"
-      values   = [data.aws_caller_identity.current.account_id]
+    # The ARN of a bucket does not contain its account.
+    dynamic "condition" {
+      for_each = local.notification_sender == "s3" ? [1] : []
+      content {
+        test     = "StringEquals"
+        variable = "aws:SourceAccount"
+        values   = [data.aws_caller_identity.current.account_id]
+      }
     }
   }
 }
@@ -47,7 +63,7 @@ resource "aws_sqs_queue_policy" "deliveries" {
 }
 
 resource "aws_s3_bucket_notification" "deliveries" {
-  count = var.notification_queue ? 1 : 0
+  count = var.notification_queue && local.notification_sender == "s3" ? 1 : 0
 
   bucket = var.bucket
 
@@ -56,6 +72,40 @@ resource "aws_s3_bucket_notification" "deliveries" {
     events        = ["s3:ObjectCreated:*"] # An overwrite counts as a creation.
     filter_prefix = var.prefix
   }
+
+  depends_on = [aws_sqs_queue_policy.deliveries]
+}
+
+resource "aws_sns_topic_subscription" "deliveries" {
+  count = var.notification_queue && local.notification_sender == "sns" ? 1 : 0
+
+  topic_arn            = var.notification_topic_arn
+  protocol             = "sqs"
+  endpoint             = aws_sqs_queue.deliveries[0].arn
+  raw_message_delivery = true
+
+  depends_on = [aws_sqs_queue_policy.deliveries]
+}
+
+resource "aws_cloudwatch_event_rule" "deliveries" {
+  count = var.notification_queue && var.notification_rule ? 1 : 0
+
+  name = "databricks-audit-deliveries"
+  event_pattern = jsonencode({
+    source      = ["aws.s3"]
+    detail-type = ["Object Created"] # An overwrite counts as a creation.
+    detail = {
+      bucket = { name = [var.bucket] }
+      object = { key = [{ prefix = var.prefix }] }
+    }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "deliveries" {
+  count = var.notification_queue && var.notification_rule ? 1 : 0
+
+  rule = aws_cloudwatch_event_rule.deliveries[0].name
+  arn  = aws_sqs_queue.deliveries[0].arn
 
   depends_on = [aws_sqs_queue_policy.deliveries]
 }

@@ -44,9 +44,26 @@ variable "service_account" {
 }
 
 variable "notification_queue" {
-  description = "Whether S3 sends a message to a queue for each delivered object, so that the agent finds it within seconds."
+  description = "Whether a queue receives a message for each delivered object, so that the agent finds it within seconds. S3 sends it, unless notification_topic_arn or notification_rule is set."
   type        = bool
   default     = false
+}
+
+variable "notification_topic_arn" {
+  description = "An SNS topic to which the bucket sends its notifications already. The queue subscribes to it, and the bucket is not changed."
+  type        = string
+  default     = null
+}
+
+variable "notification_rule" {
+  description = "Whether a rule of EventBridge sends the messages. EventBridge has to be turned on for the bucket, which is not changed."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !(var.notification_rule && var.notification_topic_arn != null)
+    error_message = "Set either notification_topic_arn or notification_rule."
+  }
 }
 
 variable "shared_state" {

@@ -29,7 +29,8 @@ const computed = [
   'client.port',
 ];
 
-it('measures everything, and docs/performance.md has a place for every table', async () => {
+// Starts some fifty processes, one after the other: minutes on a busy machine.
+it('measures everything, and docs/performance.md has a place for every table', { timeout: 1_200_000 }, async () => {
   const json = join(temporaryDirectory(), 'bench.json');
   const sections = ['mapping', 'whole', 'parts', 'overwrite', 'polls', 'state'].flatMap((name) => ['--only', name]);
   const sizes = ['--lines', '1000', '--rounds', '1', '--state-objects', '10000'];

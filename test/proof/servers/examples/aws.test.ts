@@ -47,17 +47,26 @@ describe('the Terraform files', () => {
     expect([...used].toSorted()).toEqual(Object.keys(variable).toSorted());
   });
 
-  test('allow S3 to send to the queue for this bucket only', async () => {
-    const { data, resource } = z
+  test('allow one sender to send to the queue: S3 for this bucket only, a topic, or a rule', async () => {
+    const { data, resource, locals } = z
       .object({
-        data: z.object({ aws_iam_policy_document: z.object({ notify: policyDocument }) }),
-        resource: z.object({ aws_s3_bucket_notification: z.unknown() }),
+        data: z.object({
+          aws_iam_policy_document: z.object({ notify: z.array(z.object({ statement: z.unknown() })) }),
+        }),
+        resource: z.record(z.string(), z.unknown()),
+        locals: z.array(z.object({ notification_sender: z.string(), notification_sender_arn: z.string() })),
       })
       .parse(await parseTerraform('notifications.tf'));
-    const [send] = data.aws_iam_policy_document.notify[0]?.statement ?? [];
-    expect(send?.actions).toEqual(['sqs:SendMessage']);
-    expect(send?.condition?.map(({ variable }) => variable)).toEqual(['aws:SourceArn', 'aws:SourceAccount']);
+    const send = JSON.stringify(data.aws_iam_policy_document.notify[0]?.statement);
+    expect(send).toContain('"actions":["sqs:SendMessage"]');
+    for (const text of ['aws:SourceArn', 'aws:SourceAccount', 'local.notification_sender'])
+      expect(send).toContain(text);
+    expect(locals[0]?.notification_sender).toMatch(/"sns".*"events".*"s3"/);
     expect(JSON.stringify(resource.aws_s3_bucket_notification)).toContain('s3:ObjectCreated:*');
+    expect(JSON.stringify(resource.aws_cloudwatch_event_rule)).toContain('Object Created');
+    expect(Object.keys(resource)).toEqual(
+      expect.arrayContaining(['aws_sns_topic_subscription', 'aws_cloudwatch_event_target']),
+    );
   });
 });
 
