@@ -59,6 +59,8 @@ export interface ShippingContext {
 
 const recentObjectsAtOnce = 6;
 const olderObjectsAtOnce = 3;
+/** While another process leads the sweep. Each time costs a read of the state; one that died is replaced after about this time. */
+const askForLeadIntervalMs = 60_000;
 
 export class Shipping {
   readonly #context: ShippingContext;
@@ -208,23 +210,16 @@ export class Shipping {
     const { clock, schedule } = this.#context;
     await Promise.all(recent.busy.values());
     const older = createLane(source, olderObjectsAtOnce, this.#context, waiting, recent.faults);
-    for (let sweepCount = 0; ; ) {
-      let isComplete = false;
-      if (await this.#sweepLeadership.isHeld()) {
-        if (sweepCount++ === 0)
-          await reportBackfill(
-            source,
-            { ...this.#context, dates: { from: this.#context.schedule.startDate, before: this.#lookbackStart() } },
-            signal,
-          );
-        const dates = { from: schedule.startDate, before: this.#lookbackStart() };
-        isComplete = await this.#walk(source, dates, older, signal);
-        if (isComplete) older.foundBy = 'listing';
-        if (isComplete && schedule.sweepIntervalMs === 0) return;
-      } else {
+    for (let sweepCount = 0; ; sweepCount++) {
+      while (!(await this.#sweepLeadership.isHeld())) {
         // What left the look-back is counted by the leader, which alone learns that it was shipped.
         waiting.keepOnly(() => false);
+        await clock.sleep(askForLeadIntervalMs, signal);
       }
+      if (sweepCount === 0) await reportBackfill(source, { ...this.#context, dates: this.#olderDates() }, signal);
+      const isComplete = await this.#walk(source, this.#olderDates(), older, signal);
+      if (isComplete) older.foundBy = 'listing';
+      if (isComplete && schedule.sweepIntervalMs === 0) return;
       await clock.sleep(isComplete ? schedule.sweepIntervalMs : 10 * source.pollIntervalMs, signal);
     }
   }
@@ -392,6 +387,10 @@ export class Shipping {
     const { clock, schedule } = this.#context;
     const date = utcDate(clock.nowMs(), schedule.lookbackDays);
     return schedule.startDate !== undefined && schedule.startDate > date ? schedule.startDate : date;
+  }
+
+  #olderDates(): DateRange {
+    return { from: this.#context.schedule.startDate, before: this.#lookbackStart() };
   }
 
   #allDates(): DateRange {

@@ -21,7 +21,7 @@ const pageSize = 2;
 /** A bucket as a list of `workspace/date/name`. A listing, like S3's, has the oldest date of each workspace first. */
 class Bucket implements Source {
   readonly name = 's3://audit';
-  readonly pollIntervalMs = minute;
+  pollIntervalMs = minute;
   /** The outcomes of the candidates, by id. */
   readonly outcomes = new Map<string, VisitOutcome['status'][]>();
   readonly keys = new Set<string>();
@@ -267,6 +267,29 @@ describe('Shipping', () => {
     });
   });
 
+  it('sweeps within a minute of the end of the process that did, however seldom it polls', async () => {
+    const bucket = new Bucket('1/2024-01-01/a');
+    bucket.pollIntervalMs = 15 * minute;
+    const { shipper, clock, follow } = setUp(bucket);
+    shipper.leads = false;
+    await follow();
+    await clock.advance(minute);
+    expect(shipper.asked).toEqual(['sweep', 'sweep']);
+    shipper.leads = true;
+    await clock.advance(minute);
+    expect(shipper.visited).toEqual(['1/2024-01-01/a']);
+  });
+
+  it('waits for ten polls after a sweep that was incomplete', async () => {
+    const { shipper, clock, follow } = setUp(new Bucket('1/2024-01-01/a'));
+    shipper.end = () => ({ status: 'released', error: new AgentError('ERR_SOURCE_READ', 'cut') });
+    await follow();
+    for (let i = 0; i < 9; i++) await clock.advance(minute);
+    expect(shipper.visited).toHaveLength(1);
+    await clock.advance(minute);
+    expect(shipper.visited).toHaveLength(2);
+  });
+
   it('does not open what is settled', async () => {
     const { shipper, counters, follow } = setUp(new Bucket('1/2026-03-10/a', '1/2026-03-10/b'));
     shipper.settledIds.add('1/2026-03-10/a');
@@ -467,7 +490,7 @@ describe('what waits', () => {
     await follow();
     expect(activity.workspaces.get('1')?.waiting).toMatchObject([{ dates: 'recent', objectCount: 1 }]);
     await clock.advance(day);
-    await clock.advance(10 * minute); // It asks again who leads.
+    await clock.advance(minute); // It asks again who leads.
     expect(waitingCount()).toBe(0);
   });
 
