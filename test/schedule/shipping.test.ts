@@ -131,12 +131,14 @@ class Shipper {
 
   async ship({ origin: { id } }: DeliveredObject, signal: AbortSignal): Promise<VisitOutcome> {
     signal.throwIfAborted();
+    if (this.#held.has(id)) return { status: 'elsewhere' };
     this.visited.push(id);
     if (this.hold?.(id)) {
       await new Promise<void>((resolve, reject) => {
         this.#held.set(id, resolve);
         signal.addEventListener('abort', () => reject(signal.reason));
       });
+      this.#held.delete(id);
     }
     const end = this.end(id);
     if (end.status === 'settled') this.settledIds.add(id);
@@ -525,6 +527,9 @@ describe('what waits', () => {
 
 describe('a queue of notifications', () => {
   const today = '2026-03-10';
+  /** Another process ships the large object. */
+  const largeElsewhere = (id: string): VisitOutcome =>
+    id.endsWith('large') ? { status: 'elsewhere' } : { status: 'settled' };
 
   it('is not read before the first walk of recent dates has ended, nor while a later one is under way', async () => {
     const queue = new Queue();
@@ -583,10 +588,84 @@ describe('a queue of notifications', () => {
     shipper.hold = undefined;
     shipper.end = () => ({ status: 'unchanged' });
     shipper.release(`1/${today}/a`);
-    await settled();
+    await clock.advance(2_000);
     expect(shipper.visited).toHaveLength(2);
     expect(bucket.outcomes.get(`1/${today}/a`)).toEqual(['unchanged']);
     expect(activity.sources.get('s3://audit')?.found).toMatchObject({ notification: 0, listing: 0 });
+  });
+
+  it('is read while a listing waits for an object that another process holds, and only later dates of its workspace wait', async () => {
+    const queue = new Queue();
+    const bucket = new Bucket('1/2026-03-09/large', '2/2026-03-09/a');
+    const { shipper, clock, follow } = setUp(bucket, {}, 1, [queue]);
+    shipper.end = largeElsewhere;
+    await follow();
+    expect(queue.requests).toHaveLength(1);
+    queue.send(['1', today, 'a'], ['1', '2026-03-09', 'a'], ['2', today, 'a']);
+    await settled();
+    expect(queue.outcomes).toEqual(['elsewhere', 'settled', 'settled']);
+    expect(shipper.visited).not.toContain(`1/${today}/a`);
+    shipper.settledIds.add('1/2026-03-09/large');
+    await clock.advance(2_000);
+    queue.send(['1', today, 'a']);
+    await settled();
+    expect(queue.outcomes.at(-1)).toBe('settled');
+    expect(shipper.visited.filter((id) => id.endsWith('large'))).toHaveLength(1);
+  });
+
+  it('is not read while a listing goes on after such a wait', async () => {
+    const queue = new Queue();
+    const { shipper, clock, follow } = setUp(new Bucket('1/2026-03-09/large', `1/${today}/a`), {}, 1, [queue]);
+    shipper.hold = (id) => id.endsWith('a');
+    shipper.end = largeElsewhere;
+    await follow();
+    shipper.settledIds.add('1/2026-03-09/large');
+    await clock.advance(2_000);
+    expect(shipper.visited.at(-1)).toBe(`1/${today}/a`);
+    queue.send(['2', today, 'b']);
+    await settled();
+    expect(shipper.visited.at(-1)).toBe(`2/${today}/b`);
+    expect(queue.requests, 'the walk ships a').toHaveLength(1);
+    shipper.release(`1/${today}/a`);
+    await settled();
+    expect(queue.requests).toHaveLength(2);
+  });
+
+  it('is read while a listing waits for the visit of a notification', async () => {
+    const queue = new Queue();
+    const bucket = new Bucket();
+    const { shipper, clock, follow } = setUp(bucket, {}, 1, [queue]);
+    shipper.hold = (id) => id.endsWith('large');
+    await follow();
+    queue.send(['1', '2026-03-09', 'large']);
+    await settled();
+    bucket.keys.add('1/2026-03-09/large');
+    await clock.advance(minute);
+    queue.send(['2', today, 'a']);
+    await settled();
+    queue.send(['1', today, 'b']);
+    await settled();
+    expect(shipper.visited).toEqual(['1/2026-03-09/large', `2/${today}/a`]);
+    expect(queue.outcomes).toEqual(['settled', 'elsewhere']);
+  });
+
+  it('offers no later date while an object is held elsewhere, from one poll to the next', async () => {
+    const queue = new Queue();
+    const bucket = new Bucket('1/2026-03-09/large');
+    bucket.pollIntervalMs = 15 * minute;
+    const { shipper, clock, follow } = setUp(bucket, {}, 1, [queue]);
+    shipper.end = largeElsewhere;
+    await follow();
+    for (let second = 0; second < 45 * 60; second += 10) {
+      queue.send(['1', today, 'a']);
+      await clock.advance(10_000);
+    }
+    expect(new Set(queue.outcomes)).toEqual(new Set(['elsewhere']));
+    shipper.settledIds.add('1/2026-03-09/large');
+    await clock.advance(30_000);
+    queue.send(['1', today, 'a']);
+    await settled();
+    expect(queue.outcomes.at(-1)).toBe('settled');
   });
 
   it('that fails is asked again, later each time, and stops nothing', async () => {
