@@ -57,5 +57,5 @@ export type NotificationOutcome =
   | 'unknown'
   /** The object could not be read completely. */
   | 'released'
-  /** Another visit holds the object. */
+  /** Another visit holds the object, or one of an earlier date of its workspace. */
   | 'elsewhere';

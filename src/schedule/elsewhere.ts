@@ -1,6 +1,6 @@
 /**
- * Objects of one workspace that another process held when they were to be visited. They are looked at again until they are settled
- * there, or can be visited here because their owner released them or died.
+ * Objects of one workspace that another process held when they were to be visited, or another visit of this one. They are looked at again
+ * until they are settled there, or can be visited here because their owner released them or died.
  */
 import type { DeliveryState } from '../contracts/delivery-state.ts';
 import type { Candidate } from '../contracts/source.ts';
@@ -15,7 +15,7 @@ export interface ElsewhereParts {
 }
 
 export interface Left {
-  /** Another process has settled them. */
+  /** Another visit has settled them. */
   readonly settled: readonly Candidate[];
   /** Still held when the time was over. */
   readonly held: readonly Candidate[];
@@ -26,10 +26,10 @@ export class Elsewhere {
   readonly #forMs: number;
   #held: Candidate[] = [];
 
-  /** @param forMs how long to look at them in all. */
-  constructor(parts: ElsewhereParts, forMs: number) {
+  /** Looks end before the next poll, which would skip the workspace if it were still busy. */
+  constructor(parts: ElsewhereParts, pollIntervalMs: number) {
     this.#parts = parts;
-    this.#forMs = forMs;
+    this.#forMs = Math.max(pollIntervalMs / 2, pollIntervalMs - lastDelayMs);
   }
 
   get isEmpty(): boolean {

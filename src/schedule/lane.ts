@@ -9,12 +9,14 @@ import type { Logger } from '../runtime/logger.ts';
 import { Semaphore } from '../runtime/semaphore.ts';
 import { FaultLog } from './fault-log.ts';
 import type { WaitingObjects } from './waiting-objects.ts';
+import { Walks } from './walks.ts';
 
 export interface Lane {
   readonly workspaces: Semaphore;
   readonly objects: Semaphore;
   /** Workspaces whose objects of an earlier listing are still being shipped. */
   readonly busy: Map<string, Promise<void>>;
+  readonly walks: Walks;
   /** Listings and objects that failed and have to be tried again. */
   incompleteCount: number;
   /** `catchUp` until everything that was there at the start was listed. */
@@ -46,6 +48,7 @@ export function createLane(
     workspaces: new Semaphore(Math.max(workspacesAtOnce, forWorkers)),
     objects: new Semaphore(Math.max(objectsAtOnce, forWorkers)),
     busy: new Map(),
+    walks: new Walks(),
     incompleteCount: 0,
     foundBy: 'catchUp',
     faults: new FaultLog({ source: source.name, observe, clock, logger }, otherFaults),

@@ -1,7 +1,7 @@
 /**
  * Follows a queue of notifications between the polls. Notifications are received only while places are free, so an outage of the collector
- * leaves them in the queue, and only while no walk of recent dates is under way, so that after a start or an outage dates are
- * shipped in order (docs/decisions/0031-notifications-are-hints.md).
+ * leaves them in the queue, and only while no walk of recent dates ships anything, so that after a start or an outage dates are
+ * shipped in order. A walk that waits for an object held elsewhere stops nothing but the later dates of its workspace (docs/decisions/0031-notifications-are-hints.md).
  */
 import type { NotificationQueue, NotifiedCandidate } from '../contracts/notifications.ts';
 import type { Observer } from '../contracts/observer.ts';
@@ -21,9 +21,9 @@ export interface NotifiedVisitsParts {
   readonly workers?: number | undefined;
   /** The first date to ship, `yyyy-mm-dd`; undefined for no limit. */
   readonly startDate: string | undefined;
-  /** Reports faults together with those of the listings. */
-  readonly recentLane: (source: string) => Pick<Lane, 'faults'> | undefined;
-  /** Resolves when no walk of recent dates is under way, and at least one has ended. */
+  /** Faults are reported together with those of the listings, and dates wait for those that the listings ship. */
+  readonly recentLane: (source: string) => Pick<Lane, 'faults' | 'walks'> | undefined;
+  /** Resolves when no walk of recent dates ships anything, and the first one has ended or waits for what others ship. */
   readonly recentWalks: () => Promise<void>;
   readonly observe: Observer;
   readonly clock: Clock;
@@ -67,9 +67,13 @@ export class NotifiedVisits {
     while (this.#visiting.size >= this.#places) await Promise.race(this.#visiting);
     if (signal.aborted) return;
     const { source } = candidate;
-    const faults = this.#parts.recentLane(source)?.faults ?? this.#faults;
-    const { visits } = this.#parts;
-    const report = { source, foundBy: 'notification', faults } as const;
+    const { visits, recentLane } = this.#parts;
+    const lane = recentLane(source);
+    const report = { source, foundBy: 'notification', faults: lane?.faults ?? this.#faults } as const;
+    if (lane?.walks.isBefore(candidate.object.origin)) {
+      visits.end(candidate, { status: 'elsewhere' }, report);
+      return;
+    }
     const visit = visits
       .visit(candidate, report, signal)
       .then((outcome) => {

@@ -1,12 +1,13 @@
 /**
- * Visits the objects that listings and notifications offer, and reports what came of it. One visit to an object at a time: a listing waits
- * for the visit that a notification has caused, and a notification comes again.
+ * Visits the objects that listings and notifications offer, and reports what came of it. The claim admits one visit to an object at a time,
+ * of this process too. A listing looks again at an object that another visit holds. A notification comes again, since that visit may have
+ * looked at the object before the notification was sent.
  */
 import { type FoundBy, type Observer, toFault } from '../contracts/observer.ts';
 import type { Candidate } from '../contracts/source.ts';
 import { reached } from '../contracts/step.ts';
 import type { VisitOutcome } from '../contracts/visit-outcome.ts';
-import type { DeliveredObject, ObjectId } from '../model/object.ts';
+import type { DeliveredObject } from '../model/object.ts';
 import type { ObjectShipper } from '../pipeline/object-shipper.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { FaultLog } from './fault-log.ts';
@@ -31,7 +32,6 @@ export interface VisitReport {
 
 export class ObjectVisits {
   readonly #parts: ObjectVisitsParts;
-  readonly #underWay = new Map<ObjectId, Promise<unknown>>();
 
   constructor(parts: ObjectVisitsParts) {
     this.#parts = parts;
@@ -44,7 +44,7 @@ export class ObjectVisits {
   async visit(candidate: Candidate, report: VisitReport, signal: AbortSignal): Promise<VisitOutcome | undefined> {
     reached('object listed', candidate.object.origin.id);
     try {
-      const outcome = await this.#ship(candidate.object, report.foundBy, signal);
+      const outcome = await this.#parts.shipper.ship(candidate.object, signal);
       if (outcome.status !== 'elsewhere') this.end(candidate, outcome, report);
       return outcome;
     } catch (error) {
@@ -68,21 +68,6 @@ export class ObjectVisits {
       fault: 'error' in outcome ? toFault(outcome.error) : undefined,
     });
     settle(outcome);
-  }
-
-  async #ship(object: DeliveredObject, foundBy: FoundBy, signal: AbortSignal): Promise<VisitOutcome> {
-    const { id } = object.origin;
-    for (let other = this.#underWay.get(id); other !== undefined; other = this.#underWay.get(id)) {
-      // The look at the object may be older than the notification, so the notification needs another visit.
-      if (foundBy === 'notification') return { status: 'elsewhere' };
-      await other;
-    }
-    const shipping = this.#parts.shipper.ship(object, signal);
-    const ended = shipping
-      .catch(() => {}) // Whoever ships it reports it.
-      .finally(() => this.#underWay.delete(id));
-    this.#underWay.set(id, ended);
-    return await shipping.finally(() => ended);
   }
 
   #report(object: DeliveredObject, outcome: VisitOutcome, { faults, waiting }: VisitReport): void {

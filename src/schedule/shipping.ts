@@ -7,26 +7,18 @@
 import type { DeliveryState } from '../contracts/delivery-state.ts';
 import type { NotificationQueue } from '../contracts/notifications.ts';
 import { type Observer, toFault } from '../contracts/observer.ts';
-import {
-  type Candidate,
-  completeListingCodes,
-  type DateRange,
-  type Source,
-  type WorkspaceListing,
-} from '../contracts/source.ts';
-import type { VisitOutcome } from '../contracts/visit-outcome.ts';
-import { type AgentError, isAgentError, isFatal } from '../model/agent-error.ts';
+import { completeListingCodes, type DateRange, type Source } from '../contracts/source.ts';
+import { type AgentError, isAgentError } from '../model/agent-error.ts';
 import type { ObjectShipper } from '../pipeline/object-shipper.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { reportBackfill } from './backlog.ts';
-import { Elsewhere } from './elsewhere.ts';
 import { createLane, type Lane } from './lane.ts';
 import { Leadership } from './leadership.ts';
 import { NotifiedVisits } from './notified-visits.ts';
 import { ObjectVisits } from './object-visits.ts';
-import { isDue } from './start-date.ts';
-import { type WaitingInWorkspace, WaitingObjects } from './waiting-objects.ts';
+import { shipWorkspace } from './ship-workspace.ts';
+import { WaitingObjects } from './waiting-objects.ts';
 
 export interface Schedule {
   /** Dates that every poll lists, in addition to today. */
@@ -59,6 +51,8 @@ export interface ShippingContext {
 
 const recentObjectsAtOnce = 6;
 const olderObjectsAtOnce = 3;
+/** While another process leads the sweep. Each time costs a read of the state; one that died is replaced after about this time. */
+const askForLeadIntervalMs = 60_000;
 
 export class Shipping {
   readonly #context: ShippingContext;
@@ -147,14 +141,14 @@ export class Shipping {
         recentLane: (source) => this.#recentLanes.get(source),
         recentWalks: async () => {
           await firstWalks;
-          for (const { busy } of this.#recentLanes.values()) await Promise.all(busy.values());
+          for (const { walks } of this.#recentLanes.values()) await walks.pausedOrEnded();
         },
       });
       return visits.follow(stopping);
     });
   }
 
-  /** @param onFirstWalk called when the first walk of the look-back has ended. */
+  /** @param onFirstWalk called when the first walk of the look-back has ended, or only waits for what others ship. */
   async #followSource(source: Source, signal: AbortSignal, onFirstWalk: () => void): Promise<void> {
     const parts = { ...this.#context, source: source.name };
     const waitingOlder = new WaitingObjects({ ...parts, dates: 'older' });
@@ -162,9 +156,9 @@ export class Shipping {
     const recent = createLane(source, recentObjectsAtOnce, this.#context, waiting);
     this.#recentLanes.set(source.name, recent);
     await this.#poll(source, recent, signal);
+    void recent.walks.pausedOrEnded().then(onFirstWalk);
     void Promise.all(recent.busy.values()).then(() => {
       recent.foundBy = 'listing';
-      onFirstWalk();
     });
     const sweeping = this.#sweep(source, recent, waitingOlder, signal).catch(this.#fail);
     for (;;) {
@@ -208,23 +202,16 @@ export class Shipping {
     const { clock, schedule } = this.#context;
     await Promise.all(recent.busy.values());
     const older = createLane(source, olderObjectsAtOnce, this.#context, waiting, recent.faults);
-    for (let sweepCount = 0; ; ) {
-      let isComplete = false;
-      if (await this.#sweepLeadership.isHeld()) {
-        if (sweepCount++ === 0)
-          await reportBackfill(
-            source,
-            { ...this.#context, dates: { from: this.#context.schedule.startDate, before: this.#lookbackStart() } },
-            signal,
-          );
-        const dates = { from: schedule.startDate, before: this.#lookbackStart() };
-        isComplete = await this.#walk(source, dates, older, signal);
-        if (isComplete) older.foundBy = 'listing';
-        if (isComplete && schedule.sweepIntervalMs === 0) return;
-      } else {
+    for (let sweepCount = 0; ; sweepCount++) {
+      while (!(await this.#sweepLeadership.isHeld())) {
         // What left the look-back is counted by the leader, which alone learns that it was shipped.
         waiting.keepOnly(() => false);
+        await clock.sleep(askForLeadIntervalMs, signal);
       }
+      if (sweepCount === 0) await reportBackfill(source, { ...this.#context, dates: this.#olderDates() }, signal);
+      const isComplete = await this.#walk(source, this.#olderDates(), older, signal);
+      if (isComplete) older.foundBy = 'listing';
+      if (isComplete && schedule.sweepIntervalMs === 0) return;
       await clock.sleep(isComplete ? schedule.sweepIntervalMs : 10 * source.pollIntervalMs, signal);
     }
   }
@@ -246,7 +233,9 @@ export class Shipping {
    * @returns true if no workspace was skipped.
    */
   async #list(source: Source, dates: DateRange, lane: Lane, signal: AbortSignal): Promise<boolean> {
-    const { clock, observe } = this.#context;
+    const { clock, observe, schedule } = this.#context;
+    const fail = (error: unknown) => this.#fail(error);
+    const parts = { ...this.#context, visits: this.#visits, startDate: schedule.startDate, fail };
     let firstFault: AgentError | undefined;
     let isComplete = true;
     const listed = new Set<string>();
@@ -266,12 +255,15 @@ export class Shipping {
           continue;
         }
         const waiting = lane.waiting.begin(workspace.workspaceId, dates.from);
-        const shipped = this.#shipWorkspace(source, workspace, lane, waiting, signal)
-          .catch(this.#fail)
+        const walk = lane.walks.begin(workspace.workspaceId);
+        const shipped = shipWorkspace({ ...parts, source, workspace, lane, walk, waiting }, signal)
+          .catch(fail)
           .finally(() => lane.busy.delete(name));
         lane.busy.set(name, shipped);
       }
-      lane.waiting.keepOnly((id = '') => listed.has(id) || lane.busy.has(id));
+      const isThere = (id = '') => listed.has(id) || lane.busy.has(id);
+      lane.waiting.keepOnly(isThere);
+      lane.walks.keepOnly(isThere);
     } catch (error) {
       signal.throwIfAborted();
       if (!isAgentError(error)) throw error;
@@ -289,109 +281,14 @@ export class Shipping {
     return isComplete;
   }
 
-  /**
-   * Ships the objects of one date in parallel. The next date starts when all of them are done, here or elsewhere, so that dates
-   * are shipped in order; what another process still holds at the next poll is left to that, and so are later dates.
-   */
-  async #shipWorkspace(
-    source: Source,
-    workspace: WorkspaceListing,
-    lane: Lane,
-    waiting: WaitingInWorkspace,
-    signal: AbortSignal,
-  ): Promise<void> {
-    let release = await lane.workspaces.acquire(signal);
-    const visits = new Set<Promise<void>>();
-    const elsewhere = new Elsewhere(this.#context, source.pollIntervalMs);
-    const report = { source: source.name, foundBy: lane.foundBy, faults: lane.faults, waiting };
-    const visit = async (candidate: Candidate): Promise<VisitOutcome | undefined> => {
-      const outcome = await this.#visits.visit(candidate, report, signal);
-      if (outcome?.status === 'released') lane.incompleteCount++;
-      return outcome;
-    };
-    const inSlot = async <Result>(work: () => Promise<Result>): Promise<Result | undefined> => {
-      const freeSlot = await lane.objects.acquire(signal).catch(() => undefined);
-      return freeSlot && (await work().finally(freeSlot));
-    };
-    /** @returns true if nothing of the dates so far is left. */
-    const endOfDate = async (): Promise<boolean> => {
-      await Promise.all(visits);
-      if (elsewhere.isEmpty) return true;
-      release(); // Other workspaces go on in the meantime.
-      release = () => {};
-      const left = await elsewhere.settle((candidate) => inSlot(() => visit(candidate)), signal).catch(this.#fail);
-      release = await lane.workspaces.acquire(signal);
-      for (const candidate of left?.settled ?? []) this.#visits.end(candidate, { status: 'unchanged' }, report);
-      for (const candidate of left?.held ?? []) {
-        lane.incompleteCount++;
-        this.#visits.end(candidate, { status: 'elsewhere' }, report);
-      }
-      return left?.held.length === 0;
-    };
-    try {
-      let date: string | undefined;
-      for await (const candidate of this.#unsettled(source, workspace, lane, waiting, signal)) {
-        if (candidate.object.origin.date !== date) {
-          if (!(await endOfDate())) break;
-          date = candidate.object.origin.date;
-        }
-        const freeSlot = await lane.objects.acquire(signal).catch(() => undefined);
-        if (freeSlot === undefined) break;
-        const visiting = visit(candidate)
-          .then((outcome) => {
-            if (outcome?.status === 'elsewhere') elsewhere.add(candidate);
-          })
-          .finally(() => {
-            freeSlot();
-            visits.delete(visiting);
-          });
-        visits.add(visiting);
-      }
-      await endOfDate();
-    } finally {
-      waiting.end();
-      release();
-    }
-  }
-
-  /** The candidates of a workspace that have to be visited. */
-  async *#unsettled(
-    source: Source,
-    { workspaceId, pages }: WorkspaceListing,
-    lane: Lane,
-    waiting: WaitingInWorkspace,
-    signal: AbortSignal,
-  ): AsyncIterable<Candidate> {
-    const { state, observe } = this.#context;
-    try {
-      for await (const page of pages()) {
-        if (signal.aborted) return;
-        const due = page.filter(({ object }) => isDue(object, this.#context.schedule.startDate));
-        const unsettled = new Set(await state.unsettled(due.map(({ object }) => object)));
-        const [listedCount, unchangedCount] = [due.length, due.length - unsettled.size];
-        observe({ kind: 'objectsListed', source: source.name, workspaceId, listedCount, unchangedCount });
-        waiting.listed(unsettled);
-        for (const candidate of due) {
-          if (signal.aborted) return;
-          if (unsettled.has(candidate.object)) yield candidate;
-          else candidate.settle({ status: 'unchanged' });
-        }
-      }
-    } catch (error) {
-      if (signal.aborted) return;
-      if (isFatal(error) || !isAgentError(error)) return this.#fail(error);
-      lane.incompleteCount++;
-      waiting.listingFailed();
-      lane.faults.report(error, 'Workspace could not be listed; continuing with the others', {
-        workspace: workspaceId,
-      });
-    }
-  }
-
   #lookbackStart(): string {
     const { clock, schedule } = this.#context;
     const date = utcDate(clock.nowMs(), schedule.lookbackDays);
     return schedule.startDate !== undefined && schedule.startDate > date ? schedule.startDate : date;
+  }
+
+  #olderDates(): DateRange {
+    return { from: this.#context.schedule.startDate, before: this.#lookbackStart() };
   }
 
   #allDates(): DateRange {

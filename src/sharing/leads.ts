@@ -15,26 +15,22 @@ export class Leads {
   readonly #store: PatientStore;
   readonly #replicas: Replicas;
   readonly #held = new Map<LedTask, AbortController>();
+  readonly #asking = new Map<LedTask, Promise<AbortController | undefined>>();
 
   constructor(store: PatientStore, replicas: Replicas) {
     this.#store = store;
     this.#replicas = replicas;
   }
 
-  /** Several callers of this process may lead the same task. */
+  /** Several callers of this process may lead the same task. They share one request, since two would refuse each other. */
   async lead(task: LedTask, signal: AbortSignal): Promise<Lead | undefined> {
-    const held = this.#held.get(task);
-    if (held !== undefined) return this.#toLead(task, held);
-    const found = await this.#store.read(keyOf(task), signal);
-    const owner = ownerOf(task, found);
-    if (owner === 'newer') return undefined;
-    if (owner !== undefined && owner !== this.#replicas.id && (await this.#replicas.isAlive(owner, signal)))
-      return undefined;
-    const end = await this.#store.write(keyOf(task), found?.revision, toText(this.#replicas.id), signal);
-    if (end.status === 'refused') return undefined;
-    const lost = this.#held.get(task) ?? new AbortController();
-    this.#held.set(task, lost);
-    return this.#toLead(task, lost);
+    let asking = this.#asking.get(task);
+    if (asking === undefined) {
+      asking = this.#ask(task, signal).finally(() => this.#asking.delete(task));
+      this.#asking.set(task, asking);
+    }
+    const lost = await asking;
+    return lost && { lost: lost.signal, release: () => this.#release(task) };
   }
 
   /** Notices that another process has taken over. */
@@ -51,8 +47,19 @@ export class Leads {
     await Promise.all([...this.#held.keys()].map((task) => this.#release(task)));
   }
 
-  #toLead(task: LedTask, lost: AbortController): Lead {
-    return { lost: lost.signal, release: () => this.#release(task) };
+  async #ask(task: LedTask, signal: AbortSignal): Promise<AbortController | undefined> {
+    const held = this.#held.get(task);
+    if (held !== undefined) return held;
+    const found = await this.#store.read(keyOf(task), signal);
+    const owner = ownerOf(task, found);
+    if (owner === 'newer') return undefined;
+    if (owner !== undefined && owner !== this.#replicas.id && (await this.#replicas.isAlive(owner, signal)))
+      return undefined;
+    const end = await this.#store.write(keyOf(task), found?.revision, toText(this.#replicas.id), signal);
+    if (end.status === 'refused') return undefined;
+    const lost = new AbortController();
+    this.#held.set(task, lost);
+    return lost;
   }
 
   async #release(task: LedTask): Promise<void> {

@@ -200,7 +200,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     unit: '{message}',
     attributes: ['databricks.audit.outcome', sourceName],
     meaning:
-      'Messages of the queues by how they ended. About an object of a source: `settled`, `unchanged`, `damaged`, `gone`, or to come again as `released` (not read completely) or `elsewhere` (visited at that moment). Without a source: `outside`, `removal`, `other`, `test`, `subscription`, `unknown`. Absent without a queue.',
+      'Messages of the queues by how they ended. About an object of a source: `settled`, `unchanged`, `damaged`, `gone`, or to come again as `released` (not read completely) or `elsewhere` (visited at that moment, or an earlier date of its workspace is). Without a source: `outside`, `removal`, `other`, `test`, `subscription`, `unknown`. Absent without a queue.',
     read: ({ activity: { notifications } }) =>
       notifications.all.map(({ source, outcome, count }) => [
         count,

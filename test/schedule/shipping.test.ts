@@ -21,7 +21,7 @@ const pageSize = 2;
 /** A bucket as a list of `workspace/date/name`. A listing, like S3's, has the oldest date of each workspace first. */
 class Bucket implements Source {
   readonly name = 's3://audit';
-  readonly pollIntervalMs = minute;
+  pollIntervalMs = minute;
   /** The outcomes of the candidates, by id. */
   readonly outcomes = new Map<string, VisitOutcome['status'][]>();
   readonly keys = new Set<string>();
@@ -131,12 +131,14 @@ class Shipper {
 
   async ship({ origin: { id } }: DeliveredObject, signal: AbortSignal): Promise<VisitOutcome> {
     signal.throwIfAborted();
+    if (this.#held.has(id)) return { status: 'elsewhere' };
     this.visited.push(id);
     if (this.hold?.(id)) {
       await new Promise<void>((resolve, reject) => {
         this.#held.set(id, resolve);
         signal.addEventListener('abort', () => reject(signal.reason));
       });
+      this.#held.delete(id);
     }
     const end = this.end(id);
     if (end.status === 'settled') this.settledIds.add(id);
@@ -265,6 +267,29 @@ describe('Shipping', () => {
       from: undefined,
       before: '2026-03-04',
     });
+  });
+
+  it('sweeps within a minute of the end of the process that did, however seldom it polls', async () => {
+    const bucket = new Bucket('1/2024-01-01/a');
+    bucket.pollIntervalMs = 15 * minute;
+    const { shipper, clock, follow } = setUp(bucket);
+    shipper.leads = false;
+    await follow();
+    await clock.advance(minute);
+    expect(shipper.asked).toEqual(['sweep', 'sweep']);
+    shipper.leads = true;
+    await clock.advance(minute);
+    expect(shipper.visited).toEqual(['1/2024-01-01/a']);
+  });
+
+  it('waits for ten polls after a sweep that was incomplete', async () => {
+    const { shipper, clock, follow } = setUp(new Bucket('1/2024-01-01/a'));
+    shipper.end = () => ({ status: 'released', error: new AgentError('ERR_SOURCE_READ', 'cut') });
+    await follow();
+    for (let i = 0; i < 9; i++) await clock.advance(minute);
+    expect(shipper.visited).toHaveLength(1);
+    await clock.advance(minute);
+    expect(shipper.visited).toHaveLength(2);
   });
 
   it('does not open what is settled', async () => {
@@ -467,7 +492,7 @@ describe('what waits', () => {
     await follow();
     expect(activity.workspaces.get('1')?.waiting).toMatchObject([{ dates: 'recent', objectCount: 1 }]);
     await clock.advance(day);
-    await clock.advance(10 * minute); // It asks again who leads.
+    await clock.advance(minute); // It asks again who leads.
     expect(waitingCount()).toBe(0);
   });
 
@@ -502,6 +527,9 @@ describe('what waits', () => {
 
 describe('a queue of notifications', () => {
   const today = '2026-03-10';
+  /** Another process ships the large object. */
+  const largeElsewhere = (id: string): VisitOutcome =>
+    id.endsWith('large') ? { status: 'elsewhere' } : { status: 'settled' };
 
   it('is not read before the first walk of recent dates has ended, nor while a later one is under way', async () => {
     const queue = new Queue();
@@ -560,10 +588,84 @@ describe('a queue of notifications', () => {
     shipper.hold = undefined;
     shipper.end = () => ({ status: 'unchanged' });
     shipper.release(`1/${today}/a`);
-    await settled();
+    await clock.advance(2_000);
     expect(shipper.visited).toHaveLength(2);
     expect(bucket.outcomes.get(`1/${today}/a`)).toEqual(['unchanged']);
     expect(activity.sources.get('s3://audit')?.found).toMatchObject({ notification: 0, listing: 0 });
+  });
+
+  it('is read while a listing waits for an object that another process holds, and only later dates of its workspace wait', async () => {
+    const queue = new Queue();
+    const bucket = new Bucket('1/2026-03-09/large', '2/2026-03-09/a');
+    const { shipper, clock, follow } = setUp(bucket, {}, 1, [queue]);
+    shipper.end = largeElsewhere;
+    await follow();
+    expect(queue.requests).toHaveLength(1);
+    queue.send(['1', today, 'a'], ['1', '2026-03-09', 'a'], ['2', today, 'a']);
+    await settled();
+    expect(queue.outcomes).toEqual(['elsewhere', 'settled', 'settled']);
+    expect(shipper.visited).not.toContain(`1/${today}/a`);
+    shipper.settledIds.add('1/2026-03-09/large');
+    await clock.advance(2_000);
+    queue.send(['1', today, 'a']);
+    await settled();
+    expect(queue.outcomes.at(-1)).toBe('settled');
+    expect(shipper.visited.filter((id) => id.endsWith('large'))).toHaveLength(1);
+  });
+
+  it('is not read while a listing goes on after such a wait', async () => {
+    const queue = new Queue();
+    const { shipper, clock, follow } = setUp(new Bucket('1/2026-03-09/large', `1/${today}/a`), {}, 1, [queue]);
+    shipper.hold = (id) => id.endsWith('a');
+    shipper.end = largeElsewhere;
+    await follow();
+    shipper.settledIds.add('1/2026-03-09/large');
+    await clock.advance(2_000);
+    expect(shipper.visited.at(-1)).toBe(`1/${today}/a`);
+    queue.send(['2', today, 'b']);
+    await settled();
+    expect(shipper.visited.at(-1)).toBe(`2/${today}/b`);
+    expect(queue.requests, 'the walk ships a').toHaveLength(1);
+    shipper.release(`1/${today}/a`);
+    await settled();
+    expect(queue.requests).toHaveLength(2);
+  });
+
+  it('is read while a listing waits for the visit of a notification', async () => {
+    const queue = new Queue();
+    const bucket = new Bucket();
+    const { shipper, clock, follow } = setUp(bucket, {}, 1, [queue]);
+    shipper.hold = (id) => id.endsWith('large');
+    await follow();
+    queue.send(['1', '2026-03-09', 'large']);
+    await settled();
+    bucket.keys.add('1/2026-03-09/large');
+    await clock.advance(minute);
+    queue.send(['2', today, 'a']);
+    await settled();
+    queue.send(['1', today, 'b']);
+    await settled();
+    expect(shipper.visited).toEqual(['1/2026-03-09/large', `2/${today}/a`]);
+    expect(queue.outcomes).toEqual(['settled', 'elsewhere']);
+  });
+
+  it('offers no later date while an object is held elsewhere, from one poll to the next', async () => {
+    const queue = new Queue();
+    const bucket = new Bucket('1/2026-03-09/large');
+    bucket.pollIntervalMs = 15 * minute;
+    const { shipper, clock, follow } = setUp(bucket, {}, 1, [queue]);
+    shipper.end = largeElsewhere;
+    await follow();
+    for (let second = 0; second < 45 * 60; second += 10) {
+      queue.send(['1', today, 'a']);
+      await clock.advance(10_000);
+    }
+    expect(new Set(queue.outcomes)).toEqual(new Set(['elsewhere']));
+    shipper.settledIds.add('1/2026-03-09/large');
+    await clock.advance(30_000);
+    queue.send(['1', today, 'a']);
+    await settled();
+    expect(queue.outcomes.at(-1)).toBe('settled');
   });
 
   it('that fails is asked again, later each time, and stops nothing', async () => {

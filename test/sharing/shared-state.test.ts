@@ -174,6 +174,13 @@ test('a lead is lost when another replica has taken it over', async () => {
   expect(lead?.lost.aborted).toBe(true);
 });
 
+test('two callers that ask for the same lead at the same time both get it', async () => {
+  const one = await replica(new StoredItems());
+  const leads = await Promise.all([one.state.lead('sweep'), one.state.lead('sweep')]);
+  expect(leads).toEqual([expect.anything(), expect.anything()]);
+  expect(one.store.calls.filter((call) => call.endsWith('leads'))).toEqual(['read leads', 'compareAndSet leads']);
+});
+
 test('batches are put before they are admitted, and settling writes nothing but the register', async () => {
   const one = await replica(new StoredItems());
   const claim = await claimed(one);
