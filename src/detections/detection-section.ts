@@ -19,6 +19,19 @@ export function parseDetection({ searches, condition }: DetectionSection): Condi
   return new ConditionText(condition, parsed).parse();
 }
 
+/** Whether the condition holds for a record that none of the searches select. */
+export function holdsWithoutSearches({ searches, condition }: DetectionSection): boolean {
+  const nothing: Condition = { type: 'or', parts: [] };
+  const empty = new Map(Object.keys(searches).map((name) => [name, nothing]));
+  return holdsForNothing(new ConditionText(condition, empty).parse());
+}
+
+function holdsForNothing(condition: Condition): boolean {
+  if (condition.type === 'not') return !holdsForNothing(condition.part);
+  if (condition.type === 'and') return condition.parts.every(holdsForNothing);
+  return condition.type === 'or' && condition.parts.some(holdsForNothing);
+}
+
 function parseSearch(name: string, search: unknown): Condition {
   if (Array.isArray(search)) {
     if (search.every(isScalar)) return { type: 'keywords', texts: search.map(String) };

@@ -268,16 +268,25 @@ describe('the mapping', () => {
 });
 
 describe('filters', () => {
-  const filter = (condition: string, rule = 'databricks_deleted_in_bulk') =>
+  const filter = (condition: string, named = '[databricks_deleted_in_bulk]') =>
     [
       'title: Ours',
       'logsource: { product: databricks, service: audit }',
-      `filter: { rules: [${rule}], selection: { userIdentity.email: terraform@example.com }, condition: ${condition} }`,
+      'filter:',
+      `  rules: ${named}`,
+      '  selection: { userIdentity.email: terraform@example.com }',
+      '  other: { workspaceId: 77 }',
+      `  condition: ${condition}`,
     ].join('\n');
 
-  test.each(['selection', 'not selection'])('leave out what they select, written as %s', async (condition) => {
+  function folderOf(text: string): string {
     const directory = mkdtempSync(join(temporaryDirectory(), 'filters'));
-    writeFileSync(join(directory, 'mf_ours.yml'), filter(condition));
+    writeFileSync(join(directory, 'mf_ours.yml'), text);
+    return directory;
+  }
+
+  test('leave out what they say they do not want, in every format', async () => {
+    const directory = folderOf(filter('not selection'));
     const { stdout } = await detections('--format', 'loki', '--filters', directory);
     const lines = stdout.split('\n').filter((line) => line.includes('terraform@example.com'));
     expect(lines).toHaveLength(1);
@@ -285,15 +294,63 @@ describe('filters', () => {
     const kibana = await detections('--format', 'kibana', '--filters', directory);
     expect(kibana.stdout).toContain(String.raw`AND NOT databricks.principal.name:\"terraform@example.com\"`);
     const sigma = await detections('--format', 'sigma', '--filters', directory);
-    expect(sigma.stdout.trimEnd().endsWith(filter(condition))).toBe(true);
+    expect(sigma.stdout.trimEnd().endsWith(filter('not selection'))).toBe(true);
   });
 
-  test('for a rule that is not there are refused', async () => {
-    const directory = mkdtempSync(join(temporaryDirectory(), 'filters'));
-    writeFileSync(join(directory, 'mf_ours.yml'), filter('selection', 'databricks_deleted'));
+  test.each([
+    ['not selection and not other', '`@` and service_instance_id!=`77`'],
+    ['not selection or not other', '(`@` or service_instance_id!=`77`)'],
+    ['not (selection or other)', '`@` and service_instance_id!=`77`'],
+    ['not (selection and other)', '(`@` or service_instance_id!=`77`)'],
+    ['not selection or other', '(`@` or service_instance_id=`77`)'],
+    ['not (selection and not other)', '(`@` or service_instance_id=`77`)'],
+    ['not 1 of them', '`@` and service_instance_id!=`77`'],
+    ['not all of them', '(`@` or service_instance_id!=`77`)'],
+  ])('with the condition %s are joined to the rule by and', async (condition, written) => {
+    const { stdout } = await detections('--format', 'loki', '--filters', folderOf(filter(condition)));
+    expect(stdout).toContain(` and ${written.replace('`@`', 'databricks_principal_name!=`terraform@example.com`')}`);
+  });
+
+  test.each(['selection', '1 of them', 'selection or other', 'selection and not other', 'not not selection'])(
+    'that would leave nothing but what they select are refused: %s',
+    async (condition) => {
+      const { code, stdout, stderr } = await detections('--format', 'sigma', '--filters', folderOf(filter(condition)));
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+      expect(stderr).toContain(
+        `mf_ours.yml: filter.condition: expected what excludes, such as "condition: not selection", got "${condition}"`,
+      );
+    },
+  );
+
+  test('for any rule are for all', async () => {
+    const directory = folderOf(filter('not selection', 'any'));
+    const { stdout } = await detections('--format', 'kibana', '--filters', directory);
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines).toHaveLength(alertsByDefault.length);
+    for (const line of lines) expect(line).toContain('terraform@example.com');
+  });
+
+  test.each([
+    ['another', 'expected a list of names or ids of rules, or any'],
+    ['[databricks_deleted]', 'expected the name or id of a rule, got databricks_deleted'],
+    [
+      '[8bf13e5a-57b1-424b-ae13-ffd7c5d53ee5]',
+      'the id of a correlation; Sigma filters the rule that it counts, databricks_login_failed_repeatedly',
+    ],
+  ])('for what is no rule, %s, are refused', async (named, message) => {
+    const directory = folderOf(filter('not selection', named));
     const { code, stderr } = await detections('--format', 'loki', '--filters', directory);
     expect(code).toBe(2);
-    expect(stderr).toContain('mf_ours.yml: filter.rules: expected the name or id of a rule, got databricks_deleted');
+    expect(stderr).toContain('mf_ours.yml: filter.rules: ');
+    expect(stderr).toContain(message);
+  });
+
+  test('that are not there are an error, as an allow list that is passed over would be', async () => {
+    const directory = mkdtempSync(join(temporaryDirectory(), 'filters'));
+    writeFileSync(join(directory, 'mf_ours.txt'), filter('not selection'));
+    const { code, stderr } = await detections('--format', 'loki', '--filters', directory);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`expected Sigma filters (mf_*.yml) in the folder ${JSON.stringify(directory)}`);
   });
 
   test('in examples/filters are taken', async () => {
