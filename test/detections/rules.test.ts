@@ -120,6 +120,17 @@ test('the example of docs/writing-detections.md is a rule that both backends can
   }
 });
 
+test('a refused sign-in of any kind that the mapping knows counts as a failed login', () => {
+  const whole = readFileSync(new URL('mappings/databricks-audit.yaml', root), 'utf8');
+  const [, { when }] = parse(whole).attributes['databricks.principal.name'];
+  for (const slug of ['login-failed-repeatedly', 'password-spraying']) {
+    const [record] = parseAllDocuments(rules.find((rule) => rule.slug === slug)?.source ?? '');
+    const { actionName, 'response.statusCode': status } = record?.toJS().detection.selection ?? {};
+    expect(new Set(actionName), slug).toEqual(new Set(when.action));
+    expect(status, slug).toEqual(when.status);
+  }
+});
+
 describe("the JSON schemas of Sigma's specification 2.1", () => {
   // `format` is an annotation in this draft; ids are checked as UUIDs when rules are read.
   const ajv = new Ajv2020({ strict: false, validateFormats: false });
