@@ -120,6 +120,16 @@ test('the example of docs/writing-detections.md is a rule that both backends can
   }
 });
 
+test('docs/detections.md says at how many bytes the mapping cuts values that rules inspect', () => {
+  const page = readFileSync(new URL('docs/detections.md', root), 'utf8');
+  const { limits, attributes } = loadMapping(['databricks-audit'], '.');
+  const bytes = (size: number | undefined) => size?.toLocaleString('en');
+  for (const name of ['databricks.error.message', 'databricks.response.result']) {
+    const own = attributes.get(name)?.[0]?.limits?.bytes;
+    expect(page).toContain(`are cut at ${bytes(own)} bytes and other values at ${bytes(limits.textBytes)}`);
+  }
+});
+
 test('a refused sign-in of any kind that the mapping knows counts as a failed login', () => {
   const whole = readFileSync(new URL('mappings/databricks-audit.yaml', root), 'utf8');
   const [, { when }] = parse(whole).attributes['databricks.principal.name'];
