@@ -2,12 +2,11 @@
  * Sigma filters as allow lists. The condition of a filter is joined to that of a rule by `and`, as pySigma does it:
  * `not selection` leaves out what is selected.
  */
-import { parse } from 'yaml';
 import { z } from 'zod';
 import { type Condition, joined } from './condition.ts';
 import { holdsWithoutSearches } from './detection-section.ts';
 import type { DetectionRule } from './rule.ts';
-import { conditionOf, parseWith } from './rule-file.ts';
+import { conditionOf, parseWith, parseYaml } from './rule-file.ts';
 
 export interface RuleFilter {
   readonly fileName: string;
@@ -36,7 +35,9 @@ const schema = z.strictObject({
 
 /** @throws Error with every mistake, one a line. */
 export function parseFilterFile(fileName: string, source: string): RuleFilter {
-  const { filter } = parseWith(schema, parse(source));
+  const [document, another] = parseYaml(source);
+  if (another !== undefined) throw new Error('expected one filter in a file, got several documents');
+  const { filter } = parseWith(schema, document);
   const { rules, ...section } = filter;
   const condition = conditionOf(section);
   const { condition: written, ...searches } = section;

@@ -345,6 +345,16 @@ describe('filters', () => {
     expect(stderr).toContain(message);
   });
 
+  test.each([
+    ['two in a file', `${filter('not selection')}\n---\n${filter('not selection')}`, 'expected one filter in a file'],
+    ['YAML that is none', 'title: [Ours\n', 'expected YAML, got: Flow sequence'],
+    ['an empty file', '', 'the document: '],
+  ])('that cannot be read say what is wrong: %s', async (_, text, message) => {
+    const { code, stderr } = await detections('--format', 'loki', '--filters', folderOf(text));
+    expect(code).toBe(2);
+    expect(stderr).toContain(`mf_ours.yml: ${message}`);
+  });
+
   test('that are not there are an error, as an allow list that is passed over would be', async () => {
     const directory = mkdtempSync(join(temporaryDirectory(), 'filters'));
     writeFileSync(join(directory, 'mf_ours.txt'), filter('not selection'));
