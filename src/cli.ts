@@ -190,7 +190,7 @@ program
   .option('--format <format>', 'loki, grafana, kibana, sigma, or sigma-pipeline (names for pySigma)')
   .option('--level <level>', 'the lowest level that is written: informational, low, medium, high, critical', 'low')
   .option('--delay <duration>', 'how late a record may be delivered and still be found', '20m')
-  .option('--filters <directory>', 'Sigma filters (mf_*.yml): what they select is left out of the rules that they name')
+  .option('--filters <directory>', 'Sigma filters (mf_*.yml): allow lists, joined by `and` to the rules that they name')
   .option('--mapping <layers>', 'instead of DATABRICKS_AUDIT_MAPPING, or of the layers for the format')
   .option('--all-in-one', 'loki: one query for all single-event rules of a level, which a large account can afford')
   .addHelpText(

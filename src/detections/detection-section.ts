@@ -2,6 +2,7 @@
  * The `detection` section of a Sigma rule, or the `filter` section of a filter, as a tree. What is not in the subset of
  * this file is refused by name: a modifier that is passed over would make a rule that finds something else.
  */
+import { isIP } from 'node:net';
 import { anyCharacter, anyText, type Comparison, type Condition, joined, negated, type Pattern } from './condition.ts';
 
 /** Search identifiers by name, as YAML has them, and the condition that joins them. */
@@ -17,6 +18,19 @@ const modifiers = ['contains', 'startswith', 'endswith', 'all', 'exists', 're', 
 export function parseDetection({ searches, condition }: DetectionSection): Condition {
   const parsed = new Map(Object.entries(searches).map(([name, search]) => [name, parseSearch(name, search)]));
   return new ConditionText(condition, parsed).parse();
+}
+
+/** Whether the condition holds for a record that none of the searches select. */
+export function holdsWithoutSearches({ searches, condition }: DetectionSection): boolean {
+  const nothing: Condition = { type: 'or', parts: [] };
+  const empty = new Map(Object.keys(searches).map((name) => [name, nothing]));
+  return holdsForNothing(new ConditionText(condition, empty).parse());
+}
+
+function holdsForNothing(condition: Condition): boolean {
+  if (condition.type === 'not') return !holdsForNothing(condition.part);
+  if (condition.type === 'and') return condition.parts.every(holdsForNothing);
+  return condition.type === 'or' && condition.parts.some(holdsForNothing);
 }
 
 function parseSearch(name: string, search: unknown): Condition {
@@ -65,7 +79,7 @@ function existence(place: string, field: string, written: unknown): Condition {
 function testOf(place: string, field: string, used: readonly string[], texts: readonly string[]): Condition {
   const [kind, other] = used.filter((modifier) => modifier !== 'all' && modifier !== 'cased');
   if (other !== undefined) throw new Error(`${place}: expected ${kind} or ${other}, not both`);
-  if (kind === 're') return { type: 'regexp', field, expressions: texts.map((text) => anchored(place, text)) };
+  if (kind === 're') return { type: 'regexp', field, expressions: texts.flatMap((text) => anchored(place, text)) };
   if (kind === 'cidr') return { type: 'network', field, networks: texts.map((text) => network(place, text)) };
   if (kind !== undefined && comparisons.includes(kind)) return comparison(place, field, kind as Comparison, texts);
   const patterns = texts.map((text) => surrounded(kind, parsePattern(text)));
@@ -81,32 +95,66 @@ function comparison(place: string, field: string, operator: Comparison, texts: r
 }
 
 function network(place: string, text: string): string {
-  if (!/^[0-9a-fA-F.:]+\/\d{1,3}$/.test(text))
-    throw new Error(`${place}: expected a network such as 10.0.0.0/8, got ${text}`);
+  const [, address = '', prefix] = /^([^/%]+)\/(0|[1-9]\d{0,2})$/.exec(text) ?? [];
+  const version = isIP(address);
+  if (version === 0 || Number(prefix) > (version === 4 ? 32 : 128))
+    throw new Error(`${place}: expected a network such as 10.0.0.0/8 or 2001:db8::/32, got ${text}`);
   return text;
 }
 
 /**
- * Sigma's expressions may begin and end anywhere; those of Lucene and of Loki's labels are anchored, and would silently
- * find nothing. So a rule has to write the anchors, and `.*` where it means it.
+ * The alternatives of an expression, without their anchors. Sigma's expressions may begin and end anywhere; those of Lucene
+ * and of Loki's labels are anchored, and would silently find nothing. So a rule has to write the anchors of each alternative,
+ * and `.*` where it means it.
  */
-function anchored(place: string, text: string): string {
-  const body = /^\^(.*)\$$/s.exec(text)?.[1];
-  if (body === undefined || /\\$/.test(body)) {
-    throw new Error(
-      `${place}: expected a regular expression with ^ and $ around it (and .* where anything may stand), got ${text}`,
-    );
-  }
-  // What Sigma's subset, RE2 and Lucene have in common.
-  const foreign = /\\[a-zA-Z0-9]|\(\?|[*+?}][?+]|(?<!\\|\[)\^|(?<!\\)\$/.exec(body)?.[0];
+function anchored(place: string, text: string): string[] {
+  const bodies = alternativesOf(text).map((tokens) => {
+    if (tokens.length < 2 || tokens[0] !== '^' || tokens.at(-1) !== '$') {
+      throw new Error(
+        `${place}: expected a regular expression with ^ and $ around it, or around each of its alternatives (and .* where anything may stand), got ${text}`,
+      );
+    }
+    return tokens.slice(1, -1);
+  });
+  const foreign = bodies.map(foreignTo).find((found) => found !== undefined);
   if (foreign !== undefined)
     throw new Error(`${place}: expected what all backends know in a regular expression, got ${foreign}`);
-  try {
-    new RegExp(body);
-  } catch {
-    throw new Error(`${place}: expected a regular expression, got ${text}`);
+  return bodies.map((tokens) => {
+    const body = tokens.join('');
+    try {
+      new RegExp(body);
+    } catch {
+      throw new Error(`${place}: expected a regular expression, got ${text}`);
+    }
+    return body;
+  });
+}
+
+/** Split at each `|` that is in no group: what is escaped, a class, or else a character is a token. */
+function alternativesOf(text: string): string[][] {
+  const alternatives: string[][] = [[]];
+  let depth = 0;
+  for (const [token] of text.matchAll(/\\[\s\S]|\[\^?(?:\\[\s\S]|[^\]\\])*\]|[\s\S]/g)) {
+    if (token === '(') depth += 1;
+    if (token === ')') depth -= 1;
+    if (token === '|' && depth === 0) alternatives.push([]);
+    else alternatives.at(-1)?.push(token);
   }
-  return body;
+  return alternatives;
+}
+
+/** What is not in that which Sigma's subset, RE2 and Lucene have in common. */
+function foreignTo(tokens: readonly string[]): string | undefined {
+  const index = tokens.findIndex((token, position) => {
+    const next = tokens[position + 1] ?? '';
+    if (token.startsWith('[')) return /^\[\^?\]|\\[a-zA-Z0-9]|[^\\]\[/.test(token);
+    return (
+      /^\\[a-zA-Z0-9]$|^[\^$]$/.test(token) ||
+      (token === '(' && next === '?') ||
+      (/^[*+?}]$/.test(token) && /^[?+]$/.test(next))
+    );
+  });
+  return index === -1 ? undefined : tokens.slice(index, index + 2).join('');
 }
 
 /** `\` escapes `*`, `?` and itself; in front of anything else it is a character. */

@@ -6,10 +6,7 @@
 /** What is needed of a mapping; the one that `loadMapping` gives fits. */
 export interface MappingTables {
   readonly eventName: string;
-  readonly resource: ReadonlyMap<
-    string,
-    readonly { readonly from?: readonly string[] | undefined; readonly value?: string | undefined }[]
-  >;
+  readonly resource: ReadonlyMap<string, readonly (AttributeRule & { readonly value?: string | undefined })[]>;
   readonly attributes: ReadonlyMap<string, readonly AttributeRule[]>;
 }
 
@@ -36,19 +33,31 @@ export interface Attribute {
  */
 const attributePrefix = 'otel.';
 
-/** Conversions that say something about a field instead of giving its value; rules name such attributes with the prefix. */
-const derivedConversions: readonly string[] = ['principal_type', 'seconds_after_event'];
+/**
+ * Conversions whose result is the field as rules mean it: an address without its port, a status as a number. All others keep
+ * some values only (`ip_port`, `email_address`, `not_http_status`) or say something about them (`principal_type`), so that a
+ * rule that asked them for the field would look right and never find anything. Rules name such attributes with the prefix.
+ */
+const holdingConversions: readonly string[] = [
+  'string',
+  'integer',
+  'boolean',
+  'json_text',
+  'http_status',
+  'ip_address',
+  'record_uid',
+  'map',
+  'list',
+];
 
-interface Candidate {
-  readonly attribute: Attribute;
-  /** Smaller is better, from the first difference on. */
-  readonly rank: readonly number[];
-}
-
-/** Undefined when no attribute holds the field. */
+/**
+ * Undefined when no attribute holds the field. The field itself comes before a map with it, and then the order of the mapping
+ * decides, in which a layer's additions come last.
+ */
 export function attributeOf(field: string, mapping: MappingTables): Attribute | undefined {
   if (field.startsWith(attributePrefix)) return namedAttribute(field.slice(attributePrefix.length), mapping);
-  return candidatesFor(field, mapping).toSorted(byRank)[0]?.attribute;
+  const candidates = candidatesFor(field, mapping);
+  return candidates.find(({ insideMap }) => !insideMap) ?? candidates[0];
 }
 
 function namedAttribute(name: string, { attributes, resource }: MappingTables): Attribute | undefined {
@@ -59,37 +68,23 @@ function namedAttribute(name: string, { attributes, resource }: MappingTables): 
   return isFlag ? { name, as: 'boolean', insideMap: false, ofResource: false } : undefined;
 }
 
-function* candidatesOf(field: string, name: string, rule: AttributeRule, ofResource: boolean): Generator<Candidate> {
-  if (derivedConversions.includes(rule.as)) return;
-  const segments = field.split('.');
-  for (const path of rule.from ?? []) {
-    const spellings = path.split('.').map((segment) => segment.split('|'));
-    if (path.startsWith('$') || !spellings.every((keys, index) => keys.includes(segments[index] ?? ''))) continue;
-    const rest = segments.slice(spellings.length);
-    if (rest.length > 0 && rule.as !== 'map') continue;
-    yield {
-      attribute: {
-        name: [name, ...rest].join('.'),
-        as: rest.length > 0 ? 'string' : rule.as,
-        insideMap: rest.length > 0,
-        ofResource,
-      },
-      // What holds always before what holds sometimes, the field itself before a map with it, and the text before what is made of it.
-      rank: [Number(rule.when !== undefined), rest.length, Number(rule.as !== 'string' && rule.as !== 'map')],
-    };
-  }
-}
-
-function candidatesFor(field: string, { attributes, resource }: MappingTables): Candidate[] {
+function candidatesFor(field: string, { attributes, resource }: MappingTables): Attribute[] {
   return [
-    ...[...attributes].flatMap(([name, rules]) => rules.flatMap((rule) => [...candidatesOf(field, name, rule, false)])),
-    ...[...resource].flatMap(([name, rules]) =>
-      rules.flatMap((rule) => [...candidatesOf(field, name, { ...rule, as: 'string' }, true)]),
-    ),
+    ...[...attributes].flatMap(([name, rules]) => rules.flatMap((rule) => candidatesOf(field, name, rule, false))),
+    ...[...resource].flatMap(([name, rules]) => rules.flatMap((rule) => candidatesOf(field, name, rule, true))),
   ];
 }
 
-function byRank(one: Candidate, other: Candidate): number {
-  const index = one.rank.findIndex((value, position) => value !== other.rank[position]);
-  return index === -1 ? 0 : (one.rank[index] ?? 0) - (other.rank[index] ?? 0);
+function candidatesOf(field: string, name: string, rule: AttributeRule, ofResource: boolean): Attribute[] {
+  // With a condition, it holds the field of some records only.
+  if (rule.when !== undefined || !holdingConversions.includes(rule.as)) return [];
+  const segments = field.split('.');
+  return (rule.from ?? []).flatMap((path) => {
+    const spellings = path.split('.').map((segment) => segment.split('|'));
+    if (path.startsWith('$') || !spellings.every((keys, index) => keys.includes(segments[index] ?? ''))) return [];
+    const rest = segments.slice(spellings.length);
+    const insideMap = rest.length > 0;
+    if (insideMap && rule.as !== 'map') return [];
+    return [{ name: [name, ...rest].join('.'), as: insideMap ? 'string' : rule.as, insideMap, ofResource }];
+  });
 }

@@ -27,7 +27,12 @@ export function readRules(directory: string = builtInDirectory): DetectionRule[]
 export function readFilters(directory: string): RuleFilter[] {
   if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true)
     throw new Error(`expected a folder of Sigma filters, got ${JSON.stringify(directory)}`);
-  return readAll(directory, '', parseFilterFile);
+  const filters = readAll(directory, '', parseFilterFile);
+  if (filters.length === 0)
+    throw new Error(
+      `expected Sigma filters (mf_*.yml) in the folder ${JSON.stringify(directory)}, found no file that ends with .yml or .yaml`,
+    );
+  return filters;
 }
 
 function readAll<Parsed>(

@@ -86,12 +86,10 @@ type About = Omit<z.infer<typeof correlationSchema>, 'correlation'>;
  * @throws Error with every mistake, one a line.
  */
 export function parseRuleFile(fileName: string, source: string): DetectionRule {
-  const documents = parseAllDocuments(source);
-  if (!Array.isArray(documents) || documents.length > 2)
+  const documents = parseYaml(source);
+  if (documents.length === 0 || documents.length > 2)
     throw new Error('expected one document, or a rule and its correlation');
-  const problem = documents.flatMap(({ errors }) => errors)[0];
-  if (problem !== undefined) throw new Error(`expected YAML, got: ${problem.message}`);
-  const [first, second] = documents.map((document) => document.toJS() as unknown);
+  const [first, second] = documents;
   const slug = fileName
     .replace(/^databricks_/, '')
     .replace(/\.yml$/, '')
@@ -121,6 +119,16 @@ export function parseRuleFile(fileName: string, source: string): DetectionRule {
       min: counted.condition.gte,
     },
   };
+}
+
+/** All documents of a file. */
+export function parseYaml(source: string): unknown[] {
+  const documents = parseAllDocuments(source);
+  // Without any, it is an object of another kind.
+  if (!Array.isArray(documents)) return [];
+  const problem = documents.flatMap(({ errors }) => errors)[0];
+  if (problem !== undefined) throw new Error(`expected YAML, got: ${problem.message.split('\n')[0]}`);
+  return documents.map((document) => document.toJS() as unknown);
 }
 
 function described(slug: string, source: string, rule: About) {

@@ -66,6 +66,20 @@ export type Finding =
   /** Values of these fields together that did not occur in the history. Not of Sigma. */
   | { readonly type: 'new_terms'; readonly fields: readonly string[]; readonly history: Timespan };
 
+/** All fields that a finding counts or groups by. */
+export function fieldsOfFinding(finding: Finding): readonly string[] {
+  switch (finding.type) {
+    case 'event':
+      return [];
+    case 'event_count':
+      return finding.groupBy;
+    case 'value_count':
+      return [...finding.groupBy, finding.field];
+    case 'new_terms':
+      return finding.fields;
+  }
+}
+
 export interface Timespan {
   /** As Sigma, Loki and Kibana write it: `90m`, `1h`, `14d`. */
   readonly text: string;

@@ -99,6 +99,26 @@ describe('regular expressions on labels, which Loki does not always anchor by it
     expect(matchesOf(queryOf(loki, one('userAgent|contains', 'b')), ['a\nb\nc'])).toEqual(['a\nb\nc']);
   });
 
+  test.each([
+    ['^svc-.*$|^.*-bot$', ['svc-a', '-bot', 'a-bot'], ['a svc-', 'svc', 'bot', '-bots']],
+    ['^(a|b)c$', ['ac', 'bc'], ['a', 'c', 'bcd']],
+    ['^a[|$^(]$', ['a|', 'a$', 'a^', 'a('], ['a', 'ab']],
+    ['^a\\|b\\$$', ['a|b$'], ['a', 'b$', 'a|b']],
+    ['^a\\\\$|^b$', ['a\\', 'b'], ['a', 'a\\|^b']],
+    ['^\\++$', ['+', '++'], ['', 'a']],
+  ])('the expression %s means in both what it means in Sigma', (expression, found, others) => {
+    const values = [...found, ...others];
+    expect(values.filter((value) => new RegExp(expression).test(value))).toEqual(found);
+    expect(matchesOf(queryOf(loki, one('actionName|re', expression)), values)).toEqual(found);
+    const lucene = queryOf(elasticsearch, one('actionName|re', expression));
+    const terms = lucene
+      .replace(/^[\w.]+:\(?/, '')
+      .replace(/(?<=\/)\)$/, '')
+      .split(' OR ');
+    const anchored = terms.map((term) => new RegExp(`^(?:${term.slice(1, -1)})$`));
+    expect(values.filter((value) => anchored.some((term) => term.test(value)))).toEqual(found);
+  });
+
   test('each expression is written with its anchors', () => {
     const query = queryOf(
       loki,
@@ -176,9 +196,33 @@ describe('what is not in the subset of Sigma is refused by name', () => {
     ['an empty text', one('actionName', ''), 'empty'],
     ['all of one', one('actionName|contains|all', ['a']), 'all'],
     ['exists of a text', one('actionName|exists', 'yes'), 'true or false'],
-    ['no network', one('sourceIPAddress|cidr', '10.0.0.1'), '10.0.0.1'],
+    ['alternatives of which one has no end', one('actionName|re', '^svc-|-bot$'), 'around each of its alternatives'],
+    ['an alternative without anchors', one('actionName|re', '^a$|b'), 'around each of its alternatives'],
+    ['an anchor in a group', one('actionName|re', '^(a|^b)$'), '^'],
+    ['a class with nothing in it', one('actionName|re', '^[]a]$'), '[]'],
+    ['a class by name', one('actionName|re', '^[[:alpha:]]+$'), '[[:alpha:]'],
+    ['a lazy repetition', one('actionName|re', '^a+?$'), '+?'],
+    ['a group without its end', one('actionName|re', '^(a$'), '^(a$'],
   ])('%s', (_, searches, named) => {
     expect(() => conditionOf({ ...searches, condition: 'selection' })).toThrow(named);
+  });
+
+  test.each([
+    '10.0.0.1',
+    '999.0.0.0/99',
+    '999.0.0.0/8',
+    '10.0.0/8',
+    '10.0.0.0/33',
+    '10.0.0.0/08',
+    '10.0.0.0/',
+    '2001:db8::/129',
+    'fe80::1%eth0/64',
+    '2001:db8:::/32',
+    'example.com/8',
+  ])('%s, which is no network', (value) => {
+    expect(() => conditionOf({ ...one('sourceIPAddress|cidr', value), condition: 'selection' })).toThrow(
+      `selection.sourceIPAddress|cidr: expected a network such as 10.0.0.0/8 or 2001:db8::/32, got ${value}`,
+    );
   });
 
   test.each([

@@ -56,6 +56,10 @@ export const conditionCases: readonly ConditionCase[] = [
   { title: 'existence', ...selection('requestParams.owner|exists', true) },
   { title: 'networks', ...selection('sourceIPAddress|cidr', ['10.0.0.0/8', '2001:db8::/32']) },
   { title: 'an expression', ...selection('userIdentity.email|re', '^[a-z]+@example[.](com|org)$') },
+  {
+    title: 'alternatives of an expression',
+    ...selection('userIdentity.email|re', '^ana@.*$|^.*[.]evil$|^System-User$'),
+  },
   { title: 'words in the body', searches: { selection: ['COPY INTO', 'MOUNT STORAGE'] }, condition: 'selection' },
   {
     title: 'words in the body and a field',

@@ -7,14 +7,18 @@ import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { parse, parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments, stringify } from 'yaml';
 import { z } from 'zod';
 import type { CommandContext } from '../../src/commands/command.ts';
 import { detections as writeDetections } from '../../src/commands/detections.ts';
-import { attributeOf } from '../../src/detections/fields.ts';
+import { labelName } from '../../src/detections/backends/loki.ts';
+import { fieldsOf } from '../../src/detections/condition.ts';
+import { attributeOf, type MappingTables } from '../../src/detections/fields.ts';
 import { compilePack } from '../../src/detections/pack.ts';
+import { fieldsOfFinding } from '../../src/detections/rule.ts';
 import { readRules } from '../../src/detections/rule-directory.ts';
 import { parseRuleFile } from '../../src/detections/rule-file.ts';
+import { conversionNames } from '../../src/mapping/conversions.ts';
 import { loadMapping } from '../../src/mapping/index.ts';
 import { runAgent } from '../support/agent-process.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -119,6 +123,35 @@ test('a command line that is wrong ends with exit code 2, and nothing on standar
   expect(stderr).toContain('ERR_CONFIGURATION: --format: expected one of loki,');
 });
 
+/** The attributes that conditions, groups and counted values of rules need, with their definition in the built-in mapping. */
+const usedAttributes = (() => {
+  const mapping = loadMapping(['databricks-audit'], '.');
+  const definitions: Readonly<Record<'resource' | 'attributes', Readonly<Record<string, unknown>>>> = parse(
+    readFileSync(join(root, 'mappings/databricks-audit.yaml'), 'utf8'),
+  );
+  const uses = rules.flatMap((rule) =>
+    [...fieldsOf(rule.condition), ...fieldsOfFinding(rule.finding)].map((field) => ({ slug: rule.slug, field })),
+  );
+  return [...Map.groupBy(uses, ({ field }) => definedName(field, mapping)).entries()].map(([name, all]) => ({
+    name,
+    users: [...new Set(all.map(({ slug }) => slug))],
+    usersByName: all.filter(({ field }) => field === `otel.${name}`).map(({ slug }) => slug),
+    standsIn: name === 'service.instance.id' ? 'databricks.workspace.id' : undefined,
+    definition:
+      name in definitions.attributes
+        ? ({ part: 'attributes', rules: definitions.attributes[name] } as const)
+        : ({ part: 'resource', rules: definitions.resource[name] } as const),
+  }));
+})();
+
+/** The attribute of the mapping that holds the field, or sets it as its flag. */
+function definedName(field: string, mapping: MappingTables): string {
+  const { name = '', insideMap = false } = attributeOf(field, mapping) ?? {};
+  const names = [...mapping.attributes];
+  if (insideMap) return names.find(([map]) => name.startsWith(`${map}.`))?.[0] ?? '';
+  return names.find(([, all]) => all.some(({ flag }) => flag === name))?.[0] ?? name;
+}
+
 describe('the mapping', () => {
   test('of a user that renames an attribute changes the rules', async () => {
     const layer = file(
@@ -145,6 +178,73 @@ describe('the mapping', () => {
     }
   });
 
+  describe.each(usedAttributes)(
+    'with $name, which rules use,',
+    ({ name, definition, users, usersByName, standsIn }) => {
+      const layer = (attributes: object) => file(`${name}.yaml`, stringify({ [definition.part]: attributes }));
+      const compiled = (path: string, format: string) =>
+        detections('--format', format, '--level', 'informational', '--mapping', `databricks-audit,${path}`);
+      // Loki's label, and the attribute as the other formats write it.
+      const mention = new RegExp(`\\b(?:${labelName({ name })}|${RegExp.escape(name)})(?![a-z])`);
+
+      test('renamed, the rules ask for the new name and never for the old one', async () => {
+        const path = layer({ [name]: null, 'renamed.attribute': definition.rules });
+        for (const format of ['loki', 'kibana', 'sigma-pipeline']) {
+          const { code, stdout, stderr } = await compiled(path, format);
+          if (usersByName.length === 0) {
+            expect(code, stderr).toBe(0);
+            const other = standsIn ?? 'renamed.attribute';
+            expect(stdout).toContain(format === 'loki' ? labelName({ name: other }) : other);
+            expect(stdout.match(mention)).toBeNull();
+          } else {
+            // What has no field in the record is known by its name alone.
+            expect(code).toBe(2);
+            for (const slug of usersByName)
+              expect(stderr).toContain(`${slug}: the mapping has no attribute for the field otel.${name}`);
+          }
+        }
+      });
+
+      test('removed, every rule is an error, or asks for an attribute with the same values', async () => {
+        for (const format of ['loki', 'kibana', 'sigma-pipeline']) {
+          const { code, stdout, stderr } = await compiled(layer({ [name]: null }), format);
+          if (standsIn === undefined) {
+            expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+            for (const slug of users) expect(stderr).toContain(`${slug}: the mapping has no attribute for the field `);
+          } else {
+            expect(code, stderr).toBe(0);
+            expect(stdout).toContain(format === 'loki' ? labelName({ name: standsIn }) : standsIn);
+            expect(stdout.match(mention)).toBeNull();
+          }
+        }
+      });
+    },
+  );
+
+  test('that only has a conversion of a field left that loses values is refused', async () => {
+    const holding = ['string', 'integer', 'boolean', 'json_text', 'http_status', 'ip_address', 'record_uid'];
+    const partial = conversionNames.filter((as) => !holding.includes(as));
+    const resource = { 'partial.of.resource': { from: 'sourceIPAddress', as: 'ip_port' } };
+    for (const attributes of [
+      Object.fromEntries(partial.map((as) => [`partial.${as}`, { from: 'sourceIPAddress', as }])),
+      { 'partial.sometimes': { from: 'sourceIPAddress', as: 'ip_address', when: { status: '200..299' } } },
+    ]) {
+      const layer = file(
+        'partial.yaml',
+        stringify({ resource, attributes: { 'client.address': null, ...attributes } }),
+      );
+      const { code, stderr } = await detections('--format', 'loki', '--mapping', `databricks-audit,loki,${layer}`);
+      expect(code).toBe(2);
+      expect(stderr).toContain('password-spraying: the mapping has no attribute for the field sourceIPAddress');
+    }
+  });
+
+  test('that has a field in another attribute as well changes nothing', async () => {
+    const layer = file('more.yaml', 'attributes:\n  my.status: { from: response.statusCode }\n');
+    const { stdout } = await detections('--format', 'kibana', '--mapping', `databricks-audit,elastic,${layer}`);
+    expect(stdout).toBe((await detections('--format', 'kibana')).stdout);
+  });
+
   test('gives a service another name by OTEL_SERVICE_NAME', async () => {
     const { stdout } = await runAgent(['detections', '--format', 'loki'], { OTEL_SERVICE_NAME: 'lakehouse' });
     expect(stdout).toContain('{service_name=`lakehouse`}');
@@ -168,16 +268,25 @@ describe('the mapping', () => {
 });
 
 describe('filters', () => {
-  const filter = (condition: string, rule = 'databricks_deleted_in_bulk') =>
+  const filter = (condition: string, named = '[databricks_deleted_in_bulk]') =>
     [
       'title: Ours',
       'logsource: { product: databricks, service: audit }',
-      `filter: { rules: [${rule}], selection: { userIdentity.email: terraform@example.com }, condition: ${condition} }`,
+      'filter:',
+      `  rules: ${named}`,
+      '  selection: { userIdentity.email: terraform@example.com }',
+      '  other: { workspaceId: 77 }',
+      `  condition: ${condition}`,
     ].join('\n');
 
-  test.each(['selection', 'not selection'])('leave out what they select, written as %s', async (condition) => {
+  function folderOf(text: string): string {
     const directory = mkdtempSync(join(temporaryDirectory(), 'filters'));
-    writeFileSync(join(directory, 'mf_ours.yml'), filter(condition));
+    writeFileSync(join(directory, 'mf_ours.yml'), text);
+    return directory;
+  }
+
+  test('leave out what they say they do not want, in every format', async () => {
+    const directory = folderOf(filter('not selection'));
     const { stdout } = await detections('--format', 'loki', '--filters', directory);
     const lines = stdout.split('\n').filter((line) => line.includes('terraform@example.com'));
     expect(lines).toHaveLength(1);
@@ -185,15 +294,73 @@ describe('filters', () => {
     const kibana = await detections('--format', 'kibana', '--filters', directory);
     expect(kibana.stdout).toContain(String.raw`AND NOT databricks.principal.name:\"terraform@example.com\"`);
     const sigma = await detections('--format', 'sigma', '--filters', directory);
-    expect(sigma.stdout.trimEnd().endsWith(filter(condition))).toBe(true);
+    expect(sigma.stdout.trimEnd().endsWith(filter('not selection'))).toBe(true);
   });
 
-  test('for a rule that is not there are refused', async () => {
-    const directory = mkdtempSync(join(temporaryDirectory(), 'filters'));
-    writeFileSync(join(directory, 'mf_ours.yml'), filter('selection', 'databricks_deleted'));
+  test.each([
+    ['not selection and not other', '`@` and service_instance_id!=`77`'],
+    ['not selection or not other', '(`@` or service_instance_id!=`77`)'],
+    ['not (selection or other)', '`@` and service_instance_id!=`77`'],
+    ['not (selection and other)', '(`@` or service_instance_id!=`77`)'],
+    ['not selection or other', '(`@` or service_instance_id=`77`)'],
+    ['not (selection and not other)', '(`@` or service_instance_id=`77`)'],
+    ['not 1 of them', '`@` and service_instance_id!=`77`'],
+    ['not all of them', '(`@` or service_instance_id!=`77`)'],
+  ])('with the condition %s are joined to the rule by and', async (condition, written) => {
+    const { stdout } = await detections('--format', 'loki', '--filters', folderOf(filter(condition)));
+    expect(stdout).toContain(` and ${written.replace('`@`', 'databricks_principal_name!=`terraform@example.com`')}`);
+  });
+
+  test.each(['selection', '1 of them', 'selection or other', 'selection and not other', 'not not selection'])(
+    'that would leave nothing but what they select are refused: %s',
+    async (condition) => {
+      const { code, stdout, stderr } = await detections('--format', 'sigma', '--filters', folderOf(filter(condition)));
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+      expect(stderr).toContain(
+        `mf_ours.yml: filter.condition: expected what excludes, such as "condition: not selection", got "${condition}"`,
+      );
+    },
+  );
+
+  test('for any rule are for all', async () => {
+    const directory = folderOf(filter('not selection', 'any'));
+    const { stdout } = await detections('--format', 'kibana', '--filters', directory);
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines).toHaveLength(alertsByDefault.length);
+    for (const line of lines) expect(line).toContain('terraform@example.com');
+  });
+
+  test.each([
+    ['another', 'expected a list of names or ids of rules, or any'],
+    ['[databricks_deleted]', 'expected the name or id of a rule, got databricks_deleted'],
+    [
+      '[8bf13e5a-57b1-424b-ae13-ffd7c5d53ee5]',
+      'the id of a correlation; Sigma filters the rule that it counts, databricks_login_failed_repeatedly',
+    ],
+  ])('for what is no rule, %s, are refused', async (named, message) => {
+    const directory = folderOf(filter('not selection', named));
     const { code, stderr } = await detections('--format', 'loki', '--filters', directory);
     expect(code).toBe(2);
-    expect(stderr).toContain('mf_ours.yml: filter.rules: expected the name or id of a rule, got databricks_deleted');
+    expect(stderr).toContain('mf_ours.yml: filter.rules: ');
+    expect(stderr).toContain(message);
+  });
+
+  test.each([
+    ['two in a file', `${filter('not selection')}\n---\n${filter('not selection')}`, 'expected one filter in a file'],
+    ['YAML that is none', 'title: [Ours\n', 'expected YAML, got: Flow sequence'],
+    ['an empty file', '', 'the document: '],
+  ])('that cannot be read say what is wrong: %s', async (_, text, message) => {
+    const { code, stderr } = await detections('--format', 'loki', '--filters', folderOf(text));
+    expect(code).toBe(2);
+    expect(stderr).toContain(`mf_ours.yml: ${message}`);
+  });
+
+  test('that are not there are an error, as an allow list that is passed over would be', async () => {
+    const directory = mkdtempSync(join(temporaryDirectory(), 'filters'));
+    writeFileSync(join(directory, 'mf_ours.txt'), filter('not selection'));
+    const { code, stderr } = await detections('--format', 'loki', '--filters', directory);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`expected Sigma filters (mf_*.yml) in the folder ${JSON.stringify(directory)}`);
   });
 
   test('in examples/filters are taken', async () => {

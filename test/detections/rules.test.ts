@@ -120,6 +120,27 @@ test('the example of docs/writing-detections.md is a rule that both backends can
   }
 });
 
+test('docs/detections.md says at how many bytes the mapping cuts values that rules inspect', () => {
+  const page = readFileSync(new URL('docs/detections.md', root), 'utf8');
+  const { limits, attributes } = loadMapping(['databricks-audit'], '.');
+  const bytes = (size: number | undefined) => size?.toLocaleString('en');
+  for (const name of ['databricks.error.message', 'databricks.response.result']) {
+    const own = attributes.get(name)?.[0]?.limits?.bytes;
+    expect(page).toContain(`are cut at ${bytes(own)} bytes and other values at ${bytes(limits.textBytes)}`);
+  }
+});
+
+test('a refused sign-in of any kind that the mapping knows counts as a failed login', () => {
+  const whole = readFileSync(new URL('mappings/databricks-audit.yaml', root), 'utf8');
+  const [, { when }] = parse(whole).attributes['databricks.principal.name'];
+  for (const slug of ['login-failed-repeatedly', 'password-spraying']) {
+    const [record] = parseAllDocuments(rules.find((rule) => rule.slug === slug)?.source ?? '');
+    const { actionName, 'response.statusCode': status } = record?.toJS().detection.selection ?? {};
+    expect(new Set(actionName), slug).toEqual(new Set(when.action));
+    expect(status, slug).toEqual(when.status);
+  }
+});
+
 describe("the JSON schemas of Sigma's specification 2.1", () => {
   // `format` is an annotation in this draft; ids are checked as UUIDs when rules are read.
   const ajv = new Ajv2020({ strict: false, validateFormats: false });

@@ -7,7 +7,7 @@ import { contextFields } from '../alert.ts';
 import { fieldsOf } from '../condition.ts';
 import { attributeOf } from '../fields.ts';
 import type { PackContext } from '../pack-context.ts';
-import type { DetectionRule, Finding } from '../rule.ts';
+import { type DetectionRule, fieldsOfFinding } from '../rule.ts';
 
 export function sigmaFile(rules: readonly DetectionRule[]): string {
   return rules
@@ -17,17 +17,10 @@ export function sigmaFile(rules: readonly DetectionRule[]): string {
 }
 
 export function sigmaPipelineFile(rules: readonly DetectionRule[], context: PackContext): string {
-  const fields = new Set(
-    rules.flatMap((rule) => [
-      ...contextFields,
-      ...fieldsOf(rule.condition),
-      ...rule.fields,
-      ...fieldsOfFinding(rule.finding),
-    ]),
-  );
-  const optional: ReadonlySet<string> = new Set([...contextFields, ...rules.flatMap((rule) => rule.fields)]);
-  const mapping = [...fields].toSorted().flatMap((field) => {
-    const attribute = optional.has(field) ? attributeOf(field, context.mapping) : context.attributeOf(field);
+  const needed = new Set(rules.flatMap((rule) => [...fieldsOf(rule.condition), ...fieldsOfFinding(rule.finding)]));
+  const shown = [...contextFields, ...rules.flatMap((rule) => rule.fields)];
+  const mapping = [...new Set([...needed, ...shown])].toSorted().flatMap((field) => {
+    const attribute = needed.has(field) ? context.attributeOf(field) : attributeOf(field, context.mapping);
     return attribute === undefined ? [] : [[field, attribute.name] as const];
   });
   const pipeline = {
@@ -43,17 +36,4 @@ export function sigmaPipelineFile(rules: readonly DetectionRule[], context: Pack
     ],
   };
   return `# Written by \`databricks-audit-otel detections --format sigma-pipeline\`, for pySigma.\n${stringify(pipeline, { lineWidth: 0 })}`;
-}
-
-function fieldsOfFinding(finding: Finding): readonly string[] {
-  switch (finding.type) {
-    case 'event':
-      return [];
-    case 'event_count':
-      return finding.groupBy;
-    case 'value_count':
-      return [...finding.groupBy, finding.field];
-    case 'new_terms':
-      return finding.fields;
-  }
 }

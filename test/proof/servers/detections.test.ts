@@ -8,16 +8,17 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { elasticsearch as elasticBackend } from '../../../src/detections/backends/elasticsearch.ts';
 import { contains } from '../../../src/detections/condition.ts';
 import { attributeOf } from '../../../src/detections/fields.ts';
+import { applyFilters } from '../../../src/detections/filter-file.ts';
 import { kibanaRule } from '../../../src/detections/formats/kibana.ts';
 import { logqlExpression, logqlSelection } from '../../../src/detections/formats/logql.ts';
 import { contextOf } from '../../../src/detections/pack-context.ts';
 import type { DetectionRule } from '../../../src/detections/rule.ts';
-import { readRules } from '../../../src/detections/rule-directory.ts';
+import { readFilters, readRules } from '../../../src/detections/rule-directory.ts';
 import { conditionOf } from '../../../src/detections/rule-file.ts';
 import { loadMapping } from '../../../src/mapping/index.ts';
 import { readCases } from '../../detections/cases.ts';
@@ -242,6 +243,46 @@ test('pySigma, which reads the rules by itself, finds the same records in Loki',
   }
 });
 
+test('pySigma, which applies filters by itself, leaves out the same records in Loki', async () => {
+  const { loki, delivery, range } = await lokiWithAllCases();
+  const directory = temporaryDirectory();
+  const filter = (named: string, condition: string) =>
+    stringify({
+      title: 'Some',
+      logsource: { product: 'databricks', service: 'audit' },
+      filter: {
+        rules: named === 'any' ? named : [named],
+        selection_first: { 'userIdentity.email|endswith': '-0@example.com' },
+        selection_system: { 'userIdentity.email': 'System-User' },
+        selection_refused: { 'response.statusCode': [401, 403] },
+        condition,
+      },
+    });
+  writeFileSync(join(directory, 'mf_all.yml'), filter('any', 'not selection_first and not selection_system'));
+  writeFileSync(
+    join(directory, 'mf_one.yml'),
+    filter('databricks_login_failed_repeatedly', 'not (selection_refused and not selection_first)'),
+  );
+  const filtered = applyFilters(rules, readFilters(directory));
+  const { mapping, context } = packFor(lokiLayers);
+  const records = mapLines(delivery.lines, lokiLayers, delivery.observedMs);
+  const opinion = await secondOpinion(['--filters', directory]);
+  const counts = { all: 0, filtered: 0 };
+  for (const rule of filtered.filter(({ condition }) => !contains(condition, 'keywords'))) {
+    const wanted = uids(records.filter((record) => fits(rule.condition, record, mapping)));
+    for (const query of [logqlSelection(rule.condition, context), ...(opinion[rule.name]?.logql ?? [])]) {
+      const found = await loki.query(query, range);
+      expect(new Set(found.map(({ labels }) => labels.log_record_uid)), `${rule.slug}: ${query}`).toEqual(wanted);
+    }
+    counts.filtered += wanted.size;
+    const unfiltered = rules.find(({ slug }) => slug === rule.slug)?.condition;
+    counts.all += unfiltered === undefined ? 0 : records.filter((one) => fits(unfiltered, one, mapping)).length;
+  }
+  // Neither nothing nor everything is left out.
+  expect(counts.filtered).toBeGreaterThan(0);
+  expect(counts.filtered).toBeLessThan(counts.all);
+});
+
 test('pySigma, which reads the rules by itself, finds the same records in Elasticsearch', async () => {
   const { elasticsearch, delivery } = await elasticsearchWithAllCases();
   const expected = expectedOutcomes(delivery, elasticLayers);
@@ -294,13 +335,13 @@ async function elasticsearchWithAllCases() {
 const opinionSchema = z.record(z.string(), z.object({ logql: z.array(z.string()), lucene: z.array(z.string()) }));
 
 /** What pySigma makes of the rules that the command writes, by name. */
-async function secondOpinion(): Promise<z.infer<typeof opinionSchema>> {
+async function secondOpinion(words: readonly string[] = []): Promise<z.infer<typeof opinionSchema>> {
   const files = await Promise.all(
     ['sigma', 'sigma-pipeline'].map(async (format) => {
       const path = join(temporaryDirectory(), `${format}.yml`);
       writeFileSync(
         path,
-        (await runBuiltAgent(['detections', '--format', format, '--level', 'informational'], {})).stdout,
+        (await runBuiltAgent(['detections', '--format', format, '--level', 'informational', ...words], {})).stdout,
       );
       return path;
     }),

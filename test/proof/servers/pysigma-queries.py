@@ -1,10 +1,11 @@
 """What pySigma makes of the rules: a JSON object of name to {logql, lucene}, one query for each condition.
 
-Arguments: the file of rules (several documents) and the pipeline, both written by the `detections` command.
+Arguments: the file of rules and filters (several documents) and the pipeline, both written by the `detections` command.
 """
 
 import json
 import sys
+from copy import deepcopy
 
 import yaml
 from sigma.backends.elasticsearch import LuceneBackend
@@ -31,11 +32,13 @@ transformations:
   - {id: parser, type: set_custom_attribute, attribute: loki_parser, value: "|"}
 """
 )
+filters = [document for document in documents if "filter" in document]
 queries = {}
 for document in documents:
     if "detection" not in document:
         continue
-    of_rule = lambda: SigmaCollection.from_dicts([document]).rules[0]
+    # Copies, because pySigma writes the condition of a filter into the rule.
+    of_rule = lambda: SigmaCollection.from_dicts(deepcopy([document, *filters])).rules[0]
     logql = LogQLBackend(names + loki, case_sensitive=True).convert_rule(of_rule())
     lucene = LuceneBackend(names).convert_rule(of_rule())
     queries[document["name"]] = {"logql": logql, "lucene": lucene}
