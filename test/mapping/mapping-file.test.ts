@@ -25,13 +25,17 @@ attributes:
   ours.when:
     - { value: jobs, when: { service: [jobs], action: present } }
     - { value: other }
+  ours.not: { value: 1, when: { service: { not: [accounts, other] }, status: { not: [401] } } }
+  ours.not_these: { value: 1, when: { service: { not: [accounts, jobs] } } }
 `);
     expect(attributes).toMatchObject({
       'databricks.audit.service.name': 'run',
       'ours.team': 'security',
       'ours.first': 1n,
       'ours.when': 'jobs',
+      'ours.not': 1n,
     });
+    expect(attributes).not.toHaveProperty('ours.not_these');
     expect(attributes).not.toHaveProperty('databricks.audit.outcome');
   });
 

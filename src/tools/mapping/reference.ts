@@ -184,7 +184,8 @@ function condition(when: Readonly<Record<string, Condition>> | undefined): strin
   return Object.entries(when ?? {})
     .map(([name, test]) => {
       if (typeof test === 'string') return `${name} ${test}`;
-      return Array.isArray(test) ? `${name} is ${test.join(' or ')}` : `${name} ${test.from} to ${test.to}`;
+      if ('from' in test) return `${name} ${test.from} to ${test.to}`;
+      return 'not' in test ? `${name} is not ${test.not.join(' or ')}` : `${name} is ${test.join(' or ')}`;
     })
     .join(', ');
 }
@@ -243,7 +244,8 @@ const formatSection = [
   'A rule has either `value` or `from`: a path or a list of paths, of which the first with a value counts. `.` goes into an',
   'object, also inside of a string that contains JSON, `|` separates spellings of one key, and a path that begins with `$` is known of the line and not in the record.',
   '`as` converts; a value that is not of that kind gives nothing. `when` compares facts, which are named values of the record',
-  '(`facts`), with `present`, `absent`, a range (`400..599`) or a list. A list of rules is tried in order. In a map,',
+  '(`facts`), with `present`, `absent`, a range (`400..599`), a list of values, or `not: [...]`, which is met',
+  'by any other value and by none. A list of rules is tried in order. In a map,',
   '`distinctNames: true` puts a number behind names that are the same once everything but letters and digits is `_`. `keep` names keys of a map that come first',
   'within its limits. `brief` says in a sentence what an attribute is, `why` what else to know.',
   '',
