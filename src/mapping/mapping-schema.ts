@@ -14,6 +14,7 @@ export const lineFields = [
   'key',
   'fileName',
   'workspaceId',
+  'workspaceName',
   'date',
   'unparsedReason',
   'eventName',

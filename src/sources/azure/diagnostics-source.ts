@@ -116,7 +116,13 @@ export class DiagnosticsSource implements Source {
     // Until then, a listing that finds it unchanged does not count.
     const isOpen = clock.nowMs() < startMs + hourMs + lateMs;
     return {
-      object: deliveredBlob(this.#location, container, blob, { workspaceId: workspace, date, growing }, blobs),
+      object: deliveredBlob(
+        this.#location,
+        container,
+        blob,
+        { workspaceId: workspace, hasWorkspaceName: true, date, growing },
+        blobs,
+      ),
       settle: ({ status }) => {
         if (status === 'growing' && !isOpen) this.#stillness.foundIncomplete(name, blob.etag, listing);
       },

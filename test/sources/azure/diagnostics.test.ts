@@ -85,6 +85,7 @@ describe('the logs of a storage account', () => {
     expect(object?.origin).toMatchObject({
       fileName: 'PT1H.json',
       workspaceId: 'ADB-PROD',
+      hasWorkspaceName: true,
       date: '2026-11-30',
       location: {
         'azure.storage.account.name': 'devstoreaccount1',
