@@ -9,6 +9,7 @@ import {
   type Redaction,
   type Rule,
 } from '../../mapping/index.ts';
+import { alertEvents, locationAttributes } from '../../model/own-attributes.ts';
 
 /** The reference of the built-in mapping, as Markdown. */
 export function renderMappingReference(): string {
@@ -36,7 +37,19 @@ export function renderMappingReference(): string {
     ...attributeTable([...mapping.attributes]),
     `| ${code(mapping.limits.flag)} | (a text was cut at ${mapping.limits.textBytes} bytes) | | | bool | | |`,
     '',
-    'After these come the attributes with which a source says where the object is, unless the mapping has a rule for them or removes them (`null`).',
+    'After these come the attributes with which a source says where the object is, unless the mapping has a rule for them or removes them (`null`): of',
+    'a blob of Azure `azure.storage.account.name`, `azure.storage.container.name` and `log.file.path`, of an object of Google Cloud',
+    `\`gcp.storage.bucket.name\` and \`log.file.path\`, of a table ${Object.keys(locationAttributes).map(code).join(', ')}.`,
+    '',
+    '## Events of the agent',
+    '',
+    'The agent sends a few events of its own, with the resource and the constant attributes of the mapping.',
+    '',
+    '| Event | Attributes | Notes |',
+    '|---|---|---|',
+    ...Object.entries(alertEvents).map(
+      ([name, { brief, attributes }]) => `| ${code(name)} | ${attributes.map(code).join(', ')} | ${brief} |`,
+    ),
     '',
     '## Resource and scope',
     '',
