@@ -14,8 +14,13 @@ import type { DeliveredObject } from '../model/object.ts';
 import { printable } from '../runtime/printable.ts';
 import { firstLines, type ListingContext, newestObject } from './newest-lines.ts';
 
-/** Mappings for records of one product each, and what to call those. Layers such as `elastic` only add to one of them. */
-const products = { 'databricks-audit': 'Databricks', 'immuta-audit': 'Immuta' } as const;
+/** Mappings for records of one product each, what to call those, and the layer for Elastic that belongs to each. */
+const products = {
+  'databricks-audit': { records: 'Databricks', elastic: 'elastic' },
+  'immuta-audit': { records: 'Immuta', elastic: 'immuta-elastic' },
+} as const;
+type ProductName = keyof typeof products;
+const productNames = Object.keys(products) as ProductName[];
 
 const linesMax = 20;
 
@@ -60,27 +65,30 @@ export async function* checkRecords(
 function compare(
   lines: readonly IdentifiedLine[],
   mapper: Mapper,
-  advise: (fitting: string) => string,
+  advise: (fitting: ProductName) => string,
 ): Warning | undefined {
   const reasons = unparsedReasons(lines, mapper);
   if (lines.length === 0 || reasons.length < lines.length) return undefined;
   const none =
     lines.length === 1 ? 'the first line is no record' : `none of the first ${lines.length} lines is a record`;
   const message = `${none} for the mapping (${[...new Set(reasons)].join('; ')})`;
-  const fitting = Object.entries(products).find(([name]) => {
+  const fitting = productNames.find((name) => {
     const other = createMapper({ layers: [name], redact: [], resourceAttributes: {} });
     return unparsedReasons(lines, other).length === 0;
   });
   const hint =
     fitting === undefined
       ? 'The lines will be shipped as unparsed records. docs/input.md says what is read, and docs/mapping.md how to write a mapping.'
-      : `They look like records of ${fitting[1]}. ${advise(fitting[0])}.`;
+      : `They look like records of ${products[fitting].records}. ${advise(fitting)}.`;
   return { status: 'warning', message, hint };
 }
 
 /** The layers for records of the product, with those of the source that can extend its mapping. */
-function withProduct(product: string, layers: readonly string[]): readonly string[] {
-  const others = layers.filter((layer) => !(layer in products));
+function withProduct(product: ProductName, layers: readonly string[]): readonly string[] {
+  const isElastic = (layer: string) => productNames.some((name) => products[name].elastic === layer);
+  const others = layers
+    .filter((layer) => !(layer in products))
+    .map((layer) => (isElastic(layer) ? products[product].elastic : layer));
   return [product, ...others.filter((layer) => mappingMistakes([product, layer], '.').length === 0)];
 }
 

@@ -156,7 +156,7 @@ redact: { passwords: {} }
     writeFileSync(join(workingDirectory, 'ours.yaml'), 'verion: 1\n');
     const message = messageOf(['databricks-audit', 'elastik', './missing.yaml', 'ours.yaml']);
     expect(message).toContain(
-      'expected one of the built-in mappings databricks-audit, elastic, immuta-audit, loki, or a path with a / or a ., got "elastik"',
+      'expected one of the built-in mappings databricks-audit, elastic, immuta-audit, immuta-elastic, loki, or a path with a / or a ., got "elastik"',
     );
     expect(message).toContain('"./missing.yaml": expected a readable file');
     expect(message).toContain('verion');

@@ -92,7 +92,9 @@ it('suggests to replace the mapping that the source has, and to keep the layers 
     `They look like records of Immuta. Replace ?mapping=databricks-audit%2Cloki%2C${ours} of this source with ?mapping=immuta-audit%2Cloki%2C${ours}.`,
   );
   const [byVariable] = await check([golden('immuta-uam')], ['databricks-audit', 'elastic', 'loki']);
-  expect(byVariable?.hint).toBe('They look like records of Immuta. Add ?mapping=immuta-audit%2Cloki to this source.');
+  expect(byVariable?.hint).toBe(
+    'They look like records of Immuta. Add ?mapping=immuta-audit%2Cimmuta-elastic%2Cloki to this source.',
+  );
 });
 
 it('suggests a URL for a directory that was configured as a path, because a path takes no parameters', async () => {

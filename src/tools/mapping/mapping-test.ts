@@ -8,6 +8,7 @@ import { createMapper, loadMapping, type Mapping } from '../../mapping/index.ts'
 import { layersOf } from '../../mapping/options.ts';
 import { AgentError, messageOf } from '../../model/agent-error.ts';
 import type { IdentifiedLine } from '../../model/line.ts';
+import { type Clock, systemClock } from '../../runtime/clock.ts';
 import { isJsonObject, parseOrNothing } from '../../runtime/exact-json.ts';
 import { printable } from '../../runtime/printable.ts';
 import { type ConfiguredSource, createSources } from '../../sources/index.ts';
@@ -57,14 +58,14 @@ export async function trySource(
   options: Configuration['mapping'],
   location: ConfiguredSource,
   signal: AbortSignal,
-  nowMs = Date.now(),
+  clock: Clock = systemClock,
 ): Promise<MappingTrial> {
   const layers = location.mapping === undefined ? options.layers : layersOf(location.mapping);
   const faults: AgentError[] = [];
   const onFault = (fault: AgentError) => faults.push(fault);
   for (const source of createSources([location], { stillAfterPolls: 0 })) {
     try {
-      const newest = await newestObject(source, { signal, nowMs, onFault });
+      const newest = await newestObject(source, { signal, nowMs: clock.nowMs(), onFault });
       if (newest === undefined) continue;
       return tryMapping({ ...options, layers }, await firstLines(newest, linesOfSourceMax, signal));
     } finally {
