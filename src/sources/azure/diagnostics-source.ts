@@ -147,7 +147,7 @@ export class DiagnosticsSource implements Source {
         hint:
           prefix === ''
             ? 'Name a container that a diagnostic setting of Azure Databricks fills, such as insights-logs-accounts, or only the storage account.'
-            : 'Correct the prefix in DATABRICKS_AUDIT_SOURCE, in upper or lower case, or name only the container or the storage account. A workspace appears with its first event in the category of the container.',
+            : 'Correct the prefix in DATABRICKS_AUDIT_SOURCE (upper and lower case do not matter), or name only the container or the storage account. A workspace appears with its first event in the category of the container.',
       },
     );
   }
