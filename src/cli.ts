@@ -172,7 +172,10 @@ mapping
 mapping
   .command('test')
   .description('show how each field of the sample lines is mapped, and check golden pairs')
-  .argument('[sample]', 'a file with sample lines')
+  .argument(
+    '[sample]',
+    'a file with sample lines, or the URL of a source, of whose newest object the first lines count',
+  )
   .option(
     '--mapping <layers>',
     'layers to use instead of DATABRICKS_AUDIT_MAPPING, such as databricks-audit,./ours.yaml',

@@ -65,3 +65,8 @@ export function dateOption(name: string, text: string | undefined): string | und
 export function jsonLine(value: unknown): string {
   return `${printableJson(JSON.stringify(value))}\n`;
 }
+
+/** Whether an argument is the URL of a source, and no path. */
+export function isSourceUrl(argument: string): boolean {
+  return /^[a-z][a-z0-9+.-]+:\/\//i.test(argument);
+}

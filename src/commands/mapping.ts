@@ -10,9 +10,19 @@ import {
   effectiveMapping,
   type GoldenResult,
   type MappingTrial,
-  tryMapping,
+  tryFile,
+  trySource,
 } from '../tools/mapping/mapping-test.ts';
-import { type CommandContext, count, counted, type ExitCode, exitCodes, jsonLine, withoutState } from './command.ts';
+import {
+  type CommandContext,
+  count,
+  counted,
+  type ExitCode,
+  exitCodes,
+  isSourceUrl,
+  jsonLine,
+  withoutState,
+} from './command.ts';
 import { renderTable } from './table.ts';
 
 export interface MappingShowOptions {
@@ -38,19 +48,19 @@ export async function mappingShow(options: MappingShowOptions, context: CommandC
 }
 
 export async function mappingTest(
-  samplePath: string | undefined,
+  sample: string | undefined,
   options: MappingTestOptions,
   context: CommandContext,
 ): Promise<ExitCode> {
   const { golden, update = false, json = false } = options;
-  if (samplePath === undefined && golden === undefined) {
+  if (sample === undefined && golden === undefined) {
     throw new AgentError(
       'ERR_CONFIGURATION',
-      'mapping test: expected a file with sample lines or --golden <directory>',
+      'mapping test: expected a file with sample lines, the URL of a source, or --golden <directory>',
     );
   }
   const mapping = mappingOf(options, context);
-  const trial = samplePath === undefined ? undefined : tryMapping(mapping, samplePath);
+  const trial = sample === undefined ? undefined : await trySample(sample, options, context);
   const pairs = golden === undefined ? [] : checkGolden(mapping, golden, update);
   const text = json
     ? jsonLine({ ...trial, golden: pairs })
@@ -59,6 +69,22 @@ export async function mappingTest(
         .join('\n');
   context.stdout.write(text);
   return pairs.some(({ status }) => status === 'different') ? exitCodes.failure : exitCodes.success;
+}
+
+/** The lines of a file, or the first ones of a source. The mapping of the source counts, unless an option names another one. */
+async function trySample(sample: string, options: MappingShowOptions, context: CommandContext): Promise<MappingTrial> {
+  const mapping = mappingOf(options, context);
+  if (!isSourceUrl(sample)) return tryFile(mapping, sample);
+  const { sources } = loadConfiguration({ ...withoutState(context.environment), DATABRICKS_AUDIT_SOURCE: sample });
+  const [source, ...others] = sources;
+  if (source === undefined || others.length > 0) {
+    throw new AgentError('ERR_CONFIGURATION', `mapping test: expected one source, got ${sources.length}`);
+  }
+  return await trySource(
+    mapping,
+    options.mapping === undefined ? source : { ...source, mapping: undefined },
+    context.stop,
+  );
 }
 
 function mappingOf({ mapping }: MappingShowOptions, { environment }: CommandContext) {

@@ -7,11 +7,11 @@ import { pipeline } from 'node:stream/promises';
 import { loadConfiguration } from '../config/index.ts';
 import { printableJson } from '../runtime/printable.ts';
 import { previewLines } from '../tools/preview.ts';
-import { type CommandContext, type ExitCode, exitCodes, withoutState } from './command.ts';
+import { type CommandContext, type ExitCode, exitCodes, isSourceUrl, withoutState } from './command.ts';
 import { renderRecord } from './render-record.ts';
 
 export async function preview(path: string, { environment, stdin, stdout, stop }: CommandContext): Promise<ExitCode> {
-  const isUrl = /^[a-z][a-z0-9+.-]+:\/\//i.test(path);
+  const isUrl = isSourceUrl(path);
   const source = isUrl ? { DATABRICKS_AUDIT_SOURCE: path } : {};
   const configuration = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...withoutState(environment), ...source });
   const input = isUrl ? undefined : path === '-' ? stdin : path;

@@ -14,6 +14,7 @@ export const lineFields = [
   'key',
   'fileName',
   'workspaceId',
+  'workspaceName',
   'date',
   'unparsedReason',
   'eventName',
@@ -51,7 +52,8 @@ const conversion = z.enum(attributeConversionNames, `one of ${attributeConversio
 const textConversion = z.enum(conversionNames, `one of ${conversionNames.join(', ')}`);
 
 const statusRange = /^(\d{1,9})\.\.(\d{1,9})$/;
-const conditionExpected = 'present, absent, a range such as 400..599, or a list of values';
+const conditionExpected = 'present, absent, a range such as 400..599, a list of values, or not: a list of values';
+const conditionValues = z.array(z.union([z.string(), z.int()])).min(1);
 const condition = z.union(
   [
     z.literal(['present', 'absent']),
@@ -62,7 +64,8 @@ const condition = z.union(
         const [from = 0, to = 0] = range.split('..').map(Number);
         return { from, to };
       }),
-    z.array(z.union([z.string(), z.int()])).min(1),
+    conditionValues,
+    z.strictObject({ not: conditionValues }),
   ],
   conditionExpected,
 );

@@ -21,7 +21,7 @@ export const mappingOptions = {
       'expected a comma-separated list of built-in names and paths',
     )
     .describe(
-      'Comma-separated list of mapping layers: built-in names (`databricks-audit`, `immuta-audit`, `elastic`, `loki`) or paths of YAML files. Later layers extend or override earlier ones. Default `databricks-audit`.',
+      'Comma-separated list of mapping layers: built-in names (`databricks-audit`, `immuta-audit`, `elastic`, `immuta-elastic`, `loki`) or paths of YAML files. Later layers extend or override earlier ones. Default `databricks-audit`.',
     ),
   DATABRICKS_AUDIT_REDACT: z
     .string()

@@ -32,6 +32,8 @@ export interface ObjectOrigin {
   readonly location: Readonly<Record<string, string>>;
   /** From `workspaceId=<id>/` in the path; `0` is the account level. */
   readonly workspaceId: string | undefined;
+  /** That `workspaceId` is the name of the workspace, because the path has no id. A name may consist of digits. */
+  readonly hasWorkspaceName?: true | undefined;
   /** From `date=<yyyy-mm-dd>/` in the path. */
   readonly date: string | undefined;
   /** Mapping layers of the source (`?mapping=`), joined by commas; undefined for `DATABRICKS_AUDIT_MAPPING`. */

@@ -65,7 +65,7 @@ export const serviceVariables: readonly {
   {
     title: 'Azure',
     introduction:
-      'For [Azure Blob Storage](azure.md). The first of these that is set decides how the agent authenticates.',
+      'For [Azure Blob Storage](azure.md). `AZURE_STORAGE_ACCOUNT` only names an account. Of the others, the first that is set for the account of a source decides how the agent authenticates there.',
     variables: azureVariables,
   },
   {

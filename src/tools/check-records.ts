@@ -6,22 +6,23 @@ import { pathToFileURL } from 'node:url';
 import type { MapperFor } from '../agent/mappers.ts';
 import type { Mapper } from '../contracts/mapper.ts';
 import type { Source } from '../contracts/source.ts';
-import { createDecoder } from '../decoders/index.ts';
 import { createMapper } from '../mapping/index.ts';
+import { layersOf, mappingMistakes } from '../mapping/options.ts';
 import { isAgentError } from '../model/agent-error.ts';
 import type { IdentifiedLine } from '../model/line.ts';
 import type { DeliveredObject } from '../model/object.ts';
-import { identityOf } from '../pipeline/line-identity.ts';
 import { printable } from '../runtime/printable.ts';
+import { firstLines, type ListingContext, newestObject } from './newest-lines.ts';
 
-/** Mappings for records of one product each, and what to call those. Layers such as `elastic` only add to one of them. */
-const products = { 'databricks-audit': 'Databricks', 'immuta-audit': 'Immuta' } as const;
+/** Mappings for records of one product each, what to call those, and the layer for Elastic that belongs to each. */
+const products = {
+  'databricks-audit': { records: 'Databricks', elastic: 'elastic' },
+  'immuta-audit': { records: 'Immuta', elastic: 'immuta-elastic' },
+} as const;
+type ProductName = keyof typeof products;
+const productNames = Object.keys(products) as ProductName[];
 
-/** Dates in which the newest object is looked for first: all dates of a bucket can be many requests. */
-const recentDays = 7;
-const pagesMax = 20;
 const linesMax = 20;
-const dayMs = 86_400_000;
 
 /** A result of `check`. */
 interface Warning {
@@ -30,9 +31,9 @@ interface Warning {
   readonly hint: string;
 }
 
-interface CheckContext {
-  readonly signal: AbortSignal;
-  readonly nowMs: number;
+interface CheckContext extends ListingContext {
+  /** Of `DATABRICKS_AUDIT_MAPPING`. */
+  readonly layers: readonly string[];
 }
 
 /** Yields nothing if there is no object or it cannot be read, which other checks report, or if any line fits. */
@@ -44,8 +45,12 @@ export async function* checkRecords(
   try {
     const newest = await newestObject(source, context);
     if (mapperFor === undefined || newest === undefined) return;
-    const lines = await firstLines(newest, context.signal);
-    const result = compare(lines, mapperFor(newest.origin.mapping), urlOf(source, newest));
+    const { mapping } = newest.origin;
+    const lines = await firstLines(newest, linesMax, context.signal);
+    const layers = mapping === undefined ? context.layers : layersOf(mapping);
+    const result = compare(lines, mapperFor(mapping), (fitting) =>
+      adviceOf(withProduct(fitting, layers), layers, mapping !== undefined, urlOf(source, newest)),
+    );
     if (result !== undefined) yield { ...result, message: `${newest.origin.id}: ${result.message}` };
   } catch (error) {
     context.signal.throwIfAborted();
@@ -54,24 +59,59 @@ export async function* checkRecords(
 }
 
 /**
- * @param url for a source that has to be written as a URL to take parameters.
+ * @param advise how to use the mapping that fits.
  * @returns undefined if at least one of the lines is a record for the mapper.
  */
-export function compare(lines: readonly IdentifiedLine[], mapper: Mapper, url?: string): Warning | undefined {
+function compare(
+  lines: readonly IdentifiedLine[],
+  mapper: Mapper,
+  advise: (fitting: ProductName) => string,
+): Warning | undefined {
   const reasons = unparsedReasons(lines, mapper);
   if (lines.length === 0 || reasons.length < lines.length) return undefined;
   const none =
     lines.length === 1 ? 'the first line is no record' : `none of the first ${lines.length} lines is a record`;
   const message = `${none} for the mapping (${[...new Set(reasons)].join('; ')})`;
-  const fitting = Object.entries(products).find(([name]) => {
+  const fitting = productNames.find((name) => {
     const other = createMapper({ layers: [name], redact: [], resourceAttributes: {} });
     return unparsedReasons(lines, other).length === 0;
   });
   const hint =
     fitting === undefined
       ? 'The lines will be shipped as unparsed records. docs/input.md says what is read, and docs/mapping.md how to write a mapping.'
-      : `They look like records of ${fitting[1]}. ${url === undefined ? `Add ?mapping=${fitting[0]} to this source` : `Write the source as ${printable(url)}?mapping=${fitting[0]}`}.`;
+      : `They look like records of ${products[fitting].records}. ${advise(fitting)}.`;
   return { status: 'warning', message, hint };
+}
+
+/** The layers for records of the product, with those of the source that can extend its mapping. */
+function withProduct(product: ProductName, layers: readonly string[]): readonly string[] {
+  const isElastic = (layer: string) => productNames.some((name) => products[name].elastic === layer);
+  const others = layers
+    .filter((layer) => !(layer in products))
+    .map((layer) => (isElastic(layer) ? products[product].elastic : layer));
+  return [product, ...others.filter((layer) => mappingMistakes([product, layer], '.').length === 0)];
+}
+
+/**
+ * @param given the layers now, by a parameter of the source or else by the variable.
+ * @param url for a source that has to be written as a URL to take parameters.
+ */
+function adviceOf(
+  layers: readonly string[],
+  given: readonly string[],
+  isParameter: boolean,
+  url: string | undefined,
+): string {
+  const parameter = parameterOf(layers);
+  if (url !== undefined) return `Write the source as ${printable(url)}${parameter}`;
+  return isParameter
+    ? `Replace ${parameterOf(given)} of this source with ${parameter}`
+    : `Add ${parameter} to this source`;
+}
+
+/** A comma would separate two sources. */
+function parameterOf(layers: readonly string[]): string {
+  return `?mapping=${printable(layers.map((layer) => encodeURIComponent(layer).replaceAll('%2F', '/')).join('%2C'))}`;
 }
 
 /** Of a directory that was configured as a path, in which a question mark would be a part of the name. */
@@ -86,54 +126,4 @@ function unparsedReasons(lines: readonly IdentifiedLine[], mapper: Mapper): stri
   const reasons = [...(encoder.unparsed ?? [])].flatMap(([reason, count]) => new Array<string>(count).fill(reason));
   encoder.finish();
   return reasons;
-}
-
-/** Of the last days, or else of the first pages of all dates. */
-async function newestObject(source: Source, context: CheckContext): Promise<DeliveredObject | undefined> {
-  const from = new Date(context.nowMs - recentDays * dayMs).toISOString().slice(0, 10);
-  return (await newestSince(from, source, context)) ?? newestSince(undefined, source, context);
-}
-
-async function newestSince(
-  from: string | undefined,
-  source: Source,
-  { signal }: CheckContext,
-): Promise<DeliveredObject | undefined> {
-  let newest: DeliveredObject | undefined;
-  let pages = 0;
-  for await (const listing of source.list({ dates: { from, before: undefined }, signal, onFault: () => {} })) {
-    for await (const page of listing.pages()) {
-      for (const { object } of page) {
-        if (newest === undefined || object.version.modifiedAtMs >= newest.version.modifiedAtMs) newest = object;
-      }
-      if (++pages >= pagesMax) return newest;
-    }
-  }
-  return newest;
-}
-
-async function firstLines({ origin, version, open }: DeliveredObject, signal: AbortSignal): Promise<IdentifiedLine[]> {
-  const decoder = createDecoder();
-  const splitter = decoder.createLineSplitter(0);
-  const content = await open(signal);
-  const lines: IdentifiedLine[] = [];
-  const add = (line: ReturnType<typeof splitter.end>) => {
-    if (line === undefined || lines.length === linesMax) return;
-    const identity = identityOf(line, content);
-    const bytes = Uint8Array.from(line.bytes);
-    lines.push({
-      ...identity,
-      bytes,
-      sizeBytes: line.sizeBytes,
-      origin,
-      occurrence: 1,
-      observedAtMs: version.modifiedAtMs,
-    });
-  };
-  for await (const chunk of decoder.decompress(content)) {
-    for (const line of splitter.push(chunk)) add(line);
-    if (lines.length === linesMax) return lines;
-  }
-  add(splitter.end());
-  return lines;
 }

@@ -49,7 +49,11 @@ export async function* runChecks(
     for (const source of createSources([location], { stillAfterPolls: 0 })) {
       try {
         yield* checkSource(source, signal);
-        yield* checkRecords(source, mapperFor, { signal, nowMs: clock.nowMs() });
+        yield* checkRecords(source, mapperFor, {
+          signal,
+          nowMs: clock.nowMs(),
+          layers: configuration.mapping.layers,
+        });
       } finally {
         await source.close();
       }

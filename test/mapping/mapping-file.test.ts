@@ -25,13 +25,17 @@ attributes:
   ours.when:
     - { value: jobs, when: { service: [jobs], action: present } }
     - { value: other }
+  ours.not: { value: 1, when: { service: { not: [accounts, other] }, status: { not: [401] } } }
+  ours.not_these: { value: 1, when: { service: { not: [accounts, jobs] } } }
 `);
     expect(attributes).toMatchObject({
       'databricks.audit.service.name': 'run',
       'ours.team': 'security',
       'ours.first': 1n,
       'ours.when': 'jobs',
+      'ours.not': 1n,
     });
+    expect(attributes).not.toHaveProperty('ours.not_these');
     expect(attributes).not.toHaveProperty('databricks.audit.outcome');
   });
 
@@ -152,7 +156,7 @@ redact: { passwords: {} }
     writeFileSync(join(workingDirectory, 'ours.yaml'), 'verion: 1\n');
     const message = messageOf(['databricks-audit', 'elastik', './missing.yaml', 'ours.yaml']);
     expect(message).toContain(
-      'expected one of the built-in mappings databricks-audit, elastic, immuta-audit, loki, or a path with a / or a ., got "elastik"',
+      'expected one of the built-in mappings databricks-audit, elastic, immuta-audit, immuta-elastic, loki, or a path with a / or a ., got "elastik"',
     );
     expect(message).toContain('"./missing.yaml": expected a readable file');
     expect(message).toContain('verion');

@@ -136,9 +136,10 @@ describe('a secret', () => {
 
 describe('the resource', () => {
   const mapper = createMapper({ layers: ['databricks-audit'], redact: [], resourceAttributes: {} });
-  const resourceOf = (record: object, workspaceId: string | undefined) => {
+  const resourceOf = (record: object, workspaceId: string | undefined, hasWorkspaceName?: true) => {
     const line = identifiedLine(JSON.stringify(record));
-    const { resourceLogs } = JSON.parse(mapper.toJsonLine({ ...line, origin: { ...line.origin, workspaceId } }));
+    const origin = { ...line.origin, workspaceId, hasWorkspaceName };
+    const { resourceLogs } = JSON.parse(mapper.toJsonLine({ ...line, origin }));
     return plainAttributes(resourceLogs[0].resource.attributes);
   };
   const sample = fc.sample(event, { seed: 2, numRuns: 1 })[0] as SampleEvent;
@@ -146,18 +147,20 @@ describe('the resource', () => {
 
   it('on Azure is the resource id, and has no id of a workspace that is only a name', () => {
     const id = '/SUBSCRIPTIONS/A/RESOURCEGROUPS/B/PROVIDERS/MICROSOFT.DATABRICKS/WORKSPACES/C';
-    for (const name of ['C', undefined]) {
-      expect(resourceOf(azure, name)).toEqual({
+    for (const name of ['C', '2024', undefined]) {
+      expect(resourceOf(azure, name, true)).toEqual({
         'service.name': 'databricks',
         'service.instance.id': id,
         'cloud.resource_id': id,
       });
     }
-    expect(resourceOf({ ...azure, workspaceId: '7' }, 'C')).toMatchObject({ 'databricks.workspace.id': '7' });
+    expect(resourceOf({ ...azure, workspaceId: '7' }, '2024', true)).toMatchObject({ 'databricks.workspace.id': '7' });
   });
 
   it('of a record that cannot be read is the workspace of its path', () => {
-    expect(resourceOf([], 'C')).toEqual({ 'service.name': 'databricks', 'service.instance.id': 'C' });
+    for (const name of ['C', '2024']) {
+      expect(resourceOf([], name, true)).toEqual({ 'service.name': 'databricks', 'service.instance.id': name });
+    }
     expect(resourceOf([], '12')).toMatchObject({ 'service.instance.id': '12', 'databricks.workspace.id': '12' });
   });
 

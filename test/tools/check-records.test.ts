@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { expect, it } from 'vitest';
-import { createMapper } from '../../src/mapping/index.ts';
+import { createMappers } from '../../src/agent/mappers.ts';
 import { createSources, type DirectoryLocation, directoryAt } from '../../src/sources/index.ts';
 import { checkRecords } from '../../src/tools/check-records.ts';
 import { auditLines } from '../support/delivery-place.ts';
@@ -42,10 +42,13 @@ async function check(
   }
   const [source] = createSources([{ ...locationOf(directory), pollIntervalMs: 0 }], { stillAfterPolls: 0 });
   if (source === undefined) throw new Error('no source');
-  const mapper = createMapper({ layers, redact: [], resourceAttributes: {} });
+  const mapperFor = createMappers({
+    mapping: { layers, redact: [], resourceAttributes: {}, lateAfterMs: undefined },
+    sources: [],
+  });
   const { signal } = new AbortController();
   const results = [];
-  for await (const result of checkRecords(source, () => mapper, { signal, nowMs })) results.push(result);
+  for await (const result of checkRecords(source, mapperFor, { signal, nowMs, layers })) results.push(result);
   return results;
 }
 
@@ -74,6 +77,24 @@ it('suggests the mapping for Databricks where Databricks writes', async () => {
   const [result] = await check([audit(30)], ['immuta-audit']);
   expect(result?.message).toContain('none of the first 20 lines');
   expect(result?.hint).toBe('They look like records of Databricks. Add ?mapping=databricks-audit to this source.');
+});
+
+it('suggests to replace the mapping that the source has, and to keep the layers that fit the other one', async () => {
+  const ours = join(temporaryDirectory(), 'ours.yaml');
+  writeFileSync(ours, "version: '1'\nattributes: { ours.team: { value: security } }\n");
+  const withMapping = (mapping: string) => (path: string) => ({ ...urlLocation(path), mapping });
+  const [immuta] = await check([audit(2)], undefined, withMapping('immuta-audit'));
+  expect(immuta?.hint).toBe(
+    'They look like records of Databricks. Replace ?mapping=immuta-audit of this source with ?mapping=databricks-audit.',
+  );
+  const [databricks] = await check([golden('immuta-uam')], undefined, withMapping(`databricks-audit,loki,${ours}`));
+  expect(databricks?.hint).toBe(
+    `They look like records of Immuta. Replace ?mapping=databricks-audit%2Cloki%2C${ours} of this source with ?mapping=immuta-audit%2Cloki%2C${ours}.`,
+  );
+  const [byVariable] = await check([golden('immuta-uam')], ['databricks-audit', 'elastic', 'loki']);
+  expect(byVariable?.hint).toBe(
+    'They look like records of Immuta. Add ?mapping=immuta-audit%2Cimmuta-elastic%2Cloki to this source.',
+  );
 });
 
 it('suggests a URL for a directory that was configured as a path, because a path takes no parameters', async () => {

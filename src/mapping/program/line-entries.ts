@@ -98,9 +98,15 @@ function attributesOf({ attributes, removedAttributes, limits }: Mapping): Reado
   return new Set([...fieldAttributes, ...attributes.keys(), ...removedAttributes, ...flags, limits.flag]);
 }
 
-function fieldsOf({ location, fileName, workspaceId, date }: ObjectOrigin): [LineField, string | undefined][] {
+function fieldsOf(origin: ObjectOrigin): [LineField, string | undefined][] {
+  const { location, fileName, date } = origin;
   const { 'aws.s3.bucket': bucket, 'aws.s3.key': key } = location;
-  return Object.entries({ bucket, key, fileName, workspaceId, date }) as [LineField, string | undefined][];
+  const [workspaceId, workspaceName] =
+    origin.hasWorkspaceName === true ? [undefined, origin.workspaceId] : [origin.workspaceId, undefined];
+  return Object.entries({ bucket, key, fileName, workspaceId, workspaceName, date }) as [
+    LineField,
+    string | undefined,
+  ][];
 }
 
 /** The first words of an entry: start, end, embedded object, kind. */

@@ -105,7 +105,7 @@ const noLimit = 0xffff_ffff;
 const [toMap, toConstant, endOfRules, toList] = [100, 101, 102, 103];
 /** Marks a map whose flattened names must be distinct. */
 const distinctNamesBit = 0x8000_0000;
-const asks = { present: 0, absent: 1, range: 2, list: 3 } as const;
+const asks = { present: 0, absent: 1, range: 2, list: 3, notInList: 4 } as const;
 /** Kinds of results; see `Found` in the kernel. */
 const found = { string: 1, integer: 2 } as const;
 
@@ -317,7 +317,8 @@ function encodeFlag(name: string): Uint8Array {
 function conditionWords(condition: Condition, image: ProgramImage): number[] {
   if (condition === 'present') return [asks.present, 0, 0];
   if (condition === 'absent') return [asks.absent, 0, 0];
-  if (!Array.isArray(condition)) return [asks.range, condition.from, condition.to];
+  if ('from' in condition) return [asks.range, condition.from, condition.to];
+  if ('not' in condition) return [asks.notInList, layOutItems(condition.not, image), condition.not.length];
   return [asks.list, layOutItems(condition, image), condition.length];
 }
 

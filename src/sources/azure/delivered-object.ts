@@ -22,17 +22,17 @@ export function deliveredBlob(
   location: ResolvedAzureLocation,
   container: string,
   { key, etag, sizeBytes, modifiedAtMs }: ListedObject,
-  found: Pick<DeliveredObject['origin'], 'workspaceId' | 'date'> & Pick<DeliveredObject, 'growing'>,
+  found: Pick<DeliveredObject['origin'], 'workspaceId' | 'hasWorkspaceName' | 'date'> &
+    Pick<DeliveredObject, 'growing'>,
   blobs: Pick<BlobApi, 'read'>,
 ): DeliveredObject {
-  const { growing, workspaceId, date } = found;
+  const { growing, ...named } = found;
   return {
     origin: {
       id: `${idPrefix(location)}${container}/${key}` as ObjectId,
       fileName: fileNameOf(key),
       location: { [accountAttribute]: location.account, [containerAttribute]: container, [pathAttribute]: key },
-      workspaceId,
-      date,
+      ...named,
       mapping: location.mapping,
     },
     version: { etag, sizeBytes, modifiedAtMs },

@@ -116,7 +116,13 @@ export class DiagnosticsSource implements Source {
     // Until then, a listing that finds it unchanged does not count.
     const isOpen = clock.nowMs() < startMs + hourMs + lateMs;
     return {
-      object: deliveredBlob(this.#location, container, blob, { workspaceId: workspace, date, growing }, blobs),
+      object: deliveredBlob(
+        this.#location,
+        container,
+        blob,
+        { workspaceId: workspace, hasWorkspaceName: true, date, growing },
+        blobs,
+      ),
       settle: ({ status }) => {
         if (status === 'growing' && !isOpen) this.#stillness.foundIncomplete(name, blob.etag, listing);
       },
@@ -124,7 +130,7 @@ export class DiagnosticsSource implements Source {
   }
 
   #noLogs(containers: readonly string[], others: NameSample): AgentError {
-    const { account, container, name } = this.#location;
+    const { account, container, prefix, name } = this.#location;
     const hint =
       'In Azure Databricks, add a diagnostic setting that archives to this storage account (Premium plan). The container of a category appears with its first event.';
     if (container === undefined) {
@@ -138,7 +144,10 @@ export class DiagnosticsSource implements Source {
       'ERR_SOURCE_NO_DELIVERIES',
       `Found no logs of Azure Databricks in ${printable(name)}, but ${others}`,
       {
-        hint: 'Name a container that a diagnostic setting of Azure Databricks fills, such as insights-logs-accounts, or only the storage account.',
+        hint:
+          prefix === ''
+            ? 'Name a container that a diagnostic setting of Azure Databricks fills, such as insights-logs-accounts, or only the storage account.'
+            : 'Correct the prefix in DATABRICKS_AUDIT_SOURCE (upper and lower case do not matter), or name only the container or the storage account. A workspace appears with its first event in the category of the container.',
       },
     );
   }

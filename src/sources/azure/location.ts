@@ -146,9 +146,12 @@ function isResourcePath(segments: readonly string[]): boolean {
   return segments.length <= resourcePath.length && segments.every((segment, depth) => matchesDepth(segment, depth));
 }
 
-/** Whether a folder at this depth can lead to a workspace of Azure Databricks. */
-export function matchesDepth(folder: string, depth: number): boolean {
-  const expected = resourcePath[depth];
+/**
+ * Whether a folder at this depth can lead to a workspace of Azure Databricks.
+ * @param wanted the folder that a prefix names.
+ */
+export function matchesDepth(folder: string, depth: number, wanted?: string): boolean {
+  const expected = wanted ?? resourcePath[depth];
   return expected === undefined ? folder !== '' : folder.toLowerCase() === expected.toLowerCase();
 }
 
@@ -174,8 +177,9 @@ function shown(text: string): string {
 export function containsAzureLocation(outer: AzureLocation, inner: AzureLocation): boolean {
   if (outer.endpoint !== inner.endpoint) return false;
   if (outer.container === undefined) return isDiagnostics(inner);
-  if (outer.container !== inner.container || !inner.prefix.startsWith(outer.prefix)) return false;
-  if (isDiagnostics(outer)) return true;
+  if (outer.container !== inner.container) return false;
+  if (isDiagnostics(outer)) return inner.prefix.toLowerCase().startsWith(outer.prefix.toLowerCase());
+  if (!inner.prefix.startsWith(outer.prefix)) return false;
   // A listing descends only into workspace and date folders, so any other folder can be a separate source.
   const [segment = ''] = inner.prefix.slice(outer.prefix.length).split('/');
   return segment === '' || readWorkspaceId(segment) !== undefined || readDate(segment) !== undefined;

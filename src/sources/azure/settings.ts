@@ -48,6 +48,9 @@ export function resolveAzureLocation(location: AzureLocation, environment: Envir
       `AZURE_STORAGE_ACCOUNT: expected the name of a storage account, because DATABRICKS_AUDIT_SOURCE names none in ${location.name} (an account is az://<account>.blob.core.windows.net)`,
     );
   }
+  if (location.account === undefined && named !== undefined && connection !== undefined) {
+    if (named !== connection.account) problems.push(describeTwoAccounts(location));
+  }
   if (account === undefined || problems.length > 0) return bad(problems.join('\n'));
   const isOfConnection = connection?.account === account;
   const isOfVariables = named === undefined || named === account;
@@ -62,6 +65,11 @@ export function resolveAzureLocation(location: AzureLocation, environment: Envir
       (isOfConnection ? connection?.credential : undefined) ??
       credentialOf(isOfVariables ? key : undefined, isOfVariables ? token : undefined),
   });
+}
+
+/** Either could be meant, and the connection string has the only credential for its own. */
+function describeTwoAccounts({ name }: AzureLocation): string {
+  return `AZURE_STORAGE_ACCOUNT: expected the account that AZURE_STORAGE_CONNECTION_STRING names, because DATABRICKS_AUDIT_SOURCE names none in ${name} (unset one of the two variables, or name the account in the source, as in az://<account>.blob.core.windows.net/<container>)`;
 }
 
 function credentialOf(key: string | undefined, token: string | undefined): BlobCredential {

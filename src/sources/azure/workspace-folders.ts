@@ -44,7 +44,7 @@ export class WorkspaceFolders {
   }
 
   /**
-   * @param prefix in each container: the beginning of a resource path.
+   * @param prefix in each container: the beginning of a resource path, in any case.
    * Rejects if none of the containers can be searched. Otherwise, those that cannot are reported as faults.
    */
   async find(
@@ -56,11 +56,12 @@ export class WorkspaceFolders {
     const faults: AgentError[] = [];
     for (const container of containers) {
       const known = this.#searched.get(container);
-      if (known !== undefined && listing - known.listing < listingsBetweenSearches) continue;
+      if (known !== undefined && listing - known.listing < listingsBetweenSearches && isSettled(known, prefix))
+        continue;
       try {
         const found = await this.#search(container, prefix, signal);
-        // Nothing yet: look again at the next listing.
-        if (found.folders.length > 0 || found.others.length > 0) this.#searched.set(container, { listing, ...found });
+        // Folders whose logs have all been removed, for example by a lifecycle rule, were no mistake.
+        if (found.folders.length > 0 || !known?.folders.length) this.#searched.set(container, { listing, ...found });
       } catch (error) {
         if (!isAgentError(error)) throw error;
         faults.push(error);
@@ -75,26 +76,66 @@ export class WorkspaceFolders {
   }
 
   async #search(container: string, prefix: string, signal: AbortSignal): Promise<Omit<Searched, 'listing'>> {
+    try {
+      return await this.#searchFrom('', container, prefix, signal);
+    } catch (error) {
+      // Roles and signatures can be limited to a prefix; then it must be spelled as in the names of the blobs.
+      if (prefix === '' || !isAgentError(error, 'ERR_SOURCE_ACCESS_DENIED', 'ERR_SOURCE_CREDENTIALS')) throw error;
+      return await this.#searchFrom(prefix, container, prefix, signal);
+    }
+  }
+
+  /** Descends along the prefix, whose parts match without regard to case, and then to all workspaces below it. */
+  async #searchFrom(
+    start: string,
+    container: string,
+    prefix: string,
+    signal: AbortSignal,
+  ): Promise<Omit<Searched, 'listing'>> {
     const folders: WorkspaceFolder[] = [];
     const others: string[] = [];
+    const wanted = segmentsOf(prefix);
     const descend = async (folder: string): Promise<void> => {
-      const segments = folder.split('/').slice(0, -1);
-      if (segments.length === resourcePath.length) {
-        folders.push({ container, prefix: folder, workspace: segments.at(-1) ?? '' });
+      const segments = segmentsOf(folder);
+      const depth = segments.length;
+      const found = { container, prefix: folder, workspace: segments.at(-1) ?? '' };
+      // A listing of the folder above has shown that it exists.
+      if (depth === resourcePath.length && folder !== start) {
+        folders.push(found);
         return;
       }
       const below: string[] = [];
+      let hasObjects = false;
       for await (const page of this.#blobs.list(container, { prefix: folder, delimiter: '/' }, signal)) {
         below.push(...page.folders);
-        if (segments.length === 0) others.push(...page.objects.map(({ key }) => key));
+        hasObjects ||= page.objects.length > 0;
+        if (depth === 0) others.push(...page.objects.map(({ key }) => key));
       }
-      for (const child of below) {
-        const name = child.slice(folder.length, -1);
-        if (matchesDepth(name, segments.length)) await descend(child);
-        else if (segments.length === 0 || segments.length === providerDepth) others.push(name);
+      if (depth === resourcePath.length) {
+        if (below.length > 0 || hasObjects) folders.push(found);
+        return;
       }
+      const leads = (child: string) => matchesDepth(nameIn(folder, child), depth, wanted[depth]);
+      for (const child of below.filter(leads)) await descend(child);
+      const rest = below.filter((child) => !leads(child));
+      if (depth === 0 || depth === providerDepth) others.push(...rest.map((child) => nameIn(folder, child)));
+      // What there is instead of a part of the prefix, to be copied.
+      else if (rest.length === below.length) others.push(...rest.map((child) => child.slice(0, -1)));
     };
-    await descend(prefix);
+    await descend(start);
     return { folders, others };
   }
+}
+
+/** With nothing yet, the next listing looks again; logs of other services alone do not become ours soon. */
+function isSettled({ folders, others }: Searched, prefix: string): boolean {
+  return folders.length > 0 || (prefix === '' && others.length > 0);
+}
+
+function segmentsOf(folder: string): readonly string[] {
+  return folder.split('/').slice(0, -1);
+}
+
+function nameIn(folder: string, child: string): string {
+  return child.slice(folder.length, -1);
 }

@@ -5,8 +5,14 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Configuration } from '../../config/index.ts';
 import { createMapper, loadMapping, type Mapping } from '../../mapping/index.ts';
+import { layersOf } from '../../mapping/options.ts';
 import { AgentError, messageOf } from '../../model/agent-error.ts';
+import type { IdentifiedLine } from '../../model/line.ts';
+import { type Clock, systemClock } from '../../runtime/clock.ts';
 import { isJsonObject, parseOrNothing } from '../../runtime/exact-json.ts';
+import { printable } from '../../runtime/printable.ts';
+import { type ConfiguredSource, createSources } from '../../sources/index.ts';
+import { firstLines, newestObject } from '../newest-lines.ts';
 import { type FieldUse, fieldUsesOf } from './field-uses.ts';
 import { goldenLines, goldenOptions, goldenRecords, goldenText } from './golden.ts';
 import { type MappingRow, mappingRows } from './reference.ts';
@@ -36,10 +42,41 @@ export function effectiveMapping({ layers }: Configuration['mapping']): {
   return { mapping, rows: mappingRows(mapping) };
 }
 
-/** @throws AgentError ERR_MAPPING_FILE or ERR_SOURCE_READ */
-export function tryMapping(options: Configuration['mapping'], samplePath: string): MappingTrial {
+/** The lines of a file count as lines of an S3 object. @throws AgentError ERR_MAPPING_FILE or ERR_SOURCE_READ */
+export function tryFile(options: Configuration['mapping'], path: string): MappingTrial {
+  return tryMapping(options, goldenLines(readInput(path), {}));
+}
+
+const linesOfSourceMax = 1_000;
+
+/**
+ * Tries the first lines of the newest object.
+ * @param location whose mapping counts, if it has one.
+ * @returns a promise that rejects with an AgentError, also if there is no object.
+ */
+export async function trySource(
+  options: Configuration['mapping'],
+  location: ConfiguredSource,
+  signal: AbortSignal,
+  clock: Clock = systemClock,
+): Promise<MappingTrial> {
+  const layers = location.mapping === undefined ? options.layers : layersOf(location.mapping);
+  const faults: AgentError[] = [];
+  const onFault = (fault: AgentError) => faults.push(fault);
+  for (const source of createSources([location], { stillAfterPolls: 0 })) {
+    try {
+      const newest = await newestObject(source, { signal, nowMs: clock.nowMs(), onFault });
+      if (newest === undefined) continue;
+      return tryMapping({ ...options, layers }, await firstLines(newest, linesOfSourceMax, signal));
+    } finally {
+      await source.close();
+    }
+  }
+  throw faults[0] ?? new AgentError('ERR_SOURCE_EMPTY', `There is no object in ${printable(location.name)} yet`);
+}
+
+function tryMapping(options: Configuration['mapping'], lines: readonly IdentifiedLine[]): MappingTrial {
   const mapping = loadMapping(options.layers, '.');
-  const lines = goldenLines(readInput(samplePath), {});
   const records = goldenRecords(lines, createMapper(options));
   const parsed = lines.flatMap(({ bytes }) => {
     const value = parseOrNothing(Buffer.from(bytes).toString());

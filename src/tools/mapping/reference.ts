@@ -9,6 +9,7 @@ import {
   type Redaction,
   type Rule,
 } from '../../mapping/index.ts';
+import { alertEvents, locationAttributes } from '../../model/own-attributes.ts';
 
 /** The reference of the built-in mapping, as Markdown. */
 export function renderMappingReference(): string {
@@ -36,7 +37,19 @@ export function renderMappingReference(): string {
     ...attributeTable([...mapping.attributes]),
     `| ${code(mapping.limits.flag)} | (a text was cut at ${mapping.limits.textBytes} bytes) | | | bool | | |`,
     '',
-    'After these come the attributes with which a source says where the object is, unless the mapping has a rule for them or removes them (`null`).',
+    'After these come the attributes with which a source says where the object is, unless the mapping has a rule for them or removes them (`null`): of',
+    'a blob of Azure `azure.storage.account.name`, `azure.storage.container.name` and `log.file.path`, of an object of Google Cloud',
+    `\`gcp.storage.bucket.name\` and \`log.file.path\`, of a table ${Object.keys(locationAttributes).map(code).join(', ')}.`,
+    '',
+    '## Events of the agent',
+    '',
+    'The agent sends a few events of its own, with the resource and the constant attributes of the mapping.',
+    '',
+    '| Event | Attributes | Notes |',
+    '|---|---|---|',
+    ...Object.entries(alertEvents).map(
+      ([name, { brief, attributes }]) => `| ${code(name)} | ${attributes.map(code).join(', ')} | ${brief} |`,
+    ),
     '',
     '## Resource and scope',
     '',
@@ -184,7 +197,8 @@ function condition(when: Readonly<Record<string, Condition>> | undefined): strin
   return Object.entries(when ?? {})
     .map(([name, test]) => {
       if (typeof test === 'string') return `${name} ${test}`;
-      return Array.isArray(test) ? `${name} is ${test.join(' or ')}` : `${name} ${test.from} to ${test.to}`;
+      if ('from' in test) return `${name} ${test.from} to ${test.to}`;
+      return 'not' in test ? `${name} is not ${test.not.join(' or ')}` : `${name} is ${test.join(' or ')}`;
     })
     .join(', ');
 }
@@ -243,16 +257,19 @@ const formatSection = [
   'A rule has either `value` or `from`: a path or a list of paths, of which the first with a value counts. `.` goes into an',
   'object, also inside of a string that contains JSON, `|` separates spellings of one key, and a path that begins with `$` is known of the line and not in the record.',
   '`as` converts; a value that is not of that kind gives nothing. `when` compares facts, which are named values of the record',
-  '(`facts`), with `present`, `absent`, a range (`400..599`) or a list. A list of rules is tried in order. In a map,',
+  '(`facts`), with `present`, `absent`, a range (`400..599`), a list of values, or `not: [...]`, which is met',
+  'by any other value and by none. A list of rules is tried in order. In a map,',
   '`distinctNames: true` puts a number behind names that are the same once everything but letters and digits is `_`. `keep` names keys of a map that come first',
   'within its limits. `brief` says in a sentence what an attribute is, `why` what else to know.',
   '',
   '### Write one',
   '',
-  'Take some lines of your own, and look at what becomes of each field, and at what stays in the body alone:',
+  'Take some lines of your own, in a file or as the URL of a source, of whose newest object the first 1,000 count. Look at what becomes of each field, and at',
+  'what stays in the body alone:',
   '',
   '```sh',
   'databricks-audit-otel mapping test sample.jsonl --mapping databricks-audit,./ours.yaml',
+  'databricks-audit-otel mapping test s3://bucket/prefix --mapping databricks-audit,./ours.yaml',
   'databricks-audit-otel mapping show --mapping databricks-audit,./ours.yaml',
   '```',
   '',

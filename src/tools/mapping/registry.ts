@@ -1,9 +1,16 @@
 /**
- * The attributes that a mapping defines, as a registry of OpenTelemetry semantic conventions (the format of
+ * The attributes that a mapping and the agent define, as a registry of OpenTelemetry semantic conventions (the format of
  * https://github.com/open-telemetry/weaver/blob/main/schemas/semconv-syntax.md): mappings/registry/ (`npm run docs`).
  */
 import { stringify } from 'yaml';
 import { conversionTypes, type Mapping, principalTypes, type ResourceRule, type Rule } from '../../mapping/index.ts';
+import {
+  alertAttributes,
+  alertEvents,
+  locationAttributes,
+  metricAttributes,
+  type OwnAttribute,
+} from '../../model/own-attributes.ts';
 
 export interface RegistryNamespace {
   /** The first segment of the attributes' names. */
@@ -43,15 +50,16 @@ export function renderRegistry(
   const attributes = [
     ...[...ofResource, ...ofRecord].map(([target, rules]) => attributeOf(target, rules, examples)),
     ...flags.map(([flag, brief]): RegistryAttribute => ({ id: flag, type: 'boolean', stability, brief })),
+    ...ownAttributes.filter(({ id }) => isOurs(id)),
   ].toSorted((one, other) => (one.id < other.id ? -1 : 1));
-  const refs = attributes.filter(({ id }) => !mapping.resource.has(id)).map(({ id }) => ({ ref: id }));
-  const event = (eventName: string, brief: string) => ({
+  const ofAudit = attributes.map(({ id }) => id).filter((id) => !mapping.resource.has(id) && !isOfAgent(id));
+  const event = (eventName: string, brief: string, ids: readonly string[] = ofAudit) => ({
     id: `event.${eventName}`,
     type: 'event',
     name: eventName,
     stability,
     brief,
-    attributes: refs,
+    ...(ids.length === 0 ? {} : { attributes: ids.map((id) => ({ ref: id })) }),
   });
   const groups = [
     {
@@ -66,8 +74,26 @@ export function renderRegistry(
       mapping.unparsed.event,
       `A line that is no audit record of ${displayName}. The body is the line as delivered.`,
     ),
+    ...Object.entries(alertEvents)
+      .filter(([eventName]) => isOurs(eventName))
+      .map(([eventName, { brief, attributes: ids }]) => event(eventName, brief, ids)),
   ];
-  return `# Written by \`npm run docs\` from mappings/${name}-audit.yaml.\n${stringify({ groups }, { lineWidth: 0, aliasDuplicateObjects: false })}`;
+  return `# Written by \`npm run docs\` from mappings/${name}-audit.yaml and src/model/own-attributes.ts.\n${stringify({ groups }, { lineWidth: 0, aliasDuplicateObjects: false })}`;
+}
+
+const ownAttributes = Object.entries({ ...locationAttributes, ...alertAttributes, ...metricAttributes }).map(
+  ([id, { type, brief, examples }]: [string, OwnAttribute]): RegistryAttribute => ({
+    id,
+    type,
+    stability,
+    brief,
+    examples,
+  }),
+);
+
+/** No audit event has it. */
+function isOfAgent(id: string): boolean {
+  return id in alertAttributes || id in metricAttributes;
 }
 
 function attributeOf(

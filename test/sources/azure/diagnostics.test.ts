@@ -85,6 +85,7 @@ describe('the logs of a storage account', () => {
     expect(object?.origin).toMatchObject({
       fileName: 'PT1H.json',
       workspaceId: 'ADB-PROD',
+      hasWorkspaceName: true,
       date: '2026-11-30',
       location: {
         'azure.storage.account.name': 'devstoreaccount1',
@@ -163,6 +164,96 @@ describe('the logs of a storage account', () => {
     onTestFinished(() => opener.close());
     const { origin, version } = structuredClone({ origin: object.origin, version: object.version });
     expect(await readText({ ...object, open: (signal) => opener.open({ origin, version }, signal) })).toBe('one\n');
+  });
+});
+
+describe('a prefix', () => {
+  const resource = diagnosticLogName().replace(/\/y=.*/, '');
+  const inJobs = `${account}/insights-logs-jobs`;
+  const inIdsOfResources = resource
+    .replace('SUBSCRIPTIONS', 'subscriptions')
+    .replace('RESOURCEGROUPS/ANALYTICS', 'resourceGroups/analytics')
+    .replace('PROVIDERS/MICROSOFT.DATABRICKS', 'providers/Microsoft.Databricks')
+    .replace('WORKSPACES/ADB-PROD', 'workspaces/adb-prod');
+  beforeEach(() => {
+    put('insights-logs-jobs', diagnosticLogName());
+    put('insights-logs-jobs', diagnosticLogName({ workspace: 'ADB-TEST' }));
+  });
+
+  test.each([2, 3, 5, 8, 9])(
+    'of %i parts in the case of resource ids lists what there is, under its own names',
+    async (partCount) => {
+      const prefix = inIdsOfResources.split('/').slice(0, partCount).join('/');
+      const { objects, faults } = await listAll(sourceAt(`${inJobs}/${prefix}`));
+      expect(faults).toEqual([]);
+      expect(objects).toHaveLength(partCount === 9 ? 1 : 2);
+      const exact = await listAll(sourceAt(`${inJobs}/${resource.split('/').slice(0, partCount).join('/')}`));
+      expect(objects.map(({ origin }) => origin)).toEqual(exact.objects.map(({ origin }) => origin));
+    },
+  );
+
+  test('matches in every case in which there are logs', async () => {
+    put('insights-logs-jobs', diagnosticLogName({ group: 'analytics', workspace: 'THIRD' }));
+    const { workspaces } = await listAll(sourceAt(`${inJobs}/${resource.split('/').slice(0, 5).join('/')}`));
+    expect(workspaces.map(({ workspaceId }) => workspaceId)).toEqual(['ADB-PROD', 'ADB-TEST', 'THIRD']);
+  });
+
+  test.each([
+    ['workspace', resource.replace('ADB-PROD', 'TYPO'), '/WORKSPACES/ADB-PROD"'],
+    ['resource group', resource.replace('ANALYTICS', 'TYPO'), '/RESOURCEGROUPS/ANALYTICS"'],
+    [
+      'subscription',
+      'resourceId=/SUBSCRIPTIONS/TYPO',
+      '"resourceId=/SUBSCRIPTIONS/00000000-0000-0000-0000-000000000001"',
+    ],
+  ])('with a %s that is not there is an error that names what there is', async (_, prefix, there) => {
+    const { workspaces, faults } = await listAll(sourceAt(`${inJobs}/${prefix}`));
+    expect(workspaces).toEqual([]);
+    expect(faults).toMatchObject([
+      {
+        code: 'ERR_SOURCE_NO_DELIVERIES',
+        message: expect.stringContaining(there),
+        hint: expect.stringContaining('prefix'),
+      },
+    ]);
+  });
+
+  test('in an empty container is waited for', async () => {
+    server.store.containers.set('insights-logs-accounts', new Map());
+    const { faults } = await listAll(sourceAt(`${account}/insights-logs-accounts/${resource}`));
+    expect(faults).toMatchObject([{ code: 'ERR_SOURCE_EMPTY' }]);
+  });
+
+  test('of a workspace without a log yet is found at the first listing after its first one', async () => {
+    const source = sourceAt(`${inJobs}/${resource.replace('ADB-PROD', 'NEW')}`);
+    await listAll(source);
+    put('insights-logs-jobs', diagnosticLogName({ workspace: 'NEW' }));
+    expect((await listAll(source)).objects).toHaveLength(1);
+  });
+
+  test.each([9, 5])('of %i parts to which the rights are limited is listed, or waited for', async (partCount) => {
+    const prefix = resource.split('/').slice(0, partCount).join('/');
+    server.fail({
+      match: /insights-logs-[a-z]+\?(?!.*ANALYTICS)/,
+      failure: denied,
+    });
+    expect((await listAll(sourceAt(`${inJobs}/${prefix}`))).objects).toHaveLength(partCount === 9 ? 1 : 2);
+    server.store.containers.set('insights-logs-accounts', new Map());
+    const { faults } = await listAll(sourceAt(`${account}/insights-logs-accounts/${prefix}`));
+    expect(faults).toMatchObject([{ code: 'ERR_SOURCE_EMPTY' }]);
+  });
+
+  test('of a workspace whose logs have all been removed is no error', async () => {
+    const source = sourceAt(`${inJobs}/${resource}`);
+    await listAll(source);
+    server.store.containers.get('insights-logs-jobs')?.delete(diagnosticLogName());
+    let faultCount = 0;
+    for (let listing = 0; listing < 20; listing++) faultCount += (await listAll(source)).faults.length;
+    expect(faultCount).toBe(0);
+  });
+
+  test('may not be there twice, in two cases', () => {
+    expect(() => configured(`${inJobs}/${resource},${inJobs}/${inIdsOfResources}`)).toThrow(/do not overlap/);
   });
 });
 

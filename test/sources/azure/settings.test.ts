@@ -53,6 +53,20 @@ describe('an account', () => {
     ]);
   });
 
+  test('of a variable and another of the connection string are a problem for a source that names none', () => {
+    const variables = {
+      AZURE_STORAGE_ACCOUNT: 'acme',
+      AZURE_STORAGE_CONNECTION_STRING: `AccountName=other;AccountKey=${key}`,
+    };
+    const [problem, ...others] = problemsOf('az://logs', variables);
+    expect(others).toEqual([]);
+    expect(problem).toMatch(
+      /^AZURE_STORAGE_ACCOUNT: expected the account that AZURE_STORAGE_CONNECTION_STRING names, because .* az:\/\/logs /,
+    );
+    expect(problemsOf('az://other.blob.core.windows.net/logs', variables)).toEqual([]);
+    expect(problemsOf('az://logs', { ...variables, AZURE_STORAGE_ACCOUNT: 'other' })).toEqual([]);
+  });
+
   test('that two forms name is the same one: sources in it may not overlap', () => {
     const problems = problemsOf('az://logs,abfss://logs@acme.dfs.core.windows.net', { AZURE_STORAGE_ACCOUNT: 'acme' });
     expect(problems).toEqual([

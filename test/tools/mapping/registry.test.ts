@@ -6,6 +6,14 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { loadMapping } from '../../../src/mapping/index.ts';
+import {
+  alertAttributes,
+  alertEvents,
+  locationAttributes,
+  metricAttributes,
+} from '../../../src/model/own-attributes.ts';
+import { histograms } from '../../../src/telemetry/histograms.ts';
+import { observedInstruments } from '../../../src/telemetry/instruments.ts';
 import { renderRegistry } from '../../../src/tools/mapping/registry.ts';
 
 const name = z.string().regex(/^[a-z][a-z0-9_]*(\.[a-z0-9][a-z0-9_]*)+$/);
@@ -36,7 +44,10 @@ const registry = z.strictObject({
         name,
         stability,
         brief: sentence,
-        attributes: z.array(z.strictObject({ ref: name })).min(1),
+        attributes: z
+          .array(z.strictObject({ ref: name }))
+          .min(1)
+          .optional(),
       }),
     ]),
   ),
@@ -55,7 +66,8 @@ describe.each(namespaces)('the registry of %s', (namespace) => {
   it('has each attribute of the namespace once, in order, with a useful sentence', () => {
     expect(ids).toEqual([...new Set(ids)].toSorted());
     const flags = [...mapping.attributes.values()].flat().flatMap(({ flag }) => flag ?? []);
-    const targets = [...mapping.attributes.keys(), ...mapping.resource.keys(), ...flags, mapping.limits.flag];
+    const own = Object.keys({ ...locationAttributes, ...alertAttributes, ...metricAttributes });
+    const targets = [...mapping.attributes.keys(), ...mapping.resource.keys(), ...flags, mapping.limits.flag, ...own];
     const ours = targets.filter((target) => target.startsWith(`${namespace}.`));
     expect(ids).toEqual([...new Set(ours)].toSorted());
     const briefs = definitions.attributes.map(({ brief }) => brief);
@@ -64,9 +76,10 @@ describe.each(namespaces)('the registry of %s', (namespace) => {
 
   it('has the events, which refer to attributes that it defines', () => {
     const named = events.flatMap((event) => (event.type === 'event' ? [event.name] : []));
-    expect(named).toEqual([mapping.eventName, mapping.unparsed.event]);
+    const own = Object.keys(alertEvents).filter((eventName) => eventName.startsWith(`${namespace}.`));
+    expect(named).toEqual([mapping.eventName, mapping.unparsed.event, ...own]);
     for (const { attributes } of events) {
-      for (const each of attributes) expect(ids).toContain('ref' in each ? each.ref : '');
+      for (const each of attributes ?? []) expect(ids).toContain('ref' in each ? each.ref : '');
     }
   });
 
@@ -80,6 +93,24 @@ describe.each(namespaces)('the registry of %s', (namespace) => {
     expect(ours.size).toBeGreaterThan(10);
     expect([...ours].filter((key) => !ids.includes(key))).toEqual([]);
   });
+});
+
+it('every name of ours in the code is in the registry, or that of a metric', () => {
+  const registered = namespaces.flatMap((namespace) => {
+    const text = readFileSync(new URL(`../../../mappings/registry/${namespace}.yaml`, import.meta.url), 'utf8');
+    return registry.parse(parse(text)).groups.flatMap((group) => {
+      return group.type === 'event' ? [group.name] : group.attributes.map(({ id }) => id);
+    });
+  });
+  const metrics = [...observedInstruments, ...histograms].map((metric) => metric.name);
+  const known = new Set([...registered, ...metrics]);
+  const sources = new URL('../../../src/', import.meta.url);
+  const named = globSync('**/*.ts', { cwd: sources }).flatMap((file) => {
+    const code = readFileSync(new URL(file, sources), 'utf8');
+    return [...code.matchAll(/'((?:databricks|immuta)(?:\.[a-z0-9_]+)+)'/g)].map(([, found = '']) => found);
+  });
+  expect(named).toContain('databricks.table.name');
+  expect([...new Set(named)].filter((each) => !known.has(each))).toEqual([]);
 });
 
 it('an attribute without a brief or an example cannot be written', () => {

@@ -18,7 +18,7 @@ const factSize: usize = 32;
 // A condition, four words: the fact, the test, and two operands. Conditions end with the fact 0.
 const conditionFact: usize = 0;
 const conditionAsks: usize = 4;
-/** The bounds of a range; the address and the length of a list. */
+/** The bounds of a range; the address and the length of a list of values, or of all values but those. */
 const conditionFirst: usize = 8;
 const conditionLast: usize = 12;
 const conditionSize: usize = 16;
@@ -26,6 +26,7 @@ const conditionSize: usize = 16;
 const present: u32 = 0;
 const absent: u32 = 1;
 const inRange: u32 = 2;
+const notInList: u32 = 4;
 
 // An item of a list, 16 bytes: `Found.String` or `Found.Integer`, the size of a string, and its address or the integer.
 const itemFound: usize = 0;
@@ -65,10 +66,15 @@ function isMet(condition: usize): bool {
     const value = load<i64>(fact, factInteger);
     return found === Found.Integer && value >= <i64>first && value <= <i64>last;
   }
-  if (found === Found.Integer) return isIntegerIn(first, last, load<i64>(fact, factInteger));
+  return isIn(first, last, fact) !== (asks === notInList);
+}
+
+function isIn(list: usize, count: u32, fact: usize): bool {
+  const found = load<u32>(fact, factFound);
+  if (found === Found.Integer) return isIntegerIn(list, count, load<i64>(fact, factInteger));
   // An absent value equals an empty string.
-  if (found === Found.Nothing) return isStringIn(first, last, 0, 0);
-  return found === Found.String && isStringIn(first, last, load<u32>(fact, factStart), load<u32>(fact, factEnd));
+  if (found === Found.Nothing) return isStringIn(list, count, 0, 0);
+  return found === Found.String && isStringIn(list, count, load<u32>(fact, factStart), load<u32>(fact, factEnd));
 }
 
 function isIntegerIn(list: usize, count: u32, value: i64): bool {
