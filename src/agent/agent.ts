@@ -43,6 +43,7 @@ import {
 } from '../sources/index.ts';
 import { Counters } from '../telemetry/index.ts';
 import { createMappers } from './mappers.ts';
+import { StandingAside, type StandingAsideParts } from './standing-aside.ts';
 import { openConfiguredState, type SharingDependencies, type StateDependencies } from './state.ts';
 import { createBatchMemory, createCollectorExporter, encodingOf, shippingParts } from './wiring.ts';
 import { WorkerPool } from './workers/index.ts';
@@ -140,6 +141,8 @@ export async function createAgent(
     logger,
     observe,
     deadLetterFiles: dependencies.deadLetterFiles,
+    // A single pass ends when everything is shipped, so it waits.
+    onLastingOutage: mode === 'oneShot' ? undefined : (retryAtMs) => standingAside.begin(retryAtMs),
   });
   const exporter = createExporter(configuration, dependencies, { failures, clock: retryClock, observe });
   const sources = [
@@ -164,6 +167,14 @@ export async function createAgent(
     clock,
     logger,
     observe,
+    stopping: stopping.signal,
+  });
+  const standingAside = new StandingAside({
+    state,
+    exporter,
+    onAnswer: () => failures.outages.probed(),
+    clock,
+    logger,
     stopping: stopping.signal,
   });
   for (const { workspaceId, lastEventMs } of await state.workspaces()) {
@@ -232,6 +243,7 @@ export async function createAgent(
     sendAgain: (lines, stop) => withGrace(stop, grace, () => exporter.export(toBatch(lines), abandon.signal)),
     backlog: (stop) => measureBacklog(sources, state, { from: schedule.startDate, before: undefined }, stop),
     async close() {
+      standingAside.close();
       await silence.close();
       await closeAll(workers, exporter, [...sources, ...queues], state);
     },
@@ -272,7 +284,7 @@ function createExporter(
   configuration: Configuration,
   { exporter, stdout = process.stdout, transport }: AgentDependencies,
   parts: { readonly failures: FailureReporter; readonly clock: Clock; readonly observe: Observer },
-): Exporter {
+): StandingAsideParts['exporter'] & Exporter {
   if (exporter !== undefined) return exporter;
   if (configuration.logsExporter === 'console') return createConsoleExporter(stdout);
   return createCollectorExporter(configuration, { ...parts, transport });

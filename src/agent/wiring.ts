@@ -3,11 +3,10 @@
  */
 import type { Configuration } from '../config/index.ts';
 import type { Decoder } from '../contracts/decoder.ts';
-import type { Exporter } from '../contracts/exporter.ts';
 import type { OtlpEncoding } from '../contracts/mapper.ts';
 import type { Observer } from '../contracts/observer.ts';
 import { createDecoder } from '../decoders/index.ts';
-import { createOtlpExporter, type FailureReporter, type OtlpTransport } from '../export/index.ts';
+import { createOtlpExporter, type FailureReporter, type OtlpExporter, type OtlpTransport } from '../export/index.ts';
 import { BatchMemoryPool } from '../pipeline/batch-memory.ts';
 import type { ShippingParts } from '../pipeline/shipping-parts.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -29,7 +28,7 @@ export interface CollectorDependencies {
 export function createCollectorExporter(
   { otlp }: Configuration,
   { failures, clock, observe, transport }: CollectorDependencies,
-): Exporter {
+): OtlpExporter {
   const options = { ...otlp, userAgent: `databricks-audit-otel/${packageVersion}` };
   return createOtlpExporter(options, { failures, clock, observe, transport });
 }

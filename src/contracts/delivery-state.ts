@@ -114,7 +114,7 @@ export interface DeliveryState {
 export type LedTask = 'sweep' | 'silence';
 
 export interface Lead {
-  /** Aborts when another process has taken over the task. */
+  /** Aborts when another process has taken over the task, or may do so because this one stands aside. */
   readonly lost: AbortSignal;
   release(): Promise<void>;
 }
@@ -130,7 +130,10 @@ export interface Claim {
   readonly announcements: readonly Announcement[];
   /** The hashes of all settled lines of the object; a line that was settled twice appears twice. */
   settledLineHashes(): AsyncIterable<LineHashes>;
-  /** Aborts when another visit has taken over the object: this one must end. Changes have no effect from then on. */
+  /**
+   * Aborts when another visit has taken over the object, and changes have no effect from then on; or when this process stands
+   * aside (open-state.ts). This visit must end.
+   */
   readonly lost: AbortSignal;
   announce(announcement: Announcement): AnnouncementId;
   /** Also removes the announcement of the batch. */

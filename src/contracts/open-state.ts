@@ -10,4 +10,9 @@ export interface OpenState extends DeliveryState, SilenceState {
    * Objects without a date are judged by their modification time.
    */
   dropLineHashes(before: string): void;
+  /**
+   * Gives up every claim and lead, whose `lost` aborts, and grants none until the returned function is called. Others can have an object
+   * as soon as its visit has released the claim. Undefined for a state that belongs to one process.
+   */
+  standAside?(): () => void;
 }

@@ -52,7 +52,7 @@ export function httpFault(response: HttpResponse, options: OtlpOptions, nowMs: n
 
 /** A 400 that an empty request gets as well. */
 export function settingFault(
-  { response, reason }: Extract<ExportOutcome, { status: 'rejected' }>,
+  { response, reason }: Extract<ExportOutcome, { status: 'rejected' | 'tooLarge' }>,
   options: OtlpOptions,
 ): MisconfiguredOutcome {
   const message = `${targetOf(options)} answered ${reason}, also to a request without records`;

@@ -10,7 +10,7 @@ import type { DeadLetterFiles } from './dead-letters/dead-letter-file-writer.ts'
 import { createDeadLetterWriter } from './dead-letters/dead-letter-store.ts';
 import { DeadLetters } from './dead-letters/dead-letters.ts';
 import type { DeadLetterLocation } from './dead-letters/location.ts';
-import { OutageWatch } from './outage-watch.ts';
+import { type OnLastingOutage, OutageWatch } from './outage-watch.ts';
 
 export interface FailureReporter {
   readonly outages: Pick<OutageWatch, 'failed' | 'answered'>;
@@ -23,16 +23,20 @@ export interface FailureReporterOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observe: Observer;
+  /** Called at each failed attempt once the collector has accepted nothing for some minutes. */
+  readonly onLastingOutage?: OnLastingOutage | undefined;
   /** Replaces the real file system. */
   readonly deadLetterFiles?: DeadLetterFiles | undefined;
 }
 
 /** Does not open a file or contact a bucket before the first dead letter. */
-export function createFailureReporter(options: FailureReporterOptions): FailureReporter {
-  const { clock, logger, observe, deadLetterFiles } = options;
+export function createFailureReporter(
+  options: FailureReporterOptions,
+): FailureReporter & { readonly outages: Pick<OutageWatch, 'probed'> } {
+  const { clock, logger, observe, onLastingOutage, deadLetterFiles } = options;
   const writer = createDeadLetterWriter(options.deadLetters, clock, deadLetterFiles);
   return {
-    outages: new OutageWatch(clock, logger, observe),
+    outages: new OutageWatch(clock, logger, observe, onLastingOutage),
     deadLetters: new DeadLetters(writer, clock, logger, observe),
     log: new SampledLog(clock, logger),
   };

@@ -21,7 +21,7 @@ import type { SettingsProbe } from './settings-probe.ts';
 
 export interface OtlpExporterParts {
   readonly client: OtlpClient;
-  readonly settings: Pick<SettingsProbe, 'judge'>;
+  readonly settings: Pick<SettingsProbe, 'judge' | 'ask'>;
   readonly failures: FailureReporter;
   readonly clock: Clock;
   readonly observe?: Observer | undefined;
@@ -83,6 +83,25 @@ export class OtlpExporter implements Exporter {
     const end = await this.#deliver(batch, { signal, beforeAttempt });
     assert.equal(end.acceptedCount + end.deadLetteredCount, batch.recordCount, 'every record has an outcome');
     return end;
+  }
+
+  /**
+   * Asks the collector with empty requests until it answers, as patiently as records are sent during an outage. Rejects only with the
+   * signal's reason.
+   * @param fromMs when to ask first.
+   */
+  async untilAnswered(fromMs: number, signal: AbortSignal): Promise<void> {
+    const { clock, settings } = this.#parts;
+    const longestBackoffMs = () => backoffMs({ ...retryPolicy, initialMs: retryPolicy.maxMs }, 0, clock);
+    let delayMs = Math.max(fromMs - clock.nowMs(), longestBackoffMs());
+    for (;;) {
+      await clock.sleep(delayMs, signal);
+      const answer = await settings.ask(signal);
+      if (answer === 'answered') return;
+      delayMs =
+        answer.status === 'misconfigured' ? misconfiguredRetryMs : Math.max(answer.waitAtLeastMs, longestBackoffMs());
+      this.#failures.outages.failed({ ...answer, retryAtMs: clock.nowMs() + delayMs });
+    }
   }
 
   /** Call it when no batch is in flight. */

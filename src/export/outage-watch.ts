@@ -20,32 +20,53 @@ interface Outage {
   readonly failedAttempts: number;
 }
 
+/** Called at a failed attempt, with the time of the next one. */
+export type OnLastingOutage = (retryAtMs: number) => void;
+
 const reminderIntervalMs = 5 * 60_000;
+/** From then on, an outage in which nothing at all was accepted counts as lasting. */
+const lastingMs = 2 * 60_000;
 
 export class OutageWatch {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #observe: Observer;
+  readonly #onLasting: OnLastingOutage | undefined;
   #outage: Outage | undefined;
+  /** When the collector last answered an empty request during the outage. */
+  #probedAtMs: number | undefined;
   #loggedAtMs = Number.NEGATIVE_INFINITY;
   #loggedCode: string | undefined;
   /** True while the last log line reports an outage. */
   #hasLoggedOutage = false;
 
-  constructor(clock: Clock, logger: Logger, observe: Observer) {
+  constructor(clock: Clock, logger: Logger, observe: Observer, onLasting?: OnLastingOutage) {
     this.#clock = clock;
     this.#logger = logger;
     this.#observe = observe;
+    this.#onLasting = onLasting;
   }
 
   failed(attempt: FailedAttempt): void {
     const nowMs = this.#clock.nowMs();
+    // Nothing failed for a while after the collector had answered: there was nothing to send, and this is another outage.
+    if (this.#probedAtMs !== undefined && Math.abs(nowMs - this.#probedAtMs) >= lastingMs) this.#forget();
     const { sinceMs, failedAttempts } = this.#outage ?? { sinceMs: nowMs, failedAttempts: 0 };
     const outage = { sinceMs, failedAttempts: failedAttempts + 1 };
     this.#outage = outage;
     this.#log(attempt, outage, nowMs);
     const { error, retryAtMs } = attempt;
     this.#observe({ kind: 'waiting', for: 'collector', fault: toFault(error), ...outage, retryAtMs });
+    if (Math.abs(nowMs - sinceMs) >= lastingMs) this.#onLasting?.(retryAtMs);
+  }
+
+  /**
+   * The collector answered an empty request. Whether it accepts records is not known yet: a Collector without a queue answers although its
+   * backend is down. So the next failed attempt continues the outage.
+   */
+  probed(): void {
+    this.#probedAtMs = this.#clock.nowMs();
+    this.#observe({ kind: 'resumed', for: 'collector' });
   }
 
   #log({ status, error }: FailedAttempt, outage: Outage, nowMs: number): void {
@@ -69,13 +90,18 @@ export class OutageWatch {
   answered(): void {
     const outage = this.#outage;
     if (outage === undefined) return;
-    this.#outage = undefined;
+    this.#forget();
     if (this.#hasLoggedOutage) {
       const lastedMs = this.#clock.nowMs() - outage.sinceMs;
       this.#logger.info({ durationMs: lastedMs, attempts: outage.failedAttempts }, 'Collector accepts records again');
     }
     this.#hasLoggedOutage = false;
     this.#observe({ kind: 'resumed', for: 'collector' });
+  }
+
+  #forget(): void {
+    this.#outage = undefined;
+    this.#probedAtMs = undefined;
   }
 }
 

@@ -27,6 +27,18 @@ export class SettingsProbe {
     this.#clock = clock;
   }
 
+  /**
+   * Sends an empty request. Resolves to `answered`, or to the reason why the collector cannot accept records either. Rejects with the
+   * signal's reason.
+   */
+  async ask(signal: AbortSignal): Promise<'answered' | MisconfiguredOutcome | UnavailableOutcome> {
+    const outcome = await this.#client.send(emptyRequest(this.#options), signal);
+    if (outcome.status === 'unavailable' || outcome.status === 'misconfigured') return outcome;
+    if (outcome.status === 'accepted' || outcome.status === 'partial') return 'answered';
+    // Loki's answer to a request without records: it understands OTLP.
+    return outcome.response.code === 422 ? 'answered' : settingFault(outcome, this.#options);
+  }
+
   /** The rejection if the record is at fault, or why that cannot be decided now. Rejects with the signal's reason. */
   async judge(refusal: Rejected, signal: AbortSignal): Promise<Rejected | MisconfiguredOutcome | UnavailableOutcome> {
     const words = wordsOf(refusal);

@@ -42,7 +42,10 @@ export class ObjectVisitor implements Visitor {
       return outcome;
     } catch (error) {
       if (!claim.lost.aborted || stop.aborted || (isAgentError(error) && isFatal(error))) throw error;
-      this.#parts.logger.info({ object: object.origin.id }, 'Claim lost: another visit has taken over the object');
+      this.#parts.logger.info(
+        { object: object.origin.id },
+        'Claim lost or given up: another visit continues with the object',
+      );
       return { status: 'elsewhere' };
     }
   }

@@ -13,10 +13,14 @@ export class Leadership {
     this.#task = task;
   }
 
-  /** False while another process leads. */
   async isHeld(): Promise<boolean> {
+    return (await this.held()) !== undefined;
+  }
+
+  /** Undefined while another process leads. */
+  async held(): Promise<Pick<Lead, 'lost'> | undefined> {
     if (this.#lead === undefined || this.#lead.lost.aborted) this.#lead = await this.#state.lead(this.#task);
-    return this.#lead !== undefined;
+    return this.#lead;
   }
 
   async release(): Promise<void> {

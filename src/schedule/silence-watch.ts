@@ -10,6 +10,7 @@ import type { DeliveryState } from '../contracts/delivery-state.ts';
 import type { AlertEvent } from '../contracts/mapper.ts';
 import type { Observer } from '../contracts/observer.ts';
 import type { Silence, SilenceState, WorkspaceEvents } from '../contracts/silence-state.ts';
+import { isAgentError, isFatal } from '../model/agent-error.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { Leadership } from './leadership.ts';
 
@@ -41,9 +42,13 @@ export class SilenceWatch {
     if (this.#isChecking) return; // An earlier check is still waiting for the collector.
     this.#isChecking = true;
     try {
-      if (!(await this.#leadership.isHeld())) return this.#leaveToOthers();
-      for (const workspace of await this.#parts.state.workspaces())
-        await this.#checkWorkspace(workspace, upToMs, signal);
+      const lead = await this.#leadership.held();
+      if (lead === undefined) return this.#leaveToOthers();
+      await this.#checkWorkspaces(upToMs, AbortSignal.any([signal, lead.lost])).catch((error: unknown) => {
+        // An alert event that waits for the collector is sent by whoever leads now.
+        if (signal.aborted || !lead.lost.aborted || (isAgentError(error) && isFatal(error))) throw error;
+        this.#leaveToOthers();
+      });
     } finally {
       this.#isChecking = false;
     }
@@ -57,6 +62,10 @@ export class SilenceWatch {
   #leaveToOthers(): void {
     const { thresholdMs } = this.#parts;
     for (const [workspaceId, lastEventMs] of this.#silent) this.#observe(workspaceId, false, lastEventMs, thresholdMs);
+  }
+
+  async #checkWorkspaces(upToMs: number, signal: AbortSignal): Promise<void> {
+    for (const workspace of await this.#parts.state.workspaces()) await this.#checkWorkspace(workspace, upToMs, signal);
   }
 
   async #checkWorkspace(workspace: WorkspaceEvents, upToMs: number, signal: AbortSignal): Promise<void> {

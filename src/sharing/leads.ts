@@ -43,6 +43,14 @@ export class Leads {
     }
   }
 
+  /** Others may lead from now on. */
+  giveUpAll(): void {
+    for (const [task, lost] of this.#held) {
+      lost.abort(new Error('this replica stands aside'));
+      void this.#release(task);
+    }
+  }
+
   async releaseAll(): Promise<void> {
     await Promise.all([...this.#held.keys()].map((task) => this.#release(task)));
   }

@@ -43,6 +43,8 @@ export interface SharedClaimParts {
   readonly expiresAtMs: () => number;
   /** Aborts when the state is being closed: writes are no longer repeated. */
   readonly closing: AbortSignal;
+  /** Aborts when this process gives up what it has claimed. */
+  readonly aside: AbortSignal;
   /** True if nobody can take this process for dead. */
   readonly isRenewed: () => boolean;
   /** Makes the newest event of the object's workspace known, before the object is finished or released. */
@@ -66,6 +68,7 @@ interface OpenBatch {
 export class SharedClaim implements Claim {
   readonly known: ObjectState | undefined;
   readonly announcements: readonly Announcement[];
+  readonly lost: AbortSignal;
   readonly #settledLineHashes: readonly LineHashes[];
   readonly #lost = new AbortController();
   readonly #parts: SharedClaimParts;
@@ -101,10 +104,7 @@ export class SharedClaim implements Claim {
     this.#revision = revision;
     this.#owner = owner;
     this.#parts = parts;
-  }
-
-  get lost(): AbortSignal {
-    return this.#lost.signal;
+    this.lost = AbortSignal.any([this.#lost.signal, parts.aside]);
   }
 
   async *settledLineHashes(): AsyncIterable<LineHashes> {

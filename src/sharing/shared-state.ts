@@ -94,6 +94,8 @@ class SharedState implements OpenState {
   #settled = new SettledVersions(new Uint8Array());
   #droppedBefore = '';
   #failure: AgentError | undefined;
+  /** Aborted while this process stands aside. */
+  #aside = new AbortController();
 
   constructor(options: SharedStateOptions) {
     const { store, clock, logger, observe = unobserved, newId = randomUUID, replica } = options;
@@ -153,7 +155,7 @@ class SharedState implements OpenState {
     signal.throwIfAborted();
     this.#throwFailure();
     const { id } = object.origin;
-    if (this.#claims.has(id)) return 'elsewhere';
+    if (this.#aside.signal.aborted || this.#claims.has(id)) return 'elsewhere';
     this.#claims.set(id, 'being claimed');
     try {
       const claim = await this.#claim(object, signal);
@@ -180,7 +182,20 @@ class SharedState implements OpenState {
 
   async lead(task: LedTask): Promise<Lead | undefined> {
     this.#throwFailure();
-    return await this.#leads.lead(task, this.#options.stopping);
+    const { signal: aside } = this.#aside;
+    if (aside.aborted) return undefined;
+    const lead = await this.#leads.lead(task, this.#options.stopping);
+    if (!aside.aborted) return lead;
+    await lead?.release();
+    return undefined;
+  }
+
+  standAside(): () => void {
+    this.#aside.abort(new Error('this replica stands aside'));
+    this.#leads.giveUpAll();
+    return () => {
+      this.#aside = new AbortController();
+    };
   }
 
   async workspaces(): Promise<readonly WorkspaceEvents[]> {
@@ -214,6 +229,7 @@ class SharedState implements OpenState {
 
   async #claim(object: DeliveredObject, signal: AbortSignal): Promise<SharedClaim | 'settled' | 'elsewhere'> {
     const key = objectKey(object.origin.id);
+    const { signal: aside } = this.#aside;
     reached('claim begun', object.origin.id);
     const found = await this.#store.read(key, signal);
     const before = found === undefined ? newObjectRegister(object.origin) : parseObjectRegister(key, found);
@@ -236,7 +252,7 @@ class SharedState implements OpenState {
     if (end.status === 'refused') return 'elsewhere';
     if (isTakenOver) this.#observe({ kind: 'claimTakenOver' });
     reached('claimed', object.origin.id);
-    return await this.#grant(object, register, end.register.revision, signal);
+    return await this.#grant(object, register, end.register.revision, { signal, aside });
   }
 
   /** Reads the batch items, which nobody changes from now on. */
@@ -244,7 +260,7 @@ class SharedState implements OpenState {
     object: DeliveredObject,
     register: ObjectRegister,
     revision: string,
-    signal: AbortSignal,
+    { signal, aside }: { readonly signal: AbortSignal; readonly aside: AbortSignal },
   ): Promise<SharedClaim> {
     const { clock, lookbackDays } = this.#options;
     const { date } = object.origin;
@@ -286,6 +302,7 @@ class SharedState implements OpenState {
         newToken: () => this.#newToken(),
         expiresAtMs: expiry,
         closing: this.#closing.signal,
+        aside,
         isRenewed: () => this.#replicas.isRenewed,
         recordEvent: (...event) => this.#workspaces.recordEvent(...event),
         onLost: () => this.#observe({ kind: 'claimLost' }),

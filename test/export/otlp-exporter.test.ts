@@ -167,6 +167,28 @@ describe('while the collector does not accept records', () => {
     expect(log.length).toBeLessThan(25);
   });
 
+  test('it can be asked until it answers, without a record, as patiently as in a long outage', async () => {
+    const collector = await receiver();
+    const { exporter, clock, events } = setUp(jsonOptions(collector.url));
+    collector.answerNext(
+      answers.cut(),
+      answers.status(503, 'busy', { 'retry-after': '120' }),
+      answers.status(401),
+      answers.status(400, 'unknown tenant'),
+      answers.status(422),
+    );
+    await exporter.untilAnswered(clock.timeMs + 45_000, never);
+    expect(clock.sleepsMs).toEqual([45_000, 30_000, 120_000, 60_000, 60_000]);
+    expect(collector.requests).toHaveLength(5);
+    expect(sent(collector)).toEqual([]);
+    expect(events.map((event) => event.kind === 'waiting' && event.fault.code)).toEqual([
+      'ERR_EXPORT_UNAVAILABLE',
+      'ERR_EXPORT_UNAVAILABLE',
+      'ERR_EXPORT_MISCONFIGURED',
+      'ERR_EXPORT_MISCONFIGURED',
+    ]);
+  });
+
   test('reports each request to the observer, and why, since when and until when it waits', async () => {
     const collector = await receiver();
     const { exporter, clock, events } = setUp(jsonOptions(collector.url));

@@ -7,7 +7,7 @@ import { startOfObject } from '../../src/pipeline/prefix-digest.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 import { SilenceWatch } from '../../src/schedule/silence-watch.ts';
-import { ManualClock } from '../support/manual-clock.ts';
+import { ManualClock, settled } from '../support/manual-clock.ts';
 import { memoryObject } from '../support/memory-object.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -257,4 +257,37 @@ it('does not report a silence any more once another process leads, which alone n
   await watch.check(start + 26 * hour, signal);
   await watch.check(start + 27 * hour, signal);
   expect(silences).toEqual([true, false]);
+});
+
+it('leaves an alert event that waits for the collector to whoever leads now', async () => {
+  const [lost, next] = [new AbortController(), new AbortController()];
+  const leads = [lost, next].map(({ signal: ended }) => ({ lost: ended, release: async () => {} }));
+  const [silences, sent, reported] = [[] as boolean[], [] as AlertEvent[], [] as unknown[]];
+  const watch = new SilenceWatch({
+    state: {
+      lead: async () => leads.shift(),
+      workspaces: async () => [{ workspaceId: '1', lastEventMs: start, silence: undefined }],
+      beginSilence: async () => {},
+      silenceReported: async (workspaceId) => void reported.push(workspaceId),
+      endSilence: async () => {},
+    },
+    send: async (event, until) => {
+      sent.push(event);
+      if (sent.length === 1) await new ManualClock(new Date(start).toISOString()).sleep(hour, until);
+    },
+    observe: (event) => void (event.kind === 'silenceChanged' && silences.push(event.silent)),
+    logger: silentLogger,
+    thresholdMs: 24 * hour,
+    lookbackMs: 7 * 24 * hour,
+  });
+  const checking = watch.check(start + 25 * hour, signal);
+  await settled();
+  expect(sent).toHaveLength(1);
+  lost.abort();
+  await checking;
+  expect(reported).toEqual([]);
+  expect(silences).toEqual([true, false]);
+  await watch.check(start + 26 * hour, signal);
+  expect(sent[1]).toEqual(sent[0]);
+  expect(reported).toEqual(['1']);
 });

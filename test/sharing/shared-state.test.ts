@@ -510,3 +510,48 @@ test('a poll asks only about what it does not know to be settled', async () => {
   expect(await one.state.unsettled([object])).toEqual([]);
   expect(one.store.calls).toEqual(['readMany 0']);
 });
+
+test('a replica that stands aside gives up objects and leads, and what it has announced and settled stays', async () => {
+  const items = new StoredItems();
+  const [one, other] = [await replica(items), await replica(items)];
+  const claim = await claimed(one);
+  const first = claim.announce(announcement(5, [1, 2]));
+  claim.announce(announcement(6, [3, 4]));
+  await claim.flush(never);
+  claim.settle(settlement([1, 2], { announcementId: first }));
+  const lead = await one.state.lead('sweep');
+  expect(await other.state.lead('sweep')).toBeUndefined();
+
+  const resume = one.state.standAside?.();
+  expect(claim.lost.aborted).toBe(true);
+  expect(lead?.lost.aborted).toBe(true);
+  await claim.release();
+  expect(one.events).not.toContainEqual({ kind: 'claimLost' });
+  expect(await one.state.claim(object, never)).toBe('elsewhere');
+  expect(await one.state.lead('sweep')).toBeUndefined();
+  const next = await claimed(other);
+  expect(other.events).not.toContainEqual({ kind: 'claimTakenOver' });
+  expect(await hashesOf(next)).toEqual([[1, 2]]);
+  expect(next.announcements).toEqual([announcement(6, [3, 4])]);
+  const otherLead = await other.state.lead('sweep');
+  expect(otherLead).toBeDefined();
+
+  await next.release();
+  await otherLead?.release();
+  resume?.();
+  expect((await claimed(one)).lost.aborted).toBe(false);
+  expect((await one.state.lead('sweep'))?.lost.aborted).toBe(false);
+});
+
+test('a claim or lead that is granted at the moment at which a replica stands aside is given up', async () => {
+  const items = new StoredItems();
+  const [one, other] = [await replica(items), await replica(items)];
+  const [claiming, leading] = [claimed(one), one.state.lead('sweep')];
+  one.state.standAside?.();
+  const claim = await claiming;
+  expect(claim.lost.aborted).toBe(true);
+  expect(await leading).toBeUndefined();
+  await claim.release();
+  await claimed(other);
+  expect(await other.state.lead('sweep')).toBeDefined();
+});

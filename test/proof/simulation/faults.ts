@@ -26,8 +26,12 @@ export class Faults {
     return Math.max(startMs, ...this.#faults.map(({ atMs, forMs }) => startMs + atMs + forMs));
   }
 
-  get collector(): CollectorFault | undefined {
-    return this.#active().findLast((fault): fault is CollectorFault => fault.kind === 'collector');
+  /** @param replica that sends; undefined if there is only one process. */
+  collectorOf(replica: number | undefined): CollectorFault | undefined {
+    return this.#active().findLast(
+      (fault): fault is CollectorFault =>
+        fault.kind === 'collector' && (fault.replica === undefined || fault.replica === replica),
+    );
   }
 
   get store(): StoreFault | undefined {

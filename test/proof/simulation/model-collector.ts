@@ -39,6 +39,8 @@ export class ModelCollector {
   readonly #listener: CollectorListener;
   readonly #onTheWire = new Set<SentRequest>();
   requestCount = 0;
+  /** Of all requests; some are empty. */
+  recordCount = 0;
 
   constructor(world: World, faults: Faults, settings: Settings, listener: CollectorListener) {
     this.#world = world;
@@ -58,7 +60,7 @@ export class ModelCollector {
   senderDied(requestsArrive: boolean, life?: Life): void {
     for (const request of this.#onTheWire) {
       if (life !== undefined && request.life !== life) continue;
-      if (requestsArrive) this.#listener.stored(this.#verdict(request.records).stores);
+      if (requestsArrive) this.#listener.stored(this.#verdict(request).stores);
       this.#onTheWire.delete(request);
     }
   }
@@ -68,6 +70,7 @@ export class ModelCollector {
     const records = receivedRecords(body, false);
     if (records === undefined) throw new Error('the agent sent what is no OTLP request');
     const request = { number: this.requestCount++, life, records };
+    this.recordCount += records.length;
     this.#listener.sent(request);
     this.#world.note(`request ${request.number}: ${records.map(({ uid = '' }) => uid.slice(0, 4)).join(' ')}`);
     const deadline = new AbortController();
@@ -86,12 +89,12 @@ export class ModelCollector {
 
   async #exchange(request: SentRequest, signal: AbortSignal): Promise<HttpResponse> {
     const world = this.#world;
-    const { life, records } = request;
+    const { life } = request;
     this.#onTheWire.add(request);
     await world.call(life, 'arrive', world.latencyMs('arrive'), signal);
     if (!life.alive) return await forever();
     this.#onTheWire.delete(request);
-    const verdict = this.#verdict(records);
+    const verdict = this.#verdict(request);
     this.#listener.stored(verdict.stores);
     if ('hangs' in verdict) return await world.call(life, 'answer', 10 * requestTimeoutMs, signal).then(forever);
     const takesMs = 'takesMs' in verdict ? (verdict.takesMs ?? 0) : 0;
@@ -103,14 +106,21 @@ export class ModelCollector {
     return verdict.answer;
   }
 
-  #verdict(records: readonly ReceivedRecord[]): Verdict {
-    const fault = this.#faults.collector;
+  #verdict({ life, records }: SentRequest): Verdict {
+    const fault = this.#brokenFault(life, records) ?? this.#faults.collectorOf(life.replica);
     const refused = fault === undefined ? undefined : this.#faultVerdict(fault, records);
     if (refused !== undefined) return refused;
     if (records.some(isTooLarge)) return { stores: [], answer: answer(413) };
     const good = records.filter(({ body = '' }) => !isPoison(body));
     if (good.length === records.length) return { stores: records, answer: answer(200) };
     return { stores: this.#settings.refusal === 'atomic' ? [] : good, answer: answer(400) };
+  }
+
+  #brokenFault({ replica }: Life, records: readonly ReceivedRecord[]): CollectorFault | undefined {
+    const broken = this.#settings.replicas?.brokenCollector;
+    if (broken === undefined || broken.replica !== replica) return undefined;
+    if (broken.fault !== 'backend') return { fault: broken.fault };
+    return records.length === 0 ? undefined : { fault: 'status', status: 503, retryAfterS: undefined };
   }
 
   #faultVerdict(fault: CollectorFault, records: readonly ReceivedRecord[]): Verdict | undefined {

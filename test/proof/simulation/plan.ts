@@ -39,6 +39,8 @@ export interface ReplicaSettings {
   /** One for each replica: how far its clock is ahead. */
   readonly clocksAheadMs: readonly number[];
   readonly lookIntervalMs: number;
+  /** The collector of one replica is down from the beginning to the end. `backend`: it answers, but accepts no records. */
+  readonly brokenCollector?: { readonly replica: number; readonly fault: 'refusesConnections' | 'hangs' | 'backend' };
 }
 
 /**
@@ -62,8 +64,8 @@ export type Delivery = { readonly kind: 'deliver'; readonly atMs: number; readon
 );
 
 /** A temporary fault. */
-export type Fault = { readonly atMs: number; readonly forMs: number } & (
-  | ({ readonly kind: 'collector' } & CollectorFault)
+export type Fault = { readonly atMs: number; readonly forMs: number } /** With `replica`, only its own collector. */ & (
+  | ({ readonly kind: 'collector'; readonly replica?: number } & CollectorFault)
   | { readonly kind: 'bucket'; readonly fault: 'throttled' | 'failing' | 'denied' | 'cut' | 'stale' }
   | { readonly kind: 'disk'; readonly of: 'state' | 'letters' }
   | { readonly kind: 'store'; readonly fault: StoreFault }

@@ -3,9 +3,10 @@
  * and they are stopped for longer than the lease.
  */
 import { Chance } from './chance.ts';
-import { type Fault, type Plan, planOf, type Step, type Stop, type StoreFault } from './plan.ts';
+import { type CollectorFault, type Fault, type Plan, planOf, type Step, type Stop, type StoreFault } from './plan.ts';
 
 const dayMs = 86_400_000;
+const minuteMs = 60_000;
 
 export function replicaPlanOf(seed: number): Plan {
   const { settings, steps: slowSteps, ...plan } = planOf(seed);
@@ -43,13 +44,38 @@ export function replicaPlanOf(seed: number): Plan {
     const at = step.at === 'commit' || chance.happens(0.3) ? 'store' : step.at;
     return [{ ...step, replica, how: 'kill', at, state: 'kept' }];
   });
-  const all = [...kept, ...times(chance.between(0, 4), store), ...times(chance.between(0, 4), stop)];
+  // Drawn apart, so that the rest of a plan stays as it was.
+  const collectors = new Chance(`collectors of replicas ${seed}`);
+  const ownFault = (): CollectorFault =>
+    collectors.pick<CollectorFault>([
+      { fault: 'refusesConnections' },
+      { fault: 'hangs' },
+      { fault: 'losesAnswers' },
+      { fault: 'mixed' },
+      { fault: 'status', status: 401, retryAfterS: undefined },
+      { fault: 'status', status: 503, retryAfterS: 300 },
+    ]);
+  const ownOutage = (): Fault => ({
+    kind: 'collector',
+    ...ownFault(),
+    replica: collectors.between(0, replicaCount - 1),
+    atMs: first !== undefined && collectors.happens(0.7) ? collectors.pick([first, ...others]).atMs : 0,
+    forMs: collectors.pick([collectors.between(minuteMs, 5 * minuteMs), collectors.between(minuteMs, 120 * minuteMs)]),
+  });
+  const brokenCollector = collectors.happens(0.2)
+    ? {
+        replica: collectors.between(0, replicaCount - 1),
+        fault: collectors.pick(['refusesConnections', 'hangs', 'backend'] as const),
+      }
+    : undefined;
+  const ownOutages = times(collectors.between(0, 2), ownOutage);
+  const all = [...ownOutages, ...kept, ...times(chance.between(0, 4), store), ...times(chance.between(0, 4), stop)];
   return {
     ...plan,
     settings: {
       ...settings,
       bucket: settings.bucket === 'files' ? 'calls' : settings.bucket,
-      replicas: { clocksAheadMs, lookIntervalMs },
+      replicas: { clocksAheadMs, lookIntervalMs, ...(brokenCollector && { brokenCollector }) },
     },
     steps: all.toSorted((one, other) => one.atMs - other.atMs),
   };

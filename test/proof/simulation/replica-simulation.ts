@@ -63,11 +63,11 @@ class ReplicaSimulation {
       this.#oracle.written(entry, items);
     });
     this.#replicas = settings.clocksAheadMs.map(
-      (aheadMs) =>
+      (aheadMs, index) =>
         new ReplicaLives({
           world: this.#world,
           problems: this.#oracle.problems,
-          newLife: () => this.#newLife(),
+          newLife: () => this.#newLife(index),
           createAgent: (life, mode) => this.#createAgent(life, mode, aheadMs),
           died: (life, requestsArrive) => this.#collector.senderDied(requestsArrive, life),
         }),
@@ -118,8 +118,8 @@ class ReplicaSimulation {
     return Math.max(...stoppedUntilMs, ...this.#replicas.map(({ startsAgainMs }) => startsAgainMs));
   }
 
-  #newLife(): Life {
-    const life = newLife(this.#lives.length + 1);
+  #newLife(replica?: number): Life {
+    const life = newLife(this.#lives.length + 1, replica);
     this.#lives.push(life);
     return life;
   }
@@ -211,7 +211,7 @@ class ReplicaSimulation {
   /** A process that starts now opens nothing and sends nothing: everything is settled. */
   async #expectNothingLeft(): Promise<void> {
     const oracle = this.#oracle;
-    const [requestsBefore, opensBefore] = [this.#collector.requestCount, this.#s3.openCount];
+    const [recordsBefore, opensBefore] = [this.#collector.recordCount, this.#s3.openCount];
     const ending = Promise.all(this.#replicas.map((replica) => replica.end()));
     await this.#runUntil(this.#world.nowMs + minuteMs);
     await ending;
@@ -222,7 +222,7 @@ class ReplicaSimulation {
     const closing = agent.then((opened) => opened.close());
     await this.#runUntil(this.#world.nowMs + minuteMs);
     await closing;
-    if (this.#collector.requestCount !== requestsBefore) oracle.problems.push('with nothing to do, something was sent');
+    if (this.#collector.recordCount !== recordsBefore) oracle.problems.push('with nothing to do, something was sent');
     if (this.#s3.openCount !== opensBefore) oracle.problems.push('with nothing to do, objects were opened');
     const left = [...this.#items.registers.values()].filter(({ key }) => key.partition === 'replicas');
     const alive = left.filter(({ key }) => this.#lives.at(-1)?.number === Number(key.sort.split('-')[1]));

@@ -18,6 +18,8 @@ interface Call {
 /** One process. Once it is dead, its calls never complete, and nothing that it does has an effect. */
 export interface Life {
   readonly number: number;
+  /** Of which replica it is a process; undefined if there is only one. */
+  readonly replica: number | undefined;
   alive: boolean;
   /** Work of real threads that must be done before the next call completes. */
   busy: number;
@@ -27,8 +29,8 @@ export interface Life {
   stoppedUntilMs: number;
 }
 
-export function newLife(number: number): Life {
-  return { number, alive: true, busy: 0, openBodies: 0, stoppedUntilMs: 0 };
+export function newLife(number: number, replica?: number): Life {
+  return { number, replica, alive: true, busy: 0, openBodies: 0, stoppedUntilMs: 0 };
 }
 
 export class World {
