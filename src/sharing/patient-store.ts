@@ -69,12 +69,34 @@ export class PatientStore {
     return await this.#patiently(() => allOf(this.#store.registers(partition, signal)), signal);
   }
 
-  async batchItems(
+  /** Page by page, as the store does. After a failure, it continues where it was. */
+  async *batchItems(
     partition: string,
-    range: { readonly from: string; readonly before: string },
+    { from, before }: { readonly from: string; readonly before: string },
     signal: AbortSignal,
-  ): Promise<readonly BatchItem[]> {
-    return await this.#patiently(() => allOf(this.#store.batchItems(partition, range, signal)), signal);
+  ): AsyncIterable<readonly BatchItem[]> {
+    let last: string | undefined;
+    let pages: AsyncIterator<readonly BatchItem[]> | undefined;
+    const nextPage = async () => {
+      pages ??= this.#store.batchItems(partition, { from: last ?? from, before }, signal)[Symbol.asyncIterator]();
+      try {
+        return await pages.next();
+      } catch (error) {
+        pages = undefined; // An iterator that has failed is at its end.
+        throw error;
+      }
+    };
+    try {
+      for (;;) {
+        const page = await this.#patiently(nextPage, signal);
+        if (page.done) return;
+        const items = page.value.filter(({ key }) => key.sort !== last);
+        last = items.at(-1)?.key.sort ?? last;
+        yield items;
+      }
+    } finally {
+      await pages?.return?.();
+    }
   }
 
   async put(item: BatchItem, signal: AbortSignal): Promise<void> {
@@ -135,6 +157,8 @@ export class PatientStore {
           await clock.sleep(delayMs, AbortSignal.any([signal, closing]));
         }
       }
+    } finally {
+      this.#ended(call, isAnswered);
     }
   }
 
@@ -159,8 +183,6 @@ export class PatientStore {
     if (!this.#repeated.delete(call) || this.#repeated.size > 0) return;
     const attempts = this.#failedAttempts + 1;
     this.#failedAttempts = 0;
-    } finally {
-      this.#ended(call, isAnswered);
     this.#parts.observe?.({ kind: 'resumed', for: 'state' });
     if (isAnswered) this.#parts.logger.info({ attempts }, 'State is available again; shipping resumes');
   }

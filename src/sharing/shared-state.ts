@@ -3,7 +3,7 @@
  * time. docs/delivery.md describes why nothing is lost and no repeat differs when processes are killed or stopped.
  */
 import { randomUUID } from 'node:crypto';
-import type { Claim, Lead, LedTask, LineHashes } from '../contracts/delivery-state.ts';
+import type { Claim, Lead, LedTask } from '../contracts/delivery-state.ts';
 import { type Observer, unobserved } from '../contracts/observer.ts';
 import type { OpenState } from '../contracts/open-state.ts';
 import type { WorkspaceEvents } from '../contracts/silence-state.ts';
@@ -16,7 +16,7 @@ import { CrashingObjects } from './crashing-objects.ts';
 import { expiresAtMs } from './expiry.ts';
 import { Leads } from './leads.ts';
 import { type Meta, openMeta } from './meta.ts';
-import { mergeItems, readItems, withoutLineHashes } from './object-items.ts';
+import { countItems, mergeItems, settledLines, withoutLineHashes } from './object-items.ts';
 import {
   isPristine,
   newObjectRegister,
@@ -239,7 +239,7 @@ class SharedState implements OpenState {
     return await this.#grant(object, register, end.register.revision, signal);
   }
 
-  /** Reads the batch items, which nobody changes from now on. */
+  /** Counts the batch items, which nobody changes from now on. */
   async #grant(
     object: DeliveredObject,
     register: ObjectRegister,
@@ -249,19 +249,12 @@ class SharedState implements OpenState {
     const { clock, lookbackDays } = this.#options;
     const { date } = object.origin;
     const expiry = () => expiresAtMs({ date, version: object.version }, lookbackDays, clock.nowMs());
-    const items = await readItems(this.#store, register, signal);
-    const hasLineHashes = items.isComplete && !this.#isDropped(object, register);
-    let current = { register, revision };
-    if (!hasLineHashes) {
-      current = { register: withoutLineHashes(register), revision };
-    } else if (register.visits.length > visitsMax) {
-      const merged = await mergeItems(
-        this.#store,
-        register,
-        items,
-        { token: this.#newToken(), expiresAtMs: expiry() },
-        signal,
-      );
+    const wanted = this.#isDropped(object, register) ? withoutLineHashes(register) : register;
+    const { announced, isComplete: hasLineHashes } = await countItems(this.#store, wanted, signal);
+    let current = { register: hasLineHashes ? register : withoutLineHashes(register), revision };
+    if (hasLineHashes && register.visits.length > visitsMax) {
+      const merging = { token: this.#newToken(), expiresAtMs: expiry() };
+      const merged = await mergeItems(this.#store, register, merging, signal);
       const end = await this.#store.write(objectKey(register.id), revision, toText(merged, registerFormat), signal);
       if (end.status === 'written') current = { register: merged, revision: end.register.revision };
     }
@@ -272,14 +265,13 @@ class SharedState implements OpenState {
           settled: register.isReopened && hasLineHashes ? startOfObject : register.settled,
           hasLineHashes,
         };
-    const settledLineHashes: readonly LineHashes[] = hasLineHashes
-      ? items.settled.map(({ lineHashes }) => lineHashes)
-      : [];
+    const settledLinesOf = (lost: AbortSignal) =>
+      settledLines(this.#store, current.register, AbortSignal.any([signal, lost]));
     return new SharedClaim(
       structuredClone(current.register),
       current.revision,
       this.#replicas.id,
-      { known, announcements: items.announced, settledLineHashes },
+      { known, announcements: announced, settledLines: settledLinesOf },
       {
         store: this.#store,
         clock,

@@ -1,11 +1,13 @@
 import { expect, onTestFinished, test } from 'vitest';
 import type { AgentEvent, Waiting } from '../../src/contracts/observer.ts';
+import { AgentError } from '../../src/model/agent-error.ts';
 import type { Logger } from '../../src/runtime/logger.ts';
 import { PatientStore } from '../../src/sharing/patient-store.ts';
+import type { BatchItem } from '../../src/sharing/store.ts';
 import { Activity } from '../../src/telemetry/activity.ts';
 import { readiness } from '../../src/telemetry/health.ts';
 import { ManualClock, settled } from '../support/manual-clock.ts';
-import type { ModelStore } from '../support/model-store.ts';
+import { ModelStore } from '../support/model-store.ts';
 import { ScriptedStore } from '../support/scripted-store.ts';
 
 const never = new AbortController().signal;
@@ -85,4 +87,30 @@ test('nobody waits for the state once the only call that failed was given up, an
   await expect(reading).rejects.toThrow('given up');
   expect(events.at(-1)).toEqual({ kind: 'resumed', for: 'state' });
   expect(log).toEqual(['State is not available; shipping pauses']);
+});
+
+test('batch items are read page by page, and after a failure from where it was', async () => {
+  let pageCount = 0;
+  class Interrupted extends ModelStore {
+    override async *batchItems(...call: Parameters<ModelStore['batchItems']>): AsyncIterable<readonly BatchItem[]> {
+      for await (const page of super.batchItems(...call)) {
+        if (++pageCount === 3) throw new AgentError('ERR_STATE_UNAVAILABLE', 'The store is throttled');
+        yield page;
+      }
+    }
+  }
+  const { patient, clock } = setUp(new Interrupted());
+  const sorts = Array.from({ length: 10 }, (_, number) => `b#${number}`);
+  for (const sort of sorts)
+    await patient.put({ key: { ...key, sort }, content: new Uint8Array(), expiresAtMs: undefined }, never);
+  const found: string[] = [];
+  const reading = (async () => {
+    for await (const page of patient.batchItems(key.partition, { from: 'b#', before: 'b$' }, never))
+      found.push(...page.map((item) => item.key.sort));
+  })();
+  await settled();
+  expect(found).toEqual(sorts.slice(0, 6));
+  await clock.advance(1_000);
+  await reading;
+  expect(found).toEqual(sorts);
 });

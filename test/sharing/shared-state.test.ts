@@ -6,6 +6,7 @@ import { isAgentError } from '../../src/model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../../src/model/object.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 import { openSharedReader, openSharedState, type SharedStateOptions } from '../../src/sharing/index.ts';
+import { objectKey } from '../../src/sharing/object-register.ts';
 import { ManualClock, settled } from '../support/manual-clock.ts';
 import { memoryObject } from '../support/memory-object.ts';
 import { StoredItems } from '../support/model-store.ts';
@@ -327,6 +328,56 @@ test('line hashes of many visits are merged, and none is lost or doubled', async
   const one = await replica(items);
   for (let visit = 1; visit <= 70; visit++) {
     const claim = await claimed(one, memoryObject('{}\n'.repeat(visit)));
+test('settled lines are read when they are asked for, and a claim keeps none of them', async () => {
+  const items = new StoredItems();
+  const one = await replica(items);
+  const claim = await claimed(one);
+  for (const line of [1, 2, 3]) claim.settle(settlement([line, line]));
+  await claim.flush(never);
+  await claim.release();
+  const again = await claimed(one);
+  for (let reading = 0; reading < 2; reading++) {
+    one.store.calls.length = 0;
+    expect(await hashesOf(again)).toEqual([1, 2, 3].map((line) => [line, line]));
+    expect(one.store.calls).toEqual([`batchItems ${objectKey(object.origin.id).partition}`]);
+  }
+});
+
+test('settled lines that expire between claim and reading are missed, and the next visit does without', async () => {
+  const items = new StoredItems();
+  const one = await replica(items);
+  const claim = await claimed(one);
+  for (const line of [1, 2, 3]) claim.settle(settlement([line, line]));
+  claim.finish(object.version, position, []);
+  await claim.flush(never);
+  await claim.release();
+  const again = await claimed(one, rewritten);
+  expect(again.known?.hasLineHashes).toBe(true);
+  let count = 0;
+  items.expire(Date.parse('2027-01-01'), () => count++ === 1);
+  await expect(hashesOf(again)).rejects.toThrow(`Line hashes of ${object.origin.id} expired`);
+  await again.release();
+  const third = await claimed(one, rewritten);
+  expect(third.known).toMatchObject({ settled: position, hasLineHashes: false });
+  expect(await hashesOf(third)).toEqual([]);
+});
+
+test('reading settled lines ends when the visit is stopped, although the store is away', async () => {
+  const one = await replica(new StoredItems());
+  const claim = await claimed(one);
+  claim.settle(settlement([1, 1]));
+  await claim.flush(never);
+  await claim.release();
+  const stop = new AbortController();
+  const again = await one.state.claim(object, stop.signal);
+  if (typeof again === 'string') throw new Error(again);
+  one.store.fault = () => 'before';
+  const reading = hashesOf(again);
+  await settled();
+  stop.abort(new Error('stopping'));
+  await expect(reading).rejects.toThrow('stopping');
+});
+
     const lines = (await hashesOf(claim)).flat().filter((word) => word > 0);
     expect(
       lines.sort((left, right) => left - right),
