@@ -31,7 +31,7 @@ import { registerFormat } from './register-format.ts';
 import { lookIntervalMsDefault, type ReplicaInfo, Replicas } from './replicas.ts';
 import { SettledVersions } from './settled-versions.ts';
 import { SharedClaim } from './shared-claim.ts';
-import type { SharedStore } from './store.ts';
+import type { Register, SharedStore } from './store.ts';
 import { Workspaces } from './workspaces.ts';
 
 export interface SharedStateOptions {
@@ -55,6 +55,8 @@ export interface SharedStateOptions {
 
 /** Until an agent gives up when the store is not available at startup. */
 const openingMs = 60_000;
+/** A claim is released whoever gives up. */
+const never = new AbortController().signal;
 /** Of the visits in a register that are merged. */
 const visitsMax = 30;
 
@@ -232,11 +234,30 @@ class SharedState implements OpenState {
       epoch: before.epoch + 1,
       takeoverCount: before.takeoverCount + (isTakenOver ? 1 : 0),
     };
-    const end = await this.#store.write(key, found?.revision, toText(register, registerFormat), signal);
-    if (end.status === 'refused') return 'elsewhere';
-    if (isTakenOver) this.#observe({ kind: 'claimTakenOver' });
-    reached('claimed', object.origin.id);
-    return await this.#grant(object, register, end.register.revision, signal);
+    try {
+      const end = await this.#store.write(key, found?.revision, toText(register, registerFormat), signal);
+      if (end.status === 'refused') return 'elsewhere';
+      if (isTakenOver) this.#observe({ kind: 'claimTakenOver' });
+      reached('claimed', object.origin.id);
+      return await this.#grant(object, register, end.register.revision, signal);
+    } catch (error) {
+      await this.#giveUp(register);
+      throw error;
+    }
+  }
+
+  /** Releases a claim that may have been written and was not granted. In the background, if the store is away. */
+  async #giveUp({ id, epoch }: ObjectRegister): Promise<void> {
+    const release = (found: Register | undefined) => {
+      const register = found && parseObjectRegister(objectKey(id), found);
+      const isOurs = register !== undefined && register !== 'newer' && register.epoch === epoch;
+      if (!isOurs || register.owner !== this.#replicas.id) return undefined;
+      return toText({ ...register, owner: undefined }, registerFormat);
+    };
+    const writing = this.#store.update(objectKey(id), release, never).catch(() => {
+      // The state is being closed, or cannot be used any more. Others take the object over when this process is gone.
+    });
+    await this.#store.untilWaiting(writing);
   }
 
   /** Counts the batch items, which nobody changes from now on. */

@@ -276,6 +276,29 @@ test('a claim whose write took effect after it was given up is claimed again by 
   expect(await one.state.claim(object, never)).toBeTypeOf('object');
 });
 
+test.each(['batchItems', 'compareAndSet'] as const)(
+  'a claim that is given up before it is granted (during %s) is released, so others need not take it over',
+  async (during) => {
+    const items = new StoredItems();
+    const [one, other] = [await replica(items), await replica(items)];
+    const before = await claimed(one);
+    before.settle(settlement([1, 1]));
+    await before.flush(never);
+    await before.release();
+    one.store.fault = (method) => (method === during ? 'after' : undefined);
+    const stop = new AbortController();
+    const claiming = one.state.claim(object, stop.signal);
+    claiming.catch(() => {});
+    await settled();
+    expect(await other.state.claim(object, never)).toBe('elsewhere');
+    one.store.fault = () => undefined;
+    stop.abort(new Error('given up'));
+    await expect(claiming).rejects.toThrow('given up');
+    expect(await other.state.claim(object, never)).toBeTypeOf('object');
+    expect(other.events).not.toContainEqual({ kind: 'claimTakenOver' });
+  },
+);
+
 test('before an attempt to send, a replica that was stopped for longer than the lease asks whether it still holds the object', async () => {
   const items = new StoredItems();
   const [one, other] = [await replica(items), await replica(items)];
