@@ -11,6 +11,7 @@ import type { Observer } from '../contracts/observer.ts';
 import { AgentError, isAgentError } from '../model/agent-error.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { SampledLog } from '../runtime/sampled-log.ts';
 import { allOf, type PatientStore } from './patient-store.ts';
 import { parseRegister, registerFormat } from './register-format.ts';
 import type { ItemKey, Register, SharedStore } from './store.ts';
@@ -82,6 +83,7 @@ export class Replicas {
   readonly #closing = new AbortController();
   readonly #seen = new Map<string, Seen>();
   readonly #different = new Set<string>();
+  readonly #log: SampledLog;
   #watching: Promise<void> = Promise.resolve();
   #revision: string | undefined;
   #count = 0;
@@ -90,6 +92,7 @@ export class Replicas {
   constructor(parts: ReplicasParts) {
     this.#parts = parts;
     this.id = parts.newId();
+    this.#log = new SampledLog(parts.clock, parts.logger);
     this.#startedAtMs = parts.clock.nowMs();
     this.#raisedAtMs = this.#startedAtMs;
   }
@@ -129,7 +132,7 @@ export class Replicas {
     const found = await this.#parts.patient.read(keyOf(id), signal);
     if (found === undefined || found.revision === seen?.register.revision) return false;
     // The next look comes before a full interval has passed, so it must not count yet.
-    this.#seen.set(id, { register: found, replica: replicaOf(id, found), unchangedLooks: -1 });
+    this.#seen.set(id, { register: found, replica: this.#replicaOf(id, found), unchangedLooks: -1 });
     return true;
   }
 
@@ -192,8 +195,10 @@ export class Replicas {
       for (const id of this.#seen.keys()) if (!ids.has(id)) this.#seen.delete(id);
       for (const { key, revision, value } of entries) await this.#saw(key.sort, { revision, value });
       this.#warnOfDifferences();
-    } catch {
+    } catch (error) {
       for (const seen of this.#seen.values()) seen.unchangedLooks = 0;
+      if (!isAgentError(error, 'ERR_STATE_UNAVAILABLE') && !signal.aborted)
+        this.#log.write('error', { err: error }, 'Other replicas could not be read; none of them is taken for dead');
     }
     const replicas = this.others.map(({ id, host, version, claimCount, unchangedLooks }) => ({
       id,
@@ -216,11 +221,24 @@ export class Replicas {
     const before = this.#seen.get(id);
     const isUnchanged = before?.register.revision === register.revision;
     const unchangedLooks = isUnchanged ? before.unchangedLooks + 1 : 0;
-    this.#seen.set(id, { register, replica: replicaOf(id, register), unchangedLooks });
+    this.#seen.set(id, { register, replica: this.#replicaOf(id, register), unchangedLooks });
     if (unchangedLooks < looksUntilRemoved || id === this.id) return;
     const { store } = this.#parts;
     if ((await store.removeRegister(keyOf(id), register.revision, this.#closing.signal)) === 'removed')
       this.#seen.delete(id);
+  }
+
+  /**
+   * Undefined if a newer version wrote it, or if it is damaged: whether a process is alive does not depend on what its item says, so
+   * one of them must not keep the dead from being noticed.
+   */
+  #replicaOf(id: string, register: Register): Omit<Replica, 'unchangedLooks'> | undefined {
+    try {
+      return replicaOf(id, register);
+    } catch (error) {
+      this.#log.write('error', { err: error }, 'Item of another replica cannot be read');
+      return undefined;
+    }
   }
 
   #warnOfDifferences(): void {

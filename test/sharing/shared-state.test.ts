@@ -2,7 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { Announcement, Claim, LineHashes, Settlement } from '../../src/contracts/delivery-state.ts';
 import type { AgentEvent } from '../../src/contracts/observer.ts';
 import type { OpenState } from '../../src/contracts/open-state.ts';
-import { isAgentError } from '../../src/model/agent-error.ts';
+import { AgentError, isAgentError } from '../../src/model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../../src/model/object.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 import { openSharedReader, openSharedState, type SharedStateOptions } from '../../src/sharing/index.ts';
@@ -328,29 +328,6 @@ test('a part of the line hashes is never taken for all of them', async () => {
   expect(await hashesOf(again)).toEqual([]);
 });
 
-test('once a visit had to do without line hashes, those that are left count for nobody', async () => {
-  const items = new StoredItems();
-  const [ahead, behind] = [await replica(items), await replica(items)];
-  const claim = await claimed(ahead);
-  claim.settle(settlement([1, 1]));
-  claim.finish(object.version, position, []);
-  await claim.flush(never);
-  await claim.release();
-  ahead.state.dropLineHashes('2026-02-05');
-  const withoutHashes = await claimed(ahead, rewritten);
-  expect(withoutHashes.known?.hasLineHashes).toBe(false);
-  withoutHashes.settle(settlement([1, 1]));
-  await withoutHashes.flush(never);
-  await withoutHashes.release();
-  const seen = await claimed(behind, rewritten);
-  expect(seen.known?.hasLineHashes).toBe(false);
-});
-
-test('line hashes of many visits are merged, and none is lost or doubled', async () => {
-  const items = new StoredItems();
-  const one = await replica(items);
-  for (let visit = 1; visit <= 70; visit++) {
-    const claim = await claimed(one, memoryObject('{}\n'.repeat(visit)));
 test('settled lines are read when they are asked for, and a claim keeps none of them', async () => {
   const items = new StoredItems();
   const one = await replica(items);
@@ -401,6 +378,29 @@ test('reading settled lines ends when the visit is stopped, although the store i
   await expect(reading).rejects.toThrow('stopping');
 });
 
+test('once a visit had to do without line hashes, those that are left count for nobody', async () => {
+  const items = new StoredItems();
+  const [ahead, behind] = [await replica(items), await replica(items)];
+  const claim = await claimed(ahead);
+  claim.settle(settlement([1, 1]));
+  claim.finish(object.version, position, []);
+  await claim.flush(never);
+  await claim.release();
+  ahead.state.dropLineHashes('2026-02-05');
+  const withoutHashes = await claimed(ahead, rewritten);
+  expect(withoutHashes.known?.hasLineHashes).toBe(false);
+  withoutHashes.settle(settlement([1, 1]));
+  await withoutHashes.flush(never);
+  await withoutHashes.release();
+  const seen = await claimed(behind, rewritten);
+  expect(seen.known?.hasLineHashes).toBe(false);
+});
+
+test('line hashes of many visits are merged, and none is lost or doubled', async () => {
+  const items = new StoredItems();
+  const one = await replica(items);
+  for (let visit = 1; visit <= 70; visit++) {
+    const claim = await claimed(one, memoryObject('{}\n'.repeat(visit)));
     const lines = (await hashesOf(claim)).flat().filter((word) => word > 0);
     expect(
       lines.sort((left, right) => left - right),
@@ -497,6 +497,34 @@ test('the counter of a process that was not heard of for an hour is removed', as
   const [, other] = [await replica(items), await replica(items)];
   await passIntervals(362, other);
   expect([...items.registers.keys()].filter((name) => name.startsWith('replicas'))).toHaveLength(1);
+});
+
+test('an item of a replica that cannot be read is logged with a hint, and the dead are noticed all the same', async () => {
+  const items = new StoredItems();
+  const [log, note] = [[] as object[], (fields: object) => void log.push(fields)];
+  const logger = { ...silentLogger, error: note };
+  const [one, other] = [await replica(items), await replica(items, { logger })];
+  await claimed(one);
+  const key = { partition: 'replicas', sort: 'foreign' };
+  items.registers.set('replicas\0foreign', { key, revision: 'r', value: '{"format":1}' });
+  await passIntervals(leaseIntervals + 1, other);
+  expect(await other.state.claim(object, never)).toBeTypeOf('object');
+  expect(log).toEqual([
+    { err: expect.objectContaining({ code: 'ERR_STATE_FORMAT', hint: expect.stringContaining('only the agent') }) },
+  ]);
+});
+
+test('replicas that cannot be looked at are logged, and none of them is taken for dead', async () => {
+  const items = new StoredItems();
+  const [log, note] = [[] as object[], (fields: object) => void log.push(fields)];
+  const [one, other] = [await replica(items), await replica(items, { logger: { ...silentLogger, error: note } })];
+  await claimed(one);
+  other.store.registers = () => {
+    throw new AgentError('ERR_STATE_NOT_FOUND', 'There is no such table');
+  };
+  await passIntervals(leaseIntervals + 1, other);
+  expect(await other.state.claim(object, never)).toBe('elsewhere');
+  expect(log).toEqual([{ err: expect.objectContaining({ code: 'ERR_STATE_NOT_FOUND' }) }]);
 });
 
 test('an object that a newer version wrote is left alone', async () => {
