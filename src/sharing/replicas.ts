@@ -46,6 +46,8 @@ export interface ReplicasParts {
   readonly info: ReplicaInfo;
   readonly lookIntervalMs: number;
   readonly claimCount: () => number;
+  /** Called when a process that reopened objects is gone or taken for dead, perhaps before it visited them. */
+  readonly onReopenerGone: () => void;
   /** Called with ERR_REPLICA_REMOVED. */
   readonly onRemoved: (error: AgentError) => void;
   /** Called after each look. */
@@ -66,13 +68,20 @@ const replicaSchema = z.object({
   startedAtMs: z.number(),
   raisedAtMs: z.number(),
   claimCount: z.number(),
+  /** Unknown to older versions, which leave it alone. */
+  isReopening: z.boolean().optional(),
   count: z.number(),
 });
 
 interface Seen {
   readonly register: Register;
-  readonly replica: Omit<Replica, 'unchangedLooks'> | undefined;
+  readonly replica: KnownReplica | undefined;
   unchangedLooks: number;
+}
+
+interface KnownReplica extends Omit<Replica, 'unchangedLooks'> {
+  /** It makes others visit objects again whose version is settled. */
+  readonly isReopening?: boolean | undefined;
 }
 
 export class Replicas {
@@ -87,6 +96,7 @@ export class Replicas {
   #watching: Promise<void> = Promise.resolve();
   #revision: string | undefined;
   #count = 0;
+  #isReopening = false;
   #raisedAtMs: number;
 
   constructor(parts: ReplicasParts) {
@@ -122,6 +132,23 @@ export class Replicas {
     this.#raisedAtMs = this.#parts.clock.nowMs();
     await this.#look();
     this.#watching = this.#watch();
+  }
+
+  /** Tells the others that this process reopens objects. Call it before the first one is reopened; durable when it resolves. */
+  async announceReopening(signal: AbortSignal): Promise<void> {
+    if (this.#isReopening) return;
+    let expected = this.#revision;
+    for (;;) {
+      const value = this.#value({ isReopening: true });
+      const end = await this.#parts.patient.write(keyOf(this.id), expected, value, signal);
+      if (end.status === 'written') {
+        this.#revision = end.register.revision;
+        this.#isReopening = true;
+        return;
+      }
+      if (end.found === undefined) return; // Removed: the next interval notices.
+      expected = end.found.revision;
+    }
   }
 
   /** False if the process is taken for dead. @param id of another process. */
@@ -192,7 +219,7 @@ export class Replicas {
     try {
       const entries = await allOf(store.registers(replicaPartition, signal));
       const ids = new Set(entries.map(({ key }) => key.sort));
-      for (const id of this.#seen.keys()) if (!ids.has(id)) this.#seen.delete(id);
+      for (const id of this.#seen.keys()) if (!ids.has(id)) this.#forget(id);
       for (const { key, revision, value } of entries) await this.#saw(key.sort, { revision, value });
       this.#warnOfDifferences();
     } catch (error) {
@@ -221,18 +248,25 @@ export class Replicas {
     const before = this.#seen.get(id);
     const isUnchanged = before?.register.revision === register.revision;
     const unchangedLooks = isUnchanged ? before.unchangedLooks + 1 : 0;
-    this.#seen.set(id, { register, replica: this.#replicaOf(id, register), unchangedLooks });
+    const replica = this.#replicaOf(id, register);
+    this.#seen.set(id, { register, replica, unchangedLooks });
+    if (unchangedLooks === looksUntilDead && replica?.isReopening) this.#parts.onReopenerGone();
     if (unchangedLooks < looksUntilRemoved || id === this.id) return;
     const { store } = this.#parts;
     if ((await store.removeRegister(keyOf(id), register.revision, this.#closing.signal)) === 'removed')
-      this.#seen.delete(id);
+      this.#forget(id);
+  }
+
+  #forget(id: string): void {
+    if (this.#seen.get(id)?.replica?.isReopening) this.#parts.onReopenerGone();
+    this.#seen.delete(id);
   }
 
   /**
    * Undefined if a newer version wrote it, or if it is damaged: whether a process is alive does not depend on what its item says, so
    * one of them must not keep the dead from being noticed.
    */
-  #replicaOf(id: string, register: Register): Omit<Replica, 'unchangedLooks'> | undefined {
+  #replicaOf(id: string, register: Register): KnownReplica | undefined {
     try {
       return replicaOf(id, register);
     } catch (error) {
@@ -253,7 +287,7 @@ export class Replicas {
     }
   }
 
-  #value(): string {
+  #value({ isReopening = this.#isReopening } = {}): string {
     const { info, claimCount, clock } = this.#parts;
     return JSON.stringify({
       format: registerFormat,
@@ -262,6 +296,7 @@ export class Replicas {
       startedAtMs: this.#startedAtMs,
       raisedAtMs: clock.nowMs(),
       claimCount: claimCount(),
+      isReopening,
       count: this.#count++,
     });
   }
@@ -277,7 +312,7 @@ export async function readReplicas(
 }
 
 /** Undefined if a newer version wrote it. */
-function replicaOf(id: string, register: Register): Omit<Replica, 'unchangedLooks'> | undefined {
+function replicaOf(id: string, register: Register): KnownReplica | undefined {
   const replica = parseRegister(keyOf(id), register.value, replicaSchema);
   return replica === 'newer' ? undefined : replica;
 }

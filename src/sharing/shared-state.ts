@@ -113,6 +113,7 @@ class SharedState implements OpenState {
       info: replica,
       lookIntervalMs: options.lookIntervalMs ?? lookIntervalMsDefault,
       claimCount: () => this.#claims.size,
+      onReopenerGone: () => this.#forgetSettled(),
       onRemoved: (error) => {
         this.#failure = error;
       },
@@ -134,7 +135,7 @@ class SharedState implements OpenState {
   async open(signal: AbortSignal): Promise<void> {
     const { sources, clock } = this.#options;
     this.#meta = await openMeta(this.#store, sources, clock.nowMs(), signal);
-    this.#settled = new SettledVersions(this.#meta.hashSecret);
+    this.#forgetSettled();
     await this.#replicas.join(signal);
   }
 
@@ -166,7 +167,9 @@ class SharedState implements OpenState {
     }
   }
 
+  /** Others that remember the version as settled hear of it if this process ends before it has visited the object. */
   async reopen({ origin: { id } }: DeliveredObject, signal: AbortSignal): Promise<void> {
+    await this.#replicas.announceReopening(signal);
     let found = await this.#store.read(objectKey(id), signal);
     while (found !== undefined) {
       const register = parseObjectRegister(objectKey(id), found);
@@ -177,7 +180,7 @@ class SharedState implements OpenState {
       if (end.status === 'written') break;
       found = end.found;
     }
-    this.#settled = new SettledVersions(this.hashSecret);
+    this.#forgetSettled();
   }
 
   async lead(task: LedTask): Promise<Lead | undefined> {
@@ -315,6 +318,10 @@ class SharedState implements OpenState {
   #isDropped({ origin }: DeliveredObject, { settledVersion }: ObjectRegister): boolean {
     if (settledVersion === undefined) return false;
     return (origin.date ?? utcDate(settledVersion.modifiedAtMs)) < this.#droppedBefore;
+  }
+
+  #forgetSettled(): void {
+    this.#settled = new SettledVersions(this.hashSecret);
   }
 
   #newToken(): string {

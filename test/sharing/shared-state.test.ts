@@ -527,6 +527,39 @@ test('replicas that cannot be looked at are logged, and none of them is taken fo
   expect(log).toEqual([{ err: expect.objectContaining({ code: 'ERR_STATE_NOT_FOUND' }) }]);
 });
 
+test('an object that was reopened is visited by others if the process that reopened it dies before', async () => {
+  const items = new StoredItems();
+  const other = await replica(items);
+  const claim = await claimed(other);
+  claim.finish(object.version, position, []);
+  await claim.flush(never);
+  await claim.release();
+  expect(await other.state.unsettled([object])).toEqual([]);
+  const repairing = await replica(items);
+  await passIntervals(1, repairing, other);
+  await repairing.state.reopen(object, never);
+  await passIntervals(1, repairing, other); // Each of them raises its counter as before.
+  expect(await other.state.unsettled([object])).toEqual([]);
+  await passIntervals(leaseIntervals + 1, other);
+  expect(await other.state.unsettled([object])).toEqual([object]);
+});
+
+test('an object that was reopened is visited by others once the process that reopened it has left', async () => {
+  const items = new StoredItems();
+  const other = await replica(items);
+  const claim = await claimed(other);
+  claim.finish(object.version, position, []);
+  await claim.flush(never);
+  await claim.release();
+  expect(await other.state.unsettled([object])).toEqual([]);
+  const repairing = await replica(items);
+  await repairing.state.reopen(object, never);
+  await passIntervals(1, other);
+  await repairing.state.close();
+  await passIntervals(1, other);
+  expect(await other.state.unsettled([object])).toEqual([object]);
+});
+
 test('an object that a newer version wrote is left alone', async () => {
   const items = new StoredItems();
   const one = await replica(items);
