@@ -7,6 +7,7 @@
  * nothing. A look that fails starts all waiting anew, or an outage of the store would make everybody dead at once.
  */
 import { z } from 'zod';
+import type { LedTask } from '../contracts/delivery-state.ts';
 import type { Observer } from '../contracts/observer.ts';
 import { AgentError, isAgentError } from '../model/agent-error.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -46,6 +47,8 @@ export interface ReplicasParts {
   readonly info: ReplicaInfo;
   readonly lookIntervalMs: number;
   readonly claimCount: () => number;
+  /** What this process leads. */
+  readonly leads: () => readonly LedTask[];
   /** Called when a process that reopened objects is gone or taken for dead, perhaps before it visited them. */
   readonly onReopenerGone: () => void;
   /** Called with ERR_REPLICA_REMOVED. */
@@ -240,6 +243,7 @@ export class Replicas {
       atMs: clock.nowMs(),
       raisedAtMs: this.#raisedAtMs,
       claimCount: this.#parts.claimCount(),
+      leads: this.#parts.leads(),
       others: replicas,
     });
   }

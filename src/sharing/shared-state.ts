@@ -91,6 +91,8 @@ class SharedState implements OpenState {
   readonly #leads: Leads;
   readonly #workspaces: Workspaces;
   readonly #crashing: CrashingObjects;
+  /** The last lead of each task, perhaps lost since. */
+  readonly #led = new Map<LedTask, Lead>();
   readonly #claims = new Map<ObjectId, SharedClaim | 'being claimed'>();
   #meta: Meta | undefined;
   #settled = new SettledVersions(new Uint8Array());
@@ -113,6 +115,7 @@ class SharedState implements OpenState {
       info: replica,
       lookIntervalMs: options.lookIntervalMs ?? lookIntervalMsDefault,
       claimCount: () => this.#claims.size,
+      leads: () => [...this.#led].filter(([, { lost }]) => !lost.aborted).map(([task]) => task),
       onReopenerGone: () => this.#forgetSettled(),
       onRemoved: (error) => {
         this.#failure = error;
@@ -185,7 +188,9 @@ class SharedState implements OpenState {
 
   async lead(task: LedTask): Promise<Lead | undefined> {
     this.#throwFailure();
-    return await this.#leads.lead(task, this.#options.stopping);
+    const lead = await this.#leads.lead(task, this.#options.stopping);
+    if (lead !== undefined) this.#led.set(task, lead);
+    return lead;
   }
 
   async workspaces(): Promise<readonly WorkspaceEvents[]> {

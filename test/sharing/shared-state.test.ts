@@ -560,6 +560,19 @@ test('an object that was reopened is visited by others once the process that reo
   expect(await other.state.unsettled([object])).toEqual([object]);
 });
 
+test('a replica tells what it leads, until another one has taken it over', async () => {
+  const items = new StoredItems();
+  const [one, other] = [await replica(items), await replica(items)];
+  const leads = ({ events }: Replica) => events.findLast((event) => event.kind === 'replicasSeen')?.leads;
+  await one.state.lead('silence');
+  await passIntervals(1, one, other);
+  expect([leads(one), leads(other)]).toEqual([['silence'], []]);
+  await passIntervals(leaseIntervals + 1, other);
+  await other.state.lead('silence');
+  await passIntervals(2, one, other);
+  expect([leads(one), leads(other)]).toEqual([[], ['silence']]);
+});
+
 test('an object that a newer version wrote is left alone', async () => {
   const items = new StoredItems();
   const one = await replica(items);
