@@ -128,7 +128,10 @@ export interface Claim {
   readonly known: ObjectState | undefined;
   /** Announcements that earlier visits left unsettled. */
   readonly announcements: readonly Announcement[];
-  /** The hashes of all settled lines of the object; a line that was settled twice appears twice. */
+  /**
+   * The hashes of all settled lines of the object; a line that was settled twice appears twice. Rejects if some of them are gone since the
+   * claim was granted; the next visit does without line hashes. Do not ship anything before all of them were read.
+   */
   settledLineHashes(): AsyncIterable<LineHashes>;
   /**
    * Aborts when another visit has taken over the object, and changes have no effect from then on; or when this process stands

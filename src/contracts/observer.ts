@@ -8,6 +8,7 @@ import type { AgentError, ErrorCode } from '../model/agent-error.ts';
 import type { EventTimes } from '../model/event-times.ts';
 import type { ObjectId } from '../model/object.ts';
 import type { ResponseCode } from '../model/response-code.ts';
+import type { LedTask } from './delivery-state.ts';
 import type { NotificationOutcome } from './notifications.ts';
 import type { VisitOutcome } from './visit-outcome.ts';
 
@@ -227,6 +228,8 @@ export interface ReplicasSeen {
   readonly raisedAtMs: number;
   /** Objects that this process holds. */
   readonly claimCount: number;
+  /** What this process does on behalf of all. */
+  readonly leads: readonly LedTask[];
   readonly others: readonly {
     readonly id: string;
     readonly host: string;

@@ -5,8 +5,8 @@ import { Buffer } from 'node:buffer';
 import type { Announcement, LineHashes, SettledLines } from '../contracts/delivery-state.ts';
 import { AgentError } from '../model/agent-error.ts';
 import { concatenated } from '../runtime/concatenated.ts';
-import type { MergedItems, VisitItems } from './object-register.ts';
-import type { BatchItem } from './store.ts';
+import type { MergedItems, ObjectRegister, VisitItems } from './object-register.ts';
+import type { BatchItem, ItemKey } from './store.ts';
 
 /** An announcement's lines, or settled ones of which only the hashes are kept. */
 export type BatchLines = Announcement;
@@ -18,16 +18,20 @@ const contentBytesMax = 262_144;
 const hashBytes = 8;
 const occurrenceBytes = 8;
 /** Of a batch in which every occurrence has to be written out. */
-const linesPerItemMax = Math.floor((contentBytesMax - headerBytes) / (hashBytes + occurrenceBytes));
+export const linesPerItemMax = Math.floor((contentBytesMax - headerBytes) / (hashBytes + occurrenceBytes));
 
 type Series = 'announced' | 'extra' | 'merged';
 
 const prefixes: Readonly<Record<Series, string>> = { announced: 'b', extra: 'b', merged: 'm' };
 
 /** Ordered by epoch, so that one range holds the items of an epoch and all later ones. */
-export function sortKeyOf(series: Series, { epoch, token }: { epoch: number; token: string }, number: number): string {
-  const mark = series === 'extra' ? 'x' : 'a';
-  return `${prefixes[series]}#${padded(epoch, 10)}#${token}#${mark}${padded(number, 8)}`;
+export function sortKeyOf(series: Series, visit: { epoch: number; token: string }, number: number): string {
+  return `${groupOf(series, visit)}#${series === 'extra' ? 'x' : 'a'}${padded(number, 8)}`;
+}
+
+/** What the sort keys of a visit, or of merged items, begin with. */
+function groupOf(series: Series, { epoch, token }: { epoch: number; token: string }): string {
+  return `${prefixes[series]}#${padded(epoch, 10)}#${token}`;
 }
 
 /** The items of this epoch and of later ones. */
@@ -36,21 +40,44 @@ export function itemsSince(epoch: number): { readonly from: string; readonly bef
 }
 
 export function mergedItems({ epoch, token }: MergedItems): { readonly from: string; readonly before: string } {
-  const prefix = `m#${padded(epoch, 10)}#${token}`;
+  const prefix = groupOf('merged', { epoch, token });
   return { from: `${prefix}#`, before: `${prefix}$` };
 }
 
-/** The names of all items of a visit that are settled, and of those that are announced. */
-export function namesOf(visit: VisitItems): { readonly settled: string[]; readonly announced: string[] } {
-  const numbered = (series: Series, from: number, before: number) =>
-    Array.from({ length: before - from }, (_, index) => sortKeyOf(series, visit, from + index));
-  return {
-    settled: [
-      ...numbered('announced', visit.mergedCount, visit.settledCount),
-      ...numbered('extra', 0, visit.extraCount),
-    ],
-    announced: numbered('announced', visit.settledCount, visit.admittedCount),
-  };
+/** What names the batch items of an object. */
+export type ItemNames = Pick<ObjectRegister, 'id' | 'visits' | 'merged' | 'hasLineHashes'>;
+
+/** The items that count, by the numbers of the register. Their names are not listed: there may be tens of thousands. */
+export class NamedItems {
+  readonly settledCount: number;
+  readonly announcedCount: number;
+  readonly #visits: ReadonlyMap<string, VisitItems>;
+  readonly #merged: (MergedItems & { readonly group: string }) | undefined;
+  readonly #hasLineHashes: boolean;
+
+  constructor({ visits, merged, hasLineHashes }: ItemNames) {
+    const settledCounts = visits.map((visit) => visit.settledCount - visit.mergedCount + visit.extraCount);
+    this.settledCount = hasLineHashes ? sumOf([merged?.count ?? 0, ...settledCounts]) : 0;
+    this.announcedCount = sumOf(visits.map(({ settledCount, admittedCount }) => admittedCount - settledCount));
+    this.#visits = new Map(visits.map((visit) => [groupOf('announced', visit), visit]));
+    this.#merged = merged && { ...merged, group: groupOf('merged', merged) };
+    this.#hasLineHashes = hasLineHashes;
+  }
+
+  /** Undefined if the item does not count. */
+  kindOf({ sort }: ItemKey): 'settled' | 'announced' | undefined {
+    const groupEnd = sort.lastIndexOf('#');
+    const [group, mark, digits] = [sort.slice(0, groupEnd), sort.charAt(groupEnd + 1), sort.slice(groupEnd + 2)];
+    const number = Number(digits);
+    if (digits !== padded(number, 8)) return undefined;
+    const settled = this.#hasLineHashes ? 'settled' : undefined;
+    if (group === this.#merged?.group) return mark === 'a' && number < this.#merged.count ? settled : undefined;
+    const visit = this.#visits.get(group);
+    if (visit === undefined) return undefined;
+    if (mark === 'x') return number < visit.extraCount ? settled : undefined;
+    if (mark !== 'a' || number < visit.mergedCount || number >= visit.admittedCount) return undefined;
+    return number < visit.settledCount ? settled : 'announced';
+  }
 }
 
 /** Splits what does not fit into one item. */
@@ -140,6 +167,10 @@ export function joinedByTime(parts: readonly SettledLines[]): SettledLines[] {
     else joined.push({ lineHashes: [lineHashes], observedAtMs });
   }
   return joined.map(({ lineHashes, observedAtMs }) => ({ lineHashes: concatenated(lineHashes), observedAtMs }));
+}
+
+function sumOf(counts: readonly number[]): number {
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 function padded(number: number, digits: number): string {

@@ -33,7 +33,13 @@ const retryPolicy = { initialMs: 500, maxMs: 15_000 };
 export class PatientStore {
   readonly #store: SharedStore;
   readonly #parts: PatientStoreParts;
-  #outage: { readonly sinceMs: number; failedAttempts: number } | undefined;
+  /**
+   * Calls that failed and are being repeated, by when each failed first. They end an outage, and no others do: on a full disk, or without
+   * the right to insert, reads are answered while writes go on failing.
+   */
+  readonly #repeated = new Map<symbol, number>();
+  /** Since the outage began. */
+  #failedAttempts = 0;
   readonly #onWaiting = new Set<() => void>();
 
   constructor(store: SharedStore, parts: PatientStoreParts) {
@@ -43,7 +49,7 @@ export class PatientStore {
 
   /** Settles as the promise does, or resolves while calls are repeated because the engine is not available. */
   async untilWaiting(promise: Promise<void>): Promise<void> {
-    if (this.#outage !== undefined) return;
+    if (this.#repeated.size > 0) return;
     const { promise: waiting, resolve } = Promise.withResolvers<void>();
     this.#onWaiting.add(resolve);
     await Promise.race([promise, waiting]).finally(() => this.#onWaiting.delete(resolve));
@@ -63,12 +69,34 @@ export class PatientStore {
     return await this.#patiently(() => allOf(this.#store.registers(partition, signal)), signal);
   }
 
-  async batchItems(
+  /** Page by page, as the store does. After a failure, it continues where it was. */
+  async *batchItems(
     partition: string,
-    range: { readonly from: string; readonly before: string },
+    { from, before }: { readonly from: string; readonly before: string },
     signal: AbortSignal,
-  ): Promise<readonly BatchItem[]> {
-    return await this.#patiently(() => allOf(this.#store.batchItems(partition, range, signal)), signal);
+  ): AsyncIterable<readonly BatchItem[]> {
+    let last: string | undefined;
+    let pages: AsyncIterator<readonly BatchItem[]> | undefined;
+    const nextPage = async () => {
+      pages ??= this.#store.batchItems(partition, { from: last ?? from, before }, signal)[Symbol.asyncIterator]();
+      try {
+        return await pages.next();
+      } catch (error) {
+        pages = undefined; // An iterator that has failed is at its end.
+        throw error;
+      }
+    };
+    try {
+      for (;;) {
+        const page = await this.#patiently(nextPage, signal);
+        if (page.done) return;
+        const items = page.value.filter(({ key }) => key.sort !== last);
+        last = items.at(-1)?.key.sort ?? last;
+        yield items;
+      }
+    } finally {
+      await pages?.return?.();
+    }
   }
 
   async put(item: BatchItem, signal: AbortSignal): Promise<void> {
@@ -112,43 +140,51 @@ export class PatientStore {
 
   async #patiently<Result>(attempt: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
     const { clock, closing } = this.#parts;
-    for (let attempts = 0; ; attempts++) {
-      signal.throwIfAborted();
-      try {
-        const result = await attempt();
-        this.#answered();
-        return result;
-      } catch (error) {
+    const call = Symbol('call');
+    let isAnswered = false;
+    try {
+      for (let attempts = 0; ; attempts++) {
         signal.throwIfAborted();
-        if (!isAgentError(error, 'ERR_STATE_UNAVAILABLE') || closing.aborted) throw error;
-        const delayMs = backoffMs(retryPolicy, attempts, clock);
-        this.#failed(error, delayMs);
-        await clock.sleep(delayMs, AbortSignal.any([signal, closing]));
+        try {
+          const result = await attempt();
+          isAnswered = true;
+          return result;
+        } catch (error) {
+          signal.throwIfAborted();
+          if (!isAgentError(error, 'ERR_STATE_UNAVAILABLE') || closing.aborted) throw error;
+          const delayMs = backoffMs(retryPolicy, attempts, clock);
+          this.#failed(call, error, delayMs);
+          await clock.sleep(delayMs, AbortSignal.any([signal, closing]));
+        }
       }
+    } finally {
+      this.#ended(call, isAnswered);
     }
   }
 
-  #failed(error: AgentError, delayMs: number): void {
+  #failed(call: symbol, error: AgentError, delayMs: number): void {
     const { clock, logger, observe = unobserved } = this.#parts;
-    if (this.#outage === undefined) logger.error({ err: error }, 'State is not available; shipping pauses');
-    this.#outage ??= { sinceMs: clock.nowMs(), failedAttempts: 0 };
-    this.#outage.failedAttempts++;
+    if (this.#repeated.size === 0) logger.error({ err: error }, 'State is not available; shipping pauses');
+    if (!this.#repeated.has(call)) this.#repeated.set(call, clock.nowMs());
     for (const resolve of this.#onWaiting) resolve();
     observe({
       kind: 'waiting',
       for: 'state',
       fault: toFault(error),
-      ...this.#outage,
+      // Of the call that waits longest: single calls that fail under load, one after the other, are no outage of minutes.
+      sinceMs: Math.min(...this.#repeated.values()),
+      failedAttempts: ++this.#failedAttempts,
       retryAtMs: clock.nowMs() + delayMs,
     });
   }
 
-  #answered(): void {
-    if (this.#outage === undefined) return;
-    const { failedAttempts } = this.#outage;
-    this.#outage = undefined;
+  /** @param isAnswered false if the call was given up, which tells nothing about the state. */
+  #ended(call: symbol, isAnswered: boolean): void {
+    if (!this.#repeated.delete(call) || this.#repeated.size > 0) return;
+    const attempts = this.#failedAttempts + 1;
+    this.#failedAttempts = 0;
     this.#parts.observe?.({ kind: 'resumed', for: 'state' });
-    this.#parts.logger.info({ attempts: failedAttempts + 1 }, 'State is available again; shipping resumes');
+    if (isAnswered) this.#parts.logger.info({ attempts }, 'State is available again; shipping resumes');
   }
 }
 

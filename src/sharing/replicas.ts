@@ -7,10 +7,12 @@
  * nothing. A look that fails starts all waiting anew, or an outage of the store would make everybody dead at once.
  */
 import { z } from 'zod';
+import type { LedTask } from '../contracts/delivery-state.ts';
 import type { Observer } from '../contracts/observer.ts';
 import { AgentError, isAgentError } from '../model/agent-error.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { SampledLog } from '../runtime/sampled-log.ts';
 import { allOf, type PatientStore } from './patient-store.ts';
 import { parseRegister, registerFormat } from './register-format.ts';
 import type { ItemKey, Register, SharedStore } from './store.ts';
@@ -45,6 +47,10 @@ export interface ReplicasParts {
   readonly info: ReplicaInfo;
   readonly lookIntervalMs: number;
   readonly claimCount: () => number;
+  /** What this process leads. */
+  readonly leads: () => readonly LedTask[];
+  /** Called when a process that reopened objects is gone or taken for dead, perhaps before it visited them. */
+  readonly onReopenerGone: () => void;
   /** Called with ERR_REPLICA_REMOVED. */
   readonly onRemoved: (error: AgentError) => void;
   /** Called after each look. */
@@ -65,13 +71,20 @@ const replicaSchema = z.object({
   startedAtMs: z.number(),
   raisedAtMs: z.number(),
   claimCount: z.number(),
+  /** Unknown to older versions, which leave it alone. */
+  isReopening: z.boolean().optional(),
   count: z.number(),
 });
 
 interface Seen {
   readonly register: Register;
-  readonly replica: Omit<Replica, 'unchangedLooks'> | undefined;
+  readonly replica: KnownReplica | undefined;
   unchangedLooks: number;
+}
+
+interface KnownReplica extends Omit<Replica, 'unchangedLooks'> {
+  /** It makes others visit objects again whose version is settled. */
+  readonly isReopening?: boolean | undefined;
 }
 
 export class Replicas {
@@ -82,14 +95,17 @@ export class Replicas {
   readonly #closing = new AbortController();
   readonly #seen = new Map<string, Seen>();
   readonly #different = new Set<string>();
+  readonly #log: SampledLog;
   #watching: Promise<void> = Promise.resolve();
   #revision: string | undefined;
   #count = 0;
+  #isReopening = false;
   #raisedAtMs: number;
 
   constructor(parts: ReplicasParts) {
     this.#parts = parts;
     this.id = parts.newId();
+    this.#log = new SampledLog(parts.clock, parts.logger);
     this.#startedAtMs = parts.clock.nowMs();
     this.#raisedAtMs = this.#startedAtMs;
   }
@@ -121,6 +137,23 @@ export class Replicas {
     this.#watching = this.#watch();
   }
 
+  /** Tells the others that this process reopens objects. Call it before the first one is reopened; durable when it resolves. */
+  async announceReopening(signal: AbortSignal): Promise<void> {
+    if (this.#isReopening) return;
+    let expected = this.#revision;
+    for (;;) {
+      const value = this.#value({ isReopening: true });
+      const end = await this.#parts.patient.write(keyOf(this.id), expected, value, signal);
+      if (end.status === 'written') {
+        this.#revision = end.register.revision;
+        this.#isReopening = true;
+        return;
+      }
+      if (end.found === undefined) return; // Removed: the next interval notices.
+      expected = end.found.revision;
+    }
+  }
+
   /** False if the process is taken for dead. @param id of another process. */
   async isAlive(id: string, signal: AbortSignal): Promise<boolean> {
     const seen = this.#seen.get(id);
@@ -129,7 +162,7 @@ export class Replicas {
     const found = await this.#parts.patient.read(keyOf(id), signal);
     if (found === undefined || found.revision === seen?.register.revision) return false;
     // The next look comes before a full interval has passed, so it must not count yet.
-    this.#seen.set(id, { register: found, replica: replicaOf(id, found), unchangedLooks: -1 });
+    this.#seen.set(id, { register: found, replica: this.#replicaOf(id, found), unchangedLooks: -1 });
     return true;
   }
 
@@ -189,11 +222,13 @@ export class Replicas {
     try {
       const entries = await allOf(store.registers(replicaPartition, signal));
       const ids = new Set(entries.map(({ key }) => key.sort));
-      for (const id of this.#seen.keys()) if (!ids.has(id)) this.#seen.delete(id);
+      for (const id of this.#seen.keys()) if (!ids.has(id)) this.#forget(id);
       for (const { key, revision, value } of entries) await this.#saw(key.sort, { revision, value });
       this.#warnOfDifferences();
-    } catch {
+    } catch (error) {
       for (const seen of this.#seen.values()) seen.unchangedLooks = 0;
+      if (!isAgentError(error, 'ERR_STATE_UNAVAILABLE') && !signal.aborted)
+        this.#log.write('error', { err: error }, 'Other replicas could not be read; none of them is taken for dead');
     }
     const replicas = this.others.map(({ id, host, version, claimCount, unchangedLooks }) => ({
       id,
@@ -208,6 +243,7 @@ export class Replicas {
       atMs: clock.nowMs(),
       raisedAtMs: this.#raisedAtMs,
       claimCount: this.#parts.claimCount(),
+      leads: this.#parts.leads(),
       others: replicas,
     });
   }
@@ -216,11 +252,31 @@ export class Replicas {
     const before = this.#seen.get(id);
     const isUnchanged = before?.register.revision === register.revision;
     const unchangedLooks = isUnchanged ? before.unchangedLooks + 1 : 0;
-    this.#seen.set(id, { register, replica: replicaOf(id, register), unchangedLooks });
+    const replica = this.#replicaOf(id, register);
+    this.#seen.set(id, { register, replica, unchangedLooks });
+    if (unchangedLooks === looksUntilDead && replica?.isReopening) this.#parts.onReopenerGone();
     if (unchangedLooks < looksUntilRemoved || id === this.id) return;
     const { store } = this.#parts;
     if ((await store.removeRegister(keyOf(id), register.revision, this.#closing.signal)) === 'removed')
-      this.#seen.delete(id);
+      this.#forget(id);
+  }
+
+  #forget(id: string): void {
+    if (this.#seen.get(id)?.replica?.isReopening) this.#parts.onReopenerGone();
+    this.#seen.delete(id);
+  }
+
+  /**
+   * Undefined if a newer version wrote it, or if it is damaged: whether a process is alive does not depend on what its item says, so
+   * one of them must not keep the dead from being noticed.
+   */
+  #replicaOf(id: string, register: Register): KnownReplica | undefined {
+    try {
+      return replicaOf(id, register);
+    } catch (error) {
+      this.#log.write('error', { err: error }, 'Item of another replica cannot be read');
+      return undefined;
+    }
   }
 
   #warnOfDifferences(): void {
@@ -235,7 +291,7 @@ export class Replicas {
     }
   }
 
-  #value(): string {
+  #value({ isReopening = this.#isReopening } = {}): string {
     const { info, claimCount, clock } = this.#parts;
     return JSON.stringify({
       format: registerFormat,
@@ -244,6 +300,7 @@ export class Replicas {
       startedAtMs: this.#startedAtMs,
       raisedAtMs: clock.nowMs(),
       claimCount: claimCount(),
+      isReopening,
       count: this.#count++,
     });
   }
@@ -259,7 +316,7 @@ export async function readReplicas(
 }
 
 /** Undefined if a newer version wrote it. */
-function replicaOf(id: string, register: Register): Omit<Replica, 'unchangedLooks'> | undefined {
+function replicaOf(id: string, register: Register): KnownReplica | undefined {
   const replica = parseRegister(keyOf(id), register.value, replicaSchema);
   return replica === 'newer' ? undefined : replica;
 }

@@ -4,6 +4,7 @@
  * An answer may be out of date, if another replica settled a newer version that this one never listed. That loses nothing: every
  * line of the remembered version was settled, and the replica that settled the newer one visits the object if the older one
  * comes back. It does, because it listed the newer one, and a version is only remembered while nobody visits another.
+ * If another process reopens an object and ends before it has visited it, everything is forgotten (`onReopenerGone` in replicas.ts).
  *
  * Sixteen bytes for each object, in an open hash table that is at most half full: 32 MB for a million.
  */

@@ -27,11 +27,11 @@ import type { PatientStore } from './patient-store.ts';
 import { registerFormat } from './register-format.ts';
 import type { BatchItem } from './store.ts';
 
-/** What was read when the claim was granted. */
+/** What was read when the claim was granted, and what can be read as long as it is held. */
 export interface ClaimedObject {
   readonly known: ObjectState | undefined;
   readonly announcements: readonly Announcement[];
-  readonly settledLineHashes: readonly LineHashes[];
+  readonly settledLines: (lost: AbortSignal) => AsyncIterable<SettledLines>;
 }
 
 export interface SharedClaimParts {
@@ -69,7 +69,7 @@ export class SharedClaim implements Claim {
   readonly known: ObjectState | undefined;
   readonly announcements: readonly Announcement[];
   readonly lost: AbortSignal;
-  readonly #settledLineHashes: readonly LineHashes[];
+  readonly #settledLines: ClaimedObject['settledLines'];
   readonly #lost = new AbortController();
   readonly #parts: SharedClaimParts;
   readonly #owner: string;
@@ -99,7 +99,7 @@ export class SharedClaim implements Claim {
   ) {
     this.known = found.known;
     this.announcements = found.announcements;
-    this.#settledLineHashes = found.settledLineHashes;
+    this.#settledLines = found.settledLines;
     this.#draft = register;
     this.#revision = revision;
     this.#owner = owner;
@@ -108,7 +108,7 @@ export class SharedClaim implements Claim {
   }
 
   async *settledLineHashes(): AsyncIterable<LineHashes> {
-    yield* this.#settledLineHashes;
+    for await (const { lineHashes } of this.#settledLines(this.#lost.signal)) yield lineHashes;
   }
 
   announce(announcement: Announcement): AnnouncementId {

@@ -2,6 +2,7 @@
  * Copies a shared state from and to another state, while no replica is running.
  */
 import { randomUUID } from 'node:crypto';
+import type { SettledLines } from '../contracts/delivery-state.ts';
 import type { ObjectContents, StateContents } from '../contracts/state-copy.ts';
 import { AgentError } from '../model/agent-error.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -125,7 +126,8 @@ async function* objectsOf(
           hint: 'Copy the state with that version.',
         });
       }
-      const items = await readItems(patient, register, signal);
+      const settledLines: SettledLines[] = [];
+      const items = await readItems(patient, register, signal, (lines) => settledLines.push(lines));
       const { id, workspaceId, date, settledVersion, settled, acceptedCount, deadLetteredCount, unparsedCount } =
         register;
       yield {
@@ -134,7 +136,7 @@ async function* objectsOf(
         date,
         state: { settledVersion, settled, hasLineHashes: items.isComplete },
         announcements: items.announced,
-        settledLines: items.isComplete ? items.settled : [],
+        settledLines: items.isComplete ? settledLines : [],
         acceptedCount,
         deadLetteredCount,
         unparsedCount,

@@ -2,14 +2,15 @@
  * Reads a shared state, also while replicas are using it.
  */
 import type { DeliveryReader, ObjectRecord } from '../contracts/delivery-reader.ts';
+import type { SettledLines } from '../contracts/delivery-state.ts';
 import { type DeliverySummary, type PartitionSummary, summariseWorkspaces } from '../contracts/delivery-summary.ts';
 import { AgentError } from '../model/agent-error.ts';
 import type { ObjectId } from '../model/object.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
-import { namesOf } from './batch-items.ts';
+import { NamedItems } from './batch-items.ts';
 import { type Meta, readMeta } from './meta.ts';
-import { readItems } from './object-items.ts';
+import { countItems, readItems } from './object-items.ts';
 import { isObjectKey, isPristine, type ObjectRegister, objectKey, parseObjectRegister } from './object-register.ts';
 import { PatientStore } from './patient-store.ts';
 import { readReplicas } from './replicas.ts';
@@ -56,7 +57,8 @@ export class SharedReader implements DeliveryReader {
       const register = found && parseObjectRegister(key, found);
       if (register === 'newer') throw explainNewer(id);
       if (register === undefined) return unknownObject;
-      const items = await readItems(this.#patient, register, never);
+      const settledLines: SettledLines[] = [];
+      const items = await readItems(this.#patient, register, never, (lines) => settledLines.push(lines));
       const after = await this.#patient.read(key, never);
       if (after?.revision === found?.revision || attempt === attemptsMax) {
         const { settledVersion, settled, acceptedCount, deadLetteredCount } = register;
@@ -64,7 +66,7 @@ export class SharedReader implements DeliveryReader {
         return {
           state: isPristine(register) ? undefined : state,
           announcements: items.announced,
-          settledLines: items.isComplete ? items.settled : [],
+          settledLines: items.isComplete ? settledLines : [],
           acceptedCount,
           deadLetteredCount,
         };
@@ -82,9 +84,10 @@ export class SharedReader implements DeliveryReader {
       if (register.owner !== undefined) held.set(register.owner, [...(held.get(register.owner) ?? []), register.id]);
       if (isPristine(register)) continue;
       addTo(partitions, register);
-      announcedBatchCount += register.visits.flatMap((visit) => namesOf(visit).announced).length;
-      if (register.visits.some((visit) => visit.settledCount < visit.admittedCount)) {
-        const { announced } = await readItems(this.#patient, register, never);
+      const { announcedCount } = new NamedItems(register);
+      announcedBatchCount += announcedCount;
+      if (announcedCount > 0) {
+        const { announced } = await countItems(this.#patient, register, never);
         announcedLineCount += announced.reduce((sum, { occurrences }) => sum + occurrences.length, 0);
       }
     }

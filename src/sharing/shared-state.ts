@@ -3,7 +3,7 @@
  * time. docs/delivery.md describes why nothing is lost and no repeat differs when processes are killed or stopped.
  */
 import { randomUUID } from 'node:crypto';
-import type { Claim, Lead, LedTask, LineHashes } from '../contracts/delivery-state.ts';
+import type { Claim, Lead, LedTask } from '../contracts/delivery-state.ts';
 import { type Observer, unobserved } from '../contracts/observer.ts';
 import type { OpenState } from '../contracts/open-state.ts';
 import type { WorkspaceEvents } from '../contracts/silence-state.ts';
@@ -16,7 +16,7 @@ import { CrashingObjects } from './crashing-objects.ts';
 import { expiresAtMs } from './expiry.ts';
 import { Leads } from './leads.ts';
 import { type Meta, openMeta } from './meta.ts';
-import { mergeItems, readItems, withoutLineHashes } from './object-items.ts';
+import { countItems, mergeItems, settledLines, withoutLineHashes } from './object-items.ts';
 import {
   isPristine,
   newObjectRegister,
@@ -31,7 +31,7 @@ import { registerFormat } from './register-format.ts';
 import { lookIntervalMsDefault, type ReplicaInfo, Replicas } from './replicas.ts';
 import { SettledVersions } from './settled-versions.ts';
 import { SharedClaim } from './shared-claim.ts';
-import type { SharedStore } from './store.ts';
+import type { Register, SharedStore } from './store.ts';
 import { Workspaces } from './workspaces.ts';
 
 export interface SharedStateOptions {
@@ -55,6 +55,8 @@ export interface SharedStateOptions {
 
 /** Until an agent gives up when the store is not available at startup. */
 const openingMs = 60_000;
+/** A claim is released whoever gives up. */
+const never = new AbortController().signal;
 /** Of the visits in a register that are merged. */
 const visitsMax = 30;
 
@@ -89,6 +91,8 @@ class SharedState implements OpenState {
   readonly #leads: Leads;
   readonly #workspaces: Workspaces;
   readonly #crashing: CrashingObjects;
+  /** The last lead of each task, perhaps lost since. */
+  readonly #led = new Map<LedTask, Lead>();
   readonly #claims = new Map<ObjectId, SharedClaim | 'being claimed'>();
   #meta: Meta | undefined;
   #settled = new SettledVersions(new Uint8Array());
@@ -113,6 +117,8 @@ class SharedState implements OpenState {
       info: replica,
       lookIntervalMs: options.lookIntervalMs ?? lookIntervalMsDefault,
       claimCount: () => this.#claims.size,
+      leads: () => [...this.#led].filter(([, { lost }]) => !lost.aborted).map(([task]) => task),
+      onReopenerGone: () => this.#forgetSettled(),
       onRemoved: (error) => {
         this.#failure = error;
       },
@@ -134,7 +140,7 @@ class SharedState implements OpenState {
   async open(signal: AbortSignal): Promise<void> {
     const { sources, clock } = this.#options;
     this.#meta = await openMeta(this.#store, sources, clock.nowMs(), signal);
-    this.#settled = new SettledVersions(this.#meta.hashSecret);
+    this.#forgetSettled();
     await this.#replicas.join(signal);
   }
 
@@ -166,7 +172,9 @@ class SharedState implements OpenState {
     }
   }
 
+  /** Others that remember the version as settled hear of it if this process ends before it has visited the object. */
   async reopen({ origin: { id } }: DeliveredObject, signal: AbortSignal): Promise<void> {
+    await this.#replicas.announceReopening(signal);
     let found = await this.#store.read(objectKey(id), signal);
     while (found !== undefined) {
       const register = parseObjectRegister(objectKey(id), found);
@@ -177,7 +185,7 @@ class SharedState implements OpenState {
       if (end.status === 'written') break;
       found = end.found;
     }
-    this.#settled = new SettledVersions(this.hashSecret);
+    this.#forgetSettled();
   }
 
   async lead(task: LedTask): Promise<Lead | undefined> {
@@ -185,9 +193,12 @@ class SharedState implements OpenState {
     const { signal: aside } = this.#aside;
     if (aside.aborted) return undefined;
     const lead = await this.#leads.lead(task, this.#options.stopping);
-    if (!aside.aborted) return lead;
-    await lead?.release();
-    return undefined;
+    if (aside.aborted) {
+      await lead?.release();
+      return undefined;
+    }
+    if (lead !== undefined) this.#led.set(task, lead);
+    return lead;
   }
 
   standAside(): () => void {
@@ -248,14 +259,33 @@ class SharedState implements OpenState {
       epoch: before.epoch + 1,
       takeoverCount: before.takeoverCount + (isTakenOver ? 1 : 0),
     };
-    const end = await this.#store.write(key, found?.revision, toText(register, registerFormat), signal);
-    if (end.status === 'refused') return 'elsewhere';
-    if (isTakenOver) this.#observe({ kind: 'claimTakenOver' });
-    reached('claimed', object.origin.id);
-    return await this.#grant(object, register, end.register.revision, { signal, aside });
+    try {
+      const end = await this.#store.write(key, found?.revision, toText(register, registerFormat), signal);
+      if (end.status === 'refused') return 'elsewhere';
+      if (isTakenOver) this.#observe({ kind: 'claimTakenOver' });
+      reached('claimed', object.origin.id);
+      return await this.#grant(object, register, end.register.revision, { signal, aside });
+    } catch (error) {
+      await this.#giveUp(register);
+      throw error;
+    }
   }
 
-  /** Reads the batch items, which nobody changes from now on. */
+  /** Releases a claim that may have been written and was not granted. In the background, if the store is away. */
+  async #giveUp({ id, epoch }: ObjectRegister): Promise<void> {
+    const release = (found: Register | undefined) => {
+      const register = found && parseObjectRegister(objectKey(id), found);
+      const isOurs = register !== undefined && register !== 'newer' && register.epoch === epoch;
+      if (!isOurs || register.owner !== this.#replicas.id) return undefined;
+      return toText({ ...register, owner: undefined }, registerFormat);
+    };
+    const writing = this.#store.update(objectKey(id), release, never).catch(() => {
+      // The state is being closed, or cannot be used any more. Others take the object over when this process is gone.
+    });
+    await this.#store.untilWaiting(writing);
+  }
+
+  /** Counts the batch items, which nobody changes from now on. */
   async #grant(
     object: DeliveredObject,
     register: ObjectRegister,
@@ -265,19 +295,12 @@ class SharedState implements OpenState {
     const { clock, lookbackDays } = this.#options;
     const { date } = object.origin;
     const expiry = () => expiresAtMs({ date, version: object.version }, lookbackDays, clock.nowMs());
-    const items = await readItems(this.#store, register, signal);
-    const hasLineHashes = items.isComplete && !this.#isDropped(object, register);
-    let current = { register, revision };
-    if (!hasLineHashes) {
-      current = { register: withoutLineHashes(register), revision };
-    } else if (register.visits.length > visitsMax) {
-      const merged = await mergeItems(
-        this.#store,
-        register,
-        items,
-        { token: this.#newToken(), expiresAtMs: expiry() },
-        signal,
-      );
+    const wanted = this.#isDropped(object, register) ? withoutLineHashes(register) : register;
+    const { announced, isComplete: hasLineHashes } = await countItems(this.#store, wanted, signal);
+    let current = { register: hasLineHashes ? register : withoutLineHashes(register), revision };
+    if (hasLineHashes && register.visits.length > visitsMax) {
+      const merging = { token: this.#newToken(), expiresAtMs: expiry() };
+      const merged = await mergeItems(this.#store, register, merging, signal);
       const end = await this.#store.write(objectKey(register.id), revision, toText(merged, registerFormat), signal);
       if (end.status === 'written') current = { register: merged, revision: end.register.revision };
     }
@@ -288,14 +311,13 @@ class SharedState implements OpenState {
           settled: register.isReopened && hasLineHashes ? startOfObject : register.settled,
           hasLineHashes,
         };
-    const settledLineHashes: readonly LineHashes[] = hasLineHashes
-      ? items.settled.map(({ lineHashes }) => lineHashes)
-      : [];
+    const settledLinesOf = (lost: AbortSignal) =>
+      settledLines(this.#store, current.register, AbortSignal.any([signal, lost]));
     return new SharedClaim(
       structuredClone(current.register),
       current.revision,
       this.#replicas.id,
-      { known, announcements: items.announced, settledLineHashes },
+      { known, announcements: announced, settledLines: settledLinesOf },
       {
         store: this.#store,
         clock,
@@ -319,6 +341,10 @@ class SharedState implements OpenState {
   #isDropped({ origin }: DeliveredObject, { settledVersion }: ObjectRegister): boolean {
     if (settledVersion === undefined) return false;
     return (origin.date ?? utcDate(settledVersion.modifiedAtMs)) < this.#droppedBefore;
+  }
+
+  #forgetSettled(): void {
+    this.#settled = new SettledVersions(this.hashSecret);
   }
 
   #newToken(): string {

@@ -96,6 +96,7 @@ export class Activity {
   /** With a shared state, as of the last look at the others. */
   replicas: ReplicasSeen | undefined;
   readonly claims = { takenOver: 0, lost: 0 };
+  #hasLedSilence = false;
   sentBytes = 0;
   lastSignOfLifeMs: number;
   /** When the collector last accepted or rejected a request. */
@@ -121,6 +122,7 @@ export class Activity {
 
   observe(event: AgentEvent): void {
     if (event.kind === 'replicasSeen') {
+      if (event.leads.includes('silence')) this.#hasLedSilence = true;
       this.replicas = event; // Happens all the time, so it is no sign of life of the pipeline.
       return;
     }
@@ -193,6 +195,14 @@ export class Activity {
         this.notices[event.outcome]++;
         break;
     }
+  }
+
+  /**
+   * True if this process watches for silence, or did before another replica took over: OpenTelemetry's SDK repeats the last value of a
+   * series that is not observed.
+   */
+  get knowsSilence(): boolean {
+    return this.replicas === undefined || this.#hasLedSilence;
   }
 
   /** Adds what earlier processes delivered. The counters, which metrics are made from, still start at zero. */

@@ -289,13 +289,16 @@ export const observedInstruments: readonly ObservedInstrument[] = [
         return toSeconds(Math.max(0, nowMs - oldestMs));
       }),
   },
-  ofWorkspace(
-    'gauge',
-    'silent',
-    '1',
-    '1 while the workspace has been silent for longer than `DATABRICKS_AUDIT_SILENCE_AFTER`, otherwise 0.',
-    (it) => (it.silence === undefined ? 0 : 1),
-  ),
+  {
+    name: 'databricks.audit.silent',
+    type: 'gauge',
+    unit: '1',
+    attributes: [workspaceId],
+    meaning:
+      '1 while the workspace has been silent for longer than `DATABRICKS_AUDIT_SILENCE_AFTER`, otherwise 0. With a shared state, one replica watches; the others have no such series, or 0 if they watched before.',
+    read: ({ activity }) =>
+      activity.knowsSilence ? ofWorkspaces(activity, ({ silence }) => (silence === undefined ? 0 : 1)) : [],
+  },
   {
     name: 'databricks.audit.state.size',
     type: 'gauge',

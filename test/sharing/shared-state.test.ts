@@ -2,10 +2,11 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { Announcement, Claim, LineHashes, Settlement } from '../../src/contracts/delivery-state.ts';
 import type { AgentEvent } from '../../src/contracts/observer.ts';
 import type { OpenState } from '../../src/contracts/open-state.ts';
-import { isAgentError } from '../../src/model/agent-error.ts';
+import { AgentError, isAgentError } from '../../src/model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../../src/model/object.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 import { openSharedReader, openSharedState, type SharedStateOptions } from '../../src/sharing/index.ts';
+import { objectKey } from '../../src/sharing/object-register.ts';
 import { ManualClock, settled } from '../support/manual-clock.ts';
 import { memoryObject } from '../support/memory-object.ts';
 import { StoredItems } from '../support/model-store.ts';
@@ -282,6 +283,29 @@ test('a claim whose write took effect after it was given up is claimed again by 
   expect(await one.state.claim(object, never)).toBeTypeOf('object');
 });
 
+test.each(['batchItems', 'compareAndSet'] as const)(
+  'a claim that is given up before it is granted (during %s) is released, so others need not take it over',
+  async (during) => {
+    const items = new StoredItems();
+    const [one, other] = [await replica(items), await replica(items)];
+    const before = await claimed(one);
+    before.settle(settlement([1, 1]));
+    await before.flush(never);
+    await before.release();
+    one.store.fault = (method) => (method === during ? 'after' : undefined);
+    const stop = new AbortController();
+    const claiming = one.state.claim(object, stop.signal);
+    claiming.catch(() => {});
+    await settled();
+    expect(await other.state.claim(object, never)).toBe('elsewhere');
+    one.store.fault = () => undefined;
+    stop.abort(new Error('given up'));
+    await expect(claiming).rejects.toThrow('given up');
+    expect(await other.state.claim(object, never)).toBeTypeOf('object');
+    expect(other.events).not.toContainEqual({ kind: 'claimTakenOver' });
+  },
+);
+
 test('before an attempt to send, a replica that was stopped for longer than the lease asks whether it still holds the object', async () => {
   const items = new StoredItems();
   const [one, other] = [await replica(items), await replica(items)];
@@ -309,6 +333,56 @@ test('a part of the line hashes is never taken for all of them', async () => {
   const again = await claimed(one, rewritten);
   expect(again.known).toMatchObject({ settled: position, hasLineHashes: false });
   expect(await hashesOf(again)).toEqual([]);
+});
+
+test('settled lines are read when they are asked for, and a claim keeps none of them', async () => {
+  const items = new StoredItems();
+  const one = await replica(items);
+  const claim = await claimed(one);
+  for (const line of [1, 2, 3]) claim.settle(settlement([line, line]));
+  await claim.flush(never);
+  await claim.release();
+  const again = await claimed(one);
+  for (let reading = 0; reading < 2; reading++) {
+    one.store.calls.length = 0;
+    expect(await hashesOf(again)).toEqual([1, 2, 3].map((line) => [line, line]));
+    expect(one.store.calls).toEqual([`batchItems ${objectKey(object.origin.id).partition}`]);
+  }
+});
+
+test('settled lines that expire between claim and reading are missed, and the next visit does without', async () => {
+  const items = new StoredItems();
+  const one = await replica(items);
+  const claim = await claimed(one);
+  for (const line of [1, 2, 3]) claim.settle(settlement([line, line]));
+  claim.finish(object.version, position, []);
+  await claim.flush(never);
+  await claim.release();
+  const again = await claimed(one, rewritten);
+  expect(again.known?.hasLineHashes).toBe(true);
+  let count = 0;
+  items.expire(Date.parse('2027-01-01'), () => count++ === 1);
+  await expect(hashesOf(again)).rejects.toThrow(`Line hashes of ${object.origin.id} expired`);
+  await again.release();
+  const third = await claimed(one, rewritten);
+  expect(third.known).toMatchObject({ settled: position, hasLineHashes: false });
+  expect(await hashesOf(third)).toEqual([]);
+});
+
+test('reading settled lines ends when the visit is stopped, although the store is away', async () => {
+  const one = await replica(new StoredItems());
+  const claim = await claimed(one);
+  claim.settle(settlement([1, 1]));
+  await claim.flush(never);
+  await claim.release();
+  const stop = new AbortController();
+  const again = await one.state.claim(object, stop.signal);
+  if (typeof again === 'string') throw new Error(again);
+  one.store.fault = () => 'before';
+  const reading = hashesOf(again);
+  await settled();
+  stop.abort(new Error('stopping'));
+  await expect(reading).rejects.toThrow('stopping');
 });
 
 test('once a visit had to do without line hashes, those that are left count for nobody', async () => {
@@ -430,6 +504,80 @@ test('the counter of a process that was not heard of for an hour is removed', as
   const [, other] = [await replica(items), await replica(items)];
   await passIntervals(362, other);
   expect([...items.registers.keys()].filter((name) => name.startsWith('replicas'))).toHaveLength(1);
+});
+
+test('an item of a replica that cannot be read is logged with a hint, and the dead are noticed all the same', async () => {
+  const items = new StoredItems();
+  const [log, note] = [[] as object[], (fields: object) => void log.push(fields)];
+  const logger = { ...silentLogger, error: note };
+  const [one, other] = [await replica(items), await replica(items, { logger })];
+  await claimed(one);
+  const key = { partition: 'replicas', sort: 'foreign' };
+  items.registers.set('replicas\0foreign', { key, revision: 'r', value: '{"format":1}' });
+  await passIntervals(leaseIntervals + 1, other);
+  expect(await other.state.claim(object, never)).toBeTypeOf('object');
+  expect(log).toEqual([
+    { err: expect.objectContaining({ code: 'ERR_STATE_FORMAT', hint: expect.stringContaining('only the agent') }) },
+  ]);
+});
+
+test('replicas that cannot be looked at are logged, and none of them is taken for dead', async () => {
+  const items = new StoredItems();
+  const [log, note] = [[] as object[], (fields: object) => void log.push(fields)];
+  const [one, other] = [await replica(items), await replica(items, { logger: { ...silentLogger, error: note } })];
+  await claimed(one);
+  other.store.registers = () => {
+    throw new AgentError('ERR_STATE_NOT_FOUND', 'There is no such table');
+  };
+  await passIntervals(leaseIntervals + 1, other);
+  expect(await other.state.claim(object, never)).toBe('elsewhere');
+  expect(log).toEqual([{ err: expect.objectContaining({ code: 'ERR_STATE_NOT_FOUND' }) }]);
+});
+
+test('an object that was reopened is visited by others if the process that reopened it dies before', async () => {
+  const items = new StoredItems();
+  const other = await replica(items);
+  const claim = await claimed(other);
+  claim.finish(object.version, position, []);
+  await claim.flush(never);
+  await claim.release();
+  expect(await other.state.unsettled([object])).toEqual([]);
+  const repairing = await replica(items);
+  await passIntervals(1, repairing, other);
+  await repairing.state.reopen(object, never);
+  await passIntervals(1, repairing, other); // Each of them raises its counter as before.
+  expect(await other.state.unsettled([object])).toEqual([]);
+  await passIntervals(leaseIntervals + 1, other);
+  expect(await other.state.unsettled([object])).toEqual([object]);
+});
+
+test('an object that was reopened is visited by others once the process that reopened it has left', async () => {
+  const items = new StoredItems();
+  const other = await replica(items);
+  const claim = await claimed(other);
+  claim.finish(object.version, position, []);
+  await claim.flush(never);
+  await claim.release();
+  expect(await other.state.unsettled([object])).toEqual([]);
+  const repairing = await replica(items);
+  await repairing.state.reopen(object, never);
+  await passIntervals(1, other);
+  await repairing.state.close();
+  await passIntervals(1, other);
+  expect(await other.state.unsettled([object])).toEqual([object]);
+});
+
+test('a replica tells what it leads, until another one has taken it over', async () => {
+  const items = new StoredItems();
+  const [one, other] = [await replica(items), await replica(items)];
+  const leads = ({ events }: Replica) => events.findLast((event) => event.kind === 'replicasSeen')?.leads;
+  await one.state.lead('silence');
+  await passIntervals(1, one, other);
+  expect([leads(one), leads(other)]).toEqual([['silence'], []]);
+  await passIntervals(leaseIntervals + 1, other);
+  await other.state.lead('silence');
+  await passIntervals(2, one, other);
+  expect([leads(one), leads(other)]).toEqual([[], ['silence']]);
 });
 
 test('an object that a newer version wrote is left alone', async () => {

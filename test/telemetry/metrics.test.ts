@@ -258,10 +258,25 @@ it('a shared state has metrics of its own, and no others have them', async () =>
       atMs: startMs,
       raisedAtMs: startMs - 7000,
       claimCount: 3,
+      leads: [],
       others: [other, { ...other, id: 'b', unchangedMs: 50_000, isAlive: false }],
     },
   );
   expect(await values()).toEqual([2, 3, 1, 2, 7]);
+});
+
+it('with a shared state, only the replica that watches for silence says which workspaces are silent', async () => {
+  const { observe, scrape } = await setUp();
+  const silent = async () =>
+    (await scrape()).filter(({ name }) => name === 'databricks_audit_silent').map((it) => it.value);
+  const seen = { kind: 'replicasSeen', atMs: startMs, raisedAtMs: startMs, claimCount: 0, others: [] } as const;
+  observe(linesRead(2), { ...seen, leads: ['sweep'] });
+  expect(await silent()).toEqual([]);
+  observe({ ...seen, leads: ['silence'] });
+  expect(await silent()).toEqual([0]);
+  // The SDK repeats the last value of a series that is gone, so a replica that does not watch any more has to say something.
+  observe({ ...seen, leads: [] });
+  expect(await silent()).toEqual([0]);
 });
 
 async function setUp(): Promise<{

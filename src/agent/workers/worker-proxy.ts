@@ -7,7 +7,7 @@ import type { AnnouncementId, Claim } from '../../contracts/delivery-state.ts';
 import type { Observer } from '../../contracts/observer.ts';
 import type { VisitOutcome } from '../../contracts/visit-outcome.ts';
 import type { FailureReporter } from '../../export/index.ts';
-import { isAgentError } from '../../model/agent-error.ts';
+import { isAgentError, isFatal } from '../../model/agent-error.ts';
 import type { DeliveredObject } from '../../model/object.ts';
 import type { Visitor } from '../../pipeline/object-shipper.ts';
 import { concatenated } from '../../runtime/concatenated.ts';
@@ -78,7 +78,14 @@ export class WorkerProxy implements Visitor {
     const stop = () => this.#post({ kind: 'stop', visitId });
     const lose = () => this.#post({ kind: 'lost', visitId });
     try {
-      await this.#begin(visitId, object, claim);
+      try {
+        await this.#begin(visitId, object, claim);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (claim.lost.aborted) return { status: 'elsewhere' };
+        if (isFatal(error) || !isAgentError(error)) throw error;
+        return { status: 'released', error };
+      }
       signal.addEventListener('abort', stop, { once: true });
       claim.lost.addEventListener('abort', lose, { once: true });
       if (signal.aborted) stop();

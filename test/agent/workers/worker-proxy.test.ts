@@ -4,6 +4,7 @@
 
 import { describe, expect, it } from 'vitest';
 import type { MainProxy } from '../../../src/agent/workers/main-proxy.ts';
+import type { Claim } from '../../../src/contracts/delivery-state.ts';
 import type { AgentEvent } from '../../../src/contracts/observer.ts';
 import type { VisitOutcome } from '../../../src/contracts/visit-outcome.ts';
 import { createFailureReporter } from '../../../src/export/index.ts';
@@ -68,6 +69,31 @@ describe('a visit in a worker', () => {
       hint: 'It is read again.',
       cause: { message: 'socket hang up', cause: { message: 'no socket' } },
     });
+  });
+
+  it('does not begin without all of its settled lines: it is released if they are gone, and elsewhere if the claim is', async () => {
+    const { state } = setUp();
+    const gone = new AgentError('ERR_STATE_UNAVAILABLE', 'Line hashes expired', { hint: 'It is visited again.' });
+    const lost = new AbortController();
+    const visitor = workerHere({}, () => ({ visit: () => Promise.reject(new Error('it has not begun')) }));
+    const claim = await state.claim(object, never);
+    if (typeof claim === 'string') throw new Error(claim);
+    const without: Claim = {
+      known: claim.known,
+      announcements: claim.announcements,
+      lost: lost.signal,
+      settledLineHashes: () => ({ [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(gone) }) }),
+      announce: (each) => claim.announce(each),
+      settle: (each) => claim.settle(each),
+      finish: (...end) => claim.finish(...end),
+      forget: () => claim.forget(),
+      flush: (signal) => claim.flush(signal),
+      release: () => claim.release(),
+    };
+    expect(await visitor.visit(object, without, never)).toEqual({ status: 'released', error: gone });
+    lost.abort(new Error('the claim is lost'));
+    expect(await visitor.visit(object, without, never)).toEqual({ status: 'elsewhere' });
+    await expect(visitor.visit(object, without, AbortSignal.abort(new Error('stop')))).rejects.toThrow('stop');
   });
 
   it('rejects with ERR_STATE_DAMAGED as an AgentError, which makes the agent start again', async () => {

@@ -11,8 +11,13 @@
  */
 import { hash } from 'node:crypto';
 import { LineHasher } from '../../../src/pipeline/line-hash.ts';
-import { fromItem, namesOf, sortKeyOf } from '../../../src/sharing/batch-items.ts';
-import { isObjectKey, type ObjectRegister, parseObjectRegister } from '../../../src/sharing/object-register.ts';
+import { fromItem, sortKeyOf } from '../../../src/sharing/batch-items.ts';
+import {
+  isObjectKey,
+  type ObjectRegister,
+  parseObjectRegister,
+  type VisitItems,
+} from '../../../src/sharing/object-register.ts';
 import type { BatchItem, RegisterEntry } from '../../../src/sharing/store.ts';
 import type { ReceivedRecord } from '../../support/otlp-receiver.ts';
 import type { HostileItems } from './hostile-store.ts';
@@ -244,6 +249,17 @@ function settledIn(register: ObjectRegister, found: ReadonlyMap<string, BatchIte
   for (const { name } of names.flatMap((each) => linesIn(found.get(each))))
     counts.set(name, (counts.get(name) ?? 0) + 1);
   return counts;
+}
+
+/** The names of all items of a visit that are settled, and of those that are announced. */
+function namesOf(visit: VisitItems): { readonly settled: string[]; readonly announced: string[] } {
+  const numbered = (series: 'announced' | 'extra', from: number, before: number) =>
+    Array.from({ length: before - from }, (_, index) => sortKeyOf(series, visit, from + index));
+  const { mergedCount, settledCount, admittedCount, extraCount } = visit;
+  return {
+    settled: [...numbered('announced', mergedCount, settledCount), ...numbered('extra', 0, extraCount)],
+    announced: numbered('announced', settledCount, admittedCount),
+  };
 }
 
 function linesIn(item: BatchItem | undefined): { readonly name: string; readonly occurrence: number }[] {
