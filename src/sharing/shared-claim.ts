@@ -108,7 +108,7 @@ export class SharedClaim implements Claim {
   }
 
   async *settledLineHashes(): AsyncIterable<LineHashes> {
-    for await (const { lineHashes } of this.#settledLines(this.#lost.signal)) yield lineHashes;
+    for await (const { lineHashes } of this.#settledLines(this.lost)) yield lineHashes;
   }
 
   announce(announcement: Announcement): AnnouncementId {
