@@ -24,6 +24,7 @@ export type AgentEvent =
   | Resumed
   | ObjectsListed
   | ListingEnded
+  | WorkspaceListed
   | NotificationEnded
   | ObjectVisited
   | ObjectsWaiting
@@ -142,6 +143,10 @@ export interface ObjectsListed {
   readonly unchangedCount: number;
 }
 
+/**
+ * The source has listed its workspaces; what is in them is listed while it is shipped. Sent again, with the same time, if a
+ * fault is met later.
+ */
 export interface ListingEnded {
   readonly kind: 'listingEnded';
   readonly source: string;
@@ -149,6 +154,24 @@ export interface ListingEnded {
   readonly dates: 'recent' | 'older';
   readonly atMs: number;
   /** The first fault; undefined if everything was listed. */
+  readonly fault: Fault | undefined;
+}
+
+/** What is known of the objects of a workspace. Sent when it changes: a workspace is `complete` without a word. */
+export interface WorkspaceListed {
+  readonly kind: 'workspaceListed';
+  readonly source: string;
+  /** As in `ListingEnded`. */
+  readonly dates: 'recent' | 'older';
+  readonly workspaceId: string | undefined;
+  /**
+   * `underWay`: its first listing has not ended. `incomplete`: a listing failed, and none has been complete since, so there may
+   * be objects that nobody knows of.
+   */
+  readonly status: 'underWay' | 'complete' | 'incomplete';
+  /** When its last listing began. */
+  readonly begunAtMs: number;
+  /** Why it is incomplete. */
   readonly fault: Fault | undefined;
 }
 

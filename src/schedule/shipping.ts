@@ -15,7 +15,7 @@ import {
   type WorkspaceListing,
 } from '../contracts/source.ts';
 import type { VisitOutcome } from '../contracts/visit-outcome.ts';
-import { type AgentError, isAgentError, isFatal } from '../model/agent-error.ts';
+import { type AgentError, isAgentError } from '../model/agent-error.ts';
 import type { ObjectShipper } from '../pipeline/object-shipper.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -25,7 +25,7 @@ import { createLane, type Lane } from './lane.ts';
 import { Leadership } from './leadership.ts';
 import { NotifiedVisits } from './notified-visits.ts';
 import { ObjectVisits } from './object-visits.ts';
-import { isDue } from './start-date.ts';
+import { unsettledCandidates } from './unsettled-candidates.ts';
 import { type WaitingInWorkspace, WaitingObjects } from './waiting-objects.ts';
 
 export interface Schedule {
@@ -248,14 +248,26 @@ export class Shipping {
   async #list(source: Source, dates: DateRange, lane: Lane, signal: AbortSignal): Promise<boolean> {
     const { clock, observe } = this.#context;
     let firstFault: AgentError | undefined;
+    let endedAtMs: number | undefined;
     let isComplete = true;
     const listed = new Set<string>();
+    const isPartial = () => firstFault !== undefined && !completeListingCodes.has(firstFault.code);
+    const reportEnd = (atMs: number) =>
+      observe({
+        kind: 'listingEnded',
+        source: source.name,
+        dates: dates.before === undefined ? 'recent' : 'older',
+        atMs,
+        fault: firstFault && toFault(firstFault),
+      });
     const onFault = (fault: AgentError) => {
       const isComplete = completeListingCodes.has(fault.code);
-      if (firstFault === undefined || (!isComplete && completeListingCodes.has(firstFault.code))) firstFault = fault;
+      if (firstFault === undefined || (!isComplete && !isPartial())) firstFault = fault;
       if (!isComplete) lane.incompleteCount++;
       const isEmpty = fault.code === 'ERR_SOURCE_EMPTY';
       lane.faults.report(fault, isEmpty ? 'Waiting for the first delivery' : 'Listing is incomplete');
+      // A custom source may report here what its pages meet, which changes the verdict.
+      if (endedAtMs !== undefined) reportEnd(endedAtMs);
     };
     try {
       for await (const workspace of source.list({ dates, signal, onFault })) {
@@ -271,7 +283,7 @@ export class Shipping {
           .finally(() => lane.busy.delete(name));
         lane.busy.set(name, shipped);
       }
-      lane.waiting.keepOnly((id = '') => listed.has(id) || lane.busy.has(id));
+      if (!isPartial()) lane.waiting.keepOnly((id = '') => listed.has(id) || lane.busy.has(id));
     } catch (error) {
       signal.throwIfAborted();
       if (!isAgentError(error)) throw error;
@@ -279,13 +291,8 @@ export class Shipping {
       lane.incompleteCount++;
       lane.faults.report(error, 'Source could not be listed; retrying');
     }
-    observe({
-      kind: 'listingEnded',
-      source: source.name,
-      dates: dates.before === undefined ? 'recent' : 'older',
-      atMs: clock.nowMs(),
-      fault: firstFault && toFault(firstFault),
-    });
+    endedAtMs = clock.nowMs();
+    reportEnd(endedAtMs);
     return isComplete;
   }
 
@@ -330,7 +337,9 @@ export class Shipping {
     };
     try {
       let date: string | undefined;
-      for await (const candidate of this.#unsettled(source, workspace, lane, waiting, signal)) {
+      const { startDate } = this.#context.schedule;
+      const parts = { ...this.#context, source: source.name, startDate, lane, waiting, fail: this.#fail };
+      for await (const candidate of unsettledCandidates(workspace, parts, signal)) {
         if (candidate.object.origin.date !== date) {
           if (!(await endOfDate())) break;
           date = candidate.object.origin.date;
@@ -351,40 +360,6 @@ export class Shipping {
     } finally {
       waiting.end();
       release();
-    }
-  }
-
-  /** The candidates of a workspace that have to be visited. */
-  async *#unsettled(
-    source: Source,
-    { workspaceId, pages }: WorkspaceListing,
-    lane: Lane,
-    waiting: WaitingInWorkspace,
-    signal: AbortSignal,
-  ): AsyncIterable<Candidate> {
-    const { state, observe } = this.#context;
-    try {
-      for await (const page of pages()) {
-        if (signal.aborted) return;
-        const due = page.filter(({ object }) => isDue(object, this.#context.schedule.startDate));
-        const unsettled = new Set(await state.unsettled(due.map(({ object }) => object)));
-        const [listedCount, unchangedCount] = [due.length, due.length - unsettled.size];
-        observe({ kind: 'objectsListed', source: source.name, workspaceId, listedCount, unchangedCount });
-        waiting.listed(unsettled);
-        for (const candidate of due) {
-          if (signal.aborted) return;
-          if (unsettled.has(candidate.object)) yield candidate;
-          else candidate.settle({ status: 'unchanged' });
-        }
-      }
-    } catch (error) {
-      if (signal.aborted) return;
-      if (isFatal(error) || !isAgentError(error)) return this.#fail(error);
-      lane.incompleteCount++;
-      waiting.listingFailed();
-      lane.faults.report(error, 'Workspace could not be listed; continuing with the others', {
-        workspace: workspaceId,
-      });
     }
   }
 

@@ -244,7 +244,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     unit: 's',
     attributes: [sourceName],
     meaning:
-      'Unix time of the last listing of recent dates that completed without a fault. Absent before the first one.',
+      'Unix time of the last listing of recent dates that completed without a fault, in every workspace. Absent before the first one.',
     read: ({ activity }) => ofSources(activity, ({ completelyPolledAtMs }) => toSeconds(completelyPolledAtMs)),
   },
   ofWorkspace(
