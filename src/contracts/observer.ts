@@ -9,6 +9,7 @@ import type { EventTimes } from '../model/event-times.ts';
 import type { ObjectId } from '../model/object.ts';
 import type { ResponseCode } from '../model/response-code.ts';
 import type { NotificationOutcome } from './notifications.ts';
+import type { SettledFault } from './settled-fault.ts';
 import type { VisitOutcome } from './visit-outcome.ts';
 
 export type Observer = (event: AgentEvent) => void;
@@ -27,6 +28,7 @@ export type AgentEvent =
   | WorkspaceListed
   | NotificationEnded
   | ObjectVisited
+  | SettledFaultKnown
   | ObjectsWaiting
   | FaultMet
   | SilenceChanged
@@ -199,8 +201,18 @@ export interface ObjectVisited {
   readonly workspaceId: string | undefined;
   readonly status: VisitOutcome['status'];
   readonly sizeBytes: number;
-  /** Set if the status is `damaged` or `released`. */
+  /** Set if the status is `damaged` or `released`, and if it is `settled` but the object is not JSON Lines. */
   readonly fault: Fault | undefined;
+}
+
+/** The state knows of a fault of an object that is settled, from an earlier process or another one; or it is gone. */
+export interface SettledFaultKnown {
+  readonly kind: 'settledFaultKnown';
+  readonly source: string;
+  readonly objectId: ObjectId;
+  readonly workspaceId: string | undefined;
+  /** Undefined if another version without a fault is settled now. */
+  readonly fault: SettledFault | undefined;
 }
 
 /** The objects of a workspace that were listed but not shipped. Sent when the number changes. */

@@ -25,6 +25,7 @@ import { createLane, type Lane } from './lane.ts';
 import { Leadership } from './leadership.ts';
 import { NotifiedVisits } from './notified-visits.ts';
 import { ObjectVisits } from './object-visits.ts';
+import { SettledFaults } from './settled-faults.ts';
 import { unsettledCandidates } from './unsettled-candidates.ts';
 import { type WaitingInWorkspace, WaitingObjects } from './waiting-objects.ts';
 
@@ -40,7 +41,7 @@ export interface Schedule {
 export interface ShippingContext {
   readonly sources: readonly Source[];
   readonly shipper: Pick<ObjectShipper, 'ship'>;
-  readonly state: Pick<DeliveryState, 'unsettled' | 'lead'>;
+  readonly state: Pick<DeliveryState, 'unsettled' | 'settledFaults' | 'lead'>;
   /** Worker threads of the shipper; enough objects are visited in parallel to keep all of them busy. */
   readonly workers?: number | undefined;
   readonly schedule: Schedule;
@@ -67,13 +68,16 @@ export class Shipping {
   readonly #caughtUpAtMs = new Map<Source, number>();
   #caughtUpCalls: Promise<unknown> = Promise.resolve();
   readonly #visits: ObjectVisits;
+  readonly #settledFaults: SettledFaults;
   /** The lanes of recent dates, by source name. */
   readonly #recentLanes = new Map<string, Lane>();
   #fail: (error: unknown) => void = () => {};
 
   constructor(context: ShippingContext) {
     this.#context = context;
-    this.#visits = new ObjectVisits({ ...context, fail: (error) => this.#fail(error) });
+    this.#settledFaults = new SettledFaults(context);
+    const observe: Observer = (event) => this.#settledFaults.observe(event);
+    this.#visits = new ObjectVisits({ ...context, observe, fail: (error) => this.#fail(error) });
     this.#sweepLeadership = new Leadership(context.state, 'sweep');
   }
 
@@ -338,7 +342,16 @@ export class Shipping {
     try {
       let date: string | undefined;
       const { startDate } = this.#context.schedule;
-      const parts = { ...this.#context, source: source.name, startDate, lane, waiting, fail: this.#fail };
+      const settledFaults = this.#settledFaults;
+      const parts = {
+        ...this.#context,
+        settledFaults,
+        source: source.name,
+        startDate,
+        lane,
+        waiting,
+        fail: this.#fail,
+      };
       for await (const candidate of unsettledCandidates(workspace, parts, signal)) {
         if (candidate.object.origin.date !== date) {
           if (!(await endOfDate())) break;

@@ -6,6 +6,7 @@ import type { Observer } from '../contracts/observer.ts';
 import { type Candidate, completeListingCodes, type WorkspaceListing } from '../contracts/source.ts';
 import { type AgentError, isAgentError, isFatal } from '../model/agent-error.ts';
 import type { Lane } from './lane.ts';
+import type { SettledFaults } from './settled-faults.ts';
 import { isDue } from './start-date.ts';
 import type { WaitingInWorkspace } from './waiting-objects.ts';
 
@@ -13,6 +14,7 @@ export interface UnsettledCandidatesParts {
   readonly source: string;
   readonly state: Pick<DeliveryState, 'unsettled'>;
   readonly observe: Observer;
+  readonly settledFaults: SettledFaults;
   /** The first date to ship, `yyyy-mm-dd`; undefined for no limit. */
   readonly startDate: string | undefined;
   readonly lane: Lane;
@@ -24,7 +26,7 @@ export interface UnsettledCandidatesParts {
 /** Reports every fault of the listing, which is then incomplete. */
 export async function* unsettledCandidates(
   { workspaceId, pages }: WorkspaceListing,
-  { source, state, observe, startDate, lane, waiting, fail }: UnsettledCandidatesParts,
+  { source, state, observe, settledFaults, startDate, lane, waiting, fail }: UnsettledCandidatesParts,
   signal: AbortSignal,
 ): AsyncGenerator<Candidate, void, undefined> {
   const report = (fault: AgentError, message: string, fields?: object) => {
@@ -38,7 +40,12 @@ export async function* unsettledCandidates(
     for await (const page of pages((fault) => report(fault, 'Listing is incomplete'))) {
       if (signal.aborted) return;
       const due = page.filter(({ object }) => isDue(object, startDate));
-      const unsettled = new Set(await state.unsettled(due.map(({ object }) => object)));
+      const objects = due.map(({ object }) => object);
+      const unsettled = new Set(await state.unsettled(objects));
+      await settledFaults.look(
+        source,
+        objects.filter((object) => !unsettled.has(object)),
+      );
       const [listedCount, unchangedCount] = [due.length, due.length - unsettled.size];
       observe({ kind: 'objectsListed', source, workspaceId, listedCount, unchangedCount });
       waiting.listed(unsettled);

@@ -126,13 +126,22 @@ async function* objectsOf(
         });
       }
       const items = await readItems(patient, register, signal);
-      const { id, workspaceId, date, settledVersion, settled, acceptedCount, deadLetteredCount, unparsedCount } =
-        register;
+      const {
+        id,
+        workspaceId,
+        date,
+        settledVersion,
+        settledFault,
+        settled,
+        acceptedCount,
+        deadLetteredCount,
+        unparsedCount,
+      } = register;
       yield {
         id,
         workspaceId,
         date,
-        state: { settledVersion, settled, hasLineHashes: items.isComplete },
+        state: { settledVersion, settledFault, settled, hasLineHashes: items.isComplete },
         announcements: items.announced,
         settledLines: items.isComplete ? items.settled : [],
         acceptedCount,
@@ -169,6 +178,7 @@ async function writeObject(
     ...newObjectRegister(object),
     epoch,
     settledVersion: state.settledVersion,
+    settledFault: state.settledFault,
     settled: state.settled,
     hasLineHashes: state.hasLineHashes,
     merged: merged.length === 0 ? undefined : { epoch, token: settledToken, count: merged.length },

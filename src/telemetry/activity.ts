@@ -11,6 +11,7 @@ import type {
   WaitsFor,
   WorkspaceListed,
 } from '../contracts/observer.ts';
+import type { SettledFault } from '../contracts/settled-fault.ts';
 import { completeListingCodes } from '../contracts/source.ts';
 import type { ObjectId } from '../model/object.ts';
 import { type ResponseCode, responseCodeText } from '../model/response-code.ts';
@@ -86,7 +87,7 @@ export const noWorkspace = '';
 
 const workspacesMax = 200;
 const deadLetterReasonsMax = 20;
-const damagedObjectsMax = 10_000;
+const unreadableObjectsMax = 10_000;
 const goneReasonsMax = 100;
 
 export class Activity {
@@ -96,8 +97,8 @@ export class Activity {
   readonly waits = new Map<WaitsFor, Waiting>();
   readonly requests = new Map<string, RequestCount>();
   readonly faults = new Map<string, { count: number; last: Fault; atMs: number }>();
-  /** Objects that could not be decoded to their end, until a new version can. */
-  readonly damagedObjects = new Set<ObjectId>();
+  /** Objects that could not be read to their end, or are not JSON Lines, until another version is read whole. */
+  readonly unreadableObjects = new Map<ObjectId, Pick<SettledFault, 'status' | 'code'>>();
   readonly deadLetters = new Map<string, DeadLetterCount>();
   /** As last counted, with 0 for reasons that are gone: OpenTelemetry's SDK repeats the last value of a series that is not observed. */
   waitingDeadLetters: readonly WaitingDeadLetters[] = [];
@@ -179,8 +180,12 @@ export class Activity {
         break;
       case 'objectVisited':
         this.visits[event.status]++;
-        this.#noteDamage(event);
+        this.#noteUnreadable(event);
         this.#noteFound(event);
+        break;
+      case 'settledFaultKnown':
+        if (event.fault === undefined) this.unreadableObjects.delete(event.objectId);
+        else this.#addUnreadable(event.objectId, event.fault);
         break;
       case 'objectsListed':
         this.#noteListed(event);
@@ -236,6 +241,11 @@ export class Activity {
     return sumOfWaiting([...this.workspaces.values()].flatMap(({ waiting }) => waiting));
   }
 
+  /** What the collector did not get, because nobody could read it. */
+  get damagedObjectCount(): number {
+    return this.unreadableObjects.values().reduce((sum, { status }) => sum + (status === 'damaged' ? 1 : 0), 0);
+  }
+
   get waitingDeadLetterCount(): number {
     return this.waitingDeadLetters.reduce((sum, { count }) => sum + count, 0);
   }
@@ -257,9 +267,15 @@ export class Activity {
     else entry.count++;
   }
 
-  #noteDamage({ objectId, status }: AgentEvent & { kind: 'objectVisited' }): void {
-    if (status === 'settled') this.damagedObjects.delete(objectId);
-    if (status === 'damaged' && this.damagedObjects.size < damagedObjectsMax) this.damagedObjects.add(objectId);
+  #noteUnreadable({ objectId, status, fault }: AgentEvent & { kind: 'objectVisited' }): void {
+    if (status !== 'settled' && status !== 'damaged') return;
+    if (fault !== undefined) this.#addUnreadable(objectId, { status, code: fault.code });
+    else if (status === 'settled') this.unreadableObjects.delete(objectId);
+  }
+
+  #addUnreadable(id: ObjectId, { status, code }: Pick<SettledFault, 'status' | 'code'>): void {
+    if (this.unreadableObjects.has(id) || this.unreadableObjects.size < unreadableObjectsMax)
+      this.unreadableObjects.set(id, { status, code });
   }
 
   #noteFound({ source: name, foundBy, status }: AgentEvent & { kind: 'objectVisited' }): void {

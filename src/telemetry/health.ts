@@ -148,7 +148,7 @@ function isListed({ sources }: Activity): boolean {
 /** What keeps the agent from saying that everything was shipped. */
 function shortcomings(activity: Activity): readonly string[] {
   const { objectCount } = activity.waitingObjects;
-  const [damaged, deadLetters] = [activity.damagedObjects.size, activity.waitingDeadLetterCount];
+  const [damaged, deadLetters] = [activity.damagedObjectCount, activity.waitingDeadLetterCount];
   return [
     ...[...activity.sources].flatMap(([name, source]) => {
       if (isPartial(source.listingFault) || isPartial(source.olderListingFault))

@@ -20,6 +20,7 @@ import {
 export type { MetricSources, ObservedInstrument } from './instrument.ts';
 
 import { sharingInstruments } from './sharing-instruments.ts';
+import { unreadableObjects } from './unreadable-objects.ts';
 import { sumOfWaiting, type WorkspaceActivity } from './workspace-activity.ts';
 
 const workspaceId = 'databricks.workspace.id';
@@ -289,6 +290,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
         return toSeconds(Math.max(0, nowMs - oldestMs));
       }),
   },
+  unreadableObjects,
   ofWorkspace(
     'gauge',
     'silent',

@@ -1,10 +1,17 @@
 /**
  * What the agent says of deliveries that it could not list or read, as health has it from the agent's events.
  */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { gzipSync } from 'node:zlib';
 import { expect, onTestFinished, test } from 'vitest';
 import { createAgent } from '../../src/agent/agent.ts';
+import type { CommandContext } from '../../src/commands/command.ts';
+import { ship } from '../../src/commands/ship.ts';
+import { status } from '../../src/commands/status.ts';
 import { loadConfiguration } from '../../src/config/index.ts';
 import { realFiles } from '../../src/sources/directory/delivery-files.ts';
 import { Activity } from '../../src/telemetry/activity.ts';
@@ -49,6 +56,80 @@ test('a file that could not be read still waits when its folder cannot be listed
   expect(activity.waitingObjects.objectCount).toBe(0);
 });
 
+const wholeLines = auditLines(3);
+const unreadable: readonly [name: string, content: string | Uint8Array, complete: boolean, exitText: string][] = [
+  ['a truncated gzip file', gzipSync(wholeLines.join('\n')).subarray(0, 100), false, 'not read completely: '],
+  ['a Parquet file', Buffer.concat([Buffer.from('PAR1'), randomBytes(100), Buffer.from('PAR1')]), false, 'not read'],
+  [
+    'a file of Avro',
+    Buffer.concat([Buffer.from('Obj\x01', 'latin1'), randomBytes(100)]),
+    false,
+    'not read completely: ',
+  ],
+  ['a bzip2 file', Buffer.concat([Buffer.from('BZh9\x31\x41\x59\x26\x53\x59', 'latin1'), randomBytes(99)]), false, ''],
+  ['a JSON array', JSON.stringify(wholeLines.map((line) => JSON.parse(line))), true, 'not JSON Lines: '],
+];
+
+test.each(unreadable)('%s is not forgotten by the next process, until another version is read', async (...row) => {
+  const [, content, complete, exitText] = row;
+  const directory = temporaryDirectory();
+  const file = join(directory, day, 'a.json');
+  mkdirSync(join(directory, day), { recursive: true });
+  writeFileSync(file, content);
+  const environment = {
+    DATABRICKS_AUDIT_SOURCE: directory,
+    DATABRICKS_AUDIT_STATE: temporaryDirectory(),
+    DATABRICKS_AUDIT_SILENCE_AFTER: '0',
+    OTEL_LOGS_EXPORTER: 'console',
+  };
+  for (let attempt = 1; attempt <= 2; attempt++) {
+    const { exitCode, text } = await shipped(environment);
+    expect([exitCode, text]).toEqual([1, expect.stringContaining(exitText)]);
+    expect(text).toContain(`: file://${file}: `);
+  }
+  const { until, activity, close } = await running(environment);
+  await until(({ reason }) => reason !== 'The first listing is in progress' && activity.unreadableObjects.size === 1);
+  await until((health) => health.complete === complete, { ok: true });
+  await close();
+  const stdout = await statusOf(environment);
+  expect(stdout).toMatch(/incomplete +unreadable/);
+  expect(stdout).toContain('0 objects not shipped completely, 1 unreadable');
+
+  writeFileSync(file, wholeLines.map((line) => `${line}\n`).join(''));
+  expect((await shipped(environment)).exitCode).toBe(0);
+  expect(await statusOf(environment)).toContain('0 objects not shipped completely, 0 unreadable');
+});
+
+async function shipped(environment: Environment): Promise<{ readonly exitCode: number; readonly text: string }> {
+  const { context, stderr } = contextOf(environment);
+  return { exitCode: await ship([], context), text: stderr() };
+}
+
+async function statusOf(environment: Environment): Promise<string> {
+  const { context, stdout } = contextOf(environment);
+  await status({}, context);
+  return stdout();
+}
+
+function contextOf(environment: Environment) {
+  const written = { stdout: '', stderr: '' };
+  const stream = (name: 'stdout' | 'stderr') =>
+    new Writable({
+      write(chunk, _, done) {
+        written[name] += String(chunk);
+        done();
+      },
+    }) as NodeJS.WriteStream;
+  const context: CommandContext = {
+    environment,
+    stdin: process.stdin,
+    stdout: stream('stdout'),
+    stderr: stream('stderr'),
+    stop: new AbortController().signal,
+  };
+  return { context, stdout: () => written.stdout, stderr: () => written.stderr };
+}
+
 /** Starts an agent whose collector accepts everything. */
 async function running(environment: Environment, deliveryFiles = realFiles) {
   const clock = new ManualClock('2026-03-10T12:00:00Z');
@@ -72,7 +153,10 @@ async function running(environment: Environment, deliveryFiles = realFiles) {
   const agent = await createAgent(configuration, { clock, deliveryFiles, exporter, observer });
   const stop = new AbortController();
   const ended = agent.run(stop.signal).catch(() => {});
+  let isClosed = false;
   const close = async () => {
+    if (isClosed) return;
+    isClosed = true;
     stop.abort(new Error('enough'));
     await ended;
     await agent.close();

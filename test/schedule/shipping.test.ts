@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { LedTask } from '../../src/contracts/delivery-state.ts';
 import type { NotificationQueue, NotifiedCandidate, ReceiveRequest } from '../../src/contracts/notifications.ts';
+import type { SettledFault } from '../../src/contracts/settled-fault.ts';
 import type { Candidate, ListingRequest, Source } from '../../src/contracts/source.ts';
 import type { VisitOutcome } from '../../src/contracts/visit-outcome.ts';
 import { AgentError } from '../../src/model/agent-error.ts';
@@ -120,12 +121,17 @@ class Shipper {
   hold: ((id: string) => boolean) | undefined;
   end: (id: string) => VisitOutcome = () => ({ status: 'settled' });
   leads = true;
+  readonly faults = new Map<ObjectId, SettledFault>();
   readonly asked: LedTask[] = [];
   releasedLeads = 0;
   readonly #held = new Map<string, () => void>();
 
   async unsettled(objects: readonly DeliveredObject[]) {
     return objects.filter(({ origin }) => !this.settledIds.has(origin.id));
+  }
+
+  async settledFaults() {
+    return this.faults;
   }
 
   async lead(task: LedTask) {
@@ -503,6 +509,42 @@ describe('what waits', () => {
     shipper.end = changed;
     await clock.advance(minute);
     expect(activity.waitingObjects.fault).toBeUndefined();
+  });
+});
+
+describe('an object that is settled although it could not be read', () => {
+  const fault = { status: 'damaged', code: 'ERR_OBJECT_DAMAGED', message: 'cut off' } as const;
+  const id = '1/2026-03-10/a' as ObjectId;
+
+  it('is known from the state, until another process has read another version', async () => {
+    const { shipper, clock, ready, follow } = setUp(new Bucket(id));
+    shipper.settledIds.add(id);
+    shipper.faults.set(id, fault);
+    await follow();
+    expect(shipper.visited).toEqual([]);
+    expect(ready()).toMatchObject({
+      complete: false,
+      status: 'incomplete',
+      reason: expect.stringContaining('1 damaged object'),
+    });
+    shipper.faults.clear();
+    await clock.advance(minute);
+    expect(ready()).toMatchObject({ complete: true, status: 'idle' });
+  });
+
+  it('is not forgotten when the visit was made here and another process reads it', async () => {
+    const { shipper, clock, ready, follow } = setUp(new Bucket(id));
+    shipper.end = () => {
+      shipper.settledIds.add(id);
+      shipper.faults.set(id, fault);
+      return { status: 'damaged', error: new AgentError(fault.code, fault.message) };
+    };
+    await follow();
+    await clock.advance(minute);
+    expect(ready()).toMatchObject({ complete: false, status: 'incomplete' });
+    shipper.faults.clear();
+    await clock.advance(minute);
+    expect(ready()).toMatchObject({ complete: true, status: 'idle' });
   });
 });
 

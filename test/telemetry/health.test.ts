@@ -18,6 +18,7 @@ import {
   waiting,
 } from './events.ts';
 
+const damage = { code: 'ERR_OBJECT_DAMAGED', message: 'cut off', hint: undefined } as const;
 const [minute, hour] = [60_000, 3_600_000];
 let clock: ManualClock;
 let activity: Activity;
@@ -156,7 +157,7 @@ describe('readiness', () => {
       reason: expect.stringMatching(/^objects: 1 listed object not shipped/),
     });
     activity.observe(waitingObjects({ objectCount: 0 }));
-    activity.observe(objectVisited('damaged'));
+    activity.observe(objectVisited('damaged', damage));
     expect(ready()).toMatchObject({
       complete: false,
       status: 'incomplete',
