@@ -102,6 +102,8 @@ export class Activity {
   readonly deadLetters = new Map<string, DeadLetterCount>();
   /** As last counted, with 0 for reasons that are gone: OpenTelemetry's SDK repeats the last value of a series that is not observed. */
   waitingDeadLetters: readonly WaitingDeadLetters[] = [];
+  /** Why they cannot be counted: then nobody knows how many there are. */
+  deadLetterFault: Fault | undefined;
   /** What earlier processes delivered; undefined until it was read from the state. */
   deliveredBefore: { readonly since: string; accepted: number; deadLettered: number } | undefined;
   readonly batches = { accepted: 0, deadLettered: 0, mixed: 0 };
@@ -231,10 +233,17 @@ export class Activity {
 
   /** Not an event: it happens at each scrape, and is not a sign of life. */
   countedDeadLetters(counted: readonly WaitingDeadLetters[]): void {
+    this.deadLetterFault = undefined;
     const isCounted = ({ response, reason }: WaitingDeadLetters) =>
       counted.some((each) => each.reason === reason && each.response.code === response.code);
     const gone = this.waitingDeadLetters.filter((before) => !isCounted(before)).slice(0, goneReasonsMax);
     this.waitingDeadLetters = [...counted, ...gone.map((before) => ({ ...before, count: 0 }))];
+  }
+
+  /** Not an event either. What was counted before may have been replayed, or be more by now. */
+  couldNotCountDeadLetters(fault: Fault): void {
+    this.deadLetterFault = fault;
+    this.#countFault(fault, this.#nowMs());
   }
 
   get waitingObjects(): WaitingSum {

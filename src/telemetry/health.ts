@@ -122,9 +122,13 @@ function objectsText(count: number): string {
 
 export const replayHint = 'Fix the cause, then run: databricks-audit-otel replay';
 
-/** A record that was rejected does not keep the agent from shipping others, so it stays ready. */
+/** A record that was rejected does not keep the agent from shipping others, so it stays ready, if it can tell how many there are. */
 function checkDeadLetters(activity: Activity): HealthCheck {
-  const count = activity.waitingDeadLetterCount;
+  const { waitingDeadLetterCount: count, deadLetterFault } = activity;
+  if (deadLetterFault !== undefined) {
+    const { message, hint } = deadLetterFault;
+    return { name: 'dead letters', ok: false, message: `not known: ${message}`, hint };
+  }
   if (count === 0) return { name: 'dead letters', ok: true, message: 'none' };
   return { name: 'dead letters', ok: true, message: deadLettersText(count), hint: replayHint };
 }
@@ -157,7 +161,11 @@ function shortcomings(activity: Activity): readonly string[] {
     }),
     ...(objectCount === 0 ? [] : [objectsText(objectCount)]),
     ...(damaged === 0 ? [] : [`${counted(damaged, 'damaged object')} not readable to the end`]),
-    ...(deadLetters === 0 ? [] : [deadLettersText(deadLetters)]),
+    ...(activity.deadLetterFault === undefined
+      ? deadLetters === 0
+        ? []
+        : [deadLettersText(deadLetters)]
+      : ['dead letters cannot be counted']),
   ];
 }
 

@@ -15,6 +15,7 @@ import {
   type ObservedInstrument,
   type Reading,
   status,
+  unknown,
 } from './instrument.ts';
 
 export type { MetricSources, ObservedInstrument } from './instrument.ts';
@@ -102,14 +103,15 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     unit: '{record}',
     attributes: ['databricks.audit.reason', httpStatusCode, grpcStatusCode],
     meaning:
-      'Records in the dead-letter files, by reason, until they are replayed or the files are deleted. Includes those of earlier processes, and all records of a partial success. Without attributes and 0 when there are none.',
-    read: ({ activity: { waitingDeadLetters } }) =>
-      waitingDeadLetters.length === 0
-        ? [[0]]
-        : sumBy(waitingDeadLetters, ({ response, reason, count }) => [
-            count,
-            { 'databricks.audit.reason': printable(reason, 120), ...status(response) },
-          ]),
+      'Records in the dead-letter files, by reason, until they are replayed or the files are deleted. Includes those of earlier processes, and all records of a partial success. Without attributes and 0 when there are none; absent while they cannot be counted.',
+    read: ({ activity: { waitingDeadLetters, deadLetterFault } }) => {
+      const series = sumBy(waitingDeadLetters, ({ response, reason, count }) => [
+        count,
+        { 'databricks.audit.reason': printable(reason, 120), ...status(response) },
+      ]);
+      if (deadLetterFault === undefined) return series.length === 0 ? [[0]] : series;
+      return [[unknown], ...series.map(([, attributes]): Reading => [unknown, { ...attributes }])];
+    },
   },
   {
     name: 'databricks.audit.notices',

@@ -78,6 +78,8 @@ export function takeSnapshot({
         count,
       }))
       .sort((a, b) => b.count - a.count),
+    /** Why they cannot be counted. */
+    deadLetterFault: activity.deadLetterFault && printable(activity.deadLetterFault.message),
     waitingDeadLetters: activity.waitingDeadLetters
       .filter(({ count }) => count > 0)
       .map(({ response, reason, count }) => ({
