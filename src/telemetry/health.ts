@@ -184,7 +184,7 @@ function checkWait(activity: Activity, what: WaitsFor, nowMs: number): HealthChe
   return { name, ok: waitedMs <= waitBoundMs, message: `${message} (for ${durationText(waitedMs)})`, hint };
 }
 
-function doing(activity: Activity): Pick<Health, 'complete' | 'status' | 'reason'> {
+export function doing(activity: Activity): Pick<Health, 'complete' | 'status' | 'reason'> {
   const missing = shortcomings(activity);
   const complete = isComplete(activity);
   const [wait] = activity.waits.values();

@@ -81,7 +81,7 @@ export function takeSnapshot({
     /** Why they cannot be counted. */
     deadLetterFault: activity.deadLetterFault && printable(activity.deadLetterFault.message),
     waitingDeadLetters: activity.waitingDeadLetters
-      .filter(({ count }) => count > 0)
+      .filter(({ count }) => count > 0 && activity.deadLetterFault === undefined)
       .map(({ response, reason, count }) => ({
         response: responseCodeText(response),
         reason: printable(reason),

@@ -68,6 +68,21 @@ export function listingEnded(fault?: Fault, source = sourceName): AgentEvent {
   return { kind: 'listingEnded', source, dates: 'recent', atMs: startMs, fault };
 }
 
+export function objectsWaiting(changes: Partial<AgentEvent & { kind: 'objectsWaiting' }>): AgentEvent {
+  return {
+    kind: 'objectsWaiting',
+    source: sourceName,
+    dates: 'recent',
+    workspaceId: '1',
+    objectCount: 2,
+    sizeBytes: 10,
+    oldestMs: startMs,
+    fault: undefined,
+    faultSinceMs: undefined,
+    ...changes,
+  };
+}
+
 export function objectVisited(status: (AgentEvent & { kind: 'objectVisited' })['status'], fault?: Fault): AgentEvent {
   const objectId = 's3://audit/workspaceId=1/date=2026-03-10/a.json' as ObjectId;
   return {
