@@ -20,6 +20,7 @@ import type { ObjectShipper } from '../pipeline/object-shipper.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { reportBackfill } from './backlog.ts';
+import { CaughtUp, type CaughtUpToMs } from './caught-up.ts';
 import { Elsewhere } from './elsewhere.ts';
 import { createLane, type Lane } from './lane.ts';
 import { Leadership } from './leadership.ts';
@@ -54,8 +55,8 @@ export interface ShippingContext {
   readonly onFailure?: ((error: unknown) => void) | undefined;
   /** Called at every poll with the first date that it lists. */
   readonly onPoll?: ((lookbackStart: string) => void) | undefined;
-  /** Called when everything in the lookback window that was there at this time is settled. */
-  readonly onCaughtUp?: ((atMs: number, signal: AbortSignal) => Promise<void>) | undefined;
+  /** Called when more of the lookback window is settled, with the time up to which it is, for each workspace. */
+  readonly onCaughtUp?: ((toMs: CaughtUpToMs, signal: AbortSignal) => Promise<void>) | undefined;
 }
 
 const recentObjectsAtOnce = 6;
@@ -64,8 +65,7 @@ const olderObjectsAtOnce = 3;
 export class Shipping {
   readonly #context: ShippingContext;
   readonly #sweepLeadership: Leadership;
-  /** For each source, the start time of the last listing whose objects are all settled. */
-  readonly #caughtUpAtMs = new Map<Source, number>();
+  readonly #caughtUp: CaughtUp;
   #caughtUpCalls: Promise<unknown> = Promise.resolve();
   readonly #visits: ObjectVisits;
   readonly #settledFaults: SettledFaults;
@@ -75,6 +75,7 @@ export class Shipping {
 
   constructor(context: ShippingContext) {
     this.#context = context;
+    this.#caughtUp = new CaughtUp(context.sources);
     this.#settledFaults = new SettledFaults(context);
     const observe: Observer = (event) => this.#settledFaults.observe(event);
     this.#visits = new ObjectVisits({ ...context, observe, fail: (error) => this.#fail(error) });
@@ -183,25 +184,21 @@ export class Shipping {
   async #poll(source: Source, lane: Lane, signal: AbortSignal): Promise<void> {
     const from = this.#lookbackStart();
     this.#context.onPoll?.(from);
-    const startedAtMs = this.#context.clock.nowMs();
+    // A workspace that is busy for long must not keep the others from being watched.
+    if (lane.busy.size > 0) this.#reportCaughtUp(signal);
     const incompleteBefore = lane.incompleteCount;
     const resolveFaults = lane.faults.beginListing();
     const isComplete = await this.#list(source, { from, before: undefined }, lane, signal);
     void Promise.all(lane.busy.values()).then(() => {
-      if (!isComplete || lane.incompleteCount > incompleteBefore || signal.aborted) return;
-      resolveFaults();
-      this.#reportCaughtUp(source, startedAtMs, signal);
+      if (signal.aborted) return;
+      if (isComplete && lane.incompleteCount === incompleteBefore) resolveFaults();
+      this.#reportCaughtUp(signal);
     });
   }
 
-  /** Everything that the source listed at this time is settled. */
-  #reportCaughtUp(source: Source, atMs: number, signal: AbortSignal): void {
-    const { sources, onCaughtUp } = this.#context;
-    this.#caughtUpAtMs.set(source, atMs);
-    if (this.#caughtUpAtMs.size === sources.length) {
-      const call = onCaughtUp?.(Math.min(...this.#caughtUpAtMs.values()), signal).catch(this.#fail);
-      this.#caughtUpCalls = Promise.all([this.#caughtUpCalls, call]);
-    }
+  #reportCaughtUp(signal: AbortSignal): void {
+    const call = this.#context.onCaughtUp?.(this.#caughtUp.toMs, signal).catch(this.#fail);
+    this.#caughtUpCalls = Promise.all([this.#caughtUpCalls, call]);
   }
 
   /**
@@ -251,6 +248,8 @@ export class Shipping {
    */
   async #list(source: Source, dates: DateRange, lane: Lane, signal: AbortSignal): Promise<boolean> {
     const { clock, observe } = this.#context;
+    const startedAtMs = clock.nowMs();
+    const isRecent = dates.before === undefined;
     let firstFault: AgentError | undefined;
     let endedAtMs: number | undefined;
     let isComplete = true;
@@ -260,7 +259,7 @@ export class Shipping {
       observe({
         kind: 'listingEnded',
         source: source.name,
-        dates: dates.before === undefined ? 'recent' : 'older',
+        dates: isRecent ? 'recent' : 'older',
         atMs,
         fault: firstFault && toFault(firstFault),
       });
@@ -283,11 +282,17 @@ export class Shipping {
         }
         const waiting = lane.waiting.begin(workspace.workspaceId, dates.from);
         const shipped = this.#shipWorkspace(source, workspace, lane, waiting, signal)
+          .then((isSettled) => {
+            if (isSettled && isRecent && !isPartial()) this.#caughtUp.shipped(source, name, startedAtMs);
+          })
           .catch(this.#fail)
           .finally(() => lane.busy.delete(name));
         lane.busy.set(name, shipped);
       }
-      if (!isPartial()) lane.waiting.keepOnly((id = '') => listed.has(id) || lane.busy.has(id));
+      if (!isPartial()) {
+        lane.waiting.keepOnly((id = '') => listed.has(id) || lane.busy.has(id));
+        if (isRecent) this.#caughtUp.listed(source, new Set([...listed, ...lane.busy.keys()]), startedAtMs);
+      }
     } catch (error) {
       signal.throwIfAborted();
       if (!isAgentError(error)) throw error;
@@ -303,6 +308,7 @@ export class Shipping {
   /**
    * Ships the objects of one date in parallel. The next date starts when all of them are done, here or elsewhere, so that dates
    * are shipped in order; what another process still holds at the next poll is left to that, and so are later dates.
+   * @returns true if everything was listed and is settled.
    */
   async #shipWorkspace(
     source: Source,
@@ -310,14 +316,18 @@ export class Shipping {
     lane: Lane,
     waiting: WaitingInWorkspace,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<boolean> {
     let release = await lane.workspaces.acquire(signal);
+    let isSettled = true;
     const visits = new Set<Promise<void>>();
     const elsewhere = new Elsewhere(this.#context, source.pollIntervalMs);
     const report = { source: source.name, foundBy: lane.foundBy, faults: lane.faults, waiting };
     const visit = async (candidate: Candidate): Promise<VisitOutcome | undefined> => {
       const outcome = await this.#visits.visit(candidate, report, signal);
-      if (outcome?.status === 'released') lane.incompleteCount++;
+      if (outcome?.status === 'released') {
+        lane.incompleteCount++;
+        isSettled = false;
+      }
       return outcome;
     };
     const inSlot = async <Result>(work: () => Promise<Result>): Promise<Result | undefined> => {
@@ -335,6 +345,7 @@ export class Shipping {
       for (const candidate of left?.settled ?? []) this.#visits.end(candidate, { status: 'unchanged' }, report);
       for (const candidate of left?.held ?? []) {
         lane.incompleteCount++;
+        isSettled = false;
         this.#visits.end(candidate, { status: 'elsewhere' }, report);
       }
       return left?.held.length === 0;
@@ -370,6 +381,7 @@ export class Shipping {
         visits.add(visiting);
       }
       await endOfDate();
+      return isSettled && waiting.isListingComplete && !signal.aborted;
     } finally {
       waiting.end();
       release();

@@ -11,6 +11,7 @@ import type { AlertEvent } from '../contracts/mapper.ts';
 import type { Observer } from '../contracts/observer.ts';
 import type { Silence, SilenceState, WorkspaceEvents } from '../contracts/silence-state.ts';
 import type { Logger } from '../runtime/logger.ts';
+import type { CaughtUpToMs } from './caught-up.ts';
 import { Leadership } from './leadership.ts';
 
 export interface SilenceWatchParts {
@@ -36,14 +37,16 @@ export class SilenceWatch {
     this.#leadership = new Leadership(parts.state, 'silence');
   }
 
-  /** @param upToMs everything that was delivered before this time is settled. */
-  async check(upToMs: number, signal: AbortSignal): Promise<void> {
+  /** @param toMs everything of a workspace that was delivered before this time is settled. The others are not watched. */
+  async check(toMs: CaughtUpToMs, signal: AbortSignal): Promise<void> {
     if (this.#isChecking) return; // An earlier check is still waiting for the collector.
     this.#isChecking = true;
     try {
       if (!(await this.#leadership.isHeld())) return this.#leaveToOthers();
-      for (const workspace of await this.#parts.state.workspaces())
-        await this.#checkWorkspace(workspace, upToMs, signal);
+      for (const workspace of await this.#parts.state.workspaces()) {
+        const upToMs = toMs(workspace.workspaceId);
+        if (upToMs !== undefined) await this.#checkWorkspace(workspace, upToMs, signal);
+      }
     } finally {
       this.#isChecking = false;
     }

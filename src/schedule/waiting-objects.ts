@@ -93,6 +93,11 @@ export class WaitingInWorkspace {
     this.#parts = parts;
   }
 
+  /** The listing under way has ended, and showed everything. */
+  get isListingComplete(): boolean {
+    return this.#isListingComplete;
+  }
+
   /** @returns what earlier listings have left of dates before this one. */
   begin(firstDate: string | undefined): SumsByDate {
     const outdated: SumsByDate = new Map();

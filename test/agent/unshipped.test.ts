@@ -56,6 +56,35 @@ test('a file that could not be read still waits when its folder cannot be listed
   expect(activity.waitingObjects.objectCount).toBe(0);
 });
 
+test('a workspace that cannot be listed does not hide the silence of another', async () => {
+  const place = directoryPlace();
+  const lastEvent = JSON.stringify({ timestamp: Date.parse('2026-03-10T11:00:00Z'), serviceName: 'accounts' });
+  for (const workspace of ['1', '2', '3'])
+    await place.deliver(`workspaceId=${workspace}/date=2026-03-10/a.json`, [lastEvent]);
+  const denied = new Set<string>();
+  const { activity, clock, until } = await running(
+    { DATABRICKS_AUDIT_SOURCE: place.source, DATABRICKS_AUDIT_SILENCE_AFTER: '24h' },
+    {
+      ...realFiles,
+      readdir: async (path) => {
+        if (denied.has(path)) throw Object.assign(new Error('permission denied'), { code: 'EACCES' });
+        return await realFiles.readdir(path);
+      },
+    },
+  );
+  const silent = () => ['1', '2', '3'].filter((id) => activity.workspaces.get(id)?.silence !== undefined);
+  await until(({ status, complete }) => status === 'idle' && complete);
+  denied.add(join(place.source, 'workspaceId=1'));
+  await until(({ reason }) => reason.includes('workspace 1 not listed completely'));
+  await clock.advance(25 * 60 * minute);
+  // Whether the first one is silent is not known.
+  await until(() => silent().length > 0);
+  await until(() => silent().length === 2);
+  expect(silent()).toEqual(['2', '3']);
+  denied.clear();
+  await until(() => silent().length === 3);
+});
+
 const wholeLines = auditLines(3);
 const unreadable: readonly [name: string, content: string | Uint8Array, complete: boolean, exitText: string][] = [
   ['a truncated gzip file', gzipSync(wholeLines.join('\n')).subarray(0, 100), false, 'not read completely: '],
@@ -168,5 +197,5 @@ async function running(environment: Environment, deliveryFiles = realFiles) {
     await expect.poll(() => clock.advance(minute).then(() => is(ready()))).toBe(true);
     expect(ready()).toMatchObject(expected);
   };
-  return { activity, until, close };
+  return { activity, clock, until, close };
 }

@@ -69,7 +69,7 @@ async function scene() {
     },
     async check(upToMs: number) {
       if (upToMs > clock.nowMs()) await goTo(upToMs);
-      await watch.check(upToMs, signal);
+      await watch.check(() => upToMs, signal);
     },
     answer(how: typeof collector) {
       collector = how;
@@ -251,10 +251,10 @@ it('does not report a silence any more once another process leads, which alone n
     thresholdMs: 24 * hour,
     lookbackMs: 7 * 24 * hour,
   });
-  await watch.check(start + 25 * hour, signal);
+  await watch.check(() => start + 25 * hour, signal);
   expect(silences).toEqual([true]);
   lost.abort();
-  await watch.check(start + 26 * hour, signal);
-  await watch.check(start + 27 * hour, signal);
+  await watch.check(() => start + 26 * hour, signal);
+  await watch.check(() => start + 27 * hour, signal);
   expect(silences).toEqual([true, false]);
 });
