@@ -74,6 +74,11 @@ function show(snapshot) {
     detail: response,
   }));
   byId('replay').hidden = snapshot.waitingDeadLetters.length === 0;
+  const { deadLetterFault } = snapshot;
+  setText(
+    byId('no-dead-letters'),
+    deadLetterFault === undefined ? 'No dead letters.' : `Not known: ${deadLetterFault}`,
+  );
   showDeadNotices(snapshot.notices.deadLettered);
   showCounts('faults', snapshot.faults, ({ code, message, hint, count, atMs }) => ({
     key: code,

@@ -225,7 +225,7 @@ export async function createAgent(
     logger,
     onFailure: (error) => abandon.abort(error),
     onPoll: (lookbackStart) => state.dropLineHashes(lookbackStart),
-    onCaughtUp: configuration.silenceAfterMs === 0 ? undefined : (atMs, stop) => silence.check(atMs, stop),
+    onCaughtUp: configuration.silenceAfterMs === 0 ? undefined : (toMs, stop) => silence.check(toMs, stop),
   });
   const batchMemoryFor = createBatchMemory(configuration, mapperFor);
   const toBatch = (lines: readonly [IdentifiedLine, ...IdentifiedLine[]]) =>

@@ -23,13 +23,22 @@ class Visits {
       this.#failed.delete(objectId);
       return;
     }
-    const problem = status === 'settled' ? 'not JSON Lines' : 'not read completely';
-    this.#failed.set(objectId, { problem, reason: fault.message });
+    this.#failed.set(objectId, { problem: problemOf(status), reason: fault.message });
+  }
+
+  /** Of an object that is not opened again, because this version was settled in spite of it. */
+  remembered({ objectId, fault }: AgentEvent & { kind: 'settledFaultKnown' }): void {
+    if (fault === undefined) this.#failed.delete(objectId);
+    else this.#failed.set(objectId, { problem: problemOf(fault.status), reason: fault.message });
   }
 
   get failures(): readonly (readonly [object: string, visit: FailedVisit])[] {
     return [...this.#failed];
   }
+}
+
+function problemOf(status: string): string {
+  return status === 'settled' ? 'not JSON Lines' : 'not read completely';
 }
 
 interface FailedVisit {
@@ -49,6 +58,7 @@ export async function ship(sources: readonly string[], context: CommandContext):
       logger: createLogger(configuration.logLevel, stderr),
       stdout,
       observer(event) {
+        if (event.kind === 'settledFaultKnown') visits.remembered(event);
         if (event.kind !== 'objectVisited') return;
         visits.ended(event);
         const { objectsShipped: objects, linesRead: lines } = agent.counters;

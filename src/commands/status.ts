@@ -41,12 +41,13 @@ export async function status(
 
 function render({ createdOn, databaseBytes, announcedBatchCount, partitions }: DeliverySummary): string {
   const table = renderTable(
-    ['workspace', 'date', 'objects', 'incomplete', 'accepted', 'dead-lettered', 'unparsed'],
+    ['workspace', 'date', 'objects', 'incomplete', 'unreadable', 'accepted', 'dead-lettered', 'unparsed'],
     partitions.map((partition) => [
       partition.workspaceId ?? '-',
       partition.date ?? '-',
       count(partition.objectCount),
       count(partition.openObjectCount),
+      count(partition.unreadableObjectCount),
       count(partition.acceptedCount),
       count(partition.deadLetteredCount),
       count(partition.unparsedCount),
@@ -64,7 +65,7 @@ ${counted(
 ${counted(
   total((each) => each.openObjectCount),
   'object',
-)} not shipped completely; the state does not know objects that were never read, reconcile finds them
+)} not shipped completely, ${count(total((each) => each.unreadableObjectCount))} unreadable; the state does not know objects that were never read, reconcile finds them
 state since ${createdOn}${databaseBytes === undefined ? '' : `, ${(databaseBytes / 1_048_576).toFixed(1)} MiB`}
 `;
 }

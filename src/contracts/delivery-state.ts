@@ -6,7 +6,8 @@
  * one process and never takes a claim away; a state shared by replicas may do so when the owner appears to be dead.
  */
 import assert from 'node:assert';
-import type { DeliveredObject, ObjectVersion } from '../model/object.ts';
+import type { DeliveredObject, ObjectId, ObjectVersion } from '../model/object.ts';
+import type { SettledFault } from './settled-fault.ts';
 
 /** A position in the decoded object, with a digest that identifies the bytes before it. */
 export interface Position {
@@ -19,6 +20,8 @@ export interface Position {
 export interface ObjectState {
   /** The last version that was settled completely; undefined if there is none. */
   readonly settledVersion: ObjectVersion | undefined;
+  /** Of that version; undefined if nothing was wrong with it. */
+  readonly settledFault?: SettledFault | undefined;
   readonly settled: Position;
   /** False if the hashes of the settled lines were dropped after the lookback window. */
   readonly hasLineHashes: boolean;
@@ -95,6 +98,8 @@ export interface DeliveryState {
   readonly createdOn: string;
   /** The objects of a listing page whose version is not settled, in the same order. Rejects with ERR_STATE_DAMAGED. */
   unsettled(objects: readonly DeliveredObject[]): Promise<readonly DeliveredObject[]>;
+  /** What was wrong with the objects whose version is settled. Ask for those that `unsettled` has left out. */
+  settledFaults(objects: readonly DeliveredObject[]): Promise<ReadonlyMap<ObjectId, SettledFault>>;
   /**
    * Claims the object for one visit. `settled`: this version was settled completely, so there is nothing to do.
    * `elsewhere`: another visit holds the claim. Rejects with ERR_STATE_DAMAGED or the signal's reason.
@@ -145,8 +150,9 @@ export interface Claim {
    * Records that the version is settled completely.
    * @param stillAnnounced replaces the announcements of the object: lines that were in flight when a process died and are
    * not in this version. If they come back, they get the observed time with which they were sent.
+   * @param fault what was wrong with the version, if anything.
    */
-  finish(version: ObjectVersion, end: Position, stillAnnounced: readonly Announcement[]): void;
+  finish(version: ObjectVersion, end: Position, stillAnnounced: readonly Announcement[], fault?: SettledFault): void;
   /** Deletes everything known about the object, as if it had never been visited. */
   forget(): void;
   /**

@@ -11,6 +11,8 @@ export interface PartitionSummary {
   readonly objectCount: number;
   /** Objects without a completely settled version. */
   readonly openObjectCount: number;
+  /** Objects whose settled version could not be read to its end, or is not JSON Lines, recorded since schema version 6. */
+  readonly unreadableObjectCount: number;
   readonly acceptedCount: number;
   readonly deadLetteredCount: number;
   /** Lines that could not be parsed, counted since schema version 4. They are in the other two counts as well. */

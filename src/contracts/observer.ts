@@ -10,6 +10,7 @@ import type { ObjectId } from '../model/object.ts';
 import type { ResponseCode } from '../model/response-code.ts';
 import type { LedTask } from './delivery-state.ts';
 import type { NotificationOutcome } from './notifications.ts';
+import type { SettledFault } from './settled-fault.ts';
 import type { VisitOutcome } from './visit-outcome.ts';
 
 export type Observer = (event: AgentEvent) => void;
@@ -25,8 +26,10 @@ export type AgentEvent =
   | Resumed
   | ObjectsListed
   | ListingEnded
+  | WorkspaceListed
   | NotificationEnded
   | ObjectVisited
+  | SettledFaultKnown
   | ObjectsWaiting
   | FaultMet
   | SilenceChanged
@@ -143,6 +146,10 @@ export interface ObjectsListed {
   readonly unchangedCount: number;
 }
 
+/**
+ * The source has listed its workspaces; what is in them is listed while it is shipped. Sent again, with the same time, if a
+ * fault is met later.
+ */
 export interface ListingEnded {
   readonly kind: 'listingEnded';
   readonly source: string;
@@ -150,6 +157,24 @@ export interface ListingEnded {
   readonly dates: 'recent' | 'older';
   readonly atMs: number;
   /** The first fault; undefined if everything was listed. */
+  readonly fault: Fault | undefined;
+}
+
+/** What is known of the objects of a workspace. Sent when it changes: a workspace is `complete` without a word. */
+export interface WorkspaceListed {
+  readonly kind: 'workspaceListed';
+  readonly source: string;
+  /** As in `ListingEnded`. */
+  readonly dates: 'recent' | 'older';
+  readonly workspaceId: string | undefined;
+  /**
+   * `underWay`: its first listing has not ended. `incomplete`: a listing failed, and none has been complete since, so there may
+   * be objects that nobody knows of.
+   */
+  readonly status: 'underWay' | 'complete' | 'incomplete';
+  /** When its last listing began. */
+  readonly begunAtMs: number;
+  /** Why it is incomplete. */
   readonly fault: Fault | undefined;
 }
 
@@ -177,8 +202,18 @@ export interface ObjectVisited {
   readonly workspaceId: string | undefined;
   readonly status: VisitOutcome['status'];
   readonly sizeBytes: number;
-  /** Set if the status is `damaged` or `released`. */
+  /** Set if the status is `damaged` or `released`, and if it is `settled` but the object is not JSON Lines. */
   readonly fault: Fault | undefined;
+}
+
+/** The state knows of a fault of an object that is settled, from an earlier process or another one; or it is gone. */
+export interface SettledFaultKnown {
+  readonly kind: 'settledFaultKnown';
+  readonly source: string;
+  readonly objectId: ObjectId;
+  readonly workspaceId: string | undefined;
+  /** Undefined if another version without a fault is settled now. */
+  readonly fault: SettledFault | undefined;
 }
 
 /** The objects of a workspace that were listed but not shipped. Sent when the number changes. */

@@ -12,7 +12,8 @@ export interface Source {
   readonly pollIntervalMs: number;
   /**
    * Lists the workspaces of the source. Rejects with an AgentError if the source itself cannot be listed. Problems that do
-   * not prevent listing the rest (an unreadable folder, objects outside the layout) go to `request.onFault`.
+   * not prevent listing the rest (an unreadable folder, objects outside the layout) go to `request.onFault`, and those of
+   * the pages of a workspace to the function that the pages were asked with.
    */
   list(request: ListingRequest): AsyncIterable<WorkspaceListing>;
   close(): Promise<void>;
@@ -39,8 +40,11 @@ export interface ListingRequest {
 export interface WorkspaceListing {
   /** From the path; undefined in layouts that have none. */
   readonly workspaceId: string | undefined;
-  /** Oldest date first, each object in its current version. Paged, because a listing may not fit into memory. */
-  pages(): AsyncIterable<readonly Candidate[]>;
+  /**
+   * Oldest date first, each object in its current version. Paged, because a listing may not fit into memory.
+   * @param onFault receives the problems of this workspace; by default `onFault` of the request does.
+   */
+  pages(onFault?: (fault: AgentError) => void): AsyncIterable<readonly Candidate[]>;
 }
 
 /** An object that may contain new lines, offered for a visit by a listing or by another producer, such as a queue. */

@@ -57,7 +57,7 @@ function summarise(database: DatabaseSync): DeliverySummary {
 function partitionsOf(database: DatabaseSync, where = ''): readonly PartitionSummary[] {
   const rows = database
     .prepare(
-      `SELECT workspace_id, date, count(*) AS objects, sum(settled_etag IS NULL) AS open,
+      `SELECT workspace_id, date, count(*) AS objects, sum(settled_etag IS NULL) AS open, sum(settled_fault IS NOT NULL) AS unreadable,
               sum(accepted_count) AS accepted, sum(dead_lettered_count) AS dead_lettered, sum(unparsed_count) AS unparsed,
               max(settled_modified_at_ms) AS newest_object_ms
        FROM object ${where} GROUP BY workspace_id, date ORDER BY workspace_id, date`,
@@ -68,6 +68,7 @@ function partitionsOf(database: DatabaseSync, where = ''): readonly PartitionSum
     date: row.date?.toString(),
     objectCount: Number(row.objects),
     openObjectCount: Number(row.open),
+    unreadableObjectCount: Number(row.unreadable),
     acceptedCount: Number(row.accepted),
     deadLetteredCount: Number(row.dead_lettered),
     unparsedCount: Number(row.unparsed),

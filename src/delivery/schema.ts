@@ -108,6 +108,13 @@ const migrations: readonly ((database: DatabaseSync, createdOn: string) => void)
   (database) => {
     database.exec('ALTER TABLE line_hashes ADD COLUMN observed_at_ms INTEGER');
   },
+  // What was wrong with the settled version, as JSON; NULL if nothing was, and in older rows.
+  (database) => {
+    database.exec(`
+      ALTER TABLE object ADD COLUMN settled_fault TEXT;
+      CREATE INDEX object_with_fault ON object (uri) WHERE settled_fault IS NOT NULL;
+    `);
+  },
 ];
 
 const hashSecretBytes = 80;

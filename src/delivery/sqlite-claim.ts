@@ -12,12 +12,13 @@ import {
   type Settlement,
   settledLinesOf,
 } from '../contracts/delivery-state.ts';
+import type { SettledFault } from '../contracts/settled-fault.ts';
 import type { ObjectOrigin, ObjectVersion } from '../model/object.ts';
 import type { CommitQueue } from './commit-queue.ts';
 import type { StateRows } from './state-rows.ts';
 import type { Statements } from './statements.ts';
 import type { WorkspaceRows } from './workspace-rows.ts';
-import { addAnnouncement, addSettledLines } from './written-lines.ts';
+import { addAnnouncement, addSettledLines, finishVersion } from './written-lines.ts';
 
 export interface ClaimParts {
   readonly queue: CommitQueue;
@@ -75,13 +76,13 @@ export class SqliteClaim implements Claim {
     });
   }
 
-  finish(version: ObjectVersion, end: Position, stillAnnounced: readonly Announcement[]): void {
+  finish(version: ObjectVersion, end: Position, stillAnnounced: readonly Announcement[], fault?: SettledFault): void {
     const { id } = this.#origin;
     const { queue, statements, nextAnnouncementId } = this.#parts;
     queue.add(() => {
       this.#insertObject();
       this.#movePosition(end);
-      statements.finish.run(version.etag, version.sizeBytes, version.modifiedAtMs, id);
+      finishVersion(statements, id, version, fault);
       statements.forgetAnnouncements.run(id);
       for (const announcement of stillAnnounced) addAnnouncement(statements, nextAnnouncementId(), id, announcement);
     });

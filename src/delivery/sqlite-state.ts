@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import type { AnnouncementId, Claim, Lead } from '../contracts/delivery-state.ts';
 import { toFault } from '../contracts/observer.ts';
 import type { OpenState } from '../contracts/open-state.ts';
+import type { SettledFault } from '../contracts/settled-fault.ts';
 import type { WorkspaceEvents } from '../contracts/silence-state.ts';
 import { AgentError, isAgentError } from '../model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../model/object.ts';
@@ -136,6 +137,10 @@ class SqliteState implements OpenState {
     return this.#queue.read(() =>
       objects.filter(({ origin, version }) => this.#rows.find(origin.id)?.settledVersion?.etag !== version.etag),
     );
+  }
+
+  async settledFaults(objects: readonly DeliveredObject[]): Promise<ReadonlyMap<ObjectId, SettledFault>> {
+    return this.#queue.read(() => this.#rows.settledFaults(objects.map(({ origin }) => origin.id)));
   }
 
   async claim({ origin, version }: DeliveredObject, signal: AbortSignal): Promise<Claim | 'settled' | 'elsewhere'> {

@@ -15,7 +15,7 @@ import { openReadOnly } from './state-reader.ts';
 import { StateRows } from './state-rows.ts';
 import { prepareStatements } from './statements.ts';
 import { WorkspaceRows } from './workspace-rows.ts';
-import { addAnnouncement, addSettledLines } from './written-lines.ts';
+import { addAnnouncement, addSettledLines, finishVersion } from './written-lines.ts';
 
 /**
  * Locks the state until it is closed. Undefined if the directory contains none.
@@ -123,8 +123,7 @@ async function writeAll(database: DatabaseSync, contents: StateContents, onObjec
     statements.insertObject.run(id, object.workspaceId ?? null, object.date ?? null);
     statements.movePosition.run(settled.offsetBytes, settled.lineCount, settled.digest, id);
     statements.count.run(object.acceptedCount, object.deadLetteredCount, object.unparsedCount, id);
-    if (settledVersion !== undefined)
-      statements.finish.run(settledVersion.etag, settledVersion.sizeBytes, settledVersion.modifiedAtMs, id);
+    if (settledVersion !== undefined) finishVersion(statements, id, settledVersion, state.settledFault);
     for (const lines of settledLines) addSettledLines(statements, id, lines);
     if (!state.hasLineHashes) markDropped.run(id);
     for (const announcement of announcements)

@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer';
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import type { Announcement, ObjectState, SettledLines } from '../contracts/delivery-state.ts';
+import { type SettledFault, settledFaultSchema } from '../contracts/settled-fault.ts';
 import type { ObjectId } from '../model/object.ts';
 import { metaText, readMeta } from './meta.ts';
 import { verified } from './row-checksum.ts';
@@ -33,6 +34,7 @@ export class StateRows {
               sizeBytes: Number(row.settled_size_bytes),
               modifiedAtMs: Number(row.settled_modified_at_ms),
             },
+      settledFault: toSettledFault(row.settled_fault),
       settled: {
         offsetBytes: Number(row.settled_offset_bytes),
         lineCount: Number(row.settled_line_count),
@@ -40,6 +42,16 @@ export class StateRows {
       },
       hasLineHashes: row.has_line_hashes === 1,
     };
+  }
+
+  /** Of those of the objects whose settled version has one. */
+  settledFaults(ids: readonly ObjectId[]): Map<ObjectId, SettledFault> {
+    const faults = new Map<ObjectId, SettledFault>();
+    for (const row of this.#statements.settledFaults.all(JSON.stringify(ids))) {
+      const fault = toSettledFault(row.settled_fault);
+      if (fault !== undefined) faults.set(String(row.uri) as ObjectId, fault);
+    }
+    return faults;
   }
 
   /** In the order in which they were settled. */
@@ -79,6 +91,11 @@ export function ownerAt(id: ObjectId, observedAtMs: number | undefined): string 
 function prepareReading(database: DatabaseSync) {
   return {
     find: database.prepare('SELECT * FROM object WHERE uri = ?'),
+    // Usually there are none, and the index of those with a fault is empty.
+    settledFaults: database.prepare(
+      `SELECT uri, settled_fault FROM object INDEXED BY object_with_fault
+       WHERE settled_fault IS NOT NULL AND uri IN (SELECT value FROM json_each(?))`,
+    ),
     lineHashes: database.prepare(
       `SELECT observed_at_ms, hashes, checksum FROM line_hashes WHERE ${ofObject} ORDER BY line_hashes_id`,
     ),
@@ -110,6 +127,16 @@ function toAnnouncement(id: ObjectId, row: Record<string, SQLOutputValue>): Anno
   if (occurrences.length > 0) return { observedAtMs, lineHashes, occurrences: toWords(occurrences) };
   // Rows from before schema version 3 have no occurrences: their hashes include them.
   return { observedAtMs, lineHashes, occurrences: new Int32Array(lineCount).fill(row.occurrences === null ? 0 : 1) };
+}
+
+/** @throws DamageFound if the text is not one that the agent wrote. */
+function toSettledFault(text: SQLOutputValue | undefined): SettledFault | undefined {
+  if (typeof text !== 'string') return undefined;
+  try {
+    return settledFaultSchema.parse(JSON.parse(text));
+  } catch {
+    throw new DamageFound('the fault of a settled version is damaged');
+  }
 }
 
 function bytesOf(value: SQLOutputValue | undefined): Uint8Array {

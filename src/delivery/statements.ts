@@ -37,9 +37,10 @@ export function prepareStatements(database: DatabaseSync) {
        SELECT object_id, ?, ?, ? FROM object WHERE uri = ? AND has_line_hashes = 1`,
     ),
     finish: prepare(
-      'UPDATE object SET settled_etag = ?, settled_size_bytes = ?, settled_modified_at_ms = ? WHERE uri = ?',
+      `UPDATE object SET settled_etag = ?, settled_size_bytes = ?, settled_modified_at_ms = ?, settled_fault = ?
+       WHERE uri = ?`,
     ),
-    reopen: prepare('UPDATE object SET settled_etag = NULL WHERE uri = ?'),
+    reopen: prepare('UPDATE object SET settled_etag = NULL, settled_fault = NULL WHERE uri = ?'),
     rewind: prepare(
       `UPDATE object SET settled_offset_bytes = 0, settled_line_count = 0, settled_digest = x'${sha256OfNothing}'
        WHERE uri = ? AND has_line_hashes = 1`,

@@ -1,8 +1,9 @@
 /**
- * Writes line hashes and announcements, each with its checksum. StateRows reads them.
+ * Writes line hashes and announcements, each with its checksum, and settled versions. StateRows reads them.
  */
 import type { Announcement, AnnouncementId, SettledLines } from '../contracts/delivery-state.ts';
-import type { ObjectId } from '../model/object.ts';
+import type { SettledFault } from '../contracts/settled-fault.ts';
+import type { ObjectId, ObjectVersion } from '../model/object.ts';
 import { checksumOf } from './row-checksum.ts';
 import { announcementContent, ownerAt, toBlob } from './state-rows.ts';
 import type { Statements } from './statements.ts';
@@ -27,4 +28,13 @@ export function addAnnouncement(
   const { lineHashes, occurrences } = announcementContent(announcement);
   const checksum = checksumOf(ownerAt(id, observedAtMs), Buffer.concat([lineHashes, occurrences]));
   statements.announce.run(announcementId, id, observedAtMs, lineHashes, occurrences, checksum);
+}
+
+export function finishVersion(
+  statements: Statements,
+  id: ObjectId,
+  { etag, sizeBytes, modifiedAtMs }: ObjectVersion,
+  fault: SettledFault | undefined,
+): void {
+  statements.finish.run(etag, sizeBytes, modifiedAtMs, fault === undefined ? null : JSON.stringify(fault), id);
 }

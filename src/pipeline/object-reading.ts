@@ -3,6 +3,7 @@
  */
 import type { LineSplitter } from '../contracts/decoder.ts';
 import type { Announcement, Claim, ObjectState, Position } from '../contracts/delivery-state.ts';
+import type { SettledFault } from '../contracts/settled-fault.ts';
 import { reached } from '../contracts/step.ts';
 import type { VisitOutcome } from '../contracts/visit-outcome.ts';
 import { AgentError, isAgentError } from '../model/agent-error.ts';
@@ -119,7 +120,7 @@ export class ObjectReading {
     } catch (error) {
       if (!isAgentError(error, 'ERR_OBJECT_DAMAGED', 'ERR_OBJECT_FORMAT')) throw error;
       if (this.#object.growing) return await this.#pause();
-      await this.#end(this.#lineEnd(), content);
+      await this.#end(this.#lineEnd(), content, () => ({ status: 'damaged', error }));
       return { status: 'damaged', error };
     } finally {
       await Promise.allSettled([chunks.return?.(), ...this.#inFlight]);
@@ -203,9 +204,12 @@ export class ObjectReading {
 
   async #settled(content: ObjectContent): Promise<VisitOutcome> {
     this.#digest.update(this.#held);
-    await this.#end(this.#digest.mark(this.#lines.lineCount), content);
-    const error = this.#formatFault ?? this.#unparsedFault();
-    return error === undefined ? { status: 'settled' } : { status: 'settled', error };
+    const outcome = (): VisitOutcome & { readonly status: 'settled' } => {
+      const error = this.#formatFault ?? this.#unparsedFault();
+      return error === undefined ? { status: 'settled' } : { status: 'settled', error };
+    };
+    await this.#end(this.#digest.mark(this.#lines.lineCount), content, outcome);
+    return outcome();
   }
 
   /** Set if no line of the object could be parsed: it is probably not what Databricks delivered. */
@@ -229,13 +233,16 @@ export class ObjectReading {
     return this.#passedLineEnd ?? this.#digest.mark(this.#lines.lineCount);
   }
 
-  /** Ships the rest and finishes the version, so that it is not visited again. */
-  async #end(at: PositionMark, { readVersion }: ObjectContent): Promise<void> {
+  /**
+   * Ships the rest and finishes the version, so that it is not visited again.
+   * @param outcome known when everything was sent.
+   */
+  async #end(at: PositionMark, { readVersion }: ObjectContent, outcome: () => FinalOutcome): Promise<void> {
     const position = at.position();
     await this.#dispatch({ position: () => position });
     await this.#allSent();
     const version = readVersion?.() ?? this.#object.version;
-    this.#claim.finish(version, position, this.#lines.missingAnnouncements());
+    this.#claim.finish(version, position, this.#lines.missingAnnouncements(), faultOf(outcome()));
     reached('object finished', this.#object.origin.id);
   }
 
@@ -337,6 +344,14 @@ export class ObjectReading {
   #throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
+}
+
+type FinalOutcome = VisitOutcome & { readonly status: 'settled' | 'damaged' };
+
+function faultOf(outcome: FinalOutcome): SettledFault | undefined {
+  if (!('error' in outcome)) return undefined;
+  const { status, error } = outcome;
+  return { status, code: error.code, message: error.message };
 }
 
 /** An object that cannot be decoded within the settled prefix cannot match: the rest of it has to be compared. */

@@ -5,12 +5,12 @@ import type { DeliveryState } from '../contracts/delivery-state.ts';
 import type { Observer } from '../contracts/observer.ts';
 import type { Candidate, Source, WorkspaceListing } from '../contracts/source.ts';
 import type { VisitOutcome } from '../contracts/visit-outcome.ts';
-import { isAgentError, isFatal } from '../model/agent-error.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { Elsewhere } from './elsewhere.ts';
 import type { Lane } from './lane.ts';
 import type { ObjectVisits } from './object-visits.ts';
-import { isDue } from './start-date.ts';
+import type { SettledFaults } from './settled-faults.ts';
+import { unsettledCandidates } from './unsettled-candidates.ts';
 import type { WaitingInWorkspace } from './waiting-objects.ts';
 import type { Walk } from './walks.ts';
 
@@ -22,6 +22,7 @@ export interface WorkspaceParts {
   readonly waiting: WaitingInWorkspace;
   readonly visits: ObjectVisits;
   readonly state: Pick<DeliveryState, 'unsettled'>;
+  readonly settledFaults: SettledFaults;
   /** The first date to ship, `yyyy-mm-dd`; undefined for no limit. */
   readonly startDate: string | undefined;
   readonly observe: Observer;
@@ -33,16 +34,21 @@ export interface WorkspaceParts {
 /**
  * A date starts when all objects of the date before are done, here or elsewhere, so that dates are shipped in order. What another
  * visit still holds at the next poll is left to that, and so are later dates.
+ * @returns true if everything was listed and is settled.
  */
-export async function shipWorkspace(parts: WorkspaceParts, signal: AbortSignal): Promise<void> {
-  const { source, lane, walk, waiting, visits, fail } = parts;
+export async function shipWorkspace(parts: WorkspaceParts, signal: AbortSignal): Promise<boolean> {
+  const { source, workspace, lane, walk, waiting, visits, fail } = parts;
   const report = { source: source.name, foundBy: lane.foundBy, faults: lane.faults, waiting };
   const elsewhere = new Elsewhere(parts, source.pollIntervalMs);
   const visiting = new Set<Promise<void>>();
   let release = await lane.workspaces.acquire(signal);
+  let isSettled = true;
   const visit = async (candidate: Candidate): Promise<VisitOutcome | undefined> => {
     const outcome = await visits.visit(candidate, report, signal);
-    if (outcome?.status === 'released') lane.incompleteCount++;
+    if (outcome?.status === 'released') {
+      lane.incompleteCount++;
+      isSettled = false;
+    }
     return outcome;
   };
   const visitAgain = async (candidate: Candidate): Promise<VisitOutcome | undefined> => {
@@ -74,7 +80,7 @@ export async function shipWorkspace(parts: WorkspaceParts, signal: AbortSignal):
   let isDone = true;
   try {
     let date: string | undefined;
-    for await (const candidate of unsettled(parts, signal)) {
+    for await (const candidate of unsettledCandidates(workspace, { ...parts, source: source.name }, signal)) {
       if (candidate.object.origin.date !== date) {
         isDone = await endOfDate();
         if (!isDone) break;
@@ -94,38 +100,10 @@ export async function shipWorkspace(parts: WorkspaceParts, signal: AbortSignal):
       visiting.add(visitUnderWay);
     }
     if (isDone) isDone = await endOfDate();
+    return isDone && isSettled && waiting.isListingComplete && !signal.aborted;
   } finally {
     waiting.end();
     walk.end(isDone);
     release();
-  }
-}
-
-/** The candidates of a workspace that have to be visited. */
-async function* unsettled(
-  { source, workspace, lane, waiting, state, startDate, observe, fail }: WorkspaceParts,
-  signal: AbortSignal,
-): AsyncIterable<Candidate> {
-  const { workspaceId, pages } = workspace;
-  try {
-    for await (const page of pages()) {
-      if (signal.aborted) return;
-      const due = page.filter(({ object }) => isDue(object, startDate));
-      const open = new Set(await state.unsettled(due.map(({ object }) => object)));
-      const [listedCount, unchangedCount] = [due.length, due.length - open.size];
-      observe({ kind: 'objectsListed', source: source.name, workspaceId, listedCount, unchangedCount });
-      waiting.listed(open);
-      for (const candidate of due) {
-        if (signal.aborted) return;
-        if (open.has(candidate.object)) yield candidate;
-        else candidate.settle({ status: 'unchanged' });
-      }
-    }
-  } catch (error) {
-    if (signal.aborted) return;
-    if (isFatal(error) || !isAgentError(error)) return fail(error);
-    lane.incompleteCount++;
-    waiting.listingFailed();
-    lane.faults.report(error, 'Workspace could not be listed; continuing with the others', { workspace: workspaceId });
   }
 }

@@ -13,10 +13,12 @@ import type { ObjectShipper } from '../pipeline/object-shipper.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { reportBackfill } from './backlog.ts';
+import { CaughtUp, type CaughtUpToMs } from './caught-up.ts';
 import { createLane, type Lane } from './lane.ts';
 import { Leadership } from './leadership.ts';
 import { NotifiedVisits } from './notified-visits.ts';
 import { ObjectVisits } from './object-visits.ts';
+import { SettledFaults } from './settled-faults.ts';
 import { shipWorkspace } from './ship-workspace.ts';
 import { WaitingObjects } from './waiting-objects.ts';
 
@@ -32,7 +34,7 @@ export interface Schedule {
 export interface ShippingContext {
   readonly sources: readonly Source[];
   readonly shipper: Pick<ObjectShipper, 'ship'>;
-  readonly state: Pick<DeliveryState, 'unsettled' | 'lead'>;
+  readonly state: Pick<DeliveryState, 'unsettled' | 'settledFaults' | 'lead'>;
   /** Worker threads of the shipper; enough objects are visited in parallel to keep all of them busy. */
   readonly workers?: number | undefined;
   readonly schedule: Schedule;
@@ -45,8 +47,8 @@ export interface ShippingContext {
   readonly onFailure?: ((error: unknown) => void) | undefined;
   /** Called at every poll with the first date that it lists. */
   readonly onPoll?: ((lookbackStart: string) => void) | undefined;
-  /** Called when everything in the lookback window that was there at this time is settled. */
-  readonly onCaughtUp?: ((atMs: number, signal: AbortSignal) => Promise<void>) | undefined;
+  /** Called when more of the lookback window is settled, with the time up to which it is, for each workspace. */
+  readonly onCaughtUp?: ((toMs: CaughtUpToMs, signal: AbortSignal) => Promise<void>) | undefined;
 }
 
 const recentObjectsAtOnce = 6;
@@ -57,17 +59,20 @@ const askForLeadIntervalMs = 60_000;
 export class Shipping {
   readonly #context: ShippingContext;
   readonly #sweepLeadership: Leadership;
-  /** For each source, the start time of the last listing whose objects are all settled. */
-  readonly #caughtUpAtMs = new Map<Source, number>();
+  readonly #caughtUp: CaughtUp;
   #caughtUpCalls: Promise<unknown> = Promise.resolve();
   readonly #visits: ObjectVisits;
+  readonly #settledFaults: SettledFaults;
   /** The lanes of recent dates, by source name. */
   readonly #recentLanes = new Map<string, Lane>();
   #fail: (error: unknown) => void = () => {};
 
   constructor(context: ShippingContext) {
     this.#context = context;
-    this.#visits = new ObjectVisits({ ...context, fail: (error) => this.#fail(error) });
+    this.#caughtUp = new CaughtUp(context.sources);
+    this.#settledFaults = new SettledFaults(context);
+    const observe: Observer = (event) => this.#settledFaults.observe(event);
+    this.#visits = new ObjectVisits({ ...context, observe, fail: (error) => this.#fail(error) });
     this.#sweepLeadership = new Leadership(context.state, 'sweep');
   }
 
@@ -173,25 +178,21 @@ export class Shipping {
   async #poll(source: Source, lane: Lane, signal: AbortSignal): Promise<void> {
     const from = this.#lookbackStart();
     this.#context.onPoll?.(from);
-    const startedAtMs = this.#context.clock.nowMs();
+    // A workspace that is busy for long must not keep the others from being watched.
+    if (lane.busy.size > 0) this.#reportCaughtUp(signal);
     const incompleteBefore = lane.incompleteCount;
     const resolveFaults = lane.faults.beginListing();
     const isComplete = await this.#list(source, { from, before: undefined }, lane, signal);
     void Promise.all(lane.busy.values()).then(() => {
-      if (!isComplete || lane.incompleteCount > incompleteBefore || signal.aborted) return;
-      resolveFaults();
-      this.#reportCaughtUp(source, startedAtMs, signal);
+      if (signal.aborted) return;
+      if (isComplete && lane.incompleteCount === incompleteBefore) resolveFaults();
+      this.#reportCaughtUp(signal);
     });
   }
 
-  /** Everything that the source listed at this time is settled. */
-  #reportCaughtUp(source: Source, atMs: number, signal: AbortSignal): void {
-    const { sources, onCaughtUp } = this.#context;
-    this.#caughtUpAtMs.set(source, atMs);
-    if (this.#caughtUpAtMs.size === sources.length) {
-      const call = onCaughtUp?.(Math.min(...this.#caughtUpAtMs.values()), signal).catch(this.#fail);
-      this.#caughtUpCalls = Promise.all([this.#caughtUpCalls, call]);
-    }
+  #reportCaughtUp(signal: AbortSignal): void {
+    const call = this.#context.onCaughtUp?.(this.#caughtUp.toMs, signal).catch(this.#fail);
+    this.#caughtUpCalls = Promise.all([this.#caughtUpCalls, call]);
   }
 
   /**
@@ -234,17 +235,32 @@ export class Shipping {
    */
   async #list(source: Source, dates: DateRange, lane: Lane, signal: AbortSignal): Promise<boolean> {
     const { clock, observe, schedule } = this.#context;
+    const startedAtMs = clock.nowMs();
+    const isRecent = dates.before === undefined;
     const fail = (error: unknown) => this.#fail(error);
-    const parts = { ...this.#context, visits: this.#visits, startDate: schedule.startDate, fail };
+    const [visits, settledFaults] = [this.#visits, this.#settledFaults];
+    const parts = { ...this.#context, visits, settledFaults, startDate: schedule.startDate, fail };
     let firstFault: AgentError | undefined;
+    let endedAtMs: number | undefined;
     let isComplete = true;
     const listed = new Set<string>();
+    const isPartial = () => firstFault !== undefined && !completeListingCodes.has(firstFault.code);
+    const reportEnd = (atMs: number) =>
+      observe({
+        kind: 'listingEnded',
+        source: source.name,
+        dates: isRecent ? 'recent' : 'older',
+        atMs,
+        fault: firstFault && toFault(firstFault),
+      });
     const onFault = (fault: AgentError) => {
       const isComplete = completeListingCodes.has(fault.code);
-      if (firstFault === undefined || (!isComplete && completeListingCodes.has(firstFault.code))) firstFault = fault;
+      if (firstFault === undefined || (!isComplete && !isPartial())) firstFault = fault;
       if (!isComplete) lane.incompleteCount++;
       const isEmpty = fault.code === 'ERR_SOURCE_EMPTY';
       lane.faults.report(fault, isEmpty ? 'Waiting for the first delivery' : 'Listing is incomplete');
+      // A custom source may report here what its pages meet, which changes the verdict.
+      if (endedAtMs !== undefined) reportEnd(endedAtMs);
     };
     try {
       for await (const workspace of source.list({ dates, signal, onFault })) {
@@ -257,13 +273,19 @@ export class Shipping {
         const waiting = lane.waiting.begin(workspace.workspaceId, dates.from);
         const walk = lane.walks.begin(workspace.workspaceId);
         const shipped = shipWorkspace({ ...parts, source, workspace, lane, walk, waiting }, signal)
+          .then((isSettled) => {
+            if (isSettled && isRecent && !isPartial()) this.#caughtUp.shipped(source, name, startedAtMs);
+          })
           .catch(fail)
           .finally(() => lane.busy.delete(name));
         lane.busy.set(name, shipped);
       }
-      const isThere = (id = '') => listed.has(id) || lane.busy.has(id);
-      lane.waiting.keepOnly(isThere);
-      lane.walks.keepOnly(isThere);
+      if (!isPartial()) {
+        const isThere = (id = '') => listed.has(id) || lane.busy.has(id);
+        lane.waiting.keepOnly(isThere);
+        lane.walks.keepOnly(isThere);
+        if (isRecent) this.#caughtUp.listed(source, new Set([...listed, ...lane.busy.keys()]), startedAtMs);
+      }
     } catch (error) {
       signal.throwIfAborted();
       if (!isAgentError(error)) throw error;
@@ -271,13 +293,8 @@ export class Shipping {
       lane.incompleteCount++;
       lane.faults.report(error, 'Source could not be listed; retrying');
     }
-    observe({
-      kind: 'listingEnded',
-      source: source.name,
-      dates: dates.before === undefined ? 'recent' : 'older',
-      atMs: clock.nowMs(),
-      fault: firstFault && toFault(firstFault),
-    });
+    endedAtMs = clock.nowMs();
+    reportEnd(endedAtMs);
     return isComplete;
   }
 

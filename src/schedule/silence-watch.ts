@@ -12,6 +12,7 @@ import type { Observer } from '../contracts/observer.ts';
 import type { Silence, SilenceState, WorkspaceEvents } from '../contracts/silence-state.ts';
 import { isAgentError, isFatal } from '../model/agent-error.ts';
 import type { Logger } from '../runtime/logger.ts';
+import type { CaughtUpToMs } from './caught-up.ts';
 import { Leadership } from './leadership.ts';
 
 export interface SilenceWatchParts {
@@ -37,14 +38,14 @@ export class SilenceWatch {
     this.#leadership = new Leadership(parts.state, 'silence');
   }
 
-  /** @param upToMs everything that was delivered before this time is settled. */
-  async check(upToMs: number, signal: AbortSignal): Promise<void> {
+  /** @param toMs everything of a workspace that was delivered before this time is settled. The others are not watched. */
+  async check(toMs: CaughtUpToMs, signal: AbortSignal): Promise<void> {
     if (this.#isChecking) return; // An earlier check is still waiting for the collector.
     this.#isChecking = true;
     try {
       const lead = await this.#leadership.held();
       if (lead === undefined) return this.#leaveToOthers();
-      await this.#checkWorkspaces(upToMs, AbortSignal.any([signal, lead.lost])).catch((error: unknown) => {
+      await this.#checkWorkspaces(toMs, AbortSignal.any([signal, lead.lost])).catch((error: unknown) => {
         // An alert event that waits for the collector is sent by whoever leads now.
         if (signal.aborted || !lead.lost.aborted || (isAgentError(error) && isFatal(error))) throw error;
         this.#leaveToOthers();
@@ -64,8 +65,11 @@ export class SilenceWatch {
     for (const [workspaceId, lastEventMs] of this.#silent) this.#observe(workspaceId, false, lastEventMs, thresholdMs);
   }
 
-  async #checkWorkspaces(upToMs: number, signal: AbortSignal): Promise<void> {
-    for (const workspace of await this.#parts.state.workspaces()) await this.#checkWorkspace(workspace, upToMs, signal);
+  async #checkWorkspaces(toMs: CaughtUpToMs, signal: AbortSignal): Promise<void> {
+    for (const workspace of await this.#parts.state.workspaces()) {
+      const upToMs = toMs(workspace.workspaceId);
+      if (upToMs !== undefined) await this.#checkWorkspace(workspace, upToMs, signal);
+    }
   }
 
   async #checkWorkspace(workspace: WorkspaceEvents, upToMs: number, signal: AbortSignal): Promise<void> {

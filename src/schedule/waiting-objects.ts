@@ -1,9 +1,9 @@
 /**
- * Counts the objects that were listed and not shipped, by workspace: while there are any, neither health nor metrics may say
- * that everything was shipped. Memory does not depend on their number: it holds the objects of the page that is being shipped,
- * and sums by date of those that could not be shipped.
+ * Counts the objects that were listed and not shipped, by workspace, and remembers which workspaces were not listed to their
+ * end: while there are any, neither health nor metrics may say that everything was shipped. Memory does not depend on their number: it
+ * holds the objects of the page that is being shipped, and sums by date of those that could not be shipped.
  */
-import { type ObjectsWaiting, type Observer, toFault } from '../contracts/observer.ts';
+import { type ObjectsWaiting, type Observer, toFault, type WorkspaceListed } from '../contracts/observer.ts';
 import type { AgentError } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -80,13 +80,22 @@ export class WaitingInWorkspace {
   /** Taken over during this listing, which may already have passed their dates. */
   #takenOver: SumsByDate = new Map();
   #faultSinceMs: number | undefined;
-  #isListingComplete = true;
+  /** Of the listing under way. */
+  #isListingComplete = false;
+  #listingFault: AgentError | undefined;
+  #listingBegunAtMs = 0;
+  #listingStatus: WorkspaceListed['status'] = 'underWay';
   /** Zero is reported only to take back an earlier report. */
   #hasReported = false;
 
   constructor(workspaceId: string | undefined, parts: WaitingObjectsParts) {
     this.#workspaceId = workspaceId;
     this.#parts = parts;
+  }
+
+  /** The listing under way has ended, and showed everything. */
+  get isListingComplete(): boolean {
+    return this.#isListingComplete;
   }
 
   /** @returns what earlier listings have left of dates before this one. */
@@ -100,7 +109,10 @@ export class WaitingInWorkspace {
     }
     for (const [date, sum] of this.#takenOver) addOnDate(notShipped, date, sum);
     this.#takenOver = new Map();
-    this.#isListingComplete = true;
+    this.#isListingComplete = false;
+    this.#listingFault = undefined;
+    this.#listingBegunAtMs = this.#parts.clock.nowMs();
+    if (this.#listingStatus === 'underWay') this.#reportListing();
     return outdated;
   }
 
@@ -131,9 +143,18 @@ export class WaitingInWorkspace {
     this.#report();
   }
 
-  /** The listing is incomplete, so objects that were waiting before may still be there. */
-  listingFailed(): void {
-    this.#isListingComplete = false;
+  /** The listing is incomplete, so objects that were waiting before may still be there, and others that were never seen. */
+  listingFailed(fault: AgentError): void {
+    this.#listingFault ??= fault;
+    this.#listingStatus = 'incomplete';
+    this.#reportListing();
+  }
+
+  /** Nothing follows. If nothing has failed either, the listing is complete. */
+  listingEnded(): void {
+    if (this.#listingFault !== undefined) return;
+    this.#isListingComplete = true;
+    this.#completeListing();
   }
 
   end(): void {
@@ -149,6 +170,26 @@ export class WaitingInWorkspace {
     this.#previous.notShipped.clear();
     this.#takenOver.clear();
     this.#report();
+    this.#completeListing();
+  }
+
+  #completeListing(): void {
+    if (this.#listingStatus === 'complete') return;
+    this.#listingStatus = 'complete';
+    this.#reportListing();
+  }
+
+  #reportListing(): void {
+    const { source, dates, observe } = this.#parts;
+    observe({
+      kind: 'workspaceListed',
+      source,
+      dates,
+      workspaceId: this.#workspaceId,
+      status: this.#listingStatus,
+      begunAtMs: this.#listingBegunAtMs,
+      fault: this.#listingFault && toFault(this.#listingFault),
+    });
   }
 
   #report(): void {

@@ -6,6 +6,7 @@ import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Position } from '../contracts/delivery-state.ts';
+import { type SettledFault, settledFaultSchema } from '../contracts/settled-fault.ts';
 import type { ObjectId, ObjectOrigin, ObjectVersion } from '../model/object.ts';
 import { parseRegister } from './register-format.ts';
 import type { ItemKey, Register } from './store.ts';
@@ -44,6 +45,8 @@ export interface ObjectRegister {
   /** Claims taken over from a dead owner since a batch was last settled. */
   takeoverCount: number;
   settledVersion: ObjectVersion | undefined;
+  /** What was wrong with that version. */
+  settledFault: SettledFault | undefined;
   settled: Position;
   /** The next visit compares every line, if there are line hashes. */
   isReopened: boolean;
@@ -76,6 +79,7 @@ const objectSchema = z.object({
   epoch: z.number(),
   takeoverCount: z.number(),
   settledVersion: versionSchema.optional(),
+  settledFault: settledFaultSchema.optional(),
   settled: positionSchema,
   isReopened: z.boolean(),
   hasLineHashes: z.boolean(),
@@ -111,6 +115,7 @@ export function newObjectRegister({ id, workspaceId, date }: Pick<ObjectOrigin, 
     epoch: 0,
     takeoverCount: 0,
     settledVersion: undefined,
+    settledFault: undefined,
     settled: startOfObject,
     isReopened: false,
     hasLineHashes: true,
@@ -154,6 +159,7 @@ export function parseObjectRegister(key: ItemKey, { value }: Register): ObjectRe
     date: undefined,
     owner: undefined,
     settledVersion: undefined,
+    settledFault: undefined,
     merged: undefined,
     newestEventMs: undefined,
     ...rest,

@@ -17,6 +17,7 @@ import {
   type Settlement,
   settledLinesOf,
 } from '../contracts/delivery-state.ts';
+import type { SettledFault } from '../contracts/settled-fault.ts';
 import { reached } from '../contracts/step.ts';
 import type { ObjectVersion } from '../model/object.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -140,10 +141,11 @@ export class SharedClaim implements Claim {
     this.#writeLater();
   }
 
-  finish(version: ObjectVersion, end: Position, stillAnnounced: readonly Announcement[]): void {
+  finish(version: ObjectVersion, end: Position, stillAnnounced: readonly Announcement[], fault?: SettledFault): void {
     if (this.#lost.signal.aborted) return;
     const draft = this.#draft;
     draft.settledVersion = version;
+    draft.settledFault = fault;
     draft.settled = { ...end, digest: end.digest.slice() };
     draft.isReopened = false;
     draft.takeoverCount = 0;

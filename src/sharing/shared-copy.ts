@@ -128,13 +128,22 @@ async function* objectsOf(
       }
       const settledLines: SettledLines[] = [];
       const items = await readItems(patient, register, signal, (lines) => settledLines.push(lines));
-      const { id, workspaceId, date, settledVersion, settled, acceptedCount, deadLetteredCount, unparsedCount } =
-        register;
+      const {
+        id,
+        workspaceId,
+        date,
+        settledVersion,
+        settledFault,
+        settled,
+        acceptedCount,
+        deadLetteredCount,
+        unparsedCount,
+      } = register;
       yield {
         id,
         workspaceId,
         date,
-        state: { settledVersion, settled, hasLineHashes: items.isComplete },
+        state: { settledVersion, settledFault, settled, hasLineHashes: items.isComplete },
         announcements: items.announced,
         settledLines: items.isComplete ? settledLines : [],
         acceptedCount,
@@ -171,6 +180,7 @@ async function writeObject(
     ...newObjectRegister(object),
     epoch,
     settledVersion: state.settledVersion,
+    settledFault: state.settledFault,
     settled: state.settled,
     hasLineHashes: state.hasLineHashes,
     merged: merged.length === 0 ? undefined : { epoch, token: settledToken, count: merged.length },

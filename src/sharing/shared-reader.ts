@@ -61,8 +61,8 @@ export class SharedReader implements DeliveryReader {
       const items = await readItems(this.#patient, register, never, (lines) => settledLines.push(lines));
       const after = await this.#patient.read(key, never);
       if (after?.revision === found?.revision || attempt === attemptsMax) {
-        const { settledVersion, settled, acceptedCount, deadLetteredCount } = register;
-        const state = { settledVersion, settled, hasLineHashes: items.isComplete };
+        const { settledVersion, settledFault, settled, acceptedCount, deadLetteredCount } = register;
+        const state = { settledVersion, settledFault, settled, hasLineHashes: items.isComplete };
         return {
           state: isPristine(register) ? undefined : state,
           announcements: items.announced,
@@ -154,13 +154,14 @@ const unknownObject: ObjectRecord = {
 type Mutable<Value> = { -readonly [Name in keyof Value]: Value[Name] };
 
 function addTo(partitions: Map<string, Mutable<PartitionSummary>>, register: ObjectRegister): void {
-  const { workspaceId, date, settledVersion } = register;
+  const { workspaceId, date, settledVersion, settledFault } = register;
   const name = nameOf(register);
   const partition = partitions.get(name) ?? {
     workspaceId,
     date,
     objectCount: 0,
     openObjectCount: 0,
+    unreadableObjectCount: 0,
     acceptedCount: 0,
     deadLetteredCount: 0,
     unparsedCount: 0,
@@ -168,6 +169,7 @@ function addTo(partitions: Map<string, Mutable<PartitionSummary>>, register: Obj
   };
   partition.objectCount++;
   if (settledVersion === undefined) partition.openObjectCount++;
+  if (settledFault !== undefined) partition.unreadableObjectCount++;
   partition.acceptedCount += register.acceptedCount;
   partition.deadLetteredCount += register.deadLetteredCount;
   partition.unparsedCount += register.unparsedCount;

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { Claim, Lead, LedTask } from '../contracts/delivery-state.ts';
 import { type Observer, unobserved } from '../contracts/observer.ts';
 import type { OpenState } from '../contracts/open-state.ts';
+import type { SettledFault } from '../contracts/settled-fault.ts';
 import type { WorkspaceEvents } from '../contracts/silence-state.ts';
 import { reached } from '../contracts/step.ts';
 import { AgentError } from '../model/agent-error.ts';
@@ -96,6 +97,8 @@ class SharedState implements OpenState {
   readonly #claims = new Map<ObjectId, SharedClaim | 'being claimed'>();
   #meta: Meta | undefined;
   #settled = new SettledVersions(new Uint8Array());
+  /** Of the versions in it. */
+  readonly #settledFaults = new Map<ObjectId, SettledFault>();
   #droppedBefore = '';
   #failure: AgentError | undefined;
   /** Aborted while this process stands aside. */
@@ -152,9 +155,18 @@ class SharedState implements OpenState {
     for (const [index, object] of unknown.entries()) {
       const entry = found[index];
       const register = entry && parseObjectRegister(objectKey(object.origin.id), entry);
-      if (register !== undefined && register !== 'newer' && isSettled(object, register)) this.#settled.add(object);
+      if (register !== undefined && register !== 'newer' && isSettled(object, register))
+        this.#remember(object, register);
     }
     return unknown.filter((object) => !this.#settled.has(object));
+  }
+
+  async settledFaults(objects: readonly DeliveredObject[]): Promise<ReadonlyMap<ObjectId, SettledFault>> {
+    const faults = objects.flatMap(({ origin: { id } }) => {
+      const fault = this.#settledFaults.get(id);
+      return fault === undefined ? [] : [[id, fault] as const];
+    });
+    return new Map(faults);
   }
 
   async claim(object: DeliveredObject, signal: AbortSignal): Promise<Claim | 'settled' | 'elsewhere'> {
@@ -180,7 +192,10 @@ class SharedState implements OpenState {
       const register = parseObjectRegister(objectKey(id), found);
       // Whoever holds it is visiting it already.
       if (register === 'newer' || (await this.#isHeldElsewhere(register, signal))) return;
-      const value = toText({ ...register, settledVersion: undefined, isReopened: true }, registerFormat);
+      const value = toText(
+        { ...register, settledVersion: undefined, settledFault: undefined, isReopened: true },
+        registerFormat,
+      );
       const end = await this.#store.write(objectKey(id), found.revision, value, signal);
       if (end.status === 'written') break;
       found = end.found;
@@ -246,7 +261,7 @@ class SharedState implements OpenState {
     const before = found === undefined ? newObjectRegister(object.origin) : parseObjectRegister(key, found);
     if (before === 'newer') return 'elsewhere';
     if (isSettled(object, before)) {
-      this.#settled.add(object);
+      this.#remember(object, before);
       return 'settled';
     }
     if (await this.#isHeldElsewhere(before, signal)) return 'elsewhere';
@@ -331,6 +346,12 @@ class SharedState implements OpenState {
         onRelease: () => this.#claims.delete(register.id),
       },
     );
+  }
+
+  #remember(object: DeliveredObject, { settledFault }: ObjectRegister): void {
+    this.#settled.add(object);
+    if (settledFault === undefined) this.#settledFaults.delete(object.origin.id);
+    else this.#settledFaults.set(object.origin.id, settledFault);
   }
 
   async #isHeldElsewhere({ owner }: ObjectRegister, signal: AbortSignal): Promise<boolean> {

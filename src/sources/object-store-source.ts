@@ -73,7 +73,10 @@ export class ObjectStoreSource<Listed extends ListedObject> implements Source {
         const date = readDate(name);
         hasLayout ||= workspaceId !== undefined || date !== undefined;
         if (workspaceId !== undefined)
-          yield { workspaceId, pages: () => this.#pages(folder, folder, request, listing) };
+          yield {
+            workspaceId,
+            pages: (onFault = request.onFault) => this.#pages(folder, folder, { ...request, onFault }, listing),
+          };
         else if (date !== undefined) hasLegacyDates ||= isInRange(date, request.dates);
         else if (!isHiddenName(name)) outside.add(`${name}/`);
       }
@@ -83,7 +86,11 @@ export class ObjectStoreSource<Listed extends ListedObject> implements Source {
     }
     if (hasLegacyDates) {
       const { workspaceId } = readLayout(prefix);
-      yield { workspaceId, pages: () => this.#pages(prefix, `${prefix}${dateSegment}`, request, listing) };
+      yield {
+        workspaceId,
+        pages: (onFault = request.onFault) =>
+          this.#pages(prefix, `${prefix}${dateSegment}`, { ...request, onFault }, listing),
+      };
     }
     if (hasLayout && outside.count > 0) request.onFault(outsideOfLayout(this.name, outside));
     if (this.#hasDeliveries) return;

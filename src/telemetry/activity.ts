@@ -2,7 +2,16 @@
  * In-memory view of what the agent has done and is doing, built from its events. Metrics, health and the live page all read it, so
  * they always agree. Every collection in it is bounded.
  */
-import type { AgentEvent, Fault, FoundBy, ReplicasSeen, Waiting, WaitsFor } from '../contracts/observer.ts';
+import type {
+  AgentEvent,
+  Fault,
+  FoundBy,
+  ReplicasSeen,
+  Waiting,
+  WaitsFor,
+  WorkspaceListed,
+} from '../contracts/observer.ts';
+import type { SettledFault } from '../contracts/settled-fault.ts';
 import { completeListingCodes } from '../contracts/source.ts';
 import type { ObjectId } from '../model/object.ts';
 import { type ResponseCode, responseCodeText } from '../model/response-code.ts';
@@ -35,10 +44,16 @@ export interface SourceActivity {
   readonly found: Record<FoundBy, number>;
   /** When the last listing of recent dates ended. */
   polledAtMs: number | undefined;
-  /** When the last listing of recent dates ended without a fault. */
+  /** When the last listing of recent dates ended without a fault, in any workspace. */
   completelyPolledAtMs: number | undefined;
+  /** The same, of the listing before. */
+  completelyPolledBeforeMs: number | undefined;
   /** The fault of the last listing of recent dates, if any. */
   listingFault: Fault | undefined;
+  /** The fault of the last listing of older dates, if any. */
+  olderListingFault: Fault | undefined;
+  /** Workspaces of which there may be objects that nobody knows of. As many as the source has, at most. */
+  readonly partlyListed: Map<string, WorkspaceListed>;
   /** The most recent fault of this source, however old. */
   lastFault: (Fault & { readonly atMs: number }) | undefined;
 }
@@ -72,7 +87,7 @@ export const noWorkspace = '';
 
 const workspacesMax = 200;
 const deadLetterReasonsMax = 20;
-const damagedObjectsMax = 10_000;
+const unreadableObjectsMax = 10_000;
 const goneReasonsMax = 100;
 
 export class Activity {
@@ -82,11 +97,13 @@ export class Activity {
   readonly waits = new Map<WaitsFor, Waiting>();
   readonly requests = new Map<string, RequestCount>();
   readonly faults = new Map<string, { count: number; last: Fault; atMs: number }>();
-  /** Objects that could not be decoded to their end, until a new version can. */
-  readonly damagedObjects = new Set<ObjectId>();
+  /** Objects that could not be read to their end, or are not JSON Lines, until another version is read whole. */
+  readonly unreadableObjects = new Map<ObjectId, Pick<SettledFault, 'status' | 'code'>>();
   readonly deadLetters = new Map<string, DeadLetterCount>();
   /** As last counted, with 0 for reasons that are gone: OpenTelemetry's SDK repeats the last value of a series that is not observed. */
   waitingDeadLetters: readonly WaitingDeadLetters[] = [];
+  /** Why they cannot be counted: then nobody knows how many there are. */
+  deadLetterFault: Fault | undefined;
   /** What earlier processes delivered; undefined until it was read from the state. */
   deliveredBefore: { readonly since: string; accepted: number; deadLettered: number } | undefined;
   readonly batches = { accepted: 0, deadLettered: 0, mixed: 0 };
@@ -167,8 +184,12 @@ export class Activity {
         break;
       case 'objectVisited':
         this.visits[event.status]++;
-        this.#noteDamage(event);
+        this.#noteUnreadable(event);
         this.#noteFound(event);
+        break;
+      case 'settledFaultKnown':
+        if (event.fault === undefined) this.unreadableObjects.delete(event.objectId);
+        else this.#addUnreadable(event.objectId, event.fault);
         break;
       case 'objectsListed':
         this.#noteListed(event);
@@ -178,6 +199,9 @@ export class Activity {
         break;
       case 'listingEnded':
         this.#noteListing(event);
+        break;
+      case 'workspaceListed':
+        this.#noteWorkspaceListing(event);
         break;
       case 'objectsWaiting':
         this.#workspace(event.workspaceId).objectsWaiting(event);
@@ -219,14 +243,26 @@ export class Activity {
 
   /** Not an event: it happens at each scrape, and is not a sign of life. */
   countedDeadLetters(counted: readonly WaitingDeadLetters[]): void {
+    this.deadLetterFault = undefined;
     const isCounted = ({ response, reason }: WaitingDeadLetters) =>
       counted.some((each) => each.reason === reason && each.response.code === response.code);
     const gone = this.waitingDeadLetters.filter((before) => !isCounted(before)).slice(0, goneReasonsMax);
     this.waitingDeadLetters = [...counted, ...gone.map((before) => ({ ...before, count: 0 }))];
   }
 
+  /** Not an event either. What was counted before may have been replayed, or be more by now. */
+  couldNotCountDeadLetters(fault: Fault): void {
+    this.deadLetterFault = fault;
+    this.#countFault(fault, this.#nowMs());
+  }
+
   get waitingObjects(): WaitingSum {
     return sumOfWaiting([...this.workspaces.values()].flatMap(({ waiting }) => waiting));
+  }
+
+  /** What the collector did not get, because nobody could read it. */
+  get damagedObjectCount(): number {
+    return this.unreadableObjects.values().reduce((sum, { status }) => sum + (status === 'damaged' ? 1 : 0), 0);
   }
 
   get waitingDeadLetterCount(): number {
@@ -250,9 +286,15 @@ export class Activity {
     else entry.count++;
   }
 
-  #noteDamage({ objectId, status }: AgentEvent & { kind: 'objectVisited' }): void {
-    if (status === 'settled') this.damagedObjects.delete(objectId);
-    if (status === 'damaged' && this.damagedObjects.size < damagedObjectsMax) this.damagedObjects.add(objectId);
+  #noteUnreadable({ objectId, status, fault }: AgentEvent & { kind: 'objectVisited' }): void {
+    if (status !== 'settled' && status !== 'damaged') return;
+    if (fault !== undefined) this.#addUnreadable(objectId, { status, code: fault.code });
+    else if (status === 'settled') this.unreadableObjects.delete(objectId);
+  }
+
+  #addUnreadable(id: ObjectId, { status, code }: Pick<SettledFault, 'status' | 'code'>): void {
+    if (this.unreadableObjects.has(id) || this.unreadableObjects.size < unreadableObjectsMax)
+      this.unreadableObjects.set(id, { status, code });
   }
 
   #noteFound({ source: name, foundBy, status }: AgentEvent & { kind: 'objectVisited' }): void {
@@ -293,11 +335,49 @@ export class Activity {
 
   #noteListing({ source: name, dates, atMs, fault }: AgentEvent & { kind: 'listingEnded' }): void {
     const source = this.sources.get(name);
-    if (source === undefined || dates === 'older') return;
+    if (source === undefined) return;
+    if (dates === 'older') {
+      source.olderListingFault = fault;
+      return;
+    }
+    if (source.polledAtMs === atMs) takeBackPoll(source); // A fault of the same poll, met later.
     source.polledAtMs = atMs;
     source.listingFault = fault;
-    if (fault === undefined || completeListingCodes.has(fault.code)) source.completelyPolledAtMs = atMs;
+    judgePoll(source);
   }
+
+  /** What is in a workspace is listed when the poll itself has ended, so the verdict on the poll may change. */
+  #noteWorkspaceListing(event: WorkspaceListed): void {
+    const source = this.sources.get(event.source);
+    if (source === undefined) return;
+    const key = JSON.stringify([event.dates, event.workspaceId]);
+    if (event.status === 'complete') source.partlyListed.delete(key);
+    else source.partlyListed.set(key, event);
+    if (event.dates === 'older') return;
+    if (event.status === 'incomplete' && event.begunAtMs <= (source.polledAtMs ?? 0)) takeBackPoll(source);
+    if (event.status === 'complete') judgePoll(source);
+  }
+}
+
+/** The listing that met the fault did not return everything. */
+export function isPartial(fault: Fault | undefined): boolean {
+  return fault !== undefined && !completeListingCodes.has(fault.code);
+}
+
+export function incompleteWorkspaces({ partlyListed }: SourceActivity): readonly WorkspaceListed[] {
+  return [...partlyListed.values()].filter(({ status }) => status === 'incomplete');
+}
+
+function judgePoll(source: SourceActivity): void {
+  const { polledAtMs, completelyPolledAtMs, listingFault } = source;
+  if (polledAtMs === completelyPolledAtMs || isPartial(listingFault)) return;
+  if (incompleteWorkspaces(source).some(({ dates }) => dates === 'recent')) return;
+  source.completelyPolledBeforeMs = completelyPolledAtMs;
+  source.completelyPolledAtMs = polledAtMs;
+}
+
+function takeBackPoll(source: SourceActivity): void {
+  if (source.polledAtMs === source.completelyPolledAtMs) source.completelyPolledAtMs = source.completelyPolledBeforeMs;
 }
 
 function byDateDescending({ date: a = '' }: DeliveredBefore, { date: b = '' }: DeliveredBefore): number {
@@ -311,7 +391,10 @@ function newSource(): SourceActivity {
     found: { notification: 0, listing: 0, catchUp: 0 },
     polledAtMs: undefined,
     completelyPolledAtMs: undefined,
+    completelyPolledBeforeMs: undefined,
     listingFault: undefined,
+    olderListingFault: undefined,
+    partlyListed: new Map(),
     lastFault: undefined,
   };
 }

@@ -3,15 +3,14 @@
  * if one arrived.
  */
 import type { WaitsFor } from '../contracts/observer.ts';
-import { completeListingCodes } from '../contracts/source.ts';
 import { counted } from '../runtime/counted.ts';
 import { durationText } from '../runtime/duration.ts';
-import type { Activity, SourceActivity } from './activity.ts';
+import { type Activity, incompleteWorkspaces, isPartial, type SourceActivity } from './activity.ts';
 
 export interface Health {
   /** The agent can do its work. */
   readonly ok: boolean;
-  /** Everything that was listed is in the collector: nothing waits, and nothing was rejected. Independent of `ok`. */
+  /** Everything was listed and is in the collector: nothing waits, and nothing was rejected. Independent of `ok`. */
   readonly complete: boolean;
   /** What the agent is doing. `incomplete`: it is idle, although something was not delivered. */
   readonly status: 'shipping' | 'idle' | 'incomplete' | 'starting' | 'waiting' | 'stuck';
@@ -55,16 +54,7 @@ export function liveness(activity: Activity, pollIntervalMs: number, nowMs: numb
 /** @param collector the result of probing the collector; undefined if no probe was needed. */
 export function readiness(activity: Activity, collector: CollectorAnswer | undefined, nowMs: number): Health {
   const checks = [
-    ...[...activity.sources].map(([name, source]): HealthCheck => {
-      const subject = `source ${name}`;
-      if (source.completelyPolledAtMs !== undefined && source.listingFault === undefined) {
-        return { name: subject, ok: true, message: `listed ${durationText(nowMs - source.completelyPolledAtMs)} ago` };
-      }
-      if (source.listingFault === undefined) return { name: subject, ok: false, message: 'not listed yet' };
-      const { message, hint } = source.listingFault;
-      if (isEmpty(source)) return { name: subject, ok: true, message: `${message}; ${waitingForFirst}`, hint };
-      return { name: subject, ok: completeListingCodes.has(source.listingFault.code), message, hint };
-    }),
+    ...[...activity.sources].map(([name, source]) => checkSource(name, source, nowMs)),
     checkObjects(activity, nowMs),
     checkWait(activity, 'collector', nowMs) ?? checkAnswer(collector),
     checkWait(activity, 'deadLetterFile', nowMs) ?? checkDeadLetters(activity),
@@ -81,6 +71,32 @@ const waitingForFirst = 'waiting for the first delivery';
 
 function isEmpty({ listingFault }: SourceActivity): boolean {
   return listingFault?.code === 'ERR_SOURCE_EMPTY';
+}
+
+function checkSource(name: string, source: SourceActivity, nowMs: number): HealthCheck {
+  const subject = `source ${name}`;
+  const { listingFault, completelyPolledAtMs, olderListingFault } = source;
+  if (listingFault !== undefined) {
+    const { message, hint } = listingFault;
+    if (isEmpty(source)) return { name: subject, ok: true, message: `${message}; ${waitingForFirst}`, hint };
+    if (isPartial(listingFault)) return { name: subject, ok: false, message, hint };
+  }
+  const [workspace] = incompleteWorkspaces(source);
+  if (workspace?.fault !== undefined) {
+    const { message, hint } = workspace.fault;
+    return { name: subject, ok: false, message: `${workspacesText(source)}: ${message}`, hint };
+  }
+  if (completelyPolledAtMs === undefined) return { name: subject, ok: false, message: 'not listed yet' };
+  const fault = listingFault ?? olderListingFault;
+  if (fault !== undefined) return { name: subject, ok: !isPartial(fault), message: fault.message, hint: fault.hint };
+  return { name: subject, ok: true, message: `listed ${durationText(nowMs - completelyPolledAtMs)} ago` };
+}
+
+function workspacesText(source: SourceActivity): string {
+  const ids = new Set(incompleteWorkspaces(source).map(({ workspaceId }) => workspaceId));
+  const [first] = ids;
+  if (ids.size === 1) return first === undefined ? 'not listed completely' : `workspace ${first} not listed completely`;
+  return `${counted(ids.size, 'workspace')} not listed completely`;
 }
 
 /** Until somebody changes a permission or a credential, nothing can be shipped. */
@@ -106,9 +122,13 @@ function objectsText(count: number): string {
 
 export const replayHint = 'Fix the cause, then run: databricks-audit-otel replay';
 
-/** A record that was rejected does not keep the agent from shipping others, so it stays ready. */
+/** A record that was rejected does not keep the agent from shipping others, so it stays ready, if it can tell how many there are. */
 function checkDeadLetters(activity: Activity): HealthCheck {
-  const count = activity.waitingDeadLetterCount;
+  const { waitingDeadLetterCount: count, deadLetterFault } = activity;
+  if (deadLetterFault !== undefined) {
+    const { message, hint } = deadLetterFault;
+    return { name: 'dead letters', ok: false, message: `not known: ${message}`, hint };
+  }
   if (count === 0) return { name: 'dead letters', ok: true, message: 'none' };
   return { name: 'dead letters', ok: true, message: deadLettersText(count), hint: replayHint };
 }
@@ -118,17 +138,34 @@ function deadLettersText(count: number): string {
 }
 
 function isComplete(activity: Activity): boolean {
-  return shortcomings(activity).length === 0;
+  return isListed(activity) && shortcomings(activity).length === 0;
+}
+
+/** Every source, and every workspace in it, has been listed at least once: before that, nobody knows what there is. */
+function isListed({ sources }: Activity): boolean {
+  return [...sources.values()].every(
+    ({ polledAtMs, partlyListed }) =>
+      polledAtMs !== undefined && [...partlyListed.values()].every(({ status }) => status !== 'underWay'),
+  );
 }
 
 /** What keeps the agent from saying that everything was shipped. */
 function shortcomings(activity: Activity): readonly string[] {
   const { objectCount } = activity.waitingObjects;
-  const [damaged, deadLetters] = [activity.damagedObjects.size, activity.waitingDeadLetterCount];
+  const [damaged, deadLetters] = [activity.damagedObjectCount, activity.waitingDeadLetterCount];
   return [
+    ...[...activity.sources].flatMap(([name, source]) => {
+      if (isPartial(source.listingFault) || isPartial(source.olderListingFault))
+        return `source ${name} could not be listed`;
+      return incompleteWorkspaces(source).length === 0 ? [] : `source ${name}: ${workspacesText(source)}`;
+    }),
     ...(objectCount === 0 ? [] : [objectsText(objectCount)]),
     ...(damaged === 0 ? [] : [`${counted(damaged, 'damaged object')} not readable to the end`]),
-    ...(deadLetters === 0 ? [] : [deadLettersText(deadLetters)]),
+    ...(activity.deadLetterFault === undefined
+      ? deadLetters === 0
+        ? []
+        : [deadLettersText(deadLetters)]
+      : ['dead letters cannot be counted']),
   ];
 }
 
@@ -147,20 +184,21 @@ function checkWait(activity: Activity, what: WaitsFor, nowMs: number): HealthChe
   return { name, ok: waitedMs <= waitBoundMs, message: `${message} (for ${durationText(waitedMs)})`, hint };
 }
 
-function doing(activity: Activity): Pick<Health, 'complete' | 'status' | 'reason'> {
+export function doing(activity: Activity): Pick<Health, 'complete' | 'status' | 'reason'> {
   const missing = shortcomings(activity);
-  const complete = missing.length === 0;
+  const complete = isComplete(activity);
   const [wait] = activity.waits.values();
   if (wait !== undefined) return { complete, status: 'waiting', reason: wait.fault.message };
   const inFlight = activity.counters.linesInFlight;
-  const isListed = [...activity.sources.values()].every(({ polledAtMs }) => polledAtMs !== undefined);
   if (inFlight > 0) {
     const reason = [`${counted(inFlight, 'line')} in flight`, ...missing].join('; ');
     return { complete, status: 'shipping', reason };
   }
-  if (!isListed) return { complete, status: 'starting', reason: 'The first listing is in progress' };
   const { objectCount, fault } = activity.waitingObjects;
   const isShipping = objectCount > 0 && fault === undefined;
+  if (!isListed(activity) && missing.length === 0) {
+    return { complete, status: 'starting', reason: 'The first listing is in progress' };
+  }
   if (!complete) return { complete, status: isShipping ? 'shipping' : 'incomplete', reason: missing.join('; ') };
   if ([...activity.sources.values()].every(isEmpty)) {
     return { complete, status: 'idle', reason: `Nothing has been delivered yet; ${waitingForFirst}` };

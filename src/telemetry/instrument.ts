@@ -16,6 +16,9 @@ export interface Instrument {
 
 export type Reading = readonly [value: number, attributes?: Attributes];
 
+/** Removes a series: the SDK would repeat its last value if it were not observed. */
+export const unknown = Number.NaN;
+
 export const httpStatusCode = 'http.response.status_code';
 /** The name of the code (semantic conventions for gRPC, which deprecate `rpc.grpc.status_code`). */
 export const grpcStatusCode = 'rpc.response.status_code';

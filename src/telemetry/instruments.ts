@@ -15,11 +15,13 @@ import {
   type ObservedInstrument,
   type Reading,
   status,
+  unknown,
 } from './instrument.ts';
 
 export type { MetricSources, ObservedInstrument } from './instrument.ts';
 
 import { sharingInstruments } from './sharing-instruments.ts';
+import { unreadableObjects } from './unreadable-objects.ts';
 import { sumOfWaiting, type WorkspaceActivity } from './workspace-activity.ts';
 
 const workspaceId = 'databricks.workspace.id';
@@ -101,14 +103,15 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     unit: '{record}',
     attributes: ['databricks.audit.reason', httpStatusCode, grpcStatusCode],
     meaning:
-      'Records in the dead-letter files, by reason, until they are replayed or the files are deleted. Includes those of earlier processes, and all records of a partial success. Without attributes and 0 when there are none.',
-    read: ({ activity: { waitingDeadLetters } }) =>
-      waitingDeadLetters.length === 0
-        ? [[0]]
-        : sumBy(waitingDeadLetters, ({ response, reason, count }) => [
-            count,
-            { 'databricks.audit.reason': printable(reason, 120), ...status(response) },
-          ]),
+      'Records in the dead-letter files, by reason, until they are replayed or the files are deleted. Includes those of earlier processes, and all records of a partial success. Without attributes and 0 when there are none; absent while they cannot be counted.',
+    read: ({ activity: { waitingDeadLetters, deadLetterFault } }) => {
+      const series = sumBy(waitingDeadLetters, ({ response, reason, count }) => [
+        count,
+        { 'databricks.audit.reason': printable(reason, 120), ...status(response) },
+      ]);
+      if (deadLetterFault === undefined) return series.length === 0 ? [[0]] : series;
+      return [[unknown], ...series.map(([, attributes]): Reading => [unknown, { ...attributes }])];
+    },
   },
   {
     name: 'databricks.audit.notices',
@@ -244,7 +247,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     unit: 's',
     attributes: [sourceName],
     meaning:
-      'Unix time of the last listing of recent dates that completed without a fault. Absent before the first one.',
+      'Unix time of the last listing of recent dates that completed without a fault, in every workspace. Absent before the first one.',
     read: ({ activity }) => ofSources(activity, ({ completelyPolledAtMs }) => toSeconds(completelyPolledAtMs)),
   },
   ofWorkspace(
@@ -289,6 +292,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
         return toSeconds(Math.max(0, nowMs - oldestMs));
       }),
   },
+  unreadableObjects,
   {
     name: 'databricks.audit.silent',
     type: 'gauge',
@@ -296,8 +300,7 @@ export const observedInstruments: readonly ObservedInstrument[] = [
     attributes: [workspaceId],
     meaning:
       '1 while the workspace has been silent for longer than `DATABRICKS_AUDIT_SILENCE_AFTER`, otherwise 0. With a shared state, one replica watches; the others have no such series, or 0 if they watched before.',
-    read: ({ activity }) =>
-      activity.knowsSilence ? ofWorkspaces(activity, ({ silence }) => (silence === undefined ? 0 : 1)) : [],
+    read: ({ activity }) => (activity.knowsSilence ? ofWorkspaces(activity, (it) => (it.silence ? 1 : 0)) : []),
   },
   {
     name: 'databricks.audit.state.size',

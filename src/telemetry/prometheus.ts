@@ -4,7 +4,7 @@
  * for them (compatibility/prometheus_and_openmetrics.md).
  */
 import { PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
-import { type MetricData, MetricReader } from '@opentelemetry/sdk-metrics';
+import { DataPointType, type MetricData, MetricReader } from '@opentelemetry/sdk-metrics';
 
 const unitSuffixes: Readonly<Record<string, string>> = { s: '_seconds', By: '_bytes' };
 
@@ -20,7 +20,7 @@ export class PrometheusReader extends MetricReader {
     const { resourceMetrics } = await this.collect();
     const scopeMetrics = resourceMetrics.scopeMetrics.map(({ scope, metrics }) => ({
       scope,
-      metrics: metrics.map(withUnitInName),
+      metrics: metrics.map(toPrometheus),
     }));
     return this.#serializer.serialize({ ...resourceMetrics, scopeMetrics });
   }
@@ -30,8 +30,10 @@ export class PrometheusReader extends MetricReader {
   protected override async onShutdown(): Promise<void> {}
 }
 
-/** Moves the unit into the name; the text format has no `# UNIT` comment. */
-function withUnitInName(metric: MetricData): MetricData {
+/** Moves the unit into the name, as the text format has no `# UNIT` comment, and leaves out what is unknown. */
+function toPrometheus(metric: MetricData): MetricData {
   const { name, unit } = metric.descriptor;
-  return { ...metric, descriptor: { ...metric.descriptor, name: prometheusName(name, unit), unit: '' } };
+  const named = { ...metric, descriptor: { ...metric.descriptor, name: prometheusName(name, unit), unit: '' } };
+  if (named.dataPointType !== DataPointType.GAUGE) return named;
+  return { ...named, dataPoints: named.dataPoints.filter(({ value }) => !Number.isNaN(value)) };
 }

@@ -5,7 +5,7 @@ import type { ReplicasSeen } from '../contracts/observer.ts';
 import { responseCodeText } from '../model/response-code.ts';
 import { packageVersion } from '../runtime/package-version.ts';
 import { printable } from '../runtime/printable.ts';
-import type { Activity, SourceActivity } from './activity.ts';
+import { type Activity, incompleteWorkspaces, type SourceActivity } from './activity.ts';
 import { type Health, readiness } from './health.ts';
 import type { HistoryPoint } from './history.ts';
 import { sumOfWaiting, type WorkspaceActivity } from './workspace-activity.ts';
@@ -78,8 +78,10 @@ export function takeSnapshot({
         count,
       }))
       .sort((a, b) => b.count - a.count),
+    /** Why they cannot be counted. */
+    deadLetterFault: activity.deadLetterFault && printable(activity.deadLetterFault.message),
     waitingDeadLetters: activity.waitingDeadLetters
-      .filter(({ count }) => count > 0)
+      .filter(({ count }) => count > 0 && activity.deadLetterFault === undefined)
       .map(({ response, reason, count }) => ({
         response: responseCodeText(response),
         reason: printable(reason),
@@ -132,7 +134,7 @@ function describeSource(name: string, source: SourceActivity) {
     name: printable(name),
     polledAtMs: source.polledAtMs,
     completelyPolledAtMs: source.completelyPolledAtMs,
-    fault: source.listingFault,
+    fault: source.listingFault ?? incompleteWorkspaces(source)[0]?.fault ?? source.olderListingFault,
     lastFault: source.lastFault,
     listed: source.listedCount,
     unchanged: source.unchangedCount,

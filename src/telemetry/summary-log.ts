@@ -1,9 +1,11 @@
 /**
  * Logs a summary, so that the log shows that the agent is working: once a minute while it ships, once an hour otherwise.
  */
+import type { WaitsFor } from '../contracts/observer.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Activity } from './activity.ts';
+import { doing } from './health.ts';
 import type { History } from './history.ts';
 
 const shippingIntervalMs = 60_000;
@@ -51,10 +53,27 @@ export class SummaryLog {
       lines,
       objects,
       ...(isShipping && lags.length > 0 ? { lag_s: Math.round(Math.max(...lags) / 1000) } : {}),
-      dead_letters: activity.waitingDeadLetterCount,
+      ...(activity.deadLetterFault === undefined ? { dead_letters: activity.waitingDeadLetterCount } : {}),
       waiting_objects: objectCount,
       waiting_bytes: sizeBytes,
     };
-    this.#logger.info(fields, isShipping ? 'Shipped' : 'Nothing new to ship');
+    const idle = isShipping ? undefined : whyIdle(activity);
+    if (isShipping) this.#logger.info(fields, 'Shipped');
+    else if (idle === undefined) this.#logger.info(fields, 'Nothing new to ship');
+    else this.#logger.warn({ ...fields, reason: idle.reason }, idle.message);
   }
 }
+
+/** Why nothing was shipped for a while; undefined if there is nothing to ship. */
+function whyIdle(activity: Activity): { readonly message: string; readonly reason: string } | undefined {
+  const { complete, reason } = doing(activity);
+  const [wait] = activity.waits.keys();
+  if (wait !== undefined) return { message: waitMessages[wait], reason };
+  return complete ? undefined : { message: 'Not everything is shipped', reason };
+}
+
+const waitMessages: Readonly<Record<WaitsFor, string>> = {
+  collector: 'Waiting for the collector',
+  deadLetterFile: 'Waiting to write dead letters',
+  state: 'Waiting to write the state',
+};

@@ -2,8 +2,8 @@
  * Observes the agent and exposes metrics, health and the live page over HTTP and OTLP.
  */
 
-import type { AgentEvent, Observer } from '../contracts/observer.ts';
-import { AgentError, messageOf } from '../model/agent-error.ts';
+import { type AgentEvent, type Observer, toFault } from '../contracts/observer.ts';
+import { AgentError, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
@@ -149,10 +149,11 @@ export class Telemetry {
 
   /** Keeps what was not observed from the agent. */
   #replaceActivity(deliveredBefore: readonly DeliveredBefore[]): void {
-    const { faults, waitingDeadLetters } = this.#activity;
+    const { faults, waitingDeadLetters, deadLetterFault } = this.#activity;
     this.#activity = this.#newActivity(deliveredBefore);
     for (const [code, fault] of faults) this.#activity.faults.set(code, fault);
     this.#activity.waitingDeadLetters = waitingDeadLetters;
+    this.#activity.deadLetterFault = deadLetterFault;
   }
 
   async #countDelivered(reading: Promise<DeliveredTotals | undefined>): Promise<void> {
@@ -171,7 +172,12 @@ export class Telemetry {
     try {
       activity.countedDeadLetters(await this.#dependencies.waitingDeadLetters());
     } catch (error) {
-      this.#log.write('warn', { err: error }, 'Could not count the dead letters; shipping is not affected');
+      activity.couldNotCountDeadLetters(
+        isAgentError(error)
+          ? toFault(error)
+          : { code: 'ERR_DEAD_LETTER_READ', message: messageOf(error), hint: undefined },
+      );
+      this.#log.write('error', { err: error }, 'Could not count the dead letters; shipping is not affected');
     }
     const count = activity.waitingDeadLetterCount;
     if (count > this.#loggedDeadLetters) {

@@ -228,6 +228,39 @@ describe.each(Object.entries(ways))('a delivery state %s', (_, [createPlace, wor
     await claiming(state, overwritten, async (claim) => expect(claim.known?.settledVersion).toEqual(version));
   });
 
+  test('remembers what was wrong with a settled version until another one is settled, or it is read again', async () => {
+    const place = createPlace();
+    const fault = { status: 'damaged', code: 'ERR_OBJECT_DAMAGED', message: 'unexpected end of file' } as const;
+    await visitIn(place, async (claim) => {
+      claim.finish(version, position, [], fault);
+      await claim.flush(never);
+    });
+    const state = await openIn(place.kill());
+    const faults = async () => {
+      await state.unsettled([object, elsewhere]);
+      return await state.settledFaults([object, elsewhere]);
+    };
+    expect([...(await faults())]).toEqual([[object.origin.id, fault]]);
+    await claiming(state, overwritten, async (claim) => {
+      claim.finish(overwritten.version, position, []);
+      await claim.flush(never);
+    });
+    await state.unsettled([overwritten]);
+    expect([...(await state.settledFaults([overwritten]))]).toEqual([]);
+
+    await claiming(state, object, async (claim) => {
+      claim.finish(version, position, [], fault);
+      await claim.flush(never);
+    });
+    expect([...(await faults()).values()]).toEqual([fault]);
+    await state.reopen(object, never);
+    await claiming(state, object, async (claim) => {
+      claim.finish(version, position, []);
+      await claim.flush(never);
+    });
+    expect([...(await faults())]).toEqual([]);
+  });
+
   test('grants one claim per object at a time', async () => {
     const state = await openIn(createPlace());
     await claiming(state, object, async () => expect(await state.claim(overwritten, never)).toBe('elsewhere'));

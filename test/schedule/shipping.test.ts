@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { LedTask } from '../../src/contracts/delivery-state.ts';
 import type { NotificationQueue, NotifiedCandidate, ReceiveRequest } from '../../src/contracts/notifications.ts';
+import type { SettledFault } from '../../src/contracts/settled-fault.ts';
 import type { Candidate, ListingRequest, Source } from '../../src/contracts/source.ts';
 import type { VisitOutcome } from '../../src/contracts/visit-outcome.ts';
 import { AgentError } from '../../src/model/agent-error.ts';
@@ -9,6 +10,7 @@ import { silentLogger } from '../../src/runtime/logger.ts';
 import { type Schedule, Shipping } from '../../src/schedule/shipping.ts';
 import { Activity } from '../../src/telemetry/activity.ts';
 import { Counters } from '../../src/telemetry/counters.ts';
+import { readiness } from '../../src/telemetry/health.ts';
 import { ManualClock, settled } from '../support/manual-clock.ts';
 import { memoryObject } from '../support/memory-object.ts';
 
@@ -27,6 +29,8 @@ class Bucket implements Source {
   readonly keys = new Set<string>();
   readonly listings: ListingRequest['dates'][] = [];
   readonly failing = new Set<string>();
+  /** Workspaces of which a folder cannot be listed, and whether that is reported to the request. */
+  readonly partial = new Map<string, 'pages' | 'request'>();
   sourceFailure: AgentError | undefined;
   oddity: AgentError | undefined;
 
@@ -40,12 +44,14 @@ class Bucket implements Source {
     if (this.sourceFailure !== undefined) throw this.sourceFailure;
     const all = [...this.keys].sort().map((key) => key.split('/') as [string, string, string]);
     for (const workspaceId of new Set(all.map(([workspace]) => workspace))) {
-      const { failing } = this;
+      const { failing, partial } = this;
       const candidate = (object: DeliveredObject) => this.#candidate(object);
       yield {
         workspaceId,
-        async *pages(): AsyncIterable<readonly Candidate[]> {
+        async *pages(onPagesFault = onFault): AsyncIterable<readonly Candidate[]> {
           if (failing.has(workspaceId)) throw new AgentError('ERR_SOURCE_ACCESS_DENIED', 'denied');
+          const reportTo = { pages: onPagesFault, request: onFault }[partial.get(workspaceId) ?? 'pages'];
+          if (partial.has(workspaceId)) reportTo(new AgentError('ERR_SOURCE_READ', 'folder not listed'));
           const listed = all.filter(
             ([workspace, date]) =>
               workspace === workspaceId && (dates.from ?? '') <= date && date < (dates.before ?? '9999'),
@@ -115,12 +121,17 @@ class Shipper {
   hold: ((id: string) => boolean) | undefined;
   end: (id: string) => VisitOutcome = () => ({ status: 'settled' });
   leads = true;
+  readonly faults = new Map<ObjectId, SettledFault>();
   readonly asked: LedTask[] = [];
   releasedLeads = 0;
   readonly #held = new Map<string, () => void>();
 
   async unsettled(objects: readonly DeliveredObject[]) {
     return objects.filter(({ origin }) => !this.settledIds.has(origin.id));
+  }
+
+  async settledFaults() {
+    return this.faults;
   }
 
   async lead(task: LedTask) {
@@ -183,7 +194,8 @@ function setUp(bucket: Bucket, changes: Partial<Schedule> = {}, workers?: number
     return failure;
   };
   const waitingCount = () => activity.waitingObjects.objectCount;
-  return { clock, shipper, logged, counters, activity, waitingCount, shipping, stop, follow };
+  const ready = () => readiness(activity, undefined, clock.nowMs());
+  return { ready, clock, shipper, logged, counters, activity, waitingCount, shipping, stop, follow };
 }
 
 describe('Shipping', () => {
@@ -522,6 +534,101 @@ describe('what waits', () => {
     shipper.end = changed;
     await clock.advance(minute);
     expect(activity.waitingObjects.fault).toBeUndefined();
+  });
+});
+
+describe('an object that is settled although it could not be read', () => {
+  const fault = { status: 'damaged', code: 'ERR_OBJECT_DAMAGED', message: 'cut off' } as const;
+  const id = '1/2026-03-10/a' as ObjectId;
+
+  it('is known from the state, until another process has read another version', async () => {
+    const { shipper, clock, ready, follow } = setUp(new Bucket(id));
+    shipper.settledIds.add(id);
+    shipper.faults.set(id, fault);
+    await follow();
+    expect(shipper.visited).toEqual([]);
+    expect(ready()).toMatchObject({
+      complete: false,
+      status: 'incomplete',
+      reason: expect.stringContaining('1 damaged object'),
+    });
+    shipper.faults.clear();
+    await clock.advance(minute);
+    expect(ready()).toMatchObject({ complete: true, status: 'idle' });
+  });
+
+  it('is not forgotten when the visit was made here and another process reads it', async () => {
+    const { shipper, clock, ready, follow } = setUp(new Bucket(id));
+    shipper.end = () => {
+      shipper.settledIds.add(id);
+      shipper.faults.set(id, fault);
+      return { status: 'damaged', error: new AgentError(fault.code, fault.message) };
+    };
+    await follow();
+    await clock.advance(minute);
+    expect(ready()).toMatchObject({ complete: false, status: 'incomplete' });
+    shipper.faults.clear();
+    await clock.advance(minute);
+    expect(ready()).toMatchObject({ complete: true, status: 'idle' });
+  });
+});
+
+describe('a poll', () => {
+  it.each([
+    ['cannot be listed', (bucket: Bucket) => void bucket.failing.add('1'), /workspace 1 not listed completely: denied/],
+    [
+      'is listed in part',
+      (bucket: Bucket) => void bucket.partial.set('1', 'pages'),
+      /workspace 1 .*: folder not listed/,
+    ],
+    [
+      'is listed in part by a source of its own',
+      (bucket: Bucket) => void bucket.partial.set('1', 'request'),
+      /folder not/,
+    ],
+  ])('is not complete while a workspace %s, although the others are shipped', async (_, breakIt, reason) => {
+    const bucket = new Bucket('1/2026-03-10/a', '2/2026-03-10/a', '1/2024-01-01/a');
+    const { shipper, activity, clock, ready, follow } = setUp(bucket);
+    const polledAtMs = () => activity.sources.get(bucket.name)?.completelyPolledAtMs;
+    breakIt(bucket);
+    await follow();
+    await clock.advance(minute);
+    expect(shipper.settledIds).toContain('2/2026-03-10/a');
+    expect(ready()).toMatchObject({ ok: false, complete: false, reason: expect.stringMatching(reason) });
+    expect(polledAtMs()).toBeUndefined();
+
+    bucket.failing.clear();
+    bucket.partial.clear();
+    await clock.advance(10 * minute);
+    expect(ready()).toMatchObject({ ok: true, complete: true, status: 'idle' });
+    const completeAtMs = clock.nowMs();
+    expect(polledAtMs()).toBe(completeAtMs);
+
+    breakIt(bucket);
+    await clock.advance(minute);
+    expect(ready()).toMatchObject({ ok: false, complete: false });
+    expect(polledAtMs()).toBe(completeAtMs);
+  });
+
+  it('is complete again when the workspace that could not be listed no longer exists', async () => {
+    const bucket = new Bucket('1/2026-03-10/a', '2/2026-03-10/a');
+    bucket.failing.add('1');
+    const { clock, ready, follow } = setUp(bucket);
+    await follow();
+    bucket.keys.delete('1/2026-03-10/a');
+    await clock.advance(10 * minute);
+    expect(ready()).toMatchObject({ ok: true, complete: true });
+  });
+
+  it('does not say that all was shipped before every workspace was listed once, older dates included', async () => {
+    const bucket = new Bucket(...['1', '2', '3', '4', '5'].map((workspace) => `${workspace}/2024-01-01/a`));
+    const { shipper, ready, follow } = setUp(bucket);
+    shipper.hold = (id) => id.startsWith('1/');
+    await follow();
+    expect(ready()).toMatchObject({ ok: true, complete: false, status: 'shipping' });
+    shipper.release('1/2024-01-01/a');
+    await settled();
+    expect(ready()).toMatchObject({ ok: true, complete: true, status: 'idle' });
   });
 });
 

@@ -69,7 +69,7 @@ async function scene() {
     },
     async check(upToMs: number) {
       if (upToMs > clock.nowMs()) await goTo(upToMs);
-      await watch.check(upToMs, signal);
+      await watch.check(() => upToMs, signal);
     },
     answer(how: typeof collector) {
       collector = how;
@@ -251,11 +251,11 @@ it('does not report a silence any more once another process leads, which alone n
     thresholdMs: 24 * hour,
     lookbackMs: 7 * 24 * hour,
   });
-  await watch.check(start + 25 * hour, signal);
+  await watch.check(() => start + 25 * hour, signal);
   expect(silences).toEqual([true]);
   lost.abort();
-  await watch.check(start + 26 * hour, signal);
-  await watch.check(start + 27 * hour, signal);
+  await watch.check(() => start + 26 * hour, signal);
+  await watch.check(() => start + 27 * hour, signal);
   expect(silences).toEqual([true, false]);
 });
 
@@ -280,14 +280,14 @@ it('leaves an alert event that waits for the collector to whoever leads now', as
     thresholdMs: 24 * hour,
     lookbackMs: 7 * 24 * hour,
   });
-  const checking = watch.check(start + 25 * hour, signal);
+  const checking = watch.check(() => start + 25 * hour, signal);
   await settled();
   expect(sent).toHaveLength(1);
   lost.abort();
   await checking;
   expect(reported).toEqual([]);
   expect(silences).toEqual([true, false]);
-  await watch.check(start + 26 * hour, signal);
+  await watch.check(() => start + 26 * hour, signal);
   expect(sent[1]).toEqual(sent[0]);
   expect(reported).toEqual(['1']);
 });

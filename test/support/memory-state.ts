@@ -78,6 +78,16 @@ class MemoryState implements OpenState {
     return objects.filter((object) => !this.#isSettled(object));
   }
 
+  async settledFaults(objects: readonly DeliveredObject[]) {
+    await turn();
+    return new Map(
+      objects.flatMap(({ origin: { id } }) => {
+        const fault = this.#store.registers.get(id)?.state.settledFault;
+        return fault === undefined ? [] : [[id, fault] as const];
+      }),
+    );
+  }
+
   async claim(object: DeliveredObject, signal: AbortSignal): Promise<Claim | 'settled' | 'elsewhere'> {
     signal.throwIfAborted();
     await turn();
@@ -105,6 +115,7 @@ class MemoryState implements OpenState {
     register.state = {
       ...state,
       settledVersion: undefined,
+      settledFault: undefined,
       settled: state.hasLineHashes ? startOfObject : state.settled,
     };
   }
@@ -217,9 +228,9 @@ class MemoryClaim implements Claim {
     void turn().then(() => this.#commit()); // Nobody waits for it.
   }
 
-  finish(...[settledVersion, settled, stillAnnounced]: Parameters<Claim['finish']>): void {
+  finish(...[settledVersion, settled, stillAnnounced, settledFault]: Parameters<Claim['finish']>): void {
     this.#changes.push((register) => {
-      register.state = { ...register.state, settledVersion, settled };
+      register.state = { ...register.state, settledVersion, settledFault, settled };
       register.announcements.clear();
       for (const announcement of stillAnnounced) {
         register.announcements.set(++this.#parts.store.announcementCount as AnnouncementId, announcement);

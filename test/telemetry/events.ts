@@ -68,7 +68,22 @@ export function listingEnded(fault?: Fault, source = sourceName): AgentEvent {
   return { kind: 'listingEnded', source, dates: 'recent', atMs: startMs, fault };
 }
 
-export function objectVisited(status: (AgentEvent & { kind: 'objectVisited' })['status']): AgentEvent {
+export function objectsWaiting(changes: Partial<AgentEvent & { kind: 'objectsWaiting' }>): AgentEvent {
+  return {
+    kind: 'objectsWaiting',
+    source: sourceName,
+    dates: 'recent',
+    workspaceId: '1',
+    objectCount: 2,
+    sizeBytes: 10,
+    oldestMs: startMs,
+    fault: undefined,
+    faultSinceMs: undefined,
+    ...changes,
+  };
+}
+
+export function objectVisited(status: (AgentEvent & { kind: 'objectVisited' })['status'], fault?: Fault): AgentEvent {
   const objectId = 's3://audit/workspaceId=1/date=2026-03-10/a.json' as ObjectId;
   return {
     kind: 'objectVisited',
@@ -78,6 +93,6 @@ export function objectVisited(status: (AgentEvent & { kind: 'objectVisited' })['
     workspaceId: '1',
     status,
     sizeBytes: 1,
-    fault: undefined,
+    fault,
   };
 }

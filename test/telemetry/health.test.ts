@@ -2,7 +2,6 @@
  * When the agent is alive and ready, and the reasons that it reports.
  */
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { AgentEvent } from '../../src/contracts/observer.ts';
 import { Activity } from '../../src/telemetry/activity.ts';
 import { CollectorWatch } from '../../src/telemetry/collector-watch.ts';
 import { type CollectorAnswer, liveness, readiness } from '../../src/telemetry/health.ts';
@@ -10,6 +9,7 @@ import { ManualClock } from '../support/manual-clock.ts';
 import {
   linesRead,
   listingEnded,
+  objectsWaiting,
   objectVisited,
   requestEnded,
   sourceName,
@@ -18,6 +18,7 @@ import {
   waiting,
 } from './events.ts';
 
+const damage = { code: 'ERR_OBJECT_DAMAGED', message: 'cut off', hint: undefined } as const;
 const [minute, hour] = [60_000, 3_600_000];
 let clock: ManualClock;
 let activity: Activity;
@@ -119,19 +120,7 @@ describe('readiness', () => {
 
   it('never says that everything was shipped while something that was listed is not', async () => {
     listAll();
-    const waitingObjects = (changes: Partial<AgentEvent & { kind: 'objectsWaiting' }>): AgentEvent => ({
-      kind: 'objectsWaiting',
-      source: sourceName,
-      dates: 'recent',
-      workspaceId: '1',
-      objectCount: 2,
-      sizeBytes: 10,
-      oldestMs: startMs,
-      fault: undefined,
-      faultSinceMs: undefined,
-      ...changes,
-    });
-    activity.observe(waitingObjects({}));
+    activity.observe(objectsWaiting({}));
     expect(ready()).toMatchObject({
       ok: true,
       complete: false,
@@ -139,7 +128,7 @@ describe('readiness', () => {
       reason: '2 listed objects not shipped',
     });
     const fault = { code: 'ERR_SOURCE_THROTTLED', message: 'slow down', hint: 'Nothing to do' } as const;
-    activity.observe(waitingObjects({ fault, faultSinceMs: clock.nowMs() }));
+    activity.observe(objectsWaiting({ fault, faultSinceMs: clock.nowMs() }));
     expect(ready()).toMatchObject({ ok: true, complete: false, status: 'incomplete' });
     await clock.advance(minute + 1);
     expect(ready()).toMatchObject({
@@ -147,16 +136,16 @@ describe('readiness', () => {
       complete: false,
       reason: 'objects: 2 listed objects not shipped: slow down (for 60 s)',
     });
-    activity.observe(waitingObjects({ objectCount: 0 }));
+    activity.observe(objectsWaiting({ objectCount: 0 }));
     expect(ready()).toMatchObject({ ok: true, complete: true, status: 'idle' });
     const denied = { code: 'ERR_SOURCE_ACCESS_DENIED', message: 'denied', hint: 'Allow it' } as const;
-    activity.observe(waitingObjects({ objectCount: 1, fault: denied, faultSinceMs: clock.nowMs() }));
+    activity.observe(objectsWaiting({ objectCount: 1, fault: denied, faultSinceMs: clock.nowMs() }));
     expect(ready()).toMatchObject({
       ok: false,
       reason: expect.stringMatching(/^objects: 1 listed object not shipped/),
     });
-    activity.observe(waitingObjects({ objectCount: 0 }));
-    activity.observe(objectVisited('damaged'));
+    activity.observe(objectsWaiting({ objectCount: 0 }));
+    activity.observe(objectVisited('damaged', damage));
     expect(ready()).toMatchObject({
       complete: false,
       status: 'incomplete',

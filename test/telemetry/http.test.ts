@@ -2,15 +2,19 @@
  * The agent's HTTP server, tested with real requests.
  */
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { createServer, type IncomingHttpHeaders, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { loadConfiguration } from '../../src/config/index.ts';
+import { openDeadLetterStore } from '../../src/export/index.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import type { DeliveredTotals, WaitingDeadLetters } from '../../src/telemetry/activity.ts';
 import type { HttpAddress } from '../../src/telemetry/options.ts';
 import { startTelemetry } from '../../src/telemetry/telemetry.ts';
 import { type LogLine, rememberingLogger } from '../export/fixtures.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { batchEnded, httpResponse, linesRead, listingEnded, sourceName, unavailable, waiting } from './events.ts';
 
 describe('the HTTP server', () => {
@@ -64,6 +68,41 @@ describe('the HTTP server', () => {
     waitingDeadLetters.length = 0;
     expect(await get('/readyz')).toMatchObject({ status: 200, json: { complete: true, status: 'idle' } });
     expect((await get('/metrics')).body).not.toMatch(new RegExp(`^${series}.*\\} [1-9]\\d*$`, 'm'));
+  });
+
+  it('does not take dead letters that cannot be counted for none', async () => {
+    const location = join(temporaryDirectory(), 'a-file');
+    writeFileSync(location, '');
+    const tooOld = { response: httpResponse(400), reason: 'HTTP 400: too old', count: 360 };
+    const store = openDeadLetterStore({ kind: 'directory', path: location, name: location });
+    const { get, observe, waitingDeadLetters, log, countWith } = await serve({ countDeadLetters: () => store.count() });
+    observe(listingEnded());
+    const series = /^databricks_audit_dead_letters_waiting(?:\{.*\})? (\d+)$/m;
+    const isUnknown = async () => {
+      expect(await get('/readyz')).toMatchObject({
+        status: 503,
+        json: {
+          complete: false,
+          reason: expect.stringMatching(/^dead letters: not known: Could not read .*a-file: ENOTDIR/),
+        },
+      });
+      const { body } = await get('/metrics');
+      expect(body).not.toMatch(series);
+      expect(body).toMatch(/^databricks_audit_faults_total\{error_type="ERR_DEAD_LETTER_READ"\} [1-9]\d*$/m);
+      expect((await get('/status.json')).json).toMatchObject({
+        health: { complete: false },
+        deadLetterFault: expect.stringContaining('a-file'),
+      });
+    };
+    await isUnknown();
+    expect(log.at(-1)).toMatchObject({ level: 'error', fields: { err: { code: 'ERR_DEAD_LETTER_READ' } } });
+
+    waitingDeadLetters.push(tooOld);
+    countWith(async () => waitingDeadLetters);
+    expect(await get('/readyz')).toMatchObject({ status: 200, json: { complete: false } });
+    expect(series.exec(String((await get('/metrics')).body))?.[1]).toBe('360');
+    countWith(() => store.count());
+    await isUnknown();
   });
 
   it('shows what earlier processes delivered on the page, while metrics start at zero as Prometheus expects', async () => {
@@ -213,6 +252,7 @@ interface ServeOptions {
   readonly httpHosts?: readonly string[];
   readonly exporters?: readonly 'prometheus'[];
   readonly waitingDeadLetters?: readonly WaitingDeadLetters[];
+  readonly countDeadLetters?: () => Promise<readonly WaitingDeadLetters[]>;
   readonly deliveredTotals?: DeliveredTotals;
   readonly askCollector?: () => Promise<{ ok: boolean; message: string; hint: string }>;
 }
@@ -220,6 +260,7 @@ interface ServeOptions {
 async function serve(options: ServeOptions = {}) {
   const { http = { host: '127.0.0.1', port: 0 }, httpHosts, exporters = ['prometheus'], askCollector } = options;
   const waitingDeadLetters: WaitingDeadLetters[] = [...(options.waitingDeadLetters ?? [])];
+  let count = options.countDeadLetters ?? (async () => waitingDeadLetters);
   const logger = rememberingLogger();
   const telemetry = await startTelemetry(
     {
@@ -237,7 +278,7 @@ async function serve(options: ServeOptions = {}) {
       stateBytes: () => 0,
       deliveredBefore: async () => [],
       deliveredTotals: async () => options.deliveredTotals,
-      waitingDeadLetters: async () => waitingDeadLetters,
+      waitingDeadLetters: () => count(),
       askCollector,
     },
   );
@@ -247,6 +288,9 @@ async function serve(options: ServeOptions = {}) {
     url,
     log: logger.lines,
     waitingDeadLetters,
+    countWith: (other: typeof count) => {
+      count = other;
+    },
     observe: await telemetry.watch(),
     takeOver: () => telemetry.takeOver(),
     get: (path: string, how: { method?: string; host?: string } = {}) => get(url, path, how),

@@ -4,7 +4,17 @@ import { History } from '../../src/telemetry/history.ts';
 import { SummaryLog } from '../../src/telemetry/summary-log.ts';
 import { rememberingLogger } from '../export/fixtures.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { batchEnded, httpResponse, linesRead, objectVisited, sourceName } from './events.ts';
+import {
+  batchEnded,
+  httpResponse,
+  linesRead,
+  listingEnded,
+  objectsWaiting,
+  objectVisited,
+  sourceName,
+  unavailable,
+  waiting,
+} from './events.ts';
 
 const [minute, hour] = [60_000, 3_600_000];
 
@@ -45,9 +55,39 @@ it('says once a minute what was shipped, however often that happens', async () =
 });
 
 it('says once an hour that there is nothing new', async () => {
-  const { clock, log } = setUp();
+  const { clock, activity, log } = setUp();
+  activity().observe(listingEnded());
   for (let passed = 0; passed < 3 * hour; passed += minute) await clock.advance(minute);
   expect(log.map(({ message }) => message)).toEqual(Array(3).fill('Nothing new to ship'));
+});
+
+it('does not say that there is nothing new while objects wait, but what they wait for', async () => {
+  const { clock, activity, log } = setUp();
+  activity().observe(listingEnded());
+  activity().observe(objectsWaiting({ objectCount: 500, sizeBytes: 5_000 }));
+  activity().observe(waiting());
+  await clock.advance(hour);
+  activity().observe({ kind: 'resumed', for: 'collector' });
+  await clock.advance(hour);
+  activity().observe(objectsWaiting({ objectCount: 0, sizeBytes: 0, oldestMs: undefined }));
+  await clock.advance(hour);
+  expect(log).toMatchObject([
+    {
+      level: 'warn',
+      message: 'Waiting for the collector',
+      fields: { waiting_objects: 500, waiting_bytes: 5_000, reason: unavailable.message },
+    },
+    { level: 'warn', message: 'Not everything is shipped', fields: { reason: '500 listed objects not shipped' } },
+    { level: 'info', message: 'Nothing new to ship', fields: { waiting_objects: 0 } },
+  ]);
+});
+
+it('does not say that there is nothing new before anything was listed', async () => {
+  const { clock, log } = setUp();
+  await clock.advance(hour);
+  expect(log).toMatchObject([
+    { message: 'Not everything is shipped', fields: { reason: 'The first listing is in progress' } },
+  ]);
 });
 
 it('counts on when a new agent takes the place of the old one', async () => {

@@ -23,6 +23,7 @@ const second = { ...first, origin: { ...first.origin, id: 's3://audit/second' as
 const old = { ...first, origin: { ...first.origin, id: 's3://audit/old' as ObjectId, date: '2025-01-01' } };
 const objects = [first, second, old];
 const position = { offsetBytes: 3, lineCount: 1, digest: new Uint8Array(32).fill(7) };
+const fault = { status: 'damaged', code: 'ERR_OBJECT_DAMAGED', message: 'cut off' } as const;
 const shared: StateLocation = { kind: 'dynamodb', table: 'audit-state' };
 const configuration = { sources: [], lookbackDays: 3 };
 
@@ -40,7 +41,7 @@ async function fill(state: OpenState): Promise<void> {
       claim.announce({ observedAtMs: 7, lineHashes: Int32Array.of(5, 6), occurrences: Int32Array.of(2) });
       if (object === first)
         claim.announce({ observedAtMs: 8, lineHashes: Int32Array.of(7, 8), occurrences: Int32Array.of(1) });
-      if (object === old) claim.finish(object.version, position, []);
+      if (object === old) claim.finish(object.version, position, [], fault);
       await claim.flush(never);
     });
   }
@@ -75,6 +76,7 @@ test('a state keeps all of its content on the way into a shared store and back',
   await state.close();
   const before = await contentOf(await openDeliveryReader(from));
   expect(before.records.map((record) => record.state?.hasLineHashes)).toEqual([true, true, false]);
+  expect(before.records.map((record) => record.state?.settledFault)).toEqual([undefined, undefined, fault]);
 
   const sqlite: StateLocation = { kind: 'directory', path: from };
   expect(await copyState({ ...configuration, state: sqlite }, shared, never, { open })).toBe(3);
@@ -86,6 +88,7 @@ test('a state keeps all of its content on the way into a shared store and back',
   expect(JSON.stringify(await contentOf(await openDeliveryReader(back)))).toBe(JSON.stringify(before));
   const reopened = await openDeliveryState({ directory: back, clock: systemClock, logger: silentLogger });
   expect(await reopened.unsettled(objects)).toEqual([first, second]);
+  expect([...(await reopened.settledFaults(objects))]).toEqual([[old.origin.id, fault]]);
   const silence = { sinceMs: 1000, thresholdMs: 60, isReported: false, endedByMs: undefined };
   expect(await reopened.workspaces()).toEqual([{ workspaceId: '1', lastEventMs: 1000, silence }]);
   await reopened.close();

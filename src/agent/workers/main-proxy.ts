@@ -151,7 +151,8 @@ export class MainProxy {
         const lineHashes = settlement.lineHashes.slice();
         this.#post({ kind: 'settle', visitId, settlement: { ...settlement, lineHashes } }, [lineHashes.buffer]);
       },
-      finish: (version, end, stillAnnounced) => this.#post({ kind: 'finish', visitId, version, end, stillAnnounced }),
+      finish: (version, end, stillAnnounced, fault) =>
+        this.#post({ kind: 'finish', visitId, version, end, stillAnnounced, fault }),
       forget: () => this.#post({ kind: 'forget', visitId }),
       // Messages keep their order, so a flush covers the changes before it.
       flush: (signal) => this.#request({ kind: 'flush', visitId }, signal),

@@ -11,6 +11,7 @@ import type {
   Settlement,
 } from '../../contracts/delivery-state.ts';
 import type { AgentEvent } from '../../contracts/observer.ts';
+import type { SettledFault } from '../../contracts/settled-fault.ts';
 import type { VisitOutcome } from '../../contracts/visit-outcome.ts';
 import type { DeadLetterReason, FailedAttempt } from '../../export/index.ts';
 import { AgentError } from '../../model/agent-error.ts';
@@ -70,6 +71,7 @@ export type VisitMessage = { readonly visitId: number } & (
       readonly version: ObjectVersion;
       readonly end: Position;
       readonly stillAnnounced: readonly Announcement[];
+      readonly fault: SettledFault | undefined;
     }
   | { readonly kind: 'forget' }
   | { readonly kind: 'ended'; readonly outcome: PlainOutcome }

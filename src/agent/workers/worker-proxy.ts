@@ -145,7 +145,7 @@ export class WorkerProxy implements Visitor {
         break;
       }
       case 'finish':
-        claim.finish(message.version, message.end, message.stillAnnounced);
+        claim.finish(message.version, message.end, message.stillAnnounced, message.fault);
         break;
       case 'forget':
         claim.forget();

@@ -57,7 +57,10 @@ export class DiagnosticsSource implements Source {
     // Workspaces of one name in different resource groups are listed together: a workspace is known by its name.
     const workspaces = Map.groupBy(found.folders, ({ workspace }) => workspace);
     for (const [workspaceId, folders] of [...workspaces].sort(([one], [other]) => (one < other ? -1 : 1))) {
-      yield { workspaceId, pages: () => this.#pages(folders, request, listing) };
+      yield {
+        workspaceId,
+        pages: (onFault = request.onFault) => this.#pages(folders, { ...request, onFault }, listing),
+      };
     }
     if (workspaces.size === 0 && found.isComplete) request.onFault(this.#noLogs(containers, found.others));
   }

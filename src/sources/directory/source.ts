@@ -50,9 +50,9 @@ export class DirectorySource implements Source {
     if (!isInRange(date, request.dates)) return;
     const root = await this.#readRoot();
     const listing = ++this.#listingCount;
-    const walkFrom = (realPath: string | undefined) =>
+    const walkFrom = (realPath: string | undefined, onFault = request.onFault) =>
       new Walk({
-        request,
+        request: { ...request, onFault },
         files: this.#files,
         stillness: this.#stillness,
         listing,
@@ -70,13 +70,15 @@ export class DirectorySource implements Source {
       };
       return;
     }
-    const pages = (names: readonly string[]) => this.#pages(walkFrom(root.realPath), root, names);
+    const pagesOf = (names: readonly string[]): WorkspaceListing['pages'] => {
+      return (onFault) => this.#pages(walkFrom(root.realPath, onFault), root, names);
+    };
     for (const name of root.names) {
       const id = readWorkspaceId(name);
-      if (id !== undefined) yield { workspaceId: id, pages: () => pages([name]) };
+      if (id !== undefined) yield { workspaceId: id, pages: pagesOf([name]) };
     }
     const others = root.names.filter((name) => readWorkspaceId(name) === undefined);
-    if (others.length > 0) yield { workspaceId, pages: () => pages(others) };
+    if (others.length > 0) yield { workspaceId, pages: pagesOf(others) };
     if (this.#hasDeliveries) return;
     // What is listed may be older than the range, not be read yet, or not be a delivery.
     const fault = await searchDeliveries(this.#files, root.path, request.signal);

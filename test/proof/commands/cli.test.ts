@@ -262,9 +262,9 @@ describe('status', () => {
     const { code, stdout } = await runAgent(['status'], environment);
     expect(code).toBe(0);
     expect(stdout.split('\n').slice(0, 4)).toEqual([
-      'workspace  date        objects  incomplete  accepted  dead-lettered  unparsed',
-      '        1  2026-01-31        1           0         5              0         0',
-      '        2  2026-01-31        1           0         3              0         0',
+      'workspace  date        objects  incomplete  unreadable  accepted  dead-lettered  unparsed',
+      '        1  2026-01-31        1           0           0         5              0         0',
+      '        2  2026-01-31        1           0           0         3              0         0',
       '',
     ]);
     expect(stdout).toContain('8 lines accepted, 0 dead-lettered, 0 batches in flight or to be resent');
