@@ -56,10 +56,12 @@ export type {
   ReplicasSeen,
   RequestEnded,
   Resumed,
+  SettledFaultKnown,
   SilenceChanged,
   Waiting,
   WaitsFor,
   WorkspaceKnown,
+  WorkspaceListed,
 } from './contracts/observer.ts';
 export { AgentError, type ErrorCode, isAgentError } from './model/agent-error.ts';
 export type { EventTimes } from './model/event-times.ts';
@@ -100,6 +102,7 @@ export type {
   Position,
   Settlement,
 } from './contracts/delivery-state.ts';
+export type { SettledFault } from './contracts/settled-fault.ts';
 export type { Silence, SilenceState, WorkspaceEvents } from './contracts/silence-state.ts';
 export type { OpenState, StateOptions } from './delivery/index.ts';
 
