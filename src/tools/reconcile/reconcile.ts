@@ -124,6 +124,8 @@ class Reconciler {
     for await (const group of this.groups()) await this.#compareGroup(group);
     for (let pass = 1; pass <= extraPassesMax && this.#changing.size > 0; pass++) await this.#compareChanged();
     await this.#repairBackend();
+    // What ended early because of the signal was not compared.
+    this.#signal.throwIfAborted();
     return this.#result();
   }
 

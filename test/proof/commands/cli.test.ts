@@ -363,6 +363,31 @@ describe('the command line', () => {
     expect(log.at(-1)?.msg).toBe('Stopped; the state has been saved');
   });
 
+  it.each([
+    [['reconcile'], 'Stopped before the end; nothing is proved.\n'],
+    [['reconcile', '--json'], 'Stopped before the end; nothing is proved.\n'],
+    [['preview', 's3://hanging'], 'Stopped before the end.\n'],
+    [['ship'], expect.stringMatching(/^Stopped after /m)],
+  ])(
+    'exits with 1, and with nothing that looks like a result, if it is stopped before its end: %j',
+    async (commandLine, text) => {
+      const s3 = await startS3Server();
+      onTestFinished(() => s3.stop());
+      const place = await s3Place(s3, 'hanging');
+      const { environment } = await deliveryScene(place);
+      await place.deliver(deliveryKey(), auditLines(2));
+      if (commandLine[0] === 'reconcile') await runAgent(['ship'], environment);
+      const reading = Promise.withResolvers<void>();
+      s3.before({ operation: 'GetObject' }, () => {
+        reading.resolve();
+        return new Promise(() => {});
+      });
+      const agent = startAgent(commandLine, environment);
+      await reading.promise;
+      expect(await agent.stop()).toMatchObject({ code: 1, stdout: '', stderr: text });
+    },
+  );
+
   it('says that there is nothing to replay where there is no state, which may be a wrong path', async () => {
     const state = join(temporaryDirectory(), 'state');
     for (const commandLine of [['replay'], ['replay', '--dry-run']]) {
