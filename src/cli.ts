@@ -141,8 +141,9 @@ program
   .addHelpText(
     'after',
     `
-Can run beside an agent: lines in flight are not differences, nor are objects delivered within the last five minutes (or two
-poll intervals, whichever is longer). Reads every object, so it takes about as long as shipping them again.
+Can run beside an agent: lines in flight are not differences, nor are lines that are not due yet, in objects delivered within the
+last five minutes (or two poll intervals, whichever is longer). If no other line is there, nothing is proved, and it exits with 1.
+Reads every object, so it takes about as long as shipping them again.
 docs/operations.md explains the columns.`,
   )
   .action((options: ReconcileCommandOptions) =>

@@ -23,7 +23,14 @@ import { createSources } from '../../sources/index.ts';
 import { BackendAudit } from './backend-audit.ts';
 import { compareObject, type ObjectComparison } from './object-comparison.ts';
 import { type ObjectGroup, objectGroups } from './object-groups.ts';
-import { addTo, noLines, type ObjectDifference, type Partition, type Reconciliation } from './reconciliation.ts';
+import {
+  accountedFor,
+  addTo,
+  noLines,
+  type ObjectDifference,
+  type Partition,
+  type Reconciliation,
+} from './reconciliation.ts';
 import type { SendAgain } from './resending.ts';
 
 export interface ReconcileOptions {
@@ -302,6 +309,7 @@ class Reconciler {
     return {
       isWhole:
         totals.objectCount > 0 &&
+        (totals.waitingCount === 0 || accountedFor(totals) > 0) &&
         missingCount + unverifiedCount + missingInBackendCount === 0 &&
         this.#unreadable.size + this.#changing.size === 0,
       partitions: [...this.#partitions.values()].sort(byWorkspaceAndDate),

@@ -131,6 +131,9 @@ it('counts dead letters as accounted for but not delivered, and lines in flight 
     inFlightCount: 2,
     missingCount: 0,
   });
+  expect((await runAgent(['reconcile'], environment)).stdout).toContain(
+    '2 lines in flight, so without an outcome yet.',
+  );
   const repair = await runAgent(['reconcile', '--repair'], environment);
   expect(repair).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/^ERR_STATE_LOCKED: /m) });
 });
@@ -174,7 +177,7 @@ it('sends again what the backend lost, and says so', async () => {
   expect((await runAgent(['reconcile', ...against], environment)).code).toBe(0);
 });
 
-it('counts recently delivered lines as waiting', async () => {
+it('does not count recently delivered lines as accounted for, nor as missing', async () => {
   const { environment, place, root } = await shippedScene();
   const key = deliveryKey('5', 'auditlogs_6.json');
   await place.deliver(key, auditLines(2, 500));
@@ -184,6 +187,22 @@ it('counts recently delivered lines as waiting', async () => {
   const { code, found } = await reconcileJson(environment);
   expect(code).toBe(0);
   expect(found.totals).toMatchObject({ waitingCount: 2, missingCount: 0 });
+  const { stdout } = await runAgent(['reconcile'], environment);
+  expect(stdout).toMatch(/ missing {2}not due yet$/m);
+  expect(stdout).toContain('\n11 of 13 lines accounted for, 2 not due yet.\n');
+});
+
+it('proves nothing when no line is due yet, and exits with 1', async () => {
+  const place = directoryPlace();
+  const { environment, receiver } = await deliveryScene(place);
+  await runAgent(['ship'], environment);
+  await place.deliver(deliveryKey(), auditLines(2));
+  const now = new Date();
+  utimesSync(join(place.source, deliveryKey()), now, now);
+  const { code, stdout } = await runAgent(['reconcile'], environment);
+  expect(receiver.accepted).toEqual([]);
+  expect(stdout).toContain('\n0 of 2 lines accounted for, 2 not due yet, so nothing is proved.\n');
+  expect(code).toBe(1);
 });
 
 it('reads a bucket, and names what it cannot read', async () => {
