@@ -6,7 +6,12 @@ import { createAgent } from '../agent/agent.ts';
 import { type Configuration, loadConfiguration } from '../config/index.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
-import { reconcile as compare, type ReconcileOptions, reconcileBytes } from '../tools/reconcile/reconcile.ts';
+import {
+  backendAt,
+  reconcile as compare,
+  type ReconcileOptions,
+  reconcileBytes,
+} from '../tools/reconcile/reconcile.ts';
 import { accountedFor, type Reconciliation } from '../tools/reconcile/reconciliation.ts';
 import {
   type CommandContext,
@@ -33,6 +38,7 @@ export async function reconcile(options: ReconcileCommandOptions, context: Comma
   const { environment, stdout, stderr, stop } = context;
   const configuration = loadConfiguration(environment);
   const dates = { from: dateOption('--from', options.from), before: dateOption('--before', options.before) };
+  const backend = options.against === undefined ? undefined : backendAt(options.against, configuration);
   // Open the agent first: it takes the lock, so no other agent can ship during the repair, and it creates the state if there is none.
   const agent = options.repair ? await openAgent(configuration, context) : undefined;
   let progress: ProgressBar | undefined;
@@ -42,7 +48,7 @@ export async function reconcile(options: ReconcileCommandOptions, context: Comma
     let objects = 0;
     const comparison: ReconcileOptions = {
       dates,
-      against: options.against,
+      backend,
       repair: agent && {
         shipMissing: async (object) => void (await agent.shipAgain(object, stop)),
         sendAgain: (lines) => agent.sendAgain(lines, stop),

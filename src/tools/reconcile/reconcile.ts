@@ -35,8 +35,8 @@ import type { SendAgain } from './resending.ts';
 
 export interface ReconcileOptions {
   readonly dates: DateRange;
-  /** `loki=<url>` or `elasticsearch=<url>`: also compares with the records in this backend. */
-  readonly against?: string | undefined;
+  /** Also compares with the records in this backend. See `backendAt`. */
+  readonly backend?: Backend | undefined;
   /** Repairs what is missing; by default, differences are only reported. */
   readonly repair?: Repair | undefined;
   /** Called after each object, with the number of lines read so far. */
@@ -51,14 +51,26 @@ export interface Repair {
   readonly sendAgain: SendAgain;
 }
 
+/**
+ * @param against `loki=<url>` or `elasticsearch=<url>[/<index>]`.
+ * @throws AgentError ERR_CONFIGURATION
+ */
+export function backendAt(
+  against: string,
+  { againstHeaders }: Pick<Configuration, 'againstHeaders'>,
+  clock: Clock = systemClock,
+): Backend {
+  return createBackend(against, againstHeaders, clock);
+}
+
 const objectsAtOnce = 4;
 const differencesListedMax = 1_000;
 /** Additional passes over objects that were overwritten or deleted before they were read. */
 const extraPassesMax = 2;
 
 /**
- * @throws AgentError ERR_STATE_NOT_FOUND, ERR_STATE_DAMAGED, ERR_STATE_NEWER, ERR_STATE_OLDER, ERR_BACKEND_READ,
- * ERR_DEAD_LETTER_READ or ERR_CONFIGURATION.
+ * @throws AgentError ERR_STATE_NOT_FOUND, ERR_STATE_DAMAGED, ERR_STATE_NEWER, ERR_STATE_OLDER, ERR_BACKEND_READ
+ * or ERR_DEAD_LETTER_READ.
  */
 export async function reconcile(
   configuration: Configuration,
@@ -118,9 +130,7 @@ class Reconciler {
     this.#options = options;
     this.#signal = signal;
     this.#clock = options.clock ?? systemClock;
-    const { against } = options;
-    this.#backend =
-      against === undefined ? undefined : createBackend(against, configuration.againstHeaders, this.#clock);
+    this.#backend = options.backend;
     this.#mapperFor = createMappers(configuration);
     this.#state = state;
     this.#sources = createSources(configuration.sources, { stillAfterPolls: 0 });

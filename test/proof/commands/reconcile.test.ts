@@ -1,7 +1,7 @@
 /**
  * `reconcile` as an auditor uses it: compares the bucket with the state and with a backend.
  */
-import { utimesSync } from 'node:fs';
+import { existsSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { type Environment, runAgent, startAgent } from '../../support/agent-process.ts';
@@ -11,6 +11,7 @@ import { expectNothingLost, repeatedUids } from '../../support/deliveries.ts';
 import { auditLines, deliveryKey, deliveryScene, directoryPlace, s3Place } from '../../support/delivery-place.ts';
 import { answers } from '../../support/otlp-receiver.ts';
 import { startS3Server } from '../../support/s3-server.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 /** Two workspaces, shipped: 7 lines in two objects, and 4 compressed ones. */
 async function shippedScene() {
@@ -298,10 +299,18 @@ it('explains what it cannot compare', async () => {
     [['--against', 'splunk=http://x'], '--against: expected loki=<url> or elasticsearch=<url>'],
     [['--against', 'loki=http://user:hunter2@x'], '--against: expected a URL without user name and password'],
   ] as const) {
-    const { code, stderr } = await runAgent(['reconcile', ...options], environment);
-    expect(code).toBe(2);
-    expect(stderr).toContain(words);
-    expect(stderr).not.toContain('hunter2');
+    // Nothing is opened for it, so no state is created or missed.
+    const elsewhere = { ...environment, DATABRICKS_AUDIT_STATE: join(temporaryDirectory(), 'state') };
+    const commandLines = [
+      ['reconcile', ...options],
+      ['reconcile', ...options, '--repair'],
+    ];
+    for (const { code, stderr } of await Promise.all(commandLines.map((line) => runAgent(line, elsewhere)))) {
+      expect(code).toBe(2);
+      expect(stderr).toContain(words);
+      expect(stderr).not.toContain('hunter2');
+    }
+    expect(existsSync(elsewhere.DATABRICKS_AUDIT_STATE)).toBe(false);
   }
   const unreachable = await runAgent(['reconcile', '--against', 'loki=http://127.0.0.1:9'], environment);
   expect(unreachable).toMatchObject({
