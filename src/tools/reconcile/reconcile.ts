@@ -120,7 +120,8 @@ class Reconciler {
   readonly #differences: ObjectDifference[] = [];
   #differenceCount = 0;
   #lineCount = 0;
-  readonly #unreadable = new Map<string, string>();
+  /** Reasons by name. A source can have several, and an object one for the state and one for the backend. */
+  readonly #unreadable = new Map<string, Set<string>>();
   /** Overwritten or gone when they were to be read. */
   readonly #changing = new Set<ObjectId>();
   readonly #deleted = new Set<ObjectId>();
@@ -295,7 +296,8 @@ class Reconciler {
   #recordUnreadable(name: string, error: unknown): void {
     this.#signal.throwIfAborted();
     if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') throw error;
-    this.#unreadable.set(name, error.message);
+    const reasons = this.#unreadable.get(name) ?? new Set();
+    this.#unreadable.set(name, reasons.add(error.message));
   }
 
   #partition({ workspaceId, date }: ObjectGroup): MutablePartition {
@@ -326,7 +328,7 @@ class Reconciler {
       totals,
       differences: this.#differences,
       differenceCount: this.#differenceCount,
-      unreadable: [...this.#unreadable].map(([name, reason]) => ({ name, reason })),
+      unreadable: [...this.#unreadable].flatMap(([name, reasons]) => [...reasons].map((reason) => ({ name, reason }))),
       changing: [...this.#changing],
       deleted: [...this.#deleted],
       backend,
