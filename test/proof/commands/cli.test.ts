@@ -24,6 +24,7 @@ describe('ship', () => {
     expect(first.stderr).toMatch(/^Shipped after \d+\.\d s: 2 objects, 8 lines read$/m);
     expect(first.stderr).toMatch(/^ {2}8 new: 8 accepted, 0 dead-lettered$/m);
     expect(first.stderr).toMatch(/^ {2}0 already shipped; 0 objects unchanged$/m);
+    expect(first.stderr).not.toContain('attempts');
 
     await place.deliver(deliveryKey('1'), auditLines(7));
     const second = await runAgent(['ship'], environment);
@@ -50,6 +51,20 @@ describe('ship', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(new RegExp(`^  not read completely: file://.*${key}: .*`, 'm'));
     expect(receiver.accepted.length).toBeGreaterThan(8 + 500);
+  });
+
+  it('says that its counts are of several attempts, if something could not be read', async () => {
+    const s3 = await startS3Server();
+    onTestFinished(() => s3.stop());
+    const place = await s3Place(s3);
+    const { environment } = await deliveryScene(place);
+    for (const name of ['1', '2', '3']) await place.deliver(deliveryKey('1', `auditlogs_${name}.json`), auditLines(1));
+    s3.fail({ operation: 'GetObject', path: /auditlogs_3/ }, { status: 403, code: 'AccessDenied' });
+    const { code, stderr } = await runAgent(['ship'], environment);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /; 4 objects unchanged\n {2}something failed, so there were 3 attempts; read, already shipped and unchanged count each of them$/m,
+    );
   });
 
   it('exits with 1 if a source does not exist, and names the variable to check', async () => {
