@@ -36,10 +36,10 @@ export function effectiveMapping({ layers }: Configuration['mapping']): {
   return { mapping, rows: mappingRows(mapping) };
 }
 
-/** @throws AgentError ERR_MAPPING_FILE or ERR_SOURCE_READ */
+/** @throws AgentError ERR_MAPPING_FILE, or ERR_CONFIGURATION if there is no such sample */
 export function tryMapping(options: Configuration['mapping'], samplePath: string): MappingTrial {
   const mapping = loadMapping(options.layers, '.');
-  const lines = goldenLines(readInput(samplePath), {});
+  const lines = goldenLines(readSample(samplePath), {});
   const records = goldenRecords(lines, createMapper(options));
   const parsed = lines.flatMap(({ bytes }) => {
     const value = parseOrNothing(Buffer.from(bytes).toString());
@@ -60,7 +60,7 @@ export function tryMapping(options: Configuration['mapping'], samplePath: string
 /**
  * @param directory a golden pair, or a folder of golden pairs.
  * @param update overwrites `expected.json` instead of comparing.
- * @throws AgentError ERR_MAPPING_FILE or ERR_SOURCE_READ
+ * @throws AgentError ERR_MAPPING_FILE, ERR_SOURCE_READ, or ERR_CONFIGURATION if there are no golden pairs.
  */
 export function checkGolden(options: Configuration['mapping'], directory: string, update: boolean): GoldenResult[] {
   return pairsIn(directory).map((name) => {
@@ -89,7 +89,7 @@ function pairsIn(directory: string): string[] {
   const names = existsSync(directory) ? readdirSync(directory).sort() : [];
   const pairs = names.filter((name) => existsSync(join(directory, name, 'input.jsonl')));
   if (pairs.length > 0) return pairs;
-  throw new AgentError('ERR_SOURCE_NOT_FOUND', `No golden pairs in ${directory}`, {
+  throw new AgentError('ERR_CONFIGURATION', `--golden: expected a folder with golden pairs, got ${directory}`, {
     hint: updateHint,
   });
 }
@@ -99,6 +99,15 @@ function readOptions(path: string) {
   const parsed = goldenOptions.safeParse(parseOrNothing(readInput(path).toString()));
   if (parsed.success) return parsed.data;
   throw new AgentError('ERR_CONFIGURATION', `${path}: expected an object with layers, redact or cutFrom`);
+}
+
+function readSample(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    const message = `mapping test: expected a file with sample lines, got ${path}: ${messageOf(cause)}`;
+    throw new AgentError('ERR_CONFIGURATION', message, { cause });
+  }
 }
 
 function readInput(path: string, hint?: string): Buffer {
