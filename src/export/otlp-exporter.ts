@@ -208,8 +208,9 @@ export class OtlpExporter implements Exporter {
           if (again.batch.recordCount > 1) suspects.unshift(...halvesOf(again));
           else if (again.recordsPassed) suspects.unshift(again);
           else suspects.push(again);
-          const isHopeful = deniedInARow < suspectAttemptsMax && (suspects.length > 1 || again.recordsPassed);
-          const delayMs = isHopeful ? suspectRetryMs : misconfiguredRetryMs;
+          // A batch of one record has no others to try, and a minute later it is sent over another connection.
+          const isHopeful = batch.recordCount > 1 && (suspects.length > 1 || again.recordsPassed);
+          const delayMs = isHopeful && deniedInARow < suspectAttemptsMax ? suspectRetryMs : misconfiguredRetryMs;
           const { status } = verdict.outcome;
           const error = mayBeContentFault(verdict.outcome);
           this.#failures.outages.failed({ status, error, retryAtMs: clock.nowMs() + delayMs });
