@@ -6,7 +6,7 @@ import './runtime/small-heap.ts';
 
 import { Command } from 'commander';
 import { type CheckCommandOptions, check } from './commands/check.ts';
-import { type CommandContext, type ExitCode, exitCodes } from './commands/command.ts';
+import { type CommandContext, type ExitCode, exitCodes, wasStopped } from './commands/command.ts';
 import { type DetectionsCommandOptions, detections } from './commands/detections.ts';
 import { type MappingShowOptions, type MappingTestOptions, mappingShow, mappingTest } from './commands/mapping.ts';
 import { preview } from './commands/preview.ts';
@@ -55,7 +55,8 @@ const program = new Command('databricks-audit-otel')
     `
 Configured by environment variables; only DATABRICKS_AUDIT_SOURCE is required. docs/configuration.md lists them all.
 
-Exit codes: 0 success; 1 something was rejected, unreadable or missing, or a check failed; 2 invalid configuration or command line;
+Exit codes: 0 success; 1 something was rejected, unreadable or missing, a check failed, or a command other than run was stopped before its
+end; 2 invalid configuration or command line;
 3 reconcile: every line is accounted for, but some are waiting as dead letters.`,
   );
 
@@ -114,7 +115,13 @@ state
     'copy the state that DATABRICKS_AUDIT_STATE names into another one, which must be new; stop the agents first',
   )
   .requiredOption('--to <state>', 'a directory, dynamodb://<table> or postgres://...')
-  .action((options: StateCopyOptions) => end(stateCopy(options, context)));
+  .action((options: StateCopyOptions) =>
+    end(
+      stateCopy(options, context),
+      'text',
+      'Stopped before the end; the copy is incomplete, and nothing uses it. Run the command again.',
+    ),
+  );
 program
   .command('reconcile')
   .description(
@@ -134,11 +141,14 @@ program
   .addHelpText(
     'after',
     `
-Can run beside an agent: lines in flight are not differences, nor are objects delivered within the last five minutes (or two
-poll intervals, whichever is longer). Reads every object, so it takes about as long as shipping them again.
+Can run beside an agent: lines in flight are not differences, nor are lines that are not due yet, in objects delivered within the
+last five minutes (or two poll intervals, whichever is longer). If no other line is there, nothing is proved, and it exits with 1.
+Reads every object, so it takes about as long as shipping them again.
 docs/operations.md explains the columns.`,
   )
-  .action((options: ReconcileCommandOptions) => end(reconcile(options, context)));
+  .action((options: ReconcileCommandOptions) =>
+    end(reconcile(options, context), 'text', 'Stopped before the end; nothing is proved.'),
+  );
 program
   .command('replay')
   .description('resend dead letters; those that are accepted are removed from their files')
@@ -206,12 +216,23 @@ every rule, with what it needs and what to do about an alert.`,
 
 await program.parseAsync();
 
-/** @param form of errors: lines of the log for commands that have one, unless a person is watching. */
-async function end(command: Promise<ExitCode>, form: 'log' | 'text' = 'text'): Promise<void> {
+/**
+ * @param form of errors: lines of the log for commands that have one, unless a person is watching.
+ * @param stopped what to say if a signal ended the command, which is a failure: only `run` has no other end.
+ */
+async function end(
+  command: Promise<ExitCode>,
+  form: 'log' | 'text' = 'text',
+  stopped = 'Stopped before the end.',
+): Promise<void> {
   try {
     process.exitCode = await command;
   } catch (error) {
-    if (stop.signal.aborted && error === stop.signal.reason) return;
+    if (wasStopped(error, stop.signal)) {
+      process.exitCode = exitCodes.failure;
+      process.stderr.write(`${stopped}\n`);
+      return;
+    }
     process.exitCode = isAgentError(error, 'ERR_CONFIGURATION', 'ERR_MAPPING_FILE')
       ? exitCodes.misconfigured
       : exitCodes.failure;

@@ -26,6 +26,8 @@ export async function check(
   stdout.write(render({ status: 'ok', message: 'configuration is valid' }, stdout));
   let failed = false;
   for await (const result of runChecks(configuration, stop, options)) {
+    // What failed because of the signal says nothing about the settings.
+    stop.throwIfAborted();
     stdout.write(render(result, stdout));
     failed ||= result.status === 'failed';
   }

@@ -18,7 +18,7 @@ export interface CommandContext {
 
 export const exitCodes = {
   success: 0,
-  /** Something was dead-lettered, could not be read or is missing, or a check failed. */
+  /** Something was dead-lettered, could not be read or is missing, a check failed, or the command was stopped before its end. */
   failure: 1,
   /** The command line, the configuration or a mapping file is invalid; nothing was read or sent. */
   misconfigured: 2,
@@ -27,6 +27,11 @@ export const exitCodes = {
 } as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** Whether a signal ended the command: Node.js puts an AbortError of its own in place of the reason in some places. */
+export function wasStopped(error: unknown, stop: AbortSignal): boolean {
+  return stop.aborted && (error === stop.reason || (error instanceof Error && error.name === 'AbortError'));
+}
 
 /** Whether a line that was written can be overwritten: not in a log file, nor on a terminal that knows no control sequences. */
 export function canRedraw(stream: Pick<NodeJS.WriteStream, 'isTTY'>, environment: Environment): boolean {

@@ -6,8 +6,13 @@ import { createAgent } from '../agent/agent.ts';
 import { type Configuration, loadConfiguration } from '../config/index.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
-import { reconcile as compare, type ReconcileOptions, reconcileBytes } from '../tools/reconcile/reconcile.ts';
-import type { Reconciliation } from '../tools/reconcile/reconciliation.ts';
+import {
+  backendAt,
+  reconcile as compare,
+  type ReconcileOptions,
+  reconcileBytes,
+} from '../tools/reconcile/reconcile.ts';
+import { accountedFor, type Reconciliation } from '../tools/reconcile/reconciliation.ts';
 import {
   type CommandContext,
   canRedraw,
@@ -33,6 +38,7 @@ export async function reconcile(options: ReconcileCommandOptions, context: Comma
   const { environment, stdout, stderr, stop } = context;
   const configuration = loadConfiguration(environment);
   const dates = { from: dateOption('--from', options.from), before: dateOption('--before', options.before) };
+  const backend = options.against === undefined ? undefined : backendAt(options.against, configuration);
   // Open the agent first: it takes the lock, so no other agent can ship during the repair, and it creates the state if there is none.
   const agent = options.repair ? await openAgent(configuration, context) : undefined;
   let progress: ProgressBar | undefined;
@@ -42,7 +48,7 @@ export async function reconcile(options: ReconcileCommandOptions, context: Comma
     let objects = 0;
     const comparison: ReconcileOptions = {
       dates,
-      against: options.against,
+      backend,
       repair: agent && {
         shipMissing: async (object) => void (await agent.shipAgain(object, stop)),
         sendAgain: (lines) => agent.sendAgain(lines, stop),
@@ -110,7 +116,7 @@ function renderPartitions({ partitions, totals, backend }: Reconciliation): stri
   /** Shown only if not zero. */
   const optionalColumns = [
     ['not delivered', 'undeliveredCount'],
-    ['waiting', 'waitingCount'],
+    ['not due yet', 'waitingCount'],
     ['unverified', 'unverifiedCount'],
     ['removed', 'goneCount'],
     ['repaired', 'repairedCount'],
@@ -159,28 +165,35 @@ function renderBackend(totals: Reconciliation['totals'], backend: NonNullable<Re
 
 function verdict(found: Reconciliation): string {
   const { isWhole, totals, backend } = found;
-  const { objectCount, lineCount, missingCount, unverifiedCount, missingInBackendCount = 0 } = totals;
+  const { objectCount, lineCount, waitingCount, missingCount, unverifiedCount, missingInBackendCount = 0 } = totals;
   if (objectCount === 0) return 'Nothing was compared, so nothing is proved.';
   const notes = notesOn(found);
   const lines = counted(lineCount, 'line');
-  if (isWhole && totals.undeliveredCount > 0) return `All ${lines} accounted for, but not all delivered.${notes}`;
-  if (isWhole) return `All ${lines} accounted for.${notes}`;
+  const notDue = waitingCount === 0 ? '' : `, ${count(waitingCount)} not due yet`;
   if (missingCount + unverifiedCount > 0) {
-    return `${count(missingCount + unverifiedCount)} of ${lines} not accounted for.${notes}`;
+    return `${count(missingCount + unverifiedCount)} of ${lines} not accounted for${notDue}.${notes}`;
   }
+  const accountedForCount = accountedFor(totals);
+  const all =
+    waitingCount === 0
+      ? `All ${lines} accounted for`
+      : `${count(accountedForCount)} of ${lines} accounted for${notDue}`;
+  if (isWhole && totals.undeliveredCount > 0) return `${all}, but not all delivered.${notes}`;
+  if (isWhole) return `${all}.${notes}`;
+  if (waitingCount > 0 && accountedForCount === 0) return `${all}, so nothing is proved.${notes}`;
   if (backend !== undefined && missingInBackendCount > 0) {
     const repair = totals.resentCount > 0 ? '' : ' To send them again, stop the agent and add --repair.';
-    return `All ${lines} accounted for, but ${backend.name} does not have ${counted(missingInBackendCount, 'accepted line')}.${repair}${notes}`;
+    return `${all}, but ${backend.name} does not have ${counted(missingInBackendCount, 'accepted line')}.${repair}${notes}`;
   }
   return `Not everything could be verified; see above.${notes}`;
 }
 
 function notesOn({ totals, deleted }: Reconciliation): string {
-  const { undeliveredCount, waitingCount, repairedCount } = totals;
+  const { undeliveredCount, inFlightCount, repairedCount } = totals;
   const notes = [
     undeliveredCount > 0 &&
       `${counted(undeliveredCount, 'dead letter')} not delivered: fix the cause, then run databricks-audit-otel replay.`,
-    waitingCount > 0 && `${counted(waitingCount, 'recently delivered line')} not shipped yet.`,
+    inFlightCount > 0 && `${counted(inFlightCount, 'line')} in flight, so without an outcome yet.`,
     repairedCount > 0 && `${counted(repairedCount, 'line')} shipped by this repair.`,
     deleted.length > 0 && `${counted(deleted.length, 'object')} deleted during the comparison, so not compared.`,
   ];

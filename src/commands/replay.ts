@@ -24,6 +24,7 @@ import {
   type ExitCode,
   exitCodes,
   jsonLine,
+  wasStopped,
 } from './command.ts';
 import { renderTable } from './table.ts';
 
@@ -52,18 +53,31 @@ export async function replay(options: ReplayCommandOptions, context: CommandCont
     return exitCodes.success;
   }
   const logger = createLogger(configuration.logLevel, stderr);
-  const onProgress = ({ acceptedCount, refusedCount }: Readonly<ReplayResult>) =>
-    stderr.write(`\r${count(acceptedCount)} accepted, ${count(refusedCount)} rejected again`);
+  let sofar = { acceptedCount: 0, refusedCount: 0 };
   const showsProgress = canRedraw(stderr, environment);
-  const dependencies = { logger, stdout, onProgress: showsProgress ? onProgress : undefined };
-  const result = await send(configuration, selection, dependencies, stop);
-  if (showsProgress) stderr.write('\r\u001b[K');
+  const onProgress = ({ acceptedCount, refusedCount }: Readonly<ReplayResult>) => {
+    sofar = { acceptedCount, refusedCount };
+    if (showsProgress) stderr.write(`\r${count(acceptedCount)} accepted, ${count(refusedCount)} rejected again`);
+  };
+  let result: ReplayResult;
+  try {
+    result = await send(configuration, selection, { logger, stdout, onProgress }, stop);
+  } catch (error) {
+    if (!wasStopped(error, stop)) throw error;
+    if (showsProgress) stderr.write(clearLine);
+    // How many there are in all is unknown: the files were not read to their ends.
+    stderr.write(`Stopped before the end: ${resentText(sofar)} Run replay again for the others.\n`);
+    return exitCodes.failure;
+  }
+  if (showsProgress) stderr.write(clearLine);
   // With OTEL_LOGS_EXPORTER=console, standard output carries the records.
   const report = configuration.logsExporter === 'console' ? stderr : stdout;
   report.write(options.json ? jsonLine(result) : renderResult(result));
   const isComplete = result.refusedCount + result.unreadableCount + result.filesInUse.length === 0;
   return isComplete ? exitCodes.success : exitCodes.failure;
 }
+
+const clearLine = '\r\u001b[K';
 
 /** True as well if this user may not look: then reading it says so. */
 function mayExist(path: string): boolean {
@@ -103,12 +117,17 @@ export function waitingText(waitingCount: number): string {
 }
 
 function renderResult(result: ReplayResult): string {
-  const { selectedCount, acceptedCount, refusedCount, otherCount, unreadableCount, filesInUse } = result;
+  const { otherCount, unreadableCount, filesInUse } = result;
   const lines = [
-    `${counted(selectedCount, 'dead letter')} resent: ${count(acceptedCount)} accepted, ${count(refusedCount)} rejected again and kept.${rest(otherCount, unreadableCount)}`,
+    `${resentText(result)}${rest(otherCount, unreadableCount)}`,
     ...filesInUse.map((path) => `Skipped because it is in use: ${printable(path, 1_000)}`),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function resentText({ acceptedCount, refusedCount }: Pick<ReplayResult, 'acceptedCount' | 'refusedCount'>): string {
+  const resent = counted(acceptedCount + refusedCount, 'dead letter');
+  return `${resent} resent: ${count(acceptedCount)} accepted, ${count(refusedCount)} rejected again and kept.`;
 }
 
 function rest(otherCount: number, unreadableCount: number): string {

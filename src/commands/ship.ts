@@ -11,10 +11,20 @@ import { type CommandContext, canRedraw, count, counted, type ExitCode, exitCode
 import { createProgressBar, type ProgressBar } from './progress-bar.ts';
 import { waitingText } from './replay.ts';
 
-/** Tracks the outcome of the last visit to each object. */
+/** Tracks the outcome of the last visit to each object, and how often each source was listed. */
 class Visits {
   readonly #failed = new Map<string, FailedVisit>();
+  readonly #listings = new Map<string, number>();
   settledCount = 0;
+
+  listed({ source }: AgentEvent & { kind: 'listingEnded' }): void {
+    this.#listings.set(source, (this.#listings.get(source) ?? 0) + 1);
+  }
+
+  /** What was listed and read repeatedly because something failed is in the counts of the agent as often. */
+  get attemptCount(): number {
+    return Math.max(1, ...this.#listings.values());
+  }
 
   ended({ objectId, status, fault }: AgentEvent & { kind: 'objectVisited' }): void {
     if (status === 'settled') this.settledCount++;
@@ -59,6 +69,7 @@ export async function ship(sources: readonly string[], context: CommandContext):
       stdout,
       observer(event) {
         if (event.kind === 'settledFaultKnown') visits.remembered(event);
+        if (event.kind === 'listingEnded') visits.listed(event);
         if (event.kind !== 'objectVisited') return;
         visits.ended(event);
         const { objectsShipped: objects, linesRead: lines } = agent.counters;
@@ -98,6 +109,10 @@ function summarise(
     `  ${count(counters.linesNew)} new: ${count(counters.linesAccepted)} accepted, ${count(counters.linesDeadLettered)} dead-lettered`,
     `  ${count(counters.linesAlreadyShipped)} already shipped; ${counted(counters.objectsUnchanged, 'object')} unchanged`,
   ];
+  if (visits.attemptCount > 1)
+    lines.push(
+      `  something failed, so there were ${visits.attemptCount} attempts; read, already shipped and unchanged count each of them`,
+    );
   for (const [reason, lineCount] of counters.linesUnparsed)
     lines.push(
       `  ${counted(lineCount, 'line')} could not be parsed and ${lineCount === 1 ? 'was' : 'were'} shipped as unparsed: ${reason}`,

@@ -3,7 +3,7 @@
  *
  * OTLP calls 429, 502, 503 and 504 retryable and has a client drop the request on everything else. An audit log must not be
  * dropped because of a setting or a crash of the server, so only responses about the content of a request (400, 422, 413)
- * are final here; everything else is retried until it is accepted.
+ * are final here; everything else is retried until it is accepted, or until the exporter has found that the content is at fault.
  */
 
 import { AgentError, isAgentError } from '../model/agent-error.ts';
@@ -14,7 +14,7 @@ import type { OtlpOptions } from './options.ts';
 import type { HttpResponse } from './otlp-transport.ts';
 import { readableText } from './readable-text.ts';
 import { refusalHint } from './refusal-hints.ts';
-import { serverMessage } from './server-message.ts';
+import { isPage, serverMessage } from './server-message.ts';
 
 /** Upper limit for Retry-After and RetryInfo: a wrong date must not stop shipping for a year. */
 export const retryLaterLimitMs = 5 * 60_000;
@@ -116,7 +116,15 @@ function misconfigured(
   const error = new AgentError('ERR_EXPORT_MISCONFIGURED', `${targetOf(options)} answered HTTP ${status}${reason}`, {
     hint: settingHint(status, words, response, options),
   });
-  return { status: 'misconfigured', error, response: httpCode(status) };
+  return { status: 'misconfigured', error, response: httpCode(status), isPage: isPage(response.body) };
+}
+
+/** A denial although an empty request passes. */
+export function mayBeContentFault({ error }: MisconfiguredOutcome): AgentError {
+  return new AgentError('ERR_EXPORT_MISCONFIGURED', `${error.message}; an empty request is accepted`, {
+    cause: error,
+    hint: `A firewall or proxy may dislike the content of a record, or the collector's own credentials for its backend may be wrong. ${error.hint ?? ''}`.trim(),
+  });
 }
 
 function settingHint(status: number, words: string, response: HttpResponse, options: OtlpOptions): string {

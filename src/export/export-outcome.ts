@@ -38,4 +38,6 @@ export interface MisconfiguredOutcome {
   readonly status: 'misconfigured';
   readonly error: AgentError;
   readonly response: ResponseCode | undefined;
+  /** True if the response is in no format that a log backend answers in, so that a firewall or proxy may have given it. */
+  readonly isPage?: boolean;
 }

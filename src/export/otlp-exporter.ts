@@ -12,6 +12,7 @@ import { reached } from '../contracts/step.ts';
 import type { ResponseCode } from '../model/response-code.ts';
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { mayBeContentFault } from './collector-faults.ts';
 import type { DeadLetterReason } from './dead-letters/dead-letters.ts';
 import type { ExportOutcome, MisconfiguredOutcome, UnavailableOutcome } from './export-outcome.ts';
 import type { FailureReporter } from './failure-reporter.ts';
@@ -21,7 +22,7 @@ import type { SettingsProbe } from './settings-probe.ts';
 
 export interface OtlpExporterParts {
   readonly client: OtlpClient;
-  readonly settings: Pick<SettingsProbe, 'judge' | 'ask'>;
+  readonly settings: Pick<SettingsProbe, 'judge' | 'ask' | 'passes'>;
   readonly failures: FailureReporter;
   readonly clock: Clock;
   readonly observe?: Observer | undefined;
@@ -31,16 +32,32 @@ interface Sending extends ExportOptions {
   readonly signal: AbortSignal;
 }
 
+/** A request was denied while another one got through, so its content may be at fault. */
+interface Denied {
+  readonly status: 'denied';
+  readonly outcome: DeniedOutcome;
+  /** The number of the last request sent until then. */
+  readonly at: number;
+  /** True if the other one had records, and was sent after an earlier denial of these. */
+  readonly recordsPassed: boolean;
+}
+
+type DeniedOutcome = MisconfiguredOutcome & { readonly response: ResponseCode };
+
+/** A part of a batch that was denied. */
+interface Suspect {
+  readonly batch: Batch;
+  /** When it was denied last, alone or with others. */
+  readonly deniedAt: number | undefined;
+  /** How often, as a lone record. */
+  readonly denials: number;
+  readonly recordsPassed: boolean;
+}
+
 /** The final outcome of a request, or the conclusion that it has to be split. */
 type Verdict =
   | Exclude<ExportOutcome, UnavailableOutcome | MisconfiguredOutcome>
-  /** Denied although other requests succeed. @property deniedAt the number of the last request sent before. */
-  | {
-      readonly status: 'rejected';
-      readonly response: ResponseCode;
-      readonly reason: string;
-      readonly deniedAt?: number;
-    }
+  | Denied
   | { readonly status: 'failedRepeatedly'; readonly reason: string; readonly mayBeTooLarge: boolean };
 
 const retryPolicy: BackoffPolicy = { initialMs: 1_000, maxMs: 30_000 };
@@ -52,13 +69,13 @@ const misconfiguredRetryMs = 60_000;
  */
 const attemptsBeforeSplitting = 5;
 /**
- * How often a lone record is denied, while requests sent since the previous denial succeed, before its content is
- * to blame: one replica in three with a wrong token must not cause dead letters.
+ * How often a lone record is denied, while something else gets through each time, before its content is to blame: one replica in
+ * three with a wrong token must not cause dead letters.
  */
 const deniedAttemptsMax = 3;
-
-/** The server rejects the credentials, or a firewall rejects the content of a record: PERMISSION_DENIED and UNAUTHENTICATED in gRPC. */
-const deniedCodes = { http: [401, 403], grpc: [7, 16] } as const satisfies Record<ResponseCode['protocol'], unknown>;
+/** While parts of a denied batch are tried; enough of them to single out one record in a hundred thousand. */
+const suspectRetryMs = 1_000;
+const suspectAttemptsMax = 20;
 
 /** In the words of servers: gRPC's `received message larger than max`, `request body too large`, `exceeds the limit`. */
 const sizeWords = /larger than|too large|exceed|limit/i;
@@ -71,6 +88,8 @@ export class OtlpExporter implements Exporter {
   #sentCount = 0;
   /** The last of them that was accepted. */
   #lastAccepted = 0;
+  /** The last request sent when a record was blamed although no other record had passed. */
+  #lastBlamedAlone = -1;
 
   constructor(parts: OtlpExporterParts) {
     this.#parts = parts;
@@ -110,9 +129,11 @@ export class OtlpExporter implements Exporter {
     await this.#failures.deadLetters.close();
   }
 
-  /** @param deniedAt when the batch was denied that this is half of: a request accepted since then rules out the credentials. */
-  async #deliver(batch: Batch, sending: Sending, deniedAt?: number): Promise<BatchEnd> {
-    const verdict = await this.#sendUntilVerdict(batch, sending, deniedAt);
+  async #deliver(batch: Batch, sending: Sending): Promise<BatchEnd> {
+    return await this.#conclude(batch, await this.#sendUntilVerdict(batch, sending), sending);
+  }
+
+  async #conclude(batch: Batch, verdict: Verdict, sending: Sending): Promise<BatchEnd> {
     switch (verdict.status) {
       case 'accepted':
         if (verdict.warning !== undefined) {
@@ -121,10 +142,11 @@ export class OtlpExporter implements Exporter {
         return { acceptedCount: batch.recordCount, deadLetteredCount: 0 };
       case 'partial':
         return this.#endPartial(batch, verdict, sending.signal);
+      case 'denied':
+        return this.#deliverDenied(batch, verdict, sending);
       case 'rejected':
       case 'tooLarge':
-        if (batch.recordCount > 1)
-          return this.#deliverHalves(batch, sending, 'deniedAt' in verdict ? verdict.deniedAt : undefined);
+        if (batch.recordCount > 1) return this.#deliverHalves(batch, sending);
         return this.#endRejected(batch, verdict, sending.signal);
       case 'failedRepeatedly':
         // An overloaded server also fails one request again and again, which says nothing about its size.
@@ -138,11 +160,11 @@ export class OtlpExporter implements Exporter {
     }
   }
 
-  async #sendUntilVerdict(batch: Batch, { signal, beforeAttempt }: Sending, halfDeniedAt?: number): Promise<Verdict> {
-    const { client, clock } = this.#parts;
+  /** @param partDeniedAt when the batch was denied that this is a part of. */
+  async #sendUntilVerdict(batch: Batch, { signal, beforeAttempt }: Sending, partDeniedAt?: number): Promise<Verdict> {
+    const { client, clock, settings } = this.#parts;
     let failures = 0;
-    let deniedAt = halfDeniedAt;
-    let deniedAttempts = 0;
+    let deniedAt = partDeniedAt;
     for (let attempt = 0; ; attempt++) {
       await beforeAttempt?.();
       const sentAtMs = clock.nowMs();
@@ -153,28 +175,22 @@ export class OtlpExporter implements Exporter {
       this.#reportRequest(batch, answer, clock.nowMs() - sentAtMs);
       if (answer.status === 'accepted') this.#lastAccepted = Math.max(this.#lastAccepted, number);
       const isAlone = batch.recordCount === 1;
-      const outcome =
-        isAlone && answer.status === 'rejected' ? await this.#parts.settings.judge(answer, signal) : answer;
+      const outcome = isAlone && answer.status === 'rejected' ? await settings.judge(answer, signal) : answer;
       if (outcome.status !== 'unavailable' && outcome.status !== 'misconfigured') {
         this.#failures.outages.answered();
         return outcome;
       }
       const { status, error } = outcome;
       if (status === 'unavailable' && outcome.requestSeen) failures++;
-      if (isDenied(outcome)) {
-        if (deniedAt !== undefined && this.#lastAccepted > deniedAt) deniedAttempts++;
+      // A 400 that an empty request gets as well was judged already.
+      if (outcome === answer && isDenied(outcome)) {
+        const recordsPassed = deniedAt !== undefined && this.#lastAccepted > deniedAt;
         deniedAt = this.#sentCount;
-        if (deniedAttempts >= (isAlone ? deniedAttemptsMax : 1)) {
-          return { status: 'rejected', response: outcome.response, reason: error.message, deniedAt };
-        }
+        if (recordsPassed || (await settings.passes(signal)))
+          return { status: 'denied', outcome, at: deniedAt, recordsPassed };
       }
       const isSplitNext = failures >= attemptsBeforeSplitting && batch.recordCount > 1;
-      const isSuspect = isDenied(outcome) && halfDeniedAt !== undefined;
-      const delayMs = isSplitNext
-        ? 0
-        : isSuspect
-          ? backoffMs(retryPolicy, attempt, clock)
-          : waitMs(outcome, attempt, clock);
+      const delayMs = isSplitNext ? 0 : waitMs(outcome, attempt, clock);
       this.#failures.outages.failed({ status, error, retryAtMs: clock.nowMs() + delayMs });
       if (isSplitNext) {
         const mayBeTooLarge = outcome.response === undefined || sizeWords.test(error.message);
@@ -182,6 +198,60 @@ export class OtlpExporter implements Exporter {
       }
       await clock.sleep(delayMs, signal);
     }
+  }
+
+  /**
+   * Finds the records that are denied for their content. An empty request that passes is not enough to blame them: a Collector accepts it
+   * without asking the backend, whose credentials may have expired. So the other records of the batch are tried as well, before a
+   * denied one is tried again: if one of them passes, the credentials are not at fault.
+   */
+  async #deliverDenied(batch: Batch, denied: Denied, sending: Sending): Promise<BatchEnd> {
+    const { clock } = this.#parts;
+    const end = { acceptedCount: 0, deadLetteredCount: 0 };
+    const suspects: Suspect[] = [];
+    let suspect: Suspect | undefined = { batch, deniedAt: undefined, denials: 0, recordsPassed: false };
+    let verdict: Verdict = denied;
+    let deniedInARow = 0;
+    while (suspect !== undefined) {
+      if (verdict.status === 'denied') {
+        deniedInARow++;
+        const again: Suspect = withDenial(suspect, verdict);
+        if (this.#isToBlame(again, verdict.outcome)) {
+          if (!again.recordsPassed) this.#lastBlamedAlone = this.#sentCount;
+          this.#failures.outages.answered();
+          const { response, error } = verdict.outcome;
+          const rejected = { status: 'rejected', response, reason: error.message } as const;
+          addTo(end, await this.#endRejected(again.batch, rejected, sending.signal));
+          deniedInARow = 0;
+        } else {
+          if (again.batch.recordCount > 1) suspects.unshift(...halvesOf(again));
+          else if (again.recordsPassed) suspects.unshift(again);
+          else suspects.push(again);
+          // A batch of one record has no others to try, and a minute later it is sent over another connection.
+          const isHopeful = batch.recordCount > 1 && (suspects.length > 1 || again.recordsPassed);
+          const delayMs = isHopeful && deniedInARow < suspectAttemptsMax ? suspectRetryMs : misconfiguredRetryMs;
+          const { status } = verdict.outcome;
+          const error = mayBeContentFault(verdict.outcome);
+          this.#failures.outages.failed({ status, error, retryAtMs: clock.nowMs() + delayMs });
+          await clock.sleep(delayMs, sending.signal);
+        }
+      } else {
+        addTo(end, await this.#conclude(suspect.batch, verdict, sending));
+        deniedInARow = 0;
+      }
+      suspect = suspects.shift();
+      if (suspect !== undefined) verdict = await this.#sendUntilVerdict(suspect.batch, sending, suspect.deniedAt);
+    }
+    return end;
+  }
+
+  /**
+   * If no other record has passed, only the page of a firewall or proxy in front of the collector blames a record, and only once until
+   * another record passes: if that was wrong, it is one dead letter and not all.
+   */
+  #isToBlame({ batch, denials, recordsPassed }: Suspect, { isPage }: DeniedOutcome): boolean {
+    if (batch.recordCount > 1 || denials < deniedAttemptsMax) return false;
+    return recordsPassed || (isPage === true && this.#lastAccepted > this.#lastBlamedAlone);
   }
 
   #reportRequest(batch: Batch, outcome: ExportOutcome, durationMs: number): void {
@@ -196,11 +266,11 @@ export class OtlpExporter implements Exporter {
   }
 
   /** Completes the first half before sending the second, which preserves the order and limits splitting during an outage. */
-  async #deliverHalves(batch: Batch, sending: Sending, deniedAt?: number): Promise<BatchEnd> {
+  async #deliverHalves(batch: Batch, sending: Sending): Promise<BatchEnd> {
     const [firstHalf, secondHalf] = batch.split();
-    const first = await this.#deliver(firstHalf, sending, deniedAt);
+    const first = await this.#deliver(firstHalf, sending);
     reached('half of a batch ended');
-    const second = await this.#deliver(secondHalf, sending, deniedAt);
+    const second = await this.#deliver(secondHalf, sending);
     return {
       acceptedCount: first.acceptedCount + second.acceptedCount,
       deadLetteredCount: first.deadLetteredCount + second.deadLetteredCount,
@@ -257,10 +327,27 @@ export class OtlpExporter implements Exporter {
   }
 }
 
-function isDenied(outcome: ExportOutcome): outcome is MisconfiguredOutcome & { readonly response: ResponseCode } {
-  if (outcome.status !== 'misconfigured' || outcome.response === undefined) return false;
-  const { protocol, code } = outcome.response;
-  return deniedCodes[protocol].some((denied) => denied === code);
+/** Whatever the status: a firewall or proxy that dislikes content answers 403 or 401, and others 406, 415, 404 or a web page. */
+function isDenied(outcome: ExportOutcome): outcome is DeniedOutcome {
+  return outcome.status === 'misconfigured' && outcome.response !== undefined;
+}
+
+function withDenial({ batch, denials, recordsPassed }: Suspect, denied: Denied): Suspect {
+  return {
+    batch,
+    deniedAt: denied.at,
+    denials: batch.recordCount === 1 ? denials + 1 : 0,
+    recordsPassed: recordsPassed || denied.recordsPassed,
+  };
+}
+
+function halvesOf({ batch, deniedAt }: Suspect): Suspect[] {
+  return batch.split().map((half) => ({ batch: half, deniedAt, denials: 0, recordsPassed: false }));
+}
+
+function addTo(sums: { -readonly [Name in keyof BatchEnd]: BatchEnd[Name] }, end: BatchEnd): void {
+  sums.acceptedCount += end.acceptedCount;
+  sums.deadLetteredCount += end.deadLetteredCount;
 }
 
 function waitMs(outcome: UnavailableOutcome | MisconfiguredOutcome, attempt: number, clock: Clock): number {

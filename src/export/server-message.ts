@@ -11,6 +11,11 @@ export function serverMessage(body: Uint8Array): string {
   return readableText(text);
 }
 
+/** Whether the body is text, HTML or nothing: servers that store logs answer with a Status or in JSON. */
+export function isPage(body: Uint8Array): boolean {
+  return statusMessage(body) === undefined && !/^\s*[{[]/.test(Buffer.from(body).toString('utf8'));
+}
+
 /**
  * Parses google.rpc.Status: code = 1 (varint), message = 2 (string). It starts with the tag of one of these, which is a control
  * character that no text or JSON starts with.

@@ -50,6 +50,12 @@ export class SettingsProbe {
     this.#passed = { words, atMs: nowMs };
     return refusal;
   }
+
+  /** Whether an empty request gets as far as a collector that understands it. */
+  async passes(signal: AbortSignal): Promise<boolean> {
+    const probe = await this.#client.send(emptyRequest(this.#options), signal);
+    return probe.status !== 'unavailable' && probe.status !== 'misconfigured';
+  }
 }
 
 /** No backend stores anything for it. */

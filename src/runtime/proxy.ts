@@ -15,10 +15,7 @@ export function proxyFor(url: URL, environment: Environment = process.env): stri
     .replace(/\.$/, '')
     .toLowerCase();
   const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port;
-  const exceptions = textOf('NO_PROXY', environment)
-    .toLowerCase()
-    .split(/[\s,]+/);
-  return isLocal(host) || exceptions.some((entry) => matches(entry, host, port)) ? undefined : proxy;
+  return isLocal(host) || exceptionsOf(environment).some((entry) => matches(entry, host, port)) ? undefined : proxy;
 }
 
 /** Whether any request may go through a proxy. */
@@ -26,13 +23,24 @@ export function hasProxy(environment: Environment = process.env): boolean {
   return variables.some((name) => proxyOf(name, environment) !== undefined);
 }
 
-/** One problem for each variable that names no usable proxy. Without its value, which may hold a password. */
+/** One problem for each variable that cannot be used. Without the value of a proxy, which may hold a password. */
 export function proxyProblems(environment: Environment): string[] {
-  return variables.flatMap((name) => {
+  const problems = variables.flatMap((name) => {
     const proxy = proxyOf(name, environment);
-    const isUsable = proxy === undefined || /^https?:$/.test(URL.parse(proxy)?.protocol ?? '');
-    return isUsable ? [] : [`${name}: expected the URL of a proxy such as http://proxy.example.com:3128`];
+    const protocol = proxy === undefined ? 'http:' : (URL.parse(proxy)?.protocol ?? '');
+    if (/^https?:$/.test(protocol)) return [];
+    const isSocks = /^socks/i.test(proxy ?? '');
+    const expected = `${name}: expected the URL of a proxy such as http://proxy.example.com:3128`;
+    return [isSocks ? `${expected}; SOCKS is not supported` : expected];
   });
+  if (!hasProxy(environment)) return problems;
+  const unusable = exceptionsOf(environment).filter((entry) => entry.includes('/') && !isRange(splitPort(entry).name));
+  return [
+    ...problems,
+    ...unusable.map(
+      (entry) => `NO_PROXY: expected host names, addresses and ranges such as 10.0.0.0/8, got ${JSON.stringify(entry)}`,
+    ),
+  ];
 }
 
 const variables = ['HTTP_PROXY', 'HTTPS_PROXY'] as const;
@@ -41,6 +49,12 @@ function proxyOf(name: (typeof variables)[number], environment: Environment): st
   const value = textOf(name, environment);
   if (value === '') return undefined;
   return value.includes('://') ? value : `http://${value}`;
+}
+
+function exceptionsOf(environment: Environment): string[] {
+  return textOf('NO_PROXY', environment)
+    .toLowerCase()
+    .split(/[\s,]+/);
 }
 
 /** The lower-case form takes precedence. */
@@ -63,8 +77,7 @@ function isLocal(host: string): boolean {
 /** @param entry `*`, a name with its subdomains, an address or a range such as `10.0.0.0/8`; each may have a port. */
 function matches(entry: string, host: string, port: string): boolean {
   if (entry === '') return false;
-  const [, bracketed, plain, entryPort] = /^(?:\[(.+)\]|([^:]+))(?::(\d+))?$/.exec(entry) ?? [];
-  const name = (bracketed ?? plain ?? entry).replace(/\.$/, '');
+  const { name, port: entryPort } = splitPort(entry);
   if (entryPort !== undefined && entryPort !== port) return false;
   if (name === '*') return true;
   if (isIP(host) !== 0) return isListed(rangeOf(name), host);
@@ -72,13 +85,25 @@ function matches(entry: string, host: string, port: string): boolean {
   return domain !== '' && (host === domain || host.endsWith(`.${domain}`));
 }
 
+function splitPort(entry: string): { readonly name: string; readonly port: string | undefined } {
+  const [, bracketed, plain, port] = /^(?:\[(.+)\]|([^:]+))(?::(\d+))?$/.exec(entry) ?? [];
+  return { name: (bracketed ?? plain ?? entry).replace(/\.$/, ''), port };
+}
+
 function rangeOf(text: string): BlockList {
   const range = new BlockList();
+  if (!isRange(text)) return range;
   const [address = '', length] = text.split('/');
-  const bitsMax = isIPv4(address) ? 32 : 128;
-  const bits = length === undefined ? bitsMax : /^\d{1,3}$/.test(length) ? Number(length) : Number.NaN;
-  if (isIP(address) !== 0 && bits <= bitsMax) range.addSubnet(address, bits, isIPv4(address) ? 'ipv4' : 'ipv6');
+  const isV4 = isIPv4(address);
+  range.addSubnet(address, length === undefined ? (isV4 ? 32 : 128) : Number(length), isV4 ? 'ipv4' : 'ipv6');
   return range;
+}
+
+/** An address, with or without the length of a prefix. */
+function isRange(text: string): boolean {
+  const [address = '', length = '0', ...others] = text.split('/');
+  const bitsMax = isIPv4(address) ? 32 : 128;
+  return isIP(address) !== 0 && /^\d{1,3}$/.test(length) && Number(length) <= bitsMax && others.length === 0;
 }
 
 function isListed(list: BlockList, host: string): boolean {

@@ -257,7 +257,9 @@ it('refuses the ARN of an access point together with an endpoint of its own', ()
 
 it('reports a proxy that cannot be used, without its password', () => {
   const problems = problemsOf({ ...source, https_proxy: 'socks5://user:hunter2@proxy:1080' });
-  expect(problems).toEqual(['HTTPS_PROXY: expected the URL of a proxy such as http://proxy.example.com:3128']);
+  expect(problems).toEqual([
+    'HTTPS_PROXY: expected the URL of a proxy such as http://proxy.example.com:3128; SOCKS is not supported',
+  ]);
 });
 
 describe('a misspelled variable', () => {

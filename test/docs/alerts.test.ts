@@ -2,7 +2,7 @@
  * Everything that the alert rules, the runbook and the dashboard refer to must exist.
  */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, test } from 'vitest';
 import { parse } from 'yaml';
@@ -90,4 +90,12 @@ test.skipIf(promtool.error !== undefined).each([
 ])('promtool %s', (_, options) => {
   const { stdout, stderr, status } = spawnSync('promtool', options, { encoding: 'utf8' });
   expect({ status, output: stdout + stderr }).toMatchObject({ status: 0 });
+});
+
+test('no document counts the alert rules, which would be wrong after the next one', () => {
+  const root = fileURLToPath(new URL('../../', import.meta.url));
+  const counting = globSync(['README.md', 'docs/*.md'], { cwd: root }).filter((path) =>
+    /\b\d+ (alert rules|alerts)\b/.test(readFileSync(`${root}${path}`, 'utf8')),
+  );
+  expect(counting).toEqual([]);
 });

@@ -2,6 +2,7 @@
  * What GitHub reads: the forms for issues, and what Dependabot looks after.
  */
 import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -50,10 +51,39 @@ describe.each(forms)('%s', (path) => {
   });
 });
 
-test('Dependabot looks after packages, actions and base images', () => {
-  const { updates } = z
-    .object({ updates: z.array(z.object({ 'package-ecosystem': z.string(), directory: z.string() })) })
-    .parse(parse(read('.github/dependabot.yml')));
-  expect(updates.map((update) => update['package-ecosystem'])).toEqual(['npm', 'github-actions', 'docker']);
-  for (const { directory } of updates) expect(directory).toBe('/');
+describe('Dependabot', () => {
+  const update = z.object({
+    'package-ecosystem': z.string(),
+    directory: z.string().optional(),
+    directories: z.array(z.string()).default([]),
+  });
+  const { updates } = z.object({ updates: z.array(update) }).parse(parse(read('.github/dependabot.yml')));
+  const directoriesOf = (ecosystem: string) =>
+    updates.flatMap((each) =>
+      each['package-ecosystem'] === ecosystem
+        ? [...each.directories, ...(each.directory === undefined ? [] : [each.directory])]
+        : [],
+    );
+
+  test('looks after packages, actions and base images', () => {
+    for (const ecosystem of ['npm', 'github-actions', 'docker']) expect(directoriesOf(ecosystem)).toContain('/');
+  });
+
+  test('looks after every folder of the examples that names the image of somebody else', () => {
+    const files = globSync('examples/**/*.{yaml,yml}', { cwd: root }).filter((path) =>
+      [...read(path).matchAll(/^\s*-?\s*image: *(\S+)/gm)].some(
+        ([, image = '']) => !/databricks-audit-otel/.test(image),
+      ),
+    );
+    const foldersOf = (isCompose: boolean) =>
+      new Set(files.filter((path) => /\/compose[^/]*$/.test(path) === isCompose).map((path) => `/${dirname(path)}`));
+    expect(foldersOf(true).size).toBeGreaterThan(0);
+    expect([...foldersOf(true)].filter((folder) => !directoriesOf('docker-compose').includes(folder))).toEqual([]);
+    expect([...foldersOf(false)].filter((folder) => !directoriesOf('docker').includes(folder))).toEqual([]);
+  });
+
+  test('looks where there is something', () => {
+    const folders = updates.flatMap((each) => each.directories);
+    expect(folders.filter((folder) => !existsSync(`${root}${folder.slice(1)}`))).toEqual([]);
+  });
 });

@@ -51,8 +51,9 @@ test('docs/decisions has numbers without gaps, and no number twice', () => {
   expect(numbers.sort()).toEqual(numbers.map((_, index) => String(index + 1).padStart(4, '0')));
 });
 
-test('comments in src name documents that exist', () => {
-  const named = globSync('src/**/*.ts', { cwd: root }).flatMap(
+test('comments in src, charts and examples name documents that exist', () => {
+  const files = ['src/**/*.ts', 'charts/**/*.{yaml,tpl,txt,json}', 'examples/**/*.{yaml,yml,tf,ts,sh}', 'Dockerfile'];
+  const named = globSync(files, { cwd: root }).flatMap(
     (path) => read(path).match(/(?<!opentelemetry-proto, )\bdocs\/[\w/-]+\.md/g) ?? [],
   );
   expect(named.length).toBeGreaterThan(0);

@@ -226,8 +226,10 @@ describe('a wrong setting', () => {
   test.each([401, 403, 404, 405, 415])('%i drops nothing: it is logged once and retried slowly', async (status) => {
     const collector = await receiver();
     const { exporter, clock, log } = setUp(jsonOptions(collector.url));
-    collector.answerNext(...Array.from({ length: 8 }, () => answers.plain(status, 'no')));
+    const heal = collector.answerWhen(() => true, answers.plain(status, 'no'));
+    clock.onSleep = (count) => count === 8 && heal();
     expect(await exporter.export(batchOf(manyLines(2)), never)).toEqual({ acceptedCount: 2, deadLetteredCount: 0 });
+    expect(sent(collector)).toEqual(Array.from({ length: 9 }, () => 'line0 line1'));
     expect(clock.sleepsMs).toEqual(Array.from({ length: 8 }, () => 60_000));
     const told = log.filter(({ level }) => level === 'error');
     expect(told).toHaveLength(2);
@@ -323,17 +325,84 @@ describe('a record that a firewall dislikes', () => {
     expect(clock.sleepsMs.length).toBeLessThan(10);
   });
 
-  test('waits while nothing else passes, however long', async () => {
+  test.each([
+    ...[401, 403, 404, 406, 415, 451].map((status) => [String(status), answers.plain(status, 'blocked')] as const),
+    ['403 in the form of OTLP', answers.status(403, 'blocked')] as const,
+    ['a web page', answers.plain(200, '<html>blocked</html>', { 'content-type': 'text/html' })] as const,
+  ])('becomes a dead letter although nothing else is on its way: %s', async (_, answer) => {
+    for (const names of ['bad a b c d e', 'a b c bad d e', 'a b c d e bad', 'bad1 bad2 a b bad3', 'a bad']) {
+      const collector = await receiver();
+      const { exporter, clock, deadLetters } = setUp(jsonOptions(collector.url));
+      collector.answerWhen(({ records }) => records.some(isBad), answer);
+      const texts = names.split(' ');
+      const bad = texts.filter((uid) => isBad({ uid }));
+      const end = await exporter.export(batchOf(lines(...texts)), never);
+      expect(end).toEqual({ acceptedCount: texts.length - bad.length, deadLetteredCount: bad.length });
+      expect(new Set(deadLetters().map(({ uid }) => uid))).toEqual(new Set(bad));
+      for (const name of bad) expect(sent(collector).filter((uids) => uids === name).length).toBeGreaterThanOrEqual(3);
+      expect(clock.sleepsMs.every((sleepMs) => sleepMs === 1_000)).toBe(true);
+    }
+  });
+
+  test('and is all that there is becomes a dead letter at the third denial, and the next one waits until a record passes', async () => {
     const collector = await receiver();
     const { exporter, clock, deadLetters } = setUp(jsonOptions(collector.url));
-    const heal = collector.answerWhen(({ records }) => records.some(isBad), answers.plain(403, 'blocked'));
-    clock.onSleep = (count) => count === 50 && heal();
-    expect(await exporter.export(batchOf(lines('a', 'bad')), never)).toEqual({
-      acceptedCount: 2,
-      deadLetteredCount: 0,
-    });
-    expect(deadLetters()).toEqual([]);
+    collector.answerWhen(({ records }) => records.some(isBad), answers.plain(403, 'blocked'));
+    expect(await exporter.export(batchOf(lines('bad1')), never)).toEqual({ acceptedCount: 0, deadLetteredCount: 1 });
+    expect(clock.sleepsMs).toEqual([60_000, 60_000]);
+    let others: Promise<unknown> = Promise.resolve();
+    clock.onSleep = (count) => {
+      if (count !== 50) return;
+      expect(deadLetters()).toHaveLength(1);
+      others = exporter.export(batchOf(lines('other')), never);
+    };
+    expect(await exporter.export(batchOf(lines('bad2')), never)).toEqual({ acceptedCount: 0, deadLetteredCount: 1 });
+    await others;
+    expect(clock.sleepsMs.length).toBeGreaterThanOrEqual(50);
   });
+
+  test('is not taken for one when a server that stores logs denies it and nothing else', async () => {
+    const collector = await receiver();
+    const { exporter, clock, deadLetters, log } = setUp(jsonOptions(collector.url));
+    const heal = collector.answerWhen(({ records }) => records.some(isBad), answers.status(403, 'no permission'));
+    clock.onSleep = (count) => count === 50 && heal();
+    expect(await exporter.export(batchOf(lines('bad')), never)).toEqual({ acceptedCount: 1, deadLetteredCount: 0 });
+    expect(deadLetters()).toEqual([]);
+    expect(log[0]?.fields).toMatchObject({
+      err: {
+        message: expect.stringContaining('an empty request is accepted'),
+        hint: expect.stringContaining('firewall'),
+      },
+    });
+  });
+
+  test('is not taken for one behind a Collector whose own token has expired, which accepts empty requests', async () => {
+    const collector = await receiver();
+    const { exporter, clock, deadLetters } = setUp(jsonOptions(collector.url));
+    const heal = collector.answerWhen(({ records }) => records.length > 0, answers.status(401, 'token expired'));
+    clock.onSleep = (count) => count === 100 && heal();
+    expect(await exporter.export(batchOf(manyLines(64)), never)).toEqual({ acceptedCount: 64, deadLetteredCount: 0 });
+    expect(deadLetters()).toEqual([]);
+    expect(clock.sleepsMs.slice(20, 99).every((sleepMs) => sleepMs === 60_000)).toBe(true);
+  });
+
+  test.each([1, 2])(
+    'is not taken for one if it is denied no more than %i times, as by a token that was renewed',
+    async (times) => {
+      const collector = await receiver();
+      const { exporter, deadLetters } = setUp(jsonOptions(collector.url));
+      let left = times;
+      const isDenied = ({ records }: { records: readonly { uid: string | undefined }[] }) =>
+        records.length === 1 && records.some(isBad) && left-- > 0;
+      collector.answerWhen(({ records }) => records.length > 1 && records.some(isBad), answers.plain(401, 'expired'));
+      collector.answerWhen(isDenied, answers.plain(401, 'expired'));
+      expect(await exporter.export(batchOf(lines('a', 'bad', 'b')), never)).toEqual({
+        acceptedCount: 3,
+        deadLetteredCount: 0,
+      });
+      expect(deadLetters()).toEqual([]);
+    },
+  );
 
   test('is not taken for one while every request is denied', async () => {
     const collector = await receiver();

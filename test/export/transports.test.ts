@@ -216,11 +216,20 @@ function describeTransport<Answer>({ name, start, environment, codes, answers: g
 
     test.each(['unauthenticated', 'denied'] as const)('%s waits for a person and drops nothing', async (fault) => {
       const { collector, exporter, clock, log } = await setUp();
-      collector.answerNext(given[fault], given[fault], given[fault], given[fault]);
+      const heal = collector.answerWhen(() => true, given[fault]);
+      clock.onSleep = (count) => count === 4 && heal();
       expect(await exporter.export(batch(manyLines(2)), never)).toEqual({ acceptedCount: 2, deadLetteredCount: 0 });
       expect(clock.sleepsMs).toEqual([60_000, 60_000, 60_000, 60_000]);
       const hint = expect.stringContaining('OTEL_EXPORTER_OTLP_HEADERS');
       expect(log[0]?.fields).toMatchObject({ err: { code: 'ERR_EXPORT_MISCONFIGURED', hint } });
+    });
+
+    test('a record that is denied becomes a dead letter when the others of its batch pass', async () => {
+      const { collector, exporter, deadLetters } = await setUp();
+      collector.answerWhen(({ records }) => records.some(isBad), given.denied);
+      const end = await exporter.export(batch(lines('a', 'bad', 'b')), never);
+      expect(end).toEqual({ acceptedCount: 2, deadLetteredCount: 1 });
+      expect(deadLetters()).toMatchObject([{ uid: 'bad', deadLetter: { protocol: name } }]);
     });
 
     test('a record that alone is denied while others pass becomes a dead letter', async () => {

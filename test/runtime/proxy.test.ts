@@ -84,3 +84,40 @@ it('names a variable that holds no usable proxy, without its value', () => {
   expect(problems.join()).not.toContain('hunter2');
   expect(proxyProblems({ ...proxies, http_proxy: 'user:secret@proxy:3128', NO_PROXY: '*' })).toEqual([]);
 });
+
+it('says that SOCKS is not supported', () => {
+  for (const proxy of ['socks5://proxy:1080', 'SOCKS4://proxy', 'socks://proxy', 'socks5h://proxy']) {
+    expect(proxyProblems({ HTTPS_PROXY: proxy })).toEqual([
+      'HTTPS_PROXY: expected the URL of a proxy such as http://proxy.example.com:3128; SOCKS is not supported',
+    ]);
+  }
+  expect(proxyProblems({ HTTPS_PROXY: 'ftp://proxy' })[0]).not.toContain('SOCKS');
+});
+
+it('names what is no range in NO_PROXY, if there is a proxy', () => {
+  const usable = [
+    '10.0.0.0/8',
+    '10.0.0.0/8:4318',
+    'fd12::/16',
+    '[fd12::/16]:80',
+    's3.example',
+    '*',
+    '1.2.3',
+    '0.0.0.0/0',
+  ];
+  const unusable = [
+    '10.0.0.0/99',
+    '10.0.0.0/x',
+    '10.0.0.0/',
+    '10.0.0/8',
+    'fd12::/129',
+    '10.0.0.0/8/8',
+    'http://collector/',
+  ];
+  expect(proxyProblems({ ...proxies, no_proxy: [...usable, ...unusable].join(', ') })).toEqual(
+    unusable.map(
+      (entry) => `NO_PROXY: expected host names, addresses and ranges such as 10.0.0.0/8, got ${JSON.stringify(entry)}`,
+    ),
+  );
+  expect(proxyProblems({ NO_PROXY: '10.0.0.0/99' })).toEqual([]);
+});

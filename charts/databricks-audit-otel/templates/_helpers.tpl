@@ -54,19 +54,59 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .Values.state (not (hasPrefix "s3://" .Values.deadLetters)) -}}
 {{- $problems = append $problems "deadLetters: a shared state has no volume to keep rejected records on. Set it to s3://bucket/prefix." -}}
 {{- end -}}
-{{- range $name := list "DATABRICKS_AUDIT_SOURCE" "DATABRICKS_AUDIT_STATE" "DATABRICKS_AUDIT_DEAD_LETTERS" "DATABRICKS_AUDIT_MAPPING" "DATABRICKS_AUDIT_START" "OTEL_EXPORTER_OTLP_ENDPOINT" "OTEL_EXPORTER_OTLP_COMPRESSION" -}}
-{{- if hasKey $.Values.env $name -}}
-{{- $problems = append $problems (printf "env.%s: the chart sets this variable from a value of its own." $name) -}}
+{{- $endpoint := .Values.otlp.endpoint -}}
+{{- if eq .Values.otlp.protocol "grpc" -}}
+{{- if eq .Values.otlp.compression "zstd" -}}
+{{- $problems = append $problems "otlp.compression: gRPC for Node.js has no zstd. Set it to gzip or none, or otlp.protocol to http/protobuf." -}}
 {{- end -}}
+{{- if regexMatch "^https?://[^/]+/." $endpoint -}}
+{{- $problems = append $problems (printf "otlp.endpoint: gRPC has no path, but there is one in %s. Set it to http://host:4317." $endpoint) -}}
+{{- end -}}
+{{- else if and $endpoint (not (regexMatch "^https?://" $endpoint)) -}}
+{{- $problems = append $problems (printf "otlp.endpoint: %s has no scheme, which only gRPC permits. Set it to http://%s, or otlp.protocol to grpc." $endpoint $endpoint) -}}
+{{- end -}}
+{{- if and .Values.metrics.podMonitor.enabled .Values.metrics.serviceMonitor.enabled -}}
+{{- $problems = append $problems "metrics: a PodMonitor and a ServiceMonitor would scrape every pod twice. Enable one of them." -}}
+{{- end -}}
+{{- $entries := list -}}
+{{- range $name, $value := .Values.env -}}
+{{- $entries = append $entries (dict "in" "env" "name" $name "value" (toString $value)) -}}
+{{- end -}}
+{{- range .Values.extraEnv -}}
+{{- $entries = append $entries (dict "in" "extraEnv" "name" .name "value" (toString (get . "value"))) -}}
+{{- end -}}
+{{- $valueOf := dict
+  "DATABRICKS_AUDIT_SOURCE" "source"
+  "DATABRICKS_AUDIT_STATE" "state"
+  "DATABRICKS_AUDIT_DEAD_LETTERS" "deadLetters"
+  "DATABRICKS_AUDIT_MAPPING" "mapping"
+  "DATABRICKS_AUDIT_START" "start"
+  "OTEL_EXPORTER_OTLP_ENDPOINT" "otlp.endpoint"
+  "OTEL_EXPORTER_OTLP_PROTOCOL" "otlp.protocol"
+  "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL" "otlp.protocol"
+  "OTEL_EXPORTER_OTLP_COMPRESSION" "otlp.compression"
+  "OTEL_EXPORTER_OTLP_LOGS_COMPRESSION" "otlp.compression" -}}
+{{- $seen := dict -}}
+{{- range $entries -}}
+{{- if hasKey $valueOf .name -}}
+{{- $problems = append $problems (printf "%s.%s: set %s instead, from which the chart makes this variable." .in .name (get $valueOf .name)) -}}
+{{- else if hasKey $seen .name -}}
+{{- $problems = append $problems (printf "%s.%s: the variable is set twice." .in .name) -}}
+{{- else if and (eq .name "DATABRICKS_AUDIT_HTTP") (not (regexMatch "^(0\\.0\\.0\\.0|\\[::\\]):9464$" .value)) -}}
+{{- $problems = append $problems (printf "%s.%s: the probes and Prometheus need port 9464 on every address. Remove it, or set it to [::]:9464 where pods have only IPv6." .in .name) -}}
+{{- end -}}
+{{- $_ := set $seen .name true -}}
 {{- end -}}
 {{- if $problems -}}
 {{- fail (printf "\n\nThese values do not work:\n  %s\n" (join "\n  " $problems)) -}}
 {{- end -}}
 {{- end -}}
 
-{{/* The port of a URL, by its scheme if it names none. Arguments: url, and the port of other schemes. */}}
+{{/* The port of a URL, by its scheme if it names none, or of a target of gRPC. Arguments: url, and the port of other schemes. */}}
 {{- define "agent.port" -}}
-{{- $url := urlParse .url -}}
+{{- $target := regexReplaceAll "^dns:(///)?" .url "" -}}
+{{- $isUrl := contains "://" $target -}}
+{{- $url := urlParse (ternary $target (printf "grpc://%s" $target) $isUrl) -}}
 {{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) -}}
-{{- if $port -}}{{ $port }}{{- else if eq $url.scheme "https" -}}443{{- else -}}{{ .default }}{{- end -}}
+{{- if $port -}}{{ $port }}{{- else if not $isUrl -}}4317{{- else if eq $url.scheme "https" -}}443{{- else -}}{{ .default }}{{- end -}}
 {{- end -}}

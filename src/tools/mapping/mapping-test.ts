@@ -42,9 +42,9 @@ export function effectiveMapping({ layers }: Configuration['mapping']): {
   return { mapping, rows: mappingRows(mapping) };
 }
 
-/** The lines of a file count as lines of an S3 object. @throws AgentError ERR_MAPPING_FILE or ERR_SOURCE_READ */
+/** The lines of a file count as lines of an S3 object. @throws AgentError ERR_MAPPING_FILE, or ERR_CONFIGURATION if there is no such file */
 export function tryFile(options: Configuration['mapping'], path: string): MappingTrial {
-  return tryMapping(options, goldenLines(readInput(path), {}));
+  return tryMapping(options, goldenLines(readSample(path), {}));
 }
 
 const linesOfSourceMax = 1_000;
@@ -97,7 +97,7 @@ function tryMapping(options: Configuration['mapping'], lines: readonly Identifie
 /**
  * @param directory a golden pair, or a folder of golden pairs.
  * @param update overwrites `expected.json` instead of comparing.
- * @throws AgentError ERR_MAPPING_FILE or ERR_SOURCE_READ
+ * @throws AgentError ERR_MAPPING_FILE, ERR_SOURCE_READ, or ERR_CONFIGURATION if there are no golden pairs.
  */
 export function checkGolden(options: Configuration['mapping'], directory: string, update: boolean): GoldenResult[] {
   return pairsIn(directory).map((name) => {
@@ -126,7 +126,7 @@ function pairsIn(directory: string): string[] {
   const names = existsSync(directory) ? readdirSync(directory).sort() : [];
   const pairs = names.filter((name) => existsSync(join(directory, name, 'input.jsonl')));
   if (pairs.length > 0) return pairs;
-  throw new AgentError('ERR_SOURCE_NOT_FOUND', `No golden pairs in ${directory}`, {
+  throw new AgentError('ERR_CONFIGURATION', `--golden: expected a folder with golden pairs, got ${directory}`, {
     hint: updateHint,
   });
 }
@@ -136,6 +136,15 @@ function readOptions(path: string) {
   const parsed = goldenOptions.safeParse(parseOrNothing(readInput(path).toString()));
   if (parsed.success) return parsed.data;
   throw new AgentError('ERR_CONFIGURATION', `${path}: expected an object with layers, redact or cutFrom`);
+}
+
+function readSample(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    const message = `mapping test: expected a file with sample lines, got ${path}: ${messageOf(cause)}`;
+    throw new AgentError('ERR_CONFIGURATION', message, { cause });
+  }
 }
 
 function readInput(path: string, hint?: string): Buffer {

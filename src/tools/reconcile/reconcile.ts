@@ -23,13 +23,20 @@ import { createSources } from '../../sources/index.ts';
 import { BackendAudit } from './backend-audit.ts';
 import { compareObject, type ObjectComparison } from './object-comparison.ts';
 import { type ObjectGroup, objectGroups } from './object-groups.ts';
-import { addTo, noLines, type ObjectDifference, type Partition, type Reconciliation } from './reconciliation.ts';
+import {
+  accountedFor,
+  addTo,
+  noLines,
+  type ObjectDifference,
+  type Partition,
+  type Reconciliation,
+} from './reconciliation.ts';
 import type { SendAgain } from './resending.ts';
 
 export interface ReconcileOptions {
   readonly dates: DateRange;
-  /** `loki=<url>` or `elasticsearch=<url>`: also compares with the records in this backend. */
-  readonly against?: string | undefined;
+  /** Also compares with the records in this backend. See `backendAt`. */
+  readonly backend?: Backend | undefined;
   /** Repairs what is missing; by default, differences are only reported. */
   readonly repair?: Repair | undefined;
   /** Called after each object, with the number of lines read so far. */
@@ -44,14 +51,26 @@ export interface Repair {
   readonly sendAgain: SendAgain;
 }
 
+/**
+ * @param against `loki=<url>` or `elasticsearch=<url>[/<index>]`.
+ * @throws AgentError ERR_CONFIGURATION
+ */
+export function backendAt(
+  against: string,
+  { againstHeaders }: Pick<Configuration, 'againstHeaders'>,
+  clock: Clock = systemClock,
+): Backend {
+  return createBackend(against, againstHeaders, clock);
+}
+
 const objectsAtOnce = 4;
 const differencesListedMax = 1_000;
 /** Additional passes over objects that were overwritten or deleted before they were read. */
 const extraPassesMax = 2;
 
 /**
- * @throws AgentError ERR_STATE_NOT_FOUND, ERR_STATE_DAMAGED, ERR_STATE_NEWER, ERR_STATE_OLDER, ERR_BACKEND_READ,
- * ERR_DEAD_LETTER_READ or ERR_CONFIGURATION.
+ * @throws AgentError ERR_STATE_NOT_FOUND, ERR_STATE_DAMAGED, ERR_STATE_NEWER, ERR_STATE_OLDER, ERR_BACKEND_READ
+ * or ERR_DEAD_LETTER_READ.
  */
 export async function reconcile(
   configuration: Configuration,
@@ -101,7 +120,8 @@ class Reconciler {
   readonly #differences: ObjectDifference[] = [];
   #differenceCount = 0;
   #lineCount = 0;
-  readonly #unreadable = new Map<string, string>();
+  /** Reasons by name. A source can have several, and an object one for the state and one for the backend. */
+  readonly #unreadable = new Map<string, Set<string>>();
   /** Overwritten or gone when they were to be read. */
   readonly #changing = new Set<ObjectId>();
   readonly #deleted = new Set<ObjectId>();
@@ -111,9 +131,7 @@ class Reconciler {
     this.#options = options;
     this.#signal = signal;
     this.#clock = options.clock ?? systemClock;
-    const { against } = options;
-    this.#backend =
-      against === undefined ? undefined : createBackend(against, configuration.againstHeaders, this.#clock);
+    this.#backend = options.backend;
     this.#mapperFor = createMappers(configuration);
     this.#state = state;
     this.#sources = createSources(configuration.sources, { stillAfterPolls: 0 });
@@ -124,6 +142,8 @@ class Reconciler {
     for await (const group of this.groups()) await this.#compareGroup(group);
     for (let pass = 1; pass <= extraPassesMax && this.#changing.size > 0; pass++) await this.#compareChanged();
     await this.#repairBackend();
+    // What ended early because of the signal was not compared.
+    this.#signal.throwIfAborted();
     return this.#result();
   }
 
@@ -276,7 +296,8 @@ class Reconciler {
   #recordUnreadable(name: string, error: unknown): void {
     this.#signal.throwIfAborted();
     if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') throw error;
-    this.#unreadable.set(name, error.message);
+    const reasons = this.#unreadable.get(name) ?? new Set();
+    this.#unreadable.set(name, reasons.add(error.message));
   }
 
   #partition({ workspaceId, date }: ObjectGroup): MutablePartition {
@@ -300,13 +321,14 @@ class Reconciler {
     return {
       isWhole:
         totals.objectCount > 0 &&
+        (totals.waitingCount === 0 || accountedFor(totals) > 0) &&
         missingCount + unverifiedCount + missingInBackendCount === 0 &&
         this.#unreadable.size + this.#changing.size === 0,
       partitions: [...this.#partitions.values()].sort(byWorkspaceAndDate),
       totals,
       differences: this.#differences,
       differenceCount: this.#differenceCount,
-      unreadable: [...this.#unreadable].map(([name, reason]) => ({ name, reason })),
+      unreadable: [...this.#unreadable].flatMap(([name, reasons]) => [...reasons].map((reason) => ({ name, reason }))),
       changing: [...this.#changing],
       deleted: [...this.#deleted],
       backend,

@@ -13,7 +13,7 @@ export interface LineCounts {
   /** Dead-lettered lines that are still waiting in a dead-letter file: accounted for, but not delivered. */
   undeliveredCount: number;
   inFlightCount: number;
-  /** Not settled yet, in objects that were delivered recently. */
+  /** Not settled yet, in objects that were delivered so recently that the agent need not have shipped them: not accounted for. */
   waitingCount: number;
   missingCount: number;
   /** See ObjectComparison. */
@@ -50,7 +50,10 @@ export interface NamedLine {
 }
 
 export interface Reconciliation {
-  /** True if something was compared, everything that is still there could be read and nothing is missing. */
+  /**
+   * True if something was accounted for, everything that is still there could be read and nothing is missing. Lines that are not due
+   * yet may be there beside others, but prove nothing alone.
+   */
   readonly isWhole: boolean;
   readonly partitions: readonly Partition[];
   readonly totals: LineCounts;
@@ -84,6 +87,11 @@ export function noLines(): LineCounts {
     resentCount: 0,
     resentDifferentlyCount: 0,
   };
+}
+
+/** Settled or in flight. */
+export function accountedFor({ lineCount, waitingCount, missingCount, unverifiedCount }: LineCounts): number {
+  return lineCount - waitingCount - missingCount - unverifiedCount;
 }
 
 export function addTo(sums: LineCounts, more: Partial<LineCounts>): void {

@@ -24,6 +24,7 @@ describe('ship', () => {
     expect(first.stderr).toMatch(/^Shipped after \d+\.\d s: 2 objects, 8 lines read$/m);
     expect(first.stderr).toMatch(/^ {2}8 new: 8 accepted, 0 dead-lettered$/m);
     expect(first.stderr).toMatch(/^ {2}0 already shipped; 0 objects unchanged$/m);
+    expect(first.stderr).not.toContain('attempts');
 
     await place.deliver(deliveryKey('1'), auditLines(7));
     const second = await runAgent(['ship'], environment);
@@ -50,6 +51,20 @@ describe('ship', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(new RegExp(`^  not read completely: file://.*${key}: .*`, 'm'));
     expect(receiver.accepted.length).toBeGreaterThan(8 + 500);
+  });
+
+  it('says that its counts are of several attempts, if something could not be read', async () => {
+    const s3 = await startS3Server();
+    onTestFinished(() => s3.stop());
+    const place = await s3Place(s3);
+    const { environment } = await deliveryScene(place);
+    for (const name of ['1', '2', '3']) await place.deliver(deliveryKey('1', `auditlogs_${name}.json`), auditLines(1));
+    s3.fail({ operation: 'GetObject', path: /auditlogs_3/ }, { status: 403, code: 'AccessDenied' });
+    const { code, stderr } = await runAgent(['ship'], environment);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /; 4 objects unchanged\n {2}something failed, so there were 3 attempts; read, already shipped and unchanged count each of them$/m,
+    );
   });
 
   it('exits with 1 if a source does not exist, and names the variable to check', async () => {
@@ -362,6 +377,31 @@ describe('the command line', () => {
     expect(code).toBe(0);
     expect(log.at(-1)?.msg).toBe('Stopped; the state has been saved');
   });
+
+  it.each([
+    [['reconcile'], 'Stopped before the end; nothing is proved.\n'],
+    [['reconcile', '--json'], 'Stopped before the end; nothing is proved.\n'],
+    [['preview', 's3://hanging'], 'Stopped before the end.\n'],
+    [['ship'], expect.stringMatching(/^Stopped after /m)],
+  ])(
+    'exits with 1, and with nothing that looks like a result, if it is stopped before its end: %j',
+    async (commandLine, text) => {
+      const s3 = await startS3Server();
+      onTestFinished(() => s3.stop());
+      const place = await s3Place(s3, 'hanging');
+      const { environment } = await deliveryScene(place);
+      await place.deliver(deliveryKey(), auditLines(2));
+      if (commandLine[0] === 'reconcile') await runAgent(['ship'], environment);
+      const reading = Promise.withResolvers<void>();
+      s3.before({ operation: 'GetObject' }, () => {
+        reading.resolve();
+        return new Promise(() => {});
+      });
+      const agent = startAgent(commandLine, environment);
+      await reading.promise;
+      expect(await agent.stop()).toMatchObject({ code: 1, stdout: '', stderr: text });
+    },
+  );
 
   it('says that there is nothing to replay where there is no state, which may be a wrong path', async () => {
     const state = join(temporaryDirectory(), 'state');

@@ -97,12 +97,15 @@ it('explains a layer with mistakes, a folder without pairs, and a missing file',
     stderr: expect.stringMatching(/ours\.yaml:1:1: attributes: expected/),
   });
   expect(await runAgent(['mapping', 'test', '--golden', directory], {})).toMatchObject({
-    code: 1,
-    stderr: expect.stringMatching(/^ERR_SOURCE_NOT_FOUND: No golden pairs in /),
+    code: 2,
+    stderr: expect.stringMatching(/^ERR_CONFIGURATION: --golden: expected a folder with golden pairs, got /),
   });
-  expect((await runAgent(['mapping', 'test', '/no/such/file'], {})).stderr).toMatch(
-    /^ERR_SOURCE_READ: Could not read \/no/,
-  );
+  expect(await runAgent(['mapping', 'test', '/no/such/file'], {})).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(
+      /^ERR_CONFIGURATION: mapping test: expected a file with sample lines, got \/no.*ENOENT/,
+    ),
+  });
   expect(await runAgent(['mapping', 'test'], {})).toMatchObject({ code: 2 });
   expect(readFileSync(join(directory, 'ours.yaml'), 'utf8')).toBe('attributes: 5\n');
 });

@@ -1,7 +1,7 @@
 /**
  * `reconcile` as an auditor uses it: compares the bucket with the state and with a backend.
  */
-import { utimesSync } from 'node:fs';
+import { existsSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { type Environment, runAgent, startAgent } from '../../support/agent-process.ts';
@@ -11,6 +11,7 @@ import { expectNothingLost, repeatedUids } from '../../support/deliveries.ts';
 import { auditLines, deliveryKey, deliveryScene, directoryPlace, s3Place } from '../../support/delivery-place.ts';
 import { answers } from '../../support/otlp-receiver.ts';
 import { startS3Server } from '../../support/s3-server.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 /** Two workspaces, shipped: 7 lines in two objects, and 4 compressed ones. */
 async function shippedScene() {
@@ -131,6 +132,9 @@ it('counts dead letters as accounted for but not delivered, and lines in flight 
     inFlightCount: 2,
     missingCount: 0,
   });
+  expect((await runAgent(['reconcile'], environment)).stdout).toContain(
+    '2 lines in flight, so without an outcome yet.',
+  );
   const repair = await runAgent(['reconcile', '--repair'], environment);
   expect(repair).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/^ERR_STATE_LOCKED: /m) });
 });
@@ -174,7 +178,7 @@ it('sends again what the backend lost, and says so', async () => {
   expect((await runAgent(['reconcile', ...against], environment)).code).toBe(0);
 });
 
-it('counts recently delivered lines as waiting', async () => {
+it('does not count recently delivered lines as accounted for, nor as missing', async () => {
   const { environment, place, root } = await shippedScene();
   const key = deliveryKey('5', 'auditlogs_6.json');
   await place.deliver(key, auditLines(2, 500));
@@ -184,6 +188,22 @@ it('counts recently delivered lines as waiting', async () => {
   const { code, found } = await reconcileJson(environment);
   expect(code).toBe(0);
   expect(found.totals).toMatchObject({ waitingCount: 2, missingCount: 0 });
+  const { stdout } = await runAgent(['reconcile'], environment);
+  expect(stdout).toMatch(/ missing {2}not due yet$/m);
+  expect(stdout).toContain('\n11 of 13 lines accounted for, 2 not due yet.\n');
+});
+
+it('proves nothing when no line is due yet, and exits with 1', async () => {
+  const place = directoryPlace();
+  const { environment, receiver } = await deliveryScene(place);
+  await runAgent(['ship'], environment);
+  await place.deliver(deliveryKey(), auditLines(2));
+  const now = new Date();
+  utimesSync(join(place.source, deliveryKey()), now, now);
+  const { code, stdout } = await runAgent(['reconcile'], environment);
+  expect(receiver.accepted).toEqual([]);
+  expect(stdout).toContain('\n0 of 2 lines accounted for, 2 not due yet, so nothing is proved.\n');
+  expect(code).toBe(1);
 });
 
 it('reads a bucket, and names what it cannot read', async () => {
@@ -279,10 +299,18 @@ it('explains what it cannot compare', async () => {
     [['--against', 'splunk=http://x'], '--against: expected loki=<url> or elasticsearch=<url>'],
     [['--against', 'loki=http://user:hunter2@x'], '--against: expected a URL without user name and password'],
   ] as const) {
-    const { code, stderr } = await runAgent(['reconcile', ...options], environment);
-    expect(code).toBe(2);
-    expect(stderr).toContain(words);
-    expect(stderr).not.toContain('hunter2');
+    // Nothing is opened for it, so no state is created or missed.
+    const elsewhere = { ...environment, DATABRICKS_AUDIT_STATE: join(temporaryDirectory(), 'state') };
+    const commandLines = [
+      ['reconcile', ...options],
+      ['reconcile', ...options, '--repair'],
+    ];
+    for (const { code, stderr } of await Promise.all(commandLines.map((line) => runAgent(line, elsewhere)))) {
+      expect(code).toBe(2);
+      expect(stderr).toContain(words);
+      expect(stderr).not.toContain('hunter2');
+    }
+    expect(existsSync(elsewhere.DATABRICKS_AUDIT_STATE)).toBe(false);
   }
   const unreachable = await runAgent(['reconcile', '--against', 'loki=http://127.0.0.1:9'], environment);
   expect(unreachable).toMatchObject({

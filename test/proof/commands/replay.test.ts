@@ -137,6 +137,22 @@ it('repeats only the request that was in flight when it was killed', async () =>
   expect(repeatedUids(receiver)).toEqual([]);
 });
 
+it('exits with 1 when it is stopped before its end, and says how much was sent', async () => {
+  const { environment, receiver } = await refusedScene({ DATABRICKS_AUDIT_BATCH_RECORDS: '1' });
+  await runAgent(['ship'], environment);
+  receiver.acceptAgain();
+  const before = receiver.requests.length;
+  receiver.answerWhen(has('request-2"'), answers.hang());
+  const replay = startAgent(['replay', '--json'], environment);
+  await replay.until('the third request is in flight', () => receiver.requests.length === before + 3);
+  expect(await replay.stop()).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr:
+      'Stopped before the end: 2 dead letters resent: 2 accepted, 0 rejected again and kept. Run replay again for the others.\n',
+  });
+});
+
 it('skips the file that a running agent is writing, and sends it after the agent has exited', async () => {
   const { environment, receiver, place, lines } = await refusedScene();
   const agent = startAgent(['run'], environment);

@@ -1,12 +1,14 @@
 /**
  * What `reconcile` must not call whole, although nothing is known to be missing.
  */
+import { symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { loadConfiguration } from '../../../src/config/index.ts';
 import { reconcile } from '../../../src/tools/reconcile/reconcile.ts';
 import { shipHere } from '../../support/agent-here.ts';
 import type { Environment } from '../../support/agent-process.ts';
-import { auditLines, deliveryKey, deliveryScene, s3Place } from '../../support/delivery-place.ts';
+import { auditLines, deliveryKey, deliveryScene, directoryPlace, s3Place } from '../../support/delivery-place.ts';
 import { type S3Server, startS3Server } from '../../support/s3-server.ts';
 
 let server: S3Server;
@@ -83,4 +85,19 @@ it('does not take an object for deleted if the second listing fails', async () =
   const found = await compare(environment);
   expect(found).toMatchObject({ isWhole: false, deleted: [], totals: { objectCount: 1 } });
   expect(found.changing).toHaveLength(1);
+});
+
+it('names every reason for which a source could not be listed completely', async () => {
+  const place = directoryPlace();
+  const { environment } = await deliveryScene(place);
+  await place.deliver(deliveryKey('1'), auditLines(3));
+  await shipHere(environment);
+  const folder = dirname(join(place.source, deliveryKey('1')));
+  for (const name of ['first', 'second', 'third']) symlinkSync(join(folder, 'nowhere'), join(folder, `${name}.json`));
+  const found = await compare(environment);
+  expect(found.isWhole).toBe(false);
+  expect(found.unreadable.map(({ name }) => name)).toEqual([place.source, place.source, place.source]);
+  for (const name of ['first', 'second', 'third']) {
+    expect(found.unreadable.filter(({ reason }) => reason.includes(`${name}.json`))).toHaveLength(1);
+  }
 });

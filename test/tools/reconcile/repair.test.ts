@@ -8,7 +8,7 @@ import { expect, it } from 'vitest';
 import { type Agent, createAgent } from '../../../src/agent/agent.ts';
 import { loadConfiguration } from '../../../src/config/index.ts';
 import { silentLogger } from '../../../src/runtime/logger.ts';
-import { reconcile } from '../../../src/tools/reconcile/reconcile.ts';
+import { backendAt, reconcile } from '../../../src/tools/reconcile/reconcile.ts';
 import { shipHere } from '../../support/agent-here.ts';
 import type { Environment } from '../../support/agent-process.ts';
 import { startElasticsearchServer, startLokiServer } from '../../support/backend-servers.ts';
@@ -50,17 +50,20 @@ async function shipInterrupted({ environment, receiver }: DeliveryScene): Promis
 }
 
 function compare(environment: Environment, against: string) {
-  return reconcile(loadConfiguration(environment), { dates: { from: undefined, before: undefined }, against }, never);
+  const configuration = loadConfiguration(environment);
+  const backend = backendAt(against, configuration);
+  return reconcile(configuration, { dates: { from: undefined, before: undefined }, backend }, never);
 }
 
 function repair(environment: Environment, against: string) {
   const dates = { from: undefined, before: undefined };
+  const configuration = loadConfiguration(environment);
   return withAgent(environment, (agent) =>
     reconcile(
-      loadConfiguration(environment),
+      configuration,
       {
         dates,
-        against,
+        backend: backendAt(against, configuration),
         repair: {
           shipMissing: async (object) => void (await agent.shipAgain(object, never)),
           sendAgain: (lines) => agent.sendAgain(lines, never),

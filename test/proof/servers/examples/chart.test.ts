@@ -110,6 +110,13 @@ test('several replicas have a disruption budget, and are spread over zones and n
   expect(render('volume').find('PodDisruptionBudget')).toEqual([]);
 });
 
+test('pods that have only IPv6 can listen there', () => {
+  const { DATABRICKS_AUDIT_HTTP } = ((resources) => resources.environmentOf(agentOf(resources)))(
+    render('volume', '--set-string', 'env.DATABRICKS_AUDIT_HTTP=[::]:9464'),
+  );
+  expect(DATABRICKS_AUDIT_HTTP).toBe('[::]:9464');
+});
+
 test('the secret of the user becomes the environment', () => {
   expect(agentOf(render('replicas-postgres')).envFrom).toEqual([{ secretRef: { name: 'databricks-audit-otel' } }]);
 });
@@ -153,6 +160,16 @@ describe('the network policy', () => {
   });
 
   test.each([
+    ['collector:14317', 14317],
+    ['collector', 4317],
+    ['dns:///collector:14317', 14317],
+    ['[fd00::1]:14317', 14317],
+  ])('permits the port of the target of gRPC %s', (endpoint, port) => {
+    const values = ['otlp.protocol=grpc', `otlp.endpoint=${endpoint}`];
+    expect(ports('replicas-dynamodb', ...values.flatMap((value) => ['--set-string', value]))[3]).toBe(port);
+  });
+
+  test.each([
     ['postgres://audit@db.example.com:6432/audit', 6432],
     ['postgresql://db.example.com/audit', 5432],
   ])('permits the port of the state %s', (state, port) => {
@@ -174,20 +191,67 @@ describe('values that cannot work are refused with a reason', () => {
     ['replicas on a volume', { ...working, replicas: 2 }, 'replicas: only one agent can use the state on a volume'],
     ['a shared state without dead letters', { ...working, state: 'dynamodb://table' }, 'deadLetters: a shared state'],
     [
-      'a variable that the chart sets',
-      { ...working, env: { DATABRICKS_AUDIT_SOURCE: 'x' } },
-      'env.DATABRICKS_AUDIT_SOURCE',
+      'a variable twice',
+      { ...working, env: { A: 1 }, extraEnv: [{ name: 'A', value: '1' }] },
+      'extraEnv.A: the variable is',
+    ],
+    [
+      'an address that the probes cannot reach',
+      { ...working, env: { DATABRICKS_AUDIT_HTTP: '0.0.0.0:8080' } },
+      'env.DATABRICKS_AUDIT_HTTP: the probes',
+    ],
+    [
+      'no address for the probes',
+      { ...working, extraEnv: [{ name: 'DATABRICKS_AUDIT_HTTP', value: 'off' }] },
+      'extraEnv.DATABRICKS_AUDIT_HTTP: the probes',
+    ],
+    [
+      'zstd over gRPC',
+      { ...working, otlp: { ...working.otlp, protocol: 'grpc', compression: 'zstd' } },
+      'otlp.compression: gRPC for Node.js has no zstd',
+    ],
+    [
+      'a path over gRPC',
+      { ...working, otlp: { endpoint: 'http://collector:4317/otlp', protocol: 'grpc' } },
+      'otlp.endpoint: gRPC has no path',
+    ],
+    [
+      'two that scrape every pod',
+      { ...working, metrics: { podMonitor: { enabled: true }, serviceMonitor: { enabled: true } } },
+      'metrics: a PodMonitor and a ServiceMonitor',
     ],
     ['a password in the state', { ...working, state: 'postgres://u:p@h/d', deadLetters: 's3://b' }, '/state'],
     ['an unknown state', { ...working, state: 'redis://host' }, '/state'],
     ['a misspelled value', { ...working, replica: 2 }, "'replica' not allowed"],
-    ['an endpoint without a scheme', { ...working, otlp: { endpoint: 'collector:4318' } }, '/otlp/endpoint'],
+    [
+      'an endpoint without a scheme over HTTP',
+      { ...working, otlp: { endpoint: 'collector:4318' } },
+      'otlp.endpoint: collector:4318 has no scheme',
+    ],
+    ['an endpoint of another scheme', { ...working, otlp: { endpoint: 'ftp://collector' } }, '/otlp/endpoint'],
     ['a date of another form', { ...working, start: '01.02.2026' }, '/start'],
     ['an unknown compression', { ...working, otlp: { ...working.otlp, compression: 'br' } }, '/otlp/compression'],
   ])('%s', (_, values, reason) => {
     const file = join(temporaryDirectory(), 'values.yaml');
     writeFileSync(file, stringify(values));
     expect(() => helmTemplate(['--values', file])).toThrow(reason);
+  });
+
+  test('a variable that the chart sets, wherever it is set again', () => {
+    const shared = render('replicas-dynamodb');
+    const names = agentOf(shared)
+      .env.map(({ name }) => name)
+      .filter((name) => name !== 'AWS_REGION');
+    expect(names).toContain('OTEL_EXPORTER_OTLP_PROTOCOL');
+    const file = join(temporaryDirectory(), 'values.yaml');
+    const env = Object.fromEntries(names.map((name) => [name, 'x']));
+    const extraEnv = names.map((name) => ({ name, value: 'x' }));
+    for (const more of [{ env }, { extraEnv }]) {
+      writeFileSync(file, stringify({ ...working, ...more }));
+      const [where] = Object.keys(more);
+      const refusal = problemsOf(() => helmTemplate(['--values', file]));
+      for (const name of names) expect(refusal).toContain(`${where}.${name}: set `);
+    }
   });
 
   test('all at once', () => {
@@ -209,11 +273,11 @@ test('the alerts and the dashboard are those of the examples', () => {
 });
 
 test.each([
-  ['replicas:', 'kubeconform'],
-  ['podMetricsEndpoints:', 'monitors'],
-  ['groups:', 'monitors'],
-])('an unknown field is found: %s misspelled', (field, finder) => {
-  const resources = render('everything');
+  ['everything', 'replicas:', 'kubeconform'],
+  ['replicas-dynamodb', 'podMetricsEndpoints:', 'monitors'],
+  ['everything', 'groups:', 'monitors'],
+])('an unknown field is found with the values %s: %s misspelled', (name, field, finder) => {
+  const resources = render(name);
   const yaml = resources.yaml.replace(`  ${field}`, `  x${field}`);
   expect(yaml).not.toBe(resources.yaml);
   expect(() => validateResources({ yaml })).toThrow(finder);
@@ -244,6 +308,15 @@ test('the agent ships with what its pod gives it', async () => {
   expect(shipped, shipped.stderr).toMatchObject({ code: 0 });
   expect(receiver.accepted).toHaveLength(15);
 });
+
+function problemsOf(work: () => unknown): string {
+  try {
+    work();
+    return '';
+  } catch (error) {
+    return String(error);
+  }
+}
 
 /** `a.b` for { a: { b: 1 } }; arrays and empty objects are values. */
 function pathsOf(values: unknown, prefix = ''): readonly string[] {
