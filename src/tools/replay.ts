@@ -53,7 +53,7 @@ export async function countDeadLetters(location: DeadLetterLocation): Promise<nu
 }
 
 export interface DeadLetterOverview {
-  /** The selected dead letters, by date, and within a date the most frequent first. */
+  /** The selected dead letters, by date, within a date the most frequent first, and then by reason. */
   readonly groups: readonly DeadLetterGroup[];
   readonly selectedCount: number;
   readonly otherCount: number;

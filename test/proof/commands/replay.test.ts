@@ -76,8 +76,8 @@ it('selects by reason, status and day, keeps the others, and keeps what is rejec
   expect(
     JSON.parse(stdout).groups.map(({ reason, count }: { reason: string; count: number }) => [reason, count]),
   ).toEqual([
-    ['HTTP 413: too large', 1],
     ['HTTP 400: still no', 1],
+    ['HTTP 413: too large', 1],
   ]);
   receiver.acceptAgain();
   expect(JSON.parse((await runAgent(['replay', '--status', '413', '--json'], environment)).stdout)).toMatchObject({

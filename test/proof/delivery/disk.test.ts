@@ -115,7 +115,7 @@ describe('a disk', () => {
     mountReadOnly(context, join(stateDirectory, 'delivery.db'));
     const { code, stderr } = await runAgent(['run'], environment);
     expect(code, stderr).toBe(1);
-    expect(stderr).toMatch(/Could not open the state .*ERR_STATE_WRITE.*Check that the volume/);
+    expect(stderr).toMatch(/Could not open the state .*ERR_STATE_WRITE.*Mount a volume with free space/);
     expect(receiver.requests).toHaveLength(length);
   });
 });
