@@ -78,7 +78,7 @@ describe('a real Collector', () => {
             "encoding.format": "databricks.audit",
           },
           "name": "databricks-audit-otel",
-          "version": "3",
+          "version": "4",
         },
       }
     `,

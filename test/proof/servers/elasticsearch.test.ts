@@ -122,7 +122,7 @@ it('a real Elasticsearch has every field of a record, with the uid of the line a
           },
           "name": "databricks-audit-otel",
           "schema_url": "https://opentelemetry.io/schemas/1.44.0",
-          "version": "3",
+          "version": "4",
         },
         "severity_number": 13,
         "severity_text": "WARN",

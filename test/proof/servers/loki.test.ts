@@ -112,7 +112,7 @@ describe.each([
           "log_record_uid": "f3307ad53d67a90b7ffb3ac9b81cde49445bc979bad6201e121d7d6709c30c93",
           "observed_timestamp": "1769821200000000000",
           "scope_name": "databricks-audit-otel",
-          "scope_version": "3",
+          "scope_version": "4",
           "service_instance_id": "1",
           "service_name": "databricks",
           "severity_number": "13",
