@@ -20,7 +20,12 @@ export interface Source {
 }
 
 /** Faults of a listing that is complete all the same: what lies outside the layout is not read, and there may be nothing yet. */
-export const completeListingCodes: ReadonlySet<ErrorCode> = new Set(['ERR_SOURCE_LAYOUT', 'ERR_SOURCE_EMPTY']);
+const completeListingCodes: ReadonlySet<ErrorCode> = new Set(['ERR_SOURCE_LAYOUT', 'ERR_SOURCE_EMPTY']);
+
+/** True if the listing that met the fault did not return everything. */
+export function isPartialListing({ code }: { readonly code: ErrorCode }): boolean {
+  return !completeListingCodes.has(code);
+}
 
 /** Which date partitions to list, as `yyyy-mm-dd`. Objects whose path has no date belong to every range. */
 export interface DateRange {

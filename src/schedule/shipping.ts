@@ -7,7 +7,7 @@
 import type { DeliveryState } from '../contracts/delivery-state.ts';
 import type { NotificationQueue } from '../contracts/notifications.ts';
 import { type Observer, toFault } from '../contracts/observer.ts';
-import { completeListingCodes, type DateRange, type Source } from '../contracts/source.ts';
+import { type DateRange, isPartialListing, type Source } from '../contracts/source.ts';
 import { type AgentError, isAgentError } from '../model/agent-error.ts';
 import type { ObjectShipper } from '../pipeline/object-shipper.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
@@ -244,7 +244,7 @@ export class Shipping {
     let endedAtMs: number | undefined;
     let isComplete = true;
     const listed = new Set<string>();
-    const isPartial = () => firstFault !== undefined && !completeListingCodes.has(firstFault.code);
+    const isPartial = () => firstFault !== undefined && isPartialListing(firstFault);
     const reportEnd = (atMs: number) =>
       observe({
         kind: 'listingEnded',
@@ -254,9 +254,8 @@ export class Shipping {
         fault: firstFault && toFault(firstFault),
       });
     const onFault = (fault: AgentError) => {
-      const isComplete = completeListingCodes.has(fault.code);
-      if (firstFault === undefined || (!isComplete && !isPartial())) firstFault = fault;
-      if (!isComplete) lane.incompleteCount++;
+      if (firstFault === undefined || (isPartialListing(fault) && !isPartial())) firstFault = fault;
+      if (isPartialListing(fault)) lane.incompleteCount++;
       const isEmpty = fault.code === 'ERR_SOURCE_EMPTY';
       lane.faults.report(fault, isEmpty ? 'Waiting for the first delivery' : 'Listing is incomplete');
       // A custom source may report here what its pages meet, which changes the verdict.

@@ -3,7 +3,7 @@
  */
 import type { DeliveryState } from '../contracts/delivery-state.ts';
 import type { Observer } from '../contracts/observer.ts';
-import { type Candidate, completeListingCodes, type WorkspaceListing } from '../contracts/source.ts';
+import { type Candidate, isPartialListing, type WorkspaceListing } from '../contracts/source.ts';
 import { type AgentError, isAgentError, isFatal } from '../model/agent-error.ts';
 import type { Lane } from './lane.ts';
 import type { SettledFaults } from './settled-faults.ts';
@@ -30,7 +30,7 @@ export async function* unsettledCandidates(
   signal: AbortSignal,
 ): AsyncGenerator<Candidate, void, undefined> {
   const report = (fault: AgentError, message: string, fields?: object) => {
-    if (!completeListingCodes.has(fault.code)) {
+    if (isPartialListing(fault)) {
       lane.incompleteCount++;
       waiting.listingFailed(fault);
     }

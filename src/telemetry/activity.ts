@@ -12,7 +12,7 @@ import type {
   WorkspaceListed,
 } from '../contracts/observer.ts';
 import type { SettledFault } from '../contracts/settled-fault.ts';
-import { completeListingCodes } from '../contracts/source.ts';
+import { isPartialListing } from '../contracts/source.ts';
 import type { ObjectId } from '../model/object.ts';
 import { type ResponseCode, responseCodeText } from '../model/response-code.ts';
 import { Counters } from './counters.ts';
@@ -361,7 +361,7 @@ export class Activity {
 
 /** The listing that met the fault did not return everything. */
 export function isPartial(fault: Fault | undefined): boolean {
-  return fault !== undefined && !completeListingCodes.has(fault.code);
+  return fault !== undefined && isPartialListing(fault);
 }
 
 export function incompleteWorkspaces({ partlyListed }: SourceActivity): readonly WorkspaceListed[] {

@@ -2,7 +2,7 @@
  * Lists the objects to compare, in groups of one workspace and date.
  */
 
-import { completeListingCodes, type DateRange, type Source, type WorkspaceListing } from '../../contracts/source.ts';
+import { type DateRange, isPartialListing, type Source, type WorkspaceListing } from '../../contracts/source.ts';
 import type { AgentError } from '../../model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../../model/object.ts';
 import { isDue } from '../../schedule/start-date.ts';
@@ -39,7 +39,7 @@ export async function* objectGroups(
   };
   for (const source of sources) {
     const onFault = (fault: AgentError) => {
-      if (!completeListingCodes.has(fault.code)) onUnreadable(source.name, fault);
+      if (isPartialListing(fault)) onUnreadable(source.name, fault);
     };
     try {
       for await (const workspace of source.list({ dates, signal, onFault })) yield* groupsOf(workspace, listing, only);
