@@ -22,6 +22,11 @@ export class Leads {
     this.#replicas = replicas;
   }
 
+  /** What this process leads. */
+  get tasks(): readonly LedTask[] {
+    return [...this.#held.keys()];
+  }
+
   /** Several callers of this process may lead the same task. They share one request, since two would refuse each other. */
   async lead(task: LedTask, signal: AbortSignal): Promise<Lead | undefined> {
     let asking = this.#asking.get(task);

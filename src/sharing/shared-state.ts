@@ -92,8 +92,6 @@ class SharedState implements OpenState {
   readonly #leads: Leads;
   readonly #workspaces: Workspaces;
   readonly #crashing: CrashingObjects;
-  /** The last lead of each task, perhaps lost since. */
-  readonly #led = new Map<LedTask, Lead>();
   readonly #claims = new Map<ObjectId, SharedClaim | 'being claimed'>();
   #meta: Meta | undefined;
   #settled = new SettledVersions(new Uint8Array());
@@ -120,7 +118,7 @@ class SharedState implements OpenState {
       info: replica,
       lookIntervalMs: options.lookIntervalMs ?? lookIntervalMsDefault,
       claimCount: () => this.#claims.size,
-      leads: () => [...this.#led].filter(([, { lost }]) => !lost.aborted).map(([task]) => task),
+      leads: () => this.#leads.tasks,
       onReopenerGone: () => this.#forgetSettled(),
       onRemoved: (error) => {
         this.#failure = error;
@@ -212,7 +210,6 @@ class SharedState implements OpenState {
       await lead?.release();
       return undefined;
     }
-    if (lead !== undefined) this.#led.set(task, lead);
     return lead;
   }
 

@@ -74,6 +74,14 @@ async function claimed({ state }: Replica, of: DeliveredObject = object): Promis
   return claim;
 }
 
+/** Visits the object, which has no lines, and settles its version. */
+async function settle(replica: Replica): Promise<void> {
+  const claim = await claimed(replica);
+  claim.finish(object.version, position, []);
+  await claim.flush(never);
+  await claim.release();
+}
+
 async function hashesOf(claim: Claim): Promise<readonly (readonly number[])[]> {
   const hashes: LineHashes[] = [];
   for await (const each of claim.settledLineHashes()) hashes.push(each);
@@ -537,10 +545,7 @@ test('replicas that cannot be looked at are logged, and none of them is taken fo
 test('an object that was reopened is visited by others if the process that reopened it dies before', async () => {
   const items = new StoredItems();
   const other = await replica(items);
-  const claim = await claimed(other);
-  claim.finish(object.version, position, []);
-  await claim.flush(never);
-  await claim.release();
+  await settle(other);
   expect(await other.state.unsettled([object])).toEqual([]);
   const repairing = await replica(items);
   await passIntervals(1, repairing, other);
@@ -554,10 +559,7 @@ test('an object that was reopened is visited by others if the process that reope
 test('an object that was reopened is visited by others once the process that reopened it has left', async () => {
   const items = new StoredItems();
   const other = await replica(items);
-  const claim = await claimed(other);
-  claim.finish(object.version, position, []);
-  await claim.flush(never);
-  await claim.release();
+  await settle(other);
   expect(await other.state.unsettled([object])).toEqual([]);
   const repairing = await replica(items);
   await repairing.state.reopen(object, never);
@@ -646,10 +648,7 @@ test('opening gives up after a minute without an answer', async () => {
 test('a poll asks only about what it does not know to be settled', async () => {
   const items = new StoredItems();
   const one = await replica(items);
-  const claim = await claimed(one);
-  claim.finish(object.version, position, []);
-  await claim.flush(never);
-  await claim.release();
+  await settle(one);
   expect(await one.state.unsettled([object, rewritten])).toEqual([rewritten]);
   one.store.calls.length = 0;
   expect(await one.state.unsettled([object])).toEqual([object].filter(() => false));
