@@ -32,7 +32,7 @@ export class SettingsProbe {
    * signal's reason.
    */
   async ask(signal: AbortSignal): Promise<'answered' | MisconfiguredOutcome | UnavailableOutcome> {
-    const outcome = await this.#client.send(emptyRequest(this.#options), signal);
+    const outcome = await this.#sendEmpty(signal);
     if (outcome.status === 'unavailable' || outcome.status === 'misconfigured') return outcome;
     if (outcome.status === 'accepted' || outcome.status === 'partial') return 'answered';
     // Loki's answer to a request without records: it understands OTLP.
@@ -44,7 +44,7 @@ export class SettingsProbe {
     const words = wordsOf(refusal);
     const nowMs = this.#clock.nowMs();
     if (this.#passed?.words === words && Math.abs(nowMs - this.#passed.atMs) < passedForMs) return refusal;
-    const probe = await this.#client.send(emptyRequest(this.#options), signal);
+    const probe = await this.#sendEmpty(signal);
     if (probe.status === 'unavailable' || probe.status === 'misconfigured') return probe;
     if (probe.status === 'rejected' && wordsOf(probe) === words) return settingFault(refusal, this.#options);
     this.#passed = { words, atMs: nowMs };
@@ -53,8 +53,12 @@ export class SettingsProbe {
 
   /** Whether an empty request gets as far as a collector that understands it. */
   async passes(signal: AbortSignal): Promise<boolean> {
-    const probe = await this.#client.send(emptyRequest(this.#options), signal);
+    const probe = await this.#sendEmpty(signal);
     return probe.status !== 'unavailable' && probe.status !== 'misconfigured';
+  }
+
+  #sendEmpty(signal: AbortSignal): Promise<ExportOutcome> {
+    return this.#client.send(emptyRequest(this.#options), signal);
   }
 }
 
