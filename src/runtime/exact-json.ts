@@ -1,5 +1,7 @@
 /**
- * JSON.parse that preserves numbers a JavaScript number cannot represent: integers beyond 2^53, and magnitudes beyond 1.8e308.
+ * JSON.parse that preserves numbers a JavaScript number cannot represent: integers beyond 2^53, and magnitudes beyond 1.8e308. It also
+ * preserves keys with escapes, which V8 confuses with others (https://github.com/nodejs/node/issues/63785): once it has read
+ * `{"a":1,"\\":2}`, it reads the second key of `{"a":1,"\"":2}` as a backslash.
  */
 
 /** A parsed JSON text: plain values, and an ExactNumber where a number would have lost precision. */
@@ -18,7 +20,6 @@ interface ExactNumber {
 const json = JSON as unknown as {
   rawJSON(text: string): ExactNumber;
   isRawJSON(value: unknown): value is ExactNumber;
-  parse(text: string, reviver: (key: string, value: unknown, context: { readonly source: string }) => unknown): unknown;
 };
 
 /** Nothing deeper is inspected: attributes end at a depth of 8, and no real record comes close. */
@@ -26,13 +27,19 @@ export const inspectedDepthMax = 64;
 
 const integerPattern = /^-?\d+$/;
 
-/** Throws a SyntaxError for invalid JSON, and a RangeError if it is nested too deeply to be parsed exactly. */
+/** Matches every escape in a key, and rarely something else: the last escape before a closing quote and a colon. */
+const escapeInKeyPattern = /\\.[^"\\]*"\s*:/;
+
+/** Everything in valid JSON but commas, colons and white space. */
+const tokenPattern = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{}]|[^\s,:"[\]{}]+/g;
+
+/** Throws a SyntaxError for invalid JSON. */
 export function parseJson(text: string): JsonValue {
   const value: JsonValue = JSON.parse(text);
-  return hasInexactNumber(value, 0) ? parseExactly(text) : value;
+  return escapeInKeyPattern.test(text) || hasInexactNumber(value, 0) ? parseExactly(text) : value;
 }
 
-/** Undefined if the JSON is invalid or nested too deeply. */
+/** Undefined if the JSON is invalid. */
 export function parseOrNothing(text: string): JsonValue | undefined {
   try {
     return parseJson(text);
@@ -84,10 +91,50 @@ function hasInexactNumber(value: JsonValue, depth: number): boolean {
   return false;
 }
 
+/** @param text valid JSON. It has no recursion, because a line can be nested half a million levels deep. */
 function parseExactly(text: string): JsonValue {
-  return json.parse(text, (_key, value, { source }) => {
-    if (typeof value !== 'number' || !isInexact(value)) return value;
-    // A number with a fraction or exponent is a double, and as exact as doubles are.
-    return integerPattern.test(source) || !Number.isFinite(value) ? json.rawJSON(source) : value;
-  }) as JsonValue;
+  const outermost = new Container();
+  const open = [outermost];
+  for (const [token] of text.matchAll(tokenPattern)) {
+    const container = open.at(-1) ?? outermost;
+    if (token === '{' || token === '[') {
+      open.push(new Container(token));
+    } else if (token === '}' || token === ']') {
+      open.pop();
+      open.at(-1)?.values.push(container.toValue());
+    } else if (container.needsKey) {
+      container.keys.push(JSON.parse(token));
+    } else {
+      container.values.push(scalarOf(token));
+    }
+  }
+  return outermost.values[0] ?? null;
+}
+
+/** An object or array that is being read. */
+class Container {
+  readonly keys: string[] = [];
+  readonly values: JsonValue[] = [];
+  readonly #isObject: boolean;
+
+  constructor(bracket?: '{' | '[') {
+    this.#isObject = bracket === '{';
+  }
+
+  get needsKey(): boolean {
+    return this.#isObject && this.keys.length === this.values.length;
+  }
+
+  toValue(): JsonValue {
+    if (!this.#isObject) return this.values;
+    return Object.fromEntries(this.keys.map((key, index) => [key, this.values[index]]));
+  }
+}
+
+function scalarOf(token: string): JsonValue {
+  const value: JsonValue = JSON.parse(token);
+  if (typeof value !== 'number' || !isInexact(value)) return value;
+  // A number with a fraction or exponent is a double, and as exact as doubles are.
+  const isExactNeeded = integerPattern.test(token) || !Number.isFinite(value);
+  return isExactNeeded ? (json.rawJSON(token) as unknown as JsonValue) : value;
 }

@@ -15,7 +15,6 @@ import type { Address, ProgramImage } from './program-image.ts';
 export const unparsedReasons = {
   notJson: 'not JSON',
   notAnObject: 'not a JSON object',
-  tooDeep: 'nested too deeply',
   cut: 'longer than the limit of a line',
 } as const;
 export type UnparsedReason = keyof typeof unparsedReasons;

@@ -9,8 +9,8 @@ import {
   isJsonObject,
   type JsonObject,
   type JsonValue,
-  parseJson,
   parseJsonObject,
+  parseOrNothing,
   toObject,
 } from '../../runtime/exact-json.ts';
 import type { Redactor } from './redaction.ts';
@@ -33,14 +33,10 @@ export class LineParser {
   }
 
   /** The line, or the reason why it is not a record. */
-  parse(line: Buffer): NormalisedLine | 'notJson' | 'notAnObject' | 'tooDeep' {
+  parse(line: Buffer): NormalisedLine | 'notJson' | 'notAnObject' {
     const text = line.toString();
-    let record: JsonValue;
-    try {
-      record = parseJson(text);
-    } catch (error) {
-      return error instanceof RangeError ? 'tooDeep' : 'notJson';
-    }
+    const record = parseOrNothing(text);
+    if (record === undefined) return 'notJson';
     if (!isJsonObject(record)) return 'notAnObject';
     const wasRedacted = this.#redactor?.redact(record, text, this.#serviceOf(record)) === true;
     return { json: normalisedJson(record), body: Buffer.from(wasRedacted ? JSON.stringify(record) : text) };
