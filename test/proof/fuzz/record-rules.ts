@@ -171,19 +171,21 @@ function find(attributes: readonly OtlpKeyValue[], name: string): OtlpAnyValue |
 
 function parsedObject(text: string): Record<string, unknown> | undefined {
   try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined;
+    return asObject(JSON.parse(text));
   } catch {
     return undefined;
   }
 }
 
+function asObject(value: unknown): Record<string, unknown> | undefined {
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isObject ? (value as Record<string, unknown>) : undefined;
+}
+
 /** Azure writes objects as strings, too. */
 function propertiesOf(record: Record<string, unknown> | undefined): Record<string, unknown> | undefined {
   const properties = record?.properties;
-  return parsedObject(typeof properties === 'string' ? properties : JSON.stringify(properties ?? null));
+  return typeof properties === 'string' ? parsedObject(properties) : asObject(properties);
 }
 
 /** In nanoseconds. */
