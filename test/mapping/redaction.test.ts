@@ -8,7 +8,8 @@ import { identifiedLine } from '../support/sample-lines.ts';
 const secret = 'hunter2hunter2';
 const sensitiveKeys = fc.constantFrom(
   ...['password', 'clientSecret', 'AWS_SECRET_ACCESS_KEY', 'x-api-key', 'dbpassword', 'spark_env_vars', 'signed_uri'],
-  ...['fs.azure.account.key.store.dfs.core.windows.net', 'token', 'refreshToken2', 'PRIVATEKEY', 'credentials'],
+  ...['fs.azure.account.key.store.dfs.core.windows.net', 'fs.azure.sas.logs.store.blob.core.windows.net'],
+  ...['accessKeys', 'API_KEYS', 'cookies', 'token', 'refreshToken2', 'PRIVATEKEY', 'credentials'],
 );
 const harmlessKeys = fc.constantFrom('a', 'requestParams', 'response', 'result', 'new_cluster', 'list');
 
