@@ -80,6 +80,16 @@ describe('redaction of secrets', () => {
     expect(mapped(beginning, { sizeBytes: 1_000 })).not.toContain('hunter');
   });
 
+  it.each([
+    ['before the colon', String.raw`{"a":"{\"password\"\t:\"hunter2\"`],
+    ['before the value', String.raw`{"a":"{\"password\":\r\n\t\"hunter2\"`],
+    ['before a number', String.raw`{"a":"{\"pin_token\": \n 88hunter`],
+    ['two levels', String.raw`{"a":"{\"b\":\"{\\\"password\\\"\\t:\\n\\\"hunter2`],
+    ['quotes as .NET writes them', String.raw`{"a":"{\u0022password\u0022\t:\n\u0022hunter2`],
+  ])('leaves no trace in a cut line with embedded JSON on several lines: %s', (_name, beginning) => {
+    expect(mapped(beginning, { sizeBytes: 1_000 })).not.toContain('hunter');
+  });
+
   it('leaves a cut line as it is when there is nothing to redact in it', () => {
     const beginning = String.raw`{"a":"{\u0022b\u0022:\\u0022 C:\\u0022`;
     expect(recordsOf(JSON.parse(mapped(beginning, { sizeBytes: 1_000 })))[0]?.record.body?.stringValue).toBe(beginning);
