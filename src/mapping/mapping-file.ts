@@ -235,6 +235,13 @@ function mergeLayers(files: readonly LayerFile[], mistakes: string[]): Mapping |
   const timestamp = last((layer) => layer.timestamp);
   const severity = last((layer) => layer.severity);
   const limits = last((layer) => layer.limits);
+  if (eventName === undefined && timestamp === undefined) {
+    const names = builtInNames().filter((name) => name.endsWith('-audit'));
+    mistakes.push(
+      `the layers: expected ${names.join(' or ')} first, as in ${names[0]},./ours.yaml, got only layers that change a mapping`,
+    );
+    return undefined;
+  }
   const required = { version, 'scope.name': scopeName, event: eventName, unparsed, timestamp, severity, limits };
   for (const [name, value] of Object.entries(required)) {
     if (value === undefined) mistakes.push(`${name}: expected in one of the layers, got nothing`);

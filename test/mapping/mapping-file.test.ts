@@ -184,8 +184,15 @@ redact: { passwords: {} }
   });
 
   it('include what no layer says', () => {
-    writeFileSync(join(workingDirectory, 'ours.yaml'), 'attributes: {}\n');
+    writeFileSync(join(workingDirectory, 'ours.yaml'), 'event: ours.audit\n');
     expect(messageOf(['./ours.yaml'])).toContain('timestamp: expected in one of the layers, got nothing');
+  });
+
+  it.each(['loki', 'elastic', './ours.yaml'])('are layers without a mapping that they change: %s', (name) => {
+    writeFileSync(join(workingDirectory, 'ours.yaml'), 'version: ours.1\nattributes: { a: { from: b } }\n');
+    expect(messageOf([name])).toBe(
+      'The mapping has a mistake:\n  the layers: expected databricks-audit or immuta-audit first, as in databricks-audit,./ours.yaml, got only layers that change a mapping',
+    );
   });
 
   it('include keys and values that are no Unicode, which would become the same key', () => {
