@@ -14,6 +14,8 @@ export interface DetectionSection {
 const comparisons: readonly string[] = ['gt', 'gte', 'lt', 'lte'] satisfies Comparison[];
 const modifiers = ['contains', 'startswith', 'endswith', 'all', 'exists', 're', 'cidr', 'cased', ...comparisons];
 
+const repetitionsMax = 1000;
+
 /** @throws Error that says what was expected. */
 export function parseDetection({ searches, condition }: DetectionSection): Condition {
   const parsed = new Map(Object.entries(searches).map(([name, search]) => [name, parseSearch(name, search)]));
@@ -35,7 +37,8 @@ function holdsForNothing(condition: Condition): boolean {
 
 function parseSearch(name: string, search: unknown): Condition {
   if (Array.isArray(search)) {
-    if (search.every(isScalar)) return { type: 'keywords', texts: search.map(String) };
+    if (search.length === 0) throw new Error(`${name}: expected at least one text or map of fields`);
+    if (search.every(isScalar)) return { type: 'keywords', texts: search.map((text) => keyword(name, text)) };
     return joined(
       'or',
       search.map((part) => parseSearch(name, part)),
@@ -50,17 +53,25 @@ function parseSearch(name: string, search: unknown): Condition {
   );
 }
 
+/** The text to look for. Neither backend has wildcards for words in the record, and no text at all is in every record. */
+function keyword(name: string, written: string | number | boolean): string {
+  const literal = literalOf(parsePattern(textOf(name, written)));
+  if (literal === undefined)
+    throw new Error(`${name}: expected texts without wildcards, got ${JSON.stringify(written)}`);
+  return literal;
+}
+
 function parseField(place: string, fieldText: string, written: unknown): Condition {
   const [field = '', ...used] = fieldText.split('|');
   const unknown = used.find((modifier) => !modifiers.includes(modifier));
   if (unknown !== undefined)
     throw new Error(`${place}: expected a modifier of ${modifiers.join(', ')}, got ${unknown}`);
   if (field === '') throw new Error(`${place}: expected a field before the modifier`);
-  if (used.includes('exists')) return existence(place, field, written);
+  if (used.includes('exists')) return existence(place, field, used, written);
   const values = Array.isArray(written) ? written : [written];
-  if (written === null) return negated({ type: 'exists', field });
+  if (written === null && used.length === 0) return negated({ type: 'exists', field });
   if (values.length === 0 || !values.every(isScalar)) throw new Error(`${place}: expected a value or a list of values`);
-  const texts = values.map(String);
+  const texts = values.map((value) => textOf(place, value));
   // The mapping leaves empty texts out, so that a test for one could never hold.
   if (texts.includes('')) throw new Error(`${place}: expected no empty text, as the mapping omits those; use null`);
   if (!used.includes('all')) return testOf(place, field, used, texts);
@@ -71,7 +82,8 @@ function parseField(place: string, fieldText: string, written: unknown): Conditi
   );
 }
 
-function existence(place: string, field: string, written: unknown): Condition {
+function existence(place: string, field: string, used: readonly string[], written: unknown): Condition {
+  if (used.length > 1) throw new Error(`${place}: expected exists as the only modifier`);
   if (typeof written !== 'boolean') throw new Error(`${place}: expected true or false`);
   return written ? { type: 'exists', field } : negated({ type: 'exists', field });
 }
@@ -83,6 +95,8 @@ function testOf(place: string, field: string, used: readonly string[], texts: re
   if (kind === 'cidr') return { type: 'network', field, networks: texts.map((text) => network(place, text)) };
   if (kind !== undefined && comparisons.includes(kind)) return comparison(place, field, kind as Comparison, texts);
   const patterns = texts.map((text) => surrounded(kind, parsePattern(text)));
+  // A backend may find absent fields by `*`, as Loki's expressions do.
+  if (patterns.some((pattern) => pattern.every((part) => part === anyText))) return { type: 'exists', field };
   const literals = patterns.map(literalOf);
   if (literals.every((literal) => literal !== undefined)) return { type: 'equals', field, values: literals };
   return { type: 'matches', field, patterns };
@@ -121,13 +135,20 @@ function anchored(place: string, text: string): string[] {
     throw new Error(`${place}: expected what all backends know in a regular expression, got ${foreign}`);
   return bodies.map((tokens) => {
     const body = tokens.join('');
-    try {
-      new RegExp(body);
-    } catch {
-      throw new Error(`${place}: expected a regular expression, got ${text}`);
-    }
+    if (compiled(place, text, body).test(''))
+      throw new Error(
+        `${place}: expected a regular expression that an empty text does not match, as Loki takes an absent field for one; use .+ or the modifier exists, got ${text}`,
+      );
     return body;
   });
+}
+
+function compiled(place: string, text: string, body: string): RegExp {
+  try {
+    return new RegExp(`^(?:${body})$`);
+  } catch {
+    throw new Error(`${place}: expected a regular expression, got ${text}`);
+  }
 }
 
 /** Split at each `|` that is in no group: what is escaped, a class, or else a character is a token. */
@@ -147,14 +168,24 @@ function alternativesOf(text: string): string[][] {
 function foreignTo(tokens: readonly string[]): string | undefined {
   const index = tokens.findIndex((token, position) => {
     const next = tokens[position + 1] ?? '';
+    if (token === '{') return !isRepetition(tokens, position);
     if (token.startsWith('[')) return /^\[\^?\]|\\[a-zA-Z0-9]|[^\\]\[/.test(token);
     return (
-      /^\\[a-zA-Z0-9]$|^[\^$]$/.test(token) ||
+      /^\\[a-zA-Z0-9\u0080-\uffff]$|^[\^$]$/.test(token) ||
+      // Lucene takes the `|` of an empty alternative for itself.
+      (/^[(|]$/.test(token) && /^[|)]$/.test(next)) ||
       (token === '(' && next === '?') ||
       (/^[*+?}]$/.test(token) && /^[?+]$/.test(next))
     );
   });
   return index === -1 ? undefined : tokens.slice(index, index + 2).join('');
+}
+
+/** `{2}`, `{2,}` or `{2,3}`. RE2 repeats at most 1,000 times; Lucene refuses any other brace. */
+function isRepetition(tokens: readonly string[], position: number): boolean {
+  const end = tokens.indexOf('}', position);
+  const [, least = '', most = least] = /^\{(\d+)(?:,(\d*))?\}$/.exec(tokens.slice(position, end + 1).join('')) ?? [];
+  return least !== '' && Math.max(Number(least), Number(most)) <= repetitionsMax;
 }
 
 /** `\` escapes `*`, `?` and itself; in front of anything else it is a character. */
@@ -182,6 +213,14 @@ function surrounded(kind: string | undefined, pattern: Pattern): Pattern {
 function literalOf(pattern: Pattern): string | undefined {
   const [only] = pattern;
   return pattern.length === 1 && typeof only === 'string' ? only : undefined;
+}
+
+/** As the record has it. A number beyond these limits has lost digits when YAML was read. */
+function textOf(place: string, value: string | number | boolean): string {
+  const isExact =
+    typeof value !== 'number' || (Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value));
+  if (!isExact) throw new Error(`${place}: expected so large a number in quotes, as it would lose digits`);
+  return String(value);
 }
 
 function isScalar(value: unknown): value is string | number | boolean {
@@ -239,9 +278,7 @@ class ConditionText {
   }
 
   #namedBy(pattern: string): Condition[] {
-    const names = [...this.#searches.keys()].filter((name) =>
-      pattern === 'them' ? !name.startsWith('_') : matchesName(pattern, name),
-    );
+    const names = [...this.#searches.keys()].filter((name) => matchesName(pattern === 'them' ? '*' : pattern, name));
     if (names.length === 0) throw this.#unexpected(pattern);
     return names.flatMap((name) => this.#searches.get(name) ?? []);
   }
@@ -261,6 +298,8 @@ class ConditionText {
 }
 
 function matchesName(pattern: string, name: string): boolean {
+  // Of searches that begin with `_`, a pattern means those alone that it names.
+  if (name.startsWith('_') && !pattern.startsWith('_')) return false;
   const parts = pattern.split('*').map((part) => part.replaceAll(/[^\w]/g, '\\$&'));
   return new RegExp(`^${parts.join('.*')}$`).test(name);
 }

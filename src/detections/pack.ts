@@ -2,6 +2,7 @@
  * From rules to the file of a format: which rules are in it, and what a backend refuses of them.
  */
 
+import { fieldsOf } from './condition.ts';
 import type { RuleFilter } from './filter-file.ts';
 import { grafanaFile } from './formats/grafana.ts';
 import { kibanaFile } from './formats/kibana.ts';
@@ -35,6 +36,7 @@ export function compilePack(
   filters: readonly RuleFilter[] = [],
 ): CompiledPack {
   const context = contextOf(options);
+  checkFields(filters, context);
   const chosen = rules.filter(({ level }) => levels.indexOf(level) >= levels.indexOf(options.level));
   const leftOut = chosen.flatMap((rule) => {
     const reason = rule.notOn[format];
@@ -57,4 +59,20 @@ export function compilePack(
     text: format === 'sigma' ? [text, ...filters.map(({ source }) => source.trimEnd())].join('\n---\n') : text,
     leftOut,
   };
+}
+
+/** Of filters by themselves, as each rule that one is for would name the field as its own. */
+function checkFields(filters: readonly RuleFilter[], { attributeOf }: PackContext): void {
+  const mistakes = filters.flatMap(({ fileName, condition }) =>
+    fieldsOf(condition).flatMap((field) => {
+      try {
+        attributeOf(field);
+        return [];
+      } catch (error) {
+        if (!(error instanceof Error)) throw error;
+        return [`${fileName}: ${error.message}`];
+      }
+    }),
+  );
+  if (mistakes.length > 0) throw new Error(mistakes.join('\n'));
 }

@@ -46,6 +46,13 @@ export interface Mapping {
   readonly redact: Readonly<Record<RedactionClass, Redaction>>;
 }
 
+/** A layer as it was read. */
+interface LayerFile {
+  readonly layer: Layer;
+  /** Where in the file a path is, for mistakes that only show when layers are merged. */
+  placeOf(path: readonly PropertyKey[]): string;
+}
+
 /** The package has its mappings in its root, one level above both src/ and dist/. */
 const builtInDirectory = fileURLToPath(new URL('../../mappings/', import.meta.url));
 const builtInName = /^[a-z0-9-]+$/;
@@ -88,7 +95,7 @@ function readMapping(
   return { mapping, mistakes };
 }
 
-function readLayer(name: string, workingDirectory: string, mistakes: string[]): Layer | undefined {
+function readLayer(name: string, workingDirectory: string, mistakes: string[]): LayerFile | undefined {
   const isBuiltIn = builtInName.test(name);
   const file = isBuiltIn ? `${builtInDirectory}${name}.yaml` : resolve(workingDirectory, name);
   let text: string;
@@ -127,7 +134,7 @@ export function builtInNames(): string[] {
     .sort();
 }
 
-function parseLayer(fileName: string, text: string, mistakes: string[]): Layer | undefined {
+function parseLayer(fileName: string, text: string, mistakes: string[]): LayerFile | undefined {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const place = (offset: number) => {
@@ -148,7 +155,7 @@ function parseLayer(fileName: string, text: string, mistakes: string[]): Layer |
   }
   const content: unknown = document.toJS();
   const result = layerSchema.safeParse(withRuleLists(content));
-  if (result.success) return result.data;
+  if (result.success) return { layer: result.data, placeOf: (path) => place(locate(document.contents, path).offset) };
   const all = result.error.issues.flatMap(mistakesOf);
   const found = all.slice(0, mistakesMax).map(({ path, expected }) => {
     const { offset, value, writtenPath } = locate(document.contents, path);
@@ -217,7 +224,8 @@ function scalarOf(node: unknown): unknown {
   return isNode(node) ? node.toJSON() : undefined;
 }
 
-function mergeLayers(layers: readonly Layer[], mistakes: string[]): Mapping | undefined {
+function mergeLayers(files: readonly LayerFile[], mistakes: string[]): Mapping | undefined {
+  const layers = files.map(({ layer }) => layer);
   const last = <Value>(pick: (layer: Layer) => Value | undefined): Value | undefined =>
     layers.map(pick).findLast((value) => value !== undefined);
   const version = last((layer) => layer.version);
@@ -227,6 +235,13 @@ function mergeLayers(layers: readonly Layer[], mistakes: string[]): Mapping | un
   const timestamp = last((layer) => layer.timestamp);
   const severity = last((layer) => layer.severity);
   const limits = last((layer) => layer.limits);
+  if (eventName === undefined && timestamp === undefined) {
+    const names = builtInNames().filter((name) => name.endsWith('-audit'));
+    mistakes.push(
+      `the layers: expected ${names.join(' or ')} first, as in ${names[0]},./ours.yaml, got only layers that change a mapping`,
+    );
+    return undefined;
+  }
   const required = { version, 'scope.name': scopeName, event: eventName, unparsed, timestamp, severity, limits };
   for (const [name, value] of Object.entries(required)) {
     if (value === undefined) mistakes.push(`${name}: expected in one of the layers, got nothing`);
@@ -234,8 +249,8 @@ function mergeLayers(layers: readonly Layer[], mistakes: string[]): Mapping | un
   const facts = mergeTargets(layers.map((layer) => layer.facts));
   const attributes = mergeTargets(layers.map((layer) => layer.attributes));
   const keep = mergeKeep(layers);
-  checkConditions(facts, severity ?? [], attributes, mistakes);
-  checkKeep(layers, mistakes);
+  for (const file of files) checkConditions(file, facts, mistakes);
+  checkKeep(files, mistakes);
   if (limits !== undefined) checkFlags(limits.flag, attributes, mistakes);
   if (version === undefined || scopeName === undefined || eventName === undefined || unparsed === undefined)
     return undefined;
@@ -295,30 +310,32 @@ function mergeRedaction(layers: readonly Layer[]): Record<RedactionClass, Redact
 }
 
 function checkConditions(
+  { layer: { severity = [], attributes }, placeOf }: LayerFile,
   facts: ReadonlyMap<string, Fact>,
-  severity: readonly SeverityRule[],
-  attributes: ReadonlyMap<string, readonly Rule[]>,
   mistakes: string[],
 ): void {
-  const check = (place: string, when: Readonly<Record<string, Condition>> | undefined) => {
-    for (const name of Object.keys(when ?? {})) {
-      if (!facts.has(name)) {
-        mistakes.push(`${place}.when: expected one of the facts ${[...facts.keys()].join(', ')}, got ${quote(name)}`);
-      }
+  const check = (part: string, path: readonly PropertyKey[], when: Readonly<Record<string, Condition>> = {}) => {
+    for (const name of Object.keys(when).filter((used) => !facts.has(used))) {
+      const place = placeOf([part.split('.', 1)[0] ?? '', ...path, 'when', name]);
+      const expected = `expected one of the facts ${[...facts.keys()].join(', ')}`;
+      mistakes.push(`${place}: ${printable(part)}.when: ${expected}, got ${quote(name)}`);
     }
   };
-  for (const [index, { when }] of severity.entries()) check(`severity.${index}`, when);
-  for (const [target, rules] of attributes) {
-    for (const { when } of rules) check(`attributes.${target}`, when);
+  for (const [index, { when }] of severity.entries()) check(`severity.${index}`, [index], when);
+  for (const [target, rules] of Object.entries(attributes)) {
+    for (const [index, { when }] of (rules ?? []).entries()) check(`attributes.${target}`, [target, index], when);
   }
 }
 
 /** Only a map has keys. A later layer may remove or replace the attribute, so any layer with such a map is enough. */
-function checkKeep(layers: readonly Layer[], mistakes: string[]): void {
+function checkKeep(files: readonly LayerFile[], mistakes: string[]): void {
   const isMap = (target: string) =>
-    layers.some(({ attributes }) => attributes[target]?.some(({ as, value }) => as === 'map' && value === undefined));
-  for (const target of new Set(layers.flatMap(({ keep }) => Object.keys(keep)))) {
-    if (!isMap(target)) mistakes.push(`keep: expected the name of an attribute with \`as: map\`, got ${quote(target)}`);
+    files.some(({ layer }) => layer.attributes[target]?.some(({ as, value }) => as === 'map' && value === undefined));
+  for (const { layer, placeOf } of files) {
+    for (const target of Object.keys(layer.keep).filter((name) => !isMap(name))) {
+      const expected = 'expected the name of an attribute with `as: map`';
+      mistakes.push(`${placeOf(['keep', target])}: keep: ${expected}, got ${quote(target)}`);
+    }
   }
 }
 

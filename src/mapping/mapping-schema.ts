@@ -37,6 +37,12 @@ const wholeNumber = z.int('a whole number of at least 1').min(1, 'a whole number
 const byteLimit = z.int('a whole number of at least 4').min(4, 'a whole number of at least 4');
 const textList = z.array(text, 'a list of strings');
 const why = text.optional();
+/** Keys are compared by the letters in them, so that a phrase without any would be in each key. */
+const phrase = text.refine(
+  (value) => /[a-z]/i.test(value) && !/[^\P{L}a-zA-Z]/u.test(value),
+  'words of the letters a to z',
+);
+const lastWord = text.regex(/^[a-z]+$/, 'one word of the letters a to z, in lower case');
 
 const pathExpected = `a path such as userIdentity.email or eventId|event_id, or one of ${lineFields.map((field) => `$${field}`).join(', ')}`;
 const path = z
@@ -63,7 +69,8 @@ const condition = z.union(
       .transform((range) => {
         const [from = 0, to = 0] = range.split('..').map(Number);
         return { from, to };
-      }),
+      })
+      .refine(({ from, to }) => from <= to, conditionExpected),
     conditionValues,
     z.strictObject({ not: conditionValues }),
   ],
@@ -124,8 +131,8 @@ const severityRule = z.strictObject({ value: severityName, when, why }, 'a sever
 
 const redaction = z.strictObject(
   {
-    phrases: textList.default([]),
-    harmlessLastWords: textList.default([]),
+    phrases: z.array(phrase, 'a list of strings').default([]),
+    harmlessLastWords: z.array(lastWord, 'a list of strings').default([]),
     fields: z
       .array(
         z.strictObject({ service: text, keys: textList }, 'fields of a service: service, keys'),

@@ -30,8 +30,8 @@ const integerPattern = /^-?\d+$/;
 /** Matches every escape in a key, and rarely something else: the last escape before a closing quote and a colon. */
 const escapeInKeyPattern = /\\.[^"\\]*"\s*:/;
 
-/** Everything in valid JSON but commas, colons and white space. */
-const tokenPattern = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{}]|[^\s,:"[\]{}]+/g;
+/** Everything in valid JSON but commas, colons and white space. Of a string its first quote. */
+const tokenPattern = /["[\]{}]|[^\s,:"[\]{}]+/g;
 
 /** Throws a SyntaxError for invalid JSON. */
 export function parseJson(text: string): JsonValue {
@@ -95,7 +95,7 @@ function hasInexactNumber(value: JsonValue, depth: number): boolean {
 function parseExactly(text: string): JsonValue {
   const outermost = new Container();
   const open = [outermost];
-  for (const [token] of text.matchAll(tokenPattern)) {
+  for (const token of tokensOf(text)) {
     const container = open.at(-1) ?? outermost;
     if (token === '{' || token === '[') {
       open.push(new Container(token));
@@ -109,6 +109,26 @@ function parseExactly(text: string): JsonValue {
     }
   }
   return outermost.values[0] ?? null;
+}
+
+function* tokensOf(text: string): Generator<string, void, undefined> {
+  const pattern = new RegExp(tokenPattern);
+  for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
+    // Not by the pattern: to match escapes it needs stack for each, and a row of a table may have 25 MiB.
+    if (match[0] === '"') pattern.lastIndex = endOfString(text, match.index);
+    yield text.slice(match.index, pattern.lastIndex);
+  }
+}
+
+function endOfString(text: string, start: number): number {
+  let quote = start;
+  let escapes: number;
+  do {
+    quote = text.indexOf('"', quote + 1);
+    escapes = 0;
+    while (text.charCodeAt(quote - 1 - escapes) === 0x5c) escapes++;
+  } while (escapes % 2 === 1);
+  return quote + 1;
 }
 
 /** An object or array that is being read. */

@@ -106,6 +106,8 @@ describe('regular expressions on labels, which Loki does not always anchor by it
     ['^a\\|b\\$$', ['a|b$'], ['a', 'b$', 'a|b']],
     ['^a\\\\$|^b$', ['a\\', 'b'], ['a', 'a\\|^b']],
     ['^\\++$', ['+', '++'], ['', 'a']],
+    ['^a\\\\@b$', ['a\\@b'], ['a\\', 'a@b', 'a\\xb']],
+    ['^a{2,3}$', ['aa', 'aaa'], ['a', 'aaaa']],
   ])('the expression %s means in both what it means in Sigma', (expression, found, others) => {
     const values = [...found, ...others];
     expect(values.filter((value) => new RegExp(expression).test(value))).toEqual(found);
@@ -148,6 +150,7 @@ describe('what a backend would silently miss is refused by name', () => {
     [elasticsearch, 'an angle bracket in part of a text', one('userAgent|contains', '<script'), '<script'],
     [elasticsearch, 'the existence of all parameters', one('requestParams|exists', true), 'databricks.request.params'],
     [loki, 'the existence of all parameters', one('requestParams|exists', true), 'databricks.request.params'],
+    [loki, 'a text in all parameters', one('requestParams|contains', 'x'), 'databricks.request.params'],
     [loki, 'a range on a parameter', one('requestParams.count|gte', 5), 'databricks_request_params_count'],
     [loki, 'a range on a text', one('actionName|gte', 5), 'databricks_audit_action_name'],
     [
@@ -185,6 +188,20 @@ describe('what a backend would silently miss is refused by name', () => {
   });
 });
 
+test('a pattern of search names leaves out those that begin with an underscore, as in pySigma', () => {
+  const searches = { a: { actionName: 'x' }, _b: { actionName: 'y' } };
+  expect(queryOf(loki, searches, '1 of *')).toBe('| databricks_audit_action_name=`x`');
+  expect(queryOf(loki, searches, '1 of _*')).toBe('| databricks_audit_action_name=`y`');
+});
+
+test('what follows an escaped backslash in an expression is a character for Lucene too', () => {
+  expect(queryOf(elasticsearch, one('userAgent|re', '^a\\\\@b$'))).toBe('user_agent.original:/a\\\\\\@b/');
+});
+
+test('an escaped wildcard among words is the character', () => {
+  expect(queryOf(loki, { selection: ['b\\*c'] })).toBe('|~ `(?i)(?:b\\*c)`');
+});
+
 describe('what is not in the subset of Sigma is refused by name', () => {
   test.each([
     ['an expression without anchors', one('actionName|re', 'login'), '^ and $'],
@@ -203,6 +220,17 @@ describe('what is not in the subset of Sigma is refused by name', () => {
     ['a class by name', one('actionName|re', '^[[:alpha:]]+$'), '[[:alpha:]'],
     ['a lazy repetition', one('actionName|re', '^a+?$'), '+?'],
     ['a group without its end', one('actionName|re', '^(a$'), '^(a$'],
+    ['an expression that matches nothing at all', one('actionName|re', '^.*$'), 'empty text'],
+    ['an empty alternative', one('actionName|re', '^prod(|-x)$'), '(|'],
+    ['a repetition without its least', one('actionName|re', '^a{,3}$'), '{,'],
+    ['more repetitions than RE2 takes', one('actionName|re', '^a{1001}$'), '{1'],
+    ['an escaped letter', one('actionName|re', '^\\é$'), '\\é'],
+    ['exists with another modifier', one('actionName|exists|contains', true), 'only modifier'],
+    ['part of null', one('actionName|contains', null), 'expected a value'],
+    ['a number that YAML has rounded', one('requestParams.id', 2 ** 63), 'in quotes'],
+    ['words with wildcards', { selection: ['adm*n'] }, 'without wildcards'],
+    ['an empty word', { selection: ['a', ''] }, 'without wildcards'],
+    ['no words at all', { selection: [] }, 'at least one'],
   ])('%s', (_, searches, named) => {
     expect(() => conditionOf({ ...searches, condition: 'selection' })).toThrow(named);
   });

@@ -322,6 +322,14 @@ describe('filters', () => {
     },
   );
 
+  test('with a field that no attribute holds are named, instead of each rule that they are for', async () => {
+    const directory = folderOf(filter('not selection', 'any').replace('userIdentity.email', 'userIdentity.emial'));
+    const { code, stderr } = await detections('--format', 'loki', '--filters', directory);
+    expect(code).toBe(2);
+    expect(stderr).toContain('mf_ours.yml: the mapping has no attribute for the field userIdentity.emial');
+    expect(stderr.match(/emial/g)).toHaveLength(1);
+  });
+
   test('for any rule are for all', async () => {
     const directory = folderOf(filter('not selection', 'any'));
     const { stdout } = await detections('--format', 'kibana', '--filters', directory);

@@ -105,7 +105,7 @@ describe('`keep` in a mapping', () => {
   it('names a map', () => {
     const file = layer('keep:\n  user.email: [a]\n');
     expect(() => loadMapping(['databricks-audit', file], '.')).toThrow(
-      'keep: expected the name of an attribute with `as: map`, got "user.email"',
+      ':2:3: keep: expected the name of an attribute with `as: map`, got "user.email"',
     );
   });
 });

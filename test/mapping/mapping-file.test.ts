@@ -139,9 +139,30 @@ redact: { passwords: {} }
   b: { from: x, flag: a }
 `);
     expect(message).toContain(
-      'attributes.a.when: expected one of the facts service, status, error, action, got "nothing"',
+      'ours.yaml:2:26: attributes.a.when: expected one of the facts service, status, error, action, got "nothing"',
     );
     expect(message).toContain('attributes.b.flag: expected a name of its own, got "a"');
+  });
+
+  it('are ranges that end before they begin', () => {
+    expect(mistakesIn('attributes:\n  a: { value: x, when: { status: 599..400 } }\n')).toContain(
+      'ours.yaml:2:26: attributes.a.when.status: expected present, absent, a range such as 400..599',
+    );
+  });
+
+  it('are phrases that would redact everything, or nothing', () => {
+    const message = mistakesIn(`redact:
+  secrets:
+    phrases: ['123', '密码', 'мой token', PIN code, oauth2-key]
+    harmlessLastWords: [Name, key id, name]
+`);
+    expect(message.split('\n').slice(1)).toEqual([
+      '  ours.yaml:3:15: redact.secrets.phrases.0: expected words of the letters a to z, got "123"',
+      '  ours.yaml:3:22: redact.secrets.phrases.1: expected words of the letters a to z, got "密码"',
+      '  ours.yaml:3:28: redact.secrets.phrases.2: expected words of the letters a to z, got "мой token"',
+      '  ours.yaml:4:25: redact.secrets.harmlessLastWords.0: expected one word of the letters a to z, in lower case, got "Name"',
+      '  ours.yaml:4:31: redact.secrets.harmlessLastWords.1: expected one word of the letters a to z, in lower case, got "key id"',
+    ]);
   });
 
   it('are found in the YAML itself', () => {
@@ -163,8 +184,15 @@ redact: { passwords: {} }
   });
 
   it('include what no layer says', () => {
-    writeFileSync(join(workingDirectory, 'ours.yaml'), 'attributes: {}\n');
+    writeFileSync(join(workingDirectory, 'ours.yaml'), 'event: ours.audit\n');
     expect(messageOf(['./ours.yaml'])).toContain('timestamp: expected in one of the layers, got nothing');
+  });
+
+  it.each(['loki', 'elastic', './ours.yaml'])('are layers without a mapping that they change: %s', (name) => {
+    writeFileSync(join(workingDirectory, 'ours.yaml'), 'version: ours.1\nattributes: { a: { from: b } }\n');
+    expect(messageOf([name])).toBe(
+      'The mapping has a mistake:\n  the layers: expected databricks-audit or immuta-audit first, as in databricks-audit,./ours.yaml, got only layers that change a mapping',
+    );
   });
 
   it('include keys and values that are no Unicode, which would become the same key', () => {

@@ -8,7 +8,8 @@ import { identifiedLine } from '../support/sample-lines.ts';
 const secret = 'hunter2hunter2';
 const sensitiveKeys = fc.constantFrom(
   ...['password', 'clientSecret', 'AWS_SECRET_ACCESS_KEY', 'x-api-key', 'dbpassword', 'spark_env_vars', 'signed_uri'],
-  ...['fs.azure.account.key.store.dfs.core.windows.net', 'token', 'refreshToken2', 'PRIVATEKEY', 'credentials'],
+  ...['fs.azure.account.key.store.dfs.core.windows.net', 'fs.azure.sas.logs.store.blob.core.windows.net'],
+  ...['accessKeys', 'API_KEYS', 'cookies', 'token', 'refreshToken2', 'PRIVATEKEY', 'credentials'],
 );
 const harmlessKeys = fc.constantFrom('a', 'requestParams', 'response', 'result', 'new_cluster', 'list');
 
@@ -76,6 +77,16 @@ describe('redaction of secrets', () => {
     ['two levels, mixed', String.raw`{"a":"{\"b\":\"{\\u0022password\\u0022:\\u0022hunter2\\u0022`],
     ['three levels', String.raw`{"a":"\u0022\\u0022{\\\\u0022password\\\\u0022:\\\\u0022hunter2\\\\u0022`],
   ])('leaves no trace in a cut line that writes quotes as .NET does: %s', (_name, beginning) => {
+    expect(mapped(beginning, { sizeBytes: 1_000 })).not.toContain('hunter');
+  });
+
+  it.each([
+    ['before the colon', String.raw`{"a":"{\"password\"\t:\"hunter2\"`],
+    ['before the value', String.raw`{"a":"{\"password\":\r\n\t\"hunter2\"`],
+    ['before a number', String.raw`{"a":"{\"pin_token\": \n 88hunter`],
+    ['two levels', String.raw`{"a":"{\"b\":\"{\\\"password\\\"\\t:\\n\\\"hunter2`],
+    ['quotes as .NET writes them', String.raw`{"a":"{\u0022password\u0022\t:\n\u0022hunter2`],
+  ])('leaves no trace in a cut line with embedded JSON on several lines: %s', (_name, beginning) => {
     expect(mapped(beginning, { sizeBytes: 1_000 })).not.toContain('hunter');
   });
 

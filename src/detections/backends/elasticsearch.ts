@@ -123,5 +123,6 @@ function escapeWildcard(text: string): string {
 
 /** Of Lucene alone: `#` is nothing, `@` anything, `<1-9>` a range, `~` a complement, `&` an intersection, `"` quotes. */
 function escapeLuceneRegexp(expression: string): string {
-  return expression.replaceAll(/(?<!\\)[#@<>~&"/]/g, '\\$&');
+  // What is escaped already stays so, and an escaped backslash escapes nothing.
+  return expression.replaceAll(/\\[\s\S]|[#@<>~&"/]/g, (token) => (token.length === 1 ? `\\${token}` : token));
 }

@@ -73,6 +73,8 @@ function write(condition: Condition, attributeOf: AttributeOf, around: 'and' | '
 
 function writeTest(test: FieldTest, attribute: Attribute, negative: boolean): string {
   const label = labelName(attribute);
+  if (attribute.as === 'map')
+    throw new Refusal(`Loki has no label for the map ${attribute.name}, only for what is in it`);
   switch (test.type) {
     case 'equals':
       return exactly(label, test.values, negative);
@@ -81,8 +83,6 @@ function writeTest(test: FieldTest, attribute: Attribute, negative: boolean): st
     case 'regexp':
       return matching(label, test.expressions, negative);
     case 'exists':
-      if (attribute.as === 'map')
-        throw new Refusal(`Loki has no label for the map ${attribute.name}, only for what is in it`);
       return `${label}${negative ? '=' : '!='}\`\``;
     case 'network': {
       const tests = test.networks.map((network) => `${label}${negative ? '!=' : '='}ip(${logqlString(network)})`);

@@ -41,10 +41,15 @@ export function escapesBefore(text: string, position: number): number {
   return position - first;
 }
 
+/** Also those that embedding has escaped: a tab is `\t` in a string of JSON, and `\\t` in a string within that. */
 export function skipBlanks(text: string, start: number): number {
   let at = start;
-  while (at < text.length && text.charCodeAt(at) <= 0x20) at++;
-  return at;
+  for (;;) {
+    while (at < text.length && text.charCodeAt(at) <= 0x20) at++;
+    const letter = skipBackslashes(text, at);
+    if (letter === at || !'nrt'.includes(text.charAt(letter) || ' ')) return at;
+    at = letter + 1;
+  }
 }
 
 /** A key between its quotes, at any level: without the escapes of its closing quote, with `\u` escapes decoded. */

@@ -128,6 +128,12 @@ function skippedNames(path: string, ignored: NameSample): AgentError {
   return new AgentError('ERR_SOURCE_LAYOUT', message, { hint: namesHint });
 }
 
+function skippedPipes(path: string, pipes: NameSample): AgentError {
+  return new AgentError('ERR_SOURCE_LAYOUT', `Skipped pipes and devices: ${pipes} in ${printable(path)}`, {
+    hint: 'Write to a file instead: what is read from a pipe cannot be read again.',
+  });
+}
+
 function skippedLinks(path: string, links: NameSample): AgentError {
   return new AgentError('ERR_SOURCE_LAYOUT', `Skipped links out of the directory: ${links} in ${printable(path)}`, {
     hint: 'Set DATABRICKS_AUDIT_FOLLOW_LINKS=true to follow them.',
@@ -158,8 +164,10 @@ interface WalkContext {
 
 /** One pass over the tree. Reports and skips what cannot be read. */
 class Walk {
-  /** Names that are not those of delivery files, pipes and devices. */
+  /** Names that are not those of delivery files. */
   readonly #ignored = new NameSample();
+  /** Pipes and devices with the name of a delivery file. */
+  readonly #noFiles = new NameSample();
   readonly #linksOut = new NameSample();
   readonly #context: WalkContext;
 
@@ -180,7 +188,8 @@ class Walk {
       const stats = await this.#stat(path);
       if (stats?.isDirectory()) yield* this.#folder(path, ancestors);
       else if (stats?.isFile() && isDeliveryName(name)) yield this.file(path, stats);
-      else if (stats !== undefined) this.#ignored.add(relative(this.#context.root, path));
+      else if (stats !== undefined)
+        (isDeliveryName(name) ? this.#noFiles : this.#ignored).add(relative(this.#context.root, path));
     }
   }
 
@@ -205,6 +214,7 @@ class Walk {
   reportSkipped(hasDeliveries: boolean): void {
     const { root, request } = this.#context;
     if (this.#linksOut.count > 0) request.onFault(skippedLinks(root, this.#linksOut));
+    if (this.#noFiles.count > 0) request.onFault(skippedPipes(root, this.#noFiles));
     if (hasDeliveries && this.#ignored.count > 0) request.onFault(skippedNames(root, this.#ignored));
   }
 
