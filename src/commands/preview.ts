@@ -5,12 +5,16 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { loadConfiguration } from '../config/index.ts';
+import { AgentError } from '../model/agent-error.ts';
 import { printableJson } from '../runtime/printable.ts';
 import { previewLines } from '../tools/preview.ts';
 import { type CommandContext, type ExitCode, exitCodes, isSourceUrl, withDefaults, withoutState } from './command.ts';
 import { renderRecord } from './render-record.ts';
 
 export async function preview(path: string, { environment, stdin, stdout, stop }: CommandContext): Promise<ExitCode> {
+  // As a path it would be the working directory, with everything in it.
+  if (path === '')
+    throw new AgentError('ERR_CONFIGURATION', 'preview: expected a file, - or the URL of a source, got nothing');
   const isUrl = isSourceUrl(path);
   const source = isUrl ? { DATABRICKS_AUDIT_SOURCE: path } : {};
   const settings = { ...withoutState(environment), ...source };

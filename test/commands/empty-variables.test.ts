@@ -33,3 +33,11 @@ it('state copy refuses an empty target, and copies nothing', async () => {
     stderr: '--to: expected a directory, dynamodb:// or postgres://, got nothing\n',
   });
 });
+
+it('preview refuses an empty path, and does not print the working directory', async () => {
+  expect(await runAgent(['preview', ''], {})).toMatchObject({
+    code: 2,
+    stdout: '',
+    stderr: 'ERR_CONFIGURATION: preview: expected a file, - or the URL of a source, got nothing\n',
+  });
+});
