@@ -43,7 +43,7 @@ export function withSources(environment: Environment, sources: readonly string[]
   return sources.length === 0 ? environment : { ...environment, DATABRICKS_AUDIT_SOURCE: sources.join(',') };
 }
 
-/** The environment, with these values where it says nothing. Compose passes a variable that is not set with an empty value. */
+/** The environment, with these values where it says nothing. With `NAME: ${NAME}`, Compose passes a variable that is not set as empty. */
 export function withDefaults(environment: Environment, defaults: Environment): Environment {
   const set = Object.entries(environment).filter(([, text]) => text !== undefined && text !== '');
   return { ...defaults, ...Object.fromEntries(set) };

@@ -16,7 +16,7 @@ import { type AgentError, adviceOf, type ErrorCode, isAgentError, messageOf } fr
 import type { DeliveredObject } from '../model/object.ts';
 import type { StateDirectory } from '../model/state-location.ts';
 import { recordBatch } from '../otlp/record-batch.ts';
-import { type Clock, systemClock } from '../runtime/clock.ts';
+import { type Clock, systemClock, utcDate } from '../runtime/clock.ts';
 import { probeDirectory } from '../runtime/probe-directory.ts';
 import { probeStore } from '../sharing/index.ts';
 import { createSources, inspectQueue, inspectSource } from '../sources/index.ts';
@@ -42,6 +42,7 @@ export async function* runChecks(
     const own = configuration.sources.flatMap(({ mapping = [] }) => mapping);
     return `mapping ${[configuration.mapping.layers.join(', '), ...own].join('; ')} is complete`;
   });
+  yield* checkStart(configuration, clock.nowMs());
   const { state } = configuration;
   if (state.kind === 'directory') yield await checkStateDirectory(state);
   else {
@@ -69,6 +70,16 @@ export async function* runChecks(
   for (const queue of configuration.queues) yield* await inspectQueue(queue, signal);
   if (configuration.logsExporter === 'console') yield { status: 'ok', message: 'records go to standard output' };
   else yield* checkCollector(configuration, signal, clock, sendRecord);
+}
+
+/** Agents that wait for a day and have nothing else to do look like those that have shipped everything. */
+function* checkStart({ start }: Configuration, nowMs: number): Iterable<CheckResult> {
+  if (typeof start === 'string' || start.date <= utcDate(nowMs)) return;
+  yield {
+    status: 'warning',
+    message: `DATABRICKS_AUDIT_START is ${start.date}, which is in the future: nothing of the days before it is shipped`,
+    hint: `Today is ${utcDate(nowMs)} (UTC). Set an earlier date, unless you want to wait.`,
+  };
 }
 
 async function* checkCollector(
