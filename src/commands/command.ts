@@ -43,6 +43,12 @@ export function withSources(environment: Environment, sources: readonly string[]
   return sources.length === 0 ? environment : { ...environment, DATABRICKS_AUDIT_SOURCE: sources.join(',') };
 }
 
+/** The environment, with these values where it says nothing. With `NAME: ${NAME}`, Compose passes a variable that is not set as empty. */
+export function withDefaults(environment: Environment, defaults: Environment): Environment {
+  const set = Object.entries(environment).filter(([, text]) => text !== undefined && text !== '');
+  return { ...defaults, ...Object.fromEntries(set) };
+}
+
 /**
  * For commands that ship nothing: the environment as if it said nothing about the state. A state that replicas share would demand a
  * bucket for dead letters and refuse the default source.

@@ -6,7 +6,7 @@ import { AgentError } from '../model/agent-error.ts';
 import { printableLines } from '../runtime/printable.ts';
 import { duration } from '../runtime/variable.ts';
 import { formatNames, levels, writeDetections } from '../tools/detections.ts';
-import { type CommandContext, type ExitCode, exitCodes, withoutState } from './command.ts';
+import { type CommandContext, type ExitCode, exitCodes, withDefaults, withoutState } from './command.ts';
 
 export interface DetectionsCommandOptions {
   readonly format?: string;
@@ -20,11 +20,11 @@ export interface DetectionsCommandOptions {
 export async function detections(options: DetectionsCommandOptions, context: CommandContext): Promise<ExitCode> {
   const { environment, stdout, stderr } = context;
   const layers = options.mapping ?? environment.DATABRICKS_AUDIT_MAPPING;
-  const { mapping } = loadConfiguration({
-    DATABRICKS_AUDIT_SOURCE: '.',
+  const settings = {
     ...withoutState(environment),
     ...(layers === undefined ? {} : { DATABRICKS_AUDIT_MAPPING: layers }),
-  });
+  };
+  const { mapping } = loadConfiguration(withDefaults(settings, { DATABRICKS_AUDIT_SOURCE: '.' }));
   const format = oneOf('--format', formatNames, options.format);
   if (options.allInOne && format !== 'loki') {
     throw new AgentError('ERR_CONFIGURATION', `--all-in-one: expected --format loki with it, got ${format}`);

@@ -21,6 +21,7 @@ import {
   exitCodes,
   isSourceUrl,
   jsonLine,
+  withDefaults,
   withoutState,
 } from './command.ts';
 import { renderTable } from './table.ts';
@@ -89,7 +90,8 @@ async function trySample(sample: string, options: MappingShowOptions, context: C
 
 function mappingOf({ mapping }: MappingShowOptions, { environment }: CommandContext) {
   const layers = mapping === undefined ? {} : { DATABRICKS_AUDIT_MAPPING: mapping };
-  return loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', ...withoutState(environment), ...layers }).mapping;
+  const settings = { ...withoutState(environment), ...layers };
+  return loadConfiguration(withDefaults(settings, { DATABRICKS_AUDIT_SOURCE: '.' })).mapping;
 }
 
 function renderTrial({ lineCount, unparsedCount, fields, unusedTargets }: MappingTrial): string {

@@ -182,7 +182,10 @@ function verdict(found: Reconciliation): string {
   if (isWhole) return `${all}.${notes}`;
   if (waitingCount > 0 && accountedForCount === 0) return `${all}, so nothing is proved.${notes}`;
   if (backend !== undefined && missingInBackendCount > 0) {
-    const repair = totals.resentCount > 0 ? '' : ' To send them again, stop the agent and add --repair.';
+    const repair =
+      totals.resentCount > 0
+        ? ''
+        : ' To send them again, add --repair; if the state is in a directory, stop the agent first.';
     return `${all}, but ${backend.name} does not have ${counted(missingInBackendCount, 'accepted line')}.${repair}${notes}`;
   }
   return `Not everything could be verified; see above.${notes}`;

@@ -25,6 +25,7 @@ import {
   exitCodes,
   jsonLine,
   wasStopped,
+  withDefaults,
 } from './command.ts';
 import { renderTable } from './table.ts';
 
@@ -39,7 +40,7 @@ export interface ReplayCommandOptions {
 
 export async function replay(options: ReplayCommandOptions, context: CommandContext): Promise<ExitCode> {
   const { environment, stdout, stderr, stop } = context;
-  const configuration = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: 's3://any', ...environment });
+  const configuration = loadConfiguration(withDefaults(environment, { DATABRICKS_AUDIT_SOURCE: 's3://any' }));
   const selection = readSelection(options);
   const { state, deadLetters } = configuration;
   const hasState = state.kind !== 'directory' || mayExist(state.path);
@@ -131,6 +132,6 @@ function resentText({ acceptedCount, refusedCount }: Pick<ReplayResult, 'accepte
 }
 
 function rest(otherCount: number, unreadableCount: number): string {
-  const others = otherCount === 0 ? '' : ` ${count(otherCount)} others kept.`;
+  const others = otherCount === 0 ? '' : ` ${counted(otherCount, 'other')} kept.`;
   return unreadableCount === 0 ? others : `${others} ${counted(unreadableCount, 'unreadable line')} kept.`;
 }

@@ -4,6 +4,7 @@
 import { loadConfiguration, parseStateLocation } from '../config/index.ts';
 import { locationText } from '../model/state-location.ts';
 import { createLogger } from '../runtime/logger.ts';
+import { bad } from '../runtime/variable.ts';
 import { copyState } from '../tools/state-copy.ts';
 import { type CommandContext, counted, type ExitCode, exitCodes } from './command.ts';
 
@@ -13,7 +14,9 @@ export interface StateCopyOptions {
 
 export async function stateCopy({ to }: StateCopyOptions, context: CommandContext): Promise<ExitCode> {
   const { environment, stdout, stderr, stop } = context;
-  const target = parseStateLocation(to);
+  // An empty value counts as unset for a variable, and here it is one that the shell did not know.
+  const target =
+    to === '' ? bad('expected a directory, dynamodb:// or postgres://, got nothing') : parseStateLocation(to);
   if ('problem' in target) {
     stderr.write(`--to: ${target.problem}\n`);
     return exitCodes.misconfigured;

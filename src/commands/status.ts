@@ -10,7 +10,7 @@ import { type Clock, systemClock } from '../runtime/clock.ts';
 import { durationText } from '../runtime/duration.ts';
 import { printable } from '../runtime/printable.ts';
 import { type DeadLetterGroup, readDeadLetters } from '../tools/replay.ts';
-import { type CommandContext, count, counted, type ExitCode, exitCodes, jsonLine } from './command.ts';
+import { type CommandContext, count, counted, type ExitCode, exitCodes, jsonLine, withDefaults } from './command.ts';
 import { waitingText } from './replay.ts';
 import { renderTable } from './table.ts';
 
@@ -19,7 +19,7 @@ export async function status(
   { environment, stdout, stderr }: CommandContext,
   clock: Clock = systemClock,
 ): Promise<ExitCode> {
-  const configuration = loadConfiguration({ DATABRICKS_AUDIT_SOURCE: 's3://any', ...environment });
+  const configuration = loadConfiguration(withDefaults(environment, { DATABRICKS_AUDIT_SOURCE: 's3://any' }));
   const { state, deadLetters: location } = configuration;
   const summary = await readConfiguredSummary(configuration);
   if (summary === undefined) {

@@ -9,7 +9,7 @@ import {
   type OtlpOptions,
   resolveExportOptions,
 } from '../export/options.ts';
-import { layersOf, mappingMistakes, type RedactionClass } from '../mapping/options.ts';
+import { builtInNames, layersOf, mappingMistakes, type RedactionClass } from '../mapping/options.ts';
 import { AgentError } from '../model/agent-error.ts';
 import type { StateLocation } from '../model/state-location.ts';
 import type { LogLevel } from '../runtime/logger.ts';
@@ -167,7 +167,8 @@ function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptio
   problems.unshift(...misspelledVariables(environment, variablesOf(locations)));
   const resolved = resolveSources(locations, environment);
   problems.push(...resolved.problems, ...accessPointProblems(environment, values.DATABRICKS_AUDIT_SOURCE));
-  problems.push(...queueProblems(values), ...sharedStateProblems(values), ...deadLetterProblems(values));
+  problems.push(...splitMappingProblems(values), ...queueProblems(values), ...sharedStateProblems(values));
+  problems.push(...deadLetterProblems(values, environment));
   for (const { variable, problem } of [...exportProblems(values), ...telemetryProblems(values)]) {
     problems.push(`${variable}: ${problem}, got ${describeValue(variable, environment[variable])}`);
   }
@@ -207,6 +208,23 @@ function accessPointProblems(
   ];
 }
 
+/** After a comma that is not written as %2C, a layer would be a file whose lines are shipped, and the source would be mapped without it. */
+function splitMappingProblems({ DATABRICKS_AUDIT_SOURCE: sources = [] }: Partial<Values>): readonly string[] {
+  const firstMapped = sources.findIndex(({ mapping }) => mapping !== undefined);
+  if (firstMapped < 0) return [];
+  return sources
+    .slice(firstMapped + 1)
+    .filter(({ kind, name }) => kind === 'directory' && isLayerName(name))
+    .map(
+      ({ name }) =>
+        `DATABRICKS_AUDIT_SOURCE: expected %2C between the layers of ?mapping=, because a comma begins another source, got ${JSON.stringify(printable(name, 200))}`,
+    );
+}
+
+function isLayerName(name: string): boolean {
+  return builtInNames().includes(name) || /\.ya?ml$/i.test(name);
+}
+
 function queueProblems({
   DATABRICKS_AUDIT_QUEUE: queues = [],
   DATABRICKS_AUDIT_SOURCE: sources,
@@ -218,13 +236,18 @@ function queueProblems({
 }
 
 /** Nothing is ever written to a source; and a shared state outlives the disks of its replicas, so its dead letters must too. */
-function deadLetterProblems({
-  DATABRICKS_AUDIT_DEAD_LETTERS: deadLetters,
-  DATABRICKS_AUDIT_SOURCE: sources = [],
-  DATABRICKS_AUDIT_STATE: state,
-}: Partial<Values>): string[] {
+function deadLetterProblems(
+  {
+    DATABRICKS_AUDIT_DEAD_LETTERS: deadLetters,
+    DATABRICKS_AUDIT_SOURCE: sources = [],
+    DATABRICKS_AUDIT_STATE: state,
+  }: Partial<Values>,
+  environment: Environment,
+): string[] {
+  const isInvalid = deadLetters === undefined && Boolean(environment.DATABRICKS_AUDIT_DEAD_LETTERS);
   if (deadLetters?.kind !== 's3') {
-    if (!isShared(state)) return [];
+    // An invalid value has been reported already.
+    if (!isShared(state) || isInvalid) return [];
     const expected =
       'expected s3://bucket/prefix with a state that replicas share, because their disks do not outlive them';
     return [

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { duration, variable } from '../runtime/variable.ts';
 import { type RedactionClass, redactionClasses } from './redaction-classes.ts';
 
-export { mappingMistakes } from './mapping-file.ts';
+export { builtInNames, mappingMistakes } from './mapping-file.ts';
 export type { RedactionClass } from './redaction-classes.ts';
 
 const redactionExpected = 'expected a comma-separated list of none, secrets, commands';

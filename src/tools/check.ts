@@ -2,19 +2,22 @@
  * Tests everything that shipping needs, with one small request each, and explains how to fix what fails.
  */
 import { hash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { createMappers, type MapperFor } from '../agent/mappers.ts';
 import { encodingOf } from '../agent/wiring.ts';
 import type { Configuration } from '../config/index.ts';
 import type { CheckResult } from '../contracts/check-result.ts';
 import type { Source } from '../contracts/source.ts';
 import { probeState } from '../delivery/index.ts';
-import { inspectDeadLetters, probeCollector } from '../export/index.ts';
+import { inspectDeadLetters, openDeadLetterStore, probeCollector } from '../export/index.ts';
 import { createMapper } from '../mapping/index.ts';
 import { type AgentError, adviceOf, type ErrorCode, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { DeliveredObject } from '../model/object.ts';
 import type { StateDirectory } from '../model/state-location.ts';
 import { recordBatch } from '../otlp/record-batch.ts';
-import { type Clock, systemClock } from '../runtime/clock.ts';
+import { type Clock, systemClock, utcDate } from '../runtime/clock.ts';
+import { probeDirectory } from '../runtime/probe-directory.ts';
 import { probeStore } from '../sharing/index.ts';
 import { createSources, inspectQueue, inspectSource } from '../sources/index.ts';
 import { checkRecords } from './check-records.ts';
@@ -39,6 +42,7 @@ export async function* runChecks(
     const own = configuration.sources.flatMap(({ mapping = [] }) => mapping);
     return `mapping ${[configuration.mapping.layers.join(', '), ...own].join('; ')} is complete`;
   });
+  yield* checkStart(configuration, clock.nowMs());
   const { state } = configuration;
   if (state.kind === 'directory') yield await checkStateDirectory(state);
   else {
@@ -62,10 +66,20 @@ export async function* runChecks(
     if (serverClock !== undefined) yield* checkClock(serverClock.aheadMs, serverClock.server);
     yield* results;
   }
-  yield* await inspectDeadLetters(configuration.deadLetters, signal);
+  yield* checkDeadLetters(configuration, signal);
   for (const queue of configuration.queues) yield* await inspectQueue(queue, signal);
   if (configuration.logsExporter === 'console') yield { status: 'ok', message: 'records go to standard output' };
   else yield* checkCollector(configuration, signal, clock, sendRecord);
+}
+
+/** Agents that wait for a day and have nothing else to do look like those that have shipped everything. */
+function* checkStart({ start }: Configuration, nowMs: number): Iterable<CheckResult> {
+  if (typeof start === 'string' || start.date <= utcDate(nowMs)) return;
+  yield {
+    status: 'warning',
+    message: `DATABRICKS_AUDIT_START is ${start.date}, which is in the future: nothing of the days before it is shipped`,
+    hint: `Today is ${utcDate(nowMs)} (UTC). Set an earlier date, unless you want to wait.`,
+  };
 }
 
 async function* checkCollector(
@@ -132,6 +146,32 @@ async function checkStateDirectory({ path }: StateDirectory): Promise<CheckResul
     return isAgentError(error, 'ERR_STATE_DAMAGED', 'ERR_STATE_OLDER')
       ? { ...explain(error), status: 'warning' }
       : explain(error);
+  }
+}
+
+/** Only a rejected record would notice, and then wait for ever. The check of the state covers a directory that will be created in it. */
+async function* checkDeadLetters(
+  { deadLetters, state }: Configuration,
+  signal: AbortSignal,
+): AsyncIterable<CheckResult> {
+  yield* await inspectDeadLetters(deadLetters, signal);
+  if (deadLetters.kind !== 'directory') return;
+  const { path } = deadLetters;
+  const isInState = state.kind === 'directory' && resolve(dirname(path)) === resolve(state.path);
+  if (isInState && !existsSync(path)) return;
+  const store = openDeadLetterStore(deadLetters);
+  try {
+    probeDirectory(path);
+    await store.list();
+    if (!isInState) yield { status: 'ok', message: `dead letters can be kept in ${path}` };
+  } catch (error) {
+    yield {
+      status: 'failed',
+      message: `dead letters cannot be kept in ${path}: ${messageOf(error)}`,
+      hint: 'Free space or make the directory writable for this user, or set DATABRICKS_AUDIT_DEAD_LETTERS to another one.',
+    };
+  } finally {
+    await store.close();
   }
 }
 

@@ -105,6 +105,13 @@ describe('loadConfiguration', () => {
     expect(() => loadConfiguration({ ...shared, DATABRICKS_AUDIT_DEAD_LETTERS: 's3://letters' })).not.toThrow();
   });
 
+  it('reports an invalid place for dead letters once, also with a shared state', () => {
+    const settings = { ...source, DATABRICKS_AUDIT_STATE: 'dynamodb://deliveries' };
+    expect(problemsOf({ ...settings, DATABRICKS_AUDIT_DEAD_LETTERS: 'gs://letters' })).toEqual([
+      expect.stringMatching('^DATABRICKS_AUDIT_DEAD_LETTERS: expected .* got "gs://letters"$'),
+    ]);
+  });
+
   it('requires no source of a program that has its own, and still parses those that are set', () => {
     const load = (environment: Environment) => loadConfiguration(environment, { hasOwnSources: true });
     expect(load({}).sources).toEqual([]);
@@ -232,6 +239,18 @@ it('reports mistakes in mapping files together with all other problems', () => {
     expect.stringMatching(`^DATABRICKS_AUDIT_MAPPING: ${file}:2:1: nonsense: expected `),
     expect.stringMatching('^DATABRICKS_AUDIT_SOURCE: expected one of the built-in mappings .* got "other"$'),
   ]);
+});
+
+it('refuses a comma between the layers of a source, after which a layer would be another source', () => {
+  const problemOf = (layer: string) =>
+    `DATABRICKS_AUDIT_SOURCE: expected %2C between the layers of ?mapping=, because a comma begins another source, got "${layer}"`;
+  const mapped = 's3://audit/logs?poll=5m&mapping=databricks-audit';
+  expect(problemsOf({ DATABRICKS_AUDIT_SOURCE: `${mapped},loki,./ours.yaml` })).toEqual([
+    problemOf('loki'),
+    problemOf('./ours.yaml'),
+  ]);
+  expect(problemsOf({ DATABRICKS_AUDIT_SOURCE: `${mapped}%2Cloki%2C./ours.yaml,/deliveries` })).toEqual([]);
+  expect(problemsOf({ DATABRICKS_AUDIT_SOURCE: 's3://audit/logs,loki' })).toEqual([]);
 });
 
 it('refuses a URL as a mapping, without its password', () => {

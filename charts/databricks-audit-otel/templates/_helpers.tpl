@@ -34,6 +34,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{/* A value as text. Numbers of a values file are floats, which Helm would write as 4.194304e+06. */}}
+{{- define "agent.text" -}}
+{{- if and (kindIs "float64" .) (eq (float64 (int64 .)) .) -}}{{ int64 . }}{{- else -}}{{ . }}{{- end -}}
+{{- end -}}
+
 {{/* "true" if the state is not on a volume. */}}
 {{- define "agent.isShared" -}}
 {{- if .Values.state -}}true{{- end -}}

@@ -12,7 +12,7 @@ export interface DeadLetterFinding {
   readonly hint?: string | undefined;
 }
 
-/** Nothing for a directory, which the check of the state covers. Rejects only with the signal's reason. */
+/** Nothing for a directory. Rejects only with the signal's reason. */
 export async function inspectDeadLetters(
   location: DeadLetterLocation,
   signal: AbortSignal,

@@ -167,7 +167,7 @@ it('sends again what the backend lost, and says so', async () => {
   const before = await runAgent(['reconcile', ...against], environment);
   expect(before.code).toBe(1);
   expect(before.stdout).toContain(
-    `All 11 lines accounted for, but Loki at ${loki.url} does not have 4 accepted lines. To send them again, stop the agent and add --repair.`,
+    `All 11 lines accounted for, but Loki at ${loki.url} does not have 4 accepted lines. To send them again, add --repair; if the state is in a directory, stop the agent first.`,
   );
   const repair = await runAgent(['reconcile', ...against, '--repair'], environment);
   expect(repair.code).toBe(0);

@@ -183,8 +183,22 @@ describe('the network policy', () => {
   });
 });
 
+const working = { source: 's3://bucket', otlp: { endpoint: 'http://collector:4318' } };
+
+test('variables keep their values, also large numbers', () => {
+  const file = join(temporaryDirectory(), 'values.yaml');
+  const env = { DATABRICKS_AUDIT_BATCH_BYTES: 4_194_304, DATABRICKS_AUDIT_FOLLOW_LINKS: true, AWS_REGION: 'eu-west-1' };
+  writeFileSync(file, stringify({ ...working, env: { ...env, RATIO: 0.25 } }));
+  const resources = helmTemplate(['--values', file]);
+  expect(resources.environmentOf(agentOf(resources))).toMatchObject({
+    DATABRICKS_AUDIT_BATCH_BYTES: '4194304',
+    DATABRICKS_AUDIT_FOLLOW_LINKS: 'true',
+    AWS_REGION: 'eu-west-1',
+    RATIO: '0.25',
+  });
+});
+
 describe('values that cannot work are refused with a reason', () => {
-  const working = { source: 's3://bucket', otlp: { endpoint: 'http://collector:4318' } };
   test.each([
     ['no source', { ...working, source: '' }, 'source: where does Databricks deliver?'],
     ['no collector', { source: 's3://bucket' }, 'otlp.endpoint: where is the collector?'],
@@ -221,6 +235,12 @@ describe('values that cannot work are refused with a reason', () => {
       'metrics: a PodMonitor and a ServiceMonitor',
     ],
     ['a password in the state', { ...working, state: 'postgres://u:p@h/d', deadLetters: 's3://b' }, '/state'],
+    [
+      'a number that Kubernetes takes for no variable',
+      { ...working, extraEnv: [{ name: 'A', value: 1 }] },
+      '/extraEnv/0',
+    ],
+    ['a table with a path', { ...working, state: 'dynamodb://table/a', deadLetters: 's3://b' }, '/state'],
     ['an unknown state', { ...working, state: 'redis://host' }, '/state'],
     ['a misspelled value', { ...working, replica: 2 }, "'replica' not allowed"],
     [
@@ -233,7 +253,8 @@ describe('values that cannot work are refused with a reason', () => {
     ['an unknown compression', { ...working, otlp: { ...working.otlp, compression: 'br' } }, '/otlp/compression'],
   ])('%s', (_, values, reason) => {
     const file = join(temporaryDirectory(), 'values.yaml');
-    writeFileSync(file, stringify(values));
+    // Helm reads YAML 1.1, in which an unquoted `off` is a boolean.
+    writeFileSync(file, stringify(values, { version: '1.1' }));
     expect(() => helmTemplate(['--values', file])).toThrow(reason);
   });
 
