@@ -90,6 +90,8 @@ export class OtlpExporter implements Exporter {
   #lastAccepted = 0;
   /** The last request sent when a record was blamed although no other record had passed. */
   #lastBlamedAlone = -1;
+  /** How many records a request may have after larger ones were given up without an answer. Grows again with each batch that gets through. */
+  #recordsMax = Number.POSITIVE_INFINITY;
 
   constructor(parts: OtlpExporterParts) {
     this.#parts = parts;
@@ -101,6 +103,7 @@ export class OtlpExporter implements Exporter {
     assert(batch.recordCount > 0, 'a batch has records');
     const end = await this.#deliver(batch, { signal, beforeAttempt });
     assert.equal(end.acceptedCount + end.deadLetteredCount, batch.recordCount, 'every record has an outcome');
+    this.#recordsMax *= 2;
     return end;
   }
 
@@ -130,6 +133,7 @@ export class OtlpExporter implements Exporter {
   }
 
   async #deliver(batch: Batch, sending: Sending): Promise<BatchEnd> {
+    if (batch.recordCount > this.#recordsMax) return await this.#deliverHalves(batch, sending);
     return await this.#conclude(batch, await this.#sendUntilVerdict(batch, sending), sending);
   }
 
@@ -196,8 +200,19 @@ export class OtlpExporter implements Exporter {
         const mayBeTooLarge = outcome.response === undefined || sizeWords.test(error.message);
         return { status: 'failedRepeatedly', reason: error.message, mayBeTooLarge };
       }
-      await clock.sleep(delayMs, signal);
+      await clock.sleep(delayMs, signal).catch((error: unknown) => {
+        if (failures > 0) this.#gaveUp(batch);
+        throw error;
+      });
     }
+  }
+
+  /**
+   * A replica that stands aside gives a batch up before it has failed often enough to be split. The next attempt starts with halves, or
+   * one that is too much for the server would never get through.
+   */
+  #gaveUp({ recordCount }: Batch): void {
+    this.#recordsMax = Math.min(this.#recordsMax, Math.max(1, Math.floor(recordCount / 2)));
   }
 
   /**

@@ -14,8 +14,8 @@ import { memoryObject } from '../support/memory-object.ts';
 import { ModelStore, StoredItems } from '../support/model-store.ts';
 import { type ReceivedRecord, receivedRecords } from '../support/otlp-receiver.ts';
 
-/** `backendDown`: it answers, and accepts no records. */
-type CollectorState = 'up' | 'down' | 'backendDown';
+/** `backendDown`: it answers, and accepts no records. `oneAtATime`: it never answers a request with more than one record in time. */
+type CollectorState = 'up' | 'down' | 'backendDown' | 'oneAtATime';
 
 interface Replica {
   readonly clock: ManualClock;
@@ -102,6 +102,12 @@ test('a replica whose collector answers and accepts no records logs that every f
   expect(broken.accepted).toHaveLength(3);
 });
 
+test('a request that is too much for the collector is split although the replica stands aside before it has failed five times', async () => {
+  const slow = await replica(new StoredItems(), [objectOf('2026-01-31', 1), objectOf('2026-01-31', 2)], 'oneAtATime');
+  await passTime(15 * minuteMs, slow);
+  expect(uidsOf(slow.accepted)).toEqual(expectedUids(1, 2));
+});
+
 async function replica(
   items: StoredItems,
   objects: readonly DeliveredObject[],
@@ -115,6 +121,10 @@ async function replica(
       const records = receivedRecords(body, false) ?? [];
       sent.push(...records);
       if (made.collector === 'down') throw Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
+      if (made.collector === 'oneAtATime' && records.length > 1) {
+        await clock.sleep(30_000, new AbortController().signal);
+        throw Object.assign(new Error('no answer'), { code: 'UND_ERR_HEADERS_TIMEOUT' });
+      }
       const status = made.collector === 'backendDown' && records.length > 0 ? 503 : 200;
       if (status === 200) accepted.push(...records);
       return { protocol: 'http' as const, status, headers: {}, body: new Uint8Array(0) };
