@@ -200,16 +200,22 @@ export class Shipping {
    * behalf of all. If another one takes over in the meantime, both finish their pass; claims keep them apart.
    */
   async #sweep(source: Source, recent: Lane, waiting: WaitingObjects, signal: AbortSignal): Promise<void> {
-    const { clock, schedule } = this.#context;
+    const { clock, observe, schedule } = this.#context;
+    const reportDue = (isDue: boolean) => observe({ kind: 'listingDue', source: source.name, isDue });
+    reportDue(true);
     await Promise.all(recent.busy.values());
     const older = createLane(source, olderObjectsAtOnce, this.#context, waiting, recent.faults);
     for (let sweepCount = 0; ; sweepCount++) {
       while (!(await this.#sweepLeadership.isHeld())) {
         // What left the look-back is counted by the leader, which alone learns that it was shipped.
         waiting.keepOnly(() => false);
+        if (sweepCount === 0) reportDue(false);
         await clock.sleep(askForLeadIntervalMs, signal);
       }
-      if (sweepCount === 0) await reportBackfill(source, { ...this.#context, dates: this.#olderDates() }, signal);
+      if (sweepCount === 0) {
+        reportDue(true);
+        await reportBackfill(source, { ...this.#context, dates: this.#olderDates() }, signal);
+      }
       const isComplete = await this.#walk(source, this.#olderDates(), older, signal);
       if (isComplete) older.foundBy = 'listing';
       if (isComplete && schedule.sweepIntervalMs === 0) return;

@@ -33,6 +33,8 @@ class Bucket implements Source {
   readonly partial = new Map<string, 'pages' | 'request'>();
   sourceFailure: AgentError | undefined;
   oddity: AgentError | undefined;
+  /** Older dates are listed when it resolves. */
+  olderAreListed: Promise<void> | undefined;
 
   constructor(...keys: readonly string[]) {
     for (const key of keys) this.keys.add(key);
@@ -42,6 +44,7 @@ class Bucket implements Source {
     this.listings.push(dates);
     if (this.oddity !== undefined) onFault(this.oddity);
     if (this.sourceFailure !== undefined) throw this.sourceFailure;
+    if (dates.before !== undefined) await this.olderAreListed;
     const all = [...this.keys].sort().map((key) => key.split('/') as [string, string, string]);
     for (const workspaceId of new Set(all.map(([workspace]) => workspace))) {
       const { failing, partial } = this;
@@ -302,6 +305,24 @@ describe('Shipping', () => {
     expect(shipper.visited).toHaveLength(1);
     await clock.advance(minute);
     expect(shipper.visited).toHaveLength(2);
+  });
+
+  it('does not say that everything is shipped before the older dates were listed, unless another process does that', async () => {
+    const bucket = new Bucket('1/2024-01-01/a', '1/2026-03-10/a');
+    const older = Promise.withResolvers<void>();
+    bucket.olderAreListed = older.promise;
+    const { ready, shipper, clock, follow } = setUp(bucket);
+    shipper.leads = false;
+    await follow();
+    expect(shipper.visited).toEqual(['1/2026-03-10/a']);
+    expect(ready()).toMatchObject({ complete: true, status: 'idle' });
+    shipper.leads = true;
+    await clock.advance(minute);
+    expect(ready()).toMatchObject({ complete: false, reason: 'The first listing is in progress' });
+    older.resolve();
+    await settled();
+    expect(shipper.visited).toEqual(['1/2026-03-10/a', '1/2024-01-01/a']);
+    expect(ready()).toMatchObject({ complete: true, status: 'idle' });
   });
 
   it('does not open what is settled', async () => {
