@@ -147,7 +147,7 @@ export interface ObjectsListed {
   readonly unchangedCount: number;
 }
 
-/** Whether this process has to list the older dates of the source for the first time: that is left to the process that leads. */
+/** True when this process has to list the older dates of the source, and has not yet; false while another one leads, which lists them. */
 export interface ListingDue {
   readonly kind: 'listingDue';
   readonly source: string;

@@ -206,16 +206,16 @@ export class Shipping {
     await Promise.all(recent.busy.values());
     const older = createLane(source, olderObjectsAtOnce, this.#context, waiting, recent.faults);
     for (let sweepCount = 0; ; sweepCount++) {
+      let leadsAnew = sweepCount === 0;
       while (!(await this.#sweepLeadership.isHeld())) {
+        leadsAnew = true;
         // What left the look-back is counted by the leader, which alone learns that it was shipped.
         waiting.keepOnly(() => false);
-        if (sweepCount === 0) reportDue(false);
+        reportDue(false);
         await clock.sleep(askForLeadIntervalMs, signal);
       }
-      if (sweepCount === 0) {
-        reportDue(true);
-        await reportBackfill(source, { ...this.#context, dates: this.#olderDates() }, signal);
-      }
+      if (leadsAnew) reportDue(true);
+      if (sweepCount === 0) await reportBackfill(source, { ...this.#context, dates: this.#olderDates() }, signal);
       const isComplete = await this.#walk(source, this.#olderDates(), older, signal);
       if (isComplete) older.foundBy = 'listing';
       if (isComplete && schedule.sweepIntervalMs === 0) return;

@@ -45,9 +45,11 @@ export function newSource(): SourceActivity {
 
 export function noteListing(source: SourceActivity, event: ListingDue | ListingEnded | WorkspaceListed): void {
   if (event.kind === 'workspaceListed') noteWorkspaceListing(source, event);
-  else if (event.kind === 'listingDue') source.isOlderListingDue = event.isDue;
-  else if (event.dates === 'recent') notePoll(source, event);
-  else {
+  else if (event.kind === 'listingEnded' && event.dates === 'recent') notePoll(source, event);
+  else if (event.kind === 'listingDue') {
+    source.isOlderListingDue = event.isDue;
+    if (!event.isDue) source.olderListingFault = undefined; // Whoever leads now has listings of its own.
+  } else {
     source.isOlderListingDue = false;
     source.olderListingFault = event.fault;
   }

@@ -124,6 +124,7 @@ class Shipper {
   hold: ((id: string) => boolean) | undefined;
   end: (id: string) => VisitOutcome = () => ({ status: 'settled' });
   leads = true;
+  lost = new AbortController();
   readonly faults = new Map<ObjectId, SettledFault>();
   readonly asked: LedTask[] = [];
   releasedLeads = 0;
@@ -140,7 +141,7 @@ class Shipper {
   async lead(task: LedTask) {
     this.asked.push(task);
     if (!this.leads) return undefined;
-    return { lost: new AbortController().signal, release: async () => void this.releasedLeads++ };
+    return { lost: this.lost.signal, release: async () => void this.releasedLeads++ };
   }
 
   async ship({ origin: { id } }: DeliveredObject, signal: AbortSignal): Promise<VisitOutcome> {
@@ -323,6 +324,24 @@ describe('Shipping', () => {
     await settled();
     expect(shipper.visited).toEqual(['1/2026-03-10/a', '1/2024-01-01/a']);
     expect(ready()).toMatchObject({ complete: true, status: 'idle' });
+  });
+
+  it('leaves it to the process that leads now that older dates could not be listed', async () => {
+    const bucket = new Bucket('1/2026-03-10/a');
+    const { ready, shipper, clock, follow } = setUp(bucket);
+    const denied = Promise.reject(new AgentError('ERR_SOURCE_ACCESS_DENIED', 'denied'));
+    denied.catch(() => {});
+    bucket.olderAreListed = denied;
+    await follow();
+    expect(ready()).toMatchObject({ ok: false, complete: false, reason: 'source s3://audit: denied' });
+    shipper.leads = false;
+    shipper.lost.abort();
+    await clock.advance(10 * minute);
+    expect(ready()).toMatchObject({ ok: true, complete: true });
+    shipper.leads = true;
+    shipper.lost = new AbortController();
+    await clock.advance(minute);
+    expect(ready()).toMatchObject({ ok: false, complete: false, reason: 'source s3://audit: denied' });
   });
 
   it('does not open what is settled', async () => {
