@@ -597,6 +597,17 @@ describe('an object that is settled although it could not be read', () => {
     expect(ready()).toMatchObject({ complete: true, status: 'idle' });
   });
 
+  it('is damaged also if another process found something else wrong with the version before', async () => {
+    const { shipper, clock, ready, follow } = setUp(new Bucket(id));
+    shipper.settledIds.add(id);
+    shipper.faults.set(id, { status: 'settled', code: 'ERR_OBJECT_UNPARSED', message: 'not JSON' });
+    await follow();
+    expect(ready()).toMatchObject({ complete: true, status: 'idle' });
+    shipper.faults.set(id, fault);
+    await clock.advance(minute);
+    expect(ready()).toMatchObject({ complete: false, reason: expect.stringContaining('1 damaged object') });
+  });
+
   it('is not forgotten when the visit was made here and another process reads it', async () => {
     const { shipper, clock, ready, follow } = setUp(new Bucket(id));
     shipper.end = () => {
