@@ -132,6 +132,8 @@ export class Activity {
         break;
       case 'batchAbandoned':
         this.#workspace(event.workspaceId).batchAbandoned(event);
+        // Whoever has the claim now sends them. A process that stands aside reports how its empty requests end.
+        if (this.counters.linesInFlight === 0) this.waits.delete('collector');
         break;
       case 'requestEnded':
         this.sentBytes += event.requestBytes;

@@ -7,6 +7,8 @@ import { type Agent, type AgentEvent, createAgent } from '../../src/agent/agent.
 import { loadConfiguration } from '../../src/config/index.ts';
 import type { Source } from '../../src/contracts/source.ts';
 import type { DeliveredObject, ObjectId } from '../../src/model/object.ts';
+import { Activity } from '../../src/telemetry/activity.ts';
+import { type Health, readiness } from '../../src/telemetry/health.ts';
 import { rememberingLogger } from '../export/fixtures.ts';
 import { auditLines } from '../support/delivery-place.ts';
 import { ManualClock, settled } from '../support/manual-clock.ts';
@@ -108,6 +110,22 @@ test('a request that is too much for the collector is split although the replica
   expect(uidsOf(slow.accepted)).toEqual(expectedUids(1, 2));
 });
 
+test('a replica that lost its only object to another does not say that it still waits for the collector', async () => {
+  const items = new StoredItems();
+  const objects = [objectOf('2026-01-31', 1)];
+  const stopped = await replica(items, objects, 'down');
+  await passTime(minuteMs, stopped);
+  expect(ready(stopped)).toMatchObject({ status: 'waiting' });
+  const other = await replica(items, objects, 'up');
+  await passTime(2 * minuteMs, other);
+  expect(uidsOf(other.accepted)).toEqual(expectedUids(1));
+  stopped.collector = 'up';
+  await stopped.clock.advance(2 * minuteMs);
+  await passTime(10 * minuteMs, stopped, other);
+  expect(stopped.accepted).toEqual([]);
+  expect(ready(stopped)).toMatchObject({ ok: true, status: 'idle' });
+});
+
 async function replica(
   items: StoredItems,
   objects: readonly DeliveredObject[],
@@ -180,6 +198,12 @@ async function passTime(forMs: number, ...replicas: readonly Replica[]): Promise
 function isWaiting({ events }: Replica): boolean {
   const last = events.findLast((event) => event.kind === 'waiting' || event.kind === 'resumed');
   return last?.kind === 'waiting';
+}
+
+function ready({ clock, events }: Replica): Health {
+  const activity = new Activity(['own://audit'], [], () => clock.nowMs());
+  for (const event of events) activity.observe(event);
+  return readiness(activity, undefined, clock.nowMs());
 }
 
 /** Three lines. */
