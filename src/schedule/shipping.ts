@@ -55,6 +55,8 @@ const recentObjectsAtOnce = 6;
 const olderObjectsAtOnce = 3;
 /** While another process leads the sweep. Each time costs a read of the state; one that died is replaced after about this time. */
 const askForLeadIntervalMs = 60_000;
+/** How long older dates wait for the first round of recent ones: an object that cannot be sent holds up that of its workspace for ever. */
+const firstRoundMaxMs = 3_600_000;
 
 export class Shipping {
   readonly #context: ShippingContext;
@@ -203,7 +205,11 @@ export class Shipping {
     const { clock, observe, schedule } = this.#context;
     const reportDue = (isDue: boolean) => observe({ kind: 'listingDue', source: source.name, isDue });
     reportDue(true);
-    await Promise.all(recent.busy.values());
+    const waited = new AbortController();
+    await Promise.race([
+      Promise.all(recent.busy.values()),
+      clock.sleep(firstRoundMaxMs, AbortSignal.any([signal, waited.signal])),
+    ]).finally(() => waited.abort());
     const older = createLane(source, olderObjectsAtOnce, this.#context, waiting, recent.faults);
     for (let sweepCount = 0; ; sweepCount++) {
       let leadsAnew = sweepCount === 0;

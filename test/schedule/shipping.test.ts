@@ -214,6 +214,16 @@ describe('Shipping', () => {
     expect(shipper.visited.slice(3)).toEqual(['1/2024-01-01/a', '1/2025-06-01/a']);
   });
 
+  it('ships older dates although an object of a recent one is never done', async () => {
+    const { shipper, clock, follow } = setUp(new Bucket('1/2026-03-10/stuck', '2/2024-01-01/a'));
+    shipper.hold = (id) => id.endsWith('stuck');
+    await follow();
+    for (let i = 0; i < 59; i++) await clock.advance(minute);
+    expect(shipper.visited).toEqual(['1/2026-03-10/stuck']);
+    await clock.advance(minute);
+    expect(shipper.visited).toEqual(['1/2026-03-10/stuck', '2/2024-01-01/a']);
+  });
+
   it('starts a date when every object of the previous date is done', async () => {
     const bucket = new Bucket('1/2026-03-09/a', '1/2026-03-09/b', '1/2026-03-10/a');
     const { shipper, follow } = setUp(bucket);
