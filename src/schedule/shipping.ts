@@ -194,7 +194,8 @@ export class Shipping {
 
   #reportCaughtUp(signal: AbortSignal): void {
     const call = this.#context.onCaughtUp?.(this.#caughtUp.toMs, signal).catch(this.#fail);
-    this.#caughtUpCalls = Promise.all([this.#caughtUpCalls, call]);
+    // Without the results: each would hold those of all polls before.
+    this.#caughtUpCalls = Promise.all([this.#caughtUpCalls, call]).then(() => {});
   }
 
   /**
