@@ -168,7 +168,7 @@ function shortcomings(activity: Activity): readonly string[] {
       ? deadLetters === 0
         ? []
         : [deadLettersText(deadLetters)]
-      : ['dead letters cannot be counted']),
+      : ['the number of dead letters is not known']),
   ];
 }
 
