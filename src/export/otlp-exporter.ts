@@ -63,6 +63,8 @@ type Verdict =
 const retryPolicy: BackoffPolicy = { initialMs: 1_000, maxMs: 30_000 };
 /** A setting is wrong: a person has to fix it first. */
 const misconfiguredRetryMs = 60_000;
+/** Of empty requests, a minute apart, before records are tried. */
+const emptyRefusalsMax = 10;
 /**
  * A request that the server received is split after this many failed attempts. Loki always answers 503 to a request over its
  * gRPC limit, a proxy closes the connection of a request that is too long, and a slow server may never answer in time.
@@ -108,18 +110,19 @@ export class OtlpExporter implements Exporter {
   }
 
   /**
-   * Asks the collector with empty requests until it answers, as patiently as records are sent during an outage. Rejects only with the
-   * signal's reason.
+   * Asks the collector with empty requests until it answers, as patiently as records are sent during an outage, or has refused so many
+   * that records have to tell: a server may refuse them because they are empty. Rejects only with the signal's reason.
    * @param fromMs when to ask first.
    */
   async untilAnswered(fromMs: number, signal: AbortSignal): Promise<void> {
     const { clock, settings } = this.#parts;
     const longestBackoffMs = () => backoffMs({ ...retryPolicy, initialMs: retryPolicy.maxMs }, 0, clock);
     let delayMs = Math.max(fromMs - clock.nowMs(), longestBackoffMs());
-    for (;;) {
+    for (let refusals = 0; ; ) {
       await clock.sleep(delayMs, signal);
       const answer = await settings.ask(signal);
       if (answer === 'answered') return;
+      if (answer.status === 'misconfigured' && ++refusals > emptyRefusalsMax) return;
       delayMs =
         answer.status === 'misconfigured' ? misconfiguredRetryMs : Math.max(answer.waitAtLeastMs, longestBackoffMs());
       this.#failures.outages.failed({ ...answer, retryAtMs: clock.nowMs() + delayMs });

@@ -16,8 +16,8 @@ import { memoryObject } from '../support/memory-object.ts';
 import { ModelStore, StoredItems } from '../support/model-store.ts';
 import { type ReceivedRecord, receivedRecords } from '../support/otlp-receiver.ts';
 
-/** `backendDown`: it answers, and accepts no records. `oneAtATime`: it never answers a request with more than one record in time. */
-type CollectorState = 'up' | 'down' | 'backendDown' | 'oneAtATime';
+/** `backendDown`: it answers, and accepts no records. `refusesEmpty`: it accepts records, and answers 400 to a request without any. `oneAtATime`: it never answers a request with more than one record in time. */
+type CollectorState = 'up' | 'down' | 'backendDown' | 'refusesEmpty' | 'oneAtATime';
 
 interface Replica {
   readonly clock: ManualClock;
@@ -104,6 +104,14 @@ test('a replica whose collector answers and accepts no records logs that every f
   expect(broken.accepted).toHaveLength(3);
 });
 
+test('a replica does not stand aside for ever because its collector refuses empty requests', async () => {
+  const alone = await replica(new StoredItems(), [objectOf('2026-01-31', 1)], 'down');
+  await passTime(5 * minuteMs, alone);
+  alone.collector = 'refusesEmpty';
+  await passTime(15 * minuteMs, alone);
+  expect(uidsOf(alone.accepted)).toEqual(expectedUids(1));
+});
+
 test('a request that is too much for the collector is split although the replica stands aside before it has failed five times', async () => {
   const slow = await replica(new StoredItems(), [objectOf('2026-01-31', 1), objectOf('2026-01-31', 2)], 'oneAtATime');
   await passTime(15 * minuteMs, slow);
@@ -143,7 +151,8 @@ async function replica(
         await clock.sleep(30_000, new AbortController().signal);
         throw Object.assign(new Error('no answer'), { code: 'UND_ERR_HEADERS_TIMEOUT' });
       }
-      const status = made.collector === 'backendDown' && records.length > 0 ? 503 : 200;
+      const isRefused = records.length > 0 ? made.collector === 'backendDown' : made.collector === 'refusesEmpty';
+      const status = !isRefused ? 200 : records.length > 0 ? 503 : 400;
       if (status === 200) accepted.push(...records);
       return { protocol: 'http' as const, status, headers: {}, body: new Uint8Array(0) };
     },
