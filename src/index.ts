@@ -47,6 +47,7 @@ export type {
   FaultMet,
   FoundBy,
   LinesRead,
+  ListingDue,
   ListingEnded,
   NotificationEnded,
   ObjectsListed,

@@ -31,7 +31,7 @@ async function follow(
   const monitoring = await startMonitoring(configuration, { logger });
   try {
     for (let starts = 1; !stop.aborted; starts++) {
-      const agent = await createAgent(configuration, { logger, stdout, observer: await monitoring.watch() });
+      const agent = await createAgent(configuration, { logger, stdout, observer: monitoring.watch() });
       if (starts === 1) reportStart(configuration, logger);
       try {
         await monitoring.takeOver();

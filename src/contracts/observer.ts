@@ -25,6 +25,7 @@ export type AgentEvent =
   | Waiting
   | Resumed
   | ObjectsListed
+  | ListingDue
   | ListingEnded
   | WorkspaceListed
   | NotificationEnded
@@ -144,6 +145,13 @@ export interface ObjectsListed {
   readonly listedCount: number;
   /** Of these, the objects whose version was already settled, so they are not opened. */
   readonly unchangedCount: number;
+}
+
+/** True when this process has to list the older dates of the source, and has not yet; false while another one leads, which lists them. */
+export interface ListingDue {
+  readonly kind: 'listingDue';
+  readonly source: string;
+  readonly isDue: boolean;
 }
 
 /**

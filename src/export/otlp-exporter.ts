@@ -63,6 +63,8 @@ type Verdict =
 const retryPolicy: BackoffPolicy = { initialMs: 1_000, maxMs: 30_000 };
 /** A setting is wrong: a person has to fix it first. */
 const misconfiguredRetryMs = 60_000;
+/** Of empty requests, a minute apart, before records are tried. */
+const emptyRefusalsMax = 10;
 /**
  * A request that the server received is split after this many failed attempts. Loki always answers 503 to a request over its
  * gRPC limit, a proxy closes the connection of a request that is too long, and a slow server may never answer in time.
@@ -90,6 +92,8 @@ export class OtlpExporter implements Exporter {
   #lastAccepted = 0;
   /** The last request sent when a record was blamed although no other record had passed. */
   #lastBlamedAlone = -1;
+  /** How many records a request may have after larger ones were given up without an answer. Grows again with each batch that gets through. */
+  #recordsMax = Number.POSITIVE_INFINITY;
 
   constructor(parts: OtlpExporterParts) {
     this.#parts = parts;
@@ -101,22 +105,24 @@ export class OtlpExporter implements Exporter {
     assert(batch.recordCount > 0, 'a batch has records');
     const end = await this.#deliver(batch, { signal, beforeAttempt });
     assert.equal(end.acceptedCount + end.deadLetteredCount, batch.recordCount, 'every record has an outcome');
+    this.#recordsMax *= 2;
     return end;
   }
 
   /**
-   * Asks the collector with empty requests until it answers, as patiently as records are sent during an outage. Rejects only with the
-   * signal's reason.
+   * Asks the collector with empty requests until it answers, as patiently as records are sent during an outage, or has refused so many
+   * that records have to tell: a server may refuse them because they are empty. Rejects only with the signal's reason.
    * @param fromMs when to ask first.
    */
   async untilAnswered(fromMs: number, signal: AbortSignal): Promise<void> {
     const { clock, settings } = this.#parts;
     const longestBackoffMs = () => backoffMs({ ...retryPolicy, initialMs: retryPolicy.maxMs }, 0, clock);
     let delayMs = Math.max(fromMs - clock.nowMs(), longestBackoffMs());
-    for (;;) {
+    for (let refusals = 0; ; ) {
       await clock.sleep(delayMs, signal);
       const answer = await settings.ask(signal);
       if (answer === 'answered') return;
+      if (answer.status === 'misconfigured' && ++refusals > emptyRefusalsMax) return;
       delayMs =
         answer.status === 'misconfigured' ? misconfiguredRetryMs : Math.max(answer.waitAtLeastMs, longestBackoffMs());
       this.#failures.outages.failed({ ...answer, retryAtMs: clock.nowMs() + delayMs });
@@ -130,6 +136,7 @@ export class OtlpExporter implements Exporter {
   }
 
   async #deliver(batch: Batch, sending: Sending): Promise<BatchEnd> {
+    if (batch.recordCount > this.#recordsMax) return await this.#deliverHalves(batch, sending);
     return await this.#conclude(batch, await this.#sendUntilVerdict(batch, sending), sending);
   }
 
@@ -196,8 +203,19 @@ export class OtlpExporter implements Exporter {
         const mayBeTooLarge = outcome.response === undefined || sizeWords.test(error.message);
         return { status: 'failedRepeatedly', reason: error.message, mayBeTooLarge };
       }
-      await clock.sleep(delayMs, signal);
+      await clock.sleep(delayMs, signal).catch((error: unknown) => {
+        if (failures > 0) this.#gaveUp(batch);
+        throw error;
+      });
     }
+  }
+
+  /**
+   * A replica that stands aside gives a batch up before it has failed often enough to be split. The next attempt starts with halves, or
+   * one that is too much for the server would never get through.
+   */
+  #gaveUp({ recordCount }: Batch): void {
+    this.#recordsMax = Math.min(this.#recordsMax, Math.max(1, Math.floor(recordCount / 2)));
   }
 
   /**

@@ -4,6 +4,7 @@
  */
 import type { DeliveryState } from '../contracts/delivery-state.ts';
 import type { AgentEvent, Observer } from '../contracts/observer.ts';
+import type { SettledFault } from '../contracts/settled-fault.ts';
 import type { DeliveredObject, ObjectId } from '../model/object.ts';
 
 export interface SettledFaultsParts {
@@ -15,8 +16,8 @@ const reportedMax = 10_000;
 
 export class SettledFaults {
   readonly #parts: SettledFaultsParts;
-  /** Objects with a fault that observers know of. */
-  readonly #reported = new Set<ObjectId>();
+  /** Status and code of the faults that observers know of. */
+  readonly #reported = new Map<ObjectId, string>();
 
   constructor(parts: SettledFaultsParts) {
     this.#parts = parts;
@@ -25,7 +26,7 @@ export class SettledFaults {
   /** Passes the event on. A visit reports its fault itself. */
   observe(event: AgentEvent): void {
     if (event.kind === 'objectVisited' && event.fault !== undefined && event.status !== 'released')
-      this.#remember(event.objectId);
+      this.#remember(event.objectId, nameOf({ status: event.status, code: event.fault.code }));
     this.#parts.observe(event);
   }
 
@@ -36,14 +37,20 @@ export class SettledFaults {
     for (const { origin } of objects) {
       const { id: objectId, workspaceId } = origin;
       const fault = faults.get(objectId);
-      if ((fault !== undefined) === this.#reported.has(objectId)) continue;
-      if (fault === undefined) this.#reported.delete(objectId);
-      else this.#remember(objectId);
+      const name = fault && nameOf(fault);
+      if (name === this.#reported.get(objectId)) continue;
+      if (name === undefined) this.#reported.delete(objectId);
+      else this.#remember(objectId, name);
       observe({ kind: 'settledFaultKnown', source, objectId, workspaceId, fault });
     }
   }
 
-  #remember(id: ObjectId): void {
-    if (this.#reported.size < reportedMax) this.#reported.add(id);
+  #remember(id: ObjectId, name: string): void {
+    if (this.#reported.has(id) || this.#reported.size < reportedMax) this.#reported.set(id, name);
   }
+}
+
+/** Another process may have read another version, and found something else wrong with it. */
+function nameOf({ status, code }: { readonly status: string; readonly code: SettledFault['code'] }): string {
+  return `${status} ${code}`;
 }

@@ -55,6 +55,8 @@ const recentObjectsAtOnce = 6;
 const olderObjectsAtOnce = 3;
 /** While another process leads the sweep. Each time costs a read of the state; one that died is replaced after about this time. */
 const askForLeadIntervalMs = 60_000;
+/** How long older dates wait for the first round of recent ones: an object that cannot be sent holds up that of its workspace for ever. */
+const firstRoundMaxMs = 3_600_000;
 
 export class Shipping {
   readonly #context: ShippingContext;
@@ -192,7 +194,8 @@ export class Shipping {
 
   #reportCaughtUp(signal: AbortSignal): void {
     const call = this.#context.onCaughtUp?.(this.#caughtUp.toMs, signal).catch(this.#fail);
-    this.#caughtUpCalls = Promise.all([this.#caughtUpCalls, call]);
+    // Without the results: each would hold those of all polls before.
+    this.#caughtUpCalls = Promise.all([this.#caughtUpCalls, call]).then(() => {});
   }
 
   /**
@@ -200,15 +203,25 @@ export class Shipping {
    * behalf of all. If another one takes over in the meantime, both finish their pass; claims keep them apart.
    */
   async #sweep(source: Source, recent: Lane, waiting: WaitingObjects, signal: AbortSignal): Promise<void> {
-    const { clock, schedule } = this.#context;
-    await Promise.all(recent.busy.values());
+    const { clock, observe, schedule } = this.#context;
+    const reportDue = (isDue: boolean) => observe({ kind: 'listingDue', source: source.name, isDue });
+    reportDue(true);
+    const waited = new AbortController();
+    await Promise.race([
+      Promise.all(recent.busy.values()),
+      clock.sleep(firstRoundMaxMs, AbortSignal.any([signal, waited.signal])),
+    ]).finally(() => waited.abort());
     const older = createLane(source, olderObjectsAtOnce, this.#context, waiting, recent.faults);
     for (let sweepCount = 0; ; sweepCount++) {
+      let leadsAnew = sweepCount === 0;
       while (!(await this.#sweepLeadership.isHeld())) {
+        leadsAnew = true;
         // What left the look-back is counted by the leader, which alone learns that it was shipped.
         waiting.keepOnly(() => false);
+        reportDue(false);
         await clock.sleep(askForLeadIntervalMs, signal);
       }
+      if (leadsAnew) reportDue(true);
       if (sweepCount === 0) await reportBackfill(source, { ...this.#context, dates: this.#olderDates() }, signal);
       const isComplete = await this.#walk(source, this.#olderDates(), older, signal);
       if (isComplete) older.foundBy = 'listing';

@@ -76,6 +76,8 @@ export class Leads {
   }
 
   async #release(task: LedTask): Promise<void> {
+    // Another caller of this process may have the same lead.
+    this.#held.get(task)?.abort(new Error('the lead was released'));
     if (!this.#held.delete(task)) return;
     const release = (found: Register | undefined) =>
       ownerOf(task, found) === this.#replicas.id ? toText(undefined) : undefined;

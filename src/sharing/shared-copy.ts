@@ -17,6 +17,7 @@ import {
   objectKey,
   parseObjectRegister,
   partitionOf,
+  startOfObject,
   toText,
   type VisitItems,
 } from './object-register.ts';
@@ -134,11 +135,13 @@ async function* objectsOf(
         date,
         settledVersion,
         settledFault,
-        settled,
+        isReopened,
         acceptedCount,
         deadLetteredCount,
         unparsedCount,
       } = register;
+      // The next visit compares every line, as it would have done before the copy.
+      const settled = isReopened && items.isComplete ? startOfObject : register.settled;
       yield {
         id,
         workspaceId,

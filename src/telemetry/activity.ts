@@ -2,21 +2,13 @@
  * In-memory view of what the agent has done and is doing, built from its events. Metrics, health and the live page all read it, so
  * they always agree. Every collection in it is bounded.
  */
-import type {
-  AgentEvent,
-  Fault,
-  FoundBy,
-  ReplicasSeen,
-  Waiting,
-  WaitsFor,
-  WorkspaceListed,
-} from '../contracts/observer.ts';
+import type { AgentEvent, Fault, ReplicasSeen, Waiting, WaitsFor } from '../contracts/observer.ts';
 import type { SettledFault } from '../contracts/settled-fault.ts';
-import { isPartialListing } from '../contracts/source.ts';
 import type { ObjectId } from '../model/object.ts';
 import { type ResponseCode, responseCodeText } from '../model/response-code.ts';
 import { Counters } from './counters.ts';
 import { NotificationCounts } from './notification-counts.ts';
+import { newSource, noteListing, type SourceActivity } from './source-activity.ts';
 import { sumOfWaiting, type WaitingSum, WorkspaceActivity } from './workspace-activity.ts';
 
 /** From the state: the lines of one workspace and date that earlier processes settled. */
@@ -35,27 +27,6 @@ export interface DeliveredTotals {
     readonly acceptedCount: number;
     readonly deadLetteredCount: number;
   }[];
-}
-
-export interface SourceActivity {
-  listedCount: number;
-  unchangedCount: number;
-  /** Objects with something new, by what found them. */
-  readonly found: Record<FoundBy, number>;
-  /** When the last listing of recent dates ended. */
-  polledAtMs: number | undefined;
-  /** When the last listing of recent dates ended without a fault, in any workspace. */
-  completelyPolledAtMs: number | undefined;
-  /** The same, of the listing before. */
-  completelyPolledBeforeMs: number | undefined;
-  /** The fault of the last listing of recent dates, if any. */
-  listingFault: Fault | undefined;
-  /** The fault of the last listing of older dates, if any. */
-  olderListingFault: Fault | undefined;
-  /** Workspaces of which there may be objects that nobody knows of. As many as the source has, at most. */
-  readonly partlyListed: Map<string, WorkspaceListed>;
-  /** The most recent fault of this source, however old. */
-  lastFault: (Fault & { readonly atMs: number }) | undefined;
 }
 
 export interface RequestCount {
@@ -161,6 +132,8 @@ export class Activity {
         break;
       case 'batchAbandoned':
         this.#workspace(event.workspaceId).batchAbandoned(event);
+        // Whoever has the claim now sends them. A process that stands aside reports how its empty requests end.
+        if (this.counters.linesInFlight === 0) this.waits.delete('collector');
         break;
       case 'requestEnded':
         this.sentBytes += event.requestBytes;
@@ -197,11 +170,10 @@ export class Activity {
       case 'notificationEnded':
         this.notifications.observe(event);
         break;
+      case 'listingDue':
       case 'listingEnded':
-        this.#noteListing(event);
-        break;
       case 'workspaceListed':
-        this.#noteWorkspaceListing(event);
+        this.#noteListing(event);
         break;
       case 'objectsWaiting':
         this.#workspace(event.workspaceId).objectsWaiting(event);
@@ -333,68 +305,12 @@ export class Activity {
     source.unchangedCount += unchangedCount;
   }
 
-  #noteListing({ source: name, dates, atMs, fault }: AgentEvent & { kind: 'listingEnded' }): void {
-    const source = this.sources.get(name);
-    if (source === undefined) return;
-    if (dates === 'older') {
-      source.olderListingFault = fault;
-      return;
-    }
-    if (source.polledAtMs === atMs) takeBackPoll(source); // A fault of the same poll, met later.
-    source.polledAtMs = atMs;
-    source.listingFault = fault;
-    judgePoll(source);
-  }
-
-  /** What is in a workspace is listed when the poll itself has ended, so the verdict on the poll may change. */
-  #noteWorkspaceListing(event: WorkspaceListed): void {
+  #noteListing(event: AgentEvent & { kind: 'listingDue' | 'listingEnded' | 'workspaceListed' }): void {
     const source = this.sources.get(event.source);
-    if (source === undefined) return;
-    const key = JSON.stringify([event.dates, event.workspaceId]);
-    if (event.status === 'complete') source.partlyListed.delete(key);
-    else source.partlyListed.set(key, event);
-    if (event.dates === 'older') return;
-    if (event.status === 'incomplete' && event.begunAtMs <= (source.polledAtMs ?? 0)) takeBackPoll(source);
-    if (event.status === 'complete') judgePoll(source);
+    if (source !== undefined) noteListing(source, event);
   }
-}
-
-/** The listing that met the fault did not return everything. */
-export function isPartial(fault: Fault | undefined): boolean {
-  return fault !== undefined && isPartialListing(fault);
-}
-
-export function incompleteWorkspaces({ partlyListed }: SourceActivity): readonly WorkspaceListed[] {
-  return [...partlyListed.values()].filter(({ status }) => status === 'incomplete');
-}
-
-function judgePoll(source: SourceActivity): void {
-  const { polledAtMs, completelyPolledAtMs, listingFault } = source;
-  if (polledAtMs === completelyPolledAtMs || isPartial(listingFault)) return;
-  if (incompleteWorkspaces(source).some(({ dates }) => dates === 'recent')) return;
-  source.completelyPolledBeforeMs = completelyPolledAtMs;
-  source.completelyPolledAtMs = polledAtMs;
-}
-
-function takeBackPoll(source: SourceActivity): void {
-  if (source.polledAtMs === source.completelyPolledAtMs) source.completelyPolledAtMs = source.completelyPolledBeforeMs;
 }
 
 function byDateDescending({ date: a = '' }: DeliveredBefore, { date: b = '' }: DeliveredBefore): number {
   return a < b ? 1 : a > b ? -1 : 0;
-}
-
-function newSource(): SourceActivity {
-  return {
-    listedCount: 0,
-    unchangedCount: 0,
-    found: { notification: 0, listing: 0, catchUp: 0 },
-    polledAtMs: undefined,
-    completelyPolledAtMs: undefined,
-    completelyPolledBeforeMs: undefined,
-    listingFault: undefined,
-    olderListingFault: undefined,
-    partlyListed: new Map(),
-    lastFault: undefined,
-  };
 }

@@ -5,7 +5,8 @@
 import type { WaitsFor } from '../contracts/observer.ts';
 import { counted } from '../runtime/counted.ts';
 import { durationText } from '../runtime/duration.ts';
-import { type Activity, incompleteWorkspaces, isPartial, type SourceActivity } from './activity.ts';
+import type { Activity } from './activity.ts';
+import { incompleteWorkspaces, isPartial, type SourceActivity } from './source-activity.ts';
 
 export interface Health {
   /** The agent can do its work. */
@@ -144,8 +145,10 @@ function isComplete(activity: Activity): boolean {
 /** Every source, and every workspace in it, has been listed at least once: before that, nobody knows what there is. */
 function isListed({ sources }: Activity): boolean {
   return [...sources.values()].every(
-    ({ polledAtMs, partlyListed }) =>
-      polledAtMs !== undefined && [...partlyListed.values()].every(({ status }) => status !== 'underWay'),
+    ({ polledAtMs, isOlderListingDue, partlyListed }) =>
+      polledAtMs !== undefined &&
+      !isOlderListingDue &&
+      [...partlyListed.values()].every(({ status }) => status !== 'underWay'),
   );
 }
 
@@ -165,7 +168,7 @@ function shortcomings(activity: Activity): readonly string[] {
       ? deadLetters === 0
         ? []
         : [deadLettersText(deadLetters)]
-      : ['dead letters cannot be counted']),
+      : ['the number of dead letters is not known']),
   ];
 }
 

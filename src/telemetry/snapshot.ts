@@ -5,9 +5,10 @@ import type { ReplicasSeen } from '../contracts/observer.ts';
 import { responseCodeText } from '../model/response-code.ts';
 import { packageVersion } from '../runtime/package-version.ts';
 import { printable } from '../runtime/printable.ts';
-import { type Activity, incompleteWorkspaces, type SourceActivity } from './activity.ts';
+import type { Activity } from './activity.ts';
 import { type Health, readiness } from './health.ts';
 import type { HistoryPoint } from './history.ts';
+import { incompleteWorkspaces, type SourceActivity } from './source-activity.ts';
 import { sumOfWaiting, type WorkspaceActivity } from './workspace-activity.ts';
 
 /** A variable as configured, with secrets masked. */

@@ -2,7 +2,7 @@
  * Observes the agent and exposes metrics, health and the live page over HTTP and OTLP.
  */
 
-import { type AgentEvent, type Observer, toFault } from '../contracts/observer.ts';
+import { type AgentEvent, type Fault, type Observer, toFault } from '../contracts/observer.ts';
 import { AgentError, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -50,6 +50,10 @@ export interface TelemetryDependencies {
   readonly askCollector: ((signal: AbortSignal) => Promise<CollectorAnswer>) | undefined;
 }
 
+/** Together with the probe of the collector, less than a readiness probe's timeout. */
+const countBoundMs = 1_500;
+const notCountedYet: Fault = { code: 'ERR_DEAD_LETTER_READ', message: 'they are not counted yet', hint: undefined };
+
 /** Loads OpenTelemetry's packages and the server only if they are needed, to save their memory. */
 export async function startTelemetry(
   options: TelemetryOptions,
@@ -89,6 +93,7 @@ export class Telemetry {
     this.#log = new SampledLog(dependencies.clock, dependencies.logger);
     this.#collector = new CollectorWatch(dependencies.askCollector, dependencies.clock);
     this.#activity = this.#newActivity([]);
+    this.#activity.deadLetterFault = notCountedYet;
     this.#history = new History(this.#startedAtMs);
   }
 
@@ -112,10 +117,10 @@ export class Telemetry {
    * Called for each new agent. Resets all counts, as a restart of the process would, because the lines that the previous agent had
    * in flight will never complete. Keeps the faults: one of them is the reason for the new agent.
    */
-  async watch(): Promise<Observer> {
+  watch(): Observer {
     this.#replaceActivity([]);
     this.#earlyEvents = [];
-    await this.#countDeadLetters();
+    void this.#countDeadLetters();
     return (event: AgentEvent) => {
       this.#earlyEvents?.push(event);
       this.#activity.observe(event);
@@ -167,19 +172,27 @@ export class Telemetry {
     }
   }
 
+  /** A bucket may take minutes to answer, or to be counted. Until then, what was counted before has to do for who cannot wait. */
+  async #countDeadLettersInTime(): Promise<void> {
+    const counted = new AbortController();
+    const late = this.#dependencies.clock.sleep(countBoundMs, counted.signal).catch(() => {});
+    await Promise.race([this.#countDeadLetters(), late]);
+    counted.abort();
+  }
+
   async #countDeadLetters(): Promise<void> {
-    const activity = this.#activity;
     try {
-      activity.countedDeadLetters(await this.#dependencies.waitingDeadLetters());
+      const counted = await this.#dependencies.waitingDeadLetters();
+      this.#activity.countedDeadLetters(counted);
     } catch (error) {
-      activity.couldNotCountDeadLetters(
+      this.#activity.couldNotCountDeadLetters(
         isAgentError(error)
           ? toFault(error)
           : { code: 'ERR_DEAD_LETTER_READ', message: messageOf(error), hint: undefined },
       );
       this.#log.write('error', { err: error }, 'Could not count the dead letters; shipping is not affected');
     }
-    const count = activity.waitingDeadLetterCount;
+    const count = this.#activity.waitingDeadLetterCount;
     if (count > this.#loggedDeadLetters) {
       const hint = replayHint;
       this.#log.write('error', { records: count, hint }, 'Dead letters are not in the backend');
@@ -203,7 +216,7 @@ export class Telemetry {
       {
         livez: () => liveness(this.#activity, this.#options.pollIntervalMs, clock.nowMs()),
         readyz: async () => {
-          await this.#countDeadLetters();
+          await this.#countDeadLettersInTime();
           const answer = await this.#collector.answer(this.#activity);
           return readiness(this.#activity, answer, clock.nowMs());
         },
@@ -234,7 +247,7 @@ export class Telemetry {
   }
 
   async #renderMetrics(): Promise<string> {
-    await this.#countDeadLetters();
+    await this.#countDeadLettersInTime();
     return (await this.#metrics?.render?.()) ?? '';
   }
 

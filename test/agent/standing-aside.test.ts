@@ -7,6 +7,8 @@ import { type Agent, type AgentEvent, createAgent } from '../../src/agent/agent.
 import { loadConfiguration } from '../../src/config/index.ts';
 import type { Source } from '../../src/contracts/source.ts';
 import type { DeliveredObject, ObjectId } from '../../src/model/object.ts';
+import { Activity } from '../../src/telemetry/activity.ts';
+import { type Health, readiness } from '../../src/telemetry/health.ts';
 import { rememberingLogger } from '../export/fixtures.ts';
 import { auditLines } from '../support/delivery-place.ts';
 import { ManualClock, settled } from '../support/manual-clock.ts';
@@ -14,8 +16,8 @@ import { memoryObject } from '../support/memory-object.ts';
 import { ModelStore, StoredItems } from '../support/model-store.ts';
 import { type ReceivedRecord, receivedRecords } from '../support/otlp-receiver.ts';
 
-/** `backendDown`: it answers, and accepts no records. */
-type CollectorState = 'up' | 'down' | 'backendDown';
+/** `backendDown`: it answers, and accepts no records. `refusesEmpty`: it accepts records, and answers 400 to a request without any. `oneAtATime`: it never answers a request with more than one record in time. */
+type CollectorState = 'up' | 'down' | 'backendDown' | 'refusesEmpty' | 'oneAtATime';
 
 interface Replica {
   readonly clock: ManualClock;
@@ -102,6 +104,36 @@ test('a replica whose collector answers and accepts no records logs that every f
   expect(broken.accepted).toHaveLength(3);
 });
 
+test('a replica does not stand aside for ever because its collector refuses empty requests', async () => {
+  const alone = await replica(new StoredItems(), [objectOf('2026-01-31', 1)], 'down');
+  await passTime(5 * minuteMs, alone);
+  alone.collector = 'refusesEmpty';
+  await passTime(15 * minuteMs, alone);
+  expect(uidsOf(alone.accepted)).toEqual(expectedUids(1));
+});
+
+test('a request that is too much for the collector is split although the replica stands aside before it has failed five times', async () => {
+  const slow = await replica(new StoredItems(), [objectOf('2026-01-31', 1), objectOf('2026-01-31', 2)], 'oneAtATime');
+  await passTime(15 * minuteMs, slow);
+  expect(uidsOf(slow.accepted)).toEqual(expectedUids(1, 2));
+});
+
+test('a replica that lost its only object to another does not say that it still waits for the collector', async () => {
+  const items = new StoredItems();
+  const objects = [objectOf('2026-01-31', 1)];
+  const stopped = await replica(items, objects, 'down');
+  await passTime(minuteMs, stopped);
+  expect(ready(stopped)).toMatchObject({ status: 'waiting' });
+  const other = await replica(items, objects, 'up');
+  await passTime(2 * minuteMs, other);
+  expect(uidsOf(other.accepted)).toEqual(expectedUids(1));
+  stopped.collector = 'up';
+  await stopped.clock.advance(2 * minuteMs);
+  await passTime(10 * minuteMs, stopped, other);
+  expect(stopped.accepted).toEqual([]);
+  expect(ready(stopped)).toMatchObject({ ok: true, status: 'idle' });
+});
+
 async function replica(
   items: StoredItems,
   objects: readonly DeliveredObject[],
@@ -115,7 +147,12 @@ async function replica(
       const records = receivedRecords(body, false) ?? [];
       sent.push(...records);
       if (made.collector === 'down') throw Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
-      const status = made.collector === 'backendDown' && records.length > 0 ? 503 : 200;
+      if (made.collector === 'oneAtATime' && records.length > 1) {
+        await clock.sleep(30_000, new AbortController().signal);
+        throw Object.assign(new Error('no answer'), { code: 'UND_ERR_HEADERS_TIMEOUT' });
+      }
+      const isRefused = records.length > 0 ? made.collector === 'backendDown' : made.collector === 'refusesEmpty';
+      const status = !isRefused ? 200 : records.length > 0 ? 503 : 400;
       if (status === 200) accepted.push(...records);
       return { protocol: 'http' as const, status, headers: {}, body: new Uint8Array(0) };
     },
@@ -170,6 +207,12 @@ async function passTime(forMs: number, ...replicas: readonly Replica[]): Promise
 function isWaiting({ events }: Replica): boolean {
   const last = events.findLast((event) => event.kind === 'waiting' || event.kind === 'resumed');
   return last?.kind === 'waiting';
+}
+
+function ready({ clock, events }: Replica): Health {
+  const activity = new Activity(['own://audit'], [], () => clock.nowMs());
+  for (const event of events) activity.observe(event);
+  return readiness(activity, undefined, clock.nowMs());
 }
 
 /** Three lines. */

@@ -33,6 +33,8 @@ class Bucket implements Source {
   readonly partial = new Map<string, 'pages' | 'request'>();
   sourceFailure: AgentError | undefined;
   oddity: AgentError | undefined;
+  /** Older dates are listed when it resolves. */
+  olderAreListed: Promise<void> | undefined;
 
   constructor(...keys: readonly string[]) {
     for (const key of keys) this.keys.add(key);
@@ -42,6 +44,7 @@ class Bucket implements Source {
     this.listings.push(dates);
     if (this.oddity !== undefined) onFault(this.oddity);
     if (this.sourceFailure !== undefined) throw this.sourceFailure;
+    if (dates.before !== undefined) await this.olderAreListed;
     const all = [...this.keys].sort().map((key) => key.split('/') as [string, string, string]);
     for (const workspaceId of new Set(all.map(([workspace]) => workspace))) {
       const { failing, partial } = this;
@@ -121,6 +124,7 @@ class Shipper {
   hold: ((id: string) => boolean) | undefined;
   end: (id: string) => VisitOutcome = () => ({ status: 'settled' });
   leads = true;
+  lost = new AbortController();
   readonly faults = new Map<ObjectId, SettledFault>();
   readonly asked: LedTask[] = [];
   releasedLeads = 0;
@@ -137,7 +141,7 @@ class Shipper {
   async lead(task: LedTask) {
     this.asked.push(task);
     if (!this.leads) return undefined;
-    return { lost: new AbortController().signal, release: async () => void this.releasedLeads++ };
+    return { lost: this.lost.signal, release: async () => void this.releasedLeads++ };
   }
 
   async ship({ origin: { id } }: DeliveredObject, signal: AbortSignal): Promise<VisitOutcome> {
@@ -208,6 +212,16 @@ describe('Shipping', () => {
     shipper.release('1/2026-03-10/a');
     await settled();
     expect(shipper.visited.slice(3)).toEqual(['1/2024-01-01/a', '1/2025-06-01/a']);
+  });
+
+  it('ships older dates although an object of a recent one is never done', async () => {
+    const { shipper, clock, follow } = setUp(new Bucket('1/2026-03-10/stuck', '2/2024-01-01/a'));
+    shipper.hold = (id) => id.endsWith('stuck');
+    await follow();
+    for (let i = 0; i < 59; i++) await clock.advance(minute);
+    expect(shipper.visited).toEqual(['1/2026-03-10/stuck']);
+    await clock.advance(minute);
+    expect(shipper.visited).toEqual(['1/2026-03-10/stuck', '2/2024-01-01/a']);
   });
 
   it('starts a date when every object of the previous date is done', async () => {
@@ -302,6 +316,42 @@ describe('Shipping', () => {
     expect(shipper.visited).toHaveLength(1);
     await clock.advance(minute);
     expect(shipper.visited).toHaveLength(2);
+  });
+
+  it('does not say that everything is shipped before the older dates were listed, unless another process does that', async () => {
+    const bucket = new Bucket('1/2024-01-01/a', '1/2026-03-10/a');
+    const older = Promise.withResolvers<void>();
+    bucket.olderAreListed = older.promise;
+    const { ready, shipper, clock, follow } = setUp(bucket);
+    shipper.leads = false;
+    await follow();
+    expect(shipper.visited).toEqual(['1/2026-03-10/a']);
+    expect(ready()).toMatchObject({ complete: true, status: 'idle' });
+    shipper.leads = true;
+    await clock.advance(minute);
+    expect(ready()).toMatchObject({ complete: false, reason: 'The first listing is in progress' });
+    older.resolve();
+    await settled();
+    expect(shipper.visited).toEqual(['1/2026-03-10/a', '1/2024-01-01/a']);
+    expect(ready()).toMatchObject({ complete: true, status: 'idle' });
+  });
+
+  it('leaves it to the process that leads now that older dates could not be listed', async () => {
+    const bucket = new Bucket('1/2026-03-10/a');
+    const { ready, shipper, clock, follow } = setUp(bucket);
+    const denied = Promise.reject(new AgentError('ERR_SOURCE_ACCESS_DENIED', 'denied'));
+    denied.catch(() => {});
+    bucket.olderAreListed = denied;
+    await follow();
+    expect(ready()).toMatchObject({ ok: false, complete: false, reason: 'source s3://audit: denied' });
+    shipper.leads = false;
+    shipper.lost.abort();
+    await clock.advance(10 * minute);
+    expect(ready()).toMatchObject({ ok: true, complete: true });
+    shipper.leads = true;
+    shipper.lost = new AbortController();
+    await clock.advance(minute);
+    expect(ready()).toMatchObject({ ok: false, complete: false, reason: 'source s3://audit: denied' });
   });
 
   it('does not open what is settled', async () => {
@@ -555,6 +605,17 @@ describe('an object that is settled although it could not be read', () => {
     shipper.faults.clear();
     await clock.advance(minute);
     expect(ready()).toMatchObject({ complete: true, status: 'idle' });
+  });
+
+  it('is damaged also if another process found something else wrong with the version before', async () => {
+    const { shipper, clock, ready, follow } = setUp(new Bucket(id));
+    shipper.settledIds.add(id);
+    shipper.faults.set(id, { status: 'settled', code: 'ERR_OBJECT_UNPARSED', message: 'not JSON' });
+    await follow();
+    expect(ready()).toMatchObject({ complete: true, status: 'idle' });
+    shipper.faults.set(id, fault);
+    await clock.advance(minute);
+    expect(ready()).toMatchObject({ complete: false, reason: expect.stringContaining('1 damaged object') });
   });
 
   it('is not forgotten when the visit was made here and another process reads it', async () => {

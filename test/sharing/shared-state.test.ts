@@ -690,6 +690,18 @@ test('a replica that stands aside gives up objects and leads, and what it has an
   expect((await one.state.lead('sweep'))?.lost.aborted).toBe(false);
 });
 
+test('a lead that was asked for before a replica stood aside is not kept by who asked with it afterwards', async () => {
+  const items = new StoredItems();
+  const [one, other] = [await replica(items), await replica(items)];
+  const before = one.state.lead('sweep');
+  one.state.standAside?.()();
+  const after = await one.state.lead('sweep');
+  expect(await before).toBeUndefined();
+  expect(await other.state.lead('sweep')).toBeDefined();
+  expect(after?.lost.aborted).toBe(true);
+  expect(await one.state.lead('sweep')).toBeUndefined();
+});
+
 test('a claim or lead that is granted at the moment at which a replica stands aside is given up', async () => {
   const items = new StoredItems();
   const [one, other] = [await replica(items), await replica(items)];

@@ -15,7 +15,16 @@ import type { HttpAddress } from '../../src/telemetry/options.ts';
 import { startTelemetry } from '../../src/telemetry/telemetry.ts';
 import { type LogLine, rememberingLogger } from '../export/fixtures.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { batchEnded, httpResponse, linesRead, listingEnded, sourceName, unavailable, waiting } from './events.ts';
+import {
+  batchEnded,
+  httpResponse,
+  linesRead,
+  listingEnded,
+  requestEnded,
+  sourceName,
+  unavailable,
+  waiting,
+} from './events.ts';
 
 describe('the HTTP server', () => {
   it('reports health as 200 or 503, with the reason as JSON', async () => {
@@ -68,6 +77,19 @@ describe('the HTTP server', () => {
     waitingDeadLetters.length = 0;
     expect(await get('/readyz')).toMatchObject({ status: 200, json: { complete: true, status: 'idle' } });
     expect((await get('/metrics')).body).not.toMatch(new RegExp(`^${series}.*\\} [1-9]\\d*$`, 'm'));
+  });
+
+  it('answers while dead letters are being counted for the first time, and does not take them for none', async () => {
+    const counted = Promise.withResolvers<readonly WaitingDeadLetters[]>();
+    const { get, observe } = await serve({ countDeadLetters: () => counted.promise });
+    observe(listingEnded());
+    observe(requestEnded('accepted', 200));
+    expect(await get('/readyz')).toMatchObject({
+      status: 503,
+      json: { complete: false, reason: 'dead letters: not known: they are not counted yet' },
+    });
+    counted.resolve([]);
+    expect(await get('/readyz')).toMatchObject({ status: 200, json: { complete: true } });
   });
 
   it('does not take dead letters that cannot be counted for none', async () => {
@@ -291,7 +313,7 @@ async function serve(options: ServeOptions = {}) {
     countWith: (other: typeof count) => {
       count = other;
     },
-    observe: await telemetry.watch(),
+    observe: telemetry.watch(),
     takeOver: () => telemetry.takeOver(),
     get: (path: string, how: { method?: string; host?: string } = {}) => get(url, path, how),
   };

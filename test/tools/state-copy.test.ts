@@ -94,6 +94,28 @@ test('a state keeps all of its content on the way into a shared store and back',
   await reopened.close();
 });
 
+test('an object that was reopened and not visited since is compared from its start after the copy, too', async () => {
+  const items = new StoredItems();
+  const { state: replica } = await openSharedStateHere(items);
+  await visit(replica, first, async (claim) => {
+    const counts = { acceptedCount: 1, deadLetteredCount: 0 };
+    const observedRuns = [{ observedAtMs: 5, lineCount: 1 }];
+    claim.settle({ announcementId: undefined, position, lineHashes: Int32Array.of(1, -1), observedRuns, ...counts });
+    claim.finish(first.version, position, []);
+    await claim.flush(never);
+  });
+  await replica.reopen(first, never);
+  await replica.close();
+  const target = join(temporaryDirectory(), 'copy');
+  const open = async () => new ModelStore(items);
+  await copyState({ ...configuration, state: shared }, { kind: 'directory', path: target }, never, { open });
+  const state = await openDeliveryState({ directory: target, clock: systemClock, logger: silentLogger });
+  await visit(state, first, async ({ known }) => {
+    expect(known?.settled.offsetBytes).toBe(0);
+  });
+  await state.close();
+});
+
 test('a state that is in use already is not written to', async () => {
   const [from, target, items] = [temporaryDirectory(), temporaryDirectory(), new StoredItems()];
   for (const directory of [from, target]) {

@@ -63,21 +63,21 @@ export class DeadLetters {
   async write(jsonLines: readonly string[], reason: DeadLetterReason, signal: AbortSignal): Promise<void> {
     const note = { version: formatVersion, time: new Date(this.#clock.nowMs()).toISOString(), ...reason };
     const release = await this.#writing.acquire(signal);
+    const sinceMs = this.#clock.nowMs();
+    let failedAttempts = 0;
     try {
-      const sinceMs = this.#clock.nowMs();
-      for (let failedAttempts = 1; ; failedAttempts++) {
+      for (;;) {
         const error = await this.#tryWrite(jsonLines, note, signal);
-        if (error === undefined) {
-          if (failedAttempts > 1) this.#observe({ kind: 'resumed', for: 'deadLetterFile' });
-          return;
-        }
-        const delayMs = backoffMs(retryPolicy, failedAttempts - 1, this.#clock);
+        if (error === undefined) return;
+        const delayMs = backoffMs(retryPolicy, failedAttempts++, this.#clock);
         const retryAtMs = this.#clock.nowMs() + delayMs;
         const fault = toFault(error);
         this.#observe({ kind: 'waiting', for: 'deadLetterFile', fault, sinceMs, failedAttempts, retryAtMs });
         await this.#clock.sleep(delayMs, signal);
       }
     } finally {
+      // Also if it was given up, because the claim of its object was lost: nobody waits any more.
+      if (failedAttempts > 0) this.#observe({ kind: 'resumed', for: 'deadLetterFile' });
       release();
     }
   }

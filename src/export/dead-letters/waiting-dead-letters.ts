@@ -33,6 +33,8 @@ export class DeadLetterCount {
   readonly #directory: string;
   #files = new Map<string, CountedFile>();
   #turn: Promise<unknown> = Promise.resolve();
+  /** Not begun yet, so whoever asks now may share it. */
+  #next: Promise<readonly WaitingDeadLetters[]> | undefined;
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -40,9 +42,14 @@ export class DeadLetterCount {
 
   /** Rejects with ERR_DEAD_LETTER_READ. */
   read(): Promise<readonly WaitingDeadLetters[]> {
-    const reading = this.#turn.then(() => this.#read());
-    this.#turn = reading.catch(() => {});
-    return reading;
+    if (this.#next !== undefined) return this.#next;
+    const next = this.#turn.then(() => {
+      this.#next = undefined;
+      return this.#read();
+    });
+    this.#next = next;
+    this.#turn = next.catch(() => {});
+    return next;
   }
 
   async #read(): Promise<readonly WaitingDeadLetters[]> {

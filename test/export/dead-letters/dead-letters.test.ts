@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import type { AgentEvent, Observer } from '../../../src/contracts/observer.ts';
 import { DeadLetterFileWriter } from '../../../src/export/dead-letters/dead-letter-file-writer.ts';
 import { DeadLetters } from '../../../src/export/dead-letters/dead-letters.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -14,9 +15,11 @@ function setUp(directory: string, fileBytesMax?: number) {
   const clock = leapingClock();
   const logger = rememberingLogger();
   const options = fileBytesMax === undefined ? { directory } : { directory, fileBytesMax };
-  const deadLetters = new DeadLetters(new DeadLetterFileWriter(options, clock), clock, logger);
+  const events: AgentEvent['kind'][] = [];
+  const observe: Observer = ({ kind }) => events.push(kind);
+  const deadLetters = new DeadLetters(new DeadLetterFileWriter(options, clock), clock, logger, observe);
   onTestFinished(() => deadLetters.close());
-  return { deadLetters, clock, log: logger.lines };
+  return { deadLetters, clock, log: logger.lines, events };
 }
 
 function read(directory: string): Record<string, string[]> {
@@ -99,13 +102,14 @@ test('a write to a read-only directory is retried, with an error in the log', as
   expect(log).toMatchObject([{ level: 'error', fields: { err: { code: 'ERR_DEAD_LETTER_WRITE' } } }]);
 });
 
-test('the signal ends the wait', async () => {
+test('the signal ends the wait, and observers hear that nobody waits any more', async () => {
   const directory = join(temporaryDirectory(), 'dead-letters');
   writeFileSync(directory, 'in the way');
-  const { deadLetters, clock } = setUp(directory);
+  const { deadLetters, clock, events } = setUp(directory);
   const stop = new AbortController();
   clock.onSleep = (count) => count === 3 && stop.abort(new Error('stopping'));
   await expect(deadLetters.write(jsonLines('a'), reason, stop.signal)).rejects.toThrow('stopping');
+  expect(events).toEqual(['waiting', 'waiting', 'waiting', 'resumed']);
 });
 
 test('a disk that fills up in the middle of a line leaves only complete lines', () => {

@@ -55,6 +55,16 @@ it('reads only what was appended since', async () => {
   expect(await count.read()).toMatchObject([{ count: 6 }]);
 });
 
+it('counts once for all who ask while a count is under way, and finds what was written meanwhile', async () => {
+  const { reject, count } = setUp();
+  const underWay = count.read();
+  await reject('no');
+  const asked = Array.from({ length: 1_000 }, () => count.read());
+  expect(new Set(asked).size).toBe(1);
+  expect(await asked[0]).toMatchObject([{ count: 1 }]);
+  await underWay;
+});
+
 it('leaves out a line that is still being written, and lines that are not dead letters', async () => {
   const { reject, count, path } = setUp();
   await reject('no');

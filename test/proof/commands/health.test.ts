@@ -18,7 +18,7 @@ describe('readyz', () => {
     const { receiver, environment } = await scene();
     const agent = startAgent(['run'], environment);
     const url = await urlOf(agent);
-    await agent.until('it is ready', async () => (await ask(url, 'readyz')).status === 200);
+    await agent.until('everything was listed', async () => (await ask(url, 'readyz')).json.complete === true);
     expect((await ask(url, 'readyz')).json).toMatchObject({ ok: true, status: 'idle' });
     expect(receiver.accepted).toHaveLength(0);
 
