@@ -59,7 +59,7 @@ export function startMonitoring(
       clock,
       logger,
       stateBytes: state.kind === 'directory' ? () => stateSizeBytes(state.path) : undefined,
-      waitingDeadLetters: () => deadLetters.count(),
+      waitingDeadLetters: (hasWritten) => deadLetters.count(hasWritten),
       deliveredBefore: () => deliveredBefore(state),
       deliveredTotals: (signal) => deliveredTotals(state, signal),
       askCollector:

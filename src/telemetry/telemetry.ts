@@ -45,7 +45,8 @@ export interface TelemetryDependencies {
   /** The totals at the time of the call, also if it takes a while to sum them up; undefined if they are unknown. */
   readonly deliveredTotals: (signal: AbortSignal) => Promise<DeliveredTotals | undefined>;
   /** Counts the records in the dead-letter files. Cheap when nothing has changed. */
-  readonly waitingDeadLetters: () => Promise<readonly WaitingDeadLetters[]>;
+  /** @param hasWritten whether this process has written some since it last asked. */
+  readonly waitingDeadLetters: (hasWritten: boolean) => Promise<readonly WaitingDeadLetters[]>;
   /** Sends an empty request to the collector; undefined if records do not go to one. */
   readonly askCollector: ((signal: AbortSignal) => Promise<CollectorAnswer>) | undefined;
 }
@@ -125,8 +126,9 @@ export class Telemetry {
       this.#earlyEvents?.push(event);
       this.#activity.observe(event);
       this.#metrics?.observe(event, this.#dependencies.clock.nowMs());
+      if (event.kind === 'deadLettered') void this.#countDeadLetters(true);
       // Other processes replay them, so each listing is an occasion to look.
-      if (event.kind === 'deadLettered' || event.kind === 'listingEnded') void this.#countDeadLetters();
+      if (event.kind === 'listingEnded') void this.#countDeadLetters();
     };
   }
 
@@ -180,9 +182,9 @@ export class Telemetry {
     counted.abort();
   }
 
-  async #countDeadLetters(): Promise<void> {
+  async #countDeadLetters(hasWritten = false): Promise<void> {
     try {
-      const counted = await this.#dependencies.waitingDeadLetters();
+      const counted = await this.#dependencies.waitingDeadLetters(hasWritten);
       this.#activity.countedDeadLetters(counted);
     } catch (error) {
       this.#activity.couldNotCountDeadLetters(

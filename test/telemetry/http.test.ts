@@ -92,6 +92,22 @@ describe('the HTTP server', () => {
     expect(await get('/readyz')).toMatchObject({ status: 200, json: { complete: true } });
   });
 
+  it('asks for the dead letters of this process at once, and for those of others as often as it is asked', async () => {
+    const asked: boolean[] = [];
+    const { get, observe } = await serve({
+      countDeadLetters: async (hasWritten) => {
+        asked.push(hasWritten);
+        return [];
+      },
+    });
+    asked.length = 0;
+    const response = httpResponse(400);
+    observe({ kind: 'deadLettered', code: 'ERR_EXPORT_REJECTED', response, reason: 'too old', recordCount: 1 });
+    observe(listingEnded());
+    await get('/readyz');
+    expect(asked).toEqual([true, false, false]);
+  });
+
   it('does not take dead letters that cannot be counted for none', async () => {
     const location = join(temporaryDirectory(), 'a-file');
     writeFileSync(location, '');
@@ -274,7 +290,7 @@ interface ServeOptions {
   readonly httpHosts?: readonly string[];
   readonly exporters?: readonly 'prometheus'[];
   readonly waitingDeadLetters?: readonly WaitingDeadLetters[];
-  readonly countDeadLetters?: () => Promise<readonly WaitingDeadLetters[]>;
+  readonly countDeadLetters?: (hasWritten: boolean) => Promise<readonly WaitingDeadLetters[]>;
   readonly deliveredTotals?: DeliveredTotals;
   readonly askCollector?: () => Promise<{ ok: boolean; message: string; hint: string }>;
 }
@@ -282,7 +298,8 @@ interface ServeOptions {
 async function serve(options: ServeOptions = {}) {
   const { http = { host: '127.0.0.1', port: 0 }, httpHosts, exporters = ['prometheus'], askCollector } = options;
   const waitingDeadLetters: WaitingDeadLetters[] = [...(options.waitingDeadLetters ?? [])];
-  let count = options.countDeadLetters ?? (async () => waitingDeadLetters);
+  let count: NonNullable<ServeOptions['countDeadLetters']> =
+    options.countDeadLetters ?? (async () => waitingDeadLetters);
   const logger = rememberingLogger();
   const telemetry = await startTelemetry(
     {
@@ -300,7 +317,7 @@ async function serve(options: ServeOptions = {}) {
       stateBytes: () => 0,
       deliveredBefore: async () => [],
       deliveredTotals: async () => options.deliveredTotals,
-      waitingDeadLetters: () => count(),
+      waitingDeadLetters: (hasWritten) => count(hasWritten),
       askCollector,
     },
   );

@@ -1,9 +1,10 @@
 /**
- * Counts the dead letters in a bucket, like waiting-dead-letters.ts in a directory. Each version of an object is read once. The bucket is
- * listed at most every half a minute, because health checks and scrapes ask more often.
+ * Counts the dead letters in a bucket, like waiting-dead-letters.ts in a directory. Each version of an object is read once. Of what other
+ * processes do, half a minute may pass before it is listed, because health checks and scrapes ask more often.
  */
 import type { Clock } from '../../runtime/clock.ts';
 import { inParallel } from '../../runtime/in-parallel.ts';
+import { SharedRuns } from '../../runtime/shared-runs.ts';
 import type { BucketClient } from './bucket-client.ts';
 import { isLetterKey } from './bucket-letters.ts';
 import { rejectionOf } from './dead-letter-files.ts';
@@ -25,9 +26,10 @@ export class BucketCount {
   readonly #clock: Clock;
   /** By key and ETag. What was read before a failure counts for the next attempt. */
   #counted = new Map<string, { readonly groups: DeadLetterGroups }>();
+  readonly #counts = new SharedRuns(() => this.#countOnce());
   #result: Promise<readonly WaitingDeadLetters[]> | undefined;
-  #isCounting = false;
-  #endedAtMs = 0;
+  /** Undefined while it is being counted: the first count of thousands of objects takes longer than the interval. */
+  #endedAtMs: number | undefined;
 
   constructor(location: DeadLetterBucket, client: BucketClient, clock: Clock) {
     this.#location = location;
@@ -35,21 +37,22 @@ export class BucketCount {
     this.#clock = clock;
   }
 
-  /** Rejects with a BucketFailure. */
-  async read(): Promise<readonly WaitingDeadLetters[]> {
+  /**
+   * Rejects with a BucketFailure.
+   * @param hasWritten whether this process has written dead letters since it last asked.
+   */
+  async read(hasWritten: boolean): Promise<readonly WaitingDeadLetters[]> {
     // Absolute value: if the clock is set back, the count must not stay old until it has caught up.
-    const isOld = Math.abs(this.#clock.nowMs() - this.#endedAtMs) >= listingIntervalMs;
-    // The first count of thousands of objects takes longer than the interval.
-    if (!this.#isCounting && (this.#result === undefined || isOld)) this.#result = this.#countOnce();
-    return await (this.#result ?? []);
+    const isOld = this.#endedAtMs !== undefined && Math.abs(this.#clock.nowMs() - this.#endedAtMs) >= listingIntervalMs;
+    if (this.#result === undefined || hasWritten || isOld) this.#result = this.#counts.run();
+    return await this.#result;
   }
 
   async #countOnce(): Promise<readonly WaitingDeadLetters[]> {
-    this.#isCounting = true;
+    this.#endedAtMs = undefined;
     try {
       return await this.#count();
     } finally {
-      this.#isCounting = false;
       this.#endedAtMs = this.#clock.nowMs();
     }
   }

@@ -45,8 +45,11 @@ export interface DeadLetterStore {
   readLines(path: string): AsyncIterable<DeadLetterLine>;
   /** Resolves to undefined while an agent is writing there, or another replay has it. Nothing is left of what is gone. */
   openForReplay(path: string): Promise<ReplayedLetters | undefined>;
-  /** Cheap when nothing has changed. */
-  count(): Promise<readonly WaitingDeadLetters[]>;
+  /**
+   * Cheap when nothing has changed.
+   * @param hasWritten whether this process has written dead letters since it last asked. What others have written may be missing for half a minute.
+   */
+  count(hasWritten?: boolean): Promise<readonly WaitingDeadLetters[]>;
   close(): Promise<void>;
 }
 
@@ -125,8 +128,8 @@ class BucketStore implements DeadLetterStore {
     };
   }
 
-  async count(): Promise<readonly WaitingDeadLetters[]> {
-    return await readable(this.#location.name, () => this.#count.read());
+  async count(hasWritten = false): Promise<readonly WaitingDeadLetters[]> {
+    return await readable(this.#location.name, () => this.#count.read(hasWritten));
   }
 
   async close(): Promise<void> {

@@ -5,6 +5,7 @@
 import { stat } from 'node:fs/promises';
 import { isAgentError } from '../../model/agent-error.ts';
 import { type ResponseCode, responseCodeText } from '../../model/response-code.ts';
+import { SharedRuns } from '../../runtime/shared-runs.ts';
 import { isMissing, listDeadLetterFiles, readLines, rejectionOf } from './dead-letter-files.ts';
 import { marksPathOf, readDoneOffsets } from './replayed-file.ts';
 
@@ -32,9 +33,7 @@ export const reasonsPerFileMax = 50;
 export class DeadLetterCount {
   readonly #directory: string;
   #files = new Map<string, CountedFile>();
-  #turn: Promise<unknown> = Promise.resolve();
-  /** Not begun yet, so whoever asks now may share it. */
-  #next: Promise<readonly WaitingDeadLetters[]> | undefined;
+  readonly #counts = new SharedRuns(() => this.#read());
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -42,14 +41,7 @@ export class DeadLetterCount {
 
   /** Rejects with ERR_DEAD_LETTER_READ. */
   read(): Promise<readonly WaitingDeadLetters[]> {
-    if (this.#next !== undefined) return this.#next;
-    const next = this.#turn.then(() => {
-      this.#next = undefined;
-      return this.#read();
-    });
-    this.#next = next;
-    this.#turn = next.catch(() => {});
-    return next;
+    return this.#counts.run();
   }
 
   async #read(): Promise<readonly WaitingDeadLetters[]> {

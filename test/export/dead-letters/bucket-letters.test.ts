@@ -119,6 +119,31 @@ test('they are counted by reason, and each is read once', async () => {
   expect(server.count('GetObject')).toBe(1);
 });
 
+test('what this process has written is in the next count, also if another count is under way', async () => {
+  const { writer, store } = await setUp();
+  const sum = async (counts: ReturnType<typeof store.count>) =>
+    (await counts).reduce((total, each) => total + each.count, 0);
+  expect(await sum(store.count())).toBe(0);
+  await writer.write(records('a'), reason, never);
+  expect(await sum(store.count(true))).toBe(1);
+  const begun = Promise.withResolvers<void>();
+  const written = Promise.withResolvers<void>();
+  server.before({ operation: 'GetObject', times: 1 }, async () => {
+    begun.resolve();
+    await written.promise;
+  });
+  await writer.write(records('b'), reason, never);
+  const before = store.count(true);
+  await begun.promise;
+  await writer.write(records('c'), reason, never);
+  const afterwards = [store.count(true), store.count(), store.count(true)];
+  server.clearRequests();
+  written.resolve();
+  expect(await sum(before)).toBe(2);
+  expect(await Promise.all(afterwards.map(sum))).toEqual([3, 3, 3]);
+  expect(server.count('ListObjectsV2')).toBe(1);
+});
+
 test('one count runs at a time, and the next one has what it read before it failed', async () => {
   const { writer, store, clock } = await setUp();
   for (let index = 0; index < 20; index++) await writer.write(records(`letter ${index}`), reason, never);
