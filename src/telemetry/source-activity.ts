@@ -44,15 +44,24 @@ export function newSource(): SourceActivity {
 }
 
 export function noteListing(source: SourceActivity, event: ListingDue | ListingEnded | WorkspaceListed): void {
-  if (event.kind === 'workspaceListed') noteWorkspaceListing(source, event);
-  else if (event.kind === 'listingEnded' && event.dates === 'recent') notePoll(source, event);
-  else if (event.kind === 'listingDue') {
-    source.isOlderListingDue = event.isDue;
-    if (!event.isDue) source.olderListingFault = undefined; // Whoever leads now has listings of its own.
-  } else {
-    source.isOlderListingDue = false;
-    source.olderListingFault = event.fault;
+  switch (event.kind) {
+    case 'listingDue':
+      source.isOlderListingDue = event.isDue;
+      if (!event.isDue) source.olderListingFault = undefined; // Whoever leads now has listings of its own.
+      break;
+    case 'listingEnded':
+      if (event.dates === 'recent') notePoll(source, event);
+      else noteOlderListing(source, event);
+      break;
+    case 'workspaceListed':
+      noteWorkspaceListing(source, event);
+      break;
   }
+}
+
+function noteOlderListing(source: SourceActivity, { fault }: ListingEnded): void {
+  source.isOlderListingDue = false;
+  source.olderListingFault = fault;
 }
 
 function notePoll(source: SourceActivity, { atMs, fault }: ListingEnded): void {
