@@ -134,6 +134,6 @@ export function explainUnreachable(
       : `${where} is not reachable (${errno ?? name})`,
     hint: isCertificate
       ? 'Set NODE_EXTRA_CA_CERTS to the PEM file of the CA.'
-      : `Check the network, the proxy, ${variables}. The agent tries again.`,
+      : `Check the network, the proxy, ${variables}. A running agent tries again.`,
   };
 }
