@@ -274,6 +274,28 @@ it('refuses the ARN of an access point together with an endpoint of its own', ()
   ]);
 });
 
+it.each([
+  ['AWS_ENDPOINT_URL', {}],
+  ['AWS_ENDPOINT_URL_S3', {}],
+  ['AWS_ENDPOINT_URL_SQS', { DATABRICKS_AUDIT_QUEUE: 'https://sqs.us-east-1.amazonaws.com/111122223333/audit' }],
+  [
+    'AWS_ENDPOINT_URL_DYNAMODB',
+    { DATABRICKS_AUDIT_STATE: 'dynamodb://deliveries', DATABRICKS_AUDIT_DEAD_LETTERS: 's3://letters' },
+  ],
+])('refuses an endpoint in %s without a scheme, if the service is used', (name, used) => {
+  for (const endpoint of ['minio', 'minio:9000', '127.0.0.1:9000', 'ftp://minio:9000']) {
+    expect(problemsOf({ ...source, ...used, [name]: endpoint })).toEqual([
+      `${name}: expected the URL of a server such as https://minio.example.com:9000, got "${endpoint}"`,
+    ]);
+    expect(problemsOf({ DATABRICKS_AUDIT_SOURCE: '/deliveries', [name]: endpoint })).toEqual([]);
+  }
+  for (const endpoint of ['', 'http://minio:9000', 'HTTPS://minio.example.com/path']) {
+    expect(problemsOf({ ...source, ...used, [name]: endpoint })).toEqual([]);
+  }
+  expect(problemsOf({ ...source, ...used, [name]: '"http://minio:9000"' })).toHaveLength(1);
+  expect(problemsOf({ ...source, ...used, [name]: 'ftp://user:hunter2@minio' }).join()).not.toContain('hunter2');
+});
+
 it('reports a proxy that cannot be used, without its password', () => {
   const problems = problemsOf({ ...source, https_proxy: 'socks5://user:hunter2@proxy:1080' });
   expect(problems).toEqual([
