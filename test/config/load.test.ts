@@ -197,6 +197,15 @@ describe('loadConfiguration', () => {
     else expect(loadConfiguration(environment).sources[0]?.pollIntervalMs).toBe(expected);
   });
 
+  it('says the shortest duration in the unit in which it is written', () => {
+    expect(problemsOf({ ...source, DATABRICKS_AUDIT_LOOKBACK: '0d' })).toEqual([
+      'DATABRICKS_AUDIT_LOOKBACK: expected a duration of at least 1d with a unit (ms, s, m, h, d), such as 7d, got "0d"',
+    ]);
+    expect(problemsOf({ ...source, DATABRICKS_AUDIT_LATE_AFTER: '1w' })).toEqual([
+      expect.stringContaining('of at least 0s with a unit'),
+    ]);
+  });
+
   it('polls each source at its own interval, and the others at the one for all', () => {
     const { sources } = loadConfiguration({
       DATABRICKS_AUDIT_SOURCE: 's3://audit/a?poll=5m,s3://audit/b,/deliveries',
