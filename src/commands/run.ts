@@ -2,10 +2,12 @@
  * `run`: ships continuously until stopped.
  */
 import { createAgent } from '../agent/agent.ts';
+import { warnOfFutureStart } from '../agent/future-start.ts';
 import { openLog, startMonitoring } from '../agent/monitoring.ts';
 import { type Configuration, loadConfiguration } from '../config/index.ts';
 import { isAgentError } from '../model/agent-error.ts';
 import { locationText } from '../model/state-location.ts';
+import { systemClock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { packageVersion } from '../runtime/package-version.ts';
 import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
@@ -62,6 +64,7 @@ function reportStart(configuration: Configuration, logger: Logger): void {
     },
     'Agent started',
   );
+  warnOfFutureStart(configuration, logger, systemClock.nowMs());
 }
 
 /** Some collectors expect a token in the query. */

@@ -3,7 +3,9 @@
  * accepted.
  */
 import { type Agent, type AgentEvent, createAgent } from '../agent/agent.ts';
+import { warnOfFutureStart } from '../agent/future-start.ts';
 import { loadConfiguration } from '../config/index.ts';
+import { systemClock } from '../runtime/clock.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
 import { countDeadLetters } from '../tools/replay.ts';
@@ -59,13 +61,15 @@ interface FailedVisit {
 export async function ship(sources: readonly string[], context: CommandContext): Promise<ExitCode> {
   const { stdout, stderr, stop } = context;
   const configuration = loadConfiguration(withSources(context.environment, sources));
+  const logger = createLogger(configuration.logLevel, stderr);
+  warnOfFutureStart(configuration, logger, systemClock.nowMs());
   const visits = new Visits();
   let progress: ProgressBar | undefined;
   let complete = false;
   const agent = await createAgent(
     configuration,
     {
-      logger: createLogger(configuration.logLevel, stderr),
+      logger,
       stdout,
       observer(event) {
         if (event.kind === 'settledFaultKnown') visits.remembered(event);

@@ -167,6 +167,11 @@ function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptio
   problems.unshift(...misspelledVariables(environment, variablesOf(locations)));
   const resolved = resolveSources(locations, environment);
   problems.push(...resolved.problems, ...accessPointProblems(environment, values.DATABRICKS_AUDIT_SOURCE));
+  problems.push(
+    ...endpointProblems(values, environment).filter(
+      (problem) => !quoted.some((name) => problem.startsWith(`${name}:`)),
+    ),
+  );
   problems.push(...splitMappingProblems(values), ...queueProblems(values), ...sharedStateProblems(values));
   problems.push(...deadLetterProblems(values, environment));
   for (const { variable, problem } of [...exportProblems(values), ...telemetryProblems(values)]) {
@@ -193,6 +198,23 @@ function quotedVariables(environment: Environment): readonly string[] {
     )
     .filter(([, text = '']) => /^\s*(["']).*\1\s*$/s.test(text))
     .map(([name]) => name);
+}
+
+/** With `minio:9000`, the AWS SDK fails at the first request, or takes the host for a scheme. */
+function endpointProblems(values: Partial<Values>, environment: Environment): readonly string[] {
+  const { DATABRICKS_AUDIT_SOURCE: sources = [], DATABRICKS_AUDIT_QUEUE: queues = [] } = values;
+  const hasBucket = [...sources, values.DATABRICKS_AUDIT_DEAD_LETTERS].some((place) => place?.kind === 's3');
+  const own = [
+    ...(hasBucket ? ['AWS_ENDPOINT_URL_S3'] : []),
+    ...(queues.length > 0 ? ['AWS_ENDPOINT_URL_SQS'] : []),
+    ...(values.DATABRICKS_AUDIT_STATE?.kind === 'dynamodb' ? ['AWS_ENDPOINT_URL_DYNAMODB'] : []),
+  ];
+  return (own.length === 0 ? [] : ['AWS_ENDPOINT_URL', ...own])
+    .filter((name) => environment[name] && !/^https?:$/.test(URL.parse(environment[name])?.protocol ?? ''))
+    .map(
+      (name) =>
+        `${name}: expected the URL of a server such as https://minio.example.com:9000, got ${describeValue(name, environment[name])}`,
+    );
 }
 
 /** The AWS SDK addresses a bucket at a custom endpoint by its path, and an access point has none. */

@@ -41,6 +41,10 @@ export function parsePostgresUrl(text: string): Parsed<PostgresLocation> {
   if (url === null || url.hostname === '' || user === undefined || password === undefined || !database) {
     return bad(`expected a URL such as ${example}, with special characters percent-encoded`);
   }
+  // For libpq, it belongs to the name: `audit/` is another database than `audit`.
+  if (url.pathname.includes('/', 1)) {
+    return bad('expected nothing but the name of the database after the host, with a slash in the name written as %2F');
+  }
   const names = [...url.searchParams.keys()];
   const unknown = names.filter((name) => !parameters.some((known) => known === name));
   if (unknown.length > 0 || new Set(names).size < names.length) {

@@ -51,6 +51,13 @@ export function duration(minMs: number, example: string): (text: string) => Pars
     const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text === '0' ? '0s' : text);
     const value = match === null ? Number.NaN : Number(match[1]) * (unitsMs.get(match[2] ?? '') ?? Number.NaN);
     if (value >= minMs) return good(value);
-    return bad(`expected a duration of at least ${minMs / 1000}s with a unit (ms, s, m, h, d), such as ${example}`);
+    return bad(`expected a duration of at least ${asDuration(minMs)} with a unit (ms, s, m, h, d), such as ${example}`);
   };
+}
+
+/** As a variable has it, in the largest unit that leaves no rest: `1d`. */
+function asDuration(durationMs: number): string {
+  const fitting = [...unitsMs].findLast(([, unitMs]) => durationMs >= unitMs && durationMs % unitMs === 0);
+  const [unit, unitMs] = fitting ?? ['s', 1000];
+  return `${durationMs / unitMs}${unit}`;
 }

@@ -11,7 +11,7 @@ export const lookedAtMax = 10_000;
 
 /** @param found names in the location; none when it is empty. @param suggestion a location that has deliveries. */
 export function noDeliveries(where: string, found: NameSample, suggestion: string | undefined): AgentError {
-  const advice = suggestion === undefined ? undefined : `Try DATABRICKS_AUDIT_SOURCE=${printable(suggestion)}`;
+  const advice = adviceFor(suggestion);
   if (found.count === 0) {
     return new AgentError('ERR_SOURCE_EMPTY', `There is nothing in ${printable(where)} yet`, {
       hint:
@@ -20,8 +20,20 @@ export function noDeliveries(where: string, found: NameSample, suggestion: strin
     });
   }
   const message = `Found no deliveries in ${printable(where)}, but ${found}`;
-  const hint =
-    advice ??
-    'Set DATABRICKS_AUDIT_SOURCE to the folder that holds workspaceId=<id>/ or date=<yyyy-mm-dd>/: the delivery path prefix of the log delivery configuration. Deliveries end in .json, .jsonl, .ndjson, .gz or .zst.';
+  const hint = advice ?? `${layoutHint} Deliveries end in .json, .jsonl, .ndjson, .gz or .zst.`;
   return new AgentError('ERR_SOURCE_NO_DELIVERIES', message, { hint });
+}
+
+/** The location is the key of an object, and nothing is below it. @param suggestion a location that has deliveries. */
+export function isOneObject(where: string, suggestion: string | undefined): AgentError {
+  return new AgentError('ERR_SOURCE_NO_DELIVERIES', `${printable(where)} is an object, and a source is a folder`, {
+    hint: adviceFor(suggestion) ?? layoutHint,
+  });
+}
+
+const layoutHint =
+  'Set DATABRICKS_AUDIT_SOURCE to the folder that holds workspaceId=<id>/ or date=<yyyy-mm-dd>/: the delivery path prefix of the log delivery configuration.';
+
+function adviceFor(suggestion: string | undefined): string | undefined {
+  return suggestion === undefined ? undefined : `Try DATABRICKS_AUDIT_SOURCE=${printable(suggestion)}`;
 }

@@ -2,10 +2,10 @@
  * Looks for deliveries in and around a location in which a listing found none.
  */
 import { isAgentError } from '../model/agent-error.ts';
-import { isDeliveryPath, isHiddenName, isLayoutName } from './layout.ts';
+import { isDeliveryName, isDeliveryPath, isHiddenName, isLayoutName } from './layout.ts';
 import { NameSample } from './name-sample.ts';
-import { lookedAtMax, noDeliveries } from './no-deliveries.ts';
-import type { ObjectStore, StoreLocation } from './object-store.ts';
+import { isOneObject, lookedAtMax, noDeliveries } from './no-deliveries.ts';
+import { fileNameOf, type ObjectStore, type StoreLocation } from './object-store.ts';
 
 interface SearchParts {
   readonly store: Pick<ObjectStore, 'list'>;
@@ -41,7 +41,24 @@ export class DeliverySearch {
     }
     const sample = new NameSample();
     for (const folder of found.keys()) sample.add(folder);
-    return noDeliveries(name, sample, below ?? (await this.#searchAround(signal)));
+    const suggestion = below ?? (await this.#searchAround(signal));
+    if (sample.count === 0 && (await this.#isObject(signal))) return isOneObject(name, suggestion);
+    return noDeliveries(name, sample, suggestion);
+  }
+
+  /** Whether the location without the slash at its end is the key of a delivery, as after copying the path of an object. */
+  async #isObject(signal: AbortSignal): Promise<boolean> {
+    const key = this.#location.prefix.slice(0, -1);
+    if (!isDeliveryName(fileNameOf(key))) return false;
+    try {
+      // It is the first of those that begin with it.
+      for await (const { objects } of this.#parts.store.list({ prefix: key }, signal)) return objects[0]?.key === key;
+      return false;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (isAgentError(error)) return false; // Policies often allow listing one prefix only.
+      throw error;
+    }
   }
 
   /** Once, as it takes some requests and the answer seldom changes. */

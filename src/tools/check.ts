@@ -4,6 +4,7 @@
 import { hash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { futureStart } from '../agent/future-start.ts';
 import { createMappers, type MapperFor } from '../agent/mappers.ts';
 import { encodingOf } from '../agent/wiring.ts';
 import type { Configuration } from '../config/index.ts';
@@ -16,7 +17,7 @@ import { type AgentError, adviceOf, type ErrorCode, isAgentError, messageOf } fr
 import type { DeliveredObject } from '../model/object.ts';
 import type { StateDirectory } from '../model/state-location.ts';
 import { recordBatch } from '../otlp/record-batch.ts';
-import { type Clock, systemClock, utcDate } from '../runtime/clock.ts';
+import { type Clock, systemClock } from '../runtime/clock.ts';
 import { probeDirectory } from '../runtime/probe-directory.ts';
 import { probeStore } from '../sharing/index.ts';
 import { createSources, inspectQueue, inspectSource } from '../sources/index.ts';
@@ -42,7 +43,8 @@ export async function* runChecks(
     const own = configuration.sources.flatMap(({ mapping = [] }) => mapping);
     return `mapping ${[configuration.mapping.layers.join(', '), ...own].join('; ')} is complete`;
   });
-  yield* checkStart(configuration, clock.nowMs());
+  const waiting = futureStart(configuration, clock.nowMs());
+  if (waiting !== undefined) yield { status: 'warning', ...waiting };
   const { state } = configuration;
   if (state.kind === 'directory') yield await checkStateDirectory(state);
   else {
@@ -70,16 +72,6 @@ export async function* runChecks(
   for (const queue of configuration.queues) yield* await inspectQueue(queue, signal);
   if (configuration.logsExporter === 'console') yield { status: 'ok', message: 'records go to standard output' };
   else yield* checkCollector(configuration, signal, clock, sendRecord);
-}
-
-/** Agents that wait for a day and have nothing else to do look like those that have shipped everything. */
-function* checkStart({ start }: Configuration, nowMs: number): Iterable<CheckResult> {
-  if (typeof start === 'string' || start.date <= utcDate(nowMs)) return;
-  yield {
-    status: 'warning',
-    message: `DATABRICKS_AUDIT_START is ${start.date}, which is in the future: nothing of the days before it is shipped`,
-    hint: `Today is ${utcDate(nowMs)} (UTC). Set an earlier date, unless you want to wait.`,
-  };
 }
 
 async function* checkCollector(

@@ -197,6 +197,15 @@ describe('loadConfiguration', () => {
     else expect(loadConfiguration(environment).sources[0]?.pollIntervalMs).toBe(expected);
   });
 
+  it('says the shortest duration in the unit in which it is written', () => {
+    expect(problemsOf({ ...source, DATABRICKS_AUDIT_LOOKBACK: '0d' })).toEqual([
+      'DATABRICKS_AUDIT_LOOKBACK: expected a duration of at least 1d with a unit (ms, s, m, h, d), such as 7d, got "0d"',
+    ]);
+    expect(problemsOf({ ...source, DATABRICKS_AUDIT_LATE_AFTER: '1w' })).toEqual([
+      expect.stringContaining('of at least 0s with a unit'),
+    ]);
+  });
+
   it('polls each source at its own interval, and the others at the one for all', () => {
     const { sources } = loadConfiguration({
       DATABRICKS_AUDIT_SOURCE: 's3://audit/a?poll=5m,s3://audit/b,/deliveries',
@@ -272,6 +281,28 @@ it('refuses the ARN of an access point together with an endpoint of its own', ()
   expect(problemsOf({ ...accessPoint, AWS_ENDPOINT_URL_S3: 'http://minio:9000' })).toEqual([
     expect.stringContaining('expected the alias of the access point instead of its ARN'),
   ]);
+});
+
+it.each([
+  ['AWS_ENDPOINT_URL', {}],
+  ['AWS_ENDPOINT_URL_S3', {}],
+  ['AWS_ENDPOINT_URL_SQS', { DATABRICKS_AUDIT_QUEUE: 'https://sqs.us-east-1.amazonaws.com/111122223333/audit' }],
+  [
+    'AWS_ENDPOINT_URL_DYNAMODB',
+    { DATABRICKS_AUDIT_STATE: 'dynamodb://deliveries', DATABRICKS_AUDIT_DEAD_LETTERS: 's3://letters' },
+  ],
+])('refuses an endpoint in %s without a scheme, if the service is used', (name, used) => {
+  for (const endpoint of ['minio', 'minio:9000', '127.0.0.1:9000', 'ftp://minio:9000']) {
+    expect(problemsOf({ ...source, ...used, [name]: endpoint })).toEqual([
+      `${name}: expected the URL of a server such as https://minio.example.com:9000, got "${endpoint}"`,
+    ]);
+    expect(problemsOf({ DATABRICKS_AUDIT_SOURCE: '/deliveries', [name]: endpoint })).toEqual([]);
+  }
+  for (const endpoint of ['', 'http://minio:9000', 'HTTPS://minio.example.com/path']) {
+    expect(problemsOf({ ...source, ...used, [name]: endpoint })).toEqual([]);
+  }
+  expect(problemsOf({ ...source, ...used, [name]: '"http://minio:9000"' })).toHaveLength(1);
+  expect(problemsOf({ ...source, ...used, [name]: 'ftp://user:hunter2@minio' }).join()).not.toContain('hunter2');
 });
 
 it('reports a proxy that cannot be used, without its password', () => {

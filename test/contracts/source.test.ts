@@ -4,8 +4,11 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { loadConfiguration } from '../../src/config/index.ts';
+import { createSources } from '../../src/sources/index.ts';
 import { type KindName, kinds } from '../../src/sources/kinds.ts';
+import { listAll } from '../support/listing.ts';
 import { type AzureServer, startAzureServer } from '../support/object-servers/azure-server.ts';
 import { type GcsServer, startGcsServer } from '../support/object-servers/gcs-server.ts';
 import { type S3Server, startS3Server } from '../support/s3-server.ts';
@@ -72,3 +75,41 @@ const { table: _, ...fileKinds } = kinds;
 for (const [name, kind] of Object.entries(fileKinds)) {
   describeSource(`the ${name} source`, kind, places[name as FileKindName]);
 }
+
+describe.each(['s3', 'azure', 'gcs'] as const)('the %s source of one object', (kind) => {
+  const faultsOf = async (url: string) => {
+    const { sources } = loadConfiguration({ ...process.env, DATABRICKS_AUDIT_SOURCE: url });
+    const [source] = createSources(sources, { stillAfterPolls: 0 });
+    if (source === undefined) throw new Error('one source was configured');
+    onTestFinished(() => source.close());
+    return (await listAll(source)).faults;
+  };
+
+  test('says that it is no folder, and names the folder with the layout', async () => {
+    const { url, put } = await places[kind]();
+    for (const path of ['workspaceId=7/date=2026-09-01/a.json', 'date=2026-09-01/b.json.gz']) {
+      await put(path, '{}\n');
+      expect(await faultsOf(`${url}/${path}`)).toMatchObject([
+        {
+          code: 'ERR_SOURCE_NO_DELIVERIES',
+          message: `${url}/${path} is an object, and a source is a folder`,
+          hint: `Try DATABRICKS_AUDIT_SOURCE=${url}`,
+        },
+      ]);
+    }
+  });
+
+  test('says what the folder must hold if there is none with the layout', async () => {
+    const { url, put } = await places[kind]();
+    await put('exports/a.json', '{}\n');
+    expect(await faultsOf(`${url}/exports/a.json`)).toMatchObject([
+      { code: 'ERR_SOURCE_NO_DELIVERIES', hint: expect.stringContaining('the folder that holds workspaceId=<id>/') },
+    ]);
+  });
+
+  test('is empty if there is no such object, even if another begins with its name', async () => {
+    const { url, put } = await places[kind]();
+    await put('exports/a.json.gz', '{}\n');
+    expect(await faultsOf(`${url}/exports/a.json`)).toMatchObject([{ code: 'ERR_SOURCE_EMPTY' }]);
+  });
+});

@@ -29,6 +29,10 @@ test('a URL names host, port, database, user, password and schema', () => {
   });
 });
 
+test('a database can have any name', () => {
+  expect(readPostgresUrl('postgres://host/audit%2F1')).toMatchObject({ database: 'audit/1' });
+});
+
 test('the server is verified unless the URL says otherwise', () => {
   const optionsOf = (query: string) => tlsOptions(readPostgresUrl(`postgres://db.example.com/audit${query}`).tls);
   expect(optionsOf('')).toEqual({ rejectUnauthorized: true });
@@ -43,6 +47,8 @@ test.each([
   ['postgres://host', 'expected a URL'],
   ['postgres://user:pass%zzword@host/audit', 'expected a URL'],
   ['postgres://user:p#ssword@host/audit', 'percent-encoded'],
+  ['postgres://host/audit/', 'a slash in the name written as %2F'],
+  ['postgres://host/audit/schema', 'a slash in the name written as %2F'],
   ['postgres://host/audit?sslmode=prefer', 'expected sslmode to be one of'],
   ['postgres://host/audit?sslmode=verify-ca', 'expected sslrootcert'],
   ['postgres://host/audit?sslcert=/a.pem', 'sslcert and sslkey together'],

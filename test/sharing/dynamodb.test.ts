@@ -147,6 +147,8 @@ test('an endpoint that is not reachable is reported, and used again once it is b
   vi.stubEnv('AWS_ENDPOINT_URL_DYNAMODB', 'http://127.0.0.1:9');
   const error = await openStore(location).catch((reason: unknown) => reason);
   expect(isAgentError(error, 'ERR_STATE_UNAVAILABLE') && error.message).toContain('not reachable (ECONNREFUSED)');
+  // Commands end with it.
+  expect(isAgentError(error) && error.hint).toContain('A running agent tries again.');
   expect(await write(store, 'one')).toBe('written');
 });
 

@@ -31,8 +31,8 @@ it.each([
       ? [
           {
             status: 'warning',
-            message: `DATABRICKS_AUDIT_START is ${start}, which is in the future: nothing of the days before it is shipped`,
-            hint: 'Today is 2026-01-31 (UTC). Set an earlier date, unless you want to wait.',
+            message: 'DATABRICKS_AUDIT_START is in the future: nothing of the days before it is shipped',
+            hint: `It is ${start}, and today is 2026-01-31 (UTC). Set an earlier date, unless you want to wait.`,
           },
         ]
       : [],

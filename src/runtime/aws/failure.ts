@@ -78,8 +78,14 @@ const invalid = new Set([
   'UnrecognizedClientException',
 ]);
 
-/** Undefined if the failure has nothing to do with credentials. */
-export function explainCredentials({ name, message, errno }: AwsFailure): AwsExplanation | undefined {
+/**
+ * Undefined if the failure has nothing to do with credentials.
+ * @param environment in which the SDK looked for them.
+ */
+export function explainCredentials(
+  { name, message, errno }: AwsFailure,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): AwsExplanation | undefined {
   if (expired.has(name)) {
     return {
       reason: 'the AWS credentials have expired',
@@ -96,9 +102,7 @@ export function explainCredentials({ name, message, errno }: AwsFailure): AwsExp
     return { reason: 'the role could not be assumed', hint };
   }
   if (name === 'CredentialsProviderError' || name === 'TokenProviderError') {
-    const hint =
-      'Give the agent a role (AWS_ROLE_ARN with AWS_WEB_IDENTITY_TOKEN_FILE, an instance or task role), AWS_PROFILE, or AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY.';
-    return { reason: 'no AWS credentials could be loaded', hint };
+    return explainNoCredentials(environment.AWS_PROFILE);
   }
   if (errno === 'ENOENT' || errno === 'EACCES') {
     const hint = 'Check AWS_WEB_IDENTITY_TOKEN_FILE, and the profile if AWS_PROFILE is set. The cause names the file.';
@@ -109,6 +113,18 @@ export function explainCredentials({ name, message, errno }: AwsFailure): AwsExp
     return { reason: `the AWS credentials are not valid (${name})`, hint };
   }
   return undefined;
+}
+
+function explainNoCredentials(profile: string | undefined): AwsExplanation {
+  if (!profile) {
+    const hint =
+      'Give the agent a role (AWS_ROLE_ARN with AWS_WEB_IDENTITY_TOKEN_FILE, an instance or task role), AWS_PROFILE, or AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY.';
+    return { reason: 'no AWS credentials could be loaded', hint };
+  }
+  // With a profile, the SDK ignores AWS_ACCESS_KEY_ID.
+  const hint =
+    'Check that the profile exists and has credentials in the files of the user who runs the agent (~/.aws/config and ~/.aws/credentials, or AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE), or unset AWS_PROFILE to use a role or AWS_ACCESS_KEY_ID.';
+  return { reason: `no AWS credentials could be loaded with AWS_PROFILE=${printable(profile, 100)}`, hint };
 }
 
 /** True if the service asks for fewer requests. */
@@ -134,6 +150,6 @@ export function explainUnreachable(
       : `${where} is not reachable (${errno ?? name})`,
     hint: isCertificate
       ? 'Set NODE_EXTRA_CA_CERTS to the PEM file of the CA.'
-      : `Check the network, the proxy, ${variables}. The agent tries again.`,
+      : `Check the network, the proxy, ${variables}. A running agent tries again.`,
   };
 }

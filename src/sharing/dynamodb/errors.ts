@@ -52,7 +52,7 @@ function describe(failure: AwsFailure, call: DynamoDbCall): readonly [ErrorCode,
     explainDenied(failure, call) ??
     explainUnreachable(failure, 'AWS_REGION, and AWS_ENDPOINT_URL_DYNAMODB if it is set') ?? {
       reason: status === undefined ? `the request failed (${name})` : `DynamoDB answered ${name} (HTTP ${status})`,
-      hint: 'The agent tries again. If this persists, see the cause.',
+      hint: 'A running agent tries again. If this persists, see the cause.',
     };
   return ['ERR_STATE_UNAVAILABLE', explanation];
 }
@@ -83,7 +83,7 @@ function explainThrottling(failure: AwsFailure): AwsExplanation | undefined {
   if (!throttlingNames.test(failure.name) && !isThrottled(failure)) return undefined;
   return {
     reason: `DynamoDB is throttling requests (${failure.name})`,
-    hint: 'The agent tries again. If this persists, switch the table to on-demand capacity.',
+    hint: 'A running agent tries again. If this persists, switch the table to on-demand capacity.',
   };
 }
 

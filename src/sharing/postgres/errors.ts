@@ -5,6 +5,9 @@ import { AgentError, type ErrorCode, messageOf } from '../../model/agent-error.t
 import type { PostgresLocation } from '../../model/postgres-url.ts';
 import { printable } from '../../runtime/printable.ts';
 
+/** The action of `state init` that needs more than the agent does. */
+export const creatingSchema = 'create the schema';
+
 type Description = readonly [code: ErrorCode, reason: string, hint: string];
 
 /** @param action what was tried, such as `insert into register`. The driver's errors contain no password. */
@@ -12,7 +15,7 @@ export function describePostgresError(error: unknown, action: string, location: 
   if (error instanceof AgentError) return error;
   const single = error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error;
   const message = printable(messageOf(single), 500);
-  const [code, reason, hint] = describe(codeOf(single), message, action, location);
+  const [code, reason, hint] = describe(single, message, action, location);
   return new AgentError(code, `Could not use the state ${location.name} (${action}): ${reason}`, {
     // The driver's error may have the query and its parameters as fields.
     cause: new Error(message),
@@ -20,14 +23,15 @@ export function describePostgresError(error: unknown, action: string, location: 
   });
 }
 
-function describe(code: string, message: string, action: string, location: PostgresLocation): Description {
+function describe(error: unknown, message: string, action: string, location: PostgresLocation): Description {
   const { database, schema } = location;
+  const code = codeOf(error);
   switch (code) {
     case '3D000':
       return [
         'ERR_STATE_NOT_FOUND',
-        `there is no database ${database}`,
-        `Create it: CREATE DATABASE ${database} ENCODING 'UTF8'; then run \`databricks-audit-otel state init\`.`,
+        `there is no database ${printable(database)}`,
+        `Create it: ${createDatabase(location)}; then run \`databricks-audit-otel state init\`.`,
       ];
     case '3F000':
     case '42P01':
@@ -47,31 +51,53 @@ function describe(code: string, message: string, action: string, location: Postg
     case '42501':
       return unavailable(
         `access denied (${message})`,
-        `Allow it for this user: GRANT USAGE ON SCHEMA ${schema}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema}. It was needed to ${action}.`,
+        `Allow it: ${grants(error, action, location)} It was needed to ${action}.`,
       );
     case '28P01':
     case '28000':
       return unavailable(
         message,
-        'Check user and password (in DATABRICKS_AUDIT_STATE or PGPASSWORD), and pg_hba.conf. The agent tries again.',
+        'Check user and password (in DATABRICKS_AUDIT_STATE or PGPASSWORD), and pg_hba.conf. A running agent tries again.',
       );
     case '25006':
       return unavailable(
         'the server is read-only',
-        'Connect to the primary: a standby accepts no writes. The agent tries again.',
+        'Connect to the primary: a standby accepts no writes. A running agent tries again.',
       );
     case '53100':
-      return unavailable('the disk of the server is full', 'Free space on the server. The agent tries again.');
+      return unavailable('the disk of the server is full', 'Free space on the server. A running agent tries again.');
     case '53300':
       return unavailable(
         'the server accepts no more connections',
-        'Raise max_connections; each replica uses up to eight. The agent tries again.',
+        'Raise max_connections; each replica uses up to eight. A running agent tries again.',
       );
   }
   return (
+    describePassword(message) ??
     describeConnection(code, message) ??
-    unavailable(message, 'The agent tries again. If this persists, see the log of the server.')
+    unavailable(message, 'A running agent tries again. If this persists, see the log of the server.')
   );
+}
+
+/** The driver's error has no code. */
+function describePassword(message: string): Description | undefined {
+  if (!message.includes('client password must be a')) return undefined;
+  return unavailable(
+    'the server asks for a password, and none is set',
+    'Set PGPASSWORD, or write the password in DATABRICKS_AUDIT_STATE: postgres://user:password@host/database.',
+  );
+}
+
+/** Statements for what the failed action needs. The server's messages are in its own language, so they do not decide. */
+function grants(error: unknown, action: string, { database, schema, user }: PostgresLocation): string {
+  // Without one in the URL, the driver takes the user from the environment.
+  const to = `TO ${user === undefined ? '<role>' : quotedName(user)}`;
+  const [onDatabase, onSchema] = [`ON DATABASE ${quotedName(database)}`, `SCHEMA ${schema}`];
+  if (isFromConnecting(error)) return `GRANT CONNECT ${onDatabase} ${to};`;
+  if (action === creatingSchema) {
+    return `GRANT CREATE ${onDatabase} ${to}; and if the schema exists, GRANT USAGE, CREATE ON ${onSchema} ${to};`;
+  }
+  return `GRANT USAGE ON ${onSchema} ${to}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN ${onSchema} ${to};`;
 }
 
 function describeConnection(code: string, message: string): Description | undefined {
@@ -90,7 +116,7 @@ function describeConnection(code: string, message: string): Description | undefi
   if (/^(E[A-Z]+|)$/.test(code) || code === '57P01' || code === '57P03') {
     return unavailable(
       `the server is not reachable (${message})`,
-      'Check the server and the network. The agent tries again.',
+      'Check the server and the network. A running agent tries again.',
     );
   }
   return undefined;
@@ -103,4 +129,19 @@ function unavailable(reason: string, hint: string): Description {
 function codeOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return typeof code === 'string' ? code : '';
+}
+
+/** The server refused the connection itself. In every language of its messages, the name of its function tells. */
+function isFromConnecting(error: unknown): boolean {
+  return error instanceof Error && 'routine' in error && error.routine === 'CheckMyDatabase';
+}
+
+/** For a database that is missing, or has another encoding: only from this template, a new one can have any. */
+export function createDatabase({ database }: PostgresLocation): string {
+  return `CREATE DATABASE ${quotedName(database)} ENCODING 'UTF8' TEMPLATE template0`;
+}
+
+/** As an identifier of SQL. */
+function quotedName(name: string): string {
+  return `"${printable(name).replaceAll('"', '""')}"`;
 }

@@ -5,6 +5,7 @@ import { AgentError } from '../../model/agent-error.ts';
 import type { PostgresLocation } from '../../model/postgres-url.ts';
 import type { StoreSetup } from '../setup.ts';
 import { PostgresConnections } from './connections.ts';
+import { createDatabase, creatingSchema } from './errors.ts';
 
 /** Goes up when the tables change. */
 const formatVersion = 1;
@@ -18,7 +19,7 @@ export async function setUpPostgres(location: PostgresLocation, signal: AbortSig
       return { created: false, settings: [] };
     }
     await verifyEncoding(connections, signal);
-    await connections.query('create the schema', creation(connections.location.schema), [], signal);
+    await connections.query(creatingSchema, creation(connections.location.schema), [], signal);
     await verifyFormat(connections, signal);
     return { created: true, settings: [] };
   } finally {
@@ -64,9 +65,9 @@ async function verifyEncoding(connections: PostgresConnections, signal: AbortSig
     signal,
   );
   if (rows[0]?.encoding === 'UTF8') return;
-  const { database, name } = connections.location;
-  throw new AgentError('ERR_STATE_FORMAT', `The database of ${name} has the encoding ${rows[0]?.encoding}`, {
-    hint: `Names of objects need UTF8: CREATE DATABASE ${database} ENCODING 'UTF8' TEMPLATE template0.`,
+  const { location } = connections;
+  throw new AgentError('ERR_STATE_FORMAT', `The database of ${location.name} has the encoding ${rows[0]?.encoding}`, {
+    hint: `Names of objects need UTF8: ${createDatabase(location)}`,
   });
 }
 

@@ -87,6 +87,9 @@ describe('on one server', () => {
     const wrong = await failureOf(openStore(locationOf(as('sesame/closed'))));
     expect(wrong).toMatchObject({ code: 'ERR_STATE_UNAVAILABLE', text: expect.stringContaining('password') });
     expect(wrong.text).not.toContain('sesame');
+    const none = await failureOf(openStore(locationOf(urlOf('guarded').replace('audit@', 'agent@'))));
+    expect(none).toMatchObject({ code: 'ERR_STATE_UNAVAILABLE', text: expect.stringContaining('none is set') });
+    expect(none.text).toContain('Set PGPASSWORD');
 
     const denied = await failureOf(openStore(locationOf(as('sesame/open'))));
     expect(denied.text).toContain('permission denied for schema guarded');
@@ -101,6 +104,34 @@ describe('on one server', () => {
     });
     await postgres.query('GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA guarded TO agent');
     expect(await write(store, 'one')).toBe('written');
+  });
+
+  test('the statements of a hint can be run, whatever the names are', async () => {
+    const agent = urlOf('granted').replace('audit@', 'An%20%22agent%22:sesame@');
+    const own = agent.replace('/postgres?', '/an-audit%2F%22log%22?');
+    /** Runs what comes up to the last semicolon. */
+    const follow = async (hint: string, start: string, database?: string) => {
+      const statements = hint
+        .slice(hint.indexOf(start), hint.lastIndexOf(';'))
+        .replace('; and if the schema exists,', ';');
+      await postgres.query(statements, database);
+    };
+    await postgres.query(`CREATE ROLE "An ""agent""" LOGIN PASSWORD 'sesame'`);
+    const missing = await failureOf(setUpStore(locationOf(own), never));
+    expect(missing.code).toBe('ERR_STATE_NOT_FOUND');
+    await follow(missing.text, 'CREATE DATABASE');
+    const database = 'an-audit/"log"';
+
+    await postgres.query('REVOKE CONNECT ON DATABASE "an-audit/""log""" FROM PUBLIC');
+    const unconnected = await failureOf(setUpStore(locationOf(own), never));
+    await follow(unconnected.text, 'GRANT CONNECT ON DATABASE');
+    await postgres.query('CREATE SCHEMA granted', database);
+    const unread = await failureOf(setUpStore(locationOf(own), never));
+    await follow(unread.text, 'GRANT USAGE ON SCHEMA', database);
+    const uncreated = await failureOf(setUpStore(locationOf(own), never));
+    expect(uncreated.text).not.toContain('GRANT SELECT');
+    await follow(uncreated.text, 'GRANT CREATE ON DATABASE', database);
+    expect(await setUpStore(locationOf(own), never)).toMatchObject({ created: true });
   });
 
   test('TLS verifies the server as the URL says', async () => {

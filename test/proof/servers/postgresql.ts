@@ -17,8 +17,8 @@ export interface Postgres extends ServerProcess {
   /** A value for DATABRICKS_AUDIT_STATE, as superuser and without TLS. */
   readonly url: string;
   readonly port: number;
-  /** Runs SQL as superuser. */
-  query(text: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
+  /** Runs SQL as superuser, in the database `postgres` if no other is named. */
+  query(text: string, database?: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
 }
 
 export interface PostgresOptions {
@@ -77,8 +77,8 @@ export async function startPostgres(
     }
   }
   const url = `postgres://${superuser}@127.0.0.1:${port}/postgres?sslmode=disable`;
-  const query = async (text: string) => {
-    const client = new pg.Client({ host: '127.0.0.1', port, user: superuser, database: 'postgres', ssl: false });
+  const query = async (text: string, database = 'postgres') => {
+    const client = new pg.Client({ host: '127.0.0.1', port, user: superuser, database, ssl: false });
     await client.connect();
     try {
       return (await client.query(text)).rows;

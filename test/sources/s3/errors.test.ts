@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { adviceOf, isAgentError } from '../../../src/model/agent-error.ts';
 import { describeS3Error } from '../../../src/sources/s3/errors.ts';
 
@@ -55,6 +55,20 @@ describe('an error of S3', () => {
     const described = describeS3Error(error, listing);
     expect(described).toMatchObject({ code, message: expect.stringMatching(message), hint: expect.any(String) });
     expect(described.message).toMatch(/^Could not list s3:\/\/logs\/audit\/: /);
+  });
+
+  test('names the profile without credentials, which has precedence over keys', () => {
+    const failed = () =>
+      describeS3Error(sdkError('CredentialsProviderError', 0, 'Could not load credentials'), listing);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    vi.stubEnv('AWS_PROFILE', 'audit-prod');
+    expect(failed()).toMatchObject({
+      code: 'ERR_SOURCE_CREDENTIALS',
+      message: expect.stringMatching(/no AWS credentials could be loaded with AWS_PROFILE=audit-prod$/),
+      hint: expect.stringContaining('Check that the profile exists'),
+    });
+    vi.stubEnv('AWS_PROFILE', '');
+    expect(failed().message).toMatch(/no AWS credentials could be loaded$/);
   });
 
   test('about SSE-C says that it is not supported', () => {
