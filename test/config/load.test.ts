@@ -107,6 +107,11 @@ describe('loadConfiguration', () => {
 
   it('reports an invalid place for dead letters once, also with a shared state', () => {
     const settings = { ...source, DATABRICKS_AUDIT_STATE: 'dynamodb://deliveries' };
+    expect(problemsOf({ ...settings, DATABRICKS_AUDIT_DEAD_LETTERS: 's3://dl/letters' })).toEqual([
+      expect.stringMatching(
+        '^DATABRICKS_AUDIT_DEAD_LETTERS: expected a bucket name of 3 to 63 .* got "s3://dl/letters"$',
+      ),
+    ]);
     expect(problemsOf({ ...settings, DATABRICKS_AUDIT_DEAD_LETTERS: 'gs://letters' })).toEqual([
       expect.stringMatching('^DATABRICKS_AUDIT_DEAD_LETTERS: expected .* got "gs://letters"$'),
     ]);

@@ -26,11 +26,8 @@ const onSchema = 'SCHEMA databricks_audit TO "agent";';
 
 test.each([
   ['connect', { routine: 'CheckMyDatabase' }, 'GRANT CONNECT ON DATABASE "audit" TO "agent";'],
-  [
-    'create the schema',
-    {},
-    `GRANT CREATE ON DATABASE "audit" TO "agent"; and if the schema exists, GRANT USAGE, CREATE ON ${onSchema}`,
-  ],
+  ['create the schema', {}, 'GRANT CREATE ON DATABASE "audit" TO "agent";'],
+  ['create the tables', {}, `GRANT USAGE, CREATE ON ${onSchema}`],
   [
     'read a register',
     {},

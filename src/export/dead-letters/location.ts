@@ -1,6 +1,7 @@
 /**
  * `DATABRICKS_AUDIT_DEAD_LETTERS`: a directory, or a folder of a bucket.
  */
+import { bucketNameExpected, isBucketName } from '../../runtime/aws/bucket-name.ts';
 import { bad, good, type Parsed } from '../../runtime/variable.ts';
 
 export type DeadLetterLocation = DeadLetterDirectory | DeadLetterBucket;
@@ -23,8 +24,9 @@ export interface DeadLetterBucket {
 
 export function parseDeadLetterLocation(text: string): Parsed<DeadLetterLocation> {
   if (!/^(s3:|[a-z][a-z0-9+.-]*:\/\/)/i.test(text)) return good(deadLetterDirectory(text));
-  const [, bucket = '', path = ''] = /^[sS]3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/+([^?#]*))?$/.exec(text) ?? [];
-  if (bucket === '') return bad('expected a directory, or s3://bucket/prefix without parameters');
+  const [, bucket, path = ''] = /^s3:\/\/([^/?#]*)(?:\/+([^?#]*))?$/i.exec(text) ?? [];
+  if (bucket === undefined) return bad('expected a directory, or s3://bucket/prefix without parameters');
+  if (!isBucketName(bucket)) return bad(bucketNameExpected);
   const folder = path.replace(/\/+$/, '');
   return good({
     kind: 's3',

@@ -5,8 +5,9 @@ import { AgentError, type ErrorCode, messageOf } from '../../model/agent-error.t
 import type { PostgresLocation } from '../../model/postgres-url.ts';
 import { printable } from '../../runtime/printable.ts';
 
-/** The action of `state init` that needs more than the agent does. */
+/** The actions of `state init`, which needs more than the agent does. */
 export const creatingSchema = 'create the schema';
+export const creatingTables = 'create the tables';
 
 type Description = readonly [code: ErrorCode, reason: string, hint: string];
 
@@ -94,9 +95,8 @@ function grants(error: unknown, action: string, { database, schema, user }: Post
   const to = `TO ${user === undefined ? '<role>' : quotedName(user)}`;
   const [onDatabase, onSchema] = [`ON DATABASE ${quotedName(database)}`, `SCHEMA ${schema}`];
   if (isFromConnecting(error)) return `GRANT CONNECT ${onDatabase} ${to};`;
-  if (action === creatingSchema) {
-    return `GRANT CREATE ${onDatabase} ${to}; and if the schema exists, GRANT USAGE, CREATE ON ${onSchema} ${to};`;
-  }
+  if (action === creatingSchema) return `GRANT CREATE ${onDatabase} ${to};`;
+  if (action === creatingTables) return `GRANT USAGE, CREATE ON ${onSchema} ${to};`;
   return `GRANT USAGE ON ${onSchema} ${to}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN ${onSchema} ${to};`;
 }
 

@@ -5,21 +5,27 @@ import { AgentError } from '../../model/agent-error.ts';
 import type { PostgresLocation } from '../../model/postgres-url.ts';
 import type { StoreSetup } from '../setup.ts';
 import { PostgresConnections } from './connections.ts';
-import { createDatabase, creatingSchema } from './errors.ts';
+import { createDatabase, creatingSchema, creatingTables } from './errors.ts';
 
 /** Goes up when the tables change. */
 const formatVersion = 1;
 
-/** Creates schema and tables; an existing state is left as it is. */
+/**
+ * Creates schema and tables; an existing state is left as it is. A schema may be there already: to create one takes a right on the database,
+ * which an administrator may keep to themselves, and PostgreSQL asks for it even if the schema exists.
+ */
 export async function setUpPostgres(location: PostgresLocation, signal: AbortSignal): Promise<StoreSetup> {
   const connections = await PostgresConnections.open(location);
   try {
-    if (await hasFormat(connections, signal)) {
+    const { schema } = connections.location;
+    if (await exists(connections, 'to_regclass', `${schema}.format`, signal)) {
       await verifyFormat(connections, signal);
       return { created: false, settings: [] };
     }
     await verifyEncoding(connections, signal);
-    await connections.query(creatingSchema, creation(connections.location.schema), [], signal);
+    const hasSchema = await exists(connections, 'to_regnamespace', schema, signal);
+    const action = hasSchema ? creatingTables : creatingSchema;
+    await connections.query(action, creation(schema, hasSchema), [], signal);
     await verifyFormat(connections, signal);
     return { created: true, settings: [] };
   } finally {
@@ -47,13 +53,14 @@ export async function verifyFormat(connections: PostgresConnections, signal: Abo
   );
 }
 
-async function hasFormat(connections: PostgresConnections, signal: AbortSignal): Promise<boolean> {
-  const { rows } = await connections.query<{ found: boolean }>(
-    'look for the schema',
-    'SELECT to_regclass($1) IS NOT NULL AS found',
-    [`${connections.location.schema}.format`],
-    signal,
-  );
+async function exists(
+  connections: PostgresConnections,
+  lookUp: 'to_regclass' | 'to_regnamespace',
+  name: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const query = `SELECT ${lookUp}($1) IS NOT NULL AS found`;
+  const { rows } = await connections.query<{ found: boolean }>('look for the schema', query, [name], signal);
   return rows[0]?.found === true;
 }
 
@@ -75,10 +82,10 @@ async function verifyEncoding(connections: PostgresConnections, signal: AbortSig
  * Several statements in one query are one transaction. The lock lets only one of several commands create the schema.
  * Contents are not compressed: hashes are random.
  */
-function creation(schema: string): string {
+function creation(schema: string, hasSchema: boolean): string {
   return `
     SELECT pg_advisory_xact_lock(hashtext('databricks-audit-otel ${schema}'));
-    CREATE SCHEMA IF NOT EXISTS ${schema};
+    ${hasSchema ? '' : `CREATE SCHEMA IF NOT EXISTS ${schema};`}
     CREATE TABLE IF NOT EXISTS ${schema}.register (
       partition text COLLATE "C" NOT NULL,
       sort text COLLATE "C" NOT NULL,

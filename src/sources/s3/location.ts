@@ -1,6 +1,7 @@
 /**
  * `s3://bucket/prefix`: the folder that contains `workspaceId=<id>/` or `date=<yyyy-mm-dd>/`.
  */
+import { bucketNameExpected, isBucketName } from '../../runtime/aws/bucket-name.ts';
 import { bad, good, type Parsed } from '../../runtime/variable.ts';
 import { readDate, readWorkspaceId } from '../layout.ts';
 import { insteadOfBucket, type StoreLocation } from '../object-store.ts';
@@ -36,9 +37,7 @@ export function parseS3Location(url: string, parameters: SourceParameters): Pars
   const [bucket, path] = point === undefined ? [bucketName, bucketPath] : [point, pointPath ?? ''];
   if (point === undefined && bucket.startsWith('arn:')) return parseS3Arn(url.slice('s3://'.length), parameters);
   if (point === undefined && !isBucketName(bucket)) {
-    return bad(
-      `expected a bucket name of 3 to 63 lower-case letters, digits, dots and hyphens in s3://bucket/prefix${insteadOfBucket(bucket)}`,
-    );
+    return bad(`${bucketNameExpected}${insteadOfBucket(bucket)}`);
   }
   if (path.includes('*'))
     return bad('expected s3://bucket/prefix without wildcards (all workspaces below it are found)');
@@ -58,9 +57,4 @@ export function containsS3Location(outer: S3Location, inner: S3Location): boolea
   // A listing descends only into workspace and date folders, so any other folder can be a separate source.
   const [segment = ''] = inner.prefix.slice(outer.prefix.length).split('/');
   return segment === '' || readWorkspaceId(segment) !== undefined || readDate(segment) !== undefined;
-}
-
-/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
-function isBucketName(text: string): boolean {
-  return /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(text) && !text.includes('..');
 }

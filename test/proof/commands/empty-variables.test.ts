@@ -4,10 +4,10 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { runAgent } from '../support/agent-process.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { runAgent } from '../../support/agent-process.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
-const sample = fileURLToPath(new URL('../../examples/sample-delivery/delivered', import.meta.url));
+const sample = fileURLToPath(new URL('../../../examples/sample-delivery/delivered', import.meta.url));
 
 it.each([
   ['status'],
