@@ -167,11 +167,7 @@ function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptio
   problems.unshift(...misspelledVariables(environment, variablesOf(locations)));
   const resolved = resolveSources(locations, environment);
   problems.push(...resolved.problems, ...accessPointProblems(environment, values.DATABRICKS_AUDIT_SOURCE));
-  problems.push(
-    ...endpointProblems(values, environment).filter(
-      (problem) => !quoted.some((name) => problem.startsWith(`${name}:`)),
-    ),
-  );
+  problems.push(...endpointProblems(values, environment, quoted));
   problems.push(...splitMappingProblems(values), ...queueProblems(values), ...sharedStateProblems(values));
   problems.push(...deadLetterProblems(values, environment));
   for (const { variable, problem } of [...exportProblems(values), ...telemetryProblems(values)]) {
@@ -201,7 +197,11 @@ function quotedVariables(environment: Environment): readonly string[] {
 }
 
 /** With `minio:9000`, the AWS SDK fails at the first request, or takes the host for a scheme. */
-function endpointProblems(values: Partial<Values>, environment: Environment): readonly string[] {
+function endpointProblems(
+  values: Partial<Values>,
+  environment: Environment,
+  quoted: readonly string[],
+): readonly string[] {
   const { DATABRICKS_AUDIT_SOURCE: sources = [], DATABRICKS_AUDIT_QUEUE: queues = [] } = values;
   const hasBucket = [...sources, values.DATABRICKS_AUDIT_DEAD_LETTERS].some((place) => place?.kind === 's3');
   const own = [
@@ -210,6 +210,7 @@ function endpointProblems(values: Partial<Values>, environment: Environment): re
     ...(values.DATABRICKS_AUDIT_STATE?.kind === 'dynamodb' ? ['AWS_ENDPOINT_URL_DYNAMODB'] : []),
   ];
   return (own.length === 0 ? [] : ['AWS_ENDPOINT_URL', ...own])
+    .filter((name) => !quoted.includes(name))
     .filter((name) => environment[name] && !/^https?:$/.test(URL.parse(environment[name])?.protocol ?? ''))
     .map(
       (name) =>

@@ -3,6 +3,7 @@
  * this file is refused by name: a modifier that is passed over would make a rule that finds something else.
  */
 import { isIP } from 'node:net';
+import { isInexact } from '../runtime/exact-json.ts';
 import { anyCharacter, anyText, type Comparison, type Condition, joined, negated, type Pattern } from './condition.ts';
 
 /** Search identifiers by name, as YAML has them, and the condition that joins them. */
@@ -217,9 +218,8 @@ function literalOf(pattern: Pattern): string | undefined {
 
 /** As the record has it. A number beyond these limits has lost digits when YAML was read. */
 function textOf(place: string, value: string | number | boolean): string {
-  const isExact =
-    typeof value !== 'number' || (Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value));
-  if (!isExact) throw new Error(`${place}: expected so large a number in quotes, as it would lose digits`);
+  if (typeof value === 'number' && isInexact(value))
+    throw new Error(`${place}: expected so large a number in quotes, as it would lose digits`);
   return String(value);
 }
 

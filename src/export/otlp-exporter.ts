@@ -118,7 +118,8 @@ export class OtlpExporter implements Exporter {
     const { clock, settings } = this.#parts;
     const longestBackoffMs = () => backoffMs({ ...retryPolicy, initialMs: retryPolicy.maxMs }, 0, clock);
     let delayMs = Math.max(fromMs - clock.nowMs(), longestBackoffMs());
-    for (let refusals = 0; ; ) {
+    let refusals = 0;
+    for (;;) {
       await clock.sleep(delayMs, signal);
       const answer = await settings.ask(signal);
       if (answer === 'answered') return;

@@ -314,16 +314,16 @@ function checkConditions(
   facts: ReadonlyMap<string, Fact>,
   mistakes: string[],
 ): void {
-  const check = (part: string, path: readonly PropertyKey[], when: Readonly<Record<string, Condition>> = {}) => {
+  const check = (path: readonly (string | number)[], when: Readonly<Record<string, Condition>> = {}) => {
     for (const name of Object.keys(when).filter((used) => !facts.has(used))) {
-      const place = placeOf([part.split('.', 1)[0] ?? '', ...path, 'when', name]);
+      const part = printable(path.slice(0, 2).join('.'));
       const expected = `expected one of the facts ${[...facts.keys()].join(', ')}`;
-      mistakes.push(`${place}: ${printable(part)}.when: ${expected}, got ${quote(name)}`);
+      mistakes.push(`${placeOf([...path, 'when', name])}: ${part}.when: ${expected}, got ${quote(name)}`);
     }
   };
-  for (const [index, { when }] of severity.entries()) check(`severity.${index}`, [index], when);
+  for (const [index, { when }] of severity.entries()) check(['severity', index], when);
   for (const [target, rules] of Object.entries(attributes)) {
-    for (const [index, { when }] of (rules ?? []).entries()) check(`attributes.${target}`, [target, index], when);
+    for (const [index, { when }] of (rules ?? []).entries()) check(['attributes', target, index], when);
   }
 }
 

@@ -25,6 +25,7 @@ const json = JSON as unknown as {
 /** Nothing deeper is inspected: attributes end at a depth of 8, and no real record comes close. */
 export const inspectedDepthMax = 64;
 
+const backslash = 0x5c;
 const integerPattern = /^-?\d+$/;
 
 /** Matches every escape in a key, and rarely something else: the last escape before a closing quote and a colon. */
@@ -75,7 +76,8 @@ export function startsLikeJson(text: string): boolean {
   return (first === 0x20 || (first >= 0x09 && first <= 0x0d)) && /^\s*[[{]/.test(text);
 }
 
-function isInexact(value: number): boolean {
+/** A JavaScript number cannot represent what was written. */
+export function isInexact(value: number): boolean {
   return Number.isInteger(value) ? !Number.isSafeInteger(value) : !Number.isFinite(value);
 }
 
@@ -121,14 +123,16 @@ function* tokensOf(text: string): Generator<string, void, undefined> {
 }
 
 function endOfString(text: string, start: number): number {
-  let quote = start;
-  let escapes: number;
-  do {
-    quote = text.indexOf('"', quote + 1);
-    escapes = 0;
-    while (text.charCodeAt(quote - 1 - escapes) === 0x5c) escapes++;
-  } while (escapes % 2 === 1);
+  let quote = text.indexOf('"', start + 1);
+  while (escapesBefore(text, quote) % 2 === 1) quote = text.indexOf('"', quote + 1);
   return quote + 1;
+}
+
+/** The number of backslashes directly before the position. */
+export function escapesBefore(text: string, position: number): number {
+  let first = position;
+  while (first > 0 && text.charCodeAt(first - 1) === backslash) first--;
+  return position - first;
 }
 
 /** An object or array that is being read. */

@@ -11,6 +11,7 @@ import { type DateRange, isPartialListing, type Source } from '../contracts/sour
 import { type AgentError, isAgentError } from '../model/agent-error.ts';
 import type { ObjectShipper } from '../pipeline/object-shipper.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
+import { endedWithin } from '../runtime/ended-within.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { reportBackfill } from './backlog.ts';
 import { CaughtUp, type CaughtUpToMs } from './caught-up.ts';
@@ -206,11 +207,7 @@ export class Shipping {
     const { clock, observe, schedule } = this.#context;
     const reportDue = (isDue: boolean) => observe({ kind: 'listingDue', source: source.name, isDue });
     reportDue(true);
-    const waited = new AbortController();
-    await Promise.race([
-      Promise.all(recent.busy.values()),
-      clock.sleep(firstRoundMaxMs, AbortSignal.any([signal, waited.signal])),
-    ]).finally(() => waited.abort());
+    await endedWithin(firstRoundMaxMs, Promise.all(recent.busy.values()), clock, signal);
     const older = createLane(source, olderObjectsAtOnce, this.#context, waiting, recent.faults);
     for (let sweepCount = 0; ; sweepCount++) {
       let leadsAnew = sweepCount === 0;

@@ -50,14 +50,11 @@ export class Leads {
 
   /** Others may lead from now on. */
   giveUpAll(): void {
-    for (const [task, lost] of this.#held) {
-      lost.abort(new Error('this replica stands aside'));
-      void this.#release(task);
-    }
+    for (const task of this.tasks) void this.#release(task, 'this replica stands aside');
   }
 
   async releaseAll(): Promise<void> {
-    await Promise.all([...this.#held.keys()].map((task) => this.#release(task)));
+    await Promise.all(this.tasks.map((task) => this.#release(task)));
   }
 
   async #ask(task: LedTask, signal: AbortSignal): Promise<AbortController | undefined> {
@@ -75,10 +72,12 @@ export class Leads {
     return lost;
   }
 
-  async #release(task: LedTask): Promise<void> {
+  async #release(task: LedTask, reason = 'the lead was released'): Promise<void> {
+    const lost = this.#held.get(task);
+    if (lost === undefined) return;
+    this.#held.delete(task);
     // Another caller of this process may have the same lead.
-    this.#held.get(task)?.abort(new Error('the lead was released'));
-    if (!this.#held.delete(task)) return;
+    lost.abort(new Error(reason));
     const release = (found: Register | undefined) =>
       ownerOf(task, found) === this.#replicas.id ? toText(undefined) : undefined;
     // If it cannot be written, others lead when this process is gone.

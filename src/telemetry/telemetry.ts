@@ -5,6 +5,7 @@
 import { type AgentEvent, type Fault, type Observer, toFault } from '../contracts/observer.ts';
 import { AgentError, isAgentError, messageOf } from '../model/agent-error.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { endedWithin } from '../runtime/ended-within.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { printable } from '../runtime/printable.ts';
 import { readProcessFigures } from '../runtime/process-figures.ts';
@@ -44,8 +45,10 @@ export interface TelemetryDependencies {
   readonly deliveredBefore: () => Promise<readonly DeliveredBefore[]>;
   /** The totals at the time of the call, also if it takes a while to sum them up; undefined if they are unknown. */
   readonly deliveredTotals: (signal: AbortSignal) => Promise<DeliveredTotals | undefined>;
-  /** Counts the records in the dead-letter files. Cheap when nothing has changed. */
-  /** @param hasWritten whether this process has written some since it last asked. */
+  /**
+   * Counts the records in the dead-letter files. Cheap when nothing has changed.
+   * @param hasWritten whether this process has written some since it last asked.
+   */
   readonly waitingDeadLetters: (hasWritten: boolean) => Promise<readonly WaitingDeadLetters[]>;
   /** Sends an empty request to the collector; undefined if records do not go to one. */
   readonly askCollector: ((signal: AbortSignal) => Promise<CollectorAnswer>) | undefined;
@@ -176,10 +179,7 @@ export class Telemetry {
 
   /** A bucket may take minutes to answer, or to be counted. Until then, what was counted before has to do for who cannot wait. */
   async #countDeadLettersInTime(): Promise<void> {
-    const counted = new AbortController();
-    const late = this.#dependencies.clock.sleep(countBoundMs, counted.signal).catch(() => {});
-    await Promise.race([this.#countDeadLetters(), late]);
-    counted.abort();
+    await endedWithin(countBoundMs, this.#countDeadLetters(), this.#dependencies.clock);
   }
 
   async #countDeadLetters(hasWritten = false): Promise<void> {

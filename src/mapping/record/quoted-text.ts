@@ -5,6 +5,8 @@
  * binary, as many trailing ones as the quote has levels, even after an escaped backslash (`\\"` ends a string).
  */
 
+import { escapesBefore } from '../../runtime/exact-json.ts';
+
 const backslash = 0x5c;
 const keyEscapePattern = /\\+(?:u([0-9a-fA-F]{4}))?/g;
 
@@ -32,13 +34,6 @@ export function endOfMaskedValue(text: string, start: number): number {
   if (text[quote] === '"') return endOfQuoted(text, quote);
   if (text[start] === '{' || text[start] === '[') return endOfBracketed(text, start);
   return endOfBareWord(text, start);
-}
-
-/** The number of backslashes directly before the position. */
-export function escapesBefore(text: string, position: number): number {
-  let first = position;
-  while (first > 0 && text.charCodeAt(first - 1) === backslash) first--;
-  return position - first;
 }
 
 /** Also those that embedding has escaped: a tab is `\t` in a string of JSON, and `\\t` in a string within that. */

@@ -2,6 +2,7 @@
  * Removes sensitive values from a record before any of it is written, so that body and attributes agree.
  */
 import {
+  escapesBefore,
   inspectedDepthMax,
   isExactNumber,
   type JsonObject,
@@ -9,7 +10,7 @@ import {
   parseOrNothing,
   startsLikeJson,
 } from '../../runtime/exact-json.ts';
-import { endOfMaskedValue, escapesBefore, skipBlanks, unescapedKey, withPlainQuotes } from './quoted-text.ts';
+import { endOfMaskedValue, skipBlanks, unescapedKey, withPlainQuotes } from './quoted-text.ts';
 import type { SensitiveKeys } from './sensitive-keys.ts';
 
 export const redacted = '[redacted]';
