@@ -4,6 +4,7 @@
  */
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
+import { foundByParser, yamlOptions } from '../runtime/yaml.ts';
 import type { Condition } from './condition.ts';
 import { parseDetection } from './detection-section.ts';
 import { type DetectionRule, type Finding, formatNames, levels, parseTimespan, type Timespan } from './rule.ts';
@@ -123,11 +124,11 @@ export function parseRuleFile(fileName: string, source: string): DetectionRule {
 
 /** All documents of a file. */
 export function parseYaml(source: string): unknown[] {
-  const documents = parseAllDocuments(source);
+  const documents = parseAllDocuments(source, yamlOptions);
   // Without any, it is an object of another kind.
   if (!Array.isArray(documents)) return [];
   const problem = documents.flatMap(({ errors }) => errors)[0];
-  if (problem !== undefined) throw new Error(`expected YAML, got: ${problem.message.split('\n')[0]}`);
+  if (problem !== undefined) throw new Error(`expected YAML, got: ${foundByParser(problem)}`);
   return documents.map((document) => document.toJS() as unknown);
 }
 

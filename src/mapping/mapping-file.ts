@@ -8,6 +8,7 @@ import { isCollection, isMap, isNode, isScalar, LineCounter, type Node, parseDoc
 import type { z } from 'zod';
 import { AgentError, messageOf } from '../model/agent-error.ts';
 import { printable } from '../runtime/printable.ts';
+import { foundByParser, yamlOptions } from '../runtime/yaml.ts';
 import {
   type Condition,
   type Fact,
@@ -136,7 +137,7 @@ export function builtInNames(): string[] {
 
 function parseLayer(fileName: string, text: string, mistakes: string[]): LayerFile | undefined {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, { ...yamlOptions, lineCounter: lines });
   const place = (offset: number) => {
     const { line, col } = lines.linePos(offset);
     return `${printable(fileName)}:${line}:${col}`;
@@ -146,10 +147,9 @@ function parseLayer(fileName: string, text: string, mistakes: string[]): LayerFi
     const exhausted = document.errors.filter(({ code }) => code === 'RESOURCE_EXHAUSTION');
     const errors = exhausted.length > 0 ? exhausted : document.errors;
     mistakes.push(
-      ...errors.slice(0, mistakesMax).map(({ code, message, pos }) => {
-        const got = code === 'RESOURCE_EXHAUSTION' ? 'more nesting than can be read' : printable(message);
-        return `${place(pos[0])}: expected YAML, got: ${got}`;
-      }),
+      ...errors
+        .slice(0, mistakesMax)
+        .map((error) => `${place(error.pos[0])}: expected YAML, got: ${printable(foundByParser(error))}`),
     );
     return undefined;
   }
@@ -317,7 +317,7 @@ function checkConditions(
   const check = (path: readonly (string | number)[], when: Readonly<Record<string, Condition>> = {}) => {
     for (const name of Object.keys(when).filter((used) => !facts.has(used))) {
       const part = printable(path.slice(0, 2).join('.'));
-      const expected = `expected one of the facts ${[...facts.keys()].join(', ')}`;
+      const expected = `expected one of the facts ${printable([...facts.keys()].join(', '), 1_000)}`;
       mistakes.push(`${placeOf([...path, 'when', name])}: ${part}.when: ${expected}, got ${quote(name)}`);
     }
   };
@@ -345,7 +345,8 @@ function checkFlags(defaultFlag: string, attributes: ReadonlyMap<string, readonl
   if (attributes.has(defaultFlag)) mistakes.push(`limits.flag: expected a name of its own, got ${quote(defaultFlag)}`);
   for (const [target, rules] of attributes) {
     for (const flag of new Set(rules.flatMap((rule) => rule.flag ?? []))) {
-      if (used.has(flag)) mistakes.push(`attributes.${target}.flag: expected a name of its own, got ${quote(flag)}`);
+      const where = `attributes.${printable(target)}.flag`;
+      if (used.has(flag)) mistakes.push(`${where}: expected a name of its own, got ${quote(flag)}`);
       used.add(flag);
     }
   }
@@ -358,6 +359,5 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 /** Escapes control characters, and shortens long values, which only need to be recognisable. */
 function quote(value: unknown): string {
   const lengthMax = 80;
-  const text = JSON.stringify(value) ?? String(value);
-  return printable(text.length > lengthMax ? `${text.slice(0, lengthMax)}…` : text);
+  return printable(JSON.stringify(value) ?? String(value), lengthMax);
 }

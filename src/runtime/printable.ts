@@ -6,10 +6,16 @@
 /** Control, format and line separator characters and lone surrogates: invisible, or interpreted by terminals. */
 const unsafe = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
-/** Escapes unsafe characters as `\u{...}` and truncates text that is longer than the limit. */
+/** An escape of `printable` that was cut. */
+const beginningOfEscape = /\\(u(\{[0-9a-f]*)?)?$/;
+
+/** Escapes unsafe characters as `\u{...}`, and truncates text that is longer than the limit once it is escaped. */
 export function printable(text: string, lengthMax = 300): string {
-  const shown = text.length > lengthMax ? `${text.slice(0, lengthMax)}...` : text;
-  return shown.replaceAll(unsafe, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+  const escaped = text
+    .slice(0, lengthMax)
+    .replaceAll(unsafe, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+  if (text.length <= lengthMax && escaped.length <= lengthMax) return escaped;
+  return `${escaped.slice(0, lengthMax).replace(beginningOfEscape, '')}...`;
 }
 
 /** The same for a text of several lines from elsewhere, such as the message of a library: its lines are joined with spaces. */

@@ -1,9 +1,9 @@
 import type { Transform } from 'node:stream';
 import { constants, createGzip, createZstdCompress, gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createDecoder } from '../../src/decoders/index.ts';
 import { AgentError } from '../../src/model/agent-error.ts';
+import { fc } from '../support/property-tests.ts';
 
 const lines = Buffer.from(
   Array.from({ length: 2_000 }, (_, n) => `{"line":${n},"noise":"${(n * 7919) % 4799}"}\n`).join(''),

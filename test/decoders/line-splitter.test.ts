@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createDecoder } from '../../src/decoders/index.ts';
 import type { DeliveredLine } from '../../src/model/line.ts';
+import { fc } from '../support/property-tests.ts';
 
 describe('the line splitter', () => {
   test('yields each line without its line ending, with its end offset', () => {

@@ -356,6 +356,7 @@ describe('filters', () => {
   test.each([
     ['two in a file', `${filter('not selection')}\n---\n${filter('not selection')}`, 'expected one filter in a file'],
     ['YAML that is none', 'title: [Ours\n', 'expected YAML, got: Flow sequence'],
+    ['a template that was not filled in', 'title: {{ .Values.title }}\n', 'expected YAML, got: a map, '],
     ['an empty file', '', 'the document: '],
   ])('that cannot be read say what is wrong: %s', async (_, text, message) => {
     const { code, stderr } = await detections('--format', 'loki', '--filters', folderOf(text));

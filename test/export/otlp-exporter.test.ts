@@ -1,6 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Batch } from '../../src/contracts/exporter.ts';
 import type { AgentEvent } from '../../src/contracts/observer.ts';
@@ -10,6 +9,7 @@ import { deadLetterDirectory } from '../../src/export/options.ts';
 import type { IdentifiedLine } from '../../src/model/line.ts';
 import { recordBatch } from '../../src/otlp/record-batch.ts';
 import { type Answer, answers, type OtlpReceiver, startOtlpReceiver } from '../support/otlp-receiver.ts';
+import { fc } from '../support/property-tests.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import {
   batchOf,

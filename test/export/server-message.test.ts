@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import protobuf from 'protobufjs';
 import { expect, test } from 'vitest';
 import { serverMessage } from '../../src/export/server-message.ts';
+import { fc } from '../support/property-tests.ts';
 
 function status(code: number, message: string): Uint8Array {
   return protobuf.Writer.create().uint32(8).int32(code).uint32(18).string(message).finish();

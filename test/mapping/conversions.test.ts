@@ -4,11 +4,11 @@
 import { writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { conversionNames } from '../../src/mapping/conversions.ts';
 import { createMapper } from '../../src/mapping/index.ts';
 import { decodeLogsRequest, plainAttributes, recordsOf } from '../support/otlp-decode.ts';
+import { fc } from '../support/property-tests.ts';
 import { identifiedLine } from '../support/sample-lines.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 

@@ -1,7 +1,7 @@
 /**
  * Records as nobody would write them, for property tests.
  */
-import fc from 'fast-check';
+import { fc } from '../support/property-tests.ts';
 
 const numberTexts = fc.oneof(
   fc.integer().map(String),

@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createMapper } from '../../src/mapping/index.ts';
 import { loadMapping } from '../../src/mapping/mapping-file.ts';
 import { type OtlpKeyValue, recordsOf } from '../support/otlp-decode.ts';
+import { fc } from '../support/property-tests.ts';
 import { identifiedLine } from '../support/sample-lines.ts';
 
 const layers = ['databricks-audit', 'loki'];

@@ -170,6 +170,9 @@ redact: { passwords: {} }
       /ours\.yaml:3:3: expected YAML, got: .*unique/,
     );
     expect(mistakesIn('a: [1\nb: 2\n')).toMatch(/ours\.yaml:\d+:\d+: expected YAML/);
+    expect(mistakesIn('attributes:\n  {{ .Values.name }}: { from: x }\n')).toMatch(
+      /ours\.yaml:2:\d: expected YAML, got: a map, .* as a key, .*template that was not filled in/,
+    );
     expect(mistakesIn('just text')).toContain('the file: expected a mapping');
   });
 

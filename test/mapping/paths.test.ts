@@ -3,10 +3,10 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createMapper } from '../../src/mapping/index.ts';
 import { decodeLogsRequest, plainAttributes, recordsOf } from '../support/otlp-decode.ts';
+import { fc } from '../support/property-tests.ts';
 import { identifiedLine } from '../support/sample-lines.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 

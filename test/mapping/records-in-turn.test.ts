@@ -1,10 +1,11 @@
 /**
  * A mapper reuses its memory from record to record: nothing of one record may appear in another.
  */
-import fc from 'fast-check';
+
 import { describe, expect, it } from 'vitest';
 import { createMapper } from '../../src/mapping/index.ts';
 import type { IdentifiedLine } from '../../src/model/line.ts';
+import { fc } from '../support/property-tests.ts';
 import { identifiedLine } from '../support/sample-lines.ts';
 
 const createOne = () =>

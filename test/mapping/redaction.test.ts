@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createMapper, type RedactionClass } from '../../src/mapping/index.ts';
 import type { IdentifiedLine } from '../../src/model/line.ts';
 import { plainAttributes, recordsOf } from '../support/otlp-decode.ts';
+import { fc } from '../support/property-tests.ts';
 import { identifiedLine } from '../support/sample-lines.ts';
 
 const secret = 'hunter2hunter2';

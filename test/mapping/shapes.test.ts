@@ -2,10 +2,10 @@
  * One mapping for all shapes of Databricks audit logs: the same event comes out with the same attributes, and a secret comes out of none.
  */
 import { readFileSync } from 'node:fs';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createMapper } from '../../src/mapping/index.ts';
 import { decodeLogsRequest, plainAttributes, recordsOf } from '../support/otlp-decode.ts';
+import { fc } from '../support/property-tests.ts';
 import { identifiedLine } from '../support/sample-lines.ts';
 import { type SampleEvent, shapes } from './shapes.ts';
 

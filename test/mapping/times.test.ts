@@ -1,10 +1,11 @@
 /**
  * The timestamp of a record (`timestamp.as: time`), compared with a definition in plain JavaScript.
  */
-import fc from 'fast-check';
+
 import { describe, expect, it } from 'vitest';
 import { createMapper } from '../../src/mapping/index.ts';
 import { decodeLogsRequest, recordsOf } from '../support/otlp-decode.ts';
+import { fc } from '../support/property-tests.ts';
 import { identifiedLine } from '../support/sample-lines.ts';
 
 const mapper = createMapper({ layers: ['databricks-audit'], redact: [], resourceAttributes: {} });

@@ -1,7 +1,6 @@
 import { JsonLogsSerializer, ProtobufLogsSerializer } from '@opentelemetry/otlp-transformer';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createMapper } from '../../src/mapping/index.ts';
 import type { IdentifiedLine } from '../../src/model/line.ts';
@@ -14,6 +13,7 @@ import {
   plainValue,
   recordsOf,
 } from '../support/otlp-decode.ts';
+import { fc } from '../support/property-tests.ts';
 import { identifiedLine, sampleRecords } from '../support/sample-lines.ts';
 import { hostileLineBytes } from './hostile-records.ts';
 

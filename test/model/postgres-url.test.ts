@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type PostgresLocation, parsePostgresUrl } from '../../src/model/postgres-url.ts';
 import { tlsOptions } from '../../src/sharing/postgres/tls.ts';
+import { fc } from '../support/property-tests.ts';
 
 function readPostgresUrl(text: string): PostgresLocation {
   const parsed = parsePostgresUrl(text);

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LineTable } from '../../src/pipeline/line-table.ts';
+import { fc } from '../support/property-tests.ts';
 
 /** Few distinct lines, so that many are equal; similar words, so that they collide in the table. */
 const line = fc.record({ high: fc.nat(3), low: fc.nat(7) });

@@ -5,7 +5,6 @@
 import { once } from 'node:events';
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { DeliveryState } from '../../src/contracts/delivery-state.ts';
 import type { Batch, BatchEnd, Exporter } from '../../src/contracts/exporter.ts';
@@ -21,6 +20,7 @@ import { Semaphore } from '../../src/runtime/semaphore.ts';
 import { Counters } from '../../src/telemetry/counters.ts';
 import { memoryObject } from '../support/memory-object.ts';
 import { plainMapper, plainRecordsOf } from '../support/plain-encoder.ts';
+import { fc } from '../support/property-tests.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { workerHere } from '../support/worker-here.ts';
 

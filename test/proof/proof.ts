@@ -7,8 +7,11 @@
  *     npx vitest run test/proof/kills    one folder or file
  */
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { parseArgs, stripVTControlCharacters } from 'node:util';
 
 const parts = {
   commands: 'every command of the real process: what it prints, its exit code, its health, metrics and logs',
@@ -42,21 +45,60 @@ if (import.meta.main) {
   else runParts(partNames.filter((name) => positionals.length === 0 || positionals.includes(name)));
 }
 
-/** The other parts still run when one fails. */
+/** The other parts still run when one fails. What failed is repeated at the end, where a reader of a long log looks first. */
 function runParts(names: readonly PartName[]): void {
+  const reports = mkdtempSync(join(tmpdir(), 'databricks-audit-otel-proof-'));
   const results = names.map((name) => {
     console.log(`\n=== ${name}: ${parts[name]}`);
     const startedMs = performance.now();
-    const { status } = spawnSync(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', '--project', name], {
-      cwd: root,
-      stdio: 'inherit',
-    });
-    return { name, passed: status === 0, seconds: Math.round((performance.now() - startedMs) / 1000) };
+    const report = join(reports, `${name}.json`);
+    const reporters = ['--reporter', 'default', '--reporter', 'json', `--outputFile.json=${report}`];
+    const { status } = spawnSync(
+      process.execPath,
+      ['node_modules/vitest/vitest.mjs', 'run', '--project', name, ...reporters],
+      { cwd: root, stdio: 'inherit' },
+    );
+    const seconds = Math.round((performance.now() - startedMs) / 1000);
+    return { name, passed: status === 0, seconds, failures: status === 0 ? [] : failuresIn(report) };
   });
+  rmSync(reports, { recursive: true });
   console.log();
+  for (const { name, failures } of results)
+    for (const failure of failures) console.log(`FAILED in ${name}: ${failure}\n`);
   for (const { name, passed, seconds } of results)
     console.log(`${passed ? 'passed' : 'FAILED'}  ${name.padEnd(12)} ${String(seconds).padStart(5)} s`);
   if (results.some(({ passed }) => !passed)) process.exitCode = 1;
+}
+
+/** The part of Vitest's JSON report that is read here. */
+interface TestReport {
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly message: string;
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly fullName: string;
+      readonly failureMessages: readonly string[];
+    }[];
+  }[];
+}
+
+/** Each test that failed, with the beginning of its message, and each file that failed without a test. */
+function failuresIn(reportFile: string): string[] {
+  let report: TestReport;
+  try {
+    report = JSON.parse(readFileSync(reportFile, 'utf8'));
+  } catch (error) {
+    return [`no report (${error instanceof Error ? error.message : error}); see the output of this part`];
+  }
+  return report.testResults.flatMap(({ name, status, message, assertionResults }) => {
+    const failures = assertionResults
+      .filter((result) => result.status === 'failed')
+      .map(({ fullName, failureMessages }) => `${fullName}\n${failureMessages.join('\n')}`);
+    if (failures.length === 0 && status === 'failed') failures.push(`${name}\n${message}`);
+    return failures.map((failure) => stripVTControlCharacters(failure).slice(0, 1_500));
+  });
 }
 
 function describeParts(): string {

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isExactNumber, isJsonObject, parseJson } from '../../src/runtime/exact-json.ts';
+import { fc } from '../support/property-tests.ts';
 
 describe('exact JSON', () => {
   it('reads back every value that JSON.stringify writes', () => {

@@ -1,11 +1,12 @@
 /**
  * The running sums of pending objects.
  */
-import fc from 'fast-check';
+
 import { expect, it } from 'vitest';
 import type { DeliveredObject, ObjectId } from '../../src/model/object.ts';
 import { PendingObjects } from '../../src/schedule/pending-objects.ts';
 import { memoryObject } from '../support/memory-object.ts';
+import { fc } from '../support/property-tests.ts';
 
 const object = fc
   .record({ name: fc.constantFrom('a', 'b', 'c', 'd'), content: fc.string(), modifiedAtMs: fc.nat({ max: 9 }) })

@@ -1,4 +1,3 @@
-import { array, assert, asyncProperty, constantFrom } from 'fast-check';
 import { expect, it } from 'vitest';
 import type { AlertEvent } from '../../src/contracts/mapper.ts';
 import type { AgentEvent } from '../../src/contracts/observer.ts';
@@ -9,6 +8,7 @@ import { silentLogger } from '../../src/runtime/logger.ts';
 import { SilenceWatch } from '../../src/schedule/silence-watch.ts';
 import { ManualClock, settled } from '../support/manual-clock.ts';
 import { memoryObject } from '../support/memory-object.ts';
+import { fc } from '../support/property-tests.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const hour = 3_600_000;
@@ -194,9 +194,9 @@ it('stays silent while a backfill brings events that are older than the threshol
 });
 
 it('reports silences and their ends in turn, and no end without an event inside the threshold', async () => {
-  const step = constantFrom('fresh', 'late', 'very late', 'hour', 'day', 'check', 'restart');
-  await assert(
-    asyncProperty(array(step, { maxLength: 40 }), async (steps) => {
+  const step = fc.constantFrom('fresh', 'late', 'very late', 'hour', 'day', 'check', 'restart');
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
       const { sent, goTo, settle, check, restart, close } = await scene();
       let now = start;
       let newest = start;

@@ -10,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { auditLines, deliveryKey, s3Place } from '../../support/delivery-place.ts';
 import { startS3Server } from '../../support/s3-server.ts';
+import { testSeed } from '../../support/seed.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { shipAll, startBuiltAgent } from './built-agent.ts';
 import { durableQueue, startCollector } from './collector.ts';
@@ -164,10 +165,9 @@ function overwritten(lines: readonly string[], added: readonly string[], way: nu
   }
 }
 
-/** Numbers from 0 to 1 that a printed seed reproduces (mulberry32). */
+/** Numbers from 0 to 1 that depend on the seed alone (mulberry32). */
 function seededRandom(): () => number {
-  let state = Number(process.env.SEED ?? Date.now() % 2 ** 32);
-  console.log(`SEED=${state}`);
+  let state = testSeed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(state ^ (state >>> 15), 1 | state);

@@ -1,5 +1,5 @@
 /**
- * The simulation as a test: histories that once found a defect, and then as many new ones as fit into `SIMULATION_SECONDS` on two
+ * The simulation as a test: histories that once found a defect, and then as many as fit into `SIMULATION_SECONDS` on two
  * cores. docs/delivery.md explains what a history is; `npm run simulate` runs many.
  */
 import { spawn } from 'node:child_process';
@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { testSeed } from '../../support/seed.ts';
 import { minimise } from './minimise.ts';
 import { type Plan, planOf } from './plan.ts';
 import { replicaPlanOf } from './replica-plan.ts';
@@ -20,7 +21,6 @@ interface CorpusEntry {
 
 const corpus: readonly CorpusEntry[] = JSON.parse(readFileSync(new URL('corpus.json', import.meta.url), 'utf8'));
 const seconds = Number(process.env.SIMULATION_SECONDS ?? 180);
-const firstSeed = Number(process.env.SIMULATION_FIRST_SEED ?? Math.floor(Date.now() / 1000));
 
 describe('the agent in a simulated world', () => {
   it.each(corpus)('keeps its guarantees in a history that $found', async ({ plan }) => {
@@ -32,11 +32,11 @@ describe('the agent in a simulated world', () => {
     { state: 'with a state whose claims are refused and taken over', share: 1 / 6, options: ['--contested'] },
     { state: 'with replicas on a hostile store', share: 1 / 3, options: ['--replicas'] },
   ])(
-    `keeps its promises in fresh histories $state, from seed ${firstSeed} on`,
+    `keeps its promises in the histories $state, from seed ${testSeed} on`,
     { timeout: 1_800_000 },
     async ({ share, options }) => {
       const command = fileURLToPath(new URL('simulate.ts', import.meta.url));
-      const settings = ['--seconds', String(Math.ceil(seconds * share)), '--first', String(firstSeed), ...options];
+      const settings = ['--seconds', String(Math.ceil(seconds * share)), '--first', String(testSeed), ...options];
       // What it finds is shown at once: making it smaller takes a while.
       const child = spawn(process.execPath, [command, ...settings], { stdio: ['ignore', 'inherit', 'inherit'] });
       onTestFinished(() => void child.kill('SIGKILL'));
@@ -46,11 +46,11 @@ describe('the agent in a simulated world', () => {
   );
 
   it('has the same history for the same seed', async () => {
-    for (let seed = firstSeed; seed < firstSeed + 5; seed++) {
+    for (let seed = testSeed; seed < testSeed + 5; seed++) {
       const { traceHash } = await simulate(planOf(seed));
       expect((await simulate(planOf(seed))).traceHash, `seed ${seed}`).toBe(traceHash);
     }
-    const replicas = replicaPlanOf(firstSeed);
+    const replicas = replicaPlanOf(testSeed);
     expect((await simulate(replicas)).traceHash).toBe((await simulate(replicas)).traceHash);
   });
 

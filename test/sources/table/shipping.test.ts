@@ -1,7 +1,7 @@
 /**
  * Whole agents ship the table: every event arrives once, whatever happens to the table between two polls.
  */
-import fc from 'fast-check';
+
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { loadConfiguration } from '../../../src/config/index.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
@@ -19,6 +19,7 @@ import {
 } from '../../support/databricks-workspace.ts';
 import { receiverForTest } from '../../support/delivery-place.ts';
 import type { OtlpReceiver } from '../../support/otlp-receiver.ts';
+import { fc } from '../../support/property-tests.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 let workspace: DatabricksWorkspace;

@@ -1,5 +1,4 @@
 import { inspect } from 'node:util';
-import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { loadConfiguration } from '../../../src/config/index.ts';
 import type { Source } from '../../../src/contracts/source.ts';
@@ -15,6 +14,7 @@ import {
 } from '../../support/databricks-workspace.ts';
 import { startForwardProxy } from '../../support/forward-proxy.ts';
 import { listAll, readText } from '../../support/listing.ts';
+import { fc } from '../../support/property-tests.ts';
 
 let workspace: DatabricksWorkspace;
 beforeAll(async () => {

@@ -3,7 +3,6 @@
  * byte, whatever has happened to the object since.
  */
 import { PassThrough } from 'node:stream';
-import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { type Agent, createAgent } from '../../../src/agent/agent.ts';
 import { loadConfiguration } from '../../../src/config/index.ts';
@@ -21,6 +20,7 @@ import {
   directoryPlace,
 } from '../../support/delivery-place.ts';
 import { answers, type OtlpReceiver, type ReceivedRecord } from '../../support/otlp-receiver.ts';
+import { fc } from '../../support/property-tests.ts';
 
 const never = new AbortController().signal;
 

@@ -1,9 +1,10 @@
 /**
  * The ranges of time that a backend is asked about.
  */
-import fc from 'fast-check';
+
 import { expect, it } from 'vitest';
 import { millisecondsPerDay, TimeRanges } from '../../../src/tools/reconcile/time-ranges.ts';
+import { fc } from '../../support/property-tests.ts';
 
 function joined(...times: readonly (readonly [fromMs: number, toMs: number])[]) {
   const ranges = new TimeRanges();

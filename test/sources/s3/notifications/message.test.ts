@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readMessage } from '../../../../src/sources/s3/notifications/message.ts';
 import {
@@ -10,6 +9,7 @@ import {
   subscriptionConfirmation,
   testEvent,
 } from '../../../support/notifications.ts';
+import { fc } from '../../../support/property-tests.ts';
 
 const notified = { bucket: 'audit', key: 'workspaceId=1/date=2026-03-10/auditlogs_1.json' };
 const eventTimeMs = Date.parse('2026-03-10T12:00:00Z');
