@@ -75,14 +75,14 @@ export function describeBrokenBody(
       : `ended after ${receivedBytes} of ${sizeBytes} bytes`;
   return new AgentError('ERR_SOURCE_READ', `Could not read ${placeOf(call)}: the body ${received}${detail}`, {
     ...(error === undefined ? {} : { cause: new Error(withoutSecrets(`${name}: ${message}`)) }),
-    hint: 'The agent tries again. While the collector is down, this is normal: Azure closes idle connections.',
+    hint: 'A running agent tries again. While the collector is down, this is normal: Azure closes idle connections.',
   });
 }
 
 /** A successful response that is not a complete listing. */
 export function describeBadListing(call: BlobCall, what: string): AgentError {
   return new AgentError('ERR_SOURCE_READ', `Could not list ${placeOf(call)}: invalid listing response (${what})`, {
-    hint: 'Check the endpoint in AZURE_STORAGE_CONNECTION_STRING and any proxy in between. The agent tries again.',
+    hint: 'Check the endpoint in AZURE_STORAGE_CONNECTION_STRING and any proxy in between. A running agent tries again.',
   });
 }
 
@@ -112,7 +112,7 @@ function describe(facts: ErrorFacts, call: BlobCall, credential: BlobCredential)
         facts.status === undefined
           ? 'the request failed'
           : `Azure answered ${facts.serviceCode} (HTTP ${facts.status})`,
-      hint: 'The agent tries again. If this persists, see the cause.',
+      hint: 'A running agent tries again. If this persists, see the cause.',
     }
   );
 }
@@ -168,7 +168,7 @@ function describeThrottling({ serviceCode, status }: ErrorFacts): Description | 
   return {
     code: 'ERR_SOURCE_THROTTLED',
     reason: `Azure is throttling requests (${serviceCode})`,
-    hint: 'The agent tries again. If this persists, raise ?poll= of the source, or find out what else uses the storage account.',
+    hint: 'A running agent tries again. If this persists, raise ?poll= of the source, or find out what else uses the storage account.',
   };
 }
 
@@ -314,7 +314,7 @@ function describeUnreachable({ errno, name }: ErrorFacts, { account }: BlobCall)
     return {
       code: 'ERR_SOURCE_READ',
       reason: `the name of the storage account ${account} could not be resolved (ENOTFOUND)`,
-      hint: 'Check the account in DATABRICKS_AUDIT_SOURCE, the DNS, and a private endpoint if there is one. The agent tries again.',
+      hint: 'Check the account in DATABRICKS_AUDIT_SOURCE, the DNS, and a private endpoint if there is one. A running agent tries again.',
     };
   }
   const isCertificate = /CERT|SIGNATURE|SSL|TLS/.test(errno ?? '');
@@ -325,7 +325,7 @@ function describeUnreachable({ errno, name }: ErrorFacts, { account }: BlobCall)
       : `the endpoint is not reachable (${errno ?? 'no answer in time'})`,
     hint: isCertificate
       ? 'Set NODE_EXTRA_CA_CERTS to the PEM file of the CA.'
-      : 'Check the network, the proxy, and AZURE_STORAGE_CONNECTION_STRING if it is set. The agent tries again.',
+      : 'Check the network, the proxy, and AZURE_STORAGE_CONNECTION_STRING if it is set. A running agent tries again.',
   };
 }
 

@@ -40,18 +40,18 @@ const descriptions: Readonly<Record<string, Description>> = {
   EMFILE: {
     code: 'ERR_SOURCE_READ',
     reason: 'the process has too many open files',
-    hint: 'Raise the open-file limit of the agent (ulimit -n, LimitNOFILE). The agent tries again.',
+    hint: 'Raise the open-file limit of the agent (ulimit -n, LimitNOFILE). A running agent tries again.',
   },
   ENFILE: {
     code: 'ERR_SOURCE_READ',
     reason: 'the machine has too many open files',
-    hint: 'Raise fs.file-max on this machine. The agent tries again.',
+    hint: 'Raise fs.file-max on this machine. A running agent tries again.',
   },
 };
 
 const otherErrors: Omit<Description, 'reason'> = {
   code: 'ERR_SOURCE_READ',
-  hint: 'Check the file system. The agent tries again.',
+  hint: 'Check the file system. A running agent tries again.',
 };
 
 /** @param action what was tried, as a verb: `open`, `list`. */

@@ -81,7 +81,7 @@ export function describeBrokenBody(
       : `ended after ${receivedBytes} of ${sizeBytes} bytes`;
   return new AgentError('ERR_SOURCE_READ', `Could not read ${placeOf(call)}: the body ${received}${detail}`, {
     ...(error === undefined ? {} : { cause: new Error(withoutSecrets(messageOf(error))) }),
-    hint: 'The agent tries again. While the collector is down, this is normal: idle connections are closed.',
+    hint: 'A running agent tries again. While the collector is down, this is normal: idle connections are closed.',
   });
 }
 
@@ -89,7 +89,7 @@ export function describeBrokenBody(
 export function describeBadListing(call: GcsCall, what: string): AgentError {
   const message = `Could not list ${placeOf(call)}: invalid listing response (${printable(what.replaceAll('\n', '; '), 300)})`;
   return new AgentError('ERR_SOURCE_READ', message, {
-    hint: 'Check STORAGE_EMULATOR_HOST and any proxy in between. The agent tries again.',
+    hint: 'Check STORAGE_EMULATOR_HOST and any proxy in between. A running agent tries again.',
   });
 }
 
@@ -110,7 +110,7 @@ function describeAnswer(failure: GcsFailure, { action, bucket }: GcsCall): Descr
     return {
       code: 'ERR_SOURCE_THROTTLED',
       reason: `Google is throttling requests (${answered})`,
-      hint: 'The agent tries again. If this persists, raise DATABRICKS_AUDIT_POLL_INTERVAL.',
+      hint: 'A running agent tries again. If this persists, raise DATABRICKS_AUDIT_POLL_INTERVAL.',
     };
   }
   if (status === 404 && action === 'list') {
@@ -137,7 +137,7 @@ function describeAnswer(failure: GcsFailure, { action, bucket }: GcsCall): Descr
   return {
     code: 'ERR_SOURCE_READ',
     reason: `Google answered ${answered}`,
-    hint: 'The agent tries again. If this persists, see the cause.',
+    hint: 'A running agent tries again. If this persists, see the cause.',
   };
 }
 
@@ -168,7 +168,7 @@ function describeUnreachable(error: unknown): Description | undefined {
       : `Google is not reachable (${errno})`,
     hint: isCertificate
       ? 'Set NODE_EXTRA_CA_CERTS to the PEM file of the CA.'
-      : 'Check the network, the proxy, and STORAGE_EMULATOR_HOST if it is set. The agent tries again.',
+      : 'Check the network, the proxy, and STORAGE_EMULATOR_HOST if it is set. A running agent tries again.',
   };
 }
 

@@ -54,7 +54,7 @@ export function describeBrokenBody(error: unknown, call: S3Call, receivedBytes: 
     `Could not read ${where}: the body ended after ${receivedBytes} of ${sizeBytes} bytes${detail}`,
     {
       ...(error === undefined ? {} : { cause: new Error(withoutSecrets(`${name}: ${message}`)) }),
-      hint: 'The agent tries again. While the collector is down, this is normal: S3 closes idle connections.',
+      hint: 'A running agent tries again. While the collector is down, this is normal: S3 closes idle connections.',
     },
   );
 }
@@ -63,7 +63,7 @@ export function describeBrokenBody(error: unknown, call: S3Call, receivedBytes: 
 export function describeBadListing(call: S3Call, what: string): AgentError {
   const message = `Could not list s3://${call.bucket}/${printable(call.path)}: invalid listing response (${what})`;
   return new AgentError('ERR_SOURCE_READ', message, {
-    hint: 'Check AWS_ENDPOINT_URL_S3 and any proxy in between. The agent tries again.',
+    hint: 'Check AWS_ENDPOINT_URL_S3 and any proxy in between. A running agent tries again.',
   });
 }
 
@@ -88,7 +88,7 @@ export function describeDisagreement(call: S3Call, listedEtag: string, answeredE
       : `read with ${printable(answeredEtag)}, and with another size or modification time`;
   const tags = `it is listed with ETag ${printable(listedEtag)} but ${answer}`;
   return new AgentError('ERR_SOURCE_READ', `Could not read s3://${call.bucket}/${printable(call.path)}: ${tags}`, {
-    hint: 'Check for a cache between the agent and the bucket, and the server behind AWS_ENDPOINT_URL_S3. The agent tries again.',
+    hint: 'Check for a cache between the agent and the bucket, and the server behind AWS_ENDPOINT_URL_S3. A running agent tries again.',
   });
 }
 
@@ -103,7 +103,7 @@ export function describeEncodedBody(call: S3Call, encoding: string): AgentError 
 export function describeOtherSize(call: S3Call, receivedBytes: number, sizeBytes: number): AgentError {
   const reason = `the listing shows ${sizeBytes} bytes, but the server sends ${receivedBytes}`;
   return new AgentError('ERR_SOURCE_READ', `Could not read s3://${call.bucket}/${printable(call.path)}: ${reason}`, {
-    hint: 'Check for a proxy that changes bodies, and the server behind AWS_ENDPOINT_URL_S3. The agent tries again.',
+    hint: 'Check for a proxy that changes bodies, and the server behind AWS_ENDPOINT_URL_S3. A running agent tries again.',
   });
 }
 
@@ -118,7 +118,7 @@ function describe(facts: AwsFailure, call: S3Call): Description {
     coded('ERR_SOURCE_READ', explainUnreachable(facts, 'AWS_REGION, and AWS_ENDPOINT_URL_S3 if it is set')) ?? {
       code: 'ERR_SOURCE_READ',
       reason: facts.status === undefined ? 'the request failed' : `S3 answered ${facts.name} (HTTP ${facts.status})`,
-      hint: 'The agent tries again. If this persists, see the cause.',
+      hint: 'A running agent tries again. If this persists, see the cause.',
     }
   );
 }
@@ -159,7 +159,7 @@ function describeThrottling(facts: AwsFailure): Description | undefined {
   return {
     code: 'ERR_SOURCE_THROTTLED',
     reason: `S3 is throttling requests (${facts.name})`,
-    hint: 'The agent tries again. If this persists, raise DATABRICKS_AUDIT_POLL_INTERVAL.',
+    hint: 'A running agent tries again. If this persists, raise DATABRICKS_AUDIT_POLL_INTERVAL.',
   };
 }
 

@@ -14,14 +14,14 @@ export interface TableAddress {
 
 export function throttled(url: URL, status: number): AgentError {
   return new AgentError('ERR_SOURCE_THROTTLED', `${url.host} is throttling requests (HTTP ${status})`, {
-    hint: 'The agent tries again. If this persists, raise ?poll= of the source.',
+    hint: 'A running agent tries again. If this persists, raise ?poll= of the source.',
   });
 }
 
 /** @param reason an error of the connection, or a text. */
 export function unreachable(url: URL, reason: unknown): AgentError {
   if (typeof reason === 'string') {
-    return new AgentError('ERR_SOURCE_READ', `${url.host} failed with ${reason}`, { hint: 'The agent tries again.' });
+    return new AgentError('ERR_SOURCE_READ', `${url.host} failed with ${reason}`, { hint: 'A running agent tries again.' });
   }
   // The message of fetch's own error is only "fetch failed".
   const cause = reason instanceof Error && reason.cause !== undefined ? reason.cause : reason;
@@ -38,14 +38,14 @@ export function unreachable(url: URL, reason: unknown): AgentError {
       cause: new Error(withoutSecrets(messageOf(single))),
       hint: isCertificate
         ? 'Set NODE_EXTRA_CA_CERTS to the PEM file of the CA.'
-        : 'Check the host of the workspace, the network and the proxy. The agent tries again.',
+        : 'Check the host of the workspace, the network and the proxy. A running agent tries again.',
     },
   );
 }
 
 export function invalidAnswer(url: URL, what: string): AgentError {
   return new AgentError('ERR_SOURCE_READ', `${url.host} returned an invalid answer to ${url.pathname}: ${what}`, {
-    hint: 'Check that the host is a Databricks workspace, and any proxy in between. The agent tries again.',
+    hint: 'Check that the host is a Databricks workspace, and any proxy in between. A running agent tries again.',
   });
 }
 
@@ -129,14 +129,14 @@ export function describeFailure(address: TableAddress, failure: StatementFailure
     isBusy ? 'ERR_SOURCE_THROTTLED' : 'ERR_SOURCE_READ',
     `Could not read ${address.table} at ${address.origin}: the statement failed with ${printable(errorCode, 100)}: ${withoutSecrets(message)}`,
     {
-      hint: `The agent tries again. If this persists, look at the query history of the SQL warehouse ${address.warehouseId}.`,
+      hint: `A running agent tries again. If this persists, look at the query history of the SQL warehouse ${address.warehouseId}.`,
     },
   );
 }
 
 export function statementFailed(address: TableAddress, what: string): AgentError {
   return new AgentError('ERR_SOURCE_READ', `Could not read ${address.table} at ${address.origin}: ${what}`, {
-    hint: `The agent tries again. If this persists, look at the query history of the SQL warehouse ${address.warehouseId}.`,
+    hint: `A running agent tries again. If this persists, look at the query history of the SQL warehouse ${address.warehouseId}.`,
   });
 }
 

@@ -65,7 +65,7 @@ function explain(failure: AwsFailure, action: SqsAction, queue: QueueLocation): 
     explainUnreachable(failure, 'the URL in DATABRICKS_AUDIT_QUEUE, and AWS_ENDPOINT_URL_SQS if it is set') ?? {
       reason:
         failure.status === undefined ? 'the request failed' : `SQS answered ${failure.name} (HTTP ${failure.status})`,
-      hint: 'The agent tries again, and listings find what notifications miss. If this persists, see the cause.',
+      hint: 'A running agent tries again, and listings find what notifications miss. If this persists, see the cause.',
     }
   );
 }
@@ -114,7 +114,7 @@ function explainDenied(
 
 function explainThrottling(failure: AwsFailure): AwsExplanation | undefined {
   if (!isThrottled(failure)) return undefined;
-  return { reason: `SQS is throttling requests (${failure.name})`, hint: 'The agent tries again.' };
+  return { reason: `SQS is throttling requests (${failure.name})`, hint: 'A running agent tries again.' };
 }
 
 function arnOf({ url, region = '*' }: QueueLocation): string {
