@@ -17,7 +17,12 @@ function metricsProblems(values: Partial<Values>): Problem[] {
   const own = values.OTEL_EXPORTER_OTLP_METRICS_PROTOCOL;
   const hasOwnEndpoint = values.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT !== undefined;
   if (values.OTEL_METRICS_EXPORTER?.includes('otlp') !== true) return [];
-  if ((own ?? general) !== 'grpc' && (general !== 'grpc' || (own !== undefined && hasOwnEndpoint))) return [];
+  const isEndpointGrpc =
+    general === 'grpc' ||
+    (values.OTEL_EXPORTER_OTLP_LOGS_PROTOCOL === 'grpc' &&
+      values.OTEL_EXPORTER_OTLP_LOGS_ENDPOINT === undefined &&
+      values.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined);
+  if ((own ?? general) !== 'grpc' && (hasOwnEndpoint || !isEndpointGrpc)) return [];
   const problem =
     'metrics are pushed over HTTP, not gRPC: expected also OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=http/protobuf and ' +
     'OTEL_EXPORTER_OTLP_METRICS_ENDPOINT, such as http://localhost:4318/v1/metrics';

@@ -8,6 +8,7 @@
 
 import { AgentError, isAgentError } from '../model/agent-error.ts';
 import type { ResponseCode } from '../model/response-code.ts';
+import { proxyFor } from '../runtime/proxy.ts';
 import { retryAfterMs } from '../runtime/retry-after.ts';
 import type { ExportOutcome, MisconfiguredOutcome, UnavailableOutcome } from './export-outcome.ts';
 import type { OtlpOptions } from './options.ts';
@@ -214,8 +215,12 @@ function unreachableHint(error: unknown, options: OtlpOptions, connected: boolea
   }
   if (noHttp2)
     return url.startsWith('https:') ? httpPortHint : `${httpPortHint} If the port expects TLS, use https://.`;
+  const proxy = connected ? undefined : proxyFor(new URL(url));
+  if (proxy !== undefined)
+    return `The request goes through the proxy ${new URL(proxy).host} (HTTP_PROXY or HTTPS_PROXY): check that it is running. To bypass it, add the collector to NO_PROXY.`;
   const over = protocol === 'grpc' ? 'gRPC' : 'HTTP';
-  return `Check that the collector is running and listens for OTLP over ${over} at OTEL_EXPORTER_OTLP_ENDPOINT.`;
+  const tls = connected ? ' If the port expects TLS, use https://.' : '';
+  return `Check that the collector is running and listens for OTLP over ${over} at OTEL_EXPORTER_OTLP_ENDPOINT.${tls}`;
 }
 
 const grpcPortHint =

@@ -185,7 +185,9 @@ export class OtlpExporter implements Exporter {
       const isAlone = batch.recordCount === 1;
       const outcome = isAlone && answer.status === 'rejected' ? await settings.judge(answer, signal) : answer;
       if (outcome.status !== 'unavailable' && outcome.status !== 'misconfigured') {
-        this.#failures.outages.answered();
+        // A rejection of several records may be due to a setting, which only the judgement of a lone record tells.
+        if (isAlone || (outcome.status !== 'rejected' && outcome.status !== 'tooLarge'))
+          this.#failures.outages.answered();
         return outcome;
       }
       const { status, error } = outcome;

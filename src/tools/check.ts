@@ -22,7 +22,7 @@ import { probeDirectory } from '../runtime/probe-directory.ts';
 import { probeStore } from '../sharing/index.ts';
 import { createSources, inspectQueue, inspectSource } from '../sources/index.ts';
 import { checkRecords } from './check-records.ts';
-import { checkSameness } from './check-sameness.ts';
+import { checkResource } from './check-resource.ts';
 
 export type { CheckResult } from '../contracts/check-result.ts';
 
@@ -45,12 +45,13 @@ export async function* runChecks(
   });
   const waiting = futureStart(configuration, clock.nowMs());
   if (waiting !== undefined) yield { status: 'warning', ...waiting };
-  const { state } = configuration;
+  const {
+    state,
+    mapping: { resourceAttributes },
+  } = configuration;
   if (state.kind === 'directory') yield await checkStateDirectory(state);
-  else {
-    yield* probeStore(state, signal);
-    yield* checkSameness(configuration.mapping.resourceAttributes);
-  }
+  else yield* probeStore(state, signal);
+  yield* checkResource(resourceAttributes, { isShared: state.kind !== 'directory' });
   for (const location of configuration.sources) {
     for (const source of createSources([location], { stillAfterPolls: 0 })) {
       try {

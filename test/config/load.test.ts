@@ -493,6 +493,9 @@ describe('records over gRPC', () => {
     expect(loadConfiguration({ ...logsOnly, OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'http://a:4317' }).otlp.protocol).toBe(
       'grpc',
     );
+    expect(() => loadConfiguration({ ...logsOnly, OTEL_EXPORTER_OTLP_ENDPOINT: 'http://a:4317' })).toThrow(
+      /OTEL_METRICS_EXPORTER: .*OTEL_EXPORTER_OTLP_METRICS_ENDPOINT/,
+    );
   });
 
   it("exclude sending the agent's own log", () => {

@@ -213,6 +213,17 @@ describe('the connection', () => {
   );
 });
 
+test('a proxy that is down is named without its password', async () => {
+  const proxy = await grpcReceiver();
+  await proxy.close();
+  const { host } = new URL(proxy.url);
+  vi.stubEnv('HTTP_PROXY', `http://user:hunter2@${host}`);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const error = errorOf(await client(grpcOptions('http://collector.example:4317')).send(body, never));
+  expect(error.hint).toContain(`the proxy ${host} (HTTP_PROXY or HTTPS_PROXY)`);
+  expect(`${error.message} ${error.hint}`).not.toContain('hunter2');
+});
+
 describe('TLS', () => {
   const ca = { OTEL_EXPORTER_OTLP_CERTIFICATE: pathOf('ca.pem') };
 

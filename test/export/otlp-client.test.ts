@@ -300,10 +300,26 @@ describe('the connection', () => {
     expect(targets).toHaveLength(1);
     expect(collector.accepted).toHaveLength(4);
   });
+
+  test('to a proxy that is down names the proxy without its password', async () => {
+    const proxy = await receiver();
+    await proxy.close();
+    vi.stubEnv('HTTP_PROXY', `http://user:hunter2@127.0.0.1:${proxy.port}`);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const outcome = await client(jsonOptions('http://collector.example:4318')).send(body, never);
+    expect(errorOf(outcome).hint).toContain(`the proxy 127.0.0.1:${proxy.port} (HTTP_PROXY or HTTPS_PROXY)`);
+    expect(inspect(errorOf(outcome), { depth: 9, showHidden: true })).not.toContain('hunter2');
+  });
 });
 
 describe('TLS', () => {
   const tls = { cert: pem('server.pem'), key: pem('server-key.pem') };
+
+  test('is named when a server that expects it closes the connection', async () => {
+    const collector = await receiver({ tls });
+    const outcome = await client(jsonOptions(collector.url.replace('https:', 'http:'))).send(body, never);
+    expect(errorOf(outcome).hint).toContain('If the port expects TLS, use https://');
+  });
 
   test('works with a custom CA', async () => {
     const collector = await receiver({ tls });

@@ -262,6 +262,22 @@ describe('a refusal that every request gets', () => {
     });
   });
 
+  test('does not end because a request of several records is split', async () => {
+    const collector = await receiver();
+    const { exporter, clock, log } = setUp(jsonOptions(collector.url));
+    const heal = collector.answerWhen(() => true, answers.plain(400, 'no org id'));
+    const others: Promise<unknown>[] = [];
+    clock.onSleep = (count) => {
+      if (count === 1) others.push(exporter.export(batchOf(manyLines(4, 'other')), never));
+      if (count < 4) return;
+      expect(log.map(({ message }) => message)).not.toContain('Collector accepts records again');
+      heal();
+    };
+    await exporter.export(batchOf(manyLines(2)), never);
+    await Promise.all(others);
+    expect(log.at(-1)?.message).toBe('Collector accepts records again');
+  });
+
   test('is recognised although the words count requests', async () => {
     const collector = await receiver();
     const { exporter, clock } = setUp(jsonOptions(collector.url));

@@ -21,7 +21,9 @@ export function throttled(url: URL, status: number): AgentError {
 /** @param reason an error of the connection, or a text. */
 export function unreachable(url: URL, reason: unknown): AgentError {
   if (typeof reason === 'string') {
-    return new AgentError('ERR_SOURCE_READ', `${url.host} failed with ${reason}`, { hint: 'A running agent tries again.' });
+    return new AgentError('ERR_SOURCE_READ', `${url.host} failed with ${reason}`, {
+      hint: 'A running agent tries again.',
+    });
   }
   // The message of fetch's own error is only "fetch failed".
   const cause = reason instanceof Error && reason.cause !== undefined ? reason.cause : reason;
