@@ -47,11 +47,16 @@ const requestsInFlightLimit = 64;
 const timeoutLimitMs = 2 ** 31 - 1;
 
 const expectedUrl = 'expected an http:// or https:// URL, such as http://localhost:4318';
+const grpcScheme = /^grpcs?:\/\//i;
 
 /** A URL or, for gRPC, also a name without a scheme. Which of them the protocol permits is checked in `exportProblems`. */
 const endpoint = variable((text) => {
   if (grpcTarget.test(text)) return good(text);
   const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (grpcScheme.test(text))
+    return bad(
+      'expected an http:// or https:// URL such as http://localhost:4317, with OTEL_EXPORTER_OTLP_PROTOCOL=grpc',
+    );
   if (url === undefined || !hasHttpScheme(text)) return bad(expectedUrl);
   if (url.username !== '' || url.password !== '') {
     return bad(

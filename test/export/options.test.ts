@@ -120,6 +120,12 @@ test('all mistakes are reported at once, with what was expected', () => {
   });
 });
 
+test('a URL of gRPC is answered by the form and the protocol to use', () => {
+  expect(problemsOf({ OTEL_EXPORTER_OTLP_ENDPOINT: 'grpc://collector:4317' })).toEqual({
+    OTEL_EXPORTER_OTLP_ENDPOINT: expect.stringContaining(':4317, with OTEL_EXPORTER_OTLP_PROTOCOL=grpc'),
+  });
+});
+
 test('every variable has a description for the documentation', () => {
   for (const [name, schema] of Object.entries(exportOptions)) expect(schema.description, name).toMatch(/\.$/);
 });
