@@ -35,13 +35,13 @@ class Visits {
       this.#failed.delete(objectId);
       return;
     }
-    this.#failed.set(objectId, { problem: problemOf(status), reason: fault.message });
+    this.#failed.set(objectId, { problem: problemOf(status, fault.code), reason: fault.message });
   }
 
   /** Of an object that is not opened again, because this version was settled in spite of it. */
   remembered({ objectId, fault }: AgentEvent & { kind: 'settledFaultKnown' }): void {
     if (fault === undefined) this.#failed.delete(objectId);
-    else this.#failed.set(objectId, { problem: problemOf(fault.status), reason: fault.message });
+    else this.#failed.set(objectId, { problem: problemOf(fault.status, fault.code), reason: fault.message });
   }
 
   get failures(): readonly (readonly [object: string, visit: FailedVisit])[] {
@@ -49,8 +49,9 @@ class Visits {
   }
 }
 
-function problemOf(status: string): string {
-  return status === 'settled' ? 'not JSON Lines' : 'not read completely';
+function problemOf(status: string, code: string): string {
+  if (status !== 'settled') return 'not read completely';
+  return code === 'ERR_OBJECT_UNPARSED' ? 'no record for the mapping' : 'not JSON Lines';
 }
 
 interface FailedVisit {

@@ -217,7 +217,7 @@ export class ObjectReading {
     const { lineCount, reason } = this.#unparsed;
     if (lineCount === 0 || lineCount < this.#lines.lineCount) return undefined;
     return new AgentError('ERR_OBJECT_UNPARSED', `None of ${counted(lineCount, 'line')} could be parsed: ${reason}`, {
-      hint: 'The lines were shipped as they are, marked as unparsed. Compare the object with what Databricks delivers: one JSON object per line.',
+      hint: 'The lines were shipped as they are, marked as unparsed. Run check: it names the mapping that fits. Databricks delivers one JSON object per line.',
     });
   }
 

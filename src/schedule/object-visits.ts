@@ -91,7 +91,8 @@ export class ObjectVisits {
       default:
         if (outcome.status === 'growing') waiting?.notShipped(object, undefined);
         else waiting?.done(object);
-        if ('error' in outcome) faults.report(outcome.error, 'Object is not one JSON object per line', fields);
+        if ('error' in outcome)
+          faults.report(outcome.error, 'Object was shipped, but not as records of audit events', fields);
         this.#parts.logger.debug({ ...fields, status: outcome.status }, 'Object visited');
     }
   }

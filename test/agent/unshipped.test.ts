@@ -96,6 +96,7 @@ const unreadable: readonly [name: string, content: string | Uint8Array, complete
     'not read completely: ',
   ],
   ['a bzip2 file', Buffer.concat([Buffer.from('BZh9\x31\x41\x59\x26\x53\x59', 'latin1'), randomBytes(99)]), false, ''],
+  ['records of another mapping', '{"records":[{},{}]}\n{"type":"audit"}\n', true, 'no record for the mapping: '],
   ['a JSON array', JSON.stringify(wholeLines.map((line) => JSON.parse(line))), true, 'not JSON Lines: '],
 ];
 
