@@ -66,8 +66,8 @@ export function startMonitoring(
         logsExporter === 'console'
           ? undefined
           : async (signal) => {
-              const { status, message, hint } = await probeCollector(otlp, signal, clock);
-              return { ok: status === 'ok', message, hint };
+              const { status, message, hint, rejectsEmpty } = await probeCollector(otlp, signal, clock);
+              return { answer: { ok: status === 'ok', message, hint }, rejectsEmpty };
             },
     },
   );

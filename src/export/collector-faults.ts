@@ -51,12 +51,17 @@ export function httpFault(response: HttpResponse, options: OtlpOptions, nowMs: n
   };
 }
 
-/** A 400 that an empty request gets as well. */
+/**
+ * A 400 that is not about the records.
+ * @param known that an empty request gets it as well, or that nothing was accepted yet.
+ */
 export function settingFault(
   { response, reason }: Extract<ExportOutcome, { status: 'rejected' | 'tooLarge' }>,
   options: OtlpOptions,
+  known: 'empty' | 'nothing' = 'empty',
 ): MisconfiguredOutcome {
-  const message = `${targetOf(options)} answered ${reason}, also to a request without records`;
+  const told = known === 'empty' ? 'also to a request without records' : 'and has accepted no record yet';
+  const message = `${targetOf(options)} answered ${reason}, ${told}`;
   const error = new AgentError('ERR_EXPORT_MISCONFIGURED', message, { hint: rejectedRequestHint(options) });
   return { status: 'misconfigured', error, response };
 }

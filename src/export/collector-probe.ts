@@ -7,7 +7,7 @@ import { rejectedRequestHint, targetOf } from './collector-faults.ts';
 import { createTransport } from './create-transport.ts';
 import type { OtlpOptions } from './options.ts';
 import { createOtlpClient, type OtlpClient } from './otlp-client.ts';
-import { emptyRequest } from './settings-probe.ts';
+import { emptyRequest, isAboutEmptiness } from './settings-probe.ts';
 
 export interface CollectorProbe {
   readonly status: 'ok' | 'failed';
@@ -15,6 +15,8 @@ export interface CollectorProbe {
   readonly message: string;
   /** What to do, if anything. */
   readonly hint: string | undefined;
+  /** Set if the server answered the empty request, and refused it for a reason that may hold for others too. */
+  readonly rejectsEmpty?: true;
   /** How far the server's clock is ahead of ours, accurate to about a second. */
   readonly clockAheadMs: number | undefined;
 }
@@ -68,13 +70,12 @@ async function tryRequest(
       };
     case 'partial':
     case 'rejected': {
-      // Loki answers 422 to a request without records, which still shows that it understands OTLP.
       const message = `${target} is reachable; it rejects ${request} (${outcome.reason})`;
       if (record === undefined) {
-        // Requests with records would get any other status as well.
-        const isUnderstood = outcome.response.code === 422 || outcome.status === 'partial';
-        if (isUnderstood) return { status: 'ok', message, hint: undefined };
-        return { status: 'failed', message, hint: rejectedRequestHint(options) };
+        if (outcome.status === 'partial' || isAboutEmptiness(outcome))
+          return { status: 'ok', message, hint: undefined };
+        // Requests with records would probably get this answer as well.
+        return { status: 'failed', message, hint: rejectedRequestHint(options), rejectsEmpty: true };
       }
       return { status: 'failed', message, hint: 'Check the limits of the collector and of its backend.' };
     }

@@ -183,7 +183,10 @@ export class OtlpExporter implements Exporter {
       this.#reportRequest(batch, answer, clock.nowMs() - sentAtMs);
       if (answer.status === 'accepted') this.#lastAccepted = Math.max(this.#lastAccepted, number);
       const isAlone = batch.recordCount === 1;
-      const outcome = isAlone && answer.status === 'rejected' ? await settings.judge(answer, signal) : answer;
+      const outcome =
+        isAlone && answer.status === 'rejected'
+          ? await settings.judge(answer, { hasAccepted: this.#lastAccepted > 0 }, signal)
+          : answer;
       if (outcome.status !== 'unavailable' && outcome.status !== 'misconfigured') {
         // A rejection of several records may be due to a setting, which only the judgement of a lone record tells.
         if (isAlone || (outcome.status !== 'rejected' && outcome.status !== 'tooLarge'))

@@ -5,12 +5,17 @@
  * The rule: send an empty request with the same settings. If it is rejected with the same text, the records are not at fault.
  */
 import type { Clock } from '../runtime/clock.ts';
+import { withoutNumbers } from '../runtime/without-numbers.ts';
 import { settingFault } from './collector-faults.ts';
 import type { ExportOutcome, MisconfiguredOutcome, UnavailableOutcome } from './export-outcome.ts';
 import type { OtlpOptions } from './options.ts';
 import type { OtlpClient } from './otlp-client.ts';
 
 export type Rejected = Extract<ExportOutcome, { status: 'rejected' }>;
+
+/** Of servers and proxies, about the tenant, the encoding or the credentials of a request. */
+const settingWords =
+  /tenant|org.?id\b|content[- ]?(type|encoding)|media type|(unsupported|unknown|invalid) (compression|encoding|protocol)|credential|api[- ]?key/i;
 
 /** How long a passed probe covers rejections with the same text: a backend that rejects a thousand old records is probed once. */
 const passedForMs = 60_000;
@@ -34,19 +39,27 @@ export class SettingsProbe {
   async ask(signal: AbortSignal): Promise<'answered' | MisconfiguredOutcome | UnavailableOutcome> {
     const outcome = await this.#sendEmpty(signal);
     if (outcome.status === 'unavailable' || outcome.status === 'misconfigured') return outcome;
-    if (outcome.status === 'accepted' || outcome.status === 'partial') return 'answered';
-    // Loki's answer to a request without records: it understands OTLP.
-    return outcome.response.code === 422 ? 'answered' : settingFault(outcome, this.#options);
+    if (outcome.status === 'accepted' || outcome.status === 'partial' || isAboutEmptiness(outcome)) return 'answered';
+    return settingFault(outcome, this.#options);
   }
 
-  /** The rejection if the record is at fault, or why that cannot be decided now. Rejects with the signal's reason. */
-  async judge(refusal: Rejected, signal: AbortSignal): Promise<Rejected | MisconfiguredOutcome | UnavailableOutcome> {
+  /**
+   * The rejection if the record is at fault, or why that cannot be decided now. Rejects with the signal's reason.
+   * @param hasAccepted whether the server has accepted any record. Until then, words about a setting are believed even if an empty request
+   * passes: a proxy may look at requests with records only.
+   */
+  async judge(
+    refusal: Rejected,
+    { hasAccepted }: { readonly hasAccepted: boolean },
+    signal: AbortSignal,
+  ): Promise<Rejected | MisconfiguredOutcome | UnavailableOutcome> {
     const words = wordsOf(refusal);
     const nowMs = this.#clock.nowMs();
     if (this.#passed?.words === words && Math.abs(nowMs - this.#passed.atMs) < passedForMs) return refusal;
     const probe = await this.#sendEmpty(signal);
     if (probe.status === 'unavailable' || probe.status === 'misconfigured') return probe;
     if (probe.status === 'rejected' && wordsOf(probe) === words) return settingFault(refusal, this.#options);
+    if (!hasAccepted && settingWords.test(refusal.reason)) return settingFault(refusal, this.#options, 'nothing');
     this.#passed = { words, atMs: nowMs };
     return refusal;
   }
@@ -67,7 +80,14 @@ export function emptyRequest({ protocol }: OtlpOptions): Uint8Array {
   return Buffer.from(protocol === 'http/json' ? '{"resourceLogs":[]}' : '');
 }
 
-/** Without numbers: counts and dates differ between otherwise equal texts. */
+/** The server understands OTLP and rejects the request only because it has no records: Loki with 422, others in words. */
+export function isAboutEmptiness({
+  response,
+  reason,
+}: Extract<ExportOutcome, { status: 'rejected' | 'tooLarge' }>): boolean {
+  return response.code === 422 || /empty (request|body|payload|batch)|(no|without) (log )?records?\b/i.test(reason);
+}
+
 function wordsOf({ reason }: Rejected): string {
-  return reason.replaceAll(/\d+/g, '0');
+  return withoutNumbers(reason);
 }

@@ -6,6 +6,7 @@ import type { AgentEvent, Fault, ReplicasSeen, Waiting, WaitsFor } from '../cont
 import type { SettledFault } from '../contracts/settled-fault.ts';
 import type { ObjectId } from '../model/object.ts';
 import { type ResponseCode, responseCodeText } from '../model/response-code.ts';
+import { withoutNumbers } from '../runtime/without-numbers.ts';
 import { Counters } from './counters.ts';
 import { NotificationCounts } from './notification-counts.ts';
 import { newSource, noteListing, type SourceActivity } from './source-activity.ts';
@@ -89,6 +90,8 @@ export class Activity {
   lastSignOfLifeMs: number;
   /** When the collector last accepted or rejected a request. */
   collectorAnsweredAtMs: number | undefined;
+  /** Whether the collector has accepted a request with records. */
+  hasAccepted = false;
   readonly #nowMs: () => number;
 
   /** @param notifiedSources names of the sources of which a queue has notifications. */
@@ -139,6 +142,7 @@ export class Activity {
         this.sentBytes += event.requestBytes;
         this.#countRequest(event.outcome, event.response);
         if (event.outcome !== 'unavailable' && event.outcome !== 'misconfigured') this.collectorAnsweredAtMs = nowMs;
+        if (event.outcome === 'accepted') this.hasAccepted = true;
         break;
       case 'deadLettered':
         this.#countFault({ code: event.code, message: event.reason, hint: undefined }, nowMs);
@@ -283,7 +287,7 @@ export class Activity {
   /** Reasons that differ only in numbers (times, sizes, line numbers) count as one. */
   #countDeadLetters(event: AgentEvent & { kind: 'deadLettered' }): void {
     const { code, response, recordCount } = event;
-    const key = `${code} ${responseCodeText(response)} ${event.reason.replaceAll(/\d+/g, '#')}`;
+    const key = `${code} ${responseCodeText(response)} ${withoutNumbers(event.reason)}`;
     const isKnown = this.deadLetters.has(key) || this.deadLetters.size < deadLetterReasonsMax;
     const entry = this.deadLetters.get(isKnown ? key : others);
     if (entry !== undefined) entry.count += recordCount;

@@ -13,18 +13,29 @@ const probeIntervalMs = 15_000;
 /** Shorter than a typical readiness probe's timeout, so that the probe still receives the reason. */
 const probeTimeoutMs = 3_000;
 
-export class CollectorWatch {
-  readonly #ask: ((signal: AbortSignal) => Promise<CollectorAnswer>) | undefined;
-  readonly #clock: Clock;
-  #asked: { readonly atMs: number; readonly answer: Promise<CollectorAnswer> } | undefined;
+/** The answer to an empty request. */
+export interface EmptyAnswer {
+  readonly answer: CollectorAnswer;
+  /** Set if the server refused it for a reason that may hold for others too. */
+  readonly rejectsEmpty?: true | undefined;
+}
 
-  constructor(ask: ((signal: AbortSignal) => Promise<CollectorAnswer>) | undefined, clock: Clock) {
+export type AskCollector = (signal: AbortSignal) => Promise<EmptyAnswer>;
+
+export class CollectorWatch {
+  readonly #ask: AskCollector | undefined;
+  readonly #clock: Clock;
+  #asked: { readonly atMs: number; readonly answer: Promise<EmptyAnswer> } | undefined;
+
+  constructor(ask: AskCollector | undefined, clock: Clock) {
     this.#ask = ask;
     this.#clock = clock;
   }
 
   /** Undefined if recent requests already answer the question, or if there is no collector to probe. */
-  async answer(activity: Activity): Promise<CollectorAnswer | undefined> {
+  async answer(
+    activity: Pick<Activity, 'waits' | 'collectorAnsweredAtMs' | 'hasAccepted'>,
+  ): Promise<CollectorAnswer | undefined> {
     const nowMs = this.#clock.nowMs();
     const { collectorAnsweredAtMs = Number.NEGATIVE_INFINITY } = activity;
     if (this.#ask === undefined || activity.waits.has('collector')) return undefined;
@@ -32,14 +43,17 @@ export class CollectorWatch {
     if (this.#asked === undefined || nowMs - this.#asked.atMs >= probeIntervalMs) {
       this.#asked = { atMs: nowMs, answer: ask(this.#ask) };
     }
-    return await this.#asked.answer;
+    const { answer, rejectsEmpty } = await this.#asked.answer;
+    // It has accepted records with the same settings, so that it only dislikes requests without any.
+    return rejectsEmpty && activity.hasAccepted ? { ...answer, ok: true, hint: undefined } : answer;
   }
 }
 
-async function ask(send: (signal: AbortSignal) => Promise<CollectorAnswer>): Promise<CollectorAnswer> {
+async function ask(send: AskCollector): Promise<EmptyAnswer> {
   try {
     return await send(AbortSignal.timeout(probeTimeoutMs));
   } catch (error) {
-    return { ok: false, message: `The collector did not respond: ${messageOf(error)}`, hint: undefined };
+    const message = `The collector did not respond: ${messageOf(error)}`;
+    return { answer: { ok: false, message, hint: undefined } };
   }
 }

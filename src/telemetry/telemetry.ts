@@ -11,8 +11,8 @@ import { printable } from '../runtime/printable.ts';
 import { readProcessFigures } from '../runtime/process-figures.ts';
 import { SampledLog } from '../runtime/sampled-log.ts';
 import { Activity, type DeliveredBefore, type DeliveredTotals, type WaitingDeadLetters } from './activity.ts';
-import { CollectorWatch } from './collector-watch.ts';
-import { type CollectorAnswer, liveness, readiness, replayHint } from './health.ts';
+import { type AskCollector, CollectorWatch } from './collector-watch.ts';
+import { liveness, readiness, replayHint } from './health.ts';
 import { History } from './history.ts';
 import type { HttpServer } from './http-server.ts';
 import { waitForLastPush } from './last-push.ts';
@@ -51,7 +51,7 @@ export interface TelemetryDependencies {
    */
   readonly waitingDeadLetters: (hasWritten: boolean) => Promise<readonly WaitingDeadLetters[]>;
   /** Sends an empty request to the collector; undefined if records do not go to one. */
-  readonly askCollector: ((signal: AbortSignal) => Promise<CollectorAnswer>) | undefined;
+  readonly askCollector: AskCollector | undefined;
 }
 
 /** Together with the probe of the collector, less than a readiness probe's timeout. */

@@ -22,6 +22,7 @@ test('a collector that accepts an empty request is ok, in both encodings, and st
 
 test.each<[string, Answer, string, RegExp, RegExp | undefined]>([
   ['Loki', answers.status(422, 'no log records'), 'ok', /rejects an empty request \(HTTP 422: no log/, undefined],
+  ['a server that wants records', answers.plain(400, 'empty request'), 'ok', /HTTP 400: empty request/, undefined],
   ['a rejected encoding', answers.plain(400, 'zstd not supported'), 'failed', /HTTP 400: zstd/, /_PROTOCOL/],
   ['a wrong path', answers.plain(404, '404 page not found'), 'failed', /HTTP 404: 404 page/, /\/otlp\/v1\/logs/],
   ['a missing token', answers.plain(401, 'no org id'), 'failed', /HTTP 401: no org id/, /_HEADERS/],

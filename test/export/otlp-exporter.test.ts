@@ -278,6 +278,41 @@ describe('a refusal that every request gets', () => {
     expect(log.at(-1)?.message).toBe('Collector accepts records again');
   });
 
+  test('is recognised although the words have an id, as those of proxies do', async () => {
+    const collector = await receiver();
+    const { exporter, clock, deadLetters } = setUp(jsonOptions(collector.url));
+    const heal = [
+      collector.answerWhen(
+        ({ records }) => records.length > 0,
+        answers.plain(400, 'bad request, ray 8c5fabc0d1e2f3a4'),
+      ),
+      collector.answerWhen(
+        ({ records }) => records.length === 0,
+        answers.plain(400, 'bad request, ray 0cb6fa77d1ab98ee'),
+      ),
+    ];
+    clock.onSleep = () => {
+      for (const each of heal) each();
+    };
+    expect(await exporter.export(batchOf(lines('a')), never)).toEqual({ acceptedCount: 1, deadLetteredCount: 0 });
+    expect(deadLetters()).toEqual([]);
+  });
+
+  test('is believed by its words while nothing was accepted, even if an empty request passes', async () => {
+    const collector = await receiver();
+    const { exporter, clock, deadLetters, log } = setUp(jsonOptions(collector.url));
+    const refusal = answers.status(400, 'missing tenant: set X-Scope-OrgID');
+    const heal = collector.answerWhen(({ records }) => records.length > 0, refusal);
+    clock.onSleep = (count) => count === 5 && heal();
+    expect(await exporter.export(batchOf(manyLines(4)), never)).toEqual({ acceptedCount: 4, deadLetteredCount: 0 });
+    expect(log[0]?.fields).toMatchObject({
+      err: { message: expect.stringContaining('has accepted no record yet'), hint: expect.stringContaining('tenant') },
+    });
+    collector.answerWhen(({ records }) => records.some(isBad), refusal);
+    expect(await exporter.export(batchOf(lines('bad')), never)).toEqual({ acceptedCount: 0, deadLetteredCount: 1 });
+    expect(deadLetters()).toHaveLength(1);
+  });
+
   test('is recognised although the words count requests', async () => {
     const collector = await receiver();
     const { exporter, clock } = setUp(jsonOptions(collector.url));

@@ -190,7 +190,7 @@ describe('the collector probe', () => {
   function setUp() {
     let askedCount = 0;
     const watch = new CollectorWatch(
-      async () => ({ ok: false, message: `no ${++askedCount}`, hint: undefined }),
+      async () => ({ answer: { ok: false, message: `no ${++askedCount}`, hint: undefined } }),
       clock,
     );
     return { watch, asked: () => askedCount };
@@ -205,6 +205,17 @@ describe('the collector probe', () => {
     expect(asked()).toBe(1);
     await clock.advance(1);
     expect(await watch.answer(activity)).toMatchObject({ message: 'no 2' });
+  });
+
+  it('is no fault if only the empty request is refused: records were accepted with the same settings', async () => {
+    const refused = { ok: false, message: 'HTTP 400: no', hint: 'Check the headers.' };
+    const ask = async () => ({ answer: refused, rejectsEmpty: true as const });
+    expect(await new CollectorWatch(ask, clock).answer(activity)).toEqual(refused);
+    activity.observe(requestEnded('accepted', 200));
+    await clock.advance(minute);
+    expect(await new CollectorWatch(ask, clock).answer(activity)).toMatchObject({ ok: true, message: refused.message });
+    const down = async () => ({ answer: refused });
+    expect(await new CollectorWatch(down, clock).answer(activity)).toEqual(refused);
   });
 
   it('does not run while requests show the state of the collector', async () => {

@@ -11,6 +11,7 @@ import { loadConfiguration } from '../../src/config/index.ts';
 import { openDeadLetterStore } from '../../src/export/index.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import type { DeliveredTotals, WaitingDeadLetters } from '../../src/telemetry/activity.ts';
+import type { AskCollector } from '../../src/telemetry/collector-watch.ts';
 import type { HttpAddress } from '../../src/telemetry/options.ts';
 import { startTelemetry } from '../../src/telemetry/telemetry.ts';
 import { type LogLine, rememberingLogger } from '../export/fixtures.ts';
@@ -167,7 +168,7 @@ describe('the HTTP server', () => {
 
   it('probes the collector if nothing has been sent for a while', async () => {
     const { get, observe } = await serve({
-      askCollector: async () => ({ ok: false, message: 'gone', hint: 'start it' }),
+      askCollector: async () => ({ answer: { ok: false, message: 'gone', hint: 'start it' } }),
     });
     observe(listingEnded());
     expect(await get('/readyz')).toMatchObject({ status: 503, json: { reason: 'collector: gone' } });
@@ -292,7 +293,7 @@ interface ServeOptions {
   readonly waitingDeadLetters?: readonly WaitingDeadLetters[];
   readonly countDeadLetters?: (hasWritten: boolean) => Promise<readonly WaitingDeadLetters[]>;
   readonly deliveredTotals?: DeliveredTotals;
-  readonly askCollector?: () => Promise<{ ok: boolean; message: string; hint: string }>;
+  readonly askCollector?: AskCollector;
 }
 
 async function serve(options: ServeOptions = {}) {

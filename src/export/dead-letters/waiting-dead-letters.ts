@@ -6,6 +6,7 @@ import { stat } from 'node:fs/promises';
 import { isAgentError } from '../../model/agent-error.ts';
 import { type ResponseCode, responseCodeText } from '../../model/response-code.ts';
 import { SharedRuns } from '../../runtime/shared-runs.ts';
+import { withoutNumbers } from '../../runtime/without-numbers.ts';
 import { isMissing, listDeadLetterFiles, readLines, rejectionOf } from './dead-letter-files.ts';
 import { marksPathOf, readDoneOffsets } from './replayed-file.ts';
 
@@ -89,7 +90,7 @@ export function addTo(
   { response, reason, count }: WaitingDeadLetters,
   groupsMax: number,
 ): void {
-  const ownKey = `${responseCodeText(response)} ${reason.replaceAll(/\d+/g, '#')}`;
+  const ownKey = `${responseCodeText(response)} ${withoutNumbers(reason)}`;
   const hasRoom = groups.has(ownKey) || groups.size < groupsMax;
   const key = hasRoom ? ownKey : 'other';
   const group = groups.get(key) ?? { response, reason: hasRoom ? reason : 'other reasons', count: 0 };
