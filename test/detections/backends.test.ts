@@ -165,6 +165,21 @@ describe('what a backend would silently miss is refused by name', () => {
     expect(() => queryOf(backend, rest, condition)).toThrow(named);
   });
 
+  describe.each([loki, elasticsearch])('$name', (backend) => {
+    test.each(['10.0.0.0/8', 'office', '10.1.2.3:443', 'fe80::1%eth0', '10.1.2'])(
+      'refuses %s for an address and names cidr, as the attribute holds plain addresses only',
+      (value) => {
+        expect(() => queryOf(backend, one('sourceIPAddress', ['10.1.2.3', value]))).toThrow(
+          `${backend.name} holds plain IP addresses in client.address, which ${value} is not; for a network use the modifier cidr`,
+        );
+      },
+    );
+
+    test('compares an attribute with plain addresses', () => {
+      expect(queryOf(backend, one('sourceIPAddress', ['10.1.2.3', '2001:db8::1']))).toContain('2001:db8::1');
+    });
+  });
+
   test('a comparison with a number that is an attribute works in both', () => {
     expect(queryOf(elasticsearch, one('response.statusCode|gte', 400))).toBe('http.response.status_code:>=400');
     expect(queryOf(loki, one('response.statusCode|gte', 400))).toBe('| http_response_status_code>=400 | __error__=``');

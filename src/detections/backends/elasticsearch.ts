@@ -10,7 +10,7 @@
 import type { Condition, FieldTest } from '../condition.ts';
 import { anyCharacter, anyText } from '../condition.ts';
 import type { Attribute } from '../fields.ts';
-import { isNumeric, type QueryBackend, Refusal, writePattern } from './backend.ts';
+import { checkAddresses, isNumeric, type QueryBackend, Refusal, writePattern } from './backend.ts';
 
 type AttributeOf = (field: string) => Attribute;
 
@@ -57,6 +57,7 @@ function writeTest(test: FieldTest, attribute: Attribute): string {
         );
       if (isNumeric(attribute) && test.values.some((value) => !/^-?\d+$/.test(value)))
         throw new Refusal(`Elasticsearch holds ${attribute.name} as a number, which ${test.values.join(', ')} is not`);
+      checkAddresses(elasticsearch.name, attribute, test.values);
       return anyOf(field, test.values.map(phrase));
     case 'matches':
       if (isNumeric(attribute) || attribute.as === 'ip_address')
