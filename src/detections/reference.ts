@@ -167,6 +167,7 @@ function limitations(rules: readonly DetectionRule[]): string[] {
       notOn.kibana === undefined ? [] : [`- ${title} is missing. ${notOn.kibana}`],
     ),
     '- Parameters are one `flattened` field: no regular expressions, no ranges. The compiler refuses rules that would need them.',
+    '- Words of `response.errorMessage` are found in upper and lower case alike.',
     '- Keyword fields over 1,024 characters, such as a long user agent or result, are stored but not searchable.',
     '- Rules look back by `@timestamp`. A query rule does not alert twice on one document.',
     '- Tests send the queries that Kibana would send to a real Elasticsearch. Kibana itself, its scheduling and its import are untested. So is Grafana.',

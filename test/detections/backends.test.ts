@@ -143,6 +143,11 @@ describe('what a backend would silently miss is refused by name', () => {
     [elasticsearch, 'a range on a text', one('actionName|gte', 5), 'databricks.audit.action.name'],
     [elasticsearch, 'a whole error message', one('response.errorMessage', 'no access'), 'databricks.error.message'],
     [elasticsearch, 'words of an error message', one('response.errorMessage|contains', 'no access'), 'no access'],
+    [elasticsearch, 'the beginning of an error message', one('response.errorMessage|startswith', 'Denied'), 'contains'],
+    [elasticsearch, 'the end of an error message', one('response.errorMessage|endswith', 'denied'), 'contains'],
+    [elasticsearch, 'a gap in part of an error message', one('response.errorMessage', '*den*ied*'), 'contains'],
+    [elasticsearch, 'one character of an error message', one('response.errorMessage', '*den?ed*'), 'contains'],
+    [elasticsearch, 'a text of signs in the record', { selection: ['COPY INTO', '%%%'] }, '%%%'],
     [elasticsearch, 'part of a number', one('response.statusCode|startswith', '4'), 'http.response.status_code'],
     [elasticsearch, 'a text where a number is', one('response.statusCode', 'OK'), 'http.response.status_code'],
     [elasticsearch, 'part of an address', one('sourceIPAddress|startswith', '10.'), 'client.address'],
@@ -194,6 +199,12 @@ describe('what a backend would silently miss is refused by name', () => {
     const query = queryOf(loki, one(`response.statusCode|${operator}`, 400), 'not selection');
     expect(query).toBe(
       `| (http_response_status_code=\`\` or http_response_status_code${opposite}400) | __error__=\`\``,
+    );
+  });
+
+  test('Elasticsearch looks for a word as part of an error message', () => {
+    expect(queryOf(elasticsearch, one('response.errorMessage|contains', ['denied', '*refused*']))).toBe(
+      'databricks.error.message:(*denied* OR **refused**)',
     );
   });
 
