@@ -108,6 +108,7 @@ describe('regular expressions on labels, which Loki does not always anchor by it
     ['^\\++$', ['+', '++'], ['', 'a']],
     ['^a\\\\@b$', ['a\\@b'], ['a\\', 'a@b', 'a\\xb']],
     ['^a{2,3}$', ['aa', 'aaa'], ['a', 'aaaa']],
+    ['^(a{10}[{9]{10}){10}$|^b{1000}$', [`${'a'.repeat(10)}${'{'.repeat(10)}`.repeat(10), 'b'.repeat(1000)], ['a']],
   ])('the expression %s means in both what it means in Sigma', (expression, found, others) => {
     const values = [...found, ...others];
     expect(values.filter((value) => new RegExp(expression).test(value))).toEqual(found);
@@ -250,6 +251,12 @@ describe('what is not in the subset of Sigma is refused by name', () => {
     ['an empty alternative', one('actionName|re', '^prod(|-x)$'), '(|'],
     ['a repetition without its least', one('actionName|re', '^a{,3}$'), '{,'],
     ['more repetitions than RE2 takes', one('actionName|re', '^a{1001}$'), '{1'],
+    ['nested repetitions that RE2 multiplies', one('actionName|re', '^(a{100}){100}$'), 'at most 1000 repetitions'],
+    [
+      'repetitions that are nested twice, in an alternative',
+      one('actionName|re', '^b$|^x(b|(ca{10,}\\{){10}e){0,11}$'),
+      'at most 1000 repetitions',
+    ],
     ['an escaped letter', one('actionName|re', '^\\é$'), '\\é'],
     ['exists with another modifier', one('actionName|exists|contains', true), 'only modifier'],
     ['part of null', one('actionName|contains', null), 'expected a value'],
