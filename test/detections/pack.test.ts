@@ -364,6 +364,43 @@ describe('filters', () => {
     expect(stderr).toContain(`mf_ours.yml: ${message}`);
   });
 
+  describe('with other keys', () => {
+    const written = (from: string, to: string) => folderOf(filter('not selection').replace(from, to));
+    const schemas = ['filters', 'detection-rule'].map(
+      (name) => new URL(`sigma-schema/sigma-${name}-schema.json`, import.meta.url),
+    );
+    const keys = schemas.flatMap((schema) => Object.keys(JSON.parse(readFileSync(schema, 'utf8')).properties));
+    const describing = keys.filter((key) => !['title', 'logsource', 'filter', 'detection'].includes(key));
+
+    test.each([...new Set(describing)])('of the schemas of Sigma are taken: %s', async (key) => {
+      const { code, stdout, stderr } = await detections(
+        ...['--format', 'loki', '--filters', written('logsource:', `${key}: test\nlogsource:`)],
+      );
+      expect(stderr).toBe('');
+      expect({ code, filtered: stdout.includes('terraform@example.com') }).toEqual({ code: 0, filtered: true });
+    });
+
+    test.each(['product: databricks', 'service: audit'])(
+      'are taken with a log source that is less exact than that of the rules: %s',
+      async (source) => {
+        const directory = written('product: databricks, service: audit', source);
+        const { code, stdout } = await detections('--format', 'loki', '--filters', directory);
+        expect({ code, filtered: stdout.includes('terraform@example.com') }).toEqual({ code: 0, filtered: true });
+      },
+    );
+
+    test.each([
+      ['logsource:', 'filters: any\nlogsource:', '"filters"'],
+      ['service: audit', 'service: clusters', 'logsource.service'],
+      ['service: audit', 'category: network', 'logsource.category: expected no category, as the rules have none'],
+      ['product: databricks, service: audit', '', 'logsource: expected product: databricks, service: audit, or both'],
+    ])('are refused when they would be passed over: %s written as %s', async (from, to, message) => {
+      const { code, stderr } = await detections('--format', 'loki', '--filters', written(from, to));
+      expect(code).toBe(2);
+      expect(stderr).toContain(message);
+    });
+  });
+
   test('that are not there are an error, as an allow list that is passed over would be', async () => {
     const directory = mkdtempSync(join(temporaryDirectory(), 'filters'));
     writeFileSync(join(directory, 'mf_ours.txt'), filter('not selection'));
