@@ -5,7 +5,7 @@
 import { fieldsOf } from './condition.ts';
 import type { RuleFilter } from './filter-file.ts';
 import { grafanaFile } from './formats/grafana.ts';
-import { kibanaFile } from './formats/kibana.ts';
+import { kibanaFile, kibanaIndex } from './formats/kibana.ts';
 import { lokiFile } from './formats/loki.ts';
 import { sigmaFile, sigmaPipelineFile } from './formats/sigma.ts';
 import { contextOf, type PackContext, type PackOptions } from './pack-context.ts';
@@ -37,6 +37,8 @@ export function compilePack(
 ): CompiledPack {
   const context = contextOf(options);
   checkFields(filters, context);
+  // Here, as each rule would report it.
+  if (format === 'kibana') kibanaIndex(context.mapping);
   const chosen = rules.filter(({ level }) => levels.indexOf(level) >= levels.indexOf(options.level));
   const leftOut = chosen.flatMap((rule) => {
     const reason = rule.notOn[format];

@@ -117,7 +117,7 @@ const installation = [
   "| `loki` | [`databricks-audit.yaml`](../detections/loki/databricks-audit.yaml) | Into the ruler's rule directory, or `lokitool rules sync`. Needs the mapping layer `loki`. |",
   '| `loki --all-in-one` | [`databricks-audit-all-in-one.yaml`](../detections/loki/databricks-audit-all-in-one.yaml) | The same, for accounts that the above is too expensive for: one query for all single-event rules of a level. |',
   '| `grafana` | [`databricks-audit.yaml`](../detections/grafana/databricks-audit.yaml) | Into `provisioning/alerting/`, with the uid of your Loki data source. |',
-  '| `kibana` | [`databricks-audit.ndjson`](../detections/elastic/databricks-audit.ndjson) | Security > Rules > Import, or `POST /api/detection_engine/rules/_import`. Rules arrive disabled. Needs the mapping layer `elastic` and the [index template](../examples/elastic/index-template.json). |',
+  '| `kibana` | [`databricks-audit.ndjson`](../detections/elastic/databricks-audit.ndjson) | Security > Rules > Import, or `POST /api/detection_engine/rules/_import`. Rules arrive disabled. Needs the mapping layer `elastic`, whose `data_stream.dataset` the rules search, and the [index template](../examples/elastic/index-template.json). |',
   '| `sigma` | [`databricks-audit.yml`](../detections/sigma/databricks-audit.yml) | The rules for any other Sigma backend, with the field names of the raw record. |',
   '| `sigma-pipeline` | [`databricks-audit-pipeline.yml`](../detections/sigma/databricks-audit-pipeline.yml) | A pySigma pipeline from those names to the attributes of this agent. |',
   '',

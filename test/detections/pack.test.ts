@@ -90,7 +90,7 @@ describe('the command', () => {
   });
 
   test('leaves out a rule that says it is not for a format, with its reason', () => {
-    const mapping = loadMapping(['databricks-audit'], '.');
+    const mapping = loadMapping(['databricks-audit', 'elastic'], '.');
     const options = { mapping, serviceName: 'databricks', delayMs: 0, level: 'low', allInOne: false } as const;
     const chosen = rules.slice(0, 2).map((rule, index) => (index === 0 ? { ...rule, notOn: { kibana: 'No.' } } : rule));
     const { text: kibana, leftOut } = compilePack('kibana', chosen, options);
@@ -181,7 +181,8 @@ describe('the mapping', () => {
   describe.each(usedAttributes)(
     'with $name, which rules use,',
     ({ name, definition, users, usersByName, standsIn }) => {
-      const layer = (attributes: object) => file(`${name}.yaml`, stringify({ [definition.part]: attributes }));
+      const scope = { attributes: { 'data_stream.dataset': 'databricks.audit' } };
+      const layer = (attributes: object) => file(`${name}.yaml`, stringify({ scope, [definition.part]: attributes }));
       const compiled = (path: string, format: string) =>
         detections('--format', format, '--level', 'informational', '--mapping', `databricks-audit,${path}`);
       // Loki's label, and the attribute as the other formats write it.
@@ -243,6 +244,25 @@ describe('the mapping', () => {
     const layer = file('more.yaml', 'attributes:\n  my.status: { from: response.statusCode }\n');
     const { stdout } = await detections('--format', 'kibana', '--mapping', `databricks-audit,elastic,${layer}`);
     expect(stdout).toBe((await detections('--format', 'kibana')).stdout);
+  });
+
+  test('without a data stream is refused for Kibana, once, as its rules would search where no record arrives', async () => {
+    const { code, stdout, stderr } = await detections('--format', 'kibana', '--mapping', 'databricks-audit,loki');
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(
+      /written:\nthe mapping has no attribute data_stream\.dataset in its scope, .*--mapping databricks-audit,elastic/,
+    );
+    expect(stderr.match(/data_stream/g)).toHaveLength(1);
+  });
+
+  test.each([
+    ['ours', 'logs-ours.otel-*'],
+    // As the elasticsearch exporter writes names.
+    ['Ours-audit:A', 'logs-ours_audit_a.otel-*'],
+  ])('with the data stream %s has Kibana search %s', async (dataset, index) => {
+    const layer = file('ours.yaml', stringify({ scope: { attributes: { 'data_stream.dataset': dataset } } }));
+    const { stdout } = await detections('--format', 'kibana', '--mapping', `databricks-audit,elastic,${layer}`);
+    expect(new Set(stdout.match(/(?<="index":\[").*?(?="\])/g))).toEqual(new Set([index]));
   });
 
   test('gives a service another name by OTEL_SERVICE_NAME', async () => {
