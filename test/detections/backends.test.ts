@@ -11,8 +11,15 @@ import { conditionOf } from '../../src/detections/rule-file.ts';
 import { loadMapping } from '../../src/mapping/index.ts';
 import { conditionCases, nastyValues, sigmaValue } from './conditions.ts';
 
-const mapping = loadMapping(['databricks-audit'], '.');
-const { attributeOf } = contextOf({ mapping, serviceName: 'databricks', delayMs: 0, level: 'low', allInOne: false });
+const layers = ['databricks-audit'];
+const { attributeOf } = contextOf({
+  layers,
+  mapping: loadMapping(layers, '.'),
+  serviceName: 'databricks',
+  delayMs: 0,
+  level: 'low',
+  allInOne: false,
+});
 
 function queryOf(backend: QueryBackend, searches: Readonly<Record<string, unknown>>, condition = 'selection'): string {
   return backend.query(conditionOf({ ...searches, condition }), attributeOf);

@@ -10,8 +10,10 @@ import { readRules } from '../../src/detections/rule-directory.ts';
 import { loadMapping } from '../../src/mapping/index.ts';
 
 const rules = readRules();
+const layers = ['databricks-audit', 'loki'];
 const context = contextOf({
-  mapping: loadMapping(['databricks-audit', 'loki'], '.'),
+  layers,
+  mapping: loadMapping(layers, '.'),
   serviceName: 'databricks',
   delayMs: 0,
   level: 'informational',

@@ -83,6 +83,22 @@ describe('the command', () => {
     expect(kibana.stdout).toContain('"from":"now-95m","to":"now"');
   });
 
+  test('takes a delay of seven days', async () => {
+    const { code, stdout } = await detections('--format', 'loki', '--delay', '7d');
+    expect(code).toBe(0);
+    expect(stdout).toContain('[1h] offset 7d)');
+  });
+
+  test("names the layers of the mapping in the file for Loki's ruler, in one line", async () => {
+    const layer = file('ours\n.yaml', 'attributes: {}\n');
+    const { stdout } = await detections('--format', 'loki', '--mapping', `databricks-audit,${layer}`);
+    expect(stdout.split('\n')[1]).toBe(
+      `# For the mapping layers \`databricks-audit\`, \`${layer.replace('\n', '\\u{a}')}\`. Records may be 20 minutes late.`,
+    );
+    const byDefault = await detections('--format', 'loki');
+    expect(byDefault.stdout).toContain('# For the mapping layers `databricks-audit`, `loki`. Records');
+  });
+
   test('has every rule of the level for Kibana, and says nothing on standard error', async () => {
     const { code, stdout, stderr } = await detections('--format', 'kibana');
     expect([code, stderr]).toEqual([0, '']);
@@ -90,8 +106,9 @@ describe('the command', () => {
   });
 
   test('leaves out a rule that says it is not for a format, with its reason', () => {
-    const mapping = loadMapping(['databricks-audit', 'elastic'], '.');
-    const options = { mapping, serviceName: 'databricks', delayMs: 0, level: 'low', allInOne: false } as const;
+    const layers = ['databricks-audit', 'elastic'];
+    const mapping = loadMapping(layers, '.');
+    const options = { layers, mapping, serviceName: 'databricks', delayMs: 0, level: 'low', allInOne: false } as const;
     const chosen = rules.slice(0, 2).map((rule, index) => (index === 0 ? { ...rule, notOn: { kibana: 'No.' } } : rule));
     const { text: kibana, leftOut } = compilePack('kibana', chosen, options);
     expect(leftOut).toEqual([{ rule: chosen[0], reason: 'No.' }]);
@@ -107,6 +124,11 @@ describe('the command', () => {
       '--level: expected one of informational, low, medium, high, critical, got "severe"',
     ],
     [['--format', 'loki', '--delay', '20'], '--delay: expected whole minutes such as 20m, got "20"'],
+    [
+      ['--format', 'loki', '--delay', '100000h'],
+      '--delay: expected at most 7d, as the rules read so much more each time, got "100000h"',
+    ],
+    [['--format', 'loki', '--delay', '10081m'], '--delay: expected at most 7d'],
     [['--format', 'loki', '--filters', '/nowhere'], '/nowhere'],
     [['--format', 'kibana', '--all-in-one'], '--all-in-one: expected --format loki with it, got kibana'],
   ])('refuses %j', async (words, message) => {
@@ -182,7 +204,7 @@ describe('the mapping', () => {
     'with $name, which rules use,',
     ({ name, definition, users, usersByName, standsIn }) => {
       const scope = { attributes: { 'data_stream.dataset': 'databricks.audit' } };
-      const layer = (attributes: object) => file(`${name}.yaml`, stringify({ scope, [definition.part]: attributes }));
+      const layer = (attributes: object) => file('layer.yaml', stringify({ scope, [definition.part]: attributes }));
       const compiled = (path: string, format: string) =>
         detections('--format', format, '--level', 'informational', '--mapping', `databricks-audit,${path}`);
       // Loki's label, and the attribute as the other formats write it.
