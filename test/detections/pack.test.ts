@@ -372,6 +372,24 @@ describe('filters', () => {
     expect(stderr.match(/emial/g)).toHaveLength(1);
   });
 
+  test.each(['loki', 'grafana', 'kibana'])(
+    'that %s cannot have are named, instead of each rule that they are for',
+    async (format) => {
+      const directory = folderOf(
+        filter('not selection', 'any').replace(
+          'userIdentity.email: terraform@example.com',
+          'sourceIPAddress: 10.0.0.0/8',
+        ),
+      );
+      const { code, stderr } = await detections('--format', format, '--filters', directory);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(
+        /mf_ours\.yml: \w+ holds plain IP addresses in client\.address, which 10\.0\.0\.0\/8 is not/,
+      );
+      expect(stderr.match(/10\.0\.0\.0/g)).toHaveLength(1);
+    },
+  );
+
   test('for any rule are for all', async () => {
     const directory = folderOf(filter('not selection', 'any'));
     const { stdout } = await detections('--format', 'kibana', '--filters', directory);
