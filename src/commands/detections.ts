@@ -50,11 +50,18 @@ function oneOf<Name extends string>(option: string, names: readonly Name[], give
   throw new AgentError('ERR_CONFIGURATION', `${option}: expected one of ${names.join(', ')}, got ${got}`);
 }
 
+/** 7 days. Every evaluation of a rule on single events reads as far back. */
+const delayMaxMs = 7 * 86_400_000;
+
 function delayOf(given: string): number {
   const parsed = duration(0, '20m')(given);
-  if ('value' in parsed && parsed.value % 60_000 === 0) return parsed.value;
-  throw new AgentError(
-    'ERR_CONFIGURATION',
-    `--delay: expected whole minutes such as 20m, got ${JSON.stringify(given)}`,
-  );
+  const got = `got ${JSON.stringify(given)}`;
+  if (!('value' in parsed) || parsed.value % 60_000 !== 0)
+    throw new AgentError('ERR_CONFIGURATION', `--delay: expected whole minutes such as 20m, ${got}`);
+  if (parsed.value > delayMaxMs)
+    throw new AgentError(
+      'ERR_CONFIGURATION',
+      `--delay: expected at most 7d, as the rules read so much more each time, ${got}`,
+    );
+  return parsed.value;
 }

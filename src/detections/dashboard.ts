@@ -4,7 +4,7 @@
  */
 
 import { labelName } from './backends/loki.ts';
-import { contains } from './condition.ts';
+import { type Condition, contains } from './condition.ts';
 import { logqlSelection } from './formats/logql.ts';
 import type { PackContext } from './pack-context.ts';
 import { type DetectionRule, levels } from './rule.ts';
@@ -18,7 +18,8 @@ export function renderDetectionsDashboard(rules: readonly DetectionRule[], conte
   const dashboard = {
     uid: 'databricks-detections',
     title: 'Databricks detections',
-    description: 'Records that fit the conditions of detection rules, before thresholds. Written by `npm run docs`.',
+    description:
+      'Records that fit the conditions of detection rules, before thresholds. Rules that search the whole record are in the tables only. Written by `npm run docs`.',
     tags: ['databricks', 'audit'],
     schemaVersion: 39,
     version: 1,
@@ -40,10 +41,10 @@ interface Panel {
 }
 
 function panelsOfLevel(level: string, rules: readonly DetectionRule[], context: PackContext): Panel[] {
-  const ofLevel = rules.filter((rule) => rule.level === level && !contains(rule.condition, 'keywords'));
+  const ofLevel = rules.filter((rule) => rule.level === level);
   if (ofLevel.length === 0) return [];
-  const by = ['userIdentity.email', 'actionName'].map((field) => labelName(context.attributeOf(field)));
-  const all = logqlSelection({ type: 'or', parts: ofLevel.map(({ condition }) => condition) }, context);
+  // Line filters stand in front of the labels of a whole query, so that rules with keywords cannot be joined.
+  const joinable = ofLevel.flatMap(({ condition }) => (contains(condition, 'keywords') ? [] : [condition]));
   return [
     {
       width: width / 2,
@@ -61,17 +62,23 @@ function panelsOfLevel(level: string, rules: readonly DetectionRule[], context: 
         ],
       },
     },
-    {
-      width: width / 2,
-      title: `${level}: records by principal and action`,
-      content: {
-        type: 'timeseries',
-        targets: [
-          { refId: 'all', queryType: 'range', expr: `sum by (${by.join(', ')}) (count_over_time(${all} [$__auto]))` },
-        ],
-      },
-    },
+    ...(joinable.length === 0 ? [] : [panelOfAll(level, joinable, context)]),
   ];
+}
+
+function panelOfAll(level: string, conditions: readonly Condition[], context: PackContext): Panel {
+  const by = ['userIdentity.email', 'actionName'].map((field) => labelName(context.attributeOf(field)));
+  const all = logqlSelection({ type: 'or', parts: conditions }, context);
+  return {
+    width: width / 2,
+    title: `${level}: records by principal and action`,
+    content: {
+      type: 'timeseries',
+      targets: [
+        { refId: 'all', queryType: 'range', expr: `sum by (${by.join(', ')}) (count_over_time(${all} [$__auto]))` },
+      ],
+    },
+  };
 }
 
 function placed(panels: readonly Panel[]): object[] {

@@ -134,6 +134,10 @@ function anchored(place: string, text: string): string[] {
   const foreign = bodies.map(foreignTo).find((found) => found !== undefined);
   if (foreign !== undefined)
     throw new Error(`${place}: expected what all backends know in a regular expression, got ${foreign}`);
+  if (bodies.some((tokens) => nestedRepetitions(tokens) > repetitionsMax))
+    throw new Error(
+      `${place}: expected at most ${repetitionsMax} repetitions, those in a group times those of the group, as Loki would refuse the whole file, got ${text}`,
+    );
   return bodies.map((tokens) => {
     const body = tokens.join('');
     if (compiled(place, text, body).test(''))
@@ -182,11 +186,35 @@ function foreignTo(tokens: readonly string[]): string | undefined {
   return index === -1 ? undefined : tokens.slice(index, index + 2).join('');
 }
 
-/** `{2}`, `{2,}` or `{2,3}`. RE2 repeats at most 1,000 times; Lucene refuses any other brace. */
+/** RE2 repeats at most 1,000 times; Lucene refuses any other brace. */
 function isRepetition(tokens: readonly string[], position: number): boolean {
+  return repetitionAt(tokens, position) <= repetitionsMax;
+}
+
+/** Of `{2}`, `{2,}` or `{2,3}` the largest number. */
+function repetitionAt(tokens: readonly string[], position: number): number {
   const end = tokens.indexOf('}', position);
-  const [, least = '', most = least] = /^\{(\d+)(?:,(\d*))?\}$/.exec(tokens.slice(position, end + 1).join('')) ?? [];
-  return least !== '' && Math.max(Number(least), Number(most)) <= repetitionsMax;
+  const [, least, most] = /^\{(\d+)(?:,(\d*))?\}$/.exec(tokens.slice(position, end + 1).join('')) ?? [];
+  return least === undefined ? Number.NaN : Math.max(Number(least), Number(most ?? 0));
+}
+
+/** How often something may stand in a row, as RE2 counts it: the repetitions of a group times the most in it. */
+function nestedRepetitions(tokens: readonly string[]): number {
+  const around: number[] = [];
+  let most = 1;
+  // Of what stands right in front.
+  let last = 1;
+  for (const [position, token] of tokens.entries()) {
+    if (token === '(') {
+      around.push(most);
+      most = 1;
+    }
+    if (token === '{') last *= Math.max(1, repetitionAt(tokens, position));
+    else last = token === ')' ? most : 1;
+    most = Math.max(most, last);
+    if (token === ')') most = Math.max(most, around.pop() ?? 1);
+  }
+  return most;
 }
 
 /** `\` escapes `*`, `?` and itself; in front of anything else it is a character. */

@@ -5,6 +5,7 @@
 
 /** What is needed of a mapping; the one that `loadMapping` gives fits. */
 export interface MappingTables {
+  readonly scopeAttributes: ReadonlyMap<string, string>;
   readonly eventName: string;
   readonly resource: ReadonlyMap<string, readonly (AttributeRule & { readonly value?: string | undefined })[]>;
   readonly attributes: ReadonlyMap<string, readonly AttributeRule[]>;

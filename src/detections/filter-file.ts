@@ -18,13 +18,23 @@ export interface RuleFilter {
 }
 
 const text = z.string().min(1);
+/** What the schemas of Sigma name beside these. It changes nothing about what a filter leaves out. */
+const described = [
+  ...['id', 'name', 'related', 'taxonomy', 'status', 'description', 'license', 'author', 'references', 'date'],
+  ...['modified', 'tags', 'scope', 'fields', 'falsepositives', 'level'],
+];
+const logSource = z
+  .strictObject({
+    product: z.literal('databricks').optional(),
+    service: z.literal('audit').optional(),
+    // In Sigma, a filter is for log sources that have all that its own names.
+    category: z.undefined('expected no category, as the rules have none').optional(),
+  })
+  .refine(({ product, service }) => product ?? service, 'expected product: databricks, service: audit, or both');
 const schema = z.strictObject({
+  ...Object.fromEntries(described.map((key) => [key, z.unknown().optional()])),
   title: text,
-  id: text.optional(),
-  description: text.optional(),
-  date: text.optional(),
-  modified: text.optional(),
-  logsource: z.strictObject({ product: z.literal('databricks'), service: z.literal('audit') }),
+  logsource: logSource,
   filter: z.record(z.string(), z.unknown()).and(
     z.object({
       rules: z.union([z.array(text).min(1), z.literal('any')], 'expected a list of names or ids of rules, or any'),

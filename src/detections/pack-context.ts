@@ -5,6 +5,8 @@ import { type Attribute, attributeOf, type MappingTables } from './fields.ts';
 import type { Level } from './rule.ts';
 
 export interface PackOptions {
+  /** Of the mapping, to name them in a file. */
+  readonly layers: readonly string[];
   readonly mapping: MappingTables;
   /** The `service.name` of the records, which is a stream of Loki. */
   readonly serviceName: string;

@@ -5,7 +5,7 @@ import { runbookUrl } from './alert.ts';
 import { tactics, techniques, techniqueUrl } from './attack.ts';
 import { contains } from './condition.ts';
 import { askedFor, pantherRules } from './coverage.ts';
-import { type DetectionRule, type Finding, type FormatName, levels } from './rule.ts';
+import { type DetectionRule, type Finding, type FormatName, levels, timespanOf } from './rule.ts';
 import { windowOf } from './windows.ts';
 
 const delayMs = 20 * 60_000;
@@ -117,7 +117,7 @@ const installation = [
   "| `loki` | [`databricks-audit.yaml`](../detections/loki/databricks-audit.yaml) | Into the ruler's rule directory, or `lokitool rules sync`. Needs the mapping layer `loki`. |",
   '| `loki --all-in-one` | [`databricks-audit-all-in-one.yaml`](../detections/loki/databricks-audit-all-in-one.yaml) | The same, for accounts that the above is too expensive for: one query for all single-event rules of a level. |',
   '| `grafana` | [`databricks-audit.yaml`](../detections/grafana/databricks-audit.yaml) | Into `provisioning/alerting/`, with the uid of your Loki data source. |',
-  '| `kibana` | [`databricks-audit.ndjson`](../detections/elastic/databricks-audit.ndjson) | Security > Rules > Import, or `POST /api/detection_engine/rules/_import`. Rules arrive disabled. Needs the mapping layer `elastic` and the [index template](../examples/elastic/index-template.json). |',
+  '| `kibana` | [`databricks-audit.ndjson`](../detections/elastic/databricks-audit.ndjson) | Security > Rules > Import, or `POST /api/detection_engine/rules/_import`. Rules arrive disabled. Needs the mapping layer `elastic`, whose `data_stream.dataset` the rules search, and the [index template](../examples/elastic/index-template.json). |',
   '| `sigma` | [`databricks-audit.yml`](../detections/sigma/databricks-audit.yml) | The rules for any other Sigma backend, with the field names of the raw record. |',
   '| `sigma-pipeline` | [`databricks-audit-pipeline.yml`](../detections/sigma/databricks-audit-pipeline.yml) | A pySigma pipeline from those names to the attributes of this agent. |',
   '',
@@ -146,8 +146,8 @@ function limitations(rules: readonly DetectionRule[]): string[] {
     '- Thresholds miss records that are delivered later than `--delay`. Rules on single events look back at least an hour.',
     '- After a crash, a record may be sent twice. Loki may count both until its next flush, so a threshold may be reached early.',
     '- A refused sign-in without an identity counts for the attempted user, who was not authenticated.',
-    '- Up to 64 parameters and 32 KB of a request become attributes. The ones that rules inspect come first, so that padding does not hide them. *Databricks Request',
-    '  Parameters Cut* reports records that had more.',
+    '- Up to 64 parameters and 32 KB of a request become attributes. The ones that rules inspect come first, so that other parameters do not hide them. One that has more than',
+    '  32 KB itself is left out even so, and rules on it do not see it. *Databricks Request Parameters Cut* reports both, for the actions that it looks at.',
     '- Outside the parameters, the message and the result of a response are cut at 8,192 bytes and other values at 4,096; rules do not see the rest.',
     `- These rules search the whole record instead: ${inBody.join(', ')}.`,
     '- `DATABRICKS_AUDIT_REDACT=secrets,commands` hides statements from them. The default hides nothing that a rule inspects.',
@@ -155,7 +155,7 @@ function limitations(rules: readonly DetectionRule[]): string[] {
     '',
     '**Loki and Grafana**',
     '',
-    '- An alert fires as long as its record is within the window, and Alertmanager repeats it after `repeat_interval`: set that above an hour.',
+    `- An alert fires as long as its records are within the window, and Alertmanager repeats it after \`repeat_interval\`: set that above the longest window of your rules, which is ${longestWindow(rules)}.`,
     '- A threshold raises one alert for each principal, address and workspace that contributed. Group by `alertname` and the principal.',
     '- A query that returns more than `max_query_series` (500) series fails, and its rule with it.',
     '- One expression that Loki cannot parse blocks all rule changes of the tenant. `lokitool rules lint --dry-run` finds it.',
@@ -167,6 +167,7 @@ function limitations(rules: readonly DetectionRule[]): string[] {
       notOn.kibana === undefined ? [] : [`- ${title} is missing. ${notOn.kibana}`],
     ),
     '- Parameters are one `flattened` field: no regular expressions, no ranges. The compiler refuses rules that would need them.',
+    '- Words of `response.errorMessage` are found in upper and lower case alike.',
     '- Keyword fields over 1,024 characters, such as a long user agent or result, are stored but not searchable.',
     '- Rules look back by `@timestamp`. A query rule does not alert twice on one document.',
     '- Tests send the queries that Kibana would send to a real Elasticsearch. Kibana itself, its scheduling and its import are untested. So is Grafana.',
@@ -176,6 +177,10 @@ function limitations(rules: readonly DetectionRule[]): string[] {
     ...cost,
     '',
   ];
+}
+
+function longestWindow(rules: readonly DetectionRule[]): string {
+  return timespanOf(Math.max(...rules.map((rule) => windowOf(rule, delayMs).range.ms))).text;
 }
 
 const cost = [

@@ -38,12 +38,13 @@ const defaultLayers: Readonly<Record<FormatName, readonly string[]>> = {
 
 /** @throws AgentError ERR_CONFIGURATION with every rule that cannot be written, or ERR_MAPPING_FILE */
 export function writeDetections(request: DetectionsRequest): CompiledPack {
-  const mapping = loadMapping(request.layers ?? defaultLayers[request.format], '.');
+  const layers = request.layers ?? defaultLayers[request.format];
+  const mapping = loadMapping(layers, '.');
   const serviceName = request.serviceName ?? mapping.resource.get('service.name')?.[0]?.value ?? 'databricks';
   try {
     const filters = request.filterDirectory === undefined ? [] : readFilters(request.filterDirectory);
     const rules = applyFilters(readRules(), filters);
-    return compilePack(request.format, rules, { ...request, mapping, serviceName }, filters);
+    return compilePack(request.format, rules, { ...request, layers, mapping, serviceName }, filters);
   } catch (cause) {
     throw new AgentError('ERR_CONFIGURATION', `The detection pack cannot be written:\n${messageOf(cause)}`, {
       cause,

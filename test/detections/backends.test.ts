@@ -11,8 +11,15 @@ import { conditionOf } from '../../src/detections/rule-file.ts';
 import { loadMapping } from '../../src/mapping/index.ts';
 import { conditionCases, nastyValues, sigmaValue } from './conditions.ts';
 
-const mapping = loadMapping(['databricks-audit'], '.');
-const { attributeOf } = contextOf({ mapping, serviceName: 'databricks', delayMs: 0, level: 'low', allInOne: false });
+const layers = ['databricks-audit'];
+const { attributeOf } = contextOf({
+  layers,
+  mapping: loadMapping(layers, '.'),
+  serviceName: 'databricks',
+  delayMs: 0,
+  level: 'low',
+  allInOne: false,
+});
 
 function queryOf(backend: QueryBackend, searches: Readonly<Record<string, unknown>>, condition = 'selection'): string {
   return backend.query(conditionOf({ ...searches, condition }), attributeOf);
@@ -108,6 +115,7 @@ describe('regular expressions on labels, which Loki does not always anchor by it
     ['^\\++$', ['+', '++'], ['', 'a']],
     ['^a\\\\@b$', ['a\\@b'], ['a\\', 'a@b', 'a\\xb']],
     ['^a{2,3}$', ['aa', 'aaa'], ['a', 'aaaa']],
+    ['^(a{10}[{9]{10}){10}$|^b{1000}$', [`${'a'.repeat(10)}${'{'.repeat(10)}`.repeat(10), 'b'.repeat(1000)], ['a']],
   ])('the expression %s means in both what it means in Sigma', (expression, found, others) => {
     const values = [...found, ...others];
     expect(values.filter((value) => new RegExp(expression).test(value))).toEqual(found);
@@ -143,6 +151,11 @@ describe('what a backend would silently miss is refused by name', () => {
     [elasticsearch, 'a range on a text', one('actionName|gte', 5), 'databricks.audit.action.name'],
     [elasticsearch, 'a whole error message', one('response.errorMessage', 'no access'), 'databricks.error.message'],
     [elasticsearch, 'words of an error message', one('response.errorMessage|contains', 'no access'), 'no access'],
+    [elasticsearch, 'the beginning of an error message', one('response.errorMessage|startswith', 'Denied'), 'contains'],
+    [elasticsearch, 'the end of an error message', one('response.errorMessage|endswith', 'denied'), 'contains'],
+    [elasticsearch, 'a gap in part of an error message', one('response.errorMessage', '*den*ied*'), 'contains'],
+    [elasticsearch, 'one character of an error message', one('response.errorMessage', '*den?ed*'), 'contains'],
+    [elasticsearch, 'a text of signs in the record', { selection: ['COPY INTO', '%%%'] }, '%%%'],
     [elasticsearch, 'part of a number', one('response.statusCode|startswith', '4'), 'http.response.status_code'],
     [elasticsearch, 'a text where a number is', one('response.statusCode', 'OK'), 'http.response.status_code'],
     [elasticsearch, 'part of an address', one('sourceIPAddress|startswith', '10.'), 'client.address'],
@@ -165,6 +178,21 @@ describe('what a backend would silently miss is refused by name', () => {
     expect(() => queryOf(backend, rest, condition)).toThrow(named);
   });
 
+  describe.each([loki, elasticsearch])('$name', (backend) => {
+    test.each(['10.0.0.0/8', 'office', '10.1.2.3:443', 'fe80::1%eth0', '10.1.2'])(
+      'refuses %s for an address and names cidr, as the attribute holds plain addresses only',
+      (value) => {
+        expect(() => queryOf(backend, one('sourceIPAddress', ['10.1.2.3', value]))).toThrow(
+          `${backend.name} holds plain IP addresses in client.address, which ${value} is not; for a network use the modifier cidr`,
+        );
+      },
+    );
+
+    test('compares an attribute with plain addresses', () => {
+      expect(queryOf(backend, one('sourceIPAddress', ['10.1.2.3', '2001:db8::1']))).toContain('2001:db8::1');
+    });
+  });
+
   test('a comparison with a number that is an attribute works in both', () => {
     expect(queryOf(elasticsearch, one('response.statusCode|gte', 400))).toBe('http.response.status_code:>=400');
     expect(queryOf(loki, one('response.statusCode|gte', 400))).toBe('| http_response_status_code>=400 | __error__=``');
@@ -179,6 +207,12 @@ describe('what a backend would silently miss is refused by name', () => {
     const query = queryOf(loki, one(`response.statusCode|${operator}`, 400), 'not selection');
     expect(query).toBe(
       `| (http_response_status_code=\`\` or http_response_status_code${opposite}400) | __error__=\`\``,
+    );
+  });
+
+  test('Elasticsearch looks for a word as part of an error message', () => {
+    expect(queryOf(elasticsearch, one('response.errorMessage|contains', ['denied', '*refused*']))).toBe(
+      'databricks.error.message:(*denied* OR **refused**)',
     );
   });
 
@@ -224,6 +258,12 @@ describe('what is not in the subset of Sigma is refused by name', () => {
     ['an empty alternative', one('actionName|re', '^prod(|-x)$'), '(|'],
     ['a repetition without its least', one('actionName|re', '^a{,3}$'), '{,'],
     ['more repetitions than RE2 takes', one('actionName|re', '^a{1001}$'), '{1'],
+    ['nested repetitions that RE2 multiplies', one('actionName|re', '^(a{100}){100}$'), 'at most 1000 repetitions'],
+    [
+      'repetitions that are nested twice, in an alternative',
+      one('actionName|re', '^b$|^x(b|(ca{10,}\\{){10}e){0,11}$'),
+      'at most 1000 repetitions',
+    ],
     ['an escaped letter', one('actionName|re', '^\\é$'), '\\é'],
     ['exists with another modifier', one('actionName|exists|contains', true), 'only modifier'],
     ['part of null', one('actionName|contains', null), 'expected a value'],

@@ -83,6 +83,22 @@ describe('the command', () => {
     expect(kibana.stdout).toContain('"from":"now-95m","to":"now"');
   });
 
+  test('takes a delay of seven days', async () => {
+    const { code, stdout } = await detections('--format', 'loki', '--delay', '7d');
+    expect(code).toBe(0);
+    expect(stdout).toContain('[1h] offset 7d)');
+  });
+
+  test("names the layers of the mapping in the file for Loki's ruler, in one line", async () => {
+    const layer = file('ours\n.yaml', 'attributes: {}\n');
+    const { stdout } = await detections('--format', 'loki', '--mapping', `databricks-audit,${layer}`);
+    expect(stdout.split('\n')[1]).toBe(
+      `# For the mapping layers \`databricks-audit\`, \`${layer.replace('\n', '\\u{a}')}\`. Records may be 20 minutes late.`,
+    );
+    const byDefault = await detections('--format', 'loki');
+    expect(byDefault.stdout).toContain('# For the mapping layers `databricks-audit`, `loki`. Records');
+  });
+
   test('has every rule of the level for Kibana, and says nothing on standard error', async () => {
     const { code, stdout, stderr } = await detections('--format', 'kibana');
     expect([code, stderr]).toEqual([0, '']);
@@ -90,8 +106,9 @@ describe('the command', () => {
   });
 
   test('leaves out a rule that says it is not for a format, with its reason', () => {
-    const mapping = loadMapping(['databricks-audit'], '.');
-    const options = { mapping, serviceName: 'databricks', delayMs: 0, level: 'low', allInOne: false } as const;
+    const layers = ['databricks-audit', 'elastic'];
+    const mapping = loadMapping(layers, '.');
+    const options = { layers, mapping, serviceName: 'databricks', delayMs: 0, level: 'low', allInOne: false } as const;
     const chosen = rules.slice(0, 2).map((rule, index) => (index === 0 ? { ...rule, notOn: { kibana: 'No.' } } : rule));
     const { text: kibana, leftOut } = compilePack('kibana', chosen, options);
     expect(leftOut).toEqual([{ rule: chosen[0], reason: 'No.' }]);
@@ -107,6 +124,11 @@ describe('the command', () => {
       '--level: expected one of informational, low, medium, high, critical, got "severe"',
     ],
     [['--format', 'loki', '--delay', '20'], '--delay: expected whole minutes such as 20m, got "20"'],
+    [
+      ['--format', 'loki', '--delay', '100000h'],
+      '--delay: expected at most 7d, as the rules read so much more each time, got "100000h"',
+    ],
+    [['--format', 'loki', '--delay', '10081m'], '--delay: expected at most 7d'],
     [['--format', 'loki', '--filters', '/nowhere'], '/nowhere'],
     [['--format', 'kibana', '--all-in-one'], '--all-in-one: expected --format loki with it, got kibana'],
   ])('refuses %j', async (words, message) => {
@@ -181,7 +203,8 @@ describe('the mapping', () => {
   describe.each(usedAttributes)(
     'with $name, which rules use,',
     ({ name, definition, users, usersByName, standsIn }) => {
-      const layer = (attributes: object) => file(`${name}.yaml`, stringify({ [definition.part]: attributes }));
+      const scope = { attributes: { 'data_stream.dataset': 'databricks.audit' } };
+      const layer = (attributes: object) => file('layer.yaml', stringify({ scope, [definition.part]: attributes }));
       const compiled = (path: string, format: string) =>
         detections('--format', format, '--level', 'informational', '--mapping', `databricks-audit,${path}`);
       // Loki's label, and the attribute as the other formats write it.
@@ -243,6 +266,25 @@ describe('the mapping', () => {
     const layer = file('more.yaml', 'attributes:\n  my.status: { from: response.statusCode }\n');
     const { stdout } = await detections('--format', 'kibana', '--mapping', `databricks-audit,elastic,${layer}`);
     expect(stdout).toBe((await detections('--format', 'kibana')).stdout);
+  });
+
+  test('without a data stream is refused for Kibana, once, as its rules would search where no record arrives', async () => {
+    const { code, stdout, stderr } = await detections('--format', 'kibana', '--mapping', 'databricks-audit,loki');
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(
+      /written:\nthe mapping has no attribute data_stream\.dataset in its scope, .*--mapping databricks-audit,elastic/,
+    );
+    expect(stderr.match(/data_stream/g)).toHaveLength(1);
+  });
+
+  test.each([
+    ['ours', 'logs-ours.otel-*'],
+    // As the elasticsearch exporter writes names.
+    ['Ours-audit:A', 'logs-ours_audit_a.otel-*'],
+  ])('with the data stream %s has Kibana search %s', async (dataset, index) => {
+    const layer = file('ours.yaml', stringify({ scope: { attributes: { 'data_stream.dataset': dataset } } }));
+    const { stdout } = await detections('--format', 'kibana', '--mapping', `databricks-audit,elastic,${layer}`);
+    expect(new Set(stdout.match(/(?<="index":\[").*?(?="\])/g))).toEqual(new Set([index]));
   });
 
   test('gives a service another name by OTEL_SERVICE_NAME', async () => {
@@ -330,6 +372,24 @@ describe('filters', () => {
     expect(stderr.match(/emial/g)).toHaveLength(1);
   });
 
+  test.each(['loki', 'grafana', 'kibana'])(
+    'that %s cannot have are named, instead of each rule that they are for',
+    async (format) => {
+      const directory = folderOf(
+        filter('not selection', 'any').replace(
+          'userIdentity.email: terraform@example.com',
+          'sourceIPAddress: 10.0.0.0/8',
+        ),
+      );
+      const { code, stderr } = await detections('--format', format, '--filters', directory);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(
+        /mf_ours\.yml: \w+ holds plain IP addresses in client\.address, which 10\.0\.0\.0\/8 is not/,
+      );
+      expect(stderr.match(/10\.0\.0\.0/g)).toHaveLength(1);
+    },
+  );
+
   test('for any rule are for all', async () => {
     const directory = folderOf(filter('not selection', 'any'));
     const { stdout } = await detections('--format', 'kibana', '--filters', directory);
@@ -362,6 +422,43 @@ describe('filters', () => {
     const { code, stderr } = await detections('--format', 'loki', '--filters', folderOf(text));
     expect(code).toBe(2);
     expect(stderr).toContain(`mf_ours.yml: ${message}`);
+  });
+
+  describe('with other keys', () => {
+    const written = (from: string, to: string) => folderOf(filter('not selection').replace(from, to));
+    const schemas = ['filters', 'detection-rule'].map(
+      (name) => new URL(`sigma-schema/sigma-${name}-schema.json`, import.meta.url),
+    );
+    const keys = schemas.flatMap((schema) => Object.keys(JSON.parse(readFileSync(schema, 'utf8')).properties));
+    const describing = keys.filter((key) => !['title', 'logsource', 'filter', 'detection'].includes(key));
+
+    test.each([...new Set(describing)])('of the schemas of Sigma are taken: %s', async (key) => {
+      const { code, stdout, stderr } = await detections(
+        ...['--format', 'loki', '--filters', written('logsource:', `${key}: test\nlogsource:`)],
+      );
+      expect(stderr).toBe('');
+      expect({ code, filtered: stdout.includes('terraform@example.com') }).toEqual({ code: 0, filtered: true });
+    });
+
+    test.each(['product: databricks', 'service: audit'])(
+      'are taken with a log source that is less exact than that of the rules: %s',
+      async (source) => {
+        const directory = written('product: databricks, service: audit', source);
+        const { code, stdout } = await detections('--format', 'loki', '--filters', directory);
+        expect({ code, filtered: stdout.includes('terraform@example.com') }).toEqual({ code: 0, filtered: true });
+      },
+    );
+
+    test.each([
+      ['logsource:', 'filters: any\nlogsource:', '"filters"'],
+      ['service: audit', 'service: clusters', 'logsource.service'],
+      ['service: audit', 'category: network', 'logsource.category: expected no category, as the rules have none'],
+      ['product: databricks, service: audit', '', 'logsource: expected product: databricks, service: audit, or both'],
+    ])('are refused when they would be passed over: %s written as %s', async (from, to, message) => {
+      const { code, stderr } = await detections('--format', 'loki', '--filters', written(from, to));
+      expect(code).toBe(2);
+      expect(stderr).toContain(message);
+    });
   });
 
   test('that are not there are an error, as an allow list that is passed over would be', async () => {

@@ -50,9 +50,10 @@ function registry(name: string, displayName: string) {
 }
 
 function renderDashboard(): string {
-  const mapping = loadMapping(['databricks-audit', 'loki'], '.');
-  const options = { mapping, serviceName: 'databricks', delayMs: 0, level: 'informational', allInOne: false } as const;
-  return renderDetectionsDashboard(readRules(), contextOf(options));
+  const layers = ['databricks-audit', 'loki'];
+  const mapping = loadMapping(layers, '.');
+  const others = { serviceName: 'databricks', delayMs: 0, level: 'informational', allInOne: false } as const;
+  return renderDetectionsDashboard(readRules(), contextOf({ layers, mapping, ...others }));
 }
 
 if (import.meta.main) {

@@ -1,6 +1,7 @@
 /**
  * What a backend is for the compiler: a condition becomes the text of a query, or is refused.
  */
+import { isIP } from 'node:net';
 import type { Condition, Pattern } from '../condition.ts';
 import type { Attribute } from '../fields.ts';
 
@@ -22,6 +23,20 @@ const numericConversions: readonly string[] = ['integer', 'http_status', 'ip_por
 /** Whether the attribute is a number in every record that has it. */
 export function isNumeric({ as, insideMap }: Attribute): boolean {
   return !insideMap && numericConversions.includes(as);
+}
+
+/**
+ * The mapping takes port and zone away and leaves out what is no address. Of a network, backends differ: Elasticsearch would
+ * look into it, and Loki would compare the text.
+ *
+ * @throws Refusal for a value that such an attribute never has.
+ */
+export function checkAddresses(backend: string, { name, as }: Attribute, values: readonly string[]): void {
+  const other = as === 'ip_address' ? values.find((value) => isIP(value) === 0 || value.includes('%')) : undefined;
+  if (other !== undefined)
+    throw new Refusal(
+      `${backend} holds plain IP addresses in ${name}, which ${other} is not; for a network use the modifier cidr`,
+    );
 }
 
 /** Something that a backend would accept and silently get wrong. */

@@ -7,10 +7,10 @@
  * - `<` and `>` cannot be escaped outside of quotes.
  * - A pure `NOT` inside of parentheses is written with `*:*` in front of it.
  */
-import type { Condition, FieldTest } from '../condition.ts';
-import { anyCharacter, anyText } from '../condition.ts';
+import type { Condition, FieldTest, Pattern } from '../condition.ts';
+import { anyText } from '../condition.ts';
 import type { Attribute } from '../fields.ts';
-import { isNumeric, type QueryBackend, Refusal, writePattern } from './backend.ts';
+import { checkAddresses, isNumeric, type QueryBackend, Refusal, writePattern } from './backend.ts';
 
 type AttributeOf = (field: string) => Attribute;
 
@@ -41,7 +41,7 @@ function write(condition: Condition, attributeOf: AttributeOf, around: 'and' | '
       return around === undefined ? text : `(${text})`;
     }
     case 'keywords':
-      return anyOf(bodyField, condition.texts.map(phrase));
+      return anyOf(bodyField, condition.texts.map(bodyPhrase));
     default:
       return writeTest(condition, attributeOf(condition.field));
   }
@@ -57,6 +57,7 @@ function writeTest(test: FieldTest, attribute: Attribute): string {
         );
       if (isNumeric(attribute) && test.values.some((value) => !/^-?\d+$/.test(value)))
         throw new Refusal(`Elasticsearch holds ${attribute.name} as a number, which ${test.values.join(', ')} is not`);
+      checkAddresses(elasticsearch.name, attribute, test.values);
       return anyOf(field, test.values.map(phrase));
     case 'matches':
       if (isNumeric(attribute) || attribute.as === 'ip_address')
@@ -64,11 +65,8 @@ function writeTest(test: FieldTest, attribute: Attribute): string {
       return anyOf(
         field,
         test.patterns.map((pattern) => {
-          const text = writePattern(pattern, escapeWildcard, '*', '?');
-          const words = pattern.filter((part) => part !== anyText && part !== anyCharacter).join('');
-          if (isAnalysed(attribute) && /\W/.test(words))
-            throw new Refusal(`Elasticsearch holds single words of ${attribute.name}, so that ${words} is never found`);
-          return text;
+          if (isAnalysed(attribute)) checkWord(attribute, pattern);
+          return writePattern(pattern, escapeWildcard, '*', '?');
         }),
       );
     case 'regexp':
@@ -98,6 +96,16 @@ function writeTest(test: FieldTest, attribute: Attribute): string {
   }
 }
 
+/** A pattern is tried on each word, so that a beginning is that of any word, and a wildcard never reaches the next one. */
+function checkWord({ name }: Attribute, pattern: Pattern): void {
+  const inner = pattern.filter((part) => part !== anyText);
+  const [word] = inner;
+  const isPart = inner.length === 1 && pattern.at(0) === anyText && pattern.at(-1) === anyText;
+  if (!isPart || typeof word !== 'string')
+    throw new Refusal(`Elasticsearch holds single words of ${name}, so it can only be searched by contains`);
+  if (/\W/.test(word)) throw new Refusal(`Elasticsearch holds single words of ${name}, so that ${word} is never found`);
+}
+
 function isAnalysed({ name }: Attribute): boolean {
   return analysedAttributes.includes(name);
 }
@@ -109,6 +117,13 @@ function anyOf(field: string, values: readonly string[]): string {
 /** Of a keyword it is the term. */
 function phrase(text: string): string {
   return `"${text.replaceAll(/[\\"]/g, '\\$&')}"`;
+}
+
+/** The body is analysed: of signs alone nothing is left to look for. */
+function bodyPhrase(text: string): string {
+  if (!/[\p{L}\p{N}]/u.test(text))
+    throw new Refusal(`Elasticsearch looks for words in the record, and ${text} has none`);
+  return phrase(text);
 }
 
 function escapeName(name: string): string {

@@ -11,7 +11,7 @@
  */
 import { type Condition, contains, type FieldTest, type Pattern } from '../condition.ts';
 import type { Attribute } from '../fields.ts';
-import { isNumeric, type QueryBackend, Refusal, writePattern } from './backend.ts';
+import { checkAddresses, isNumeric, type QueryBackend, Refusal, writePattern } from './backend.ts';
 
 type AttributeOf = (field: string) => Attribute;
 
@@ -77,6 +77,7 @@ function writeTest(test: FieldTest, attribute: Attribute, negative: boolean): st
     throw new Refusal(`Loki has no label for the map ${attribute.name}, only for what is in it`);
   switch (test.type) {
     case 'equals':
+      checkAddresses(loki.name, attribute, test.values);
       return exactly(label, test.values, negative);
     case 'matches':
       return matching(label, test.patterns.map(patternRegexp), negative);

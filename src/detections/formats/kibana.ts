@@ -5,17 +5,30 @@
 import { alertAttributes, runbookUrl } from '../alert.ts';
 import { tactics, techniques, techniqueUrl } from '../attack.ts';
 import { elasticsearch } from '../backends/elasticsearch.ts';
+import type { MappingTables } from '../fields.ts';
 import type { PackContext } from '../pack-context.ts';
 import { type DetectionRule, type Finding, type Level, timespanOf } from '../rule.ts';
 import { windowOf } from '../windows.ts';
-
-/** As the layer `elastic` and the exporter's mode `otel` name data streams. */
-const index = ['logs-databricks.audit.otel-*'];
 
 const riskScores: Readonly<Record<Level, number>> = { informational: 1, low: 21, medium: 47, high: 73, critical: 99 };
 
 export function kibanaFile(rules: readonly DetectionRule[], context: PackContext): string {
   return rules.map((rule) => `${JSON.stringify(kibanaRule(rule, context))}\n`).join('');
+}
+
+/**
+ * As the Collector's elasticsearch exporter names data streams in its mode `otel`.
+ *
+ * @throws Error if the mapping names none: the exporter would write to another one.
+ */
+export function kibanaIndex({ scopeAttributes }: MappingTables): string {
+  const dataset = scopeAttributes.get('data_stream.dataset');
+  if (dataset === undefined)
+    throw new Error(
+      'the mapping has no attribute data_stream.dataset in its scope, so that no record arrives in a data stream that the rules could search; ' +
+        'add the layer elastic, as in --mapping databricks-audit,elastic, or set the attribute in a layer of yours',
+    );
+  return `logs-${dataset.toLowerCase().replaceAll(/[-\\/*?"<>| ,#:]/g, '_')}.otel-*`;
 }
 
 export function kibanaRule(rule: DetectionRule, context: PackContext) {
@@ -33,7 +46,7 @@ export function kibanaRule(rule: DetectionRule, context: PackContext) {
     from: `now-${timespanOf(until + range.ms).text}`,
     to: until === 0 ? 'now' : `now-${timespanOf(until).text}`,
     language: 'lucene',
-    index,
+    index: [kibanaIndex(context.mapping)],
     query: elasticsearch.query(rule.condition, context.attributeOf),
     ...typed(rule.finding, context, until + range.ms),
     max_signals: 100,

@@ -3,6 +3,7 @@
  * events as one query.
  */
 import { stringify } from 'yaml';
+import { printable } from '../../runtime/printable.ts';
 import { alertLabels, runbookUrl } from '../alert.ts';
 import { contains } from '../condition.ts';
 import type { PackContext } from '../pack-context.ts';
@@ -79,11 +80,11 @@ function joinedRule(rules: readonly DetectionRule[], context: PackContext): Aler
   };
 }
 
-function heading({ delayMs, allInOne }: PackContext): string {
+function heading({ layers, delayMs, allInOne }: PackContext): string {
   const command = `databricks-audit-otel detections --format loki${allInOne ? ' --all-in-one' : ''}`;
   return [
     `# Written by \`${command}\`; docs/detections.md has what each rule is for.`,
-    `# For the mapping layer \`loki\`. Records may be ${delayMs / 60_000} minutes late.`,
+    `# For the mapping layers ${layers.map((name) => `\`${printable(name)}\``).join(', ')}. Records may be ${delayMs / 60_000} minutes late.`,
     '',
   ].join('\n');
 }

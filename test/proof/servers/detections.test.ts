@@ -40,7 +40,8 @@ const elasticLayers = ['databricks-audit', 'elastic'];
 
 function packFor(layers: readonly string[]) {
   const mapping = loadMapping(layers, '.');
-  const context = contextOf({ mapping, serviceName: 'databricks', delayMs, level: 'informational', allInOne: false });
+  const others = { serviceName: 'databricks', delayMs, level: 'informational', allInOne: false } as const;
+  const context = contextOf({ layers, mapping, ...others });
   return { mapping, context };
 }
 
