@@ -23,7 +23,7 @@ export interface TableLocation extends SourceParameters, TableParameters {
   readonly origin: string | undefined;
   /** Undefined for `DATABRICKS_WAREHOUSE_ID`, until that is resolved. */
   readonly warehouseId: string | undefined;
-  /** As it was configured, without parameters. */
+  /** As it was configured, without parameters. Once resolved, however it was written: `databricks://<host>/<warehouse>`, with a table of its own. */
   readonly name: string;
 }
 
@@ -139,5 +139,12 @@ export function resolveTable(location: TableLocation, environment: Environment):
       'DATABRICKS_HOST: expected the workspace of DATABRICKS_AUDIT_SOURCE, because a token is only valid for its own workspace',
     );
   }
-  return problems.length === 0 ? good({ ...location, origin, warehouseId }) : bad(problems.join('\n'));
+  if (problems.length > 0 || origin === undefined || warehouseId === undefined) return bad(problems.join('\n'));
+  const name = canonicalName(new URL(origin).host, warehouseId, location.table);
+  return good({ ...location, origin, warehouseId, name });
+}
+
+/** Two tables may be read through one warehouse. */
+function canonicalName(host: string, warehouseId: string, table: string): string {
+  return `databricks://${host}/${warehouseId}${table === systemTable ? '' : `?table=${table}`}`;
 }
