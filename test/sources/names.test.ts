@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { loadConfiguration } from '../../src/config/index.ts';
-import { createSources } from '../../src/sources/index.ts';
+import { createSources, identityOf } from '../../src/sources/index.ts';
 
 const account = 'acme.blob.core.windows.net';
 const workspace = 'dbc-a1b2.cloud.databricks.com';
@@ -57,6 +57,26 @@ test('a table has one name, however its workspace and warehouse are written', ()
   ]) {
     expect(configuredAndCreated(url).configured).toEqual([`databricks://${workspace}/abc123`]);
   }
+});
+
+test.each([
+  ['s3://bucket', 's3://bucket/'],
+  ['arn:aws:s3:::bucket/a', 's3://bucket/a/'],
+  ['gs://bucket/a/', 'gs://bucket/a/'],
+  ['az://logs/a', `az://${account}/logs/a/`],
+  [`https://${account}/logs/a`, `az://${account}/logs/a/`],
+  [`az://${account}`, `az://${account}/insights-logs-`],
+  ['az://insights-logs-jobs', `az://${account}/insights-logs-jobs/`],
+  [
+    `az://${account}/insights-logs-jobs/resourceId=/subscriptions/1`,
+    `az://${account}/insights-logs-jobs/resourceid=/subscriptions/1/`,
+  ],
+  ['databricks://', `databricks://${workspace}/system.access.audit/`],
+  [`databricks://${workspace}/another?table=main.audit.View`, `databricks://${workspace}/main.audit.view/`],
+  ['/var/logs', undefined],
+])('a shared state knows %s by what its ids begin with: %s', (url, idsBeginWith) => {
+  const { sources } = loadConfiguration({ ...environment, DATABRICKS_AUDIT_SOURCE: url });
+  expect(sources.map((source) => identityOf(source).idsBeginWith)).toEqual([idsBeginWith]);
 });
 
 test('two tables that one warehouse reads have two names', () => {
