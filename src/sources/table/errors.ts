@@ -3,6 +3,7 @@
  */
 import { AgentError, messageOf } from '../../model/agent-error.ts';
 import { printable, printableAsLine } from '../../runtime/printable.ts';
+import { auditColumns } from './row.ts';
 
 /** What is read, and where: for requests and for messages. */
 export interface TableAddress {
@@ -119,7 +120,7 @@ export function describeFailure(address: TableAddress, failure: StatementFailure
       'ERR_SOURCE_NO_DELIVERIES',
       `${address.table} is not a table of audit events: ${withoutSecrets(message)}`,
       {
-        hint: 'Set ?table= to system.access.audit, or to a view that selects all of its columns.',
+        hint: `Set ?table= to system.access.audit, or to a view that selects all of its columns, at least ${auditColumns.join(', ')}. What the view must hide, it can select as null.`,
       },
     );
   }

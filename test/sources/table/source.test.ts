@@ -94,6 +94,25 @@ describe('a listing', () => {
     expect(view.objects[0]?.origin.id).toContain('/lake.access.two/');
   });
 
+  test.each(['event_id', 'service_name', 'action_name', 'workspace_id', 'user_identity', 'request_params', 'response'])(
+    'refuses a view without the column %s, and reads one that has null there',
+    async (column) => {
+      await workspace.insert([auditRow(0)]);
+      await workspace.sql(
+        `CREATE OR REPLACE VIEW lake.access.two AS SELECT * EXCLUDE (${column}) FROM lake.access.audit`,
+      );
+      await expect(listAll(source('?table=lake.access.two'))).rejects.toMatchObject({
+        code: 'ERR_SOURCE_NO_DELIVERIES',
+        message: expect.stringMatching(new RegExp(`lake.access.two is not a table of audit events: .*\`${column}\``)),
+        hint: expect.stringContaining(column),
+      });
+      await workspace.sql(
+        `CREATE OR REPLACE VIEW lake.access.two AS SELECT * REPLACE (NULL::VARCHAR AS ${column}) FROM lake.access.audit`,
+      );
+      expect((await listAll(source('?table=lake.access.two'))).objects).toHaveLength(1);
+    },
+  );
+
   test('reports an empty table, rows without a time, and nothing when it is merely quiet', async () => {
     const codes = async (from?: string) => (await listAll(source(), { from })).faults.map(({ code }) => code);
     expect(await codes()).toEqual(['ERR_SOURCE_EMPTY']);
