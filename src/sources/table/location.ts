@@ -126,12 +126,15 @@ export function resolveTable(location: TableLocation, environment: Environment):
   const origin = location.origin ?? settings.origin;
   const warehouseId = location.warehouseId ?? settings.warehouseId;
   const because = `because DATABRICKS_AUDIT_SOURCE is ${location.name}`;
-  if (origin === undefined && !problems.some((problem) => problem.startsWith('DATABRICKS_HOST'))) {
+  // A profile that cannot be read may have both.
+  const lacksProfile = problems.some((problem) => problem.startsWith('DATABRICKS_CONFIG_'));
+  if (origin === undefined && !lacksProfile && !problems.some((problem) => problem.startsWith('DATABRICKS_HOST'))) {
     problems.push(`DATABRICKS_HOST: expected the URL of a workspace, ${because}`);
   }
-  if (warehouseId === undefined) {
+  if (warehouseId === undefined && !lacksProfile) {
     problems.push(`DATABRICKS_WAREHOUSE_ID: expected the id of a SQL warehouse, ${because}`);
-  } else if (!isWarehouseId(warehouseId)) {
+  }
+  if (warehouseId !== undefined && !isWarehouseId(warehouseId)) {
     problems.push('DATABRICKS_WAREHOUSE_ID: expected the id of a SQL warehouse such as 1234567890abcdef');
   }
   if (authentication?.type === 'pat' && settings.origin !== undefined && origin !== settings.origin) {

@@ -247,6 +247,20 @@ describe('check', () => {
     ]);
   });
 
+  test('does not count rows without a time as rows of yesterday', async () => {
+    const { environment } = await scene();
+    await workspace.insert([...auditRows(5), { event_id: 'no-time' }]);
+    expect((await results(environment)).at(-1)).toMatchObject({
+      status: 'ok',
+      message: 'system.access.audit has 5 rows of yesterday, 2026-11-30',
+    });
+    await workspace.sql('DELETE FROM lake.access.audit WHERE event_time IS NOT NULL');
+    expect((await results(environment)).at(-1)).toMatchObject({
+      status: 'warning',
+      message: 'system.access.audit has 0 rows of yesterday, 2026-11-30',
+    });
+  });
+
   test('names the step that fails, and those before it that work', async () => {
     const { environment } = await scene();
     workspace.settings.canRead = false;

@@ -408,6 +408,26 @@ describe('a workspace', () => {
     });
   });
 
+  test('that does not speak TLS is not said to have a certificate', async () => {
+    // Without a scheme, the host is reached over https.
+    const environment = { ...workspace.environment, DATABRICKS_HOST: host() };
+    await expect(listAll(source('', { environment, clock: impatientClock() }))).rejects.toMatchObject({
+      code: 'ERR_SOURCE_READ',
+      message: expect.stringMatching(/does not use TLS \((EPROTO|ERR_SSL_\w+)\)$/),
+      hint: expect.stringContaining('port'),
+    });
+  });
+
+  test('that blocks the address of the agent is quoted, and the secret is not blamed', async () => {
+    const message = 'Source IP address: 192.0.2.1 is blocked by Databricks IP ACL for workspace: 1';
+    workspace.fail({ match: 'POST /oidc/v1/token', status: 403, errorCode: 'PERMISSION_DENIED', message });
+    await expect(listAll(source('', { clock: impatientClock() }))).rejects.toMatchObject({
+      code: 'ERR_SOURCE_CREDENTIALS',
+      message: expect.stringContaining(`(HTTP 403: ${message})`),
+      hint: expect.stringContaining('IP access list'),
+    });
+  });
+
   test('that does not exist is named', async () => {
     const stopped = await startWorkspace();
     await stopped.stop();
