@@ -37,6 +37,7 @@ import {
   createNotificationQueues,
   createSources,
   type DeliveryFiles,
+  identityOf,
   type QueueLocation,
   type S3Api,
   type SqsApi,
@@ -163,7 +164,7 @@ export async function createAgent(
     createSqs: dependencies.createSqs,
   });
   const state = await openState(configuration, dependencies, {
-    sources: sources.map(({ name }) => name),
+    sources: [...configuration.sources.map(identityOf), ...(dependencies.sources ?? [])],
     clock,
     logger,
     observe,

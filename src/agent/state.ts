@@ -8,6 +8,7 @@ import type { DeliveryReader } from '../contracts/delivery-reader.ts';
 import type { DeliverySummary } from '../contracts/delivery-summary.ts';
 import type { Observer } from '../contracts/observer.ts';
 import type { OpenState } from '../contracts/open-state.ts';
+import type { SourceIdentity } from '../contracts/source.ts';
 import { type OpenDatabase, openDeliveryReader, openDeliveryState, readDeliverySummary } from '../delivery/index.ts';
 import { loadMapping } from '../mapping/index.ts';
 import { isAgentError } from '../model/agent-error.ts';
@@ -25,8 +26,8 @@ export interface SharingDependencies {
 }
 
 export interface StateDependencies {
-  /** Names of all sources. */
-  readonly sources: readonly string[];
+  /** All sources. */
+  readonly sources: readonly SourceIdentity[];
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observe: Observer;

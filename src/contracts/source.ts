@@ -19,6 +19,13 @@ export interface Source {
   close(): Promise<void>;
 }
 
+/** By what a shared state tells the sources that it was used for from others. */
+export interface SourceIdentity {
+  readonly name: string;
+  /** What the ids of all its objects begin with. Undefined if nobody can tell, as for the custom source of a program. */
+  readonly idsBeginWith?: string | undefined;
+}
+
 /** Faults of a listing that is complete all the same: what lies outside the layout is not read, and there may be nothing yet. */
 const completeListingCodes: ReadonlySet<ErrorCode> = new Set(['ERR_SOURCE_LAYOUT', 'ERR_SOURCE_EMPTY']);
 

@@ -2,7 +2,9 @@
  * What is true of a shared state as a whole. The first replica writes it.
  */
 import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
+import type { SourceIdentity } from '../contracts/source.ts';
 import { AgentError } from '../model/agent-error.ts';
 import { utcDate } from '../runtime/clock.ts';
 import type { PatientStore } from './patient-store.ts';
@@ -14,11 +16,18 @@ export interface Meta {
   readonly createdOn: string;
   /** Names of all sources that have been shipped with this state. */
   readonly sources: readonly string[];
+  /** What the ids of their objects begin with. Empty if an earlier version wrote it, which knew the names only. */
+  readonly places: readonly string[];
 }
 
 const metaKey: ItemKey = { partition: 'meta', sort: 'state' };
 const hashSecretBytes = 80;
-const metaSchema = z.object({ hashSecret: z.string(), createdOn: z.string(), sources: z.array(z.string()) });
+const metaSchema = z.object({
+  hashSecret: z.string(),
+  createdOn: z.string(),
+  sources: z.array(z.string()),
+  places: z.array(z.string()).default([]),
+});
 
 /** Undefined if no replica has ever used the state. Rejects with ERR_STATE_NEWER. */
 export async function readMeta(store: PatientStore, signal: AbortSignal): Promise<Meta | undefined> {
@@ -29,26 +38,30 @@ export async function readMeta(store: PatientStore, signal: AbortSignal): Promis
 /**
  * Reads what the first replica wrote, or writes it.
  * @param sources those that are configured now.
- * Rejects with ERR_STATE_NEWER, and with ERR_STATE_SOURCES if the state was used for other sources only.
+ * Rejects with ERR_STATE_NEWER, and with ERR_STATE_SOURCES if the state was used for other places only.
  */
 export async function openMeta(
   store: PatientStore,
-  sources: readonly string[],
+  sources: readonly SourceIdentity[],
   nowMs: number,
   signal: AbortSignal,
 ): Promise<Meta> {
   const fresh = { hashSecret: Uint8Array.from(randomBytes(hashSecretBytes)), createdOn: utcDate(nowMs) };
-  let meta: Meta = { ...fresh, sources };
+  let meta = newMeta(fresh, sources);
   await store.update(
     metaKey,
     (found) => {
       const before = found && parseMeta(found);
-      meta = before === undefined ? { ...fresh, sources } : withSources(before, sources);
-      return before !== undefined && meta.sources.length === before.sources.length ? undefined : toText(meta);
+      meta = before === undefined ? newMeta(fresh, sources) : withSources(before, sources);
+      return before !== undefined && isDeepStrictEqual(meta, before) ? undefined : toText(meta);
     },
     signal,
   );
   return meta;
+}
+
+export function newMeta(facts: Pick<Meta, 'hashSecret' | 'createdOn'>, sources: readonly SourceIdentity[]): Meta {
+  return addSources({ ...facts, sources: [], places: [] }, sources);
 }
 
 /** Writes the meta data of a copied state. @returns false if the state is in use already. */
@@ -56,18 +69,42 @@ export async function createMeta(store: PatientStore, meta: Meta, signal: AbortS
   return (await store.write(metaKey, undefined, toText(meta), signal)).status === 'written';
 }
 
-function withSources(meta: Meta, sources: readonly string[]): Meta {
-  const isForeign = meta.sources.length > 0 && !sources.some((name) => meta.sources.includes(name));
+function withSources(meta: Meta, sources: readonly SourceIdentity[]): Meta {
+  const isForeign = meta.sources.length > 0 && !sources.some((source) => isKnown(source, meta));
   if (isForeign && sources.length > 0) throw explainForeign(meta.sources, sources);
-  return { ...meta, sources: [...new Set([...meta.sources, ...sources])] };
+  return addSources(meta, sources);
 }
 
-function explainForeign(known: readonly string[], sources: readonly string[]): AgentError {
+function addSources(meta: Meta, sources: readonly SourceIdentity[]): Meta {
+  return {
+    ...meta,
+    sources: [...new Set([...meta.sources, ...sources.map(({ name }) => name)])],
+    places: [...new Set([...meta.places, ...sources.flatMap(({ idsBeginWith }) => idsBeginWith ?? [])])],
+  };
+}
+
+/** By its name, or because it can list objects that the state may know: those of a wider, a narrower, or another form of a source. */
+function isKnown({ name, idsBeginWith }: SourceIdentity, { sources, places }: Meta): boolean {
+  if (sources.includes(name)) return true;
+  if (idsBeginWith === undefined) return false;
+  if (places.length > 0) return places.some((place) => overlaps(place, idsBeginWith));
+  // Names that an earlier version wrote: most are what the ids begin with, and that of a table did not tell the table.
+  return (
+    sources.some((known) => overlaps(known.endsWith('/') ? known : `${known}/`, idsBeginWith)) ||
+    sources.includes(name.replace(/\?.*$/s, ''))
+  );
+}
+
+function overlaps(one: string, other: string): boolean {
+  return one.startsWith(other) || other.startsWith(one);
+}
+
+function explainForeign(known: readonly string[], sources: readonly SourceIdentity[]): AgentError {
   return new AgentError(
     'ERR_STATE_SOURCES',
-    `The shared state belongs to other sources: it was used for ${known.join(', ')}, and not for ${sources.join(', ')}`,
+    `The shared state belongs to other sources: it was used for ${known.join(', ')}, and not for ${sources.map(({ name }) => name).join(', ')}`,
     {
-      hint: 'Use another table or schema for other sources. If a source has moved, start once with both the old and the new name in DATABRICKS_AUDIT_SOURCE.',
+      hint: 'Use another table or schema for other sources. If a source has moved, start once with both the old and the new place in DATABRICKS_AUDIT_SOURCE.',
     },
   );
 }
@@ -80,7 +117,7 @@ function parseMeta({ value }: Register): Meta {
   });
 }
 
-function toText({ hashSecret, createdOn, sources }: Meta): string {
+function toText({ hashSecret, createdOn, sources, places }: Meta): string {
   const secret = Buffer.from(hashSecret).toString('base64');
-  return JSON.stringify({ format: registerFormat, hashSecret: secret, createdOn, sources });
+  return JSON.stringify({ format: registerFormat, hashSecret: secret, createdOn, sources, places });
 }

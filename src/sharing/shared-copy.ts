@@ -3,13 +3,14 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { SettledLines } from '../contracts/delivery-state.ts';
+import type { SourceIdentity } from '../contracts/source.ts';
 import type { ObjectContents, StateContents } from '../contracts/state-copy.ts';
 import { AgentError } from '../model/agent-error.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { joinedByTime, sortKeyOf, toContents, toSettledContents } from './batch-items.ts';
 import { expiresAtMs } from './expiry.ts';
-import { createMeta, type Meta, readMeta } from './meta.ts';
+import { createMeta, newMeta, readMeta } from './meta.ts';
 import { readItems } from './object-items.ts';
 import {
   isObjectKey,
@@ -63,12 +64,12 @@ export async function openSharedContents(
 
 /**
  * Fills an empty store. What makes it a state is written last, so a copy that was interrupted can be repeated.
- * @param sources names of the sources that the state is for.
+ * @param sources those that the state is for.
  * @param onObject called after each object.
  * Rejects with ERR_STATE_EXISTS if the store is in use already, and as the store does.
  */
 export async function fillStoreFrom(
-  options: SharedCopyOptions & { readonly sources: readonly string[]; readonly lookbackDays: number },
+  options: SharedCopyOptions & { readonly sources: readonly SourceIdentity[]; readonly lookbackDays: number },
   contents: StateContents,
   onObject: () => void,
   signal: AbortSignal,
@@ -84,7 +85,7 @@ export async function fillStoreFrom(
     const workspaces = new Workspaces(patient, () => clock.nowMs());
     for (const events of contents.workspaces) await workspaces.write(events, signal);
     const { hashSecret, createdOn } = contents;
-    const meta: Meta = { hashSecret, createdOn, sources };
+    const meta = newMeta({ hashSecret, createdOn }, sources);
     if (!(await createMeta(patient, meta, signal))) throw explainExists(store.name);
   } finally {
     await store.close();

@@ -8,6 +8,7 @@ import { type Observer, unobserved } from '../contracts/observer.ts';
 import type { OpenState } from '../contracts/open-state.ts';
 import type { SettledFault } from '../contracts/settled-fault.ts';
 import type { WorkspaceEvents } from '../contracts/silence-state.ts';
+import type { SourceIdentity } from '../contracts/source.ts';
 import { reached } from '../contracts/step.ts';
 import { AgentError } from '../model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../model/object.ts';
@@ -38,8 +39,8 @@ import { Workspaces } from './workspaces.ts';
 export interface SharedStateOptions {
   /** Closed with the state. */
   readonly store: SharedStore;
-  /** Names of the configured sources. */
-  readonly sources: readonly string[];
+  /** The configured sources. */
+  readonly sources: readonly SourceIdentity[];
   /** Line hashes are kept for this many days after the date of an object. */
   readonly lookbackDays: number;
   readonly replica: ReplicaInfo;

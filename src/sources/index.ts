@@ -4,7 +4,7 @@
 import assert from 'node:assert';
 import type { NotificationQueue } from '../contracts/notifications.ts';
 import type { Observer } from '../contracts/observer.ts';
-import type { Source } from '../contracts/source.ts';
+import type { Source, SourceIdentity } from '../contracts/source.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { isOfKind, type KindName, kindNames, kinds, type LocationOf, type SourceLocation } from './kinds.ts';
@@ -62,6 +62,13 @@ function createSource<Name extends KindName>(
   dependencies: SourceDependencies,
 ): Source {
   return kinds[location.kind].createSource(location, dependencies);
+}
+
+/** @param location a resolved one. */
+export function identityOf<Name extends KindName>(
+  location: LocationOf<Name> & { readonly kind: Name },
+): SourceIdentity {
+  return { name: location.name, idsBeginWith: kinds[location.kind].idsBeginWith?.(location) };
 }
 
 /** Looks at the settings of the service that holds the source, for `check`. Rejects only with the signal's reason. */

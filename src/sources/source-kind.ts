@@ -35,6 +35,8 @@ export interface SourceKind<Location> {
   resolve?(location: Location, environment: Environment): Parsed<Location>;
   /** True if the outer location also lists objects of the inner one, which would then be shipped twice. */
   contains(outer: Location, inner: Location): boolean;
+  /** What the ids of all objects begin with. Undefined for objects that only one machine can read. */
+  idsBeginWith?(location: Location): string;
   /** Does not contact anything before the first listing. */
   createSource(location: Location & { readonly pollIntervalMs: number }, dependencies: SourceDependencies): Source;
   /**

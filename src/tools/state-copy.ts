@@ -9,6 +9,7 @@ import { locationText, type StateLocation } from '../model/state-location.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { type Logger, silentLogger } from '../runtime/logger.ts';
 import { fillStoreFrom, openSharedContents, openStore, type SharedStore } from '../sharing/index.ts';
+import { identityOf } from '../sources/index.ts';
 
 export interface CopyDependencies {
   readonly clock?: Clock;
@@ -46,8 +47,12 @@ export async function copyState(
     if (to.kind === 'directory') await createStateFrom(to.path, contents, count);
     else {
       const store: SharedStore = await open(to);
-      const names = sources.map(({ name }) => name);
-      await fillStoreFrom({ store, clock, logger, sources: names, lookbackDays }, contents, count, signal);
+      await fillStoreFrom(
+        { store, clock, logger, sources: sources.map(identityOf), lookbackDays },
+        contents,
+        count,
+        signal,
+      );
     }
   } finally {
     await contents.close();

@@ -14,7 +14,7 @@ const configuration = loadConfiguration({
 
 function open(openStore: () => Promise<ModelStore>, clock: ManualClock) {
   return openConfiguredState(configuration, {
-    sources: ['s3://audit'],
+    sources: [{ name: 's3://audit' }],
     clock,
     logger: silentLogger,
     observe: () => {},

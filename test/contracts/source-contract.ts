@@ -6,7 +6,7 @@ import { type Configuration, loadConfiguration } from '../../src/config/index.ts
 import type { ListingRequest, Source } from '../../src/contracts/source.ts';
 import type { VisitOutcome } from '../../src/contracts/visit-outcome.ts';
 import { AgentError } from '../../src/model/agent-error.ts';
-import { createObjectOpener, createSources } from '../../src/sources/index.ts';
+import { createObjectOpener, createSources, identityOf } from '../../src/sources/index.ts';
 import type { SourceKind } from '../../src/sources/source-kind.ts';
 import { listAll, readText } from '../support/listing.ts';
 
@@ -54,6 +54,16 @@ export function describeSource(
         ['7', ['7 2026-08-30 auditlogs_2.json', '7 2026-09-02 auditlogs_1.json']],
         [undefined, ['undefined 2018-01-14 part-1.json.gz', 'undefined 2018-01-15 part-0.json.gz']],
       ]);
+    });
+
+    test('has ids that begin as the configuration says, if it says so', async () => {
+      const { url, source, put } = await create();
+      await put('workspaceId=7/date=2026-09-02/auditlogs_1.json', '{}\n');
+      const [location] = configured(url);
+      if (location === undefined) throw new Error('one source was configured');
+      const { idsBeginWith = '' } = identityOf(location);
+      const { objects } = await listAll(source);
+      expect(objects.map(({ origin }) => origin.id.startsWith(idsBeginWith))).toEqual([true]);
     });
 
     test('lists only the requested dates, including the first and excluding the last', async () => {

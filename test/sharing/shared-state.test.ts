@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { Announcement, Claim, LineHashes, Settlement } from '../../src/contracts/delivery-state.ts';
 import type { AgentEvent } from '../../src/contracts/observer.ts';
 import type { OpenState } from '../../src/contracts/open-state.ts';
+import type { SourceIdentity } from '../../src/contracts/source.ts';
 import { AgentError, isAgentError } from '../../src/model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../../src/model/object.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
@@ -33,7 +34,7 @@ async function replica(
   const [store, clock, events] = [new ScriptedStore(items), new ManualClock(now), [] as AgentEvent[]];
   const state = await openSharedState({
     store,
-    sources: ['s3://audit'],
+    sources: [{ name: 's3://audit' }],
     lookbackDays: 3,
     replica: here,
     clock,
@@ -614,14 +615,60 @@ test('all replicas have the secret and the day of the first one', async () => {
 
 test('a state that was used for other sources only is refused, and one that was used for one of them is taken', async () => {
   const items = new StoredItems();
-  await replica(items, { sources: ['s3://audit', 's3://more'] });
-  await expect(replica(items, { sources: ['s3://foreign'] })).rejects.toMatchObject({
+  await replica(items, { sources: named('s3://audit', 's3://more') });
+  await expect(replica(items, { sources: named('s3://foreign') })).rejects.toMatchObject({
     code: 'ERR_STATE_SOURCES',
     message: expect.stringContaining('s3://audit, s3://more'),
   });
-  await replica(items, { sources: ['s3://more', 's3://moved'] });
-  await replica(items, { sources: ['s3://moved'] });
+  await replica(items, { sources: named('s3://more', 's3://moved') });
+  await replica(items, { sources: named('s3://moved') });
 });
+
+test.each<[string, SourceIdentity, SourceIdentity]>([
+  [
+    'has another name',
+    { name: 'databricks://host/one', idsBeginWith: 'databricks://host/system.access.audit/' },
+    { name: 'databricks://host/two', idsBeginWith: 'databricks://host/system.access.audit/' },
+  ],
+  [
+    'is wider',
+    { name: 'az://insights-logs-jobs', idsBeginWith: 'az://acme/insights-logs-jobs/' },
+    { name: 'az://acme', idsBeginWith: 'az://acme/insights-logs-' },
+  ],
+  [
+    'is narrower',
+    { name: 's3://audit', idsBeginWith: 's3://audit/' },
+    { name: 's3://audit/logs', idsBeginWith: 's3://audit/logs/' },
+  ],
+])('a state is taken by a source that lists the same objects and %s', async (_, before, after) => {
+  const items = new StoredItems();
+  await replica(items, { sources: [before] });
+  const foreign = { name: 's3://audit-2', idsBeginWith: 's3://audit-2/' };
+  await expect(replica(items, { sources: [foreign] })).rejects.toMatchObject({ code: 'ERR_STATE_SOURCES' });
+  await replica(items, { sources: [after] });
+  await expect(replica(items, { sources: [foreign] })).rejects.toMatchObject({ code: 'ERR_STATE_SOURCES' });
+});
+
+test.each<[string, SourceIdentity]>([
+  ['s3://audit', { name: 's3://audit/logs', idsBeginWith: 's3://audit/logs/' }],
+  ['az://acme', { name: 'az://acme/insights-logs-jobs', idsBeginWith: 'az://acme/insights-logs-jobs/' }],
+  // The version before did not add the table to the name.
+  ['databricks://host/one', { name: 'databricks://host/one?table=a.b.c', idsBeginWith: 'databricks://host/a.b.c/' }],
+  // The version before wrote the form of the variable when it copied a state.
+  ['databricks://', { name: 'databricks://host/one', idsBeginWith: 'databricks://host/system.access.audit/' }],
+])('a state that an earlier version used for %s, of which it kept the name only, is taken', async (name, source) => {
+  const items = new StoredItems();
+  await replica(items, { sources: [{ name }] });
+  const foreign = { name: 's3://audit-2', idsBeginWith: 's3://audit-2/' };
+  await expect(replica(items, { sources: [foreign] })).rejects.toMatchObject({ code: 'ERR_STATE_SOURCES' });
+  await replica(items, { sources: [source] });
+  // From now on it is known what the ids begin with.
+  await replica(items, { sources: [{ ...source, name: 'in another form' }] });
+});
+
+function named(...names: readonly string[]): readonly SourceIdentity[] {
+  return names.map((name) => ({ name }));
+}
 
 test('replicas that map records differently warn once', async () => {
   const items = new StoredItems();

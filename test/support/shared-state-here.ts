@@ -22,7 +22,7 @@ export async function openSharedStateHere(
   const others = new Set(items.registers.keys());
   const { store, cut } = cuttable(options.store ?? new ModelStore(items));
   const state = await openSharedState({
-    sources: ['s3://audit'],
+    sources: [{ name: 's3://audit' }],
     lookbackDays: 3,
     replica: { host: 'here', version: '0.0.0', fingerprint: 'same' },
     clock: systemClock,

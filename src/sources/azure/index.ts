@@ -6,6 +6,7 @@ import type { Source } from '../../contracts/source.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import type { SourceDependencies, SourceKind } from '../source-kind.ts';
 import { createBlobClient } from './client.ts';
+import { idPrefix } from './delivered-object.ts';
 import { DiagnosticsSource } from './diagnostics-source.ts';
 import { inspectAccount } from './inspection.ts';
 import { createLayoutSource } from './layout-source.ts';
@@ -14,6 +15,7 @@ import {
   azureForm,
   azureSchemes,
   containsAzureLocation,
+  diagnosticsPrefix,
   isDiagnostics,
   parseAzureLocation,
   type ResolvedAzureLocation,
@@ -33,6 +35,7 @@ export const azure: SourceKind<AzureLocation> = {
   parse: parseAzureLocation,
   resolve: resolveAzureLocation,
   contains: containsAzureLocation,
+  idsBeginWith,
   createSource,
   createOpener: (_, locations) => createBlobOpener(locations.map(resolved), createBlobClient),
   inspect: (location, signal, clock) => inspectAccount(resolved(location), signal, clock),
@@ -49,6 +52,14 @@ function createSource(
     return new DiagnosticsSource({ ...account, pollIntervalMs }, { blobs, clock, stillAfterPolls });
   }
   return createLayoutSource({ ...account, pollIntervalMs, container }, blobs, stillAfterPolls);
+}
+
+function idsBeginWith(location: AzureLocation): string {
+  const { container, prefix } = location;
+  const account = idPrefix(resolved(location));
+  if (container === undefined) return `${account}${diagnosticsPrefix}`;
+  // Azure compares the parts of a resource id without regard to case.
+  return `${account}${container}/${isDiagnostics(location) ? prefix.toLowerCase() : prefix}`;
 }
 
 /** The configuration resolves every location before a source is created. */

@@ -15,6 +15,7 @@ export const gcs: SourceKind<GcsLocation> = {
   parse: parseGcsLocation,
   resolve: resolveGcsLocation,
   contains: containsGcsLocation,
+  idsBeginWith: ({ bucket, prefix }) => `gs://${bucket}/${prefix}`,
   createSource: (location, { clock }) => createGcsSource(location, createGcsClient(location, clock)),
   createOpener: (_, locations) => createGcsOpener(locations, createGcsClient),
   inspect: inspectBucket,

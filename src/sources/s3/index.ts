@@ -22,6 +22,7 @@ export const s3: SourceKind<S3Location> = {
   scheme: 's3',
   parse: parseS3Location,
   contains: containsS3Location,
+  idsBeginWith: ({ bucket, prefix }) => `s3://${bucket}/${prefix}`,
   createSource: (location, { createS3 = createS3Client }) => createS3Source(location, createS3()),
   createOpener: ({ createS3 = createS3Client }) => createS3Opener(createS3()),
   inspect: inspectBucket,

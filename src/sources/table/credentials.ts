@@ -6,7 +6,7 @@ import { Buffer } from 'node:buffer';
 import { z } from 'zod';
 import { isAgentError } from '../../model/agent-error.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import { credentialsRefused, invalidAnswer } from './errors.ts';
+import { credentialsRefused, invalidAnswer, logInForbidden } from './errors.ts';
 import type { Send } from './http.ts';
 import type { Authentication } from './settings.ts';
 
@@ -86,6 +86,8 @@ export class Credentials {
       },
       signal,
     );
+    // A wrong secret is a 401.
+    if (answer.status === 403) throw logInForbidden(this.#origin, describeRefusal(answer));
     if (answer.status >= 400) throw credentialsRefused(this.#origin, describeRefusal(answer));
     const parsed = tokenAnswer.safeParse(answer.body);
     if (!parsed.success) throw invalidAnswer(url, 'it contains no access token');
@@ -96,9 +98,16 @@ export class Credentials {
 }
 
 function describeRefusal({ status, body }: { readonly status: number; readonly body: unknown }): string {
-  const { error = '', error_description: description = '' } = refusal.parse(body);
-  const said = description || error;
-  return `the service principal was refused (HTTP ${status}${said === '' ? '' : `: ${said}`})`;
+  const { error, error_description: description, message } = refusal.parse(body);
+  const said = description || message || error;
+  return `the service principal was refused (HTTP ${status}${said ? `: ${said}` : ''})`;
 }
 
-const refusal = z.object({ error: z.string().optional(), error_description: z.string().optional() }).catch({});
+/** In the form of OAuth or, if the request did not get that far, in that of Databricks' API. */
+const refusal = z
+  .object({
+    error: z.string().optional(),
+    error_description: z.string().optional(),
+    message: z.string().optional(),
+  })
+  .catch({});

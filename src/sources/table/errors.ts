@@ -3,6 +3,7 @@
  */
 import { AgentError, messageOf } from '../../model/agent-error.ts';
 import { printable, printableAsLine } from '../../runtime/printable.ts';
+import { auditColumns } from './row.ts';
 
 /** What is read, and where: for requests and for messages. */
 export interface TableAddress {
@@ -30,7 +31,12 @@ export function unreachable(url: URL, reason: unknown): AgentError {
   const single = cause instanceof AggregateError && cause.errors.length > 0 ? cause.errors[0] : cause;
   const code = single instanceof Error && 'code' in single ? single.code : undefined;
   const detail = typeof code === 'string' ? code : withoutSecrets(messageOf(single));
-  const isCertificate = /CERT|SIGNATURE|SSL|TLS/.test(detail);
+  if (/^EPROTO$|WRONG_VERSION_NUMBER|PACKET_LENGTH/.test(detail)) {
+    return new AgentError('ERR_SOURCE_READ', `${url.host} does not use TLS (${detail})`, {
+      hint: 'Check the host and the port of the workspace, which is reached over https. A running agent tries again.',
+    });
+  }
+  const isCertificate = /CERT|SIGNATURE/.test(detail) && !detail.includes('ALERT');
   return new AgentError(
     'ERR_SOURCE_READ',
     isCertificate
@@ -54,6 +60,13 @@ export function invalidAnswer(url: URL, what: string): AgentError {
 export function credentialsRefused(origin: string, reason: string): AgentError {
   return new AgentError('ERR_SOURCE_CREDENTIALS', `Could not log in to ${origin}: ${withoutSecrets(reason)}`, {
     hint: 'Check DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET (or DATABRICKS_TOKEN): they may be wrong or expired, or the service principal is not assigned to this workspace.',
+  });
+}
+
+/** @param reason what the workspace says, with the status. */
+export function logInForbidden(origin: string, reason: string): AgentError {
+  return new AgentError('ERR_SOURCE_CREDENTIALS', `Could not log in to ${origin}: ${withoutSecrets(reason)}`, {
+    hint: 'Check that an IP access list of the workspace permits the address of this machine, and that the service principal is assigned to the workspace.',
   });
 }
 
@@ -119,7 +132,7 @@ export function describeFailure(address: TableAddress, failure: StatementFailure
       'ERR_SOURCE_NO_DELIVERIES',
       `${address.table} is not a table of audit events: ${withoutSecrets(message)}`,
       {
-        hint: 'Set ?table= to system.access.audit, or to a view that selects all of its columns.',
+        hint: `Set ?table= to system.access.audit, or to a view that selects all of its columns, at least ${auditColumns.join(', ')}. What the view must hide, it can select as null.`,
       },
     );
   }

@@ -1,7 +1,9 @@
 /**
  * Audit events in the system table `system.access.audit` of a workspace.
  */
+import assert from 'node:assert';
 import type { SourceDependencies, SourceKind } from '../source-kind.ts';
+import { tableId } from './bucket.ts';
 import { inspectTable } from './inspection.ts';
 import {
   containsTable,
@@ -27,6 +29,7 @@ export const table: SourceKind<TableLocation> = {
   parse: parseTableLocation,
   resolve: resolveTable,
   contains: containsTable,
+  idsBeginWith: ({ origin, table }) => tableId(hostOf(origin), table),
   createSource: (location, { databricks = {} }) => new TableSource(location, openWorkspace(location, databricks)),
   createOpener: ({ databricks = {} }: SourceDependencies, locations) =>
     createTableOpener(locations, (location) => openWorkspace(location, databricks)),
@@ -39,3 +42,9 @@ export const table: SourceKind<TableLocation> = {
     }
   },
 };
+
+/** The configuration resolves every location before anybody asks. */
+function hostOf(origin: string | undefined): string {
+  assert(origin !== undefined, 'the location is resolved');
+  return new URL(origin).host;
+}

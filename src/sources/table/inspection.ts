@@ -41,11 +41,13 @@ export async function inspectTable(
       const startMs = Date.parse(date);
       const statement = listingStatement(location, { startMs, endMs: startMs + dayMs }, dayMs);
       const askedAtMs = clock.nowMs();
-      const days = (await api.rows(statement, signal)).map(listedBucketOf);
-      const [day] = days;
-      if (day !== undefined) {
-        serverClock = { server: address.origin, aheadMs: day.listedAtMs - (askedAtMs + clock.nowMs()) / 2 };
+      const listed = (await api.rows(statement, signal)).map(listedBucketOf);
+      const [any] = listed;
+      if (any !== undefined) {
+        serverClock = { server: address.origin, aheadMs: any.listedAtMs - (askedAtMs + clock.nowMs()) / 2 };
       }
+      // Rows without a time are listed with every day.
+      const days = listed.filter((each) => each.startMs !== undefined);
       const rowCount = days.reduce((sum, each) => sum + each.rowCount, 0);
       const message = `${address.table} has ${counted(rowCount, 'row')} of yesterday, ${date}`;
       return rowCount > 0 ? ok(message) : { status: 'warning', message, hint: quietHint };

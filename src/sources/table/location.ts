@@ -23,7 +23,7 @@ export interface TableLocation extends SourceParameters, TableParameters {
   readonly origin: string | undefined;
   /** Undefined for `DATABRICKS_WAREHOUSE_ID`, until that is resolved. */
   readonly warehouseId: string | undefined;
-  /** As it was configured, without parameters. */
+  /** As it was configured, without parameters. Once resolved, however it was written: `databricks://<host>/<warehouse>`, with a table of its own. */
   readonly name: string;
 }
 
@@ -126,12 +126,15 @@ export function resolveTable(location: TableLocation, environment: Environment):
   const origin = location.origin ?? settings.origin;
   const warehouseId = location.warehouseId ?? settings.warehouseId;
   const because = `because DATABRICKS_AUDIT_SOURCE is ${location.name}`;
-  if (origin === undefined && !problems.some((problem) => problem.startsWith('DATABRICKS_HOST'))) {
+  // A profile that cannot be read may have both.
+  const lacksProfile = problems.some((problem) => problem.startsWith('DATABRICKS_CONFIG_'));
+  if (origin === undefined && !lacksProfile && !problems.some((problem) => problem.startsWith('DATABRICKS_HOST'))) {
     problems.push(`DATABRICKS_HOST: expected the URL of a workspace, ${because}`);
   }
-  if (warehouseId === undefined) {
+  if (warehouseId === undefined && !lacksProfile) {
     problems.push(`DATABRICKS_WAREHOUSE_ID: expected the id of a SQL warehouse, ${because}`);
-  } else if (!isWarehouseId(warehouseId)) {
+  }
+  if (warehouseId !== undefined && !isWarehouseId(warehouseId)) {
     problems.push('DATABRICKS_WAREHOUSE_ID: expected the id of a SQL warehouse such as 1234567890abcdef');
   }
   if (authentication?.type === 'pat' && settings.origin !== undefined && origin !== settings.origin) {
@@ -139,5 +142,12 @@ export function resolveTable(location: TableLocation, environment: Environment):
       'DATABRICKS_HOST: expected the workspace of DATABRICKS_AUDIT_SOURCE, because a token is only valid for its own workspace',
     );
   }
-  return problems.length === 0 ? good({ ...location, origin, warehouseId }) : bad(problems.join('\n'));
+  if (problems.length > 0 || origin === undefined || warehouseId === undefined) return bad(problems.join('\n'));
+  const name = canonicalName(new URL(origin).host, warehouseId, location.table);
+  return good({ ...location, origin, warehouseId, name });
+}
+
+/** Two tables may be read through one warehouse. */
+function canonicalName(host: string, warehouseId: string, table: string): string {
+  return `databricks://${host}/${warehouseId}${table === systemTable ? '' : `?table=${table}`}`;
 }

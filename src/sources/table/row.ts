@@ -5,6 +5,19 @@
 import { Buffer } from 'node:buffer';
 import { isJsonObject, type JsonObject, type JsonValue, parseJson } from '../../runtime/exact-json.ts';
 
+/** Without one of these, no row is an audit event that a rule can find. */
+export const auditColumns = [
+  'event_time',
+  'event_date',
+  'event_id',
+  'service_name',
+  'action_name',
+  'workspace_id',
+  'user_identity',
+  'request_params',
+  'response',
+];
+
 /** `event_id` comes first, so that a line can be identified without parsing it, also one that is cut. */
 const identityStart = '{"event_id":"';
 

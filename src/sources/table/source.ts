@@ -23,7 +23,7 @@ export class TableSource implements Source {
   #hasRows = false;
 
   constructor(location: TableLocation & { readonly pollIntervalMs: number }, workspace: Workspace) {
-    this.name = `databricks://${workspace.host}/${workspace.address.warehouseId}`;
+    this.name = location.name;
     this.pollIntervalMs = location.pollIntervalMs;
     this.#location = location;
     this.#workspace = workspace;

@@ -8,7 +8,7 @@
 import { utcDate } from '../../runtime/clock.ts';
 import type { Bucket, RowSet } from './bucket.ts';
 import type { TableLocation } from './location.ts';
-import { toLine } from './row.ts';
+import { auditColumns, toLine } from './row.ts';
 import type { Parameter, Row, Statement } from './statement-api.ts';
 
 type Table = Pick<TableLocation, 'table' | 'workspaces'>;
@@ -27,7 +27,7 @@ export interface Cursor {
 export function listingStatement(table: Table, span: Span, bucketMs: number): Statement {
   const time = spanCondition(span);
   const workspaces = workspaceCondition(table);
-  const where = [`(event_time IS NULL OR ${time.sql})`, workspaces.sql].join(' AND ');
+  const where = [`(event_time IS NULL OR ${time.sql})`, workspaces.sql, hasAuditColumns].join(' AND ');
   return {
     sql:
       `SELECT unix_micros(event_time) - unix_micros(event_time) % ${bucketMs * 1000} AS bucket_micros, count(*) AS row_count, ` +
@@ -96,6 +96,9 @@ export function anyRowStatement({ table }: Table): Statement {
 
 /** A null sorts and compares like an empty text. */
 const eventId = "coalesce(event_id, '')";
+
+/** Always true, and costs nothing, but the warehouse refuses a view that lacks a column: its rows would become records without an action. */
+const hasAuditColumns = `(${auditColumns.map((column) => `${column} IS NULL OR `).join('')}true)`;
 
 interface Condition {
   readonly sql: string;

@@ -131,6 +131,16 @@ describe("Databricks' own variables", () => {
     expect(problems).not.toMatch(/hush|dapi1/);
   });
 
+  it('are not missed while the profile that should have them is not there', () => {
+    const problems = problemsOf({
+      ...source('databricks://'),
+      DATABRICKS_CONFIG_FILE: '/dev/null',
+      DATABRICKS_CONFIG_PROFILE: 'audti',
+    });
+    expect(problems).toContain('DATABRICKS_CONFIG_PROFILE: expected a profile of /dev/null, got "audti"');
+    expect(problems).not.toMatch(/DATABRICKS_(HOST|WAREHOUSE_ID|CLIENT_ID)/);
+  });
+
   it('choose between two ways by DATABRICKS_AUTH_TYPE', () => {
     const both = { ...principal, DATABRICKS_TOKEN: 'dapi1' };
     expect(readSettings({ ...both, DATABRICKS_AUTH_TYPE: 'pat' }).authentication).toEqual({

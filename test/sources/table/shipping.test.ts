@@ -3,11 +3,14 @@
  */
 
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { createAgent } from '../../../src/agent/agent.ts';
 import { loadConfiguration } from '../../../src/config/index.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
+import { silentLogger } from '../../../src/runtime/logger.ts';
 import { runChecks } from '../../../src/tools/check.ts';
 import { previewLines } from '../../../src/tools/preview.ts';
 import { reconcile } from '../../../src/tools/reconcile/reconcile.ts';
+import { copyState } from '../../../src/tools/state-copy.ts';
 import { shipHere } from '../../support/agent-here.ts';
 import type { Environment } from '../../support/agent-process.ts';
 import {
@@ -18,6 +21,7 @@ import {
   startWorkspace,
 } from '../../support/databricks-workspace.ts';
 import { receiverForTest } from '../../support/delivery-place.ts';
+import { ModelStore, StoredItems } from '../../support/model-store.ts';
 import type { OtlpReceiver } from '../../support/otlp-receiver.ts';
 import { fc } from '../../support/property-tests.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -112,6 +116,37 @@ describe('the table', () => {
   });
 });
 
+test('a state that was copied for replicas is continued, whatever warehouse reads the table, and by no other table', async () => {
+  const { environment, arrived } = await scene();
+  await workspace.insert(auditRows(3));
+  await shipHere(environment);
+  const items = new StoredItems();
+  const openStore = async () => new ModelStore(items);
+  const to = { kind: 'dynamodb', table: 'audit-state' } as const;
+  const copied = await copyState(loadConfiguration(environment), to, never, { open: openStore });
+  expect(copied).toBe(1);
+  const continued = async (more: Environment = {}) => {
+    const replicated = {
+      ...environment,
+      DATABRICKS_AUDIT_STATE: 'dynamodb://audit-state',
+      DATABRICKS_AUDIT_DEAD_LETTERS: 's3://letters/audit',
+      ...more,
+    };
+    for (const [name, value] of Object.entries(replicated)) vi.stubEnv(name, value);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const dependencies = { logger: silentLogger, sharing: { openStore } };
+    return await createAgent(loadConfiguration(replicated), dependencies, 'oneShot');
+  };
+  const agent = await continued();
+  expect(await agent.shipOnce(never)).toBe(true);
+  await agent.close();
+  expect(arrived()).toHaveLength(3);
+  await (await continued({ DATABRICKS_WAREHOUSE_ID: 'another' })).close();
+  await expect(continued({ DATABRICKS_AUDIT_SOURCE: 'databricks://?table=lake.access.two' })).rejects.toMatchObject({
+    code: 'ERR_STATE_SOURCES',
+  });
+});
+
 type Change =
   | { readonly kind: 'insert'; readonly indexes: readonly number[] }
   | { readonly kind: 'insertBeforeReading'; readonly indexes: readonly number[] }
@@ -165,6 +200,7 @@ test('every event arrives exactly once over any history of late, repeated, chang
   );
 });
 
+const never = new AbortController().signal;
 const allDates = { from: undefined, before: undefined };
 
 interface Scene {
@@ -209,6 +245,20 @@ describe('check', () => {
       'ok SQL warehouse abcdef0123456789 executes statements',
       'ok system.access.audit has 5 rows of yesterday, 2026-11-30',
     ]);
+  });
+
+  test('does not count rows without a time as rows of yesterday', async () => {
+    const { environment } = await scene();
+    await workspace.insert([...auditRows(5), { event_id: 'no-time' }]);
+    expect((await results(environment)).at(-1)).toMatchObject({
+      status: 'ok',
+      message: 'system.access.audit has 5 rows of yesterday, 2026-11-30',
+    });
+    await workspace.sql('DELETE FROM lake.access.audit WHERE event_time IS NOT NULL');
+    expect((await results(environment)).at(-1)).toMatchObject({
+      status: 'warning',
+      message: 'system.access.audit has 0 rows of yesterday, 2026-11-30',
+    });
   });
 
   test('names the step that fails, and those before it that work', async () => {

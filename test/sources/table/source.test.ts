@@ -94,6 +94,25 @@ describe('a listing', () => {
     expect(view.objects[0]?.origin.id).toContain('/lake.access.two/');
   });
 
+  test.each(['event_id', 'service_name', 'action_name', 'workspace_id', 'user_identity', 'request_params', 'response'])(
+    'refuses a view without the column %s, and reads one that has null there',
+    async (column) => {
+      await workspace.insert([auditRow(0)]);
+      await workspace.sql(
+        `CREATE OR REPLACE VIEW lake.access.two AS SELECT * EXCLUDE (${column}) FROM lake.access.audit`,
+      );
+      await expect(listAll(source('?table=lake.access.two'))).rejects.toMatchObject({
+        code: 'ERR_SOURCE_NO_DELIVERIES',
+        message: expect.stringMatching(new RegExp(`lake.access.two is not a table of audit events: .*\`${column}\``)),
+        hint: expect.stringContaining(column),
+      });
+      await workspace.sql(
+        `CREATE OR REPLACE VIEW lake.access.two AS SELECT * REPLACE (NULL::VARCHAR AS ${column}) FROM lake.access.audit`,
+      );
+      expect((await listAll(source('?table=lake.access.two'))).objects).toHaveLength(1);
+    },
+  );
+
   test('reports an empty table, rows without a time, and nothing when it is merely quiet', async () => {
     const codes = async (from?: string) => (await listAll(source(), { from })).faults.map(({ code }) => code);
     expect(await codes()).toEqual(['ERR_SOURCE_EMPTY']);
@@ -386,6 +405,26 @@ describe('a workspace', () => {
     await expect(listAll(source('', { environment }))).rejects.toMatchObject({
       code: 'ERR_SOURCE_NOT_FOUND',
       message: expect.stringContaining('There is no SQL warehouse 0000000000000000'),
+    });
+  });
+
+  test('that does not speak TLS is not said to have a certificate', async () => {
+    // Without a scheme, the host is reached over https.
+    const environment = { ...workspace.environment, DATABRICKS_HOST: host() };
+    await expect(listAll(source('', { environment, clock: impatientClock() }))).rejects.toMatchObject({
+      code: 'ERR_SOURCE_READ',
+      message: expect.stringMatching(/does not use TLS \((EPROTO|ERR_SSL_\w+)\)$/),
+      hint: expect.stringContaining('port'),
+    });
+  });
+
+  test('that blocks the address of the agent is quoted, and the secret is not blamed', async () => {
+    const message = 'Source IP address: 192.0.2.1 is blocked by Databricks IP ACL for workspace: 1';
+    workspace.fail({ match: 'POST /oidc/v1/token', status: 403, errorCode: 'PERMISSION_DENIED', message });
+    await expect(listAll(source('', { clock: impatientClock() }))).rejects.toMatchObject({
+      code: 'ERR_SOURCE_CREDENTIALS',
+      message: expect.stringContaining(`(HTTP 403: ${message})`),
+      hint: expect.stringContaining('IP access list'),
     });
   });
 
