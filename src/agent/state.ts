@@ -19,7 +19,7 @@ import { openSharedReader, openSharedState, openStore, type SharedStore } from '
 
 /** For tests and simulations of a shared state. */
 export interface SharingDependencies {
-  readonly openStore: (location: SharedLocation) => Promise<SharedStore>;
+  readonly openStore: (location: SharedLocation, signal: AbortSignal) => Promise<SharedStore>;
   readonly newId?: (() => string) | undefined;
   readonly lookIntervalMs?: number | undefined;
 }
@@ -47,25 +47,38 @@ export async function openConfiguredState(
     return await openDeliveryState({ directory: state.path, clock, logger, observe, openDatabase });
   }
   const { openStore: open, ...options } = sharing;
-  const store = await openWaiting(() => open(state), parts);
+  const store = await openWaiting(() => open(state, parts.stopping), parts);
   const replica = { host: hostname(), version: packageVersion, fingerprint: fingerprintOf(configuration) };
   return await openSharedState({ ...parts, ...options, store, lookbackDays, replica });
 }
 
-/** A store that is not available when the agent starts is waited for, up to a minute. */
+/** After this time, the attempt under way is the last one. It may take ten seconds more. */
+const openingMs = 60_000;
+
+/** Waits for a store that is not available when the agent starts. */
 async function openWaiting(
   open: () => Promise<SharedStore>,
   { clock, logger, stopping }: Pick<StateDependencies, 'clock' | 'logger' | 'stopping'>,
 ): Promise<SharedStore> {
-  const [attemptsMax, delayMs] = [12, 5_000];
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await open();
-    } catch (error) {
-      if (!isAgentError(error, 'ERR_STATE_UNAVAILABLE') || attempt === attemptsMax) throw error;
-      if (attempt === 1) logger.error({ err: error }, 'State is not available; the start waits for it');
-      await clock.sleep(delayMs, stopping);
+  const delayMs = 5_000;
+  const ended = new AbortController();
+  let isLate = false;
+  const giveUp = () => {
+    isLate = true;
+  };
+  clock.sleep(openingMs, ended.signal).then(giveUp, () => {});
+  try {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await open();
+      } catch (error) {
+        if (!isAgentError(error, 'ERR_STATE_UNAVAILABLE') || isLate) throw error;
+        if (attempt === 1) logger.error({ err: error }, 'State is not available; the start waits for it');
+        await clock.sleep(delayMs, stopping);
+      }
     }
+  } finally {
+    ended.abort();
   }
 }
 

@@ -43,6 +43,20 @@ test('a store that is away when the agent starts is waited for, up to a minute',
   await expect(failing).rejects.toMatchObject({ code: 'ERR_STATE_UNAVAILABLE' });
 });
 
+test('a store that lets each attempt wait is given up after about a minute, too', async () => {
+  const clock = new ManualClock('2026-01-31T12:00:00Z');
+  let attempts = 0;
+  const opening = open(async () => {
+    attempts++;
+    await clock.sleep(10_000, new AbortController().signal);
+    throw new AgentError('ERR_STATE_UNAVAILABLE', 'no answer');
+  }, clock);
+  opening.catch(() => {});
+  for (let second = 0; second < 70; second++) await clock.advance(1_000);
+  await expect(opening).rejects.toMatchObject({ code: 'ERR_STATE_UNAVAILABLE' });
+  expect(attempts).toBe(5);
+});
+
 test('a table that does not exist is an error at once', async () => {
   const clock = new ManualClock('2026-01-31T12:00:00Z');
   const opening = open(async () => {
