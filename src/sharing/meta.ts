@@ -18,10 +18,16 @@ export interface Meta {
 
 const metaKey: ItemKey = { partition: 'meta', sort: 'state' };
 const hashSecretBytes = 80;
-const metaSchema = z.object({ hashSecret: z.string(), createdOn: z.string(), sources: z.array(z.string()) });
+const metaSchema = z.object({
+  hashSecret: z.string(),
+  createdOn: z.string(),
+  sources: z.array(z.string()),
+  /** Until a copy is complete. Line hashes of another secret would match nothing, so nobody may begin a state in the meantime. */
+  isBeingCopied: z.boolean().optional(),
+});
 
-/** Undefined if no replica has ever used the state. Rejects with ERR_STATE_NEWER. */
-export async function readMeta(store: PatientStore, signal: AbortSignal): Promise<Meta | undefined> {
+/** Undefined if no replica has ever used the state. Rejects with ERR_STATE_NEWER, and with ERR_STATE_INCOMPLETE after half a copy. */
+export async function readMeta(store: Pick<PatientStore, 'read'>, signal: AbortSignal): Promise<Meta | undefined> {
   const found = await store.read(metaKey, signal);
   return found && parseMeta(found);
 }
@@ -29,7 +35,7 @@ export async function readMeta(store: PatientStore, signal: AbortSignal): Promis
 /**
  * Reads what the first replica wrote, or writes it.
  * @param sources those that are configured now.
- * Rejects with ERR_STATE_NEWER, and with ERR_STATE_SOURCES if the state was used for other sources only.
+ * Rejects with ERR_STATE_NEWER, with ERR_STATE_INCOMPLETE, and with ERR_STATE_SOURCES if the state was used for other sources only.
  */
 export async function openMeta(
   store: PatientStore,
@@ -51,9 +57,23 @@ export async function openMeta(
   return meta;
 }
 
-/** Writes the meta data of a copied state. @returns false if the state is in use already. */
-export async function createMeta(store: PatientStore, meta: Meta, signal: AbortSignal): Promise<boolean> {
-  return (await store.write(metaKey, undefined, toText(meta), signal)).status === 'written';
+/**
+ * Claims the store for a copy, before anything else is written: until `endCopy`, nobody uses the state. A copy of the same state
+ * that was interrupted is taken over.
+ * @returns what `endCopy` needs, or undefined if the state is in use already or another state is being copied into it.
+ */
+export async function beginCopy(store: PatientStore, meta: Meta, signal: AbortSignal): Promise<Register | undefined> {
+  const found = await store.read(metaKey, signal);
+  const before = found && parseStored(found);
+  const isSame = before?.isBeingCopied === true && Buffer.compare(before.hashSecret, meta.hashSecret) === 0;
+  if (found !== undefined && !isSame) return undefined;
+  const end = await store.write(metaKey, found?.revision, toText(meta, { isBeingCopied: true }), signal);
+  return end.status === 'written' ? end.register : undefined;
+}
+
+/** @returns false if another copy has taken over. */
+export async function endCopy(store: PatientStore, begun: Register, meta: Meta, signal: AbortSignal): Promise<boolean> {
+  return (await store.write(metaKey, begun.revision, toText(meta), signal)).status === 'written';
 }
 
 function withSources(meta: Meta, sources: readonly string[]): Meta {
@@ -72,15 +92,30 @@ function explainForeign(known: readonly string[], sources: readonly string[]): A
   );
 }
 
-function parseMeta({ value }: Register): Meta {
+function parseMeta(register: Register): Meta {
+  const { isBeingCopied, ...meta } = parseStored(register);
+  if (!isBeingCopied) return meta;
+  throw new AgentError(
+    'ERR_STATE_INCOMPLETE',
+    'The shared state is incomplete: a copy into it is running, or was interrupted',
+    {
+      hint: 'If the copy is not running any more, run the same `databricks-audit-otel state copy` again: it completes the state. Nothing was changed.',
+    },
+  );
+}
+
+function parseStored({ value }: Register): Meta & { readonly isBeingCopied: boolean } {
   const parsed = parseRegister(metaKey, value, metaSchema);
-  if (parsed !== 'newer') return { ...parsed, hashSecret: Uint8Array.from(Buffer.from(parsed.hashSecret, 'base64')) };
+  if (parsed !== 'newer') {
+    const { hashSecret, isBeingCopied = false } = parsed;
+    return { ...parsed, hashSecret: Uint8Array.from(Buffer.from(hashSecret, 'base64')), isBeingCopied };
+  }
   throw new AgentError('ERR_STATE_NEWER', 'A newer version of the agent created this shared state', {
     hint: 'Run the agent version that wrote the state, or a newer one. Nothing was changed.',
   });
 }
 
-function toText({ hashSecret, createdOn, sources }: Meta): string {
+function toText({ hashSecret, createdOn, sources }: Meta, copy: { readonly isBeingCopied?: true } = {}): string {
   const secret = Buffer.from(hashSecret).toString('base64');
-  return JSON.stringify({ format: registerFormat, hashSecret: secret, createdOn, sources });
+  return JSON.stringify({ format: registerFormat, hashSecret: secret, createdOn, sources, ...copy });
 }

@@ -135,6 +135,55 @@ test('a state that is in use already is not written to', async () => {
   expect(items.registers.size).toBe(registersBefore);
 });
 
+/** A state in a directory with the three objects, and how to stop its copy after the first of them. */
+async function interruptedCopy(items: StoredItems) {
+  const from = temporaryDirectory();
+  const state = await openDeliveryState({ directory: from, clock: systemClock, logger: silentLogger });
+  await fill(state);
+  await state.close();
+  const sqlite: StateLocation = { kind: 'directory', path: from };
+  const open = async () => new ModelStore(items);
+  const stop = new AbortController();
+  const copying = copyState({ ...configuration, state: sqlite }, shared, stop.signal, {
+    open,
+    onObject: () => stop.abort(new Error('stopped')),
+  });
+  await expect(copying).rejects.toThrow('stopped');
+  return { from, sqlite, open };
+}
+
+test('a copy that was interrupted is used by nobody, and is completed by the same copy', async () => {
+  const items = new StoredItems();
+  const { from, sqlite, open } = await interruptedCopy(items);
+  const before = JSON.stringify([...items.registers, ...items.batchItems]);
+  const refusal = { code: 'ERR_STATE_INCOMPLETE', hint: expect.stringContaining('state copy') };
+  const reader = async () => openSharedReader({ store: await open(), clock: systemClock, logger: silentLogger });
+  await expect(openSharedStateHere(items)).rejects.toMatchObject(refusal);
+  await expect(reader()).rejects.toMatchObject(refusal);
+  const onwards: StateLocation = { kind: 'directory', path: join(temporaryDirectory(), 'onwards') };
+  const copyingOn = copyState({ ...configuration, state: shared }, onwards, never, { open });
+  await expect(copyingOn).rejects.toMatchObject(refusal);
+  expect(JSON.stringify([...items.registers, ...items.batchItems])).toBe(before);
+
+  expect(await copyState({ ...configuration, state: sqlite }, shared, never, { open })).toBe(3);
+  const original = await contentOf(await openDeliveryReader(from));
+  expect(JSON.stringify(await contentOf(await reader()))).toBe(JSON.stringify(original));
+  const replica = await openSharedStateHere(items);
+  expect(replica.state.hashSecret).toEqual(Uint8Array.from(original.hashSecret));
+  await replica.state.close();
+});
+
+test('a copy that was interrupted is not completed by the copy of another state', async () => {
+  const items = new StoredItems();
+  const { open } = await interruptedCopy(items);
+  const directory = temporaryDirectory();
+  const another = await openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
+  await another.close();
+  const state: StateLocation = { kind: 'directory', path: directory };
+  const copying = copyState({ ...configuration, state }, shared, never, { open });
+  await expect(copying).rejects.toMatchObject({ code: 'ERR_STATE_EXISTS' });
+});
+
 test('there has to be a state to copy', async () => {
   const empty: StateLocation = { kind: 'directory', path: temporaryDirectory() };
   const open = async () => new ModelStore();
