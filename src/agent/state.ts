@@ -10,6 +10,7 @@ import type { Observer } from '../contracts/observer.ts';
 import type { OpenState } from '../contracts/open-state.ts';
 import { type OpenDatabase, openDeliveryReader, openDeliveryState, readDeliverySummary } from '../delivery/index.ts';
 import { loadMapping } from '../mapping/index.ts';
+import { layersOf } from '../mapping/options.ts';
 import { isAgentError } from '../model/agent-error.ts';
 import type { SharedLocation } from '../model/state-location.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
@@ -104,22 +105,35 @@ export async function readConfiguredSummary({
   }
 }
 
-/** Of everything that decides what a record looks like. */
+/**
+ * Of everything that decides what a record looks like. A source that is mapped like all others does not count: during a change,
+ * one replica may have it and another may not.
+ */
 function fingerprintOf({ mapping, sources }: Configuration): string {
-  const layers = new Set([mapping.layers, ...sources.map((source) => source.mapping?.split(',') ?? mapping.layers)]);
-  const content = {
+  const digests = new Map<string, string>();
+  const mappingDigest = (layers: readonly string[]) => {
+    const name = layers.join(',');
+    const digest = digests.get(name) ?? digestOf(loadMapping(layers, '.'));
+    digests.set(name, digest);
+    return digest;
+  };
+  const general = mappingDigest(mapping.layers);
+  const ofSources = sources.map(
+    (source) =>
+      [source.name, source.mapping === undefined ? general : mappingDigest(layersOf(source.mapping))] as const,
+  );
+  return digestOf({
     version: packageVersion,
-    mappings: [...layers].map((each) =>
-      loadMapping(
-        each.map((layer) => layer.trim()),
-        '.',
-      ),
-    ),
+    mapping: general,
+    sources: ofSources.filter(([, digest]) => digest !== general).sort(),
     redact: mapping.redact,
     resource: Object.entries(mapping.resourceAttributes).sort(),
     lateAfterMs: mapping.lateAfterMs,
-  };
-  return createHash('sha256').update(JSON.stringify(content, withMaps)).digest('hex').slice(0, 32);
+  }).slice(0, 32);
+}
+
+function digestOf(content: unknown): string {
+  return createHash('sha256').update(JSON.stringify(content, withMaps)).digest('hex');
 }
 
 /** JSON has no maps. */
