@@ -105,6 +105,19 @@ describe('loadConfiguration', () => {
     expect(() => loadConfiguration({ ...shared, DATABRICKS_AUDIT_DEAD_LETTERS: 's3://letters' })).not.toThrow();
   });
 
+  it.each([
+    ['arn:aws:s3:::letters/audit/', ' (use s3://letters/audit/)'],
+    ['arn:aws-cn:s3:::letters', ' (use s3://letters)'],
+    ['arn:aws:s3:us-west-2:111122223333:accesspoint/letters', ' (use s3:// and the alias of the access point)'],
+    ['arn:aws:sqs:us-west-2:111122223333:letters', ''],
+  ])('keeps no dead letters in a directory called %s', (arn, hint) => {
+    const letters = (text: string) => ({ ...source, DATABRICKS_AUDIT_DEAD_LETTERS: text });
+    expect(problemsOf(letters(arn))).toEqual([
+      `DATABRICKS_AUDIT_DEAD_LETTERS: expected a directory, or s3://bucket/prefix instead of an ARN${hint}, got "${arn}"`,
+    ]);
+    expect(loadConfiguration(letters(`./${arn}`)).deadLetters).toMatchObject({ kind: 'directory' });
+  });
+
   it('reports an invalid place for dead letters once, also with a shared state', () => {
     const settings = { ...source, DATABRICKS_AUDIT_STATE: 'dynamodb://deliveries' };
     expect(problemsOf({ ...settings, DATABRICKS_AUDIT_DEAD_LETTERS: 's3://dl/letters' })).toEqual([
@@ -451,6 +464,11 @@ describe('a state that replicas share', () => {
     ['dynamodb://eu-central-1/table', 'expected dynamodb:// and the name of a table, and nothing else'],
     ['redis://cache', 'expected a directory, dynamodb:// or postgres://'],
     ['dynamodb:/table', 'expected a directory, or dynamodb:// or postgres:// with two slashes'],
+    [
+      'arn:aws:dynamodb:us-east-1:111122223333:table/deliveries',
+      'expected a directory, dynamodb:// or postgres:// instead of an ARN (use dynamodb://deliveries)',
+    ],
+    ['arn:aws:s3:::state', 'expected a directory, dynamodb:// or postgres:// instead of an ARN'],
   ])('is not %s', (text, problem) => {
     const problems = problemsOf({ ...shared, DATABRICKS_AUDIT_STATE: text });
     expect(problems).toEqual([`DATABRICKS_AUDIT_STATE: ${problem}, got ${JSON.stringify(text)}`]);
