@@ -32,7 +32,9 @@ export function parseStateLocation(text: string): Parsed<StateLocation> {
       const table = text.slice('dynamodb://'.length);
       return tableName.test(table)
         ? good({ kind: 'dynamodb', table })
-        : bad('expected dynamodb:// and the name of a table, and nothing else');
+        : bad(
+            'expected dynamodb:// and the name of a table, 3 to 255 letters, digits, dots, hyphens and underscores, and nothing else',
+          );
     }
     case 'postgres':
     case 'postgresql':

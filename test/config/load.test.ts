@@ -276,8 +276,25 @@ it('refuses a comma between the layers of a source, after which a layer would be
     problemOf('loki'),
     problemOf('./ours.yaml'),
   ]);
+  const shared = { DATABRICKS_AUDIT_STATE: 'dynamodb://deliveries', DATABRICKS_AUDIT_DEAD_LETTERS: 's3://letters' };
+  expect(problemsOf({ ...shared, DATABRICKS_AUDIT_SOURCE: `${mapped},loki` })).toEqual([problemOf('loki')]);
   expect(problemsOf({ DATABRICKS_AUDIT_SOURCE: `${mapped}%2Cloki%2C./ours.yaml,/deliveries` })).toEqual([]);
   expect(problemsOf({ DATABRICKS_AUDIT_SOURCE: 's3://audit/logs,loki' })).toEqual([]);
+});
+
+it('refuses a comma between the workspaces of a table, after which an id would be another source', () => {
+  const problemOf = (id: string) =>
+    `DATABRICKS_AUDIT_SOURCE: expected %2C between the ids of ?workspaces=, because a comma begins another source, got "${id}"`;
+  const table = 'databricks://dbc-a1b2.cloud.databricks.com/1234567890abcdef?workspaces=1';
+  const shared = { DATABRICKS_AUDIT_STATE: 'dynamodb://deliveries', DATABRICKS_AUDIT_DEAD_LETTERS: 's3://letters' };
+  const token = { DATABRICKS_TOKEN: 'dapi0123' };
+  for (const state of [{}, shared]) {
+    const problems = (text: string) => problemsOf({ ...state, ...token, DATABRICKS_AUDIT_SOURCE: text });
+    expect(problems(`${table},2, 3&poll=2h`)).toEqual([problemOf('2'), problemOf('3&poll=2h')]);
+    expect(problems(`${table}%2C2`)).toEqual([]);
+  }
+  const withoutList = table.replace('?workspaces=1', '');
+  expect(problemsOf({ ...token, DATABRICKS_AUDIT_SOURCE: `${withoutList},2` })).toEqual([]);
 });
 
 it('refuses a URL as a mapping, without its password', () => {
@@ -459,9 +476,13 @@ describe('a state that replicas share', () => {
     expect(stateOf('/var/lib/state')).toEqual({ kind: 'directory', path: '/var/lib/state' });
   });
 
+  const expectedTable =
+    'expected dynamodb:// and the name of a table, 3 to 255 letters, digits, dots, hyphens and underscores, and nothing else';
+
   it.each([
-    ['dynamodb://', 'expected dynamodb:// and the name of a table, and nothing else'],
-    ['dynamodb://eu-central-1/table', 'expected dynamodb:// and the name of a table, and nothing else'],
+    ['dynamodb://', expectedTable],
+    ['dynamodb://t1', expectedTable],
+    ['dynamodb://eu-central-1/table', expectedTable],
     ['redis://cache', 'expected a directory, dynamodb:// or postgres://'],
     ['dynamodb:/table', 'expected a directory, or dynamodb:// or postgres:// with two slashes'],
     [
