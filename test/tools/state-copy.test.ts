@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { DeliveryReader } from '../../src/contracts/delivery-reader.ts';
@@ -184,11 +184,38 @@ test('a copy that was interrupted is not completed by the copy of another state'
   await expect(copying).rejects.toMatchObject({ code: 'ERR_STATE_EXISTS' });
 });
 
+test('a state is not copied into itself, however its place is written', async () => {
+  const directory = temporaryDirectory();
+  const state = await openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
+  await state.close();
+  const link = join(temporaryDirectory(), 'link');
+  symlinkSync(directory, link);
+  const open = async () => new ModelStore();
+  const pairs: readonly (readonly [StateLocation, StateLocation])[] = [
+    [shared, { ...shared }],
+    ...[directory, `${directory}/.`, link].map(
+      (path) =>
+        [
+          { kind: 'directory', path: directory },
+          { kind: 'directory', path },
+        ] as const,
+    ),
+  ];
+  for (const [from, to] of pairs) {
+    const copying = copyState({ ...configuration, state: from }, to, never, { open });
+    await expect(copying).rejects.toMatchObject({
+      code: 'ERR_CONFIGURATION',
+      message: expect.stringContaining('expected another state than that of DATABRICKS_AUDIT_STATE'),
+    });
+  }
+});
+
 test('there has to be a state to copy', async () => {
   const empty: StateLocation = { kind: 'directory', path: temporaryDirectory() };
   const open = async () => new ModelStore();
+  const target: StateLocation = { kind: 'dynamodb', table: 'another-state' };
   for (const state of [empty, shared]) {
-    const copying = copyState({ ...configuration, state }, shared, never, { open });
+    const copying = copyState({ ...configuration, state }, target, never, { open });
     await expect(copying).rejects.toMatchObject({ code: 'ERR_STATE_NOT_FOUND' });
   }
 });
