@@ -61,6 +61,8 @@ export interface AgentDependencies {
   readonly clock?: Clock | undefined;
   /** Called with every event of the agent. Must return at once and not throw. */
   readonly observer?: Observer | undefined;
+  /** Ends the start, which may wait a minute for a shared state: `createAgent` then rejects with its reason. */
+  readonly stop?: AbortSignal | undefined;
   /** How long to wait for responses to requests in flight once the agent is stopping. */
   readonly graceMs?: number | undefined;
   /** Custom sources, in addition to those of the configuration. */
@@ -118,7 +120,7 @@ const graceMsDefault = 8_000;
 /** After this many listings without a change, the last line of a file counts as complete even without a newline. */
 const stillAfterPolls = 2;
 
-/** Rejects with ERR_CONFIGURATION, ERR_MAPPING_FILE or one of the ERR_STATE_ codes. */
+/** Rejects with ERR_CONFIGURATION, ERR_MAPPING_FILE or one of the ERR_STATE_ codes, or with the reason of `stop`. */
 export async function createAgent(
   configuration: Configuration,
   dependencies: AgentDependencies = {},
@@ -168,7 +170,7 @@ export async function createAgent(
     clock,
     logger,
     observe,
-    stopping: stopping.signal,
+    stopping: dependencies.stop === undefined ? stopping.signal : AbortSignal.any([stopping.signal, dependencies.stop]),
   });
   const standingAside = new StandingAside({
     state,
@@ -178,7 +180,12 @@ export async function createAgent(
     logger,
     stopping: stopping.signal,
   });
-  for (const { workspaceId, lastEventMs } of await state.workspaces()) {
+  // A state that stays open would keep its lock, and its counter among the replicas.
+  const workspaces = await state.workspaces().catch(async (error: unknown) => {
+    await state.close();
+    throw error;
+  });
+  for (const { workspaceId, lastEventMs } of workspaces) {
     observe({ kind: 'workspaceKnown', workspaceId, lastEventMs });
   }
   const silence = new SilenceWatch({

@@ -11,6 +11,7 @@ import type { OpenState } from '../contracts/open-state.ts';
 import type { SourceIdentity } from '../contracts/source.ts';
 import { type OpenDatabase, openDeliveryReader, openDeliveryState, readDeliverySummary } from '../delivery/index.ts';
 import { loadMapping } from '../mapping/index.ts';
+import { layersOf } from '../mapping/options.ts';
 import { isAgentError } from '../model/agent-error.ts';
 import type { SharedLocation } from '../model/state-location.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
@@ -20,7 +21,7 @@ import { openSharedReader, openSharedState, openStore, type SharedStore } from '
 
 /** For tests and simulations of a shared state. */
 export interface SharingDependencies {
-  readonly openStore: (location: SharedLocation) => Promise<SharedStore>;
+  readonly openStore: (location: SharedLocation, signal: AbortSignal) => Promise<SharedStore>;
   readonly newId?: (() => string) | undefined;
   readonly lookIntervalMs?: number | undefined;
 }
@@ -48,25 +49,38 @@ export async function openConfiguredState(
     return await openDeliveryState({ directory: state.path, clock, logger, observe, openDatabase });
   }
   const { openStore: open, ...options } = sharing;
-  const store = await openWaiting(() => open(state), parts);
+  const store = await openWaiting(() => open(state, parts.stopping), parts);
   const replica = { host: hostname(), version: packageVersion, fingerprint: fingerprintOf(configuration) };
   return await openSharedState({ ...parts, ...options, store, lookbackDays, replica });
 }
 
-/** A store that is not available when the agent starts is waited for, up to a minute. */
+/** After this time, the attempt under way is the last one. It may take ten seconds more. */
+const openingMs = 60_000;
+
+/** Waits for a store that is not available when the agent starts. */
 async function openWaiting(
   open: () => Promise<SharedStore>,
   { clock, logger, stopping }: Pick<StateDependencies, 'clock' | 'logger' | 'stopping'>,
 ): Promise<SharedStore> {
-  const [attemptsMax, delayMs] = [12, 5_000];
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await open();
-    } catch (error) {
-      if (!isAgentError(error, 'ERR_STATE_UNAVAILABLE') || attempt === attemptsMax) throw error;
-      if (attempt === 1) logger.error({ err: error }, 'State is not available; the start waits for it');
-      await clock.sleep(delayMs, stopping);
+  const delayMs = 5_000;
+  const ended = new AbortController();
+  let isLate = false;
+  const giveUp = () => {
+    isLate = true;
+  };
+  clock.sleep(openingMs, ended.signal).then(giveUp, () => {});
+  try {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await open();
+      } catch (error) {
+        if (!isAgentError(error, 'ERR_STATE_UNAVAILABLE') || isLate) throw error;
+        if (attempt === 1) logger.error({ err: error }, 'State is not available; the start waits for it');
+        await clock.sleep(delayMs, stopping);
+      }
     }
+  } finally {
+    ended.abort();
   }
 }
 
@@ -92,22 +106,35 @@ export async function readConfiguredSummary({
   }
 }
 
-/** Of everything that decides what a record looks like. */
+/**
+ * Of everything that decides what a record looks like. A source that is mapped like all others does not count: during a change,
+ * one replica may have it and another may not.
+ */
 function fingerprintOf({ mapping, sources }: Configuration): string {
-  const layers = new Set([mapping.layers, ...sources.map((source) => source.mapping?.split(',') ?? mapping.layers)]);
-  const content = {
+  const digests = new Map<string, string>();
+  const mappingDigest = (layers: readonly string[]) => {
+    const name = layers.join(',');
+    const digest = digests.get(name) ?? digestOf(loadMapping(layers, '.'));
+    digests.set(name, digest);
+    return digest;
+  };
+  const general = mappingDigest(mapping.layers);
+  const ofSources = sources.map(
+    (source) =>
+      [source.name, source.mapping === undefined ? general : mappingDigest(layersOf(source.mapping))] as const,
+  );
+  return digestOf({
     version: packageVersion,
-    mappings: [...layers].map((each) =>
-      loadMapping(
-        each.map((layer) => layer.trim()),
-        '.',
-      ),
-    ),
+    mapping: general,
+    sources: ofSources.filter(([, digest]) => digest !== general).sort(),
     redact: mapping.redact,
     resource: Object.entries(mapping.resourceAttributes).sort(),
     lateAfterMs: mapping.lateAfterMs,
-  };
-  return createHash('sha256').update(JSON.stringify(content, withMaps)).digest('hex').slice(0, 32);
+  }).slice(0, 32);
+}
+
+function digestOf(content: unknown): string {
+  return createHash('sha256').update(JSON.stringify(content, withMaps)).digest('hex');
 }
 
 /** JSON has no maps. */

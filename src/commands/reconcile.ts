@@ -66,8 +66,8 @@ export async function reconcile(options: ReconcileCommandOptions, context: Comma
   }
 }
 
-function openAgent(configuration: Configuration, { stdout, stderr }: CommandContext) {
-  return createAgent(configuration, { logger: createLogger(configuration.logLevel, stderr), stdout }, 'oneShot');
+function openAgent(configuration: Configuration, { stdout, stderr, stop }: CommandContext) {
+  return createAgent(configuration, { logger: createLogger(configuration.logLevel, stderr), stdout, stop }, 'oneShot');
 }
 
 const namedOnTerminal = 20;

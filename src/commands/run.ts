@@ -10,30 +10,35 @@ import { locationText } from '../model/state-location.ts';
 import { systemClock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { packageVersion } from '../runtime/package-version.ts';
-import { type CommandContext, type ExitCode, exitCodes } from './command.ts';
+import { type CommandContext, type ExitCode, exitCodes, wasStopped } from './command.ts';
 
 export async function run({ environment, stdout, stderr, stop }: CommandContext): Promise<ExitCode> {
   const configuration = loadConfiguration(environment);
   const log = await openLog(configuration, stderr);
   try {
-    await follow(configuration, { stdout, stop }, log.logger);
-    log.logger.info({}, 'Stopped; the state has been saved');
+    const isSaved = await follow(configuration, { stdout, stop }, log.logger);
+    log.logger.info({}, isSaved ? 'Stopped; the state has been saved' : 'Stopped while the start waited for the state');
     return exitCodes.success;
   } finally {
     await log.close();
   }
 }
 
+/** @returns false if the signal came before the state was open. */
 async function follow(
   configuration: Configuration,
   { stdout, stop }: Pick<CommandContext, 'stdout' | 'stop'>,
   logger: Logger,
-): Promise<void> {
+): Promise<boolean> {
   stop.addEventListener('abort', () => logger.info({}, 'Stopping; waiting a few seconds for requests in flight'));
   const monitoring = await startMonitoring(configuration, { logger });
   try {
     for (let starts = 1; !stop.aborted; starts++) {
-      const agent = await createAgent(configuration, { logger, stdout, observer: monitoring.watch() });
+      const dependencies = { logger, stdout, stop, observer: monitoring.watch() };
+      const agent = await createAgent(configuration, dependencies).catch((error: unknown) => {
+        if (!wasStopped(error, stop)) throw error;
+      });
+      if (agent === undefined) return false;
       if (starts === 1) reportStart(configuration, logger);
       try {
         await monitoring.takeOver();
@@ -45,6 +50,7 @@ async function follow(
         await agent.close();
       }
     }
+    return true;
   } finally {
     await monitoring.close();
   }

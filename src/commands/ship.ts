@@ -72,6 +72,7 @@ export async function ship(sources: readonly string[], context: CommandContext):
     {
       logger,
       stdout,
+      stop,
       observer(event) {
         if (event.kind === 'settledFaultKnown') visits.remembered(event);
         if (event.kind === 'listingEnded') visits.listed(event);

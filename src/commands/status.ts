@@ -27,7 +27,11 @@ export async function status(
     return exitCodes.failure;
   }
   const nowMs = clock.nowMs();
-  const deadLetters = (await readDeadLetters(location)).groups;
+  // What has been delivered is worth showing without them.
+  const [deadLetters, failure] = await readDeadLetters(location).then(
+    ({ groups }) => [groups, undefined] as const,
+    (error: unknown) => [undefined, error] as const,
+  );
   stdout.write(
     options.json
       ? jsonLine({ ...summary, workspaces: withAges(summary, nowMs), deadLetters })
@@ -36,6 +40,7 @@ export async function status(
           renderReplicas(summary, nowMs) +
           renderDeadLetters(deadLetters),
   );
+  if (deadLetters === undefined) throw failure;
   return exitCodes.success;
 }
 
@@ -114,7 +119,7 @@ function renderReplicas({ replicas = [] }: DeliverySummary, nowMs: number): stri
 }
 
 /** Dead letters that await a replay. */
-function renderDeadLetters(groups: readonly DeadLetterGroup[]): string {
+function renderDeadLetters(groups: readonly DeadLetterGroup[] = []): string {
   if (groups.length === 0) return '';
   const rows = groups.map(({ date, response, reason, count: letters }) => [
     date,

@@ -168,7 +168,7 @@ function parseAll(environment: Environment, { hasOwnSources = false }: LoadOptio
   const resolved = resolveSources(locations, environment);
   problems.push(...resolved.problems, ...accessPointProblems(environment, values.DATABRICKS_AUDIT_SOURCE));
   problems.push(...endpointProblems(values, environment, quoted));
-  problems.push(...splitMappingProblems(values), ...queueProblems(values), ...sharedStateProblems(values));
+  problems.push(...splitListProblems(values), ...queueProblems(values), ...sharedStateProblems(values));
   problems.push(...deadLetterProblems(values, environment));
   for (const { variable, problem } of [...exportProblems(values), ...telemetryProblems(values)]) {
     problems.push(`${variable}: ${problem}, got ${describeValue(variable, environment[variable])}`);
@@ -231,21 +231,43 @@ function accessPointProblems(
   ];
 }
 
-/** After a comma that is not written as %2C, a layer would be a file whose lines are shipped, and the source would be mapped without it. */
-function splitMappingProblems({ DATABRICKS_AUDIT_SOURCE: sources = [] }: Partial<Values>): readonly string[] {
-  const firstMapped = sources.findIndex(({ mapping }) => mapping !== undefined);
-  if (firstMapped < 0) return [];
-  return sources
-    .slice(firstMapped + 1)
-    .filter(({ kind, name }) => kind === 'directory' && isLayerName(name))
-    .map(
-      ({ name }) =>
-        `DATABRICKS_AUDIT_SOURCE: expected %2C between the layers of ?mapping=, because a comma begins another source, got ${JSON.stringify(printable(name, 200))}`,
-    );
+interface ListParameter {
+  /** What the list consists of, for messages. */
+  readonly list: string;
+  readonly isSet: (source: SourceLocation) => boolean;
+  /** Other parameters may follow the item. */
+  readonly isItem: (name: string) => boolean;
 }
 
-function isLayerName(name: string): boolean {
-  return builtInNames().includes(name) || /\.ya?ml$/i.test(name);
+/** Parameters of sources whose values are lists. */
+const listParameters: readonly ListParameter[] = [
+  {
+    list: 'layers of ?mapping=',
+    isSet: ({ mapping }) => mapping !== undefined,
+    isItem: (name) => builtInNames().includes(name) || /\.ya?ml$/i.test(name),
+  },
+  {
+    list: 'ids of ?workspaces=',
+    isSet: (source) => source.kind === 'table' && source.workspaces !== undefined,
+    isItem: (name) => /^\d{1,20}(&|$)/.test(name),
+  },
+];
+
+/**
+ * After a comma that is not written as %2C, an item would be a directory or a file whose lines are shipped, and the source would be
+ * read without it.
+ */
+function splitListProblems({ DATABRICKS_AUDIT_SOURCE: sources = [] }: Partial<Values>): readonly string[] {
+  return sources.flatMap(({ kind, name }, index) => {
+    const parameter = kind === 'directory' && splitFrom(name, sources.slice(0, index));
+    if (!parameter) return [];
+    return `DATABRICKS_AUDIT_SOURCE: expected %2C between the ${parameter.list}, because a comma begins another source, got ${JSON.stringify(printable(name, 200))}`;
+  });
+}
+
+/** The parameter of an earlier source that the name belongs to, unless it is a directory. */
+function splitFrom(name: string, earlier: readonly SourceLocation[]): ListParameter | undefined {
+  return listParameters.find(({ isSet, isItem }) => isItem(name) && earlier.some(isSet));
 }
 
 function queueProblems({
@@ -307,7 +329,7 @@ function sharedStateProblems({
 }: Partial<Values>): string[] {
   if (!isShared(state)) return [];
   return sources
-    .filter(({ kind }) => kind === 'directory')
+    .filter(({ kind, name }, index) => kind === 'directory' && !splitFrom(name, sources.slice(0, index)))
     .map(
       ({ name }) =>
         `DATABRICKS_AUDIT_SOURCE: expected no directory with a shared state, because its files are identified by inode and time, which differ between machines, got ${JSON.stringify(name)}`,

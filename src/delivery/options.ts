@@ -20,6 +20,9 @@ const tableName = /^[A-Za-z0-9_.-]{3,255}$/;
 const withoutSlashes = /^(dynamodb|postgres|postgresql|s3|file):(?!\/\/)/i;
 
 export function parseStateLocation(text: string): Parsed<StateLocation> {
+  // In a container, a directory with this name would be lost with it.
+  if (/^arn:/i.test(text))
+    return bad(`expected a directory, dynamodb:// or postgres:// instead of an ARN${arnHint(text)}`);
   if (withoutSlashes.test(text)) return bad('expected a directory, or dynamodb:// or postgres:// with two slashes');
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase();
   switch (scheme) {
@@ -29,7 +32,9 @@ export function parseStateLocation(text: string): Parsed<StateLocation> {
       const table = text.slice('dynamodb://'.length);
       return tableName.test(table)
         ? good({ kind: 'dynamodb', table })
-        : bad('expected dynamodb:// and the name of a table, and nothing else');
+        : bad(
+            'expected dynamodb:// and the name of a table, 3 to 255 letters, digits, dots, hyphens and underscores, and nothing else',
+          );
     }
     case 'postgres':
     case 'postgresql':
@@ -37,4 +42,9 @@ export function parseStateLocation(text: string): Parsed<StateLocation> {
     default:
       return bad('expected a directory, dynamodb:// or postgres://');
   }
+}
+
+function arnHint(arn: string): string {
+  const table = /^arn:[^:]*:dynamodb:[^:]*:\d*:table\/([A-Za-z0-9_.-]+)$/i.exec(arn)?.[1];
+  return table === undefined ? '' : ` (use dynamodb://${table})`;
 }

@@ -27,10 +27,12 @@ const metaSchema = z.object({
   createdOn: z.string(),
   sources: z.array(z.string()),
   places: z.array(z.string()).default([]),
+  /** Until a copy is complete. Line hashes of another secret would match nothing, so nobody may begin a state in the meantime. */
+  isBeingCopied: z.boolean().optional(),
 });
 
-/** Undefined if no replica has ever used the state. Rejects with ERR_STATE_NEWER. */
-export async function readMeta(store: PatientStore, signal: AbortSignal): Promise<Meta | undefined> {
+/** Undefined if no replica has ever used the state. Rejects with ERR_STATE_NEWER, and with ERR_STATE_INCOMPLETE after half a copy. */
+export async function readMeta(store: Pick<PatientStore, 'read'>, signal: AbortSignal): Promise<Meta | undefined> {
   const found = await store.read(metaKey, signal);
   return found && parseMeta(found);
 }
@@ -38,7 +40,7 @@ export async function readMeta(store: PatientStore, signal: AbortSignal): Promis
 /**
  * Reads what the first replica wrote, or writes it.
  * @param sources those that are configured now.
- * Rejects with ERR_STATE_NEWER, and with ERR_STATE_SOURCES if the state was used for other places only.
+ * Rejects with ERR_STATE_NEWER, with ERR_STATE_INCOMPLETE, and with ERR_STATE_SOURCES if the state was used for other places only.
  */
 export async function openMeta(
   store: PatientStore,
@@ -64,9 +66,23 @@ export function newMeta(facts: Pick<Meta, 'hashSecret' | 'createdOn'>, sources: 
   return addSources({ ...facts, sources: [], places: [] }, sources);
 }
 
-/** Writes the meta data of a copied state. @returns false if the state is in use already. */
-export async function createMeta(store: PatientStore, meta: Meta, signal: AbortSignal): Promise<boolean> {
-  return (await store.write(metaKey, undefined, toText(meta), signal)).status === 'written';
+/**
+ * Claims the store for a copy, before anything else is written: until `endCopy`, nobody uses the state. A copy of the same state
+ * that was interrupted is taken over.
+ * @returns what `endCopy` needs, or undefined if the state is in use already or another state is being copied into it.
+ */
+export async function beginCopy(store: PatientStore, meta: Meta, signal: AbortSignal): Promise<Register | undefined> {
+  const found = await store.read(metaKey, signal);
+  const before = found && parseStored(found);
+  const isSame = before?.isBeingCopied === true && Buffer.compare(before.hashSecret, meta.hashSecret) === 0;
+  if (found !== undefined && !isSame) return undefined;
+  const end = await store.write(metaKey, found?.revision, toText(meta, { isBeingCopied: true }), signal);
+  return end.status === 'written' ? end.register : undefined;
+}
+
+/** @returns false if another copy has taken over. */
+export async function endCopy(store: PatientStore, begun: Register, meta: Meta, signal: AbortSignal): Promise<boolean> {
+  return (await store.write(metaKey, begun.revision, toText(meta), signal)).status === 'written';
 }
 
 function withSources(meta: Meta, sources: readonly SourceIdentity[]): Meta {
@@ -109,15 +125,33 @@ function explainForeign(known: readonly string[], sources: readonly SourceIdenti
   );
 }
 
-function parseMeta({ value }: Register): Meta {
+function parseMeta(register: Register): Meta {
+  const { isBeingCopied, ...meta } = parseStored(register);
+  if (!isBeingCopied) return meta;
+  throw new AgentError(
+    'ERR_STATE_INCOMPLETE',
+    'The shared state is incomplete: a copy into it is running, or was interrupted',
+    {
+      hint: 'If the copy is not running any more, run the same `databricks-audit-otel state copy` again: it completes the state. Nothing was changed.',
+    },
+  );
+}
+
+function parseStored({ value }: Register): Meta & { readonly isBeingCopied: boolean } {
   const parsed = parseRegister(metaKey, value, metaSchema);
-  if (parsed !== 'newer') return { ...parsed, hashSecret: Uint8Array.from(Buffer.from(parsed.hashSecret, 'base64')) };
+  if (parsed !== 'newer') {
+    const { hashSecret, isBeingCopied = false } = parsed;
+    return { ...parsed, hashSecret: Uint8Array.from(Buffer.from(hashSecret, 'base64')), isBeingCopied };
+  }
   throw new AgentError('ERR_STATE_NEWER', 'A newer version of the agent created this shared state', {
     hint: 'Run the agent version that wrote the state, or a newer one. Nothing was changed.',
   });
 }
 
-function toText({ hashSecret, createdOn, sources, places }: Meta): string {
+function toText(
+  { hashSecret, createdOn, sources, places }: Meta,
+  copy: { readonly isBeingCopied?: true } = {},
+): string {
   const secret = Buffer.from(hashSecret).toString('base64');
-  return JSON.stringify({ format: registerFormat, hashSecret: secret, createdOn, sources, places });
+  return JSON.stringify({ format: registerFormat, hashSecret: secret, createdOn, sources, places, ...copy });
 }

@@ -6,6 +6,7 @@ import { isAgentError, messageOf } from '../model/agent-error.ts';
 import type { SharedLocation } from '../model/state-location.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { inspectStore, openStore } from './engines.ts';
+import { readMeta } from './meta.ts';
 import type { StoreSetting } from './setup.ts';
 import type { SharedStore } from './store.ts';
 
@@ -71,6 +72,8 @@ function trials(store: SharedStore, signal: AbortSignal): readonly Trial[] {
   let isCreated = false;
   let isPut = false;
   return [
+    // What the state is, such as half of a copy, may forbid its use.
+    { attempt: async () => void (await readMeta(store, signal)) },
     {
       async attempt() {
         isCreated = (await store.compareAndSet(key, undefined, { revision, value: '{}' }, signal)) === 'written';

@@ -10,7 +10,7 @@ import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { joinedByTime, sortKeyOf, toContents, toSettledContents } from './batch-items.ts';
 import { expiresAtMs } from './expiry.ts';
-import { createMeta, newMeta, readMeta } from './meta.ts';
+import { beginCopy, endCopy, newMeta, readMeta } from './meta.ts';
 import { readItems } from './object-items.ts';
 import {
   isObjectKey,
@@ -35,7 +35,10 @@ export interface SharedCopyOptions {
   readonly logger: Logger;
 }
 
-/** Undefined if no replica has ever used the state. Rejects with ERR_STATE_LOCKED if a replica is running, and as the store does. */
+/**
+ * Undefined if no replica has ever used the state. Rejects with ERR_STATE_LOCKED if a replica is running, with ERR_STATE_INCOMPLETE, and
+ * as the store does.
+ */
 export async function openSharedContents(
   options: SharedCopyOptions,
   signal: AbortSignal,
@@ -63,10 +66,10 @@ export async function openSharedContents(
 }
 
 /**
- * Fills an empty store. What makes it a state is written last, so a copy that was interrupted can be repeated.
+ * Fills an empty store. Nobody uses the state before it is complete, and a copy that was interrupted can be repeated.
  * @param sources those that the state is for.
  * @param onObject called after each object.
- * Rejects with ERR_STATE_EXISTS if the store is in use already, and as the store does.
+ * Rejects with ERR_STATE_EXISTS if the store is in use already or another state was being copied into it, and as the store does.
  */
 export async function fillStoreFrom(
   options: SharedCopyOptions & { readonly sources: readonly SourceIdentity[]; readonly lookbackDays: number },
@@ -77,16 +80,17 @@ export async function fillStoreFrom(
   const { store, sources, lookbackDays, clock } = options;
   const patient = patientStore(options);
   try {
-    if ((await readMeta(patient, signal)) !== undefined) throw explainExists(store.name);
+    const { hashSecret, createdOn } = contents;
+    const meta = newMeta({ hashSecret, createdOn }, sources);
+    const begun = await beginCopy(patient, meta, signal);
+    if (begun === undefined) throw explainExists(store.name);
     for await (const object of contents.objects()) {
       await writeObject(patient, object, expiresAtMs(object, lookbackDays, clock.nowMs()), signal);
       onObject();
     }
     const workspaces = new Workspaces(patient, () => clock.nowMs());
     for (const events of contents.workspaces) await workspaces.write(events, signal);
-    const { hashSecret, createdOn } = contents;
-    const meta = newMeta({ hashSecret, createdOn }, sources);
-    if (!(await createMeta(patient, meta, signal))) throw explainExists(store.name);
+    if (!(await endCopy(patient, begun, meta, signal))) throw explainTakenOver(store.name);
   } finally {
     await store.close();
   }
@@ -196,8 +200,15 @@ async function writeObject(
   await patient.update(objectKey(id), () => toText(register, registerFormat), signal);
 }
 
+function explainTakenOver(name: string): AgentError {
+  return new AgentError('ERR_STATE_EXISTS', `Another copy into the shared state ${name} has begun since`, {
+    hint: 'Let one copy at a time run to its end.',
+  });
+}
+
 function explainExists(name: string): AgentError {
-  return new AgentError('ERR_STATE_EXISTS', `The shared state ${name} is in use already; nothing was changed`, {
+  const reason = 'is in use already, or a copy of another state into it was interrupted';
+  return new AgentError('ERR_STATE_EXISTS', `The shared state ${name} ${reason}; nothing was changed`, {
     hint: 'Copy to a table or schema that `databricks-audit-otel state init` has just created.',
   });
 }

@@ -121,7 +121,7 @@ export class SharedReader implements DeliveryReader {
   }
 }
 
-/** Undefined if no replica has used the state yet; the store is then closed. Rejects as the store does, and with ERR_STATE_NEWER. */
+/** Undefined if no replica has used the state yet; the store is then closed. Rejects as the store does, and with ERR_STATE_NEWER or ERR_STATE_INCOMPLETE. */
 export async function openSharedReader({
   store,
   clock,

@@ -64,7 +64,7 @@ const visitsMax = 30;
 
 /**
  * Rejects with ERR_STATE_UNAVAILABLE if the store does not answer for a minute, with ERR_STATE_NOT_FOUND, ERR_STATE_FORMAT,
- * ERR_STATE_NEWER or ERR_STATE_SOURCES.
+ * ERR_STATE_NEWER, ERR_STATE_INCOMPLETE or ERR_STATE_SOURCES.
  */
 export async function openSharedState(options: SharedStateOptions): Promise<OpenState> {
   const { store, clock, stopping } = options;

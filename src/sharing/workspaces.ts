@@ -76,9 +76,9 @@ export class Workspaces {
     await this.#change(workspaceId, (events) => ({ ...events, silence: undefined }), signal);
   }
 
-  /** For a copy of a state. */
+  /** For a copy of a state. Replaces what an interrupted copy has left. */
   async write(events: WorkspaceEvents, signal: AbortSignal): Promise<void> {
-    await this.#store.update(keyOf(events.workspaceId), (found) => (found ? undefined : toText(events)), signal);
+    await this.#store.update(keyOf(events.workspaceId), () => toText(events), signal);
   }
 
   async #change(

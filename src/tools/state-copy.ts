@@ -1,6 +1,8 @@
 /**
  * Copies a state into another one: between SQLite and a store that replicas share, in both directions.
  */
+import { realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { Configuration } from '../config/index.ts';
 import type { StateContents } from '../contracts/state-copy.ts';
 import { createStateFrom, openStateContents } from '../delivery/index.ts';
@@ -23,7 +25,7 @@ export interface CopyDependencies {
 /**
  * No agent may be using either state.
  * @returns the number of objects.
- * Rejects with ERR_STATE_NOT_FOUND if there is nothing to copy, with ERR_STATE_EXISTS if the other state is in use already, and with
+ * Rejects with ERR_CONFIGURATION if both states are the same, with ERR_STATE_NOT_FOUND if there is nothing to copy, with ERR_STATE_EXISTS if the other state is in use already, and with
  * the other ERR_STATE_ codes.
  */
 export async function copyState(
@@ -32,6 +34,12 @@ export async function copyState(
   signal: AbortSignal,
   { clock = systemClock, logger = silentLogger, onObject = () => {}, open = openStore }: CopyDependencies = {},
 ): Promise<number> {
+  if (placeOf(state) === placeOf(to)) {
+    throw new AgentError(
+      'ERR_CONFIGURATION',
+      `--to: expected another state than that of DATABRICKS_AUDIT_STATE, got ${JSON.stringify(locationText(to))}`,
+    );
+  }
   let objectCount = 0;
   const count = () => {
     objectCount++;
@@ -58,6 +66,17 @@ export async function copyState(
     await contents.close();
   }
   return objectCount;
+}
+
+/** Equal for the same place, however it is written. */
+function placeOf(location: StateLocation): string {
+  const text = locationText(location);
+  if (location.kind !== 'directory') return text;
+  try {
+    return realpathSync(text);
+  } catch {
+    return resolve(text); // It does not exist yet.
+  }
 }
 
 async function openContents(

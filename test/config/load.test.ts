@@ -105,6 +105,19 @@ describe('loadConfiguration', () => {
     expect(() => loadConfiguration({ ...shared, DATABRICKS_AUDIT_DEAD_LETTERS: 's3://letters' })).not.toThrow();
   });
 
+  it.each([
+    ['arn:aws:s3:::letters/audit/', ' (use s3://letters/audit/)'],
+    ['arn:aws-cn:s3:::letters', ' (use s3://letters)'],
+    ['arn:aws:s3:us-west-2:111122223333:accesspoint/letters', ' (use s3:// and the alias of the access point)'],
+    ['arn:aws:sqs:us-west-2:111122223333:letters', ''],
+  ])('keeps no dead letters in a directory called %s', (arn, hint) => {
+    const letters = (text: string) => ({ ...source, DATABRICKS_AUDIT_DEAD_LETTERS: text });
+    expect(problemsOf(letters(arn))).toEqual([
+      `DATABRICKS_AUDIT_DEAD_LETTERS: expected a directory, or s3://bucket/prefix instead of an ARN${hint}, got "${arn}"`,
+    ]);
+    expect(loadConfiguration(letters(`./${arn}`)).deadLetters).toMatchObject({ kind: 'directory' });
+  });
+
   it('reports an invalid place for dead letters once, also with a shared state', () => {
     const settings = { ...source, DATABRICKS_AUDIT_STATE: 'dynamodb://deliveries' };
     expect(problemsOf({ ...settings, DATABRICKS_AUDIT_DEAD_LETTERS: 's3://dl/letters' })).toEqual([
@@ -263,8 +276,25 @@ it('refuses a comma between the layers of a source, after which a layer would be
     problemOf('loki'),
     problemOf('./ours.yaml'),
   ]);
+  const shared = { DATABRICKS_AUDIT_STATE: 'dynamodb://deliveries', DATABRICKS_AUDIT_DEAD_LETTERS: 's3://letters' };
+  expect(problemsOf({ ...shared, DATABRICKS_AUDIT_SOURCE: `${mapped},loki` })).toEqual([problemOf('loki')]);
   expect(problemsOf({ DATABRICKS_AUDIT_SOURCE: `${mapped}%2Cloki%2C./ours.yaml,/deliveries` })).toEqual([]);
   expect(problemsOf({ DATABRICKS_AUDIT_SOURCE: 's3://audit/logs,loki' })).toEqual([]);
+});
+
+it('refuses a comma between the workspaces of a table, after which an id would be another source', () => {
+  const problemOf = (id: string) =>
+    `DATABRICKS_AUDIT_SOURCE: expected %2C between the ids of ?workspaces=, because a comma begins another source, got "${id}"`;
+  const table = 'databricks://dbc-a1b2.cloud.databricks.com/1234567890abcdef?workspaces=1';
+  const shared = { DATABRICKS_AUDIT_STATE: 'dynamodb://deliveries', DATABRICKS_AUDIT_DEAD_LETTERS: 's3://letters' };
+  const token = { DATABRICKS_TOKEN: 'dapi0123' };
+  for (const state of [{}, shared]) {
+    const problems = (text: string) => problemsOf({ ...state, ...token, DATABRICKS_AUDIT_SOURCE: text });
+    expect(problems(`${table},2, 3&poll=2h`)).toEqual([problemOf('2'), problemOf('3&poll=2h')]);
+    expect(problems(`${table}%2C2`)).toEqual([]);
+  }
+  const withoutList = table.replace('?workspaces=1', '');
+  expect(problemsOf({ ...token, DATABRICKS_AUDIT_SOURCE: `${withoutList},2` })).toEqual([]);
 });
 
 it('refuses a URL as a mapping, without its password', () => {
@@ -446,11 +476,20 @@ describe('a state that replicas share', () => {
     expect(stateOf('/var/lib/state')).toEqual({ kind: 'directory', path: '/var/lib/state' });
   });
 
+  const expectedTable =
+    'expected dynamodb:// and the name of a table, 3 to 255 letters, digits, dots, hyphens and underscores, and nothing else';
+
   it.each([
-    ['dynamodb://', 'expected dynamodb:// and the name of a table, and nothing else'],
-    ['dynamodb://eu-central-1/table', 'expected dynamodb:// and the name of a table, and nothing else'],
+    ['dynamodb://', expectedTable],
+    ['dynamodb://t1', expectedTable],
+    ['dynamodb://eu-central-1/table', expectedTable],
     ['redis://cache', 'expected a directory, dynamodb:// or postgres://'],
     ['dynamodb:/table', 'expected a directory, or dynamodb:// or postgres:// with two slashes'],
+    [
+      'arn:aws:dynamodb:us-east-1:111122223333:table/deliveries',
+      'expected a directory, dynamodb:// or postgres:// instead of an ARN (use dynamodb://deliveries)',
+    ],
+    ['arn:aws:s3:::state', 'expected a directory, dynamodb:// or postgres:// instead of an ARN'],
   ])('is not %s', (text, problem) => {
     const problems = problemsOf({ ...shared, DATABRICKS_AUDIT_STATE: text });
     expect(problems).toEqual([`DATABRICKS_AUDIT_STATE: ${problem}, got ${JSON.stringify(text)}`]);

@@ -130,8 +130,11 @@ test('a table with other keys, or with items of somebody else, is refused', asyn
       BillingMode: 'PAY_PER_REQUEST',
     }),
   );
-  const error = await openStore({ ...location, table: 'another' }).catch((reason: unknown) => reason);
-  expect(isAgentError(error, 'ERR_STATE_FORMAT')).toBe(true);
+  const another = { ...location, table: 'another' };
+  for (const attempt of [() => openStore(another), () => setUpStore(another, never)]) {
+    const error = await attempt().catch((reason: unknown) => reason);
+    expect(isAgentError(error, 'ERR_STATE_FORMAT') && error.message).toContain('another');
+  }
 
   await setUpStore(location, never);
   const Item = { k: { S: key.partition }, s: { S: key.sort }, note: { S: 'not ours' } };

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { setUpStore } from '../../src/sharing/engines.ts';
+import { openStore, setUpStore } from '../../src/sharing/engines.ts';
 import { probeStore } from '../../src/sharing/probe.ts';
 import type { StoreSetting } from '../../src/sharing/setup.ts';
 import { type Dynalite, startDynalite } from '../support/dynamodb-server.ts';
@@ -28,7 +28,6 @@ test('a table that can be used is reported as such, and nothing is left in it', 
     // dynalite has no TTL.
     { status: 'warning', message: expect.stringContaining('TTL is not enabled') },
   ]);
-  const { openStore } = await import('../../src/sharing/engines.ts');
   const store = await openStore(location);
   onTestFinished(() => store.close());
   for await (const page of store.scan(never)) expect(page).toEqual([]);
@@ -57,6 +56,19 @@ test('a table that cannot be read at all is one failure', async () => {
   const [first, ...others] = await probe();
   expect(first).toMatchObject({ status: 'failed', hint: expect.stringContaining('dynamodb:GetItem on') });
   expect(others).toEqual([]);
+});
+
+test('a table into which a copy has not ended cannot be used', async () => {
+  await startWithTable();
+  const store = await openStore(location);
+  onTestFinished(() => store.close());
+  const meta = { format: 1, hashSecret: '', createdOn: '2026-01-31', sources: [], isBeingCopied: true };
+  const register = { revision: 'one', value: JSON.stringify(meta) };
+  await store.compareAndSet({ partition: 'meta', sort: 'state' }, undefined, register, never);
+  expect(await probe()).toMatchObject([
+    { status: 'failed', message: expect.stringContaining('copy'), hint: expect.stringContaining('state copy') },
+    { status: 'warning', message: expect.stringContaining('TTL is not enabled') },
+  ]);
 });
 
 test('a store that ignores conditions is found out', async () => {

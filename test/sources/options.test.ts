@@ -74,6 +74,7 @@ describe('DATABRICKS_AUDIT_SOURCE', () => {
     ['hdfs://bucket/a', '(hdfs:// is not supported)'],
     ['gcs://bucket/a', '(use gs:// instead of gcs://)'],
     ['gs://My_Bucket/a', 'not "My_Bucket"'],
+    ['gs://gb/a', 'expected a bucket name of at least 3 lower-case letters'],
     ['gs://bucket/workspaceId=*/', 'without wildcards'],
     ['gs://bucket/a,gs://bucket/a/workspaceId=1', 'gs://bucket/a/workspaceId=1 is inside gs://bucket/a'],
     [

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { DeliveryReader } from '../../src/contracts/delivery-reader.ts';
@@ -135,11 +135,87 @@ test('a state that is in use already is not written to', async () => {
   expect(items.registers.size).toBe(registersBefore);
 });
 
+/** A state in a directory with the three objects, and how to stop its copy after the first of them. */
+async function interruptedCopy(items: StoredItems) {
+  const from = temporaryDirectory();
+  const state = await openDeliveryState({ directory: from, clock: systemClock, logger: silentLogger });
+  await fill(state);
+  await state.close();
+  const sqlite: StateLocation = { kind: 'directory', path: from };
+  const open = async () => new ModelStore(items);
+  const stop = new AbortController();
+  const copying = copyState({ ...configuration, state: sqlite }, shared, stop.signal, {
+    open,
+    onObject: () => stop.abort(new Error('stopped')),
+  });
+  await expect(copying).rejects.toThrow('stopped');
+  return { from, sqlite, open };
+}
+
+test('a copy that was interrupted is used by nobody, and is completed by the same copy', async () => {
+  const items = new StoredItems();
+  const { from, sqlite, open } = await interruptedCopy(items);
+  const before = JSON.stringify([...items.registers, ...items.batchItems]);
+  const refusal = { code: 'ERR_STATE_INCOMPLETE', hint: expect.stringContaining('state copy') };
+  const reader = async () => openSharedReader({ store: await open(), clock: systemClock, logger: silentLogger });
+  await expect(openSharedStateHere(items)).rejects.toMatchObject(refusal);
+  await expect(reader()).rejects.toMatchObject(refusal);
+  const onwards: StateLocation = { kind: 'directory', path: join(temporaryDirectory(), 'onwards') };
+  const copyingOn = copyState({ ...configuration, state: shared }, onwards, never, { open });
+  await expect(copyingOn).rejects.toMatchObject(refusal);
+  expect(JSON.stringify([...items.registers, ...items.batchItems])).toBe(before);
+
+  expect(await copyState({ ...configuration, state: sqlite }, shared, never, { open })).toBe(3);
+  const original = await contentOf(await openDeliveryReader(from));
+  expect(JSON.stringify(await contentOf(await reader()))).toBe(JSON.stringify(original));
+  const replica = await openSharedStateHere(items);
+  expect(replica.state.hashSecret).toEqual(Uint8Array.from(original.hashSecret));
+  await replica.state.close();
+});
+
+test('a copy that was interrupted is not completed by the copy of another state', async () => {
+  const items = new StoredItems();
+  const { open } = await interruptedCopy(items);
+  const directory = temporaryDirectory();
+  const another = await openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
+  await another.close();
+  const state: StateLocation = { kind: 'directory', path: directory };
+  const copying = copyState({ ...configuration, state }, shared, never, { open });
+  await expect(copying).rejects.toMatchObject({ code: 'ERR_STATE_EXISTS' });
+});
+
+test('a state is not copied into itself, however its place is written', async () => {
+  const directory = temporaryDirectory();
+  const state = await openDeliveryState({ directory, clock: systemClock, logger: silentLogger });
+  await state.close();
+  const link = join(temporaryDirectory(), 'link');
+  symlinkSync(directory, link);
+  const open = async () => new ModelStore();
+  const pairs: readonly (readonly [StateLocation, StateLocation])[] = [
+    [shared, { ...shared }],
+    ...[directory, `${directory}/.`, link].map(
+      (path) =>
+        [
+          { kind: 'directory', path: directory },
+          { kind: 'directory', path },
+        ] as const,
+    ),
+  ];
+  for (const [from, to] of pairs) {
+    const copying = copyState({ ...configuration, state: from }, to, never, { open });
+    await expect(copying).rejects.toMatchObject({
+      code: 'ERR_CONFIGURATION',
+      message: expect.stringContaining('expected another state than that of DATABRICKS_AUDIT_STATE'),
+    });
+  }
+});
+
 test('there has to be a state to copy', async () => {
   const empty: StateLocation = { kind: 'directory', path: temporaryDirectory() };
   const open = async () => new ModelStore();
+  const target: StateLocation = { kind: 'dynamodb', table: 'another-state' };
   for (const state of [empty, shared]) {
-    const copying = copyState({ ...configuration, state }, shared, never, { open });
+    const copying = copyState({ ...configuration, state }, target, never, { open });
     await expect(copying).rejects.toMatchObject({ code: 'ERR_STATE_NOT_FOUND' });
   }
 });

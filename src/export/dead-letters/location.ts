@@ -2,6 +2,7 @@
  * `DATABRICKS_AUDIT_DEAD_LETTERS`: a directory, or a folder of a bucket.
  */
 import { bucketNameExpected, isBucketName } from '../../runtime/aws/bucket-name.ts';
+import { printable } from '../../runtime/printable.ts';
 import { bad, good, type Parsed } from '../../runtime/variable.ts';
 
 export type DeadLetterLocation = DeadLetterDirectory | DeadLetterBucket;
@@ -23,6 +24,8 @@ export interface DeadLetterBucket {
 }
 
 export function parseDeadLetterLocation(text: string): Parsed<DeadLetterLocation> {
+  // In a container, a directory with this name would be lost with it.
+  if (/^arn:/i.test(text)) return bad(`expected a directory, or s3://bucket/prefix instead of an ARN${arnHint(text)}`);
   if (!/^(s3:|[a-z][a-z0-9+.-]*:\/\/)/i.test(text)) return good(deadLetterDirectory(text));
   const [, bucket, path = ''] = /^s3:\/\/([^/?#]*)(?:\/+([^?#]*))?$/i.exec(text) ?? [];
   if (bucket === undefined) return bad('expected a directory, or s3://bucket/prefix without parameters');
@@ -34,6 +37,12 @@ export function parseDeadLetterLocation(text: string): Parsed<DeadLetterLocation
     prefix: folder === '' ? '' : `${folder}/`,
     name: `s3://${bucket}${folder === '' ? '' : `/${folder}`}`,
   });
+}
+
+function arnHint(arn: string): string {
+  if (/^arn:[^:]*:s3:[^:]*:[^:]*:accesspoint\b/i.test(arn)) return ' (use s3:// and the alias of the access point)';
+  const place = /^arn:[^:]*:s3:::([^/?#*]+(?:\/[^?#*]*)?)$/i.exec(arn)?.[1];
+  return place === undefined ? '' : ` (use s3://${printable(place, 100)})`;
 }
 
 export function deadLetterDirectory(path: string): DeadLetterDirectory {

@@ -2,6 +2,7 @@
  * The table of a shared state in DynamoDB: creates it, and says whether its settings suit a state. examples/aws creates the same
  * with Terraform.
  */
+import type { TableDescription } from '@aws-sdk/client-dynamodb';
 import type { DynamoDbLocation } from '../../model/state-location.ts';
 import { readAwsFailure } from '../../runtime/aws/failure.ts';
 import { type Clock, systemClock } from '../../runtime/clock.ts';
@@ -13,7 +14,19 @@ const pollMs = 500;
 /** On-demand tables take some seconds; more if the account creates many. */
 const pollsMax = 240;
 
-/** On demand, with deletion protection, TTL and point-in-time recovery. An existing table is left as it is. */
+const attributes = [
+  { AttributeName: 'k', AttributeType: 'S' },
+  { AttributeName: 's', AttributeType: 'S' },
+] as const;
+const keys = [
+  { AttributeName: 'k', KeyType: 'HASH' },
+  { AttributeName: 's', KeyType: 'RANGE' },
+] as const;
+
+/**
+ * On demand, with deletion protection, TTL and point-in-time recovery. An existing table is left as it is; one with other keys is
+ * ERR_STATE_FORMAT.
+ */
 export async function setUpDynamoDb(
   { table }: DynamoDbLocation,
   signal: AbortSignal,
@@ -22,8 +35,11 @@ export async function setUpDynamoDb(
   const db = await loadDynamoDb();
   try {
     const isNew = await createTable(db, table, signal);
-    await waitUntilActive(db, table, clock, signal);
-    if (!isNew) return { created: false, settings: [] };
+    const description = await waitUntilActive(db, table, clock, signal);
+    if (!isNew) {
+      verifyKeys(description, table);
+      return { created: false, settings: [] };
+    }
     return {
       created: true,
       settings: [await enableExpiry(db, table, signal), await enableRecovery(db, table, signal)],
@@ -37,14 +53,8 @@ export async function setUpDynamoDb(
 async function createTable({ client, sdk }: DynamoDb, table: string, abortSignal: AbortSignal): Promise<boolean> {
   const command = new sdk.CreateTableCommand({
     TableName: table,
-    AttributeDefinitions: [
-      { AttributeName: 'k', AttributeType: 'S' },
-      { AttributeName: 's', AttributeType: 'S' },
-    ],
-    KeySchema: [
-      { AttributeName: 'k', KeyType: 'HASH' },
-      { AttributeName: 's', KeyType: 'RANGE' },
-    ],
+    AttributeDefinitions: [...attributes],
+    KeySchema: [...keys],
     BillingMode: 'PAY_PER_REQUEST',
     DeletionProtectionEnabled: true,
   });
@@ -58,12 +68,34 @@ async function createTable({ client, sdk }: DynamoDb, table: string, abortSignal
   }
 }
 
-async function waitUntilActive(db: DynamoDb, table: string, clock: Clock, signal: AbortSignal): Promise<void> {
+async function waitUntilActive(
+  db: DynamoDb,
+  table: string,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<TableDescription> {
   for (let poll = 0; poll < pollsMax; poll++) {
-    if ((await describeTable(db, table, signal))?.TableStatus === 'ACTIVE') return;
+    const description = await describeTable(db, table, signal);
+    if (description?.TableStatus === 'ACTIVE') return description;
     await clock.sleep(pollMs, signal);
   }
   const error = Object.assign(new Error('the table is still being created'), { name: 'TimeoutError' });
+  throw describeDynamoDbError(error, { action: 'dynamodb:DescribeTable', table });
+}
+
+/** Indexes may have keys of their own, so other attributes do not matter. */
+function verifyKeys({ KeySchema = [], AttributeDefinitions = [] }: TableDescription, table: string): void {
+  const hasKeys =
+    KeySchema.length === keys.length &&
+    keys.every((key) =>
+      KeySchema.some((each) => each.AttributeName === key.AttributeName && each.KeyType === key.KeyType),
+    );
+  const hasTexts = attributes.every(({ AttributeName: name, AttributeType: type }) =>
+    AttributeDefinitions.some(({ AttributeName, AttributeType }) => AttributeName === name && AttributeType === type),
+  );
+  if (hasKeys && hasTexts) return;
+  // As DynamoDB itself answers a request for an item of such a table.
+  const error = Object.assign(new Error('the table has another key schema'), { name: 'ValidationException' });
   throw describeDynamoDbError(error, { action: 'dynamodb:DescribeTable', table });
 }
 

@@ -25,7 +25,7 @@ export function parseGcsLocation(url: string, parameters: SourceParameters): Par
   const [, bucket = '', path = ''] = /^gs:\/\/([^/]*)\/*(.*)$/i.exec(url) ?? [];
   if (!isBucketName(bucket)) {
     return bad(
-      `expected a bucket name of lower-case letters, digits, hyphens, underscores and dots in gs://bucket/prefix${insteadOfBucket(bucket)}`,
+      `expected a bucket name of at least 3 lower-case letters, digits, hyphens, underscores and dots in gs://bucket/prefix${insteadOfBucket(bucket)}`,
     );
   }
   if (path.includes('*'))

@@ -78,8 +78,9 @@ export async function trySource(
 function tryMapping(options: Configuration['mapping'], lines: readonly IdentifiedLine[]): MappingTrial {
   const mapping = loadMapping(options.layers, '.');
   const records = goldenRecords(lines, createMapper(options));
-  const parsed = lines.flatMap(({ bytes }) => {
-    const value = parseOrNothing(Buffer.from(bytes).toString());
+  // The bodies and not the lines: their examples are redacted.
+  const parsed = records.flatMap(({ record }) => {
+    const value = parseOrNothing(textOf(record));
     return value !== undefined && isJsonObject(value) ? [value] : [];
   });
   const targetsWithValue = new Set(records.flatMap(({ resource, record }) => [...keysOf(resource), ...keysOf(record)]));
@@ -153,6 +154,11 @@ function readInput(path: string, hint?: string): Buffer {
   } catch (cause) {
     throw new AgentError('ERR_SOURCE_READ', `Could not read ${path}: ${messageOf(cause)}`, { cause, hint });
   }
+}
+
+function textOf(record: object): string {
+  const { body } = record as { readonly body?: { readonly stringValue?: string } };
+  return body?.stringValue ?? '';
 }
 
 function keysOf({ attributes }: { readonly attributes: readonly unknown[] }): string[] {

@@ -54,7 +54,7 @@ it('shows how each field of a sample is mapped, and which fields are only in the
   expect(code).toBe(0);
   expect(stdout).toMatch(/^timestamp +Timestamp +1 +1759795200000$/m);
   expect(stdout).toMatch(/^requestParams\.cluster_id +ours\.cluster +1 +c-1$/m);
-  expect(stdout).toMatch(/^requestParams\.secret +\(body only\) +1 +x$/m);
+  expect(stdout).toMatch(/^requestParams\.secret +\(body only\) +1 +\[redacted\]$/m);
   expect(stdout).toMatch(/^novelty\.depth +\(body only\) +1 +\[1,2\]$/m);
   expect(stdout).toMatch(/^2 lines, 1 unparsed; 7 fields, 2 in the body only$/m);
   const builtIn = await runAgent(['mapping', 'test', sample, '--json'], {});

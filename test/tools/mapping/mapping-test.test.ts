@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { expect, it } from 'vitest';
 import { loadConfiguration } from '../../../src/config/index.ts';
-import { checkGolden, trySource } from '../../../src/tools/mapping/mapping-test.ts';
+import { checkGolden, tryFile, trySource } from '../../../src/tools/mapping/mapping-test.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 it('says how to create the records of a golden pair that has none yet', () => {
@@ -36,4 +36,24 @@ it('tries the first lines of the newest object of a source, with the mapping of 
   expect(found).toMatchObject({ lineCount: 1_000, unparsedCount: 0 });
   expect(found.fields).toContainEqual(expect.objectContaining({ field: 'id', targets: [] }));
   expect(await trial('?mapping=immuta-audit')).toMatchObject({ lineCount: 1_000, unparsedCount: 1_000 });
+});
+
+it('redacts its examples as records are redacted', () => {
+  const sample = join(temporaryDirectory(), 'sample.jsonl');
+  const requestParams = {
+    user: 'alice',
+    password: 'topsecret',
+    conf: JSON.stringify({ api_key: 'topsecret', size: 2 }),
+  };
+  const line = { timestamp: 1759795200000, serviceName: 'secrets', note: 'plain', requestParams };
+  writeFileSync(sample, `${JSON.stringify(line)}\n${JSON.stringify({ password: 'topsecret', unparsed: 'x' })}\n`);
+  const trial = (redact: string) =>
+    tryFile(loadConfiguration({ DATABRICKS_AUDIT_SOURCE: '.', DATABRICKS_AUDIT_REDACT: redact }).mapping, sample);
+  const [redacted, plain] = [trial('secrets'), trial('none')];
+  expect(redacted.unparsedCount).toBe(1);
+  expect(JSON.stringify(redacted)).not.toContain('topsecret');
+  expect(JSON.stringify(plain)).toContain('topsecret');
+  const uses = ({ fields }: typeof plain) => fields.map(({ example: _, ...use }) => use);
+  expect(uses(redacted)).toEqual(uses(plain));
+  expect(redacted.fields.find(({ field }) => field === 'note')?.example).toBe('plain');
 });
