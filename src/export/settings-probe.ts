@@ -17,6 +17,9 @@ export type Rejected = Extract<ExportOutcome, { status: 'rejected' }>;
 const settingWords =
   /tenant|org.?id\b|content[- ]?(type|encoding)|media type|(unsupported|unknown|invalid) (compression|encoding|protocol)|credential|api[- ]?key/i;
 
+/** A longer text may repeat a part of the record. */
+const settingReasonLengthMax = 200;
+
 /** How long a passed probe covers rejections with the same text: a backend that rejects a thousand old records is probed once. */
 const passedForMs = 60_000;
 
@@ -59,7 +62,7 @@ export class SettingsProbe {
     const probe = await this.#sendEmpty(signal);
     if (probe.status === 'unavailable' || probe.status === 'misconfigured') return probe;
     if (probe.status === 'rejected' && wordsOf(probe) === words) return settingFault(refusal, this.#options);
-    if (!hasAccepted && settingWords.test(refusal.reason)) return settingFault(refusal, this.#options, 'nothing');
+    if (!hasAccepted && isAboutSetting(refusal)) return settingFault(refusal, this.#options, 'nothing');
     this.#passed = { words, atMs: nowMs };
     return refusal;
   }
@@ -86,6 +89,10 @@ export function isAboutEmptiness({
   reason,
 }: Extract<ExportOutcome, { status: 'rejected' | 'tooLarge' }>): boolean {
   return response.code === 422 || /empty (request|body|payload|batch)|(no|without) (log )?records?\b/i.test(reason);
+}
+
+function isAboutSetting({ reason }: Rejected): boolean {
+  return reason.length <= settingReasonLengthMax && settingWords.test(reason);
 }
 
 function wordsOf({ reason }: Rejected): string {

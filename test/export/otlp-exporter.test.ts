@@ -313,6 +313,17 @@ describe('a refusal that every request gets', () => {
     expect(deadLetters()).toHaveLength(1);
   });
 
+  test('is not believed by the words of a record that a long answer repeats', async () => {
+    const collector = await receiver();
+    const { exporter, deadLetters } = setUp(jsonOptions(collector.url));
+    collector.answerWhen(
+      ({ records }) => records.length > 0,
+      answers.plain(400, `bad: {"action":"${'a'.repeat(300)} tenant"}`),
+    );
+    expect(await exporter.export(batchOf(lines('bad')), never)).toEqual({ acceptedCount: 0, deadLetteredCount: 1 });
+    expect(deadLetters()).toHaveLength(1);
+  });
+
   test('is recognised although the words count requests', async () => {
     const collector = await receiver();
     const { exporter, clock } = setUp(jsonOptions(collector.url));
