@@ -84,6 +84,32 @@ test("Alertmanager accepts the guide's routes, Prometheus the rest", () => {
   if (hasPrometheus) execFileSync('promtool', ['check', 'config', configuration], { stdio: 'pipe' });
 });
 
+test('Alertmanager suppresses a low alert for a critical one of the same principal only', async () => {
+  const url = await startExampleAlertmanager(serviceOf('loki', 'alertmanager'), 'http://127.0.0.1:9');
+  const alerts = [
+    { alertname: 'DatabricksAuditAgentAbsent', severity: 'critical' },
+    { alertname: 'Databricks Audit Record Not Parsed', severity: 'low' },
+    { alertname: 'Critical of ana', severity: 'critical', databricks_principal_name: 'ana@example.com' },
+    { alertname: 'Low of ana', severity: 'low', databricks_principal_name: 'ana@example.com' },
+    { alertname: 'Low of bob', severity: 'low', databricks_principal_name: 'bob@example.com' },
+  ];
+  const sent = await fetch(`${url}/api/v2/alerts`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(alerts.map((labels) => ({ labels }))),
+  });
+  expect(sent.status, await sent.text()).toBe(200);
+  const state = z.array(
+    z.object({ labels: z.object({ alertname: z.string() }), status: z.object({ state: z.string() }) }),
+  );
+  const suppressed = async () => {
+    const all = state.parse(await (await fetch(`${url}/api/v2/alerts`)).json());
+    expect(all.map(({ status }) => status.state)).not.toContain('unprocessed');
+    return all.filter(({ status }) => status.state === 'suppressed').map(({ labels }) => labels.alertname);
+  };
+  await expect.poll(suppressed).toEqual(['Low of ana']);
+});
+
 describe.skipIf(!hasPrometheus)('a real Prometheus', () => {
   test('scrapes the agent, and answers each query of the dashboard', async () => {
     const receiver = await startOtlpReceiver();
