@@ -115,3 +115,20 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) -}}
 {{- if $port -}}{{ $port }}{{- else if not $isUrl -}}4317{{- else if eq $url.scheme "https" -}}443{{- else -}}{{ .default }}{{- end -}}
 {{- end -}}
+
+{{/* A list of ports, as JSON: those of the value, or of the endpoints to which the agent sends records and metrics. */}}
+{{- define "agent.collectorPorts" -}}
+{{- $urls := list .Values.otlp.endpoint -}}
+{{- $variables := list "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT" "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT" -}}
+{{- range $name := $variables -}}
+{{- with get ($.Values.env | default dict) $name -}}{{- $urls = append $urls . -}}{{- end -}}
+{{- end -}}
+{{- range .Values.extraEnv -}}
+{{- if and (has .name $variables) (get . "value") -}}{{- $urls = append $urls .value -}}{{- end -}}
+{{- end -}}
+{{- $ports := list -}}
+{{- range $urls -}}
+{{- $ports = append $ports (include "agent.port" (dict "url" . "default" 80) | int) -}}
+{{- end -}}
+{{- .Values.networkPolicy.collectorPorts | default $ports | uniq | toJson -}}
+{{- end -}}

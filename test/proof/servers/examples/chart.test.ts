@@ -176,9 +176,26 @@ describe('the network policy', () => {
     expect(ports('replicas-postgres', '--set-string', `state=${state}`)).toContain(port);
   });
 
+  test('permits the ports of the endpoints in variables as well, each once', () => {
+    const options = [
+      'env.OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=http://other:5555/v1/logs',
+      'env.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=http://other:4318/v1/metrics',
+      'extraEnv[0].name=AWS_ENDPOINT_URL_S3',
+      'extraEnv[0].value=http://minio:9000',
+    ].flatMap((option) => ['--set-string', option]);
+    expect(ports('replicas-dynamodb', ...options)).toEqual([53, 53, 443, 4318, 5555, 80, 988]);
+  });
+
+  test('permits the ports of the pods behind the endpoint, as the values of the example for Loki say', () => {
+    const values = ['--values', join(exampleDirectory('backends'), 'loki-tenant/values.yaml')];
+    const policy = helmTemplate([...values, '--set', 'networkPolicy.enabled=true']).find('NetworkPolicy')[0];
+    expect(policy.spec.egress[2].ports).toEqual([{ port: 8080, protocol: 'TCP' }]);
+  });
+
   test('restricts the collector, and permits more, as the values say', () => {
     const egress = egressOf('everything');
     expect(egress[2].to).toHaveLength(1);
+    expect(egress[2].ports).toEqual([4317, 4318].map((port) => ({ port, protocol: 'TCP' })));
     expect(egress.at(-1).ports).toEqual([{ port: 3128, protocol: 'TCP' }]);
   });
 });
