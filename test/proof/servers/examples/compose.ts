@@ -25,6 +25,7 @@ const environment = z
 
 const service = z.object({
   image: z.string(),
+  build: z.object({ context: z.string() }).optional(),
   command: z.array(z.string()).nullish(),
   environment: environment.default({}),
   entrypoint: z.array(z.string()).nullish(),
