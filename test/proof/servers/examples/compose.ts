@@ -29,6 +29,7 @@ const service = z.object({
   command: z.array(z.string()).nullish(),
   environment: environment.default({}),
   entrypoint: z.array(z.string()).nullish(),
+  depends_on: z.record(z.string(), z.unknown()).default({}),
   network_mode: z.string().optional(),
   ports: z.array(z.object({ host_ip: z.string(), published: z.string() })).default([]),
   volumes: z.array(z.object({ type: z.string(), source: z.string(), target: z.string() })).default([]),
