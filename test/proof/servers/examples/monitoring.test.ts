@@ -54,6 +54,27 @@ describe.each(['loki', 'elastic'])('the Compose file of %s', (example) => {
   });
 });
 
+test('a Prometheus beside Docker or systemd scrapes where the agent listens, and loads the alerts', () => {
+  const file = join(exampleDirectory('prometheus'), 'prometheus.yaml');
+  const { scrape_configs: jobs, rule_files: rules } = parse(readFileSync(file, 'utf8'));
+  expect(jobs[0].static_configs).toEqual([{ targets: ['127.0.0.1:9464'] }]);
+  const docker = commandsOf('getting-started-docker').find((command) => command.startsWith('docker run')) ?? '';
+  expect(docker).toContain(' --publish 127.0.0.1:9464:9464 ');
+  const systemd = globSync('*.{env,service}', { cwd: exampleDirectory('systemd') });
+  // The default is port 9464 of 127.0.0.1.
+  for (const name of systemd) {
+    expect(readFileSync(join(exampleDirectory('systemd'), name), 'utf8')).not.toMatch(/^[^#]*DATABRICKS_AUDIT_HTTP=/m);
+  }
+  // Prometheus takes paths from the folder of the file.
+  expect(rules.map((rule: string) => join(exampleDirectory('prometheus'), rule))).toEqual([
+    join(exampleDirectory('prometheus'), 'alerts.yaml'),
+  ]);
+  if (hasPrometheus) {
+    const printed = execFileSync('promtool', ['check', 'config', file], { encoding: 'utf8', stdio: 'pipe' });
+    expect(printed).toMatch(/SUCCESS: \d+ rules found/);
+  }
+});
+
 test('Grafana has the dashboard of the agent, and its data source', () => {
   const grafana = serviceOf('loki', 'grafana');
   const provisioning = mountedFile(grafana, '/etc/grafana/provisioning/dashboards/databricks-audit.yaml');

@@ -92,3 +92,13 @@ test("the Collector accepts the guide's receiver", () => {
   const [job] = parse(receivers).receivers.prometheus.config.scrape_configs;
   expect(job.static_configs).toEqual([{ targets: ['127.0.0.1:9464'] }]);
 });
+
+test("a Prometheus in the Compose project scrapes the agent by the Collector's name, to which the agent answers", () => {
+  const [, scrape = ''] = blocksOf('getting-started-sidecar', 'yaml');
+  const [job] = parse(scrape).scrape_configs;
+  expect(job.static_configs).toEqual([{ targets: ['collector:9464'] }]);
+  const { services } = parse(readFileSync(join(exampleDirectory('sidecar'), 'compose.yaml'), 'utf8'));
+  const agent = services['databricks-audit-otel'];
+  expect(agent.network_mode).toBe('service:collector');
+  expect(agent.environment.DATABRICKS_AUDIT_HTTP_HOSTS).toBe('collector');
+});
