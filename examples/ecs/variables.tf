@@ -57,6 +57,6 @@ variable "vpc" {
 }
 
 variable "subnets" {
-  description = "Private subnets in at least two zones, with a way out: a NAT gateway, or VPC endpoints for S3 and DynamoDB."
+  description = "Private subnets in at least two zones, with a way out, such as a NAT gateway: to S3, DynamoDB, the registry of the image, Secrets Manager, CloudWatch Logs and the backend."
   type        = list(string)
 }

@@ -44,6 +44,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .Values.state -}}true{{- end -}}
 {{- end -}}
 
+{{/* "true" if the path is on a volume. Arguments: path, mounts, and toWrite, for volumes that are not mounted to read only. */}}
+{{- define "agent.isMounted" -}}
+{{- $found := false -}}
+{{- range .mounts -}}
+{{- $mount := printf "%s/" (clean .mountPath | trimSuffix "/") -}}
+{{- if and (hasPrefix $mount (printf "%s/" $.path)) (not (and $.toWrite .readOnly)) -}}{{- $found = true -}}{{- end -}}
+{{- end -}}
+{{- if $found -}}true{{- end -}}
+{{- end -}}
+
 {{/* What the schema cannot say, or not as clearly. */}}
 {{- define "agent.validate" -}}
 {{- $problems := list -}}
@@ -58,6 +68,38 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- if and .Values.state (not (hasPrefix "s3://" .Values.deadLetters)) -}}
 {{- $problems = append $problems "deadLetters: a shared state has no volume to keep rejected records on. Set it to s3://bucket/prefix." -}}
+{{- end -}}
+{{- if .Values.state -}}
+{{- if regexMatch "^postgres(ql)?://([^@/]*:[^@]*@|.*[?&](ssl)?password=)" .Values.state -}}
+{{- $problems = append $problems "state: the password of the database can be read in the Deployment. Put it as PGPASSWORD into a secret, name that in existingSecret, and set state to postgres://user@host/database." -}}
+{{- else if regexMatch "^dynamodb://" .Values.state -}}
+{{- if not (regexMatch "^dynamodb://[A-Za-z0-9_.-]{3,255}$" .Values.state) -}}
+{{- $problems = append $problems "state: dynamodb:// is followed by the name of a table, and by nothing else. Set it to dynamodb://table." -}}
+{{- end -}}
+{{- else if not (regexMatch "^postgres(ql)?://([^:@/]+@)?[^@]+$" .Values.state) -}}
+{{- $problems = append $problems "state: agents share a DynamoDB table or a PostgreSQL database. Set it to dynamodb://table or postgres://user@host/database, or leave it empty for a volume." -}}
+{{- end -}}
+{{- end -}}
+{{- $mounts := .Values.extraVolumeMounts | default list -}}
+{{- if not .Values.state -}}
+{{- $mounts = append $mounts (dict "mountPath" "/state") -}}
+{{- end -}}
+{{- if hasPrefix "/" .Values.deadLetters -}}
+{{- $path := clean .Values.deadLetters -}}
+{{- if not (include "agent.isMounted" (dict "path" $path "mounts" $mounts "toWrite" true)) -}}
+{{- $problems = append $problems (printf "deadLetters: the agent cannot write to %s, where no volume is mounted. Leave it empty for /state, set it to s3://bucket/prefix, or mount a volume with extraVolumes and extraVolumeMounts." $path) -}}
+{{- end -}}
+{{- end -}}
+{{- range splitList "," .Values.source -}}
+{{- $location := trimPrefix "file://" (trim .) -}}
+{{- if hasPrefix "/" $location -}}
+{{- $isUrl := hasPrefix "file:" (trim .) -}}
+{{- $path := clean (ternary (regexReplaceAll "[?#].*$" $location "") $location $isUrl) -}}
+{{/* Escapes of a URL are not decoded here. */}}
+{{- if not (or (and $isUrl (contains "%" $path)) (include "agent.isMounted" (dict "path" $path "mounts" $mounts))) -}}
+{{- $problems = append $problems (printf "source: no volume is mounted at %s. Mount one with extraVolumes and extraVolumeMounts, or name a bucket." $path) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- $endpoint := .Values.otlp.endpoint -}}
 {{- if eq .Values.otlp.protocol "grpc" -}}
@@ -91,8 +133,20 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL" "otlp.protocol"
   "OTEL_EXPORTER_OTLP_COMPRESSION" "otlp.compression"
   "OTEL_EXPORTER_OTLP_LOGS_COMPRESSION" "otlp.compression" -}}
+{{- $names := list -}}
+{{- range $entries -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{- $isGrpc := eq .Values.otlp.protocol "grpc" -}}
+{{/* What a secret sets is not known here. */}}
+{{- $metricsNeed := not (or .Values.existingSecret (and (has "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT" $names) (has "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL" $names))) -}}
 {{- $seen := dict -}}
 {{- range $entries -}}
+{{- if and $isGrpc $metricsNeed (eq .name "OTEL_METRICS_EXPORTER") (contains "otlp" .value) -}}
+{{- $problems = append $problems (printf "%s.%s: metrics are pushed over HTTP, not gRPC. Set env.OTEL_EXPORTER_OTLP_METRICS_PROTOCOL to http/protobuf and env.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT to http://host:4318/v1/metrics." .in .name) -}}
+{{- else if and $isGrpc (eq .name "DATABRICKS_AUDIT_SELF_LOGS") (eq .value "otlp") -}}
+{{- $problems = append $problems (printf "%s.%s: the agent's own log cannot be sent over gRPC. Remove it, or set otlp.protocol to http/protobuf." .in .name) -}}
+{{- end -}}
 {{- if hasKey $valueOf .name -}}
 {{- $problems = append $problems (printf "%s.%s: set %s instead, from which the chart makes this variable." .in .name (get $valueOf .name)) -}}
 {{- else if hasKey $seen .name -}}
@@ -114,4 +168,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $url := urlParse (ternary $target (printf "grpc://%s" $target) $isUrl) -}}
 {{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) -}}
 {{- if $port -}}{{ $port }}{{- else if not $isUrl -}}4317{{- else if eq $url.scheme "https" -}}443{{- else -}}{{ .default }}{{- end -}}
+{{- end -}}
+
+{{/* A list of ports, as JSON: those of the value, or of the endpoints to which the agent sends records and metrics. */}}
+{{- define "agent.collectorPorts" -}}
+{{- $urls := list .Values.otlp.endpoint -}}
+{{- $variables := list "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT" "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT" -}}
+{{- range $name := $variables -}}
+{{- with get ($.Values.env | default dict) $name -}}{{- $urls = append $urls . -}}{{- end -}}
+{{- end -}}
+{{- range .Values.extraEnv -}}
+{{- if and (has .name $variables) (get . "value") -}}{{- $urls = append $urls .value -}}{{- end -}}
+{{- end -}}
+{{- $ports := list -}}
+{{- range $urls -}}
+{{- $ports = append $ports (include "agent.port" (dict "url" . "default" 80) | int) -}}
+{{- end -}}
+{{- .Values.networkPolicy.collectorPorts | default $ports | uniq | toJson -}}
 {{- end -}}

@@ -27,7 +27,7 @@ import {
   withoutQueueOnDisk,
 } from './compose.ts';
 import { commandsOf } from './guide.ts';
-import { helmTemplate, kustomize, validateResources } from './kubernetes-tools.ts';
+import { helmTemplate, kustomize, type Resources, validateResources } from './kubernetes-tools.ts';
 
 const directory = exampleDirectory('backends');
 const backends = ['elastic-cloud', 'elasticsearch-api-key', 'grafana-cloud', 'loki-tenant'];
@@ -206,6 +206,12 @@ describe.each(backends)('on Kubernetes, %s', (backend) => {
     expect(environment.DATABRICKS_AUDIT_MAPPING).toBe(direct.DATABRICKS_AUDIT_MAPPING);
     const hasHeader = 'OTEL_EXPORTER_OTLP_HEADERS' in environment || agent.envFrom.length > 0;
     expect(hasHeader).toBe(true);
+    // The same placeholders as those of the overlay.
+    const overlay = kustomize(join(directory, backend));
+    expect(agent.image).toBe(overlay.container('agent').image);
+    expect(agent.image).toMatch(/^registry\.example\.com\//);
+    const annotationsOf = (of: Resources) => of.find('ServiceAccount')[0].metadata.annotations;
+    expect(annotationsOf(resources)).toEqual(annotationsOf(overlay));
   });
 });
 

@@ -176,14 +176,72 @@ describe('the network policy', () => {
     expect(ports('replicas-postgres', '--set-string', `state=${state}`)).toContain(port);
   });
 
+  test('permits the ports of the endpoints in variables as well, each once', () => {
+    const options = [
+      'env.OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=http://other:5555/v1/logs',
+      'env.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=http://other:4318/v1/metrics',
+      'extraEnv[0].name=AWS_ENDPOINT_URL_S3',
+      'extraEnv[0].value=http://minio:9000',
+    ].flatMap((option) => ['--set-string', option]);
+    expect(ports('replicas-dynamodb', ...options)).toEqual([53, 53, 443, 4318, 5555, 80, 988]);
+  });
+
+  test('permits the ports of the pods behind the endpoint, as the values of the example for Loki say', () => {
+    const values = ['--values', join(exampleDirectory('backends'), 'loki-tenant/values.yaml')];
+    const policy = helmTemplate([...values, '--set', 'networkPolicy.enabled=true']).find('NetworkPolicy')[0];
+    expect(policy.spec.egress[2].ports).toEqual([{ port: 8080, protocol: 'TCP' }]);
+  });
+
   test('restricts the collector, and permits more, as the values say', () => {
     const egress = egressOf('everything');
     expect(egress[2].to).toHaveLength(1);
+    expect(egress[2].ports).toEqual([4317, 4318].map((port) => ({ port, protocol: 'TCP' })));
     expect(egress.at(-1).ports).toEqual([{ port: 3128, protocol: 'TCP' }]);
   });
 });
 
 const working = { source: 's3://bucket', otlp: { endpoint: 'http://collector:4318' } };
+const grpc = { source: 's3://bucket', otlp: { endpoint: 'http://collector:4317', protocol: 'grpc' } };
+const mount = { name: 'data', mountPath: '/data' };
+
+test.each([
+  [
+    'metrics over HTTP beside records over gRPC',
+    {
+      ...grpc,
+      env: {
+        OTEL_METRICS_EXPORTER: 'otlp',
+        OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: 'http/protobuf',
+        OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'http://collector:4318/v1/metrics',
+      },
+    },
+  ],
+  ['variables of metrics in a secret', { ...grpc, env: { OTEL_METRICS_EXPORTER: 'otlp' }, existingSecret: 'metrics' }],
+  ['dead letters on the volume of the state', { ...working, deadLetters: '/state/letters' }],
+  ['dead letters on a volume', { ...working, deadLetters: '/data', extraVolumeMounts: [mount] }],
+  ['a source on a volume', { ...working, source: '/data/logs', extraVolumeMounts: [{ ...mount, readOnly: true }] }],
+  ['a source below the root', { ...working, source: '/data', extraVolumeMounts: [{ ...mount, mountPath: '/' }] }],
+  ['a source of a name with escapes', { ...working, source: 'file:///d%61ta', extraVolumeMounts: [mount] }],
+  ['a database with a port', { ...working, state: 'postgres://u@h:5432/d?sslmode=require', deadLetters: 's3://b' }],
+])('values that can work are not refused: %s', (_, values) => {
+  const file = join(temporaryDirectory(), 'values.yaml');
+  writeFileSync(file, stringify(values));
+  expect(helmTemplate(['--values', file]).workload().spec.replicas).toBe(1);
+});
+
+test('a password in the state is not printed', () => {
+  const values = ['source=s3://bucket', 'otlp.endpoint=http://collector', 'deadLetters=s3://letters'];
+  for (const state of [
+    'postgres://user:hunter2@host/db',
+    'postgres://host/db?password=hunter2',
+    'redis://:hunter2@h',
+  ]) {
+    const options = [...values, `state=${state}`].flatMap((value) => ['--set-string', value]);
+    const refusal = problemsOf(() => helmTemplate(options)).replaceAll(options.join(' '), '');
+    expect(refusal).toContain('These values do not work');
+    expect(refusal).not.toContain('hunter2');
+  }
+});
 
 test('variables keep their values, also large numbers', () => {
   const file = join(temporaryDirectory(), 'values.yaml');
@@ -234,14 +292,57 @@ describe('values that cannot work are refused with a reason', () => {
       { ...working, metrics: { podMonitor: { enabled: true }, serviceMonitor: { enabled: true } } },
       'metrics: a PodMonitor and a ServiceMonitor',
     ],
-    ['a password in the state', { ...working, state: 'postgres://u:p@h/d', deadLetters: 's3://b' }, '/state'],
+    [
+      'a password in the state',
+      { ...working, state: 'postgres://u:p@h/d', deadLetters: 's3://b' },
+      'state: the password of the database can be read in the Deployment. Put it as PGPASSWORD into a secret, name that in existingSecret',
+    ],
+    [
+      'metrics that would be pushed over gRPC',
+      { ...grpc, env: { OTEL_METRICS_EXPORTER: 'prometheus,otlp' } },
+      'env.OTEL_METRICS_EXPORTER: metrics are pushed over HTTP, not gRPC. Set env.OTEL_EXPORTER_OTLP_METRICS_PROTOCOL to http/protobuf and',
+    ],
+    [
+      'metrics over HTTP without an endpoint of their own',
+      { ...grpc, env: { OTEL_METRICS_EXPORTER: 'otlp', OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: 'http/protobuf' } },
+      'env.OTEL_METRICS_EXPORTER: metrics are',
+    ],
+    [
+      "the agent's own log over gRPC",
+      { ...grpc, extraEnv: [{ name: 'DATABRICKS_AUDIT_SELF_LOGS', value: 'otlp' }] },
+      "extraEnv.DATABRICKS_AUDIT_SELF_LOGS: the agent's own log cannot be sent over gRPC. Remove it",
+    ],
+    [
+      'dead letters in a directory without a volume',
+      { ...working, deadLetters: '/state/../tmp/x' },
+      'deadLetters: the agent cannot write to /tmp/x, where no volume is mounted. Leave it empty for /state',
+    ],
+    [
+      'dead letters on a volume that is mounted to read only',
+      { ...working, deadLetters: '/data/x', extraVolumeMounts: [{ ...mount, readOnly: true }] },
+      'deadLetters: the agent cannot write to /data/x',
+    ],
+    [
+      'a source in a directory without a volume',
+      { ...working, source: 's3://bucket,/data/logs', extraVolumeMounts: [{ ...mount, mountPath: '/dat' }] },
+      'source: no volume is mounted at /data/logs. Mount one with extraVolumes and extraVolumeMounts',
+    ],
+    [
+      'a source in a directory without a volume, as a URL',
+      { ...working, source: 'file:///data/logs?mapping=databricks-audit' },
+      'source: no volume is mounted at /data/logs.',
+    ],
     [
       'a number that Kubernetes takes for no variable',
       { ...working, extraEnv: [{ name: 'A', value: 1 }] },
       '/extraEnv/0',
     ],
-    ['a table with a path', { ...working, state: 'dynamodb://table/a', deadLetters: 's3://b' }, '/state'],
-    ['an unknown state', { ...working, state: 'redis://host' }, '/state'],
+    [
+      'a table with a path',
+      { ...working, state: 'dynamodb://table/a', deadLetters: 's3://b' },
+      'state: dynamodb:// is followed by the name of a table, and by nothing else',
+    ],
+    ['an unknown state', { ...working, state: 'redis://host' }, 'state: agents share a DynamoDB table or a PostgreSQL'],
     ['a misspelled value', { ...working, replica: 2 }, "'replica' not allowed"],
     [
       'an endpoint without a scheme over HTTP',

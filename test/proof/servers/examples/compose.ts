@@ -25,9 +25,11 @@ const environment = z
 
 const service = z.object({
   image: z.string(),
+  build: z.object({ context: z.string() }).optional(),
   command: z.array(z.string()).nullish(),
   environment: environment.default({}),
   entrypoint: z.array(z.string()).nullish(),
+  depends_on: z.record(z.string(), z.unknown()).default({}),
   network_mode: z.string().optional(),
   ports: z.array(z.object({ host_ip: z.string(), published: z.string() })).default([]),
   volumes: z.array(z.object({ type: z.string(), source: z.string(), target: z.string() })).default([]),

@@ -39,6 +39,12 @@ describe('the Terraform files', () => {
     expect([...used].toSorted()).toEqual(declaredIn(read('variables.tf'), 'variable').toSorted());
   });
 
+  test('ask for a provider that has what they refer to', () => {
+    // `region` of the data source aws_region is new in version 6 of the provider.
+    expect(read('main.tf')).toContain('data.aws_region.current.region');
+    expect(read('main.tf')).toMatch(/source += "hashicorp\/aws"\n +version = ">= 6\.0"/);
+  });
+
   test('give the module for the role inputs that it declares, and use outputs that it has', async () => {
     const aws = ['main.tf', 'state.tf', 'variables.tf']
       .map((file) => readFileSync(join(exampleDirectory('aws'), file), 'utf8'))

@@ -43,6 +43,14 @@ const answer = z.object({
   aggregations: z.record(z.string(), z.object({ buckets: z.array(z.unknown()) })).optional(),
 });
 
+const rule = z.object({
+  name: z.string(),
+  type: z.string(),
+  query: z.string().optional(),
+  from: z.string().optional(),
+  to: z.string().optional(),
+});
+
 test('each Collector accepts the parts of its file that it supports', () => {
   validateCollector('collector-elastic', withoutQueueOnDisk(configurationOf(collector as Service)));
   const { extensions, exporters, service } = parse(readFileSync(configurationOf(collector), 'utf8'));
@@ -115,6 +123,24 @@ test('the sample delivery arrives once, and each query returns something', async
   const [curl = ''] = commandsOf('getting-started-elastic').filter((command) => command.startsWith('curl'));
   const { aggregations } = answer.parse(JSON.parse(runCommand(curl, 'examples/elastic', 'http://localhost:9200', url)));
   expect(aggregations?.principals?.buckets.length).toBeGreaterThan(5);
+});
+
+test("the guide's event is one that a rule of the pack finds", async () => {
+  const { url, search: find } = await startElasticsearch();
+  await putIndexTemplate(url);
+  const [send = ''] = commandsOf('getting-started-elastic').filter((command) => command.startsWith('sed '));
+  runCommand(send, 'examples/elastic', 'http://localhost:9200', url);
+  const pack = readFileSync(new URL('../../../../detections/elastic/databricks-audit.ndjson', import.meta.url), 'utf8');
+  const found: string[] = [];
+  for (const line of pack.trim().split('\n')) {
+    const { name, type, query, from, to } = rule.parse(JSON.parse(line));
+    if (type !== 'query') continue;
+    const filter = [{ query_string: { query } }, { range: { '@timestamp': { gte: from, lte: to } } }];
+    if ((await find({ bool: { filter } })).length > 0) found.push(name);
+  }
+  const guide = readFileSync(new URL('../../../../docs/getting-started-elastic.md', import.meta.url), 'utf8');
+  expect(found).toEqual(['Databricks Verbose Audit Logs Disabled']);
+  expect(guide).toContain(`\`firing critical - ${found[0]}\``);
 });
 
 describe('with the detection pack', () => {

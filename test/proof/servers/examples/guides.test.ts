@@ -34,7 +34,8 @@ describe.each(['loki', 'elastic'])('getting started with %s', (name) => {
     expect(words.filter((word) => word !== 'logs').join(' ')).toMatch(/^up( down up)? down run up$/);
     const run = compose.find((command) => command.includes(' run ')) ?? '';
     expect(run).toMatch(/ agent check$/);
-    expect(services).toHaveProperty('agent');
+    // `run` starts a service and what it depends on; `check` asks the Collector.
+    expect(services.agent?.depends_on).toHaveProperty('collector');
   });
 
   test('exports variables that reach the agent', () => {
@@ -42,14 +43,20 @@ describe.each(['loki', 'elastic'])('getting started with %s', (name) => {
     expect(exported).toEqual(expect.arrayContaining(['DATABRICKS_AUDIT_SOURCE', 'AWS_REGION']));
     const fromCredentials = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'];
     const { environment } = parse(read(`examples/${name}/compose.yaml`)).services.agent;
-    const ofOthers: readonly string[] = exported.filter((variable) => variable === 'ELASTIC_PASSWORD');
-    for (const variable of ofOthers)
-      expect(read(`examples/${name}/compose.detections.yaml`)).toContain(`\${${variable}`);
+    const ofOthers: readonly string[] = ['COMPOSE_FILE', 'ELASTIC_PASSWORD'];
     for (const variable of [...exported.filter((each) => !ofOthers.includes(each)), ...fromCredentials]) {
       // Compose uses the value of the shell for a variable without a value, and where it is referenced.
       const isTaken = environment[variable] === null || environment[variable]?.startsWith(`\${${variable}:-`);
       expect(isTaken, variable).toBe(true);
     }
+  });
+
+  test('names no file of Compose at a command, but those of all commands in a variable, if there are several', () => {
+    expect(commands.join('\n')).not.toContain(' --file ');
+    const files = commands.flatMap((command) => /^export COMPOSE_FILE=(.*)/.exec(command)?.[1]?.split(':') ?? []);
+    expect(files).toEqual(name === 'elastic' ? ['compose.yaml', 'compose.detections.yaml'] : []);
+    for (const file of files) expect(existsSync(join(root, 'examples', name, file)), file).toBe(true);
+    expect(commands.some((command) => command.startsWith('export ELASTIC_PASSWORD='))).toBe(files.length > 0);
   });
 
   test('uses ports that are published, on this machine only', () => {

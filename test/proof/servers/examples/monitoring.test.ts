@@ -54,6 +54,27 @@ describe.each(['loki', 'elastic'])('the Compose file of %s', (example) => {
   });
 });
 
+test('a Prometheus beside Docker or systemd scrapes where the agent listens, and loads the alerts', () => {
+  const file = join(exampleDirectory('prometheus'), 'prometheus.yaml');
+  const { scrape_configs: jobs, rule_files: rules } = parse(readFileSync(file, 'utf8'));
+  expect(jobs[0].static_configs).toEqual([{ targets: ['127.0.0.1:9464'] }]);
+  const docker = commandsOf('getting-started-docker').find((command) => command.startsWith('docker run')) ?? '';
+  expect(docker).toContain(' --publish 127.0.0.1:9464:9464 ');
+  const systemd = globSync('*.{env,service}', { cwd: exampleDirectory('systemd') });
+  // The default is port 9464 of 127.0.0.1.
+  for (const name of systemd) {
+    expect(readFileSync(join(exampleDirectory('systemd'), name), 'utf8')).not.toMatch(/^[^#]*DATABRICKS_AUDIT_HTTP=/m);
+  }
+  // Prometheus takes paths from the folder of the file.
+  expect(rules.map((rule: string) => join(exampleDirectory('prometheus'), rule))).toEqual([
+    join(exampleDirectory('prometheus'), 'alerts.yaml'),
+  ]);
+  if (hasPrometheus) {
+    const printed = execFileSync('promtool', ['check', 'config', file], { encoding: 'utf8', stdio: 'pipe' });
+    expect(printed).toMatch(/SUCCESS: \d+ rules found/);
+  }
+});
+
 test('Grafana has the dashboard of the agent, and its data source', () => {
   const grafana = serviceOf('loki', 'grafana');
   const provisioning = mountedFile(grafana, '/etc/grafana/provisioning/dashboards/databricks-audit.yaml');
@@ -82,6 +103,32 @@ test("Alertmanager accepts the guide's routes, Prometheus the rest", () => {
   const alerts = join(exampleDirectory('prometheus'), 'alerts.yaml');
   const configuration = write(`${scrape}${rules.replace('/etc/prometheus/databricks-audit-alerts.yaml', alerts)}`);
   if (hasPrometheus) execFileSync('promtool', ['check', 'config', configuration], { stdio: 'pipe' });
+});
+
+test('Alertmanager suppresses a low alert for a critical one of the same principal only', async () => {
+  const url = await startExampleAlertmanager(serviceOf('loki', 'alertmanager'), 'http://127.0.0.1:9');
+  const alerts = [
+    { alertname: 'DatabricksAuditAgentAbsent', severity: 'critical' },
+    { alertname: 'Databricks Audit Record Not Parsed', severity: 'low' },
+    { alertname: 'Critical of ana', severity: 'critical', databricks_principal_name: 'ana@example.com' },
+    { alertname: 'Low of ana', severity: 'low', databricks_principal_name: 'ana@example.com' },
+    { alertname: 'Low of bob', severity: 'low', databricks_principal_name: 'bob@example.com' },
+  ];
+  const sent = await fetch(`${url}/api/v2/alerts`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(alerts.map((labels) => ({ labels }))),
+  });
+  expect(sent.status, await sent.text()).toBe(200);
+  const state = z.array(
+    z.object({ labels: z.object({ alertname: z.string() }), status: z.object({ state: z.string() }) }),
+  );
+  const suppressed = async () => {
+    const all = state.parse(await (await fetch(`${url}/api/v2/alerts`)).json());
+    expect(all.map(({ status }) => status.state)).not.toContain('unprocessed');
+    return all.filter(({ status }) => status.state === 'suppressed').map(({ labels }) => labels.alertname);
+  };
+  await expect.poll(suppressed).toEqual(['Low of ana']);
 });
 
 describe.skipIf(!hasPrometheus)('a real Prometheus', () => {

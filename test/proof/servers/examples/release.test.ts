@@ -31,7 +31,7 @@ const { jobs } = z
     jobs: z.record(
       z.string(),
       z.object({
-        needs: z.string().optional(),
+        needs: z.union([z.string(), z.array(z.string())]).optional(),
         permissions: z.record(z.string(), z.string()).optional(),
         env: z.record(z.string(), z.string()).optional(),
         steps: z.array(step),
@@ -45,7 +45,7 @@ test('a tag releases image, package and chart, after everything has passed', () 
     ['check', undefined],
     ['npm', 'check'],
     ['image', 'check'],
-    ['chart', 'image'],
+    ['chart', ['npm', 'image']],
   ]);
   expect(jobs.check?.steps.map(({ run }) => run)).toContain('.ci/run');
   for (const name of ['npm', 'image', 'chart']) expect(jobs[name]?.permissions).toMatchObject({ 'id-token': 'write' });
@@ -89,7 +89,20 @@ test('npm gets the repository that the provenance names', () => {
     type: 'git',
     url: `git+https://github.com/${repository}.git`,
   });
-  expect(jobs.npm?.steps.find(({ name }) => name === 'Publish')?.run).toBe('npm publish --provenance --access public');
+});
+
+test.each([
+  ['v9.9.9', '', ''],
+  ['v9.9.9-rc.1', ' --tag next', ' --prerelease'],
+])('npm and GitHub take the tag %s for what it is, a pre-release if it has a hyphen', (tag, npmTag, prerelease) => {
+  expect(rehearse('npm', 'Publish', { GITHUB_REF_NAME: tag, npm: 'stand-in' }).calls).toEqual([
+    `npm publish --provenance --access public${npmTag}`,
+  ]);
+  const directory = copyOfRelease(tag.slice(1));
+  const { calls } = rehearse('chart', 'Create the release', { GITHUB_REF_NAME: tag }, directory);
+  expect(calls).toEqual([
+    `gh release create ${tag} --repo ${repository} --title ${tag} --notes-file notes.md${prerelease} release/bill.json`,
+  ]);
 });
 
 test('the image is built for both architectures, with a bill of materials and provenance, and signed', () => {
@@ -158,6 +171,22 @@ function copyOfRepository(): string {
   return directory;
 }
 
+/** With another version, and one file to release. */
+function copyOfRelease(of: string): string {
+  const directory = copyOfRepository();
+  for (const [file, from, to] of [
+    ['package.json', `"version": "${version}"`, `"version": "${of}"`],
+    ['charts/databricks-audit-otel/Chart.yaml', RegExp(`ersion: "?${version}"?`, 'g'), `ersion: ${of}`],
+    ['CHANGELOG.md', '## Unreleased', `## ${of} - 2026-12-31`],
+  ] as const) {
+    const path = join(directory, file);
+    writeFileSync(path, readFileSync(path, 'utf8').replace(from, to));
+  }
+  mkdirSync(join(directory, 'release'));
+  writeFileSync(join(directory, 'release/bill.json'), '{}');
+  return directory;
+}
+
 /** Runs a step of the workflow. @returns the calls of stand-ins, in order. */
 function rehearse(
   job: string,
@@ -210,7 +239,7 @@ function rehearse(
 }
 
 test('every step that runs commands is rehearsed here, or says in its name what it needs', () => {
-  const notHere = ['npm ci', 'npm ci --ignore-scripts', '.ci/run', 'npm publish --provenance --access public'];
+  const notHere = ['npm ci', 'npm ci --ignore-scripts', '.ci/run'];
   const commands = Object.values(jobs).flatMap(({ steps }) => steps.filter(({ run }) => run !== undefined));
   const text = readFileSync(fileURLToPath(import.meta.url), 'utf8');
   const missing = commands.filter(({ run = '', name = '' }) => !notHere.includes(run) && !text.includes(`'${name}'`));

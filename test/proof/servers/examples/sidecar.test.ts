@@ -30,6 +30,9 @@ test('Compose merges the agent into the project of a Collector, and the agent sh
   expect(Object.keys(services).toSorted()).toEqual(['collector', 'databricks-audit-otel']);
   const agent = services['databricks-audit-otel'];
   if (agent === undefined) throw new Error('unreachable');
+  // Compose takes paths in all files from the folder of the first one. There the guide clones this repository.
+  expect(agent.build?.context).toBe(join(project, 'databricks-audit-otel'));
+  expect(command).toMatch(/ up --detach --build$/);
   expect(agent.network_mode).toBe('service:collector');
   expect(agent.volumes.map(({ source, target }) => [source, target])).toEqual([['databricks-audit-state', '/state']]);
   expect(volumes).toHaveProperty('databricks-audit-state');
@@ -70,8 +73,32 @@ test("the values for the Collector's chart are ones that it has, and give the ag
   expect(agent?.volumeMounts).toEqual([{ name: claim.metadata.name, mountPath: '/state' }]);
 });
 
+test('the guide builds the image, and deletes the StatefulSet before Helm gives it another claim', () => {
+  const commands = commandsOf('getting-started-sidecar');
+  const image = z.object({ extraContainers: z.tuple([z.object({ image: z.string() })]) });
+  const values = readFileSync(join(exampleDirectory('sidecar'), 'collector-chart.yaml'), 'utf8');
+  const [agent] = image.parse(parse(values)).extraContainers;
+  const at = (text: string) => commands.findIndex((command) => command.startsWith(text));
+  expect(commands[at('docker build')]).toBe(`docker build --tag ${agent.image} .`);
+  expect(commands[at('docker push')]).toBe(`docker push ${agent.image}`);
+  const deletion = at('kubectl delete statefulset');
+  // The name that the chart gives it.
+  expect(commands[deletion]).toBe('kubectl delete statefulset my-collector-opentelemetry-collector --cascade=orphan');
+  expect(commands[deletion + 1]).toMatch(/^helm upgrade my-collector /);
+});
+
 test("the Collector accepts the guide's receiver", () => {
   const [receivers = ''] = blocksOf('getting-started-sidecar', 'yaml');
   const [job] = parse(receivers).receivers.prometheus.config.scrape_configs;
   expect(job.static_configs).toEqual([{ targets: ['127.0.0.1:9464'] }]);
+});
+
+test("a Prometheus in the Compose project scrapes the agent by the Collector's name, to which the agent answers", () => {
+  const [, scrape = ''] = blocksOf('getting-started-sidecar', 'yaml');
+  const [job] = parse(scrape).scrape_configs;
+  expect(job.static_configs).toEqual([{ targets: ['collector:9464'] }]);
+  const { services } = parse(readFileSync(join(exampleDirectory('sidecar'), 'compose.yaml'), 'utf8'));
+  const agent = services['databricks-audit-otel'];
+  expect(agent.network_mode).toBe('service:collector');
+  expect(agent.environment.DATABRICKS_AUDIT_HTTP_HOSTS).toBe('collector');
 });
