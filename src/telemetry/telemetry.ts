@@ -151,6 +151,10 @@ export class Telemetry {
 
   async close(): Promise<void> {
     this.#closing.abort();
+    this.#logDeadLetters((fields, message) => {
+      this.#dependencies.logger.error(fields, message);
+      return true;
+    });
     await this.#server?.close();
     if (this.#metrics === undefined) return;
     const lastPush = this.#metrics.close().catch((error: unknown) => this.#reportPushFailure(error));
@@ -194,12 +198,16 @@ export class Telemetry {
       );
       this.#log.write('error', { err: error }, 'Could not count the dead letters; shipping is not affected');
     }
+    this.#logDeadLetters((fields, message) => this.#log.write('error', fields, message));
+  }
+
+  /** A count that was omitted is logged later, or the log would end with the count of the first few. */
+  #logDeadLetters(write: (fields: object, message: string) => boolean): void {
     const count = this.#activity.waitingDeadLetterCount;
-    if (count > this.#loggedDeadLetters) {
-      const hint = replayHint;
-      this.#log.write('error', { records: count, hint }, 'Dead letters are not in the backend');
-    }
-    this.#loggedDeadLetters = count;
+    const isLogged =
+      count <= this.#loggedDeadLetters ||
+      write({ records: count, hint: replayHint }, 'Dead letters are not in the backend');
+    if (isLogged) this.#loggedDeadLetters = count;
   }
 
   #reportPushFailure(error: unknown): void {
