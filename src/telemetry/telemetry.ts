@@ -12,7 +12,7 @@ import { readProcessFigures } from '../runtime/process-figures.ts';
 import { SampledLog } from '../runtime/sampled-log.ts';
 import { Activity, type DeliveredBefore, type DeliveredTotals, type WaitingDeadLetters } from './activity.ts';
 import { CollectorWatch } from './collector-watch.ts';
-import { type CollectorAnswer, liveness, readiness, replayHint } from './health.ts';
+import { type CollectorAnswer, liveness, readiness, replayHint, unreadableHint } from './health.ts';
 import { History } from './history.ts';
 import type { HttpServer } from './http-server.ts';
 import { waitForLastPush } from './last-push.ts';
@@ -129,6 +129,7 @@ export class Telemetry {
       this.#earlyEvents?.push(event);
       this.#activity.observe(event);
       this.#metrics?.observe(event, this.#dependencies.clock.nowMs());
+      if (event.kind === 'settledFaultKnown') this.#logRemembered(event);
       if (event.kind === 'deadLettered') void this.#countDeadLetters(true);
       // Other processes replay them, so each listing is an occasion to look.
       if (event.kind === 'listingEnded') void this.#countDeadLetters();
@@ -208,6 +209,18 @@ export class Telemetry {
       count <= this.#loggedDeadLetters ||
       write({ records: count, hint: replayHint }, 'Dead letters are not in the backend');
     if (isLogged) this.#loggedDeadLetters = count;
+  }
+
+  /** The log of the process that read the object may be gone. */
+  #logRemembered({ source, objectId, fault }: AgentEvent & { kind: 'settledFaultKnown' }): void {
+    if (fault === undefined) return;
+    const { status, code, message: reason } = fault;
+    this.#log.write(
+      status === 'damaged' ? 'error' : 'warn',
+      { source, object: objectId, code, reason: printable(reason, 1_000), hint: unreadableHint },
+      'The state knows of an object that could not be read as it should be',
+      code,
+    );
   }
 
   #reportPushFailure(error: unknown): void {

@@ -1,12 +1,12 @@
 /**
- * What the agent logs about the number of dead letters.
+ * What the agent logs about what is not in the backend: dead letters, and objects that an earlier process could not read.
  */
 import { expect, it, onTestFinished } from 'vitest';
 import type { WaitingDeadLetters } from '../../src/telemetry/activity.ts';
 import { startTelemetry } from '../../src/telemetry/telemetry.ts';
 import { rememberingLogger } from '../export/fixtures.ts';
 import { ManualClock, settled } from '../support/manual-clock.ts';
-import { httpResponse, listingEnded, sourceName, startMs } from './events.ts';
+import { httpResponse, listingEnded, settledFaultKnown, sourceName, startMs } from './events.ts';
 
 it('says how many dead letters there are by now as soon as the log may say so again, and only once', async () => {
   const { clock, observe, deadLetter, counts } = await setUp();
@@ -33,6 +33,27 @@ it('says how many dead letters there are before it stops, unless it has said so'
   expect(counts()).toEqual([1, 50]);
   await telemetry.close();
   expect(counts()).toEqual([1, 50]);
+});
+
+it('names one object of each kind that an earlier process could not read', async () => {
+  const { observe, logger } = await setUp();
+  for (const name of ['a', 'b']) observe(settledFaultKnown(name, 'damaged', 'ERR_OBJECT_FORMAT'));
+  observe(settledFaultKnown('c', 'settled', 'ERR_OBJECT_UNPARSED'));
+  observe(settledFaultKnown('a', 'damaged', undefined));
+  const message = 'The state knows of an object that could not be read as it should be';
+  const hint = expect.stringContaining('Deliver the object again');
+  expect(logger.lines).toEqual([
+    {
+      level: 'error',
+      message,
+      fields: { source: sourceName, object: 'a', code: 'ERR_OBJECT_FORMAT', reason: 'not readable', hint },
+    },
+    {
+      level: 'warn',
+      message,
+      fields: { source: sourceName, object: 'c', code: 'ERR_OBJECT_UNPARSED', reason: 'not readable', hint },
+    },
+  ]);
 });
 
 async function setUp() {
@@ -70,5 +91,5 @@ async function setUp() {
     logger.lines
       .filter(({ level, message }) => level === 'error' && message === 'Dead letters are not in the backend')
       .map(({ fields }) => ('records' in fields ? fields.records : undefined));
-  return { clock, telemetry, observe, deadLetter, counts };
+  return { clock, logger, telemetry, observe, deadLetter, counts };
 }
