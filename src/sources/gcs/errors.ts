@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { AgentError, type ErrorCode, messageOf } from '../../model/agent-error.ts';
 import { printable, printableAsLine } from '../../runtime/printable.ts';
+import { proxyRefusal } from '../../runtime/proxy-refusal.ts';
 import { retryAfterMs } from '../../runtime/retry-after.ts';
 import type { NotRead } from '../bucket-settings.ts';
 import type { Retry } from '../retries.ts';
@@ -171,6 +172,8 @@ function describeDenied({ reason, message }: GcsFailure, action: GcsCall['action
 function describeUnreachable(error: unknown): Description | undefined {
   const errno = errnoOf(error);
   if (errno === undefined) return undefined;
+  const refusal = proxyRefusal(error, new URL('https://storage.googleapis.com'));
+  if (refusal !== undefined) return { code: 'ERR_SOURCE_READ', ...refusal };
   const isCertificate = /CERT|SIGNATURE|SSL|TLS|SELF_SIGNED/.test(errno);
   return {
     code: 'ERR_SOURCE_READ',
