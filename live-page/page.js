@@ -80,12 +80,12 @@ function show(snapshot) {
     deadLetterFault === undefined ? 'No dead letters.' : `Not known: ${deadLetterFault}`,
   );
   showDeadNotices(snapshot.notices.deadLettered);
-  showCounts('faults', snapshot.faults, ({ code, message, hint, count, atMs }) => ({
+  showCounts('faults', faultsOf(snapshot), ({ code, count, detail }) => ({
     key: code,
     name: code,
     href: adviceOn(code),
     count,
-    detail: `${ago(snapshot.atMs - atMs)}: ${message}. ${hint ?? ''}`,
+    detail,
   }));
   showSettings(snapshot.settings);
   setText(
@@ -97,6 +97,25 @@ function show(snapshot) {
       ...replicaTexts(snapshot.replicas),
     ].join(' · '),
   );
+}
+
+/** Those of this process, and those that the state knows from an earlier one. */
+function faultsOf({ faults, unreadable, atMs: nowMs }) {
+  const met = new Set(faults.map(({ code }) => code));
+  return [
+    ...faults.map(({ code, count, message, hint, atMs }) => ({
+      code,
+      count,
+      detail: `${ago(nowMs - atMs)}: ${message}. ${hint ?? ''}`,
+    })),
+    ...unreadable
+      .filter(({ code }) => !met.has(code))
+      .map(({ code, count, object, hint }) => ({
+        code,
+        count,
+        detail: `before this start: ${object}${count === 1 ? '' : ' and others'}. ${hint}`,
+      })),
+  ];
 }
 
 /** The page shows one process, so it says when there are others, and how they are. */
@@ -163,15 +182,18 @@ function showDelivered({ delivered, startedAtMs, atMs }) {
   setText(byId('delivered-since'), delivered.since);
 }
 
-/** What an operator has to look at, the worst first: not deliverable, not readable, silent, waiting. */
-function severityOf({ deadLettered, silentSinceMs, waiting }) {
-  if (waiting.fault !== undefined) return 4;
+/** What an operator has to look at, the worst first: not readable now, not readable to the end, not deliverable, silent, waiting. */
+function severityOf({ deadLettered, silentSinceMs, waiting, damaged }) {
+  if (waiting.fault !== undefined) return 5;
+  if (damaged > 0) return 4;
   // Once all dead letters were replayed or discarded, they are no longer a problem.
   if (deadLettered > 0 && lastShown.waitingDeadLetters.length > 0) return 3;
   if (silentSinceMs !== undefined) return 2;
   return waiting.objectCount > 0 ? 1 : 0;
 }
 
+/** Objects of which at least a part was not shipped. */
+const notShipped = ({ waiting, damaged }) => waiting.objectCount + damaged;
 const recentLines = ({ dates }) => dates.reduce((sum, { lines }) => sum + lines, 0);
 
 /** Larger comes first. */
@@ -181,7 +203,7 @@ const sortKeys = {
   lag: ({ lagMs }) => lagMs ?? -1,
   accepted: ({ accepted }) => accepted,
   deadLettered: ({ deadLettered }) => deadLettered,
-  waiting: ({ waiting }) => waiting.objectCount,
+  waiting: notShipped,
   recent: recentLines,
 };
 
@@ -260,15 +282,16 @@ function showWorkspaces(snapshot) {
     makeWorkspace,
     (row, workspace) => {
       const cells = [...row.children];
-      const { id, lastEventMs, lagMs, accepted, deadLettered, silentSinceMs, waiting } = workspace;
+      const { id, lastEventMs, lagMs, accepted, deadLettered, silentSinceMs, waiting, damaged } = workspace;
       setText(cells[0], id === '' ? '(no workspace folder)' : id === '_OTHER' ? '(all others)' : id);
       showTime(cells[1].firstChild.firstChild, lastEventMs, atMs, 'none yet');
       cells[1].firstChild.lastChild.hidden = silentSinceMs === undefined;
       setText(cells[2].firstChild, lagMs === undefined ? '' : duration(lagMs));
       setCount(cells[3], accepted);
       setCount(cells[4], deadLettered, deadLettered > 0);
-      setCount(cells[5], waiting.objectCount, waiting.fault !== undefined);
-      cells[5].title = waiting.fault?.message ?? '';
+      setCount(cells[5], notShipped(workspace), waiting.fault !== undefined || damaged > 0);
+      const damagedText = damaged === 0 ? '' : `${numbers.format(damaged)} not readable to the end`;
+      cells[5].title = waiting.fault?.message ?? damagedText;
       setCount(cells[6], recentLines(workspace));
       drawChart(cells[7].firstChild, dates, new Map(workspace.dates.map(({ date, lines }) => [date, lines])));
     },

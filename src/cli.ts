@@ -19,6 +19,7 @@ import { type StateCopyOptions, stateCopy } from './commands/state-copy.ts';
 import { status } from './commands/status.ts';
 import { adviceOf, isAgentError } from './model/agent-error.ts';
 import { createLogger } from './runtime/logger.ts';
+import { outputError } from './runtime/output-error.ts';
 import { packageVersion } from './runtime/package-version.ts';
 import { printableLines } from './runtime/printable.ts';
 
@@ -39,9 +40,10 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   });
 }
 
-// The reader may end early, as in `status | head`. Records on standard output have a handler of their own, which reports the failure.
+// The reader may end early, as in `status | head`; anything else is reported once the command ends.
+let outputFailure: Error | undefined;
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
+  if (error.code !== 'EPIPE') outputFailure ??= error;
 });
 // Without standard error, nobody reads the log; shipping goes on.
 process.stderr.on('error', () => {});
@@ -227,7 +229,11 @@ async function end(
 ): Promise<void> {
   try {
     process.exitCode = await command;
-  } catch (error) {
+    // Commands with a log print records only, and the exporter reports those that it could not write.
+    if (form === 'text') await throwOutputFailure();
+  } catch (caught) {
+    const error =
+      outputFailure !== undefined && caught === outputFailure ? outputError('write', outputFailure) : caught;
     if (wasStopped(error, stop.signal)) {
       process.exitCode = exitCodes.failure;
       process.stderr.write(`${stopped}\n`);
@@ -240,6 +246,12 @@ async function end(
       createLogger('error', process.stderr).error({ err: error }, 'Stopped by an error');
     else process.stderr.write(explain(error));
   }
+}
+
+async function throwOutputFailure(): Promise<void> {
+  // The stream reports the failure of the last write in a later turn.
+  await new Promise((resolve) => setImmediate(resolve));
+  if (outputFailure !== undefined) throw outputFailure;
 }
 
 function explain(error: unknown): string {

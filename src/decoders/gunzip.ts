@@ -7,11 +7,12 @@
  */
 import { crc32, createInflateRaw } from 'node:zlib';
 import type { ByteReader } from './byte-reader.ts';
-import { damaged, takeAll, truncated } from './damage.ts';
+import { beginsWith, damaged, garbageFollows, takeAll, truncated } from './damage.ts';
 import { Inflater, outputChunkBytes } from './inflater.ts';
 
 /** Section 2.3.1: bits of the FLG byte. */
 const flag = { headerChecksum: 0x02, extraField: 0x04, fileName: 0x08, comment: 0x10, reserved: 0xe0 };
+const magic = [0x1f, 0x8b];
 const headerBytes = 10;
 const trailerBytes = 8;
 const deflateMethod = 8;
@@ -24,7 +25,7 @@ const firstSliceBytes = 256;
 const sliceBytesMax = 16_384;
 
 export function isGzipMagic(firstBytes: Uint8Array): boolean {
-  return firstBytes[0] === 0x1f && firstBytes[1] === 0x8b;
+  return firstBytes.length >= magic.length && beginsWith(firstBytes, magic);
 }
 
 /** Decodes one or more members. Like gzip(1), treats zeros after the last member as padding. */
@@ -43,9 +44,10 @@ export async function* gunzip(reader: ByteReader): AsyncGenerator<Uint8Array, vo
 }
 
 async function readHeader(reader: ByteReader): Promise<void> {
-  const header = await takeAll(reader, headerBytes);
+  const header = await reader.take(headerBytes);
   const flags = header[3] ?? 0;
-  if (!isGzipMagic(header)) throw damaged('garbage follows the compressed data');
+  if (!beginsWith(header, magic)) throw garbageFollows();
+  if (header.length < headerBytes) throw truncated();
   if (header[2] !== deflateMethod || flags & flag.reserved)
     throw damaged('the gzip header has unknown flags or an unknown method');
   if (flags & flag.extraField) {

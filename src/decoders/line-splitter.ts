@@ -24,7 +24,6 @@ class ByteLineSplitter implements LineSplitter {
   #pending: PendingLine | undefined;
   /** Offset of the next chunk in the decoded object. */
   #offsetBytes: number;
-  /** A byte order mark is recognized only at the start of the object. */
   #atObjectStart: boolean;
 
   constructor(startOffsetBytes: number, lineBytesMax: number) {
@@ -68,7 +67,7 @@ class ByteLineSplitter implements LineSplitter {
     }
     const padded = endsWithCarriageReturn(lastBytes) ? lastBytes.subarray(0, -1) : lastBytes;
     const text = withoutNuls(padded);
-    const content = atObjectStart ? withoutByteOrderMark(text) : text;
+    const content = withoutByteOrderMark(text, atObjectStart, this.#lineBytesMax);
     if (isBlank(content)) return undefined;
     return content.length <= this.#lineBytesMax
       ? { bytes: content, sizeBytes: content.length, endOffsetBytes, digest: undefined }
@@ -161,7 +160,7 @@ class PendingLine {
 
   #content(): Uint8Array {
     const kept = this.#kept.subarray(0, this.#keptBytes);
-    return this.#atObjectStart ? withoutByteOrderMark(kept) : kept;
+    return withoutByteOrderMark(kept, this.#atObjectStart, this.#lineBytesMax);
   }
 }
 
@@ -175,8 +174,15 @@ function cutLine(
   return { bytes: content.subarray(0, lineBytesMax), sizeBytes, endOffsetBytes, digest };
 }
 
-function withoutByteOrderMark(bytes: Uint8Array): Uint8Array {
-  return byteOrderMark.every((byte, index) => bytes[index] === byte) ? bytes.subarray(byteOrderMark.length) : bytes;
+/**
+ * Files that begin with a byte order mark are concatenated, so each line may have one. A later line that is blank apart from it keeps
+ * it: it has always counted as a line, and positions in the state count lines.
+ */
+function withoutByteOrderMark(bytes: Uint8Array, atObjectStart: boolean, lineBytesMax: number): Uint8Array {
+  if (bytes[0] !== byteOrderMark[0] || bytes[1] !== byteOrderMark[1] || bytes[2] !== byteOrderMark[2]) return bytes;
+  const content = bytes.subarray(byteOrderMark.length);
+  // Up to the limit, because no more is kept of a line that spans chunks.
+  return atObjectStart || !isBlank(content.subarray(0, lineBytesMax)) ? content : bytes;
 }
 
 function endsWithCarriageReturn(bytes: Uint8Array): boolean {

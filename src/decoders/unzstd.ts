@@ -6,7 +6,7 @@
  */
 import { constants, createZstdDecompress } from 'node:zlib';
 import type { ByteReader } from './byte-reader.ts';
-import { damaged, takeAll, truncated } from './damage.ts';
+import { beginsWith, damaged, garbageFollows, takeAll, truncated } from './damage.ts';
 import { Inflater, outputChunkBytes } from './inflater.ts';
 
 const frameMagic = 0xfd2fb528;
@@ -31,10 +31,11 @@ export function isZstdMagic(firstBytes: Uint8Array): boolean {
 /** Decodes one or more frames. Treats zeros after the last frame as padding, as for gzip. */
 export async function* unzstd(reader: ByteReader): AsyncGenerator<Uint8Array, void, undefined> {
   do {
-    const magic = await takeAll(reader, 4);
+    const magic = await reader.take(4);
+    if (magic.length < 4) throw mayBeMagic(magic) ? truncated() : garbageFollows();
     if (isSkippable(uint32(magic))) await skip(reader, uint32(await takeAll(reader, 4)));
     else if (uint32(magic) === frameMagic) yield* readFrame(reader, magic);
-    else throw damaged('garbage follows the compressed data');
+    else throw garbageFollows();
   } while (await reader.skipZeros());
 }
 
@@ -102,6 +103,15 @@ async function skip(reader: ByteReader, countBytes: number): Promise<void> {
     reader.unread(input.subarray(missingBytes));
     missingBytes -= Math.min(missingBytes, input.length);
   }
+}
+
+/** Whether the stream ends within a magic number. */
+function mayBeMagic(bytes: Uint8Array): boolean {
+  const [first = 0, ...others] = bytes;
+  const skippable = [first & 0xf0, ...others];
+  return (
+    beginsWith(bytes, [0x28, 0xb5, 0x2f, 0xfd]) || beginsWith(Uint8Array.from(skippable), [0x50, 0x2a, 0x4d, 0x18])
+  );
 }
 
 function isSkippable(magic: number): boolean {

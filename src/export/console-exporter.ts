@@ -4,7 +4,7 @@
  */
 import type { Writable } from 'node:stream';
 import type { Batch, BatchEnd, Exporter } from '../contracts/exporter.ts';
-import { AgentError, messageOf } from '../model/agent-error.ts';
+import { outputError } from '../runtime/output-error.ts';
 import { printableJson } from '../runtime/printable.ts';
 
 export function createConsoleExporter(output: Writable): Exporter {
@@ -38,15 +38,8 @@ function write(output: Writable, text: string, signal: AbortSignal): Promise<voi
     signal.addEventListener('abort', abandon, { once: true });
     output.write(text, (error) => {
       signal.removeEventListener('abort', abandon);
-      if (error) reject(outputError(error));
+      if (error) reject(outputError('write records', error));
       else resolve();
     });
-  });
-}
-
-function outputError(cause: Error): AgentError {
-  return new AgentError('ERR_EXPORT_UNAVAILABLE', `Could not write records to standard output: ${messageOf(cause)}`, {
-    cause,
-    hint: 'The process that reads the output has probably exited. Restart both; the agent continues where it stopped.',
   });
 }

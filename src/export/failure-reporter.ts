@@ -15,7 +15,8 @@ import { type OnLastingOutage, OutageWatch } from './outage-watch.ts';
 export interface FailureReporter {
   readonly outages: Pick<OutageWatch, 'failed' | 'answered'>;
   readonly deadLetters: Pick<DeadLetters, 'write' | 'close'>;
-  readonly log: Pick<SampledLog, 'write'>;
+  /** Without what `write` returns: a worker thread does not wait for it. */
+  readonly log: { write(...line: Parameters<SampledLog['write']>): void };
 }
 
 export interface FailureReporterOptions {

@@ -18,20 +18,24 @@ export class SampledLog {
     this.#logger = logger;
   }
 
-  /** @param variant makes the line a separate kind, for example when the hint differs. */
-  write(level: 'warn' | 'error', fields: object, message: string, variant = ''): void {
+  /**
+   * @param variant makes the line a separate kind, for example when the hint differs.
+   * @returns whether the line was written.
+   */
+  write(level: 'warn' | 'error', fields: object, message: string, variant = ''): boolean {
     const nowMs = this.#clock.nowMs();
     const kindName = `${message} ${variant}`;
     const kind = this.#kinds.get(kindName);
     // Absolute value: if the clock is set back, the log must not stay quiet until it has caught up.
     if (kind !== undefined && Math.abs(nowMs - kind.loggedAtMs) < intervalMs) {
       kind.omitted++;
-      return;
+      return false;
     }
     this.#kinds.set(kindName, { loggedAtMs: nowMs, omitted: 0 });
     this.#logger[level](
       kind === undefined || kind.omitted === 0 ? fields : { ...fields, omitted: kind.omitted },
       message,
     );
+    return true;
   }
 }

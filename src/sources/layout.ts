@@ -38,6 +38,9 @@ export function isInRange(date: string | undefined, { from, before }: DateRange)
   return (from === undefined || date >= from) && (before === undefined || date < before);
 }
 
+/** What `isDeliveryName` accepts, for hints. */
+export const deliveryNameEndings = '.json, .jsonl, .ndjson, .gz, .zst or .zstd';
+
 /** True for names of delivery files; the content decides whether a file is compressed. */
 export function isDeliveryName(fileName: string): boolean {
   return /\.(json|jsonl|ndjson|gz|zst|zstd)$/i.test(fileName) && !isHiddenName(fileName);

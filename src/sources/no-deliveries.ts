@@ -4,6 +4,7 @@
  */
 import { AgentError } from '../model/agent-error.ts';
 import { printable } from '../runtime/printable.ts';
+import { deliveryNameEndings } from './layout.ts';
 import type { NameSample } from './name-sample.ts';
 
 /** How many names are checked before a location counts as one without deliveries. */
@@ -20,7 +21,7 @@ export function noDeliveries(where: string, found: NameSample, suggestion: strin
     });
   }
   const message = `Found no deliveries in ${printable(where)}, but ${found}`;
-  const hint = advice ?? `${layoutHint} Deliveries end in .json, .jsonl, .ndjson, .gz or .zst.`;
+  const hint = advice ?? `${layoutHint} Deliveries end in ${deliveryNameEndings}.`;
   return new AgentError('ERR_SOURCE_NO_DELIVERIES', message, { hint });
 }
 

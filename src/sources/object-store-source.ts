@@ -9,6 +9,7 @@ import { printable } from '../runtime/printable.ts';
 import { DateOrder } from './date-order.ts';
 import {
   dateSegment,
+  deliveryNameEndings,
   isDeliveryName,
   isHiddenName,
   isHiddenPath,
@@ -185,7 +186,7 @@ function outsideOfLayout(where: string, outside: NameSample): AgentError {
     'ERR_SOURCE_LAYOUT',
     `Skipped objects outside the delivery layout: ${outside} in ${printable(where)}`,
     {
-      hint: 'Deliveries are in workspaceId=<id>/date=<yyyy-mm-dd>/ or date=<yyyy-mm-dd>/ and end in .json, .jsonl, .ndjson, .gz or .zst.',
+      hint: `Deliveries are in workspaceId=<id>/date=<yyyy-mm-dd>/ or date=<yyyy-mm-dd>/ and end in ${deliveryNameEndings}.`,
     },
   );
 }

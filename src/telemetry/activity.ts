@@ -52,6 +52,10 @@ export interface DeadLetterCount {
   count: number;
 }
 
+export interface UnreadableObject extends Pick<SettledFault, 'status' | 'code'> {
+  readonly workspace: WorkspaceActivity;
+}
+
 /** Collects the workspaces or reasons beyond the limit, under OpenTelemetry's name for "anything else". */
 export const others = '_OTHER';
 /** The key of objects outside any workspace folder. */
@@ -70,7 +74,7 @@ export class Activity {
   readonly requests = new Map<string, RequestCount>();
   readonly faults = new Map<string, { count: number; last: Fault; atMs: number }>();
   /** Objects that could not be read to their end, or are not JSON Lines, until another version is read whole. */
-  readonly unreadableObjects = new Map<ObjectId, Pick<SettledFault, 'status' | 'code'>>();
+  readonly unreadableObjects = new Map<ObjectId, UnreadableObject>();
   readonly deadLetters = new Map<string, DeadLetterCount>();
   /** As last counted, with 0 for reasons that are gone: OpenTelemetry's SDK repeats the last value of a series that is not observed. */
   waitingDeadLetters: readonly WaitingDeadLetters[] = [];
@@ -166,7 +170,7 @@ export class Activity {
         break;
       case 'settledFaultKnown':
         if (event.fault === undefined) this.unreadableObjects.delete(event.objectId);
-        else this.#addUnreadable(event.objectId, event.fault);
+        else this.#addUnreadable(event.objectId, event.workspaceId, event.fault);
         break;
       case 'objectsListed':
         this.#noteListed(event);
@@ -262,15 +266,19 @@ export class Activity {
     else entry.count++;
   }
 
-  #noteUnreadable({ objectId, status, fault }: AgentEvent & { kind: 'objectVisited' }): void {
+  #noteUnreadable({ objectId, workspaceId, status, fault }: AgentEvent & { kind: 'objectVisited' }): void {
     if (status !== 'settled' && status !== 'damaged') return;
-    if (fault !== undefined) this.#addUnreadable(objectId, { status, code: fault.code });
+    if (fault !== undefined) this.#addUnreadable(objectId, workspaceId, { status, code: fault.code });
     else if (status === 'settled') this.unreadableObjects.delete(objectId);
   }
 
-  #addUnreadable(id: ObjectId, { status, code }: Pick<SettledFault, 'status' | 'code'>): void {
+  #addUnreadable(
+    id: ObjectId,
+    workspaceId: string | undefined,
+    { status, code }: Pick<SettledFault, 'status' | 'code'>,
+  ): void {
     if (this.unreadableObjects.has(id) || this.unreadableObjects.size < unreadableObjectsMax)
-      this.unreadableObjects.set(id, { status, code });
+      this.unreadableObjects.set(id, { status, code, workspace: this.#workspace(workspaceId) });
   }
 
   #noteFound({ source: name, foundBy, status }: AgentEvent & { kind: 'objectVisited' }): void {

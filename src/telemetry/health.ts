@@ -5,6 +5,7 @@
 import type { WaitsFor } from '../contracts/observer.ts';
 import { counted } from '../runtime/counted.ts';
 import { durationText } from '../runtime/duration.ts';
+import { printable } from '../runtime/printable.ts';
 import type { Activity } from './activity.ts';
 import { incompleteWorkspaces, isPartial, type SourceActivity } from './source-activity.ts';
 
@@ -57,6 +58,7 @@ export function readiness(activity: Activity, collector: CollectorAnswer | undef
   const checks = [
     ...[...activity.sources].map(([name, source]) => checkSource(name, source, nowMs)),
     checkObjects(activity, nowMs),
+    checkUnreadable(activity),
     checkWait(activity, 'collector', nowMs) ?? checkAnswer(collector),
     checkWait(activity, 'deadLetterFile', nowMs) ?? checkDeadLetters(activity),
     checkWait(activity, 'state', nowMs) ?? { name: 'state', ok: true, message: 'writable' },
@@ -121,6 +123,28 @@ function objectsText(count: number): string {
   return `${counted(count, 'listed object')} not shipped`;
 }
 
+export const unreadableHint =
+  'Deliver the object again, whole and in a format that is read. Until then, status counts it by workspace and date.';
+
+/** Waiting would not help, so the agent stays ready. It names one object, also if an earlier process read it. */
+function checkUnreadable({ unreadableObjects, damagedObjectCount }: Activity): HealthCheck {
+  const objects = [...unreadableObjects];
+  const [first] = [...objects.filter(([, { status }]) => status === 'damaged'), ...objects];
+  if (first === undefined) return { name: 'unreadable', ok: true, message: 'none' };
+  const unparsedCount = objects.length - damagedObjectCount;
+  const counts = [
+    ...(damagedObjectCount === 0 ? [] : [damagedText(damagedObjectCount)]),
+    ...(unparsedCount === 0 ? [] : [`${counted(unparsedCount, 'object')} shipped as unparsed records`]),
+  ];
+  const [id, { code }] = first;
+  const message = `${counts.join('; ')}: ${printable(id)} (${code})${objects.length === 1 ? '' : ' and others'}`;
+  return { name: 'unreadable', ok: true, message, hint: unreadableHint };
+}
+
+function damagedText(count: number): string {
+  return `${counted(count, 'damaged object')} not readable to the end`;
+}
+
 export const replayHint = 'Fix the cause, then run: databricks-audit-otel replay';
 
 /** A record that was rejected does not keep the agent from shipping others, so it stays ready, if it can tell how many there are. */
@@ -163,7 +187,7 @@ function shortcomings(activity: Activity): readonly string[] {
       return incompleteWorkspaces(source).length === 0 ? [] : `source ${name}: ${workspacesText(source)}`;
     }),
     ...(objectCount === 0 ? [] : [objectsText(objectCount)]),
-    ...(damaged === 0 ? [] : [`${counted(damaged, 'damaged object')} not readable to the end`]),
+    ...(damaged === 0 ? [] : [damagedText(damaged)]),
     ...(activity.deadLetterFault === undefined
       ? deadLetters === 0
         ? []

@@ -6,7 +6,7 @@ import { responseCodeText } from '../model/response-code.ts';
 import { packageVersion } from '../runtime/package-version.ts';
 import { printable } from '../runtime/printable.ts';
 import type { Activity } from './activity.ts';
-import { type Health, readiness } from './health.ts';
+import { type Health, readiness, unreadableHint } from './health.ts';
 import type { HistoryPoint } from './history.ts';
 import { incompleteWorkspaces, type SourceActivity } from './source-activity.ts';
 import { sumOfWaiting, type WorkspaceActivity } from './workspace-activity.ts';
@@ -39,6 +39,7 @@ export function takeSnapshot({
   settings,
 }: SnapshotContext) {
   const { counters } = activity;
+  const damaged = damagedByWorkspace(activity);
   return {
     version: packageVersion,
     atMs: nowMs,
@@ -70,7 +71,7 @@ export function takeSnapshot({
     })),
     workspaces: [...activity.workspaces]
       .sort(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }))
-      .map(([id, workspace]) => describeWorkspace(id, workspace)),
+      .map(([id, workspace]) => describeWorkspace(id, workspace, damaged.get(workspace) ?? 0)),
     deadLetters: [...activity.deadLetters.values()]
       .map(({ code, response, reason, count }) => ({
         code,
@@ -97,9 +98,29 @@ export function takeSnapshot({
       hint: last.hint,
       atMs,
     })),
+    unreadable: describeUnreadable(activity),
     history,
     settings,
   };
+}
+
+function damagedByWorkspace({ unreadableObjects }: Activity): ReadonlyMap<WorkspaceActivity, number> {
+  const counts = new Map<WorkspaceActivity, number>();
+  for (const { status, workspace } of unreadableObjects.values()) {
+    if (status === 'damaged') counts.set(workspace, (counts.get(workspace) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** By code, with one object of each: an earlier process may have read them, so that no fault of this one names them. */
+function describeUnreadable({ unreadableObjects }: Activity) {
+  const byCode = new Map<string, { readonly code: string; count: number; readonly object: string }>();
+  for (const [id, { code }] of unreadableObjects) {
+    const known = byCode.get(code);
+    if (known === undefined) byCode.set(code, { code, count: 1, object: printable(id) });
+    else known.count++;
+  }
+  return [...byCode.values()].map((each) => ({ ...each, hint: unreadableHint }));
 }
 
 /** By all processes that used the state; undefined until the state was read. */
@@ -143,7 +164,7 @@ function describeSource(name: string, source: SourceActivity) {
   };
 }
 
-function describeWorkspace(id: string, workspace: WorkspaceActivity) {
+function describeWorkspace(id: string, workspace: WorkspaceActivity, damagedCount: number) {
   return {
     id: printable(id),
     lastEventMs: workspace.lastEventMs,
@@ -153,6 +174,8 @@ function describeWorkspace(id: string, workspace: WorkspaceActivity) {
     deadLettered: workspace.deliveredBefore.deadLettered + workspace.deadLetteredCount,
     inFlight: workspace.inFlightCount,
     waiting: sumOfWaiting(workspace.waiting),
+    /** Objects that could not be read to their end. */
+    damaged: damagedCount,
     silentSinceMs: workspace.silence?.lastEventMs,
     dates: workspace.linesByDate.map(([date, lines]) => ({ date, lines })),
   };

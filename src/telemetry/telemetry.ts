@@ -12,7 +12,7 @@ import { readProcessFigures } from '../runtime/process-figures.ts';
 import { SampledLog } from '../runtime/sampled-log.ts';
 import { Activity, type DeliveredBefore, type DeliveredTotals, type WaitingDeadLetters } from './activity.ts';
 import { type AskCollector, CollectorWatch } from './collector-watch.ts';
-import { liveness, readiness, replayHint } from './health.ts';
+import { liveness, readiness, replayHint, unreadableHint } from './health.ts';
 import { History } from './history.ts';
 import type { HttpServer } from './http-server.ts';
 import { waitForLastPush } from './last-push.ts';
@@ -129,6 +129,7 @@ export class Telemetry {
       this.#earlyEvents?.push(event);
       this.#activity.observe(event);
       this.#metrics?.observe(event, this.#dependencies.clock.nowMs());
+      if (event.kind === 'settledFaultKnown') this.#logRemembered(event);
       if (event.kind === 'deadLettered') void this.#countDeadLetters(true);
       // Other processes replay them, so each listing is an occasion to look.
       if (event.kind === 'listingEnded') void this.#countDeadLetters();
@@ -151,6 +152,10 @@ export class Telemetry {
 
   async close(): Promise<void> {
     this.#closing.abort();
+    this.#logDeadLetters((fields, message) => {
+      this.#dependencies.logger.error(fields, message);
+      return true;
+    });
     await this.#server?.close();
     if (this.#metrics === undefined) return;
     const lastPush = this.#metrics.close().catch((error: unknown) => this.#reportPushFailure(error));
@@ -194,12 +199,28 @@ export class Telemetry {
       );
       this.#log.write('error', { err: error }, 'Could not count the dead letters; shipping is not affected');
     }
+    this.#logDeadLetters((fields, message) => this.#log.write('error', fields, message));
+  }
+
+  /** A count that was omitted is logged later, or the log would end with the count of the first few. */
+  #logDeadLetters(write: (fields: object, message: string) => boolean): void {
     const count = this.#activity.waitingDeadLetterCount;
-    if (count > this.#loggedDeadLetters) {
-      const hint = replayHint;
-      this.#log.write('error', { records: count, hint }, 'Dead letters are not in the backend');
-    }
-    this.#loggedDeadLetters = count;
+    const isLogged =
+      count <= this.#loggedDeadLetters ||
+      write({ records: count, hint: replayHint }, 'Dead letters are not in the backend');
+    if (isLogged) this.#loggedDeadLetters = count;
+  }
+
+  /** The log of the process that read the object may be gone. */
+  #logRemembered({ source, objectId, fault }: AgentEvent & { kind: 'settledFaultKnown' }): void {
+    if (fault === undefined) return;
+    const { status, code, message: reason } = fault;
+    this.#log.write(
+      status === 'damaged' ? 'error' : 'warn',
+      { source, object: objectId, code, reason: printable(reason, 1_000), hint: unreadableHint },
+      'The state knows of an object that could not be read as it should be',
+      code,
+    );
   }
 
   #reportPushFailure(error: unknown): void {

@@ -71,6 +71,8 @@ describe('decompress', () => {
       lines.length,
     ],
     ['is followed by garbage', (whole: Buffer) => concat(whole, 'garbage behind it'), /garbage/, lines.length],
+    ['is followed by little garbage', (whole: Buffer) => concat(whole, 'garbage'), /garbage/, lines.length],
+    ['ends within the first bytes of a header', (whole: Buffer) => concat(whole, '\x1f'), /truncated/, lines.length],
     ['has a wrong checksum', (whole: Buffer) => flip(whole, whole.length - 8), /checksum/, lines.length],
     ['has a wrong size', (whole: Buffer) => flip(whole, whole.length - 4), /size/, lines.length],
     ['is corrupt in the middle', () => corrupt, /corrupt/, lines.length / 4],
@@ -91,6 +93,9 @@ describe('decompress', () => {
     ['is truncated in its checksum', (whole: Buffer) => whole.subarray(0, whole.length - 1), /truncated/],
     ['is truncated in its header', (whole: Buffer) => whole.subarray(0, 5), /truncated/],
     ['is followed by garbage', (whole: Buffer) => concat(whole, 'garbage behind it'), /garbage/],
+    ['is followed by little garbage', (whole: Buffer) => concat(whole, 'gar'), /garbage/],
+    ['ends within the first bytes of a frame', (whole: Buffer) => concat(whole, whole.subarray(0, 3)), /truncated/],
+    ['ends within a frame without data', (whole: Buffer) => concat(whole, Buffer.of(0x51, 0x2a)), /truncated/],
     ['has a wrong checksum', (whole: Buffer) => flip(whole, whole.length - 1), /corrupt/],
     ['is corrupt in its middle', (whole: Buffer) => flip(whole, whole.length >> 1), /corrupt|unknown type|truncated/],
     [

@@ -36,14 +36,33 @@ describe('the line splitter', () => {
     ]);
   });
 
-  test('drops a byte order mark at the start of the object and nowhere else', () => {
+  test('drops one byte order mark at the start of each line, because concatenated files have one each', () => {
     const mark = '\u{feff}';
-    expect(texts(split([`${mark}a\n${mark}b\n`]))).toEqual([
-      ['a', 5],
-      [`${mark}b`, 10],
-    ]);
-    expect(texts(split([`${mark}a\n`], { startOffsetBytes: 5 }))).toEqual([[`${mark}a`, 10]]);
+    for (const chunkBytes of [1, 1_000]) {
+      const content = Buffer.from(`${mark}a\n${mark}b\nc${mark}\n${mark}${mark}d\n`);
+      const chunks = Array.from({ length: Math.ceil(content.length / chunkBytes) }, (_, index) =>
+        content.subarray(index * chunkBytes, (index + 1) * chunkBytes),
+      );
+      expect(texts(split(chunks))).toEqual([
+        ['a', 5],
+        ['b', 10],
+        [`c${mark}`, 15],
+        [`${mark}d`, 23],
+      ]);
+    }
+    expect(texts(split([`${mark}a\n`], { startOffsetBytes: 5 }))).toEqual([['a', 10]]);
+    const [cut] = split([`x\n${mark}abcdefghij`, 'klm\n'], { lineBytesMax: 10 }).slice(1);
+    expect([text(cut), cut?.sizeBytes, cut?.digest]).toEqual(['abcdefghij', 13, sha256('abcdefghijklm')]);
+  });
+
+  test('a later line of nothing but a byte order mark stays a line, as positions in the state count it as one', () => {
+    const mark = '\u{feff}';
     expect(split([`${mark}\n`])).toEqual([]);
+    expect(texts(split([`a\n${mark} \n`, mark]))).toEqual([
+      ['a', 2],
+      [`${mark} `, 7],
+      [mark, 10],
+    ]);
   });
 
   test('takes NULs around a line for padding, and NULs within it for its own', () => {
@@ -127,14 +146,14 @@ describe('the line splitter', () => {
     );
   });
 
-  test('matches a simple model: split at line feeds, strip one carriage return and NULs, skip blank lines', () => {
+  test('matches a simple model: split at line feeds, strip one carriage return, NULs and a byte order mark, skip blank lines', () => {
     fc.assert(
       fc.property(bytes, (all) => {
         const expected = all
           .toString('latin1')
           .split('\n')
           .map((line) => withoutNuls(line.replace(/\r$/, '')))
-          .map((line, index) => (index === 0 ? line.replace(/^\xef\xbb\xbf/, '') : line))
+          .map((line, index) => line.replace(index === 0 ? /^\xef\xbb\xbf/ : /^\xef\xbb\xbf(?=[ \t\r]*[^ \t\r])/, ''))
           .filter((line) => !/^[ \t\r]*$/.test(line));
         expect(split([all]).map((line) => Buffer.from(line.bytes).toString('latin1'))).toEqual(expected);
       }),

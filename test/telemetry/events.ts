@@ -3,6 +3,7 @@
  */
 
 import type { AgentEvent, Fault } from '../../src/contracts/observer.ts';
+import type { SettledFault } from '../../src/contracts/settled-fault.ts';
 import type { ObjectId } from '../../src/model/object.ts';
 import type { ResponseCode } from '../../src/model/response-code.ts';
 
@@ -95,4 +96,15 @@ export function objectVisited(status: (AgentEvent & { kind: 'objectVisited' })['
     sizeBytes: 1,
     fault,
   };
+}
+
+/** @param code undefined if another version without a fault is settled now. */
+export function settledFaultKnown(
+  name: string,
+  status: SettledFault['status'],
+  code: Fault['code'] | undefined,
+  workspaceId = '1',
+): AgentEvent {
+  const fault = code && { status, code, message: 'not readable' };
+  return { kind: 'settledFaultKnown', source: sourceName, objectId: name as ObjectId, workspaceId, fault };
 }

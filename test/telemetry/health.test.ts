@@ -67,7 +67,7 @@ describe('readiness', () => {
     activity.observe(listingEnded({ code: 'ERR_SOURCE_EMPTY', message: 'nothing there yet', hint: undefined }));
     expect(ready()).toMatchObject({
       ok: true,
-      checks: [{ message: 'nothing there yet; waiting for the first delivery' }, {}, {}, {}, {}, {}],
+      checks: [{ message: 'nothing there yet; waiting for the first delivery' }, {}, {}, {}, {}, {}, {}],
     });
   });
 
@@ -78,7 +78,7 @@ describe('readiness', () => {
     expect(ready()).toMatchObject({
       ok: false,
       reason: 'source s3://audit: Found no deliveries',
-      checks: [{ hint }, {}, {}, {}, {}, {}],
+      checks: [{ hint }, {}, {}, {}, {}, {}, {}],
     });
   });
 

@@ -4,6 +4,7 @@
  */
 import { messageOf } from '../../model/agent-error.ts';
 import { printable, printableAsLine } from '../printable.ts';
+import { proxyRefusal } from '../proxy-refusal.ts';
 
 /** The relevant facts of an error, whether the SDK, the service or Node.js raised it. */
 export interface AwsFailure {
@@ -142,6 +143,8 @@ export function explainUnreachable(
   variables: string,
 ): AwsExplanation | undefined {
   if (errno === undefined && name !== 'TimeoutError') return undefined;
+  const refusal = proxyRefusal({ message });
+  if (refusal !== undefined) return refusal;
   const where = host === undefined ? 'the endpoint' : host;
   const isCertificate = /CERT|SIGNATURE|SSL|TLS/.test(errno ?? '') || /certificate/i.test(message);
   return {

@@ -8,7 +8,15 @@ import type { Candidate, ListingRequest, Source, WorkspaceListing } from '../../
 import { AgentError } from '../../model/agent-error.ts';
 import type { DeliveredObject } from '../../model/object.ts';
 import { printable } from '../../runtime/printable.ts';
-import { isDeliveryName, isHiddenName, isInRange, readDate, readLayout, readWorkspaceId } from '../layout.ts';
+import {
+  deliveryNameEndings,
+  isDeliveryName,
+  isHiddenName,
+  isInRange,
+  readDate,
+  readLayout,
+  readWorkspaceId,
+} from '../layout.ts';
 import { NameSample } from '../name-sample.ts';
 import { Stillness } from '../stillness.ts';
 import { type DeliveryFiles, type FileStats, realFiles } from './delivery-files.ts';
@@ -148,7 +156,7 @@ function noFile(path: string): AgentError {
   });
 }
 
-const namesHint = 'Files are read when their names end in .json, .jsonl, .ndjson, .gz or .zst.';
+const namesHint = `Files are read when their names end in ${deliveryNameEndings}.`;
 
 interface WalkContext {
   readonly request: ListingRequest;

@@ -9,6 +9,7 @@ import { Agent, type Dispatcher, ProxyAgent, request as send } from 'undici';
 import { z } from 'zod';
 import { type Clock, systemClock } from '../../runtime/clock.ts';
 import { proxyFor } from '../../runtime/proxy.ts';
+import type { NotRead } from '../bucket-settings.ts';
 import { Connections, connectionsMax } from '../connections.ts';
 import { countedBody } from '../counted-body.ts';
 import type { ListedObject, ListRequest, ObjectStore } from '../object-store.ts';
@@ -18,6 +19,7 @@ import {
   describeBrokenBody,
   describeGcsError,
   describeOtherVersion,
+  explainSettingsError,
   type GcsCall,
   GcsFailure,
   retryOf,
@@ -54,8 +56,8 @@ const description = z.object({ generation: z.string() });
 export type GcsBucket = Pick<GcsLocation, 'bucket' | 'emulator'>;
 
 export interface GcsApi extends ObjectStore {
-  /** The settings of the bucket, and the time of the server; undefined if the request was denied or failed. */
-  settings(signal: AbortSignal): Promise<{ readonly json: unknown; readonly date: string | undefined } | undefined>;
+  /** The settings of the bucket, and the time of the server. */
+  settings(signal: AbortSignal): Promise<{ readonly json: unknown; readonly date: string | undefined } | NotRead>;
 }
 
 /** Nothing is loaded or contacted before the first call. */
@@ -135,9 +137,9 @@ export function createGcsClient({ bucket, emulator }: GcsBucket, clock: Clock = 
         const response = await get('', new URLSearchParams(), signal);
         const json: unknown = parseJson(await readText(response.body));
         return { json, date: textOf(response.headers.date) };
-      } catch {
+      } catch (error) {
         signal.throwIfAborted();
-        return undefined;
+        return explainSettingsError(error, bucket);
       }
     },
     async close() {

@@ -5,7 +5,9 @@
 import { z } from 'zod';
 import { AgentError, type ErrorCode, messageOf } from '../../model/agent-error.ts';
 import { printable, printableAsLine } from '../../runtime/printable.ts';
+import { proxyRefusal } from '../../runtime/proxy-refusal.ts';
 import { retryAfterMs } from '../../runtime/retry-after.ts';
+import type { NotRead } from '../bucket-settings.ts';
 import type { Retry } from '../retries.ts';
 
 /** The call that failed. */
@@ -59,12 +61,16 @@ export function retryOf(error: unknown, nowMs: number): Retry | undefined {
 /** The message, hint and cause never contain a key or a token. */
 export function describeGcsError(error: unknown, call: GcsCall): AgentError {
   if (error instanceof AgentError) return error;
-  const { code, reason, hint } =
-    error instanceof GcsFailure ? describeAnswer(error, call) : (describeUnreachable(error) ?? describeSignIn(error));
+  const { code, reason, hint } = describe(error, call);
   return new AgentError(code, `Could not ${call.action} ${placeOf(call)}: ${reason}`, {
     cause: new Error(withoutSecrets(messageOf(error))),
     hint,
   });
+}
+
+/** Why the settings of the bucket could not be read. */
+export function explainSettingsError(error: unknown, bucket: string): NotRead {
+  return describe(error, { action: 'list', bucket, path: '' });
 }
 
 /** The response was successful but its body is incomplete. */
@@ -97,6 +103,12 @@ export function describeOtherVersion(call: GcsCall): AgentError {
   return new AgentError('ERR_OBJECT_CHANGED', `Could not read ${placeOf(call)}: it changed after it was listed`, {
     hint: 'No action needed: the next listing returns the new version.',
   });
+}
+
+function describe(error: unknown, call: GcsCall): Description {
+  return error instanceof GcsFailure
+    ? describeAnswer(error, call)
+    : (describeUnreachable(error) ?? describeSignIn(error));
 }
 
 function isThrottled({ status, reason }: GcsFailure): boolean {
@@ -160,6 +172,8 @@ function describeDenied({ reason, message }: GcsFailure, action: GcsCall['action
 function describeUnreachable(error: unknown): Description | undefined {
   const errno = errnoOf(error);
   if (errno === undefined) return undefined;
+  const refusal = proxyRefusal(error, new URL('https://storage.googleapis.com'));
+  if (refusal !== undefined) return { code: 'ERR_SOURCE_READ', ...refusal };
   const isCertificate = /CERT|SIGNATURE|SSL|TLS|SELF_SIGNED/.test(errno);
   return {
     code: 'ERR_SOURCE_READ',

@@ -3,9 +3,15 @@
  */
 import { z } from 'zod';
 import type { Clock } from '../../runtime/clock.ts';
-import { checkLifecycle, checkVersioning } from '../bucket-settings.ts';
+import {
+  checkLifecycle,
+  checkVersioning,
+  type LifecycleRule,
+  type NotRead,
+  type Versioning,
+} from '../bucket-settings.ts';
 import type { SourceInspection } from '../source-kind.ts';
-import { createGcsClient } from './client.ts';
+import { createGcsClient, type GcsApi } from './client.ts';
 import type { GcsLocation } from './location.ts';
 
 const bucketSettings = z.object({
@@ -24,6 +30,8 @@ const bucketSettings = z.object({
     .optional(),
 });
 
+type BucketSettings = z.infer<typeof bucketSettings>;
+
 const permission = 'storage.buckets.get';
 
 /** Rejects only with the signal's reason. */
@@ -36,20 +44,12 @@ export async function inspectBucket(
   const client = createGcsClient(location, clock);
   try {
     const answer = await client.settings(signal);
-    const settings = bucketSettings.safeParse(answer?.json).data;
-    const rules = settings?.lifecycle?.rule ?? [];
-    const removed = rules.flatMap(({ action, condition: { age, matchesPrefix = [''] } }) => {
-      const isOurs = matchesPrefix.some((ruled) => ruled.startsWith(prefix) || prefix.startsWith(ruled));
-      return action.type === 'Delete' && age !== undefined && isOurs
-        ? [{ effect: 'removed', afterDays: age } as const]
-        : [];
-    });
-    const versioning = settings?.versioning?.enabled === true ? 'enabled' : 'off';
-    const dateMs = Date.parse(answer?.date ?? '');
+    const settings = readSettings(answer);
+    const dateMs = Date.parse('date' in answer ? (answer.date ?? '') : '');
     return {
       results: [
-        checkVersioning(bucket, settings && versioning, permission),
-        ...checkLifecycle(bucket, settings && removed, permission),
+        checkVersioning(bucket, 'reason' in settings ? settings : versioningOf(settings), permission),
+        ...checkLifecycle(bucket, 'reason' in settings ? settings : rulesFor(prefix, settings), permission),
       ],
       serverClock: Number.isNaN(dateMs)
         ? undefined
@@ -58,4 +58,22 @@ export async function inspectBucket(
   } finally {
     await client.close();
   }
+}
+
+function readSettings(answer: Awaited<ReturnType<GcsApi['settings']>>): BucketSettings | NotRead {
+  if ('reason' in answer) return answer;
+  return bucketSettings.safeParse(answer.json).data ?? { code: 'ERR_SOURCE_READ', reason: 'the answer is invalid' };
+}
+
+function versioningOf({ versioning }: BucketSettings): Versioning {
+  return versioning?.enabled === true ? 'enabled' : 'off';
+}
+
+function rulesFor(prefix: string, { lifecycle }: BucketSettings): readonly LifecycleRule[] {
+  return (lifecycle?.rule ?? []).flatMap(({ action, condition: { age, matchesPrefix = [''] } }) => {
+    const isOurs = matchesPrefix.some((ruled) => ruled.startsWith(prefix) || prefix.startsWith(ruled));
+    return action.type === 'Delete' && age !== undefined && isOurs
+      ? [{ effect: 'removed', afterDays: age } as const]
+      : [];
+  });
 }

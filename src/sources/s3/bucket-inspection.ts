@@ -4,8 +4,15 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import { loadS3Client, s3Timeouts } from '../../runtime/aws/s3-client.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import { checkLifecycle, checkVersioning, type LifecycleRule, type Versioning } from '../bucket-settings.ts';
+import {
+  checkLifecycle,
+  checkVersioning,
+  type LifecycleRule,
+  type NotRead,
+  type Versioning,
+} from '../bucket-settings.ts';
 import type { SourceInspection } from '../source-kind.ts';
+import { explainSettingsError } from './errors.ts';
 import type { S3Location } from './location.ts';
 
 /** Storage classes whose objects have to be restored before they can be read. */
@@ -18,21 +25,21 @@ export async function inspectBucket(
   clock: Clock,
 ): Promise<SourceInspection> {
   const { GetBucketLifecycleConfigurationCommand, GetBucketVersioningCommand } = await import('@aws-sdk/client-s3');
-  const client = await loadS3Client(s3Timeouts, { maxAttempts: 1 }).catch(() => undefined);
   const { bucket: Bucket, prefix } = location;
-  // Listing the bucket has failed for the same reason, and reports it.
-  if (client === undefined) return inspectionOf(Bucket, undefined, undefined, undefined);
+  const notRead = (error: unknown): NotRead => explainSettingsError(error, Bucket);
+  const client = await loadS3Client(s3Timeouts, { maxAttempts: 1 }).catch(notRead);
+  if ('reason' in client) return inspectionOf(Bucket, client, client, undefined);
   const serverDate = observeServerDate(client, clock);
   const options = { abortSignal: signal };
   try {
-    const versioning: Versioning = await client
+    const versioning: Versioning | NotRead = await client
       .send(new GetBucketVersioningCommand({ Bucket }), options)
       .then(({ Status }) => (Status === 'Enabled' ? 'enabled' : Status === 'Suspended' ? 'suspended' : 'off'))
-      .catch(() => undefined);
+      .catch(notRead);
     const lifecycle = await client
       .send(new GetBucketLifecycleConfigurationCommand({ Bucket }), options)
       .then(({ Rules = [] }) => rulesFor(prefix, Rules))
-      .catch((error: unknown) => (nameOf(error) === 'NoSuchLifecycleConfiguration' ? [] : undefined));
+      .catch((error: unknown) => (nameOf(error) === 'NoSuchLifecycleConfiguration' ? [] : notRead(error)));
     signal.throwIfAborted();
     return inspectionOf(Bucket, versioning, lifecycle, serverDate.aheadMs);
   } finally {
@@ -42,8 +49,8 @@ export async function inspectBucket(
 
 function inspectionOf(
   bucket: string,
-  versioning: Versioning,
-  lifecycle: readonly LifecycleRule[] | undefined,
+  versioning: Versioning | NotRead,
+  lifecycle: readonly LifecycleRule[] | NotRead,
   aheadMs: number | undefined,
 ): SourceInspection {
   return {

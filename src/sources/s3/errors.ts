@@ -14,6 +14,7 @@ import {
   withoutSecrets,
 } from '../../runtime/aws/failure.ts';
 import { printable } from '../../runtime/printable.ts';
+import type { NotRead } from '../bucket-settings.ts';
 import { isAccessPoint } from './location.ts';
 
 /** The call that failed. */
@@ -42,6 +43,11 @@ export function describeS3Error(error: unknown, call: S3Call): AgentError {
     cause: new Error(withoutSecrets(`${facts.name}: ${facts.message}`)),
     hint,
   });
+}
+
+/** Why a setting of the bucket could not be read. */
+export function explainSettingsError(error: unknown, bucket: string): NotRead {
+  return describe(readAwsFailure(error), { action: 's3:ListBucket', bucket, path: '' });
 }
 
 /** The response was successful but its body is incomplete. */

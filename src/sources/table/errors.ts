@@ -3,6 +3,7 @@
  */
 import { AgentError, messageOf } from '../../model/agent-error.ts';
 import { printable, printableAsLine } from '../../runtime/printable.ts';
+import { proxyRefusal } from '../../runtime/proxy-refusal.ts';
 import { auditColumns } from './row.ts';
 
 /** What is read, and where: for requests and for messages. */
@@ -25,6 +26,10 @@ export function unreachable(url: URL, reason: unknown): AgentError {
     return new AgentError('ERR_SOURCE_READ', `${url.host} failed with ${reason}`, {
       hint: 'A running agent tries again.',
     });
+  }
+  const refusal = proxyRefusal(reason, url);
+  if (refusal !== undefined) {
+    return new AgentError('ERR_SOURCE_READ', `${url.host} is not reachable: ${refusal.reason}`, { hint: refusal.hint });
   }
   // The message of fetch's own error is only "fetch failed".
   const cause = reason instanceof Error && reason.cause !== undefined ? reason.cause : reason;

@@ -89,6 +89,30 @@ describe.skipIf(chromiumPath === undefined)('the live page', () => {
     await expectFigures(page, { accepted: 2, deadLettered: 0 });
   });
 
+  it('names what an earlier process could not read, and the workspace that it is in', async () => {
+    const { agent, page, place, environment } = await scene();
+    await place.deliver(deliveryKey('1'), auditLines(3));
+    // A zip archive, by its first bytes.
+    await place.deliver(deliveryKey('2'), ['PK\u0003\u0004']);
+    await untilEnded(agent, 3);
+    await shows(page, '[data-status=incomplete]');
+    await agent.stop();
+
+    const next = startAgent(['run'], environment);
+    expect(await next.logged('The state knows of an object that could not be read as it should be')).toMatchObject({
+      level: 'error',
+      code: 'ERR_OBJECT_FORMAT',
+    });
+    await page.goto(await urlOf(next));
+    await shows(page, '[data-status=incomplete]');
+    expect(await page.locator('#faults').innerText()).toMatch(
+      /^ERR_OBJECT_FORMAT\s+1\s+before this start: file:.*workspaceId=2.*Deliver the object again/s,
+    );
+    expect(await cellsOf(page, '2')).toMatchObject({ 'Not shipped': '1' });
+    await page.getByLabel('Problems only').check();
+    expect(await page.locator('#workspaces th').allInnerTexts()).toEqual(['2']);
+  });
+
   it('shows an outage with its cause, and the recovery', async () => {
     const { page, receiver, place } = await scene();
     await shows(page, '[data-status=idle]');

@@ -21,9 +21,9 @@ export function expectedLines(content: Buffer, lineBytesMax: number): ExpectedLi
     const newline = content.indexOf('\n', start);
     const end = newline === -1 ? content.length : newline;
     const endOffsetBytes = newline === -1 ? end : newline + 1;
-    const whole = withoutFrame(content.subarray(start, end), start === 0);
+    const whole = withoutFrame(content.subarray(start, end), start === 0, lineBytesMax);
     start = endOffsetBytes;
-    if (/^[ \t\r]*$/.test(whole.toString('latin1'))) continue;
+    if (isBlank(whole)) continue;
     const digest = createHash('sha256').update(whole).digest('hex');
     const occurrence = (occurrences.get(digest) ?? 0) + 1;
     occurrences.set(digest, occurrence);
@@ -32,10 +32,16 @@ export function expectedLines(content: Buffer, lineBytesMax: number): ExpectedLi
   return lines;
 }
 
-/** Without the carriage return of a line ending, NULs around the line, and a byte order mark at the start of the object. */
-function withoutFrame(line: Buffer, atObjectStart: boolean): Buffer {
+/** Without the carriage return of a line ending, NULs around the line, and a byte order mark before text or at the start of the object. */
+function withoutFrame(line: Buffer, atObjectStart: boolean, lineBytesMax: number): Buffer {
   const ended = line.at(-1) === 0x0d ? line.subarray(0, -1) : line;
   const isText = (byte: number) => byte !== 0;
   const text = ended.subarray(Math.max(0, ended.findIndex(isText)), ended.findLastIndex(isText) + 1);
-  return atObjectStart && text.subarray(0, 3).equals(Buffer.from('\ufeff')) ? text.subarray(3) : text;
+  if (!text.subarray(0, 3).equals(Buffer.from('\ufeff'))) return text;
+  const unmarked = text.subarray(3);
+  return atObjectStart || !isBlank(unmarked.subarray(0, lineBytesMax)) ? unmarked : text;
+}
+
+function isBlank(text: Buffer): boolean {
+  return /^[ \t\r]*$/.test(text.toString('latin1'));
 }
