@@ -4,8 +4,8 @@
 import { isAgentError } from '../model/agent-error.ts';
 import { isDeliveryName, isDeliveryPath, isHiddenName, isLayoutName } from './layout.ts';
 import { NameSample } from './name-sample.ts';
-import { isOneObject, lookedAtMax, noDeliveries } from './no-deliveries.ts';
-import { fileNameOf, type ObjectStore, type StoreLocation } from './object-store.ts';
+import { isEmptySegment, isOneObject, lookedAtMax, noDeliveries } from './no-deliveries.ts';
+import { fileNameOf, type ObjectStore, pathOf, type StoreLocation } from './object-store.ts';
 
 interface SearchParts {
   readonly store: Pick<ObjectStore, 'list'>;
@@ -33,8 +33,8 @@ export class DeliverySearch {
         const segments = key.slice(prefix.length).split('/');
         if (isDeliveryPath(segments)) return undefined;
         const layoutAt = segments.findIndex(isLayoutName);
-        if (layoutAt > 0) below ??= this.#at(`${prefix}${segments.slice(0, layoutAt).join('/')}`);
-        if (isContent(segments)) found.set(segments[0] ?? '', true);
+        if (layoutAt > 0) below ??= this.#at(`${prefix}${folderOf(segments.slice(0, layoutAt))}`);
+        if (isContent(segments)) found.set(nameOf(segments), true);
       }
       keyCount += objects.length;
       if (keyCount >= lookedAtMax) break;
@@ -43,6 +43,8 @@ export class DeliverySearch {
     for (const folder of found.keys()) sample.add(folder);
     const suggestion = below ?? (await this.#searchAround(signal));
     if (sample.count === 0 && (await this.#isObject(signal))) return isOneObject(name, suggestion);
+    if (sample.count === 0 && suggestion !== undefined && this.#hasEmptySegment())
+      return isEmptySegment(name, suggestion);
     return noDeliveries(name, sample, suggestion);
   }
 
@@ -61,8 +63,16 @@ export class DeliverySearch {
     }
   }
 
-  /** Once, as it takes some requests and the answer seldom changes. */
+  #hasEmptySegment(): boolean {
+    return this.#location.prefix.split('/').slice(0, -1).includes('');
+  }
+
+  /**
+   * Once, as it takes some requests and the answer seldom changes. At each listing for a prefix with an empty segment, which is probably a
+   * mistake, and waiting in it would never end.
+   */
   #searchAround(signal: AbortSignal): Promise<string | undefined> {
+    if (this.#hasEmptySegment()) this.#around = undefined;
     this.#around ??= this.#searchAncestors(signal).catch((error: unknown) => {
       signal.throwIfAborted();
       if (isAgentError(error)) return undefined; // Policies often allow listing one prefix only.
@@ -73,14 +83,11 @@ export class DeliverySearch {
 
   /** The nearest folder above the location, or right below one of those, that has the layout. */
   async #searchAncestors(signal: AbortSignal): Promise<string | undefined> {
-    const segments = this.#location.prefix.split('/').filter((segment) => segment !== '');
+    const segments = this.#location.prefix.split('/').slice(0, -1);
     const layoutAt = segments.findIndex(isLayoutName);
     const depth = layoutAt === -1 ? segments.length : layoutAt;
     for (let length = depth; length >= Math.max(0, depth - ancestorsMax); length--) {
-      const ancestor = segments
-        .slice(0, length)
-        .map((segment) => `${segment}/`)
-        .join('');
+      const ancestor = folderOf(segments.slice(0, length));
       const folders = await this.#foldersIn(ancestor, signal);
       if (ancestor !== this.#location.prefix && hasLayout(ancestor, folders)) return this.#at(ancestor);
       for (const folder of folders.filter((each) => each !== this.#location.prefix).slice(0, siblingsMax)) {
@@ -98,12 +105,21 @@ export class DeliverySearch {
   }
 
   #at(prefix: string): string {
-    return this.#parts.urlOf(prefix.replace(/\/+$/, ''));
+    return this.#parts.urlOf(pathOf(prefix));
   }
 }
 
 const ancestorsMax = 3;
 const siblingsMax = 10;
+
+function folderOf(segments: readonly string[]): string {
+  return segments.map((segment) => `${segment}/`).join('');
+}
+
+/** Up to the first segment that is not empty. */
+function nameOf(segments: readonly string[]): string {
+  return segments.slice(0, segments.findIndex((segment) => segment !== '') + 1).join('/');
+}
 
 function hasLayout(prefix: string, folders: readonly string[]): boolean {
   return folders.some((folder) => isLayoutName(folder.slice(prefix.length, -1)));

@@ -15,14 +15,16 @@ export function createLayoutSource(
   blobs: BlobApi,
   stillAfterPolls: number,
 ): Source {
-  const { container, name, prefix } = location;
+  const { container, name } = location;
   const stillness = new Stillness(stillAfterPolls);
   const store: ObjectStore<ListedBlob> = {
     list: (request, signal) => blobs.list(container, request, signal),
     read: (listed, signal) => blobs.read(container, listed, signal),
     close: () => blobs.close(),
   };
-  const root = name.slice(0, name.length - Math.max(0, prefix.length - 1)).replace(/\/+$/, '');
+  // In `abfss://<container>@<host>` and `az://<container>`, the container comes first.
+  const [authority = name] = /^[^:]+:\/\/[^/]*/.exec(name) ?? [];
+  const root = /^[^@]*\./.test(authority) ? `${authority}/${container}` : authority;
   return new ObjectStoreSource(location, {
     store,
     urlOf: (folder) => (folder === '' ? root : `${root}/${folder}`),
