@@ -76,12 +76,12 @@ for (const [name, kind] of Object.entries(fileKinds)) {
   describeSource(`the ${name} source`, kind, places[name as FileKindName]);
 }
 
-async function listingOf(url: string): Promise<Listing> {
+async function listingOf(url: string, knowsAny?: Parameters<typeof listAll>[2]): Promise<Listing> {
   const { sources } = loadConfiguration({ ...process.env, DATABRICKS_AUDIT_SOURCE: url });
   const [source] = createSources(sources, { stillAfterPolls: 0 });
   if (source === undefined) throw new Error('one source was configured');
   onTestFinished(() => source.close());
-  return await listAll(source);
+  return await listAll(source, {}, knowsAny);
 }
 
 async function faultsOf(url: string): Promise<Listing['faults']> {
@@ -124,6 +124,17 @@ describe.each(['s3', 'azure', 'gcs'] as const)('the %s source of keys with an em
   test('waits for the first delivery while there is nothing anywhere', async () => {
     const { url } = await places[kind]();
     expect(await faultsOf(`${url}//logs`)).toMatchObject([{ code: 'ERR_SOURCE_EMPTY' }]);
+  });
+});
+
+describe.each(['s3', 'azure', 'gcs'] as const)('the %s source of another folder', (kind) => {
+  test('is wrong although the state knows objects further down', async () => {
+    const { url, put } = await places[kind]();
+    await put('logs/workspaceId=7/date=2026-09-01/a.json', '{}\n');
+    const { objects } = await listingOf(`${url}/logs`);
+    const knowsAny = async (idsBeginWith: readonly string[]) =>
+      objects.some(({ origin }) => idsBeginWith.some((start) => origin.id.startsWith(start)));
+    expect((await listingOf(url, knowsAny)).faults).toMatchObject([{ code: 'ERR_SOURCE_NO_DELIVERIES' }]);
   });
 });
 

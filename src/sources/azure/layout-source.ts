@@ -7,7 +7,7 @@ import type { ObjectStore } from '../object-store.ts';
 import { ObjectStoreSource } from '../object-store-source.ts';
 import { Stillness } from '../stillness.ts';
 import type { BlobApi, ListedBlob } from './client.ts';
-import { deliveredBlob } from './delivered-object.ts';
+import { deliveredBlob, idPrefix } from './delivered-object.ts';
 import type { ResolvedAzureLocation } from './location.ts';
 
 export function createLayoutSource(
@@ -27,6 +27,7 @@ export function createLayoutSource(
   const root = /^[^@]*\./.test(authority) ? `${authority}/${container}` : authority;
   return new ObjectStoreSource(location, {
     store,
+    idPrefix: `${idPrefix(location)}${container}/`,
     urlOf: (folder) => (folder === '' ? root : `${root}/${folder}`),
     candidate(listed, listing): Candidate {
       const { key, etag, isAppended } = listed;
