@@ -128,6 +128,32 @@ describe.each(['s3', 'azure', 'gcs'] as const)('the %s source of keys with an em
 });
 
 describe.each(['s3', 'azure', 'gcs'] as const)('the %s source of another folder', (kind) => {
+  test.each([
+    ['no delivery', 'logs/workspaceId=1/date=2026-09-01/a.csv'],
+    ['hidden files only', 'logs/workspaceId=1/_x/date=2026-09-01/a.json'],
+    ['a marker only', 'logs/workspaceId=1/'],
+    ['a workspace in the wrong case', 'logs/WorkspaceId=1/date=2026-09-01/a.json'],
+  ])('does not suggest a folder of the layout with %s', async (_, path) => {
+    const { url, put } = await places[kind]();
+    await put(path, '{}\n');
+    for (const folder of ['', '/logs', '/logs/other', '/other'])
+      for (const { hint } of await faultsOf(`${url}${folder}`))
+        expect([folder, hint]).not.toEqual([folder, expect.stringMatching(/^Try /)]);
+  });
+
+  test('suggests the one with a delivery, whatever else is there', async () => {
+    const { url, put } = await places[kind]();
+    await put('a/workspaceId=1/date=2026-09-01/a.csv', 'x');
+    await put('b/workspaceId=1/date=2026-09-01/a.csv', 'x');
+    await put('b/workspaceId=1/date=2026-09-02/a.json', '{}\n');
+    const suggested = { hint: `Try DATABRICKS_AUDIT_SOURCE=${url}/b` };
+    for (const folder of ['', '/a', '/a/other', '/other'])
+      expect([
+        folder,
+        (await faultsOf(`${url}${folder}`)).find(({ code }) => code !== 'ERR_SOURCE_LAYOUT'),
+      ]).toMatchObject([folder, suggested]);
+  });
+
   test('is wrong although the state knows objects further down', async () => {
     const { url, put } = await places[kind]();
     await put('logs/workspaceId=7/date=2026-09-01/a.json', '{}\n');
