@@ -23,7 +23,7 @@ import {
   canRedraw,
   count,
   counted,
-  dateOption,
+  dateRange,
   type ExitCode,
   exitCodes,
   jsonLine,
@@ -42,7 +42,7 @@ export interface ReconcileCommandOptions {
 export async function reconcile(options: ReconcileCommandOptions, context: CommandContext): Promise<ExitCode> {
   const { environment, stdout, stderr, stop } = context;
   const configuration = loadConfiguration(environment);
-  const dates = { from: dateOption('--from', options.from), before: dateOption('--before', options.before) };
+  const dates = dateRange(options);
   const backend = options.against === undefined ? undefined : backendAt(options.against, configuration);
   // Open the agent first: it takes the lock, so no other agent can ship during the repair, and it creates the state if there is none.
   const agent = options.repair ? await openAgent(configuration, context) : undefined;
