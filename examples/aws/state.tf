@@ -49,7 +49,7 @@ data "aws_iam_policy_document" "share_state" {
       "dynamodb:Query",
       "dynamodb:PutItem",
       "dynamodb:DeleteItem",
-      "dynamodb:Scan",               # `status` and `reconcile`
+      "dynamodb:Scan",               # `status`, `reconcile`, and sources without deliveries
       "dynamodb:DescribeTable",      # `check`
       "dynamodb:DescribeTimeToLive", # `check`
     ]

@@ -62,8 +62,22 @@ export function withoutState(environment: Environment): Environment {
   };
 }
 
-/** @throws AgentError ERR_CONFIGURATION */
-export function dateOption(name: string, text: string | undefined): string | undefined {
+/**
+ * The dates that `--from` and `--before` select.
+ * @throws AgentError ERR_CONFIGURATION
+ */
+export function dateRange(options: { readonly from?: string | undefined; readonly before?: string | undefined }): {
+  readonly from: string | undefined;
+  readonly before: string | undefined;
+} {
+  const [from, before] = [dateOption('--from', options.from), dateOption('--before', options.before)];
+  if (from === undefined || before === undefined || from < before) return { from, before };
+  throw new AgentError('ERR_CONFIGURATION', `--before: expected a date after that of --from, ${from}, got ${before}`, {
+    hint: '--from is the first date, and --before the first one that is left out.',
+  });
+}
+
+function dateOption(name: string, text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   const time = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
   // Date.parse takes the 30th of February for the 2nd of March.

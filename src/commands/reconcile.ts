@@ -12,13 +12,18 @@ import {
   type ReconcileOptions,
   reconcileBytes,
 } from '../tools/reconcile/reconcile.ts';
-import { accountedFor, type Reconciliation } from '../tools/reconcile/reconciliation.ts';
+import {
+  accountedFor,
+  type Problem,
+  type Reconciliation,
+  type SourceNotCompared,
+} from '../tools/reconcile/reconciliation.ts';
 import {
   type CommandContext,
   canRedraw,
   count,
   counted,
-  dateOption,
+  dateRange,
   type ExitCode,
   exitCodes,
   jsonLine,
@@ -37,7 +42,7 @@ export interface ReconcileCommandOptions {
 export async function reconcile(options: ReconcileCommandOptions, context: CommandContext): Promise<ExitCode> {
   const { environment, stdout, stderr, stop } = context;
   const configuration = loadConfiguration(environment);
-  const dates = { from: dateOption('--from', options.from), before: dateOption('--before', options.before) };
+  const dates = dateRange(options);
   const backend = options.against === undefined ? undefined : backendAt(options.against, configuration);
   // Open the agent first: it takes the lock, so no other agent can ship during the repair, and it creates the state if there is none.
   const agent = options.repair ? await openAgent(configuration, context) : undefined;
@@ -73,7 +78,7 @@ function openAgent(configuration: Configuration, { stdout, stderr, stop }: Comma
 const namedOnTerminal = 20;
 
 function render(found: Reconciliation): string {
-  const { totals, differences, differenceCount, unreadable, changing, deleted, backend } = found;
+  const { totals, differences, differenceCount, unreadable, notCompared, changing, deleted, backend } = found;
   const sections = [renderPartitions(found)];
   if (differenceCount > 0) {
     const named = differences
@@ -92,9 +97,11 @@ function render(found: Reconciliation): string {
     sections.push(`Objects with differences: ${count(differenceCount)}\n${listed(named, differenceCount)}`);
   }
   if (unreadable.length > 0) {
-    const named = unreadable.slice(0, namedOnTerminal).map(({ name, reason }) => `  ${printable(name)}: ${reason}`);
+    const named = unreadable.slice(0, namedOnTerminal).map(renderProblem);
     sections.push(`Could not be read completely: ${count(unreadable.length)}\n${listed(named, unreadable.length)}`);
   }
+  if (notCompared.length > 0)
+    sections.push(`Nothing to compare in:\n${notCompared.map(renderNotCompared).join('\n')}\n`);
   if (changing.length > 0) {
     const named = changing.slice(0, namedOnTerminal).map((name) => `  ${printable(name)}`);
     sections.push(
@@ -109,6 +116,20 @@ function render(found: Reconciliation): string {
   if (backend !== undefined) sections.push(renderBackend(totals, backend));
   sections.push(`${verdict(found)}\n`);
   return sections.join('\n');
+}
+
+function renderProblem({ name, reason, hint }: Problem): string {
+  const advice = hint === undefined ? '' : `\n    ${hint.replaceAll('\n', '\n    ')}`;
+  return `  ${printable(name)}: ${reason}${advice}`;
+}
+
+function renderNotCompared(source: SourceNotCompared): string {
+  if (source.status === 'empty') return renderProblem(source);
+  const reason =
+    source.status === 'removed'
+      ? 'the objects that the state knows have been removed'
+      : 'no object has one of the dates compared';
+  return renderProblem({ ...source, reason });
 }
 
 function renderPartitions({ partitions, totals, backend }: Reconciliation): string {
@@ -166,6 +187,8 @@ function renderBackend(totals: Reconciliation['totals'], backend: NonNullable<Re
 function verdict(found: Reconciliation): string {
   const { isWhole, totals, backend } = found;
   const { objectCount, lineCount, waitingCount, missingCount, unverifiedCount, missingInBackendCount = 0 } = totals;
+  if (objectCount === 0 && isWhole)
+    return 'Nothing is left to compare: the objects that the state knows have been removed.';
   if (objectCount === 0) return 'Nothing was compared, so nothing is proved.';
   const notes = notesOn(found);
   const lines = counted(lineCount, 'line');

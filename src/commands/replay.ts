@@ -20,7 +20,7 @@ import {
   canRedraw,
   count,
   counted,
-  dateOption,
+  dateRange,
   type ExitCode,
   exitCodes,
   jsonLine,
@@ -97,7 +97,7 @@ function readSelection({ reason, status, from, before }: ReplayCommandOptions): 
       `--status: expected an HTTP status, or a gRPC status such as INVALID_ARGUMENT or 3, got ${JSON.stringify(status)}`,
     );
   }
-  return { reason, code, from: dateOption('--from', from), before: dateOption('--before', before) };
+  return { reason, code, ...dateRange({ from, before }) };
 }
 
 function renderOverview({ groups, selectedCount, otherCount, unreadableCount }: DeadLetterOverview): string {

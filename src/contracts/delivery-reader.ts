@@ -23,5 +23,7 @@ export interface DeliveryReader {
   readonly createdOn: string;
   /** Rejects with ERR_STATE_DAMAGED. */
   read(id: ObjectId): Promise<ObjectRecord>;
+  /** As that of a `DeliveryState`. */
+  knowsAny(idsBeginWith: readonly string[], signal: AbortSignal): Promise<boolean>;
   close(): Promise<void>;
 }

@@ -100,6 +100,8 @@ export interface DeliveryState {
   unsettled(objects: readonly DeliveredObject[]): Promise<readonly DeliveredObject[]>;
   /** What was wrong with the objects whose version is settled. Ask for those that `unsettled` has left out. */
   settledFaults(objects: readonly DeliveredObject[]): Promise<ReadonlyMap<ObjectId, SettledFault>>;
+  /** Whether it knows objects whose ids begin with one of these. A shared state may have to be read as a whole. */
+  knowsAny(idsBeginWith: readonly string[], signal: AbortSignal): Promise<boolean>;
   /**
    * Claims the object for one visit. `settled`: this version was settled completely, so there is nothing to do.
    * `elsewhere`: another visit holds the claim. Rejects with ERR_STATE_DAMAGED or the signal's reason.

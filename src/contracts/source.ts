@@ -46,6 +46,11 @@ export interface ListingRequest {
   readonly dates: DateRange;
   readonly signal: AbortSignal;
   readonly onFault: (fault: AgentError) => void;
+  /**
+   * Whether the state knows objects whose ids begin with one of these: a source without any object that had some is neither empty yet
+   * nor wrong. Undefined if nobody can tell.
+   */
+  readonly knowsAny?: ((idsBeginWith: readonly string[]) => Promise<boolean | undefined>) | undefined;
 }
 
 /** The objects of one workspace (or of a tree without workspaces) in the requested dates. */

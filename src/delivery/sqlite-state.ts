@@ -143,6 +143,10 @@ class SqliteState implements OpenState {
     return this.#queue.read(() => this.#rows.settledFaults(objects.map(({ origin }) => origin.id)));
   }
 
+  async knowsAny(idsBeginWith: readonly string[]): Promise<boolean> {
+    return this.#queue.read(() => this.#rows.knowsAny(idsBeginWith));
+  }
+
   async claim({ origin, version }: DeliveredObject, signal: AbortSignal): Promise<Claim | 'settled' | 'elsewhere'> {
     signal.throwIfAborted();
     if (this.#claimed.has(origin.id)) return 'elsewhere';

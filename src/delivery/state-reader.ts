@@ -32,6 +32,7 @@ export async function openDeliveryReader(directory: string): Promise<DeliveryRea
           ...rows.counts(id),
         })),
       ),
+    knowsAny: async (idsBeginWith) => explainingFailure(() => inSnapshot(database, () => rows.knowsAny(idsBeginWith))),
     async close() {
       database.close();
     },

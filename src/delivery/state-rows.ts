@@ -44,6 +44,14 @@ export class StateRows {
     };
   }
 
+  /** Whether there is an object whose id begins with one of these. */
+  knowsAny(idsBeginWith: readonly string[]): boolean {
+    return idsBeginWith.some((start) => {
+      const { uri } = this.#statements.from.get(start) ?? {};
+      return typeof uri === 'string' && uri.startsWith(start);
+    });
+  }
+
   /** Of those of the objects whose settled version has one. */
   settledFaults(ids: readonly ObjectId[]): Map<ObjectId, SettledFault> {
     const faults = new Map<ObjectId, SettledFault>();
@@ -91,6 +99,7 @@ export function ownerAt(id: ObjectId, observedAtMs: number | undefined): string 
 function prepareReading(database: DatabaseSync) {
   return {
     find: database.prepare('SELECT * FROM object WHERE uri = ?'),
+    from: database.prepare('SELECT uri FROM object WHERE uri >= ? ORDER BY uri LIMIT 1'),
     // Usually there are none, and the index of those with a fault is empty.
     settledFaults: database.prepare(
       `SELECT uri, settled_fault FROM object INDEXED BY object_with_fault

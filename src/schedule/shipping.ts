@@ -7,7 +7,7 @@
 import type { DeliveryState } from '../contracts/delivery-state.ts';
 import type { NotificationQueue } from '../contracts/notifications.ts';
 import { type Observer, toFault } from '../contracts/observer.ts';
-import { type DateRange, isPartialListing, type Source } from '../contracts/source.ts';
+import { type DateRange, isPartialListing, type ListingRequest, type Source } from '../contracts/source.ts';
 import { type AgentError, isAgentError } from '../model/agent-error.ts';
 import type { ObjectShipper } from '../pipeline/object-shipper.ts';
 import { type Clock, utcDate } from '../runtime/clock.ts';
@@ -35,7 +35,7 @@ export interface Schedule {
 export interface ShippingContext {
   readonly sources: readonly Source[];
   readonly shipper: Pick<ObjectShipper, 'ship'>;
-  readonly state: Pick<DeliveryState, 'unsettled' | 'settledFaults' | 'lead'>;
+  readonly state: Pick<DeliveryState, 'unsettled' | 'settledFaults' | 'knowsAny' | 'lead'>;
   /** Worker threads of the shipper; enough objects are visited in parallel to keep all of them busy. */
   readonly workers?: number | undefined;
   readonly schedule: Schedule;
@@ -272,7 +272,7 @@ export class Shipping {
       if (endedAtMs !== undefined) reportEnd(endedAtMs);
     };
     try {
-      for await (const workspace of source.list({ dates, signal, onFault })) {
+      for await (const workspace of source.list({ dates, signal, onFault, knowsAny: this.#knowsAny(signal) })) {
         const name = workspace.workspaceId ?? '';
         listed.add(name);
         if (lane.busy.has(name)) {
@@ -305,6 +305,20 @@ export class Shipping {
     endedAtMs = clock.nowMs();
     reportEnd(endedAtMs);
     return isComplete;
+  }
+
+  /** For a source without deliveries. A state that cannot be asked now, or not without another right, does not stop the listing. */
+  #knowsAny(signal: AbortSignal): ListingRequest['knowsAny'] {
+    return async (idsBeginWith) => {
+      try {
+        return await this.#context.state.knowsAny(idsBeginWith, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!isAgentError(error)) throw error;
+        if (error.code === 'ERR_STATE_DAMAGED') this.#fail(error);
+        return undefined;
+      }
+    };
   }
 
   #lookbackStart(): string {

@@ -9,6 +9,7 @@ import type { ObjectId } from '../model/object.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { NamedItems } from './batch-items.ts';
+import { knowsAny } from './known-objects.ts';
 import { type Meta, readMeta } from './meta.ts';
 import { countItems, readItems } from './object-items.ts';
 import { isObjectKey, isPristine, type ObjectRegister, objectKey, parseObjectRegister } from './object-register.ts';
@@ -73,6 +74,10 @@ export class SharedReader implements DeliveryReader {
       }
       found = after;
     }
+  }
+
+  knowsAny(idsBeginWith: readonly string[], signal: AbortSignal): Promise<boolean> {
+    return knowsAny(this.#store, idsBeginWith, signal);
   }
 
   /** Scans all registers. */

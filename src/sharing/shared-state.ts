@@ -16,6 +16,7 @@ import { type Clock, utcDate } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { CrashingObjects } from './crashing-objects.ts';
 import { expiresAtMs } from './expiry.ts';
+import { knowsAny } from './known-objects.ts';
 import { Leads } from './leads.ts';
 import { type Meta, openMeta } from './meta.ts';
 import { countItems, mergeItems, settledLines, withoutLineHashes } from './object-items.ts';
@@ -166,6 +167,10 @@ class SharedState implements OpenState {
       return fault === undefined ? [] : [[id, fault] as const];
     });
     return new Map(faults);
+  }
+
+  knowsAny(idsBeginWith: readonly string[], signal: AbortSignal): Promise<boolean> {
+    return knowsAny(this.#options.store, idsBeginWith, signal);
   }
 
   async claim(object: DeliveredObject, signal: AbortSignal): Promise<Claim | 'settled' | 'elsewhere'> {

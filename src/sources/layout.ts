@@ -12,6 +12,8 @@ export interface Layout {
 }
 
 export const dateSegment = 'date=';
+/** How the folders of the layout begin. */
+export const layoutSegments = ['workspaceId=', dateSegment] as const;
 
 /** @param path segments separated by `/`; if several match, the last one counts. */
 export function readLayout(path: string): Layout {

@@ -32,6 +32,12 @@ export function isOneObject(where: string, suggestion: string | undefined): Agen
   });
 }
 
+/** There is nothing in a location whose prefix has an empty segment, but there is beside it: a slash too many. */
+export function isEmptySegment(where: string, suggestion: string): AgentError {
+  const message = `There is nothing in ${printable(where)}, a prefix with an empty segment (//)`;
+  return new AgentError('ERR_SOURCE_NO_DELIVERIES', message, { hint: adviceFor(suggestion) });
+}
+
 const layoutHint =
   'Set DATABRICKS_AUDIT_SOURCE to the folder that holds workspaceId=<id>/ or date=<yyyy-mm-dd>/: the delivery path prefix of the log delivery configuration.';
 

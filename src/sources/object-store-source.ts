@@ -7,6 +7,7 @@ import type { Candidate, DateRange, ListingRequest, Source, WorkspaceListing } f
 import { AgentError, isAgentError } from '../model/agent-error.ts';
 import { printable } from '../runtime/printable.ts';
 import { DateOrder } from './date-order.ts';
+import { DeliveredBefore } from './delivered-before.ts';
 import {
   dateSegment,
   deliveryNameEndings,
@@ -14,6 +15,7 @@ import {
   isHiddenName,
   isHiddenPath,
   isInRange,
+  layoutSegments,
   readDate,
   readLayout,
   readWorkspaceId,
@@ -24,6 +26,8 @@ import { DeliverySearch } from './object-store-search.ts';
 
 export interface ObjectStoreParts<Listed extends ListedObject> {
   readonly store: ObjectStore<Listed>;
+  /** Every id of an object is this, followed by the key. */
+  readonly idPrefix: string;
   /** @param folder a prefix of keys. @returns its URL, such as `s3://bucket/folder`. */
   urlOf(folder: string): string;
   /** @param listing a number that grows with each listing. */
@@ -36,6 +40,7 @@ export class ObjectStoreSource<Listed extends ListedObject> implements Source {
   readonly #prefix: string;
   readonly #parts: ObjectStoreParts<Listed>;
   readonly #search: DeliverySearch;
+  readonly #before: DeliveredBefore;
   #listingCount = 0;
   /** If true, a listing cannot start or stop at a key. */
   #isUnordered = false;
@@ -48,6 +53,7 @@ export class ObjectStoreSource<Listed extends ListedObject> implements Source {
     this.#prefix = location.prefix;
     this.#parts = parts;
     this.#search = new DeliverySearch(location, parts);
+    this.#before = new DeliveredBefore(layoutSegments.map((start) => `${parts.idPrefix}${location.prefix}${start}`));
   }
 
   /** Each `workspaceId=` folder is a separate listing; all legacy `date=` folders together are one more. */
@@ -101,7 +107,7 @@ export class ObjectStoreSource<Listed extends ListedObject> implements Source {
       if (hasLayout && isAgentError(error)) return undefined;
       throw error;
     });
-    if (fault === undefined) this.#hasDeliveries = true;
+    if (fault === undefined || (await this.#before.ask(request))) this.#hasDeliveries = true;
     else request.onFault(fault);
   }
 

@@ -44,6 +44,19 @@ export interface StoreLocation extends SourceParameters {
   readonly name: string;
 }
 
+/**
+ * The prefix that a path in a URL names. Keys may have empty segments, as in `/audit/date=...`, so only the slash that ends the last
+ * segment is optional.
+ */
+export function prefixOf(path: string): string {
+  return path === '' || path.endsWith('/') ? path : `${path}/`;
+}
+
+/** The opposite: the path without the slash at its end, unless that is the end of an empty segment. */
+export function pathOf(prefix: string): string {
+  return /(?:^|\/)\/$/.test(prefix) ? prefix : prefix.replace(/\/$/, '');
+}
+
 /** For messages, which may be about one of several sources: the invalid name, if there is one, without what may be a password. */
 export function insteadOfBucket(name: string): string {
   return name === '' ? '' : `, not "${printable(name.replace(/^.*@/s, '***@'), 100)}"`;

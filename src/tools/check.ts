@@ -6,10 +6,12 @@ import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { futureStart } from '../agent/future-start.ts';
 import { createMappers, type MapperFor } from '../agent/mappers.ts';
+import { openConfiguredReader } from '../agent/state.ts';
 import { encodingOf } from '../agent/wiring.ts';
 import type { Configuration } from '../config/index.ts';
 import type { CheckResult } from '../contracts/check-result.ts';
-import type { Source } from '../contracts/source.ts';
+import type { DeliveryReader } from '../contracts/delivery-reader.ts';
+import type { ListingRequest, Source } from '../contracts/source.ts';
 import { probeState } from '../delivery/index.ts';
 import { inspectDeadLetters, openDeadLetterStore, probeCollector } from '../export/index.ts';
 import { createMapper } from '../mapping/index.ts';
@@ -55,7 +57,7 @@ export async function* runChecks(
   for (const location of configuration.sources) {
     for (const source of createSources([location], { stillAfterPolls: 0 })) {
       try {
-        yield* checkSource(source, signal);
+        yield* checkSource(source, configuration, signal);
         yield* checkRecords(source, mapperFor, {
           signal,
           nowMs: clock.nowMs(),
@@ -169,13 +171,28 @@ async function* checkDeadLetters(
 }
 
 /** Lists each workspace and reads the first bytes of one object, which requires every permission that shipping requires. */
-async function* checkSource(source: Source, signal: AbortSignal): AsyncIterable<CheckResult> {
+async function* checkSource(
+  source: Source,
+  configuration: Configuration,
+  signal: AbortSignal,
+): AsyncIterable<CheckResult> {
   const faults: AgentError[] = [];
   const onFault = (fault: AgentError) => faults.push(fault);
+  let isRemoved: boolean | undefined;
+  const knowsAny = async (idsBeginWith: readonly string[]) => {
+    isRemoved = await stateKnowsAny(configuration, idsBeginWith, signal);
+    return isRemoved;
+  };
   try {
-    const first = await firstObject(source, signal, onFault);
+    const dates = { from: undefined, before: undefined };
+    const first = await firstObject(source, { dates, signal, onFault, knowsAny });
     yield* faults.slice(0, 5).map(asWarning);
     if (faults.some(({ code }) => noDeliveryCodes.includes(code))) return;
+    if (first === undefined && isRemoved) {
+      const message = `${source.name} can be listed, and the objects that the state knows have been removed`;
+      yield { status: 'warning', message, hint: 'Whether an object can be read is not known until there is one.' };
+      return;
+    }
     if (first === undefined) {
       const hint = 'Databricks delivers the first files after some hours. Until then there is nothing to read.';
       yield { status: 'warning', message: `${source.name} can be listed but contains no audit files yet`, hint };
@@ -189,15 +206,31 @@ async function* checkSource(source: Source, signal: AbortSignal): AsyncIterable<
   }
 }
 
-/** Policies allow or deny by prefix, so each workspace is tested. If some are denied, that is a fault; if all are, an error. */
-async function firstObject(
-  source: Source,
+/** Undefined if the state cannot be read, which other checks report. */
+async function stateKnowsAny(
+  configuration: Configuration,
+  idsBeginWith: readonly string[],
   signal: AbortSignal,
-  onFault: (fault: AgentError) => void,
-): Promise<DeliveredObject | undefined> {
+): Promise<boolean | undefined> {
+  let state: DeliveryReader | undefined;
+  try {
+    state = await openConfiguredReader(configuration);
+    return (await state?.knowsAny(idsBeginWith, signal)) ?? false;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isAgentError(error)) throw error;
+    return undefined;
+  } finally {
+    await state?.close();
+  }
+}
+
+/** Policies allow or deny by prefix, so each workspace is tested. If some are denied, that is a fault; if all are, an error. */
+async function firstObject(source: Source, request: ListingRequest): Promise<DeliveredObject | undefined> {
+  const { signal, onFault } = request;
   let first: DeliveredObject | undefined;
   const denied: AgentError[] = [];
-  for await (const workspace of source.list({ dates: { from: undefined, before: undefined }, signal, onFault })) {
+  for await (const workspace of source.list(request)) {
     try {
       for await (const [candidate] of workspace.pages()) {
         first ??= candidate?.object;

@@ -261,6 +261,21 @@ describe.each(Object.entries(ways))('a delivery state %s', (_, [createPlace, wor
     expect([...(await faults())]).toEqual([]);
   });
 
+  test('knows by the beginning of their ids which objects were visited', async () => {
+    const place = createPlace();
+    await visitIn(place, async (claim) => {
+      claim.settle(settlement());
+      await claim.flush(never);
+    });
+    const state = await openIn(place.kill());
+    const { id } = object.origin;
+    const parent = id.slice(0, id.lastIndexOf('/') + 1);
+    for (const known of [[id], [parent], [''], ['s3://another/', parent], [`${parent}a/`, id.slice(0, -1)]])
+      expect([known, await state.knowsAny(known, never)]).toEqual([known, true]);
+    for (const unknown of [[], [`${id}/`], ['s3://another/', 't'], [`${parent}!`], [parent.toUpperCase()]])
+      expect([unknown, await state.knowsAny(unknown, never)]).toEqual([unknown, false]);
+  });
+
   test('grants one claim per object at a time', async () => {
     const state = await openIn(createPlace());
     await claiming(state, object, async () => expect(await state.claim(overwritten, never)).toBe('elsewhere'));

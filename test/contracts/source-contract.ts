@@ -66,6 +66,27 @@ export function describeSource(
       expect(objects.map(({ origin }) => origin.id.startsWith(idsBeginWith))).toEqual([true]);
     });
 
+    test.each([
+      ['nothing', undefined],
+      ['only other things', 'readme.txt'],
+    ])('has no fault if %s is left of what the state knows', async (_, left) => {
+      const { url, source, put, remove } = await create();
+      const path = 'workspaceId=7/date=2026-09-02/auditlogs_1.json';
+      await put(path, '{}\n');
+      const ids = (await listAll(source)).objects.map(({ origin }) => origin.id);
+      await remove(path);
+      if (left !== undefined) await put(left, 'x');
+      const knows = (known: readonly string[]) => async (idsBeginWith: readonly string[]) =>
+        known.some((id) => idsBeginWith.some((start) => id.startsWith(start)));
+      const codesOf = async (known: Parameters<typeof listAll>[2]) =>
+        (await listAll(sourceAt(url), {}, known)).faults.map(({ code }) => code);
+      expect(await codesOf(knows(ids))).toEqual([]);
+      const fault = left === undefined ? 'ERR_SOURCE_EMPTY' : 'ERR_SOURCE_NO_DELIVERIES';
+      const others = ids.map((id) => id.replace(/workspaceId=.*$/, 'x/a.json').replace('/x/', '-x/'));
+      expect(await codesOf(knows(others))).toEqual([fault]);
+      expect(await codesOf(async () => undefined)).toEqual([fault]);
+    });
+
     test('lists only the requested dates, including the first and excluding the last', async () => {
       const { source, put } = await create();
       for (const folder of ['workspaceId=7/', '']) {

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import { loadConfiguration } from '../../src/config/index.ts';
 import { createSources } from '../../src/sources/index.ts';
 import { type KindName, kinds } from '../../src/sources/kinds.ts';
-import { listAll } from '../support/listing.ts';
+import { type Listing, listAll } from '../support/listing.ts';
 import { type AzureServer, startAzureServer } from '../support/object-servers/azure-server.ts';
 import { type GcsServer, startGcsServer } from '../support/object-servers/gcs-server.ts';
 import { type S3Server, startS3Server } from '../support/s3-server.ts';
@@ -76,15 +76,95 @@ for (const [name, kind] of Object.entries(fileKinds)) {
   describeSource(`the ${name} source`, kind, places[name as FileKindName]);
 }
 
-describe.each(['s3', 'azure', 'gcs'] as const)('the %s source of one object', (kind) => {
-  const faultsOf = async (url: string) => {
-    const { sources } = loadConfiguration({ ...process.env, DATABRICKS_AUDIT_SOURCE: url });
-    const [source] = createSources(sources, { stillAfterPolls: 0 });
-    if (source === undefined) throw new Error('one source was configured');
-    onTestFinished(() => source.close());
-    return (await listAll(source)).faults;
-  };
+async function listingOf(url: string, knowsAny?: Parameters<typeof listAll>[2]): Promise<Listing> {
+  const { sources } = loadConfiguration({ ...process.env, DATABRICKS_AUDIT_SOURCE: url });
+  const [source] = createSources(sources, { stillAfterPolls: 0 });
+  if (source === undefined) throw new Error('one source was configured');
+  onTestFinished(() => source.close());
+  return await listAll(source, {}, knowsAny);
+}
 
+async function faultsOf(url: string): Promise<Listing['faults']> {
+  return (await listingOf(url)).faults;
+}
+
+describe.each(['s3', 'azure', 'gcs'] as const)('the %s source of keys with an empty segment', (kind) => {
+  test.each([
+    ['before the prefix', '/logs', '//logs'],
+    ['after it', 'logs/', '/logs//'],
+    ['alone', '', '//'],
+  ])('is suggested, and lists them, when that is %s', async (_, folder, suggested) => {
+    const { url, put } = await places[kind]();
+    await put(`${folder}/workspaceId=7/date=2026-09-01/a.json`, '{}\n');
+    const suggestion = `${url}${suggested}`;
+    expect(await faultsOf(url)).toMatchObject([{ hint: `Try DATABRICKS_AUDIT_SOURCE=${suggestion}` }]);
+    const { objects, faults } = await listingOf(suggestion);
+    expect(faults).toEqual([]);
+    expect(objects.map(({ origin }) => [origin.workspaceId, origin.date])).toEqual([['7', '2026-09-01']]);
+    expect(objects[0]?.origin.id).toContain(`/audit/${folder}/workspaceId=7/`);
+  });
+
+  test('is not the source of the same keys without it', async () => {
+    const { url, put } = await places[kind]();
+    await put('logs/workspaceId=7/date=2026-09-01/a.json', '{}\n');
+    for (const [wrong, right] of [
+      [`${url}//logs`, `${url}/logs`],
+      [`${url}/logs//`, `${url}/logs`],
+    ]) {
+      expect(await faultsOf(wrong ?? '')).toMatchObject([
+        {
+          code: 'ERR_SOURCE_NO_DELIVERIES',
+          message: `There is nothing in ${wrong}, a prefix with an empty segment (//)`,
+          hint: `Try DATABRICKS_AUDIT_SOURCE=${right}`,
+        },
+      ]);
+    }
+  });
+
+  test('waits for the first delivery while there is nothing anywhere', async () => {
+    const { url } = await places[kind]();
+    expect(await faultsOf(`${url}//logs`)).toMatchObject([{ code: 'ERR_SOURCE_EMPTY' }]);
+  });
+});
+
+describe.each(['s3', 'azure', 'gcs'] as const)('the %s source of another folder', (kind) => {
+  test.each([
+    ['no delivery', 'logs/workspaceId=1/date=2026-09-01/a.csv'],
+    ['hidden files only', 'logs/workspaceId=1/_x/date=2026-09-01/a.json'],
+    ['a marker only', 'logs/workspaceId=1/'],
+    ['a workspace in the wrong case', 'logs/WorkspaceId=1/date=2026-09-01/a.json'],
+  ])('does not suggest a folder of the layout with %s', async (_, path) => {
+    const { url, put } = await places[kind]();
+    await put(path, '{}\n');
+    for (const folder of ['', '/logs', '/logs/other', '/other'])
+      for (const { hint } of await faultsOf(`${url}${folder}`))
+        expect([folder, hint]).not.toEqual([folder, expect.stringMatching(/^Try /)]);
+  });
+
+  test('suggests the one with a delivery, whatever else is there', async () => {
+    const { url, put } = await places[kind]();
+    await put('a/workspaceId=1/date=2026-09-01/a.csv', 'x');
+    await put('b/workspaceId=1/date=2026-09-01/a.csv', 'x');
+    await put('b/workspaceId=1/date=2026-09-02/a.json', '{}\n');
+    const suggested = { hint: `Try DATABRICKS_AUDIT_SOURCE=${url}/b` };
+    for (const folder of ['', '/a', '/a/other', '/other'])
+      expect([
+        folder,
+        (await faultsOf(`${url}${folder}`)).find(({ code }) => code !== 'ERR_SOURCE_LAYOUT'),
+      ]).toMatchObject([folder, suggested]);
+  });
+
+  test('is wrong although the state knows objects further down', async () => {
+    const { url, put } = await places[kind]();
+    await put('logs/workspaceId=7/date=2026-09-01/a.json', '{}\n');
+    const { objects } = await listingOf(`${url}/logs`);
+    const knowsAny = async (idsBeginWith: readonly string[]) =>
+      objects.some(({ origin }) => idsBeginWith.some((start) => origin.id.startsWith(start)));
+    expect((await listingOf(url, knowsAny)).faults).toMatchObject([{ code: 'ERR_SOURCE_NO_DELIVERIES' }]);
+  });
+});
+
+describe.each(['s3', 'azure', 'gcs'] as const)('the %s source of one object', (kind) => {
   test('says that it is no folder, and names the folder with the layout', async () => {
     const { url, put } = await places[kind]();
     for (const path of ['workspaceId=7/date=2026-09-01/a.json', 'date=2026-09-01/b.json.gz']) {

@@ -7,7 +7,7 @@ import type { VisitOutcome } from '../../src/contracts/visit-outcome.ts';
 import { AgentError } from '../../src/model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../../src/model/object.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
-import { type Schedule, Shipping } from '../../src/schedule/shipping.ts';
+import { type Schedule, Shipping, type ShippingContext } from '../../src/schedule/shipping.ts';
 import { Activity } from '../../src/telemetry/activity.ts';
 import { Counters } from '../../src/telemetry/counters.ts';
 import { readiness } from '../../src/telemetry/health.ts';
@@ -33,6 +33,8 @@ class Bucket implements Source {
   readonly partial = new Map<string, 'pages' | 'request'>();
   sourceFailure: AgentError | undefined;
   oddity: AgentError | undefined;
+  asksState = false;
+  readonly answers: unknown[] = [];
   /** Older dates are listed when it resolves. */
   olderAreListed: Promise<void> | undefined;
 
@@ -40,8 +42,9 @@ class Bucket implements Source {
     for (const key of keys) this.keys.add(key);
   }
 
-  async *list({ dates, onFault }: ListingRequest) {
+  async *list({ dates, onFault, knowsAny }: ListingRequest) {
     this.listings.push(dates);
+    if (this.asksState) this.answers.push(await knowsAny?.(['s3://audit/']));
     if (this.oddity !== undefined) onFault(this.oddity);
     if (this.sourceFailure !== undefined) throw this.sourceFailure;
     if (dates.before !== undefined) await this.olderAreListed;
@@ -138,6 +141,8 @@ class Shipper {
     return this.faults;
   }
 
+  knowsAny: ShippingContext['state']['knowsAny'] = async () => false;
+
   async lead(task: LedTask) {
     this.asked.push(task);
     if (!this.leads) return undefined;
@@ -222,6 +227,29 @@ describe('Shipping', () => {
     expect(shipper.visited).toEqual(['1/2026-03-10/stuck']);
     await clock.advance(minute);
     expect(shipper.visited).toEqual(['1/2026-03-10/stuck', '2/2024-01-01/a']);
+  });
+
+  it('lists on if the state cannot tell a source whether it knows its objects', async () => {
+    const bucket = new Bucket('1/2026-03-10/a');
+    bucket.asksState = true;
+    const { shipper, clock, follow } = setUp(bucket);
+    shipper.knowsAny = async () => {
+      throw new AgentError('ERR_STATE_UNAVAILABLE', 'no right to scan');
+    };
+    expect(await follow()).toBeUndefined();
+    shipper.knowsAny = async ([id]) => id === 's3://audit/';
+    await clock.advance(minute);
+    expect([bucket.answers[0], bucket.answers.at(-1)]).toEqual([undefined, true]);
+    expect(shipper.visited).toEqual(['1/2026-03-10/a']);
+  });
+
+  it('ends when a source asks a state that is damaged', async () => {
+    const bucket = new Bucket('1/2026-03-10/a');
+    bucket.asksState = true;
+    const { shipper, follow } = setUp(bucket);
+    const damage = new AgentError('ERR_STATE_DAMAGED', 'damaged');
+    shipper.knowsAny = () => Promise.reject(damage);
+    expect(await follow()).toBe(damage);
   });
 
   it('starts a date when every object of the previous date is done', async () => {

@@ -2,7 +2,7 @@
  * Reads all of a source.
  */
 import { buffer } from 'node:stream/consumers';
-import type { Candidate, DateRange, Source } from '../../src/contracts/source.ts';
+import type { Candidate, DateRange, ListingRequest, Source } from '../../src/contracts/source.ts';
 import type { AgentError } from '../../src/model/agent-error.ts';
 import type { DeliveredObject } from '../../src/model/object.ts';
 
@@ -19,13 +19,18 @@ export interface Listing {
   readonly faults: readonly AgentError[];
 }
 
-export async function listAll(source: Source, dates: Partial<DateRange> = {}): Promise<Listing> {
+export async function listAll(
+  source: Source,
+  dates: Partial<DateRange> = {},
+  knowsAny?: ListingRequest['knowsAny'],
+): Promise<Listing> {
   const workspaces: Listing['workspaces'][number][] = [];
   const candidates: Candidate[] = [];
   const faults: AgentError[] = [];
   const signal = new AbortController().signal;
   const range = { from: undefined, before: undefined, ...dates };
-  for await (const workspace of source.list({ dates: range, signal, onFault: (fault) => faults.push(fault) })) {
+  const onFault = (fault: AgentError) => faults.push(fault);
+  for await (const workspace of source.list({ dates: range, signal, onFault, knowsAny })) {
     const objects: DeliveredObject[] = [];
     try {
       for await (const page of workspace.pages()) {

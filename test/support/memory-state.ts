@@ -88,6 +88,11 @@ class MemoryState implements OpenState {
     );
   }
 
+  async knowsAny(idsBeginWith: readonly string[]): Promise<boolean> {
+    await turn();
+    return this.#store.registers.keys().some((id) => idsBeginWith.some((start) => id.startsWith(start)));
+  }
+
   async claim(object: DeliveredObject, signal: AbortSignal): Promise<Claim | 'settled' | 'elsewhere'> {
     signal.throwIfAborted();
     await turn();

@@ -12,11 +12,12 @@ import type { Candidate, DateRange, ListingRequest, Source, WorkspaceListing } f
 import { AgentError, isAgentError } from '../../model/agent-error.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { printable } from '../../runtime/printable.ts';
+import { DeliveredBefore } from '../delivered-before.ts';
 import { isInRange } from '../layout.ts';
 import { NameSample } from '../name-sample.ts';
 import { Stillness } from '../stillness.ts';
 import type { BlobApi, ListedBlob } from './client.ts';
-import { deliveredBlob } from './delivered-object.ts';
+import { deliveredBlob, idPrefix } from './delivered-object.ts';
 import { diagnosticsPrefix, type ResolvedAzureLocation } from './location.ts';
 import { MergedByDate } from './merged-by-date.ts';
 import { type WorkspaceFolder, WorkspaceFolders } from './workspace-folders.ts';
@@ -39,6 +40,7 @@ export class DiagnosticsSource implements Source {
   readonly #parts: DiagnosticsParts;
   readonly #stillness: Stillness;
   readonly #folders: WorkspaceFolders;
+  readonly #before: DeliveredBefore;
   #listingCount = 0;
 
   constructor(location: ResolvedAzureLocation & { readonly pollIntervalMs: number }, parts: DiagnosticsParts) {
@@ -48,6 +50,9 @@ export class DiagnosticsSource implements Source {
     this.#parts = parts;
     this.#stillness = new Stillness(parts.stillAfterPolls);
     this.#folders = new WorkspaceFolders(parts.blobs);
+    const { container, prefix } = location;
+    const start = container === undefined ? diagnosticsPrefix : `${container}/${prefix}`;
+    this.#before = new DeliveredBefore([`${idPrefix(location)}${start}`]);
   }
 
   async *list(request: ListingRequest): AsyncGenerator<WorkspaceListing, void, undefined> {
@@ -62,7 +67,8 @@ export class DiagnosticsSource implements Source {
         pages: (onFault = request.onFault) => this.#pages(folders, { ...request, onFault }, listing),
       };
     }
-    if (workspaces.size === 0 && found.isComplete) request.onFault(this.#noLogs(containers, found.others));
+    if (workspaces.size > 0 || !found.isComplete || (await this.#before.ask(request))) return;
+    request.onFault(this.#noLogs(containers, found.others));
   }
 
   async close(): Promise<void> {

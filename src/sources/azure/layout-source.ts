@@ -7,7 +7,7 @@ import type { ObjectStore } from '../object-store.ts';
 import { ObjectStoreSource } from '../object-store-source.ts';
 import { Stillness } from '../stillness.ts';
 import type { BlobApi, ListedBlob } from './client.ts';
-import { deliveredBlob } from './delivered-object.ts';
+import { deliveredBlob, idPrefix } from './delivered-object.ts';
 import type { ResolvedAzureLocation } from './location.ts';
 
 export function createLayoutSource(
@@ -15,16 +15,19 @@ export function createLayoutSource(
   blobs: BlobApi,
   stillAfterPolls: number,
 ): Source {
-  const { container, name, prefix } = location;
+  const { container, name } = location;
   const stillness = new Stillness(stillAfterPolls);
   const store: ObjectStore<ListedBlob> = {
     list: (request, signal) => blobs.list(container, request, signal),
     read: (listed, signal) => blobs.read(container, listed, signal),
     close: () => blobs.close(),
   };
-  const root = name.slice(0, name.length - Math.max(0, prefix.length - 1)).replace(/\/+$/, '');
+  // In `abfss://<container>@<host>` and `az://<container>`, the container comes first.
+  const [authority = name] = /^[^:]+:\/\/[^/]*/.exec(name) ?? [];
+  const root = /^[^@]*\./.test(authority) ? `${authority}/${container}` : authority;
   return new ObjectStoreSource(location, {
     store,
+    idPrefix: `${idPrefix(location)}${container}/`,
     urlOf: (folder) => (folder === '' ? root : `${root}/${folder}`),
     candidate(listed, listing): Candidate {
       const { key, etag, isAppended } = listed;

@@ -4,7 +4,7 @@
 import { printable } from '../../runtime/printable.ts';
 import { bad, good, type Parsed } from '../../runtime/variable.ts';
 import { readDate, readWorkspaceId } from '../layout.ts';
-import type { StoreLocation } from '../object-store.ts';
+import { prefixOf, type StoreLocation } from '../object-store.ts';
 import type { SourceParameters } from '../source-parameters.ts';
 
 /** May contain secrets. */
@@ -62,7 +62,7 @@ export function isDiagnostics({ container }: Pick<AzureLocation, 'container'>): 
 }
 
 export function parseAzureLocation(url: string, parameters: SourceParameters): Parsed<AzureLocation> {
-  const [, scheme = '', authority = '', path = ''] = /^([a-z]+):\/\/([^/]*)\/*(.*)$/is.exec(url) ?? [];
+  const [, scheme = '', authority = '', path = ''] = /^([a-z]+):\/\/([^/]*)\/?(.*)$/is.exec(url) ?? [];
   switch (scheme.toLowerCase()) {
     case 'abfss':
       return parseDataLakeUrl(url, authority, path, parameters);
@@ -73,13 +73,13 @@ export function parseAzureLocation(url: string, parameters: SourceParameters): P
           `expected the https:// URL of an Azure container, https://<account>.blob.core.windows.net/<container> (for an S3-compatible server, use s3:// and set AWS_ENDPOINT_URL_S3 to its https:// address)`,
         );
       }
-      return locationOf(url, host, decodePath(path), parameters);
+      return locationOf(url, host, decodePath(withoutSlashes(path)), parameters);
     }
     default: {
       // A name of a container has no dot, a host has one.
       if (!/[.:@]/.test(authority)) return locationOf(url, undefined, `${authority}/${path}`, parameters);
       const host = readHost(authority);
-      if (host !== undefined) return locationOf(url, host, path, parameters);
+      if (host !== undefined) return locationOf(url, host, withoutSlashes(path), parameters);
       return bad(`expected the blob endpoint of a storage account in ${azureForm}, not "${shown(authority)}"`);
     }
   }
@@ -117,7 +117,7 @@ function locationOf(
   path: string,
   parameters: SourceParameters,
 ): Parsed<AzureLocation> {
-  const [container = '', ...segments] = path.replace(/\/+$/, '').split('/');
+  const [container = '', ...rest] = path.split('/');
   if (container !== '' && !isContainerName(container)) {
     return bad(
       `expected a container name of 3 to 63 lower-case letters, digits and single hyphens, not "${shown(container)}"`,
@@ -126,7 +126,9 @@ function locationOf(
   if (host === undefined && container === '') return bad(`expected ${azureForm}, or az://<container>/<prefix>`);
   if (path.includes('*')) return bad(`expected ${azureForm} without wildcards (all workspaces below it are found)`);
   const location = { container: container === '' ? undefined : container };
-  if (isDiagnostics(location) && !isResourcePath(segments)) {
+  const below = rest.join('/');
+  const prefix = prefixOf(isDiagnostics(location) ? below.replace(/\/+$/, '') : below);
+  if (isDiagnostics(location) && !isResourcePath(prefix.split('/').slice(0, -1))) {
     const expected = resourcePath.map((part) => part ?? '<name>').join('/');
     return bad(`expected a prefix of ${expected} in a container of diagnostic settings`);
   }
@@ -136,8 +138,8 @@ function locationOf(
     account: host?.account,
     ...location,
     credential: undefined,
-    prefix: segments.length === 0 ? '' : `${segments.join('/')}/`,
-    name: url.replace(/\/+$/, ''),
+    prefix,
+    name: /(?:^|\/)\/$/.test(prefix) ? url : url.replace(/\/+$/, ''),
     ...parameters,
   });
 }
@@ -153,6 +155,11 @@ function isResourcePath(segments: readonly string[]): boolean {
 export function matchesDepth(folder: string, depth: number, wanted?: string): boolean {
   const expected = wanted ?? resourcePath[depth];
   return expected === undefined ? folder !== '' : folder.toLowerCase() === expected.toLowerCase();
+}
+
+/** Between the host and the container. */
+function withoutSlashes(path: string): string {
+  return path.replace(/^\/+/, '');
 }
 
 /** What the portal copies is percent-encoded. */
@@ -182,5 +189,5 @@ export function containsAzureLocation(outer: AzureLocation, inner: AzureLocation
   if (!inner.prefix.startsWith(outer.prefix)) return false;
   // A listing descends only into workspace and date folders, so any other folder can be a separate source.
   const [segment = ''] = inner.prefix.slice(outer.prefix.length).split('/');
-  return segment === '' || readWorkspaceId(segment) !== undefined || readDate(segment) !== undefined;
+  return inner.prefix === outer.prefix || readWorkspaceId(segment) !== undefined || readDate(segment) !== undefined;
 }

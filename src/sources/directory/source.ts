@@ -8,6 +8,7 @@ import type { Candidate, ListingRequest, Source, WorkspaceListing } from '../../
 import { AgentError } from '../../model/agent-error.ts';
 import type { DeliveredObject } from '../../model/object.ts';
 import { printable } from '../../runtime/printable.ts';
+import { DeliveredBefore } from '../delivered-before.ts';
 import {
   deliveryNameEndings,
   isDeliveryName,
@@ -22,6 +23,7 @@ import { Stillness } from '../stillness.ts';
 import { type DeliveryFiles, type FileStats, realFiles } from './delivery-files.ts';
 import { searchDeliveries } from './delivery-search.ts';
 import { describeFileError, describeLinkError, describeRootError } from './errors.ts';
+import { pathToUrl } from './file-names.ts';
 import { fileOrigin, fileVersion, openFileVersion } from './file-object.ts';
 import type { DirectoryLocation } from './location.ts';
 
@@ -33,6 +35,7 @@ export class DirectorySource implements Source {
   readonly #stillness: Stillness;
   readonly #files: DeliveryFiles;
   readonly #followLinks: boolean;
+  readonly #before: DeliveredBefore;
   #listingCount = 0;
   /** Set at the first delivery. Files may be removed afterwards, which is not a fault. */
   #hasDeliveries = false;
@@ -50,6 +53,7 @@ export class DirectorySource implements Source {
     this.#stillness = new Stillness(stillAfterPolls);
     this.#files = files;
     this.#followLinks = location.followLinks ?? false;
+    this.#before = new DeliveredBefore([`${pathToUrl(location.path).replace(/\/$/, '')}/`]);
   }
 
   /** Each `workspaceId=` folder directly below the root is a separate listing; the rest of the tree is one more. */
@@ -90,7 +94,7 @@ export class DirectorySource implements Source {
     if (this.#hasDeliveries) return;
     // What is listed may be older than the range, not be read yet, or not be a delivery.
     const fault = await searchDeliveries(this.#files, root.path, request.signal);
-    if (fault === undefined) this.#hasDeliveries = true;
+    if (fault === undefined || (await this.#before.ask(request))) this.#hasDeliveries = true;
     else request.onFault(fault);
   }
 

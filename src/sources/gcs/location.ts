@@ -3,7 +3,7 @@
  */
 import { bad, good, type Parsed } from '../../runtime/variable.ts';
 import { readDate, readWorkspaceId } from '../layout.ts';
-import { insteadOfBucket, type StoreLocation } from '../object-store.ts';
+import { insteadOfBucket, pathOf, prefixOf, type StoreLocation } from '../object-store.ts';
 import type { Environment } from '../source-kind.ts';
 import type { SourceParameters } from '../source-parameters.ts';
 
@@ -22,7 +22,7 @@ export const gcsVariables = {
 } as const;
 
 export function parseGcsLocation(url: string, parameters: SourceParameters): Parsed<GcsLocation> {
-  const [, bucket = '', path = ''] = /^gs:\/\/([^/]*)\/*(.*)$/i.exec(url) ?? [];
+  const [, bucket = '', path = ''] = /^gs:\/\/([^/]*)\/?(.*)$/i.exec(url) ?? [];
   if (!isBucketName(bucket)) {
     return bad(
       `expected a bucket name of at least 3 lower-case letters, digits, hyphens, underscores and dots in gs://bucket/prefix${insteadOfBucket(bucket)}`,
@@ -30,13 +30,13 @@ export function parseGcsLocation(url: string, parameters: SourceParameters): Par
   }
   if (path.includes('*'))
     return bad('expected gs://bucket/prefix without wildcards (all workspaces below it are found)');
-  const folder = path.replace(/\/+$/, '');
+  const prefix = prefixOf(path);
   return good({
     kind: 'gcs',
     bucket,
     emulator: undefined,
-    prefix: folder === '' ? '' : `${folder}/`,
-    name: `gs://${bucket}${folder === '' ? '' : `/${folder}`}`,
+    prefix,
+    name: `gs://${bucket}${prefix === '' ? '' : `/${pathOf(prefix)}`}`,
     ...parameters,
   });
 }
@@ -56,7 +56,7 @@ export function containsGcsLocation(outer: GcsLocation, inner: GcsLocation): boo
   if (outer.bucket !== inner.bucket || !inner.prefix.startsWith(outer.prefix)) return false;
   // A listing descends only into workspace and date folders, so any other folder can be a separate source.
   const [segment = ''] = inner.prefix.slice(outer.prefix.length).split('/');
-  return segment === '' || readWorkspaceId(segment) !== undefined || readDate(segment) !== undefined;
+  return inner.prefix === outer.prefix || readWorkspaceId(segment) !== undefined || readDate(segment) !== undefined;
 }
 
 /** https://cloud.google.com/storage/docs/buckets#naming */

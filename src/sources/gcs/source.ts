@@ -22,6 +22,7 @@ export function createGcsSource(
   const { bucket } = location;
   return new ObjectStoreSource(location, {
     store,
+    idPrefix: `gs://${bucket}/`,
     urlOf: (folder) => (folder === '' ? `gs://${bucket}` : `gs://${bucket}/${folder}`),
     // The next listing offers it again, whatever the outcome.
     candidate: (listed) => ({ object: deliveredObject(location, listed, store), settle: () => {} }),

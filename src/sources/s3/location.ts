@@ -4,7 +4,7 @@
 import { bucketNameExpected, isBucketName } from '../../runtime/aws/bucket-name.ts';
 import { bad, good, type Parsed } from '../../runtime/variable.ts';
 import { readDate, readWorkspaceId } from '../layout.ts';
-import { insteadOfBucket, type StoreLocation } from '../object-store.ts';
+import { insteadOfBucket, pathOf, prefixOf, type StoreLocation } from '../object-store.ts';
 import type { SourceParameters } from '../source-parameters.ts';
 
 export interface S3Location extends StoreLocation {
@@ -13,7 +13,7 @@ export interface S3Location extends StoreLocation {
   readonly bucket: string;
 }
 
-const accessPoint = /^(arn:aws[a-z-]*:s3:[a-z0-9-]+:\d{12}:accesspoint[/:][a-z0-9-]{3,50})(?:\/+(.*))?$/;
+const accessPoint = /^(arn:aws[a-z-]*:s3:[a-z0-9-]+:\d{12}:accesspoint[/:][a-z0-9-]{3,50})(?:\/(.*))?$/;
 const bucketArn = /^arn:aws[a-z-]*:s3:::(.*)$/;
 
 /** True for the ARN of an access point, which S3 takes in place of a bucket name. */
@@ -33,7 +33,7 @@ export function parseS3Arn(arn: string, parameters: SourceParameters): Parsed<S3
 
 export function parseS3Location(url: string, parameters: SourceParameters): Parsed<S3Location> {
   const [, point, pointPath] = accessPoint.exec(url.replace(/^s3:\/\//i, '')) ?? [];
-  const [, bucketName = '', bucketPath = ''] = /^s3:\/\/([^/]*)\/*(.*)$/i.exec(url) ?? [];
+  const [, bucketName = '', bucketPath = ''] = /^s3:\/\/([^/]*)\/?(.*)$/i.exec(url) ?? [];
   const [bucket, path] = point === undefined ? [bucketName, bucketPath] : [point, pointPath ?? ''];
   if (point === undefined && bucket.startsWith('arn:')) return parseS3Arn(url.slice('s3://'.length), parameters);
   if (point === undefined && !isBucketName(bucket)) {
@@ -41,13 +41,12 @@ export function parseS3Location(url: string, parameters: SourceParameters): Pars
   }
   if (path.includes('*'))
     return bad('expected s3://bucket/prefix without wildcards (all workspaces below it are found)');
-  const folder = path.replace(/\/+$/, '');
-  const prefix = folder === '' ? '' : `${folder}/`;
+  const prefix = prefixOf(path);
   return good({
     kind: 's3',
     bucket,
     prefix,
-    name: `s3://${bucket}${folder === '' ? '' : `/${folder}`}`,
+    name: `s3://${bucket}${prefix === '' ? '' : `/${pathOf(prefix)}`}`,
     ...parameters,
   });
 }
@@ -56,5 +55,5 @@ export function containsS3Location(outer: S3Location, inner: S3Location): boolea
   if (outer.bucket !== inner.bucket || !inner.prefix.startsWith(outer.prefix)) return false;
   // A listing descends only into workspace and date folders, so any other folder can be a separate source.
   const [segment = ''] = inner.prefix.slice(outer.prefix.length).split('/');
-  return segment === '' || readWorkspaceId(segment) !== undefined || readDate(segment) !== undefined;
+  return inner.prefix === outer.prefix || readWorkspaceId(segment) !== undefined || readDate(segment) !== undefined;
 }

@@ -17,6 +17,7 @@ export function createS3Source(location: S3Location & { readonly pollIntervalMs:
   };
   return new ObjectStoreSource(location, {
     store,
+    idPrefix: `s3://${bucket}/`,
     urlOf: (folder) => (folder === '' ? `s3://${bucket}` : `s3://${bucket}/${folder}`),
     // The next listing offers it again, whatever the outcome.
     candidate: (listed) => ({ object: deliveredObject(location, listed, s3), settle: () => {} }),

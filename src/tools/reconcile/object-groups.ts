@@ -3,9 +3,10 @@
  */
 
 import { type DateRange, isPartialListing, type Source, type WorkspaceListing } from '../../contracts/source.ts';
-import type { AgentError } from '../../model/agent-error.ts';
+import { type AgentError, adviceOf } from '../../model/agent-error.ts';
 import type { DeliveredObject, ObjectId } from '../../model/object.ts';
 import { isDue } from '../../schedule/start-date.ts';
+import type { SourceNotCompared } from './reconciliation.ts';
 
 /** Objects of one workspace and date, up to `objectsPerGroupMax`. */
 export interface ObjectGroup {
@@ -20,6 +21,9 @@ export interface Listing {
   readonly startDate: string | undefined;
   /** Called with what could not be listed completely. Throws if the comparison cannot go on. */
   readonly onUnreadable: (name: string, error: unknown) => void;
+  /** Called with each source that was listed completely without an object to compare. */
+  readonly onNotCompared: (source: SourceNotCompared) => void;
+  readonly knowsAny: (idsBeginWith: readonly string[]) => Promise<boolean>;
   readonly signal: AbortSignal;
 }
 
@@ -31,21 +35,40 @@ export async function* objectGroups(
   listing: Listing,
   only?: ReadonlySet<ObjectId>,
 ): AsyncGenerator<ObjectGroup, void, undefined> {
-  const { startDate, signal, onUnreadable } = listing;
+  const { startDate, signal } = listing;
   const { from, before } = listing.dates;
   const dates = {
     from: from === undefined || (startDate !== undefined && startDate > from) ? startDate : from,
     before,
   };
   for (const source of sources) {
+    const { name } = source;
+    let notCompared: SourceNotCompared | undefined = { name, status: 'otherDates' };
+    const onUnreadable = (what: string, error: unknown) => {
+      notCompared = undefined;
+      listing.onUnreadable(what, error);
+    };
     const onFault = (fault: AgentError) => {
-      if (isPartialListing(fault)) onUnreadable(source.name, fault);
+      if (isPartialListing(fault)) onUnreadable(name, fault);
+      else if (fault.code === 'ERR_SOURCE_EMPTY')
+        notCompared &&= { name, status: 'empty', reason: fault.message, hint: adviceOf(fault) };
+    };
+    const knowsAny = async (idsBeginWith: readonly string[]) => {
+      const isKnown = await listing.knowsAny(idsBeginWith);
+      if (isKnown) notCompared &&= { name, status: 'removed' };
+      return isKnown;
     };
     try {
-      for await (const workspace of source.list({ dates, signal, onFault })) yield* groupsOf(workspace, listing, only);
+      for await (const workspace of source.list({ dates, signal, onFault, knowsAny })) {
+        for await (const group of groupsOf(workspace, { ...listing, onUnreadable }, only)) {
+          notCompared = undefined;
+          yield group;
+        }
+      }
     } catch (error) {
-      onUnreadable(source.name, error);
+      onUnreadable(name, error);
     }
+    if (notCompared !== undefined && only === undefined) listing.onNotCompared(notCompared);
   }
 }
 

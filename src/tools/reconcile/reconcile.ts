@@ -11,7 +11,7 @@ import type { DeliveryReader } from '../../contracts/delivery-reader.ts';
 import type { DateRange, Source } from '../../contracts/source.ts';
 import { createDecoder } from '../../decoders/index.ts';
 import { type DeadLetterLocation, openDeadLetterStore } from '../../export/index.ts';
-import { AgentError, isAgentError } from '../../model/agent-error.ts';
+import { AgentError, adviceOf, isAgentError } from '../../model/agent-error.ts';
 import type { IdentifiedLine } from '../../model/line.ts';
 import type { DeliveredObject, ObjectId } from '../../model/object.ts';
 import { otlpLogs, uidOf } from '../../model/otlp-json.ts';
@@ -29,7 +29,9 @@ import {
   noLines,
   type ObjectDifference,
   type Partition,
+  type Problem,
   type Reconciliation,
+  type SourceNotCompared,
 } from './reconciliation.ts';
 import type { SendAgain } from './resending.ts';
 
@@ -120,8 +122,9 @@ class Reconciler {
   readonly #differences: ObjectDifference[] = [];
   #differenceCount = 0;
   #lineCount = 0;
-  /** Reasons by name. A source can have several, and an object one for the state and one for the backend. */
-  readonly #unreadable = new Map<string, Set<string>>();
+  /** By name and reason. A source can have several, and an object one for the state and one for the backend. */
+  readonly #unreadable = new Map<string, Problem>();
+  readonly #notCompared: SourceNotCompared[] = [];
   /** Overwritten or gone when they were to be read. */
   readonly #changing = new Set<ObjectId>();
   readonly #deleted = new Set<ObjectId>();
@@ -203,6 +206,8 @@ class Reconciler {
         this.#recordUnreadable(name, error);
         onFault?.();
       },
+      onNotCompared: (source: SourceNotCompared) => void this.#notCompared.push(source),
+      knowsAny: (idsBeginWith: readonly string[]) => this.#state.knowsAny(idsBeginWith, this.#signal),
       signal: this.#signal,
     };
     return objectGroups(this.#sources, listing, only);
@@ -296,8 +301,7 @@ class Reconciler {
   #recordUnreadable(name: string, error: unknown): void {
     this.#signal.throwIfAborted();
     if (!isAgentError(error) || error.code === 'ERR_STATE_DAMAGED') throw error;
-    const reasons = this.#unreadable.get(name) ?? new Set();
-    this.#unreadable.set(name, reasons.add(error.message));
+    this.#unreadable.set(JSON.stringify([name, error.message]), { name, reason: error.message, hint: adviceOf(error) });
   }
 
   #partition({ workspaceId, date }: ObjectGroup): MutablePartition {
@@ -313,6 +317,7 @@ class Reconciler {
     const totals = noLines();
     for (const { workspaceId: _, date: __, ...counts } of this.#partitions.values()) addTo(totals, counts);
     const { missingCount, unverifiedCount, missingInBackendCount = 0 } = totals;
+    const isRemoved = this.#notCompared.length > 0 && this.#notCompared.every(({ status }) => status === 'removed');
     const backend = this.#backend && {
       name: this.#backend.name,
       repeatedCount: this.#audit?.repeatedCount ?? 0,
@@ -320,7 +325,8 @@ class Reconciler {
     };
     return {
       isWhole:
-        totals.objectCount > 0 &&
+        (totals.objectCount > 0 || isRemoved) &&
+        this.#notCompared.every(({ status }) => status !== 'empty') &&
         (totals.waitingCount === 0 || accountedFor(totals) > 0) &&
         missingCount + unverifiedCount + missingInBackendCount === 0 &&
         this.#unreadable.size + this.#changing.size === 0,
@@ -328,7 +334,8 @@ class Reconciler {
       totals,
       differences: this.#differences,
       differenceCount: this.#differenceCount,
-      unreadable: [...this.#unreadable].flatMap(([name, reasons]) => [...reasons].map((reason) => ({ name, reason }))),
+      unreadable: [...this.#unreadable.values()],
+      notCompared: this.#notCompared,
       changing: [...this.#changing],
       deleted: [...this.#deleted],
       backend,

@@ -49,10 +49,24 @@ export interface NamedLine {
   readonly uid: string;
 }
 
+/** What could not be read, or is not there, and what to do about it. */
+export interface Problem {
+  readonly name: string;
+  readonly reason: string;
+  readonly hint?: string | undefined;
+}
+
+/** A source that was listed and had no object to compare. */
+export type SourceNotCompared =
+  /** Had some according to the state, and they are no longer there. Or it has some, but not in the dates compared. */
+  | { readonly name: string; readonly status: 'removed' | 'otherDates' }
+  /** Never had any, as far as is known. */
+  | (Problem & { readonly status: 'empty' });
+
 export interface Reconciliation {
   /**
-   * True if something was accounted for, everything that is still there could be read and nothing is missing. Lines that are not due
-   * yet may be there beside others, but prove nothing alone.
+   * True if something was accounted for, or all of it was removed, and everything that is still there could be read and nothing is missing,
+   * and no source is empty. Lines that are not due yet may be there beside others, but prove nothing alone.
    */
   readonly isWhole: boolean;
   readonly partitions: readonly Partition[];
@@ -61,7 +75,8 @@ export interface Reconciliation {
   readonly differences: readonly ObjectDifference[];
   readonly differenceCount: number;
   /** What could not be listed, read or decoded completely, with the reason. */
-  readonly unreadable: readonly { readonly name: string; readonly reason: string }[];
+  readonly unreadable: readonly Problem[];
+  readonly notCompared: readonly SourceNotCompared[];
   /** Objects that were overwritten, or gone although they were listed, each time they were read, so they were not compared. */
   readonly changing: readonly string[];
   /** Objects that were deleted between their listing and their reading, and are not listed any more. They were not compared. */

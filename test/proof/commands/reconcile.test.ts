@@ -224,7 +224,11 @@ it('reads a bucket, and names what it cannot read', async () => {
   const { code, found } = await reconcileJson(environment);
   expect(code).toBe(1);
   expect(found.unreadable).toEqual([
-    { name: expect.stringContaining('auditlogs_2'), reason: expect.stringContaining('access denied') },
+    {
+      name: expect.stringContaining('auditlogs_2'),
+      reason: expect.stringContaining('access denied'),
+      hint: expect.stringContaining('s3:GetObject'),
+    },
   ]);
 });
 

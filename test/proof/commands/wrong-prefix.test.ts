@@ -1,7 +1,7 @@
 /**
  * A location that holds something but no delivery is a failure of every command; one that holds nothing waits.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { urlOf } from '../../support/agent-http.ts';
@@ -12,7 +12,13 @@ import { startS3Server } from '../../support/s3-server.ts';
 async function bucket() {
   const s3 = await startS3Server();
   onTestFinished(() => s3.stop());
-  return await s3Place(s3);
+  const place = await s3Place(s3);
+  return { ...place, remove: (key: string) => s3.delete(place.source.slice('s3://'.length), key) };
+}
+
+async function directory() {
+  const place = directoryPlace();
+  return { ...place, remove: async (key: string) => rmSync(join(place.source, key)) };
 }
 
 async function readyz(environment: Environment) {
@@ -30,7 +36,7 @@ async function readyz(environment: Environment) {
 
 describe.each([
   ['a bucket', bucket],
-  ['a directory', async () => directoryPlace()],
+  ['a directory', directory],
 ])('%s', (_name, createPlace) => {
   it('is refused by all commands when the prefix is wrong, with the one that would work', async () => {
     const place = await createPlace();
@@ -52,9 +58,35 @@ describe.each([
       code: 1,
       stdout: expect.stringContaining('Nothing was compared, so nothing is proved.'),
     });
+    expect(reconcile.stdout).toContain(`\n    ${suggestion}\n`);
     expect(receiver.accepted).toHaveLength(0);
     expect(await runAgent(['check'], right)).toMatchObject({ code: 0 });
     expect(await runAgent(['ship'], right)).toMatchObject({ code: 0 });
+  });
+
+  it('is no failure when everything that was shipped has been removed, nor is it waited for', async () => {
+    const place = await createPlace();
+    await place.deliver(deliveryKey('1'), auditLines(3));
+    const { environment } = await deliveryScene(place);
+    expect(await runAgent(['ship'], environment)).toMatchObject({ code: 0 });
+    await place.remove(deliveryKey('1'));
+    for (const left of [undefined, 'readme.txt']) {
+      if (left !== undefined) await place.deliver(left, ['x']);
+      const check = await runAgent(['check'], environment);
+      expect(check).toMatchObject({ code: 0, stdout: expect.stringContaining('have been removed') });
+      const ship = await runAgent(['ship'], environment);
+      expect(ship.code).toBe(0);
+      expect(ship.stderr).not.toContain('first delivery');
+      const ready = await readyz(environment);
+      expect(ready.status).toBe(200);
+      expect(ready.body).not.toContain('first delivery');
+      expect(await runAgent(['reconcile'], environment)).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining(
+          'Nothing is left to compare: the objects that the state knows have been removed.',
+        ),
+      });
+    }
   });
 
   it('waits for the first delivery when it is empty, and proves nothing', async () => {

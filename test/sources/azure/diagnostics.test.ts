@@ -271,6 +271,22 @@ describe('without logs of Azure Databricks', () => {
     expect(faults[0]?.message).toContain('MICROSOFT.KEYVAULT');
   });
 
+  test.each([
+    ['account', () => account],
+    ['container', () => `${account}/insights-logs-jobs`],
+    ['prefix', () => `${account}/insights-logs-jobs/${diagnosticLogName().split('/').slice(0, 5).join('/')}`],
+  ])('is no fault of a later process if the state knows logs of the %s, which have been removed', async (_, url) => {
+    put('insights-logs-jobs', diagnosticLogName());
+    const ids = (await listAll(sourceAt(url()))).objects.map(({ origin }) => origin.id);
+    server.store.containers.get('insights-logs-jobs')?.delete(diagnosticLogName());
+    put('insights-logs-jobs', 'backup.tar');
+    const knows = (known: readonly string[]) => async (idsBeginWith: readonly string[]) =>
+      known.some((id) => idsBeginWith.some((start) => id.startsWith(start)));
+    expect((await listAll(sourceAt(url()), {}, knows(ids))).faults).toEqual([]);
+    const others = ids.map((id) => id.replace('insights-logs-jobs', 'logs'));
+    expect((await listAll(sourceAt(url()), {}, knows(others))).faults).toHaveLength(1);
+  });
+
   test('the container of another service is an error', async () => {
     put('insights-logs-auditevent', diagnosticLogName({ provider: 'MICROSOFT.KEYVAULT' }));
     const { faults } = await listAll(sourceAt(`${account}/insights-logs-auditevent`));

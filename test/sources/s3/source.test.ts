@@ -102,10 +102,23 @@ describe('the layout', () => {
   test('treats a prefix as whole segments, with or without a trailing slash', async () => {
     await server.put(bucket, 'audit/workspaceId=7/date=2026-09-01/a.json', 'x');
     await server.put(bucket, 'audit-old/workspaceId=8/date=2026-09-01/a.json', 'x');
-    for (const prefix of ['audit', 'audit/', 'audit//']) {
+    for (const prefix of ['audit', 'audit/']) {
       const { workspaces } = await listAll(source(prefix));
       expect(workspaces.map(({ workspaceId }) => workspaceId)).toEqual(['7']);
     }
+  });
+
+  test('may be in a folder whose key begins with a slash, which a source of the bucket suggests', async () => {
+    await server.put(bucket, '/aud/workspaceId=7/date=2026-09-01/a.json', 'x');
+    expect((await listAll(source())).faults).toMatchObject([
+      {
+        message: `Found no deliveries in s3://${bucket}, but "/aud"`,
+        hint: `Try DATABRICKS_AUDIT_SOURCE=s3://${bucket}//aud`,
+      },
+    ]);
+    const { objects, faults } = await listAll(source('/aud'));
+    expect(faults).toEqual([]);
+    expect(await Promise.all(objects.map((object) => readText(object)))).toEqual(['x']);
   });
 
   test('may start at one workspace', async () => {

@@ -5,6 +5,7 @@ import { symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { loadConfiguration } from '../../../src/config/index.ts';
+import type { DateRange } from '../../../src/contracts/source.ts';
 import { reconcile } from '../../../src/tools/reconcile/reconcile.ts';
 import { shipHere } from '../../support/agent-here.ts';
 import type { Environment } from '../../support/agent-process.ts';
@@ -26,14 +27,19 @@ async function shippedScene() {
   for (const [index, key] of keys.entries()) await place.deliver(key, auditLines(3, 3 * index));
   await shipHere(environment);
   const bucket = place.source.slice('s3://'.length);
-  return { place, environment, key: keys[1], deleteSecond: () => server.delete(bucket, keys[1]) };
+  return {
+    place,
+    environment,
+    key: keys[1],
+    deleteSecond: () => server.delete(bucket, keys[1]),
+    deleteAll: () => Promise.all(keys.map((key) => server.delete(bucket, key))),
+  };
 }
 
 const opening = { operation: 'GetObject', path: /auditlogs_2/ } as const;
 
-async function compare(environment: Environment) {
+async function compare(environment: Environment, dates: DateRange = { from: undefined, before: undefined }) {
   for (const [name, value] of Object.entries(server.environment)) vi.stubEnv(name, value);
-  const dates = { from: undefined, before: undefined };
   try {
     return await reconcile(loadConfiguration(environment), { dates }, new AbortController().signal);
   } finally {
@@ -85,6 +91,64 @@ it('does not take an object for deleted if the second listing fails', async () =
   const found = await compare(environment);
   expect(found).toMatchObject({ isWhole: false, deleted: [], totals: { objectCount: 1 } });
   expect(found.changing).toHaveLength(1);
+});
+
+it.each([
+  ['nothing', undefined],
+  ['only other things', 'readme.txt'],
+])('is whole when %s is left of what was shipped, and names the source', async (_, left) => {
+  const { place, environment, deleteAll } = await shippedScene();
+  await deleteAll();
+  if (left !== undefined) await place.deliver(left, ['x']);
+  await shipHere(environment);
+  const found = await compare(environment);
+  expect(found).toMatchObject({ isWhole: true, unreadable: [], totals: { objectCount: 0 } });
+  expect(found.notCompared).toEqual([{ name: place.source, status: 'removed' }]);
+});
+
+it('is not whole if another source never had an object, and names it with its reason', async () => {
+  const { place, environment, deleteAll } = await shippedScene();
+  const none = `${place.source}/none`;
+  const both = { ...environment, DATABRICKS_AUDIT_SOURCE: `${place.source},${none}` };
+  const empty = { name: none, status: 'empty', reason: `There is nothing in ${none} yet` };
+  const found = await compare(both);
+  expect(found).toMatchObject({ isWhole: false, unreadable: [], totals: { objectCount: 2, missingCount: 0 } });
+  expect(found.notCompared).toEqual([{ ...empty, hint: `Try DATABRICKS_AUDIT_SOURCE=${place.source}` }]);
+  await deleteAll();
+  const second = await compare(both);
+  expect(second.isWhole).toBe(false);
+  expect(second.notCompared).toMatchObject([{ name: place.source, status: 'removed' }, empty]);
+});
+
+it('names a source whose objects have other dates, which proves nothing alone', async () => {
+  const { place, environment } = await shippedScene();
+  const dates = { from: '2030-01-01', before: undefined };
+  const otherDates = { name: place.source, status: 'otherDates' };
+  expect(await compare(environment, dates)).toMatchObject({ isWhole: false, notCompared: [otherDates] });
+  const later = directoryPlace();
+  await later.deliver(deliveryKey('1').replace(/date=[^/]*/, 'date=2030-01-01'), auditLines(1));
+  const both = { ...environment, DATABRICKS_AUDIT_SOURCE: `${place.source},${later.source}` };
+  await shipHere(both);
+  expect(await compare(both, dates)).toMatchObject({
+    isWhole: true,
+    totals: { objectCount: 1 },
+    notCompared: [otherDates],
+  });
+});
+
+it('hands on what to do about a source that holds other things only', async () => {
+  const { place, environment } = await shippedScene();
+  await place.deliver('other/readme.txt', ['x']);
+  const other = `${place.source}/other`;
+  const found = await compare({ ...environment, DATABRICKS_AUDIT_SOURCE: other });
+  expect(found).toMatchObject({ isWhole: false, notCompared: [] });
+  expect(found.unreadable).toEqual([
+    {
+      name: other,
+      reason: `Found no deliveries in ${other}, but "readme.txt"`,
+      hint: `Try DATABRICKS_AUDIT_SOURCE=${place.source}`,
+    },
+  ]);
 });
 
 it('names every reason for which a source could not be listed completely', async () => {
