@@ -6,10 +6,10 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
-const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
-const sample = fileURLToPath(new URL('../../examples/sample-delivery/delivered/', import.meta.url));
+const cli = fileURLToPath(new URL('../../../src/cli.ts', import.meta.url));
+const sample = fileURLToPath(new URL('../../../examples/sample-delivery/delivered/', import.meta.url));
 /** Linux has a file that is always full. */
 const fullDisk = '/dev/full';
 
