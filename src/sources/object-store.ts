@@ -3,6 +3,7 @@
  * kind of source implements this for its service, and shares the source that reads the delivery layout.
  */
 import { printable } from '../runtime/printable.ts';
+import { readDate, readWorkspaceId } from './layout.ts';
 import type { SourceParameters } from './source-parameters.ts';
 
 /** One bucket or container. Every call rejects with an AgentError, or with the signal's reason if it aborts. */
@@ -54,7 +55,21 @@ export function prefixOf(path: string): string {
 
 /** The opposite: the path without the slash at its end, unless that is the end of an empty segment. */
 export function pathOf(prefix: string): string {
-  return /(?:^|\/)\/$/.test(prefix) ? prefix : prefix.replace(/\/$/, '');
+  return endsInEmptySegment(prefix) ? prefix : prefix.replace(/\/$/, '');
+}
+
+export function endsInEmptySegment(prefix: string): boolean {
+  return /(?:^|\/)\/$/.test(prefix);
+}
+
+/**
+ * Whether a source with the outer prefix lists what one with the inner prefix lists. A listing descends only into workspace and date
+ * folders, so any other folder can be a separate source.
+ */
+export function containsPrefix(outer: string, inner: string): boolean {
+  if (!inner.startsWith(outer)) return false;
+  const [segment = ''] = inner.slice(outer.length).split('/');
+  return inner === outer || readWorkspaceId(segment) !== undefined || readDate(segment) !== undefined;
 }
 
 /** For messages, which may be about one of several sources: the invalid name, if there is one, without what may be a password. */

@@ -3,8 +3,7 @@
  */
 import { printable } from '../../runtime/printable.ts';
 import { bad, good, type Parsed } from '../../runtime/variable.ts';
-import { readDate, readWorkspaceId } from '../layout.ts';
-import { prefixOf, type StoreLocation } from '../object-store.ts';
+import { containsPrefix, endsInEmptySegment, prefixOf, type StoreLocation } from '../object-store.ts';
 import type { SourceParameters } from '../source-parameters.ts';
 
 /** May contain secrets. */
@@ -139,7 +138,7 @@ function locationOf(
     ...location,
     credential: undefined,
     prefix,
-    name: /(?:^|\/)\/$/.test(prefix) ? url : url.replace(/\/+$/, ''),
+    name: endsInEmptySegment(prefix) ? url : url.replace(/\/+$/, ''),
     ...parameters,
   });
 }
@@ -186,8 +185,5 @@ export function containsAzureLocation(outer: AzureLocation, inner: AzureLocation
   if (outer.container === undefined) return isDiagnostics(inner);
   if (outer.container !== inner.container) return false;
   if (isDiagnostics(outer)) return inner.prefix.toLowerCase().startsWith(outer.prefix.toLowerCase());
-  if (!inner.prefix.startsWith(outer.prefix)) return false;
-  // A listing descends only into workspace and date folders, so any other folder can be a separate source.
-  const [segment = ''] = inner.prefix.slice(outer.prefix.length).split('/');
-  return inner.prefix === outer.prefix || readWorkspaceId(segment) !== undefined || readDate(segment) !== undefined;
+  return containsPrefix(outer.prefix, inner.prefix);
 }

@@ -2,8 +2,7 @@
  * `gs://bucket/prefix`: the folder that contains `workspaceId=<id>/` or `date=<yyyy-mm-dd>/`.
  */
 import { bad, good, type Parsed } from '../../runtime/variable.ts';
-import { readDate, readWorkspaceId } from '../layout.ts';
-import { insteadOfBucket, pathOf, prefixOf, type StoreLocation } from '../object-store.ts';
+import { containsPrefix, insteadOfBucket, pathOf, prefixOf, type StoreLocation } from '../object-store.ts';
 import type { Environment } from '../source-kind.ts';
 import type { SourceParameters } from '../source-parameters.ts';
 
@@ -53,10 +52,7 @@ export function resolveGcsLocation(location: GcsLocation, environment: Environme
 }
 
 export function containsGcsLocation(outer: GcsLocation, inner: GcsLocation): boolean {
-  if (outer.bucket !== inner.bucket || !inner.prefix.startsWith(outer.prefix)) return false;
-  // A listing descends only into workspace and date folders, so any other folder can be a separate source.
-  const [segment = ''] = inner.prefix.slice(outer.prefix.length).split('/');
-  return inner.prefix === outer.prefix || readWorkspaceId(segment) !== undefined || readDate(segment) !== undefined;
+  return outer.bucket === inner.bucket && containsPrefix(outer.prefix, inner.prefix);
 }
 
 /** https://cloud.google.com/storage/docs/buckets#naming */

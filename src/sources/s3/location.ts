@@ -3,8 +3,7 @@
  */
 import { bucketNameExpected, isBucketName } from '../../runtime/aws/bucket-name.ts';
 import { bad, good, type Parsed } from '../../runtime/variable.ts';
-import { readDate, readWorkspaceId } from '../layout.ts';
-import { insteadOfBucket, pathOf, prefixOf, type StoreLocation } from '../object-store.ts';
+import { containsPrefix, insteadOfBucket, pathOf, prefixOf, type StoreLocation } from '../object-store.ts';
 import type { SourceParameters } from '../source-parameters.ts';
 
 export interface S3Location extends StoreLocation {
@@ -52,8 +51,5 @@ export function parseS3Location(url: string, parameters: SourceParameters): Pars
 }
 
 export function containsS3Location(outer: S3Location, inner: S3Location): boolean {
-  if (outer.bucket !== inner.bucket || !inner.prefix.startsWith(outer.prefix)) return false;
-  // A listing descends only into workspace and date folders, so any other folder can be a separate source.
-  const [segment = ''] = inner.prefix.slice(outer.prefix.length).split('/');
-  return inner.prefix === outer.prefix || readWorkspaceId(segment) !== undefined || readDate(segment) !== undefined;
+  return outer.bucket === inner.bucket && containsPrefix(outer.prefix, inner.prefix);
 }
